@@ -1,0 +1,80 @@
+// The one error class of the project: a stable code, where it happened, what was expected and what came.
+
+/** Stable codes; scripts may rely on them. A code never changes its meaning. */
+export type ErrorCode =
+  | "usage" // a command or function was called wrongly
+  | "not-found" // a file, name or node that should exist does not
+  | "io" // the operating system refused
+  | "malformed" // bytes that are not what their format says
+  | "unsupported" // valid, but not handled here
+  | "invalid-graph" // a graph that breaks the rules of ONNX
+  | "shape-mismatch"
+  | "type-mismatch"
+  | "too-large" // a limit on size, memory or time
+  | "budget-unreachable"
+  | "invalid-plan" // splits or basis sizes that cannot be
+  | "invalid-recipe"
+  | "non-finite" // NaN or infinite weights, loss or data
+  | "engine-missing" // libtorch or the addon is not there
+  | "engine" // libtorch refused a call
+  | "runtime-missing" // ONNX Runtime is not there
+  | "runtime" // ONNX Runtime refused a model
+  | "verification-failed" // what was written does not compute what it should
+  | "checksum"
+  | "data-mismatch" // data that does not fit the model
+  | "busy" // somebody else holds the folder
+  | "interrupted"
+  | "internal"; // a bug here
+
+/** Where an error happened. Every field is optional; all are printed. */
+export interface ErrorPlace {
+  readonly file?: string;
+  readonly node?: string;
+  readonly op?: string;
+  readonly tensor?: string;
+  readonly field?: string;
+  readonly layer?: string;
+}
+
+export interface ErrorDetails extends ErrorPlace {
+  readonly expected?: string;
+  readonly got?: string;
+  readonly cures?: readonly string[];
+  readonly cause?: unknown;
+}
+
+/** Every error that the project throws on purpose. */
+export class FilterBasisError extends Error {
+  override readonly name = "FilterBasisError";
+  readonly code: ErrorCode;
+  readonly place: ErrorPlace;
+  readonly expected: string | undefined;
+  readonly got: string | undefined;
+  readonly cures: readonly string[];
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    const { expected, got, cures = [], cause, ...place } = details;
+    super(sentence(message, place, expected, got), cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.place = place;
+    this.expected = expected;
+    this.got = got;
+    this.cures = cures;
+  }
+
+  /** The error as plain data, for `--json`. */
+  toJSON(): object {
+    return { code: this.code, message: this.message, ...this.place, expected: this.expected, got: this.got, cures: this.cures };
+  }
+}
+
+function sentence(message: string, place: ErrorPlace, expected: string | undefined, got: string | undefined): string {
+  const where = Object.entries(place).map(([key, value]) => `${key} ${JSON.stringify(value)}`);
+  const difference = [expected && `expected ${expected}`, got && `got ${got}`].filter(Boolean).join(", ");
+  return [where.length > 0 ? `${where.join(", ")}: ` : "", message, difference && ` (${difference})`].join("");
+}
+
+/** True for errors of this project with one of the given codes (any code when none is given). */
+export function isError(error: unknown, ...codes: ErrorCode[]): error is FilterBasisError {
+  return error instanceof FilterBasisError && (codes.length === 0 || codes.includes(error.code));
+}
