@@ -1,0 +1,96 @@
+// Strict reading of a command line: citty gives types and usage texts, the checks here refuse what it would let pass.
+import { parseArgs as tokenize } from "node:util";
+import { type ArgsDef, type ParsedArgs, parseArgs } from "citty";
+import { FilterBasisError } from "../errors/error.js";
+
+export interface ReadArguments<A extends ArgsDef> {
+  readonly args: ParsedArgs<A>;
+  /** Every value given for each option, in order: `--set a=1 --set b=2`. */
+  readonly repeated: ReadonlyMap<string, readonly string[]>;
+}
+
+/**
+ * Reads the words after a command's name. Refused with code `usage`: options that the command does not have, options
+ * without their value, words left over, required words that are missing, values outside an enumeration.
+ */
+export function readArguments<A extends ArgsDef>(raw: readonly string[], definition: A): ReadArguments<A> {
+  const repeated = check(raw, definition);
+  try {
+    return { args: parseArgs<A>([...raw], definition), repeated };
+  } catch (error) {
+    if (error instanceof Error && error.name === "CLIError") throw new FilterBasisError("usage", plain(error.message));
+    throw error;
+  }
+}
+
+function check(raw: readonly string[], definition: ArgsDef): Map<string, string[]> {
+  const names = new Map<string, string>(); // every spelling -> the argument's own name
+  const options: Record<string, { type: "string" | "boolean"; short?: string; multiple: boolean }> = {};
+  let places = 0;
+  for (const [name, arg] of Object.entries(definition)) {
+    if (arg.type === "positional") {
+      places++;
+      continue;
+    }
+    const type = arg.type === "boolean" || arg.type === undefined ? "boolean" : "string";
+    const aliases = "alias" in arg ? [arg.alias ?? []].flat() : [];
+    for (const spelling of [name, ...aliases]) {
+      names.set(spelling, name);
+      if (spelling.length > 1) options[spelling] = { type, multiple: true };
+    }
+    const short = aliases.find((alias) => alias.length === 1);
+    if (short !== undefined && name.length > 1) options[name] = { type, multiple: true, short };
+    if (name.length === 1) options[name] = { type, multiple: true, short: name };
+  }
+  const { tokens } = tokenize({ args: [...raw], options, strict: false, allowPositionals: true, tokens: true });
+  const repeated = new Map<string, string[]>();
+  let words = 0;
+  for (const token of tokens) {
+    if (token.kind === "positional" && ++words > places) throw usage(`unexpected word ${JSON.stringify(token.value)}`);
+    if (token.kind !== "option") continue;
+    const { rawName, value } = token;
+    const negated = rawName.startsWith("--no-") && names.has(rawName.slice(5)) ? rawName.slice(5) : undefined;
+    const name = names.get(negated ?? token.name);
+    if (name === undefined) throw usage(`unknown option ${rawName}${nearest(token.name, [...names.keys()])}`);
+    const boolean = options[name]?.type === "boolean";
+    if (boolean && value !== undefined && value !== "true" && value !== "false") throw usage(`${rawName} takes no value`);
+    if (boolean) continue;
+    if (negated !== undefined) throw usage(`unknown option ${rawName}`);
+    // A value that looks like an option is a forgotten value; `--name=--value` says it is meant.
+    const forgotten = value === undefined || value === "" || (!token.inlineValue && value.startsWith("--"));
+    if (forgotten) throw usage(`${rawName} needs a value`);
+    repeated.set(name, [...(repeated.get(name) ?? []), value]);
+  }
+  return repeated;
+}
+
+function usage(message: string): FilterBasisError {
+  return new FilterBasisError("usage", message);
+}
+
+/** ", did you mean --epochs?" for a near miss, else nothing. */
+export function nearest(word: string, known: readonly string[], prefix = "--"): string {
+  const scored = known.map((name) => ({ name, distance: editDistance(word, name) })).sort((a, b) => a.distance - b.distance);
+  const best = scored[0];
+  return best && best.name.length > 1 && best.distance <= Math.max(1, Math.floor(word.length / 3))
+    ? `, did you mean ${prefix}${best.name}?`
+    : "";
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+/** citty colours its messages; a message inside an error is plain. */
+function plain(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character is what is removed
+  return text.replace(/\u001b\[\d+m/g, "");
+}

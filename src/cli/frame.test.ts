@@ -1,0 +1,205 @@
+import type { ArgsDef } from "citty";
+import { describe, expect, test } from "vitest";
+import { FilterBasisError } from "../errors/error.js";
+import { type CommandIo, type Context, command, toJson } from "./frame.js";
+import { duration, startProgress } from "./progress.js";
+
+function harness() {
+  const written = { out: "", err: "" };
+  const controller = new AbortController();
+  const io: CommandIo = {
+    stdout: { write: (text) => void (written.out += text) },
+    stderr: { write: (text) => void (written.err += text) },
+    signal: controller.signal,
+  };
+  return { written, controller, io };
+}
+
+const args = {
+  model: { type: "positional", description: "an ONNX file" },
+  output: { type: "string", alias: "o", description: "where to write" },
+  epochs: { type: "string", default: "1" },
+  form: { type: "enum", options: ["auto", "dense"], default: "auto" },
+  "keep-params": { type: "string" },
+  undo: { type: "boolean" },
+  set: { type: "string" },
+} satisfies ArgsDef;
+
+async function run(
+  raw: readonly string[],
+  body: (given: Record<string, unknown>, context: Context) => unknown = () => undefined,
+) {
+  const { written, controller, io } = harness();
+  const made = command({
+    name: "try",
+    summary: "a command for tests",
+    args,
+    async run(given, context) {
+      await body(given, context);
+      return {
+        json: { model: given.model, epochs: given.epochs, keep: given["keep-params"], undo: given.undo ?? false },
+        text: "done",
+      };
+    },
+  });
+  return { code: await made.run(raw, io), ...written, controller };
+}
+
+describe("a command", () => {
+  test("prints its text on stdout and ends with 0", async () => {
+    expect(await run(["a.onnx"])).toMatchObject({ code: 0, out: "done\n", err: "" });
+  });
+
+  test("prints one JSON object with --json, wherever the flag stands", async () => {
+    for (const raw of [
+      ["--json", "a.onnx", "--keep-params", "0.5"],
+      ["a.onnx", "--keep-params=0.5", "--json"],
+    ]) {
+      const { code, out } = await run(raw);
+      expect(code).toBe(0);
+      expect(JSON.parse(out)).toEqual({ model: "a.onnx", epochs: "1", keep: "0.5", undo: false });
+    }
+  });
+
+  test("prints its options with --help", async () => {
+    const { code, out } = await run(["--help"]);
+    expect(code).toBe(0);
+    expect(out).toContain("--keep-params");
+    expect(out).toContain("a command for tests");
+  });
+
+  test.each([
+    [["a.onnx", "--epoch", "3"], "unknown option --epoch, did you mean --epochs?"],
+    [["a.onnx", "--nothing-like-it"], "unknown option --nothing-like-it"],
+    [["a.onnx", "b.onnx"], 'unexpected word "b.onnx"'],
+    [[], "Missing required positional argument: MODEL"],
+    [["a.onnx", "--epochs"], "--epochs needs a value"],
+    [["a.onnx", "-o", "--json"], "-o needs a value"],
+    [["a.onnx", "--form", "fast"], "Expected one of: auto, dense"],
+    [["a.onnx", "--undo=3"], "--undo takes no value"],
+    [["a.onnx", "--no-epochs"], "unknown option --no-epochs"],
+  ])("refuses %j as wrong use, with usage and exit code 2", async (raw, message) => {
+    const { code, out, err } = await run(raw);
+    expect(code).toBe(2);
+    expect(out === "" || JSON.parse(out).error.code === "usage").toBe(true);
+    expect(err).toContain("USAGE");
+    expect(err).toContain(message);
+  });
+
+  test("takes negative numbers, aliases, camel case and repeated options", async () => {
+    let seen: unknown;
+    const { code } = await run(["a.onnx", "-o", "out.onnx", "--epochs", "-1", "--set", "a=1", "--set=b=2"], (given, context) => {
+      seen = [given.output, given.epochs, given.keepParams, context.repeated("set"), context.repeated("undo")];
+    });
+    expect(code).toBe(0);
+    expect(seen).toEqual(["out.onnx", "-1", undefined, ["a=1", "b=2"], []]);
+  });
+
+  test("prints a typed error with its cures and ends with 1", async () => {
+    const fails = () => {
+      throw new FilterBasisError("not-found", "no such file", { file: "a.onnx", cures: ["look at the name"] });
+    };
+    const { code, out, err } = await run(["a.onnx"], fails);
+    expect({ code, out, err }).toEqual({
+      code: 1,
+      out: "",
+      err: 'error not-found: file "a.onnx": no such file\n  cure: look at the name\n',
+    });
+    const inJson = await run(["a.onnx", "--json"], fails);
+    expect(JSON.parse(inJson.out)).toEqual({
+      error: { code: "not-found", message: 'file "a.onnx": no such file', file: "a.onnx", cures: ["look at the name"] },
+    });
+  });
+
+  test("ends with 2 when the command itself finds the use wrong", async () => {
+    const { code, err } = await run(["a.onnx"], () => {
+      throw new FilterBasisError("usage", "--epochs must be at least 1");
+    });
+    expect(code).toBe(2);
+    expect(err).toContain("--epochs must be at least 1");
+  });
+
+  test("prints the stack of a bug", async () => {
+    const { code, err } = await run(["a.onnx"], () => {
+      throw new TypeError("oops");
+    });
+    expect(code).toBe(1);
+    expect(err).toContain("a bug of filterbasis");
+    expect(err).toMatch(/TypeError: oops\n\s+at /);
+  });
+
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ])("ends as shells expect after %s, whether it returns or throws", async (name, expected) => {
+    for (const throws of [false, true]) {
+      const { io, controller } = harness();
+      const made = command({
+        name: "try",
+        summary: "",
+        args: {},
+        async run(_, { signal }) {
+          controller.abort(name);
+          if (throws && signal.aborted) throw new FilterBasisError("interrupted", "saved and stopped");
+          return { json: {}, text: "saved" };
+        },
+      });
+      expect(await made.run([], io)).toBe(expected);
+    }
+  });
+
+  test("notes go to stderr and leave stdout alone", async () => {
+    const { out, err } = await run(["a.onnx", "--json"], (_, context) => context.note("working"));
+    expect(err).toBe("working\n");
+    expect(JSON.parse(out)).toHaveProperty("model");
+  });
+});
+
+test("JSON results carry big integers, typed arrays and maps as plain values", () => {
+  expect(JSON.parse(toJson({ size: 5n, values: new Float32Array([0.5]), map: new Map([["a", 1]]) }))).toEqual({
+    size: 5,
+    values: [0.5],
+    map: { a: 1 },
+  });
+});
+
+test("progress away from a terminal is a line now and then, with the time left, and a last one", () => {
+  let time = 0;
+  let text = "";
+  const progress = startProgress("epoch 1", 100, { stream: { write: (piece: string) => void (text += piece) }, now: () => time });
+  for (let done = 1; done <= 100; done++) {
+    time += 1000;
+    progress.update(done, done === 100 ? "loss 0.5" : "");
+  }
+  progress.stop();
+  progress.stop();
+  const lines = text.trimEnd().split("\n");
+  expect(lines).toHaveLength(10);
+  expect(lines[0]).toBe("epoch 1: 10% 10/100  1m 30s left");
+  expect(lines.at(-1)).toBe("epoch 1: 100% 100/100  loss 0.5");
+});
+
+test("a bar on a terminal shows the share, the time left and the remark", () => {
+  let text = "";
+  const stream = {
+    write: (piece: string) => void (text += piece),
+    isTTY: true,
+    columns: 120,
+    on: () => stream,
+    removeListener: () => stream,
+  };
+  const progress = startProgress("epoch 1", 10, { stream });
+  progress.update(5, "loss 0.5");
+  progress.stop();
+  expect(text).toContain("50% 5/10");
+  expect(text).toContain("loss 0.5");
+});
+
+test.each([
+  [850, "850 ms"],
+  [12_000, "12 s"],
+  [200_000, "3m 20s"],
+  [7_500_000, "2h 05m"],
+])("%d ms are said as %s", (milliseconds, text) => {
+  expect(duration(milliseconds)).toBe(text);
+});

@@ -1,0 +1,149 @@
+// The frame around every command: a command is data plus one call; the frame does arguments, output, errors and signals.
+import { type ArgsDef, type ParsedArgs, renderUsage } from "citty";
+import { FilterBasisError, isError } from "../errors/error.js";
+import { readArguments } from "./arguments.js";
+import { type Progress, startProgress, type TextStream } from "./progress.js";
+
+/** What a command may use besides its arguments. */
+export interface Context {
+  /** True when the result goes out as one JSON object. */
+  readonly json: boolean;
+  /** A line for people, on stderr. */
+  note(text: string): void;
+  /** A bar with the time left on a terminal, plain lines elsewhere; on stderr. */
+  progress(label: string, total: number): Progress;
+  /** Aborted by Ctrl-C or SIGTERM: save, then return or throw; the frame ends with 130 or 143. */
+  readonly signal: AbortSignal;
+  /** Every value given for an option that may be repeated, in order. */
+  repeated(option: string): readonly string[];
+}
+
+/** The result of a command: `json` with --json, else `text`. */
+export interface Outcome {
+  readonly json: object;
+  readonly text: string;
+}
+
+/** A command, ready to run; made by `command()`. */
+export interface Command {
+  readonly name: string;
+  readonly summary: string;
+  readonly args: ArgsDef;
+  run(raw: readonly string[], io: CommandIo): Promise<number>;
+}
+
+/** Streams and signals handed in by the program, or by a test. */
+export interface CommandIo {
+  readonly stdout: TextStream;
+  readonly stderr: TextStream;
+  readonly signal: AbortSignal;
+}
+
+const common = {
+  json: { type: "boolean", description: "print the result as one JSON object" },
+  help: { type: "boolean", alias: "h", description: "print this" },
+} as const satisfies ArgsDef;
+
+/**
+ * Describes a command. Exit codes of its `run`: 0 done, 1 failed, 2 wrong use (also a `usage` error thrown by the
+ * command itself), 130/143 interrupted.
+ */
+export function command<const A extends ArgsDef>(spec: {
+  readonly name: string;
+  readonly summary: string;
+  readonly args: A;
+  run(args: ParsedArgs<A>, context: Context): Promise<Outcome>;
+}): Command {
+  const args = { ...spec.args, ...common };
+  const usage = () =>
+    renderUsage({ meta: { name: `filterbasis ${spec.name}`, description: spec.summary }, args }).then((text) => text.trimEnd());
+  return {
+    name: spec.name,
+    summary: spec.summary,
+    args,
+    async run(raw, { stdout, stderr, signal }) {
+      if (raw.some((word) => word === "--help" || word === "-h")) {
+        stdout.write((await usage()) + "\n");
+        return 0;
+      }
+      // Known before the arguments are read, so that a mistake in them is answered in the form asked for.
+      const json = raw.includes("--json");
+      const bars = new Set<Progress>();
+      try {
+        const { args: parsed, repeated } = readArguments(raw, args);
+        const context: Context = {
+          json,
+          note: (text) => stderr.write((stderr.isTTY && bars.size > 0 ? "\r\u001b[K" : "") + text + "\n"),
+          progress(label, total) {
+            const progress = startProgress(label, total, { stream: stderr });
+            bars.add(progress);
+            return {
+              update: (done, extra) => progress.update(done, extra),
+              stop() {
+                bars.delete(progress);
+                progress.stop();
+              },
+            };
+          },
+          signal,
+          repeated: (option) => repeated.get(option) ?? [],
+        };
+        const result = await spec.run(parsed as unknown as ParsedArgs<A>, context);
+        stdout.write(json ? toJson(result.json) + "\n" : result.text.trimEnd() + "\n");
+        return signal.aborted ? exitOf(signal) : 0;
+      } catch (error) {
+        for (const bar of bars) bar.stop(); // a bar leaves the line it was drawing on
+        return await fail(error, { json, stdout, stderr, signal, usage });
+      }
+    },
+  };
+}
+
+interface Failure {
+  readonly json: boolean;
+  readonly stdout: TextStream;
+  readonly stderr: TextStream;
+  readonly signal: AbortSignal;
+  readonly usage: () => Promise<string>;
+}
+
+/** A mistake prints usage, a failure its cures, a bug its stack. */
+export async function fail(error: unknown, { json, stdout, stderr, signal, usage }: Failure): Promise<number> {
+  const known = error instanceof FilterBasisError;
+  if (json) {
+    const plain = known ? error.toJSON() : { code: "internal", message: error instanceof Error ? error.message : String(error) };
+    stdout.write(toJson({ error: plain }) + "\n");
+  }
+  if (signal.aborted) {
+    stderr.write(known ? `${error.message}\n` : `interrupted\n`);
+    return exitOf(signal);
+  }
+  if (isError(error, "usage")) {
+    stderr.write(`${await usage()}\n\n${error.message}\n`);
+    return 2;
+  }
+  if (known) {
+    stderr.write(`error ${error.code}: ${error.message}\n` + error.cures.map((cure) => `  cure: ${cure}\n`).join(""));
+    return 1;
+  }
+  stderr.write(
+    `a bug of filterbasis; please report it with these lines:\n${error instanceof Error ? error.stack : String(error)}\n`,
+  );
+  return 1;
+}
+
+/** 128 + the signal's number, as shells have it. */
+export function exitOf(signal: AbortSignal): number {
+  return signal.reason === "SIGTERM" ? 143 : 130;
+}
+
+/** JSON of a result: big integers as numbers, typed arrays as lists, maps as objects. */
+export function toJson(value: object): string {
+  const plain = (_: string, item: unknown): unknown => {
+    if (typeof item === "bigint") return Number(item);
+    if (item instanceof Map) return Object.fromEntries(item);
+    if (ArrayBuffer.isView(item) && !(item instanceof DataView)) return Array.from(item as unknown as ArrayLike<number>);
+    return item;
+  };
+  return JSON.stringify(value, plain, 2);
+}
