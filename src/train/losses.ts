@@ -1,0 +1,104 @@
+// What is minimised (Eq. 12): the task's loss, gamma times the distance of the bases from the original filters, and distillation.
+
+import { call } from "../engine/call.js";
+import type { Tensor } from "../engine/index.js";
+import { FilterBasisError } from "../errors/error.js";
+import type { Recipe } from "./recipe.js";
+
+type LossOptions = Recipe["loss"];
+
+/** A compressed layer as the approximation term sees it. */
+export interface ApproximatedLayer {
+  readonly name: string;
+  /** Original filters W [n, c, h, w]. */
+  readonly original: Tensor;
+  /** B [m, p, h, w]; for a slice, the part that the layer reads. */
+  readonly basis: () => Tensor;
+  /** A [n, s*m, 1, 1]. */
+  readonly coefficients: Tensor;
+}
+
+/** Loss of one batch and its parts as tensors of no dimension. */
+export interface LossParts {
+  readonly total: Tensor;
+  readonly task: Tensor | null;
+  readonly approximation: Tensor | null;
+  readonly distillation: Tensor | null;
+}
+
+/** The task's loss: mean cross entropy over [N, classes] and int64 [N], or mean absolute or squared error over equal shapes. */
+export function taskLoss(options: LossOptions, output: Tensor, target: Tensor): Tensor | null {
+  switch (options.task) {
+    case "cross-entropy":
+      return call("cross_entropy_loss", output, target, null, 1, -100, options.labelSmoothing);
+    case "l1":
+      return call("l1_loss", output, target, 1);
+    case "mse":
+      return call("mse_loss", output, target, 1);
+    case "none":
+      return null;
+  }
+}
+
+/** Sum over layers of ||W - BA||_F^2, with W[o, g*p+i, y, x] ~ sum_j A[o, g*m+j] B[j, i, y, x]. */
+export function approximationLoss(layers: readonly ApproximatedLayer[]): Tensor | null {
+  let sum: Tensor | null = null;
+  for (const { original, basis, coefficients } of layers) {
+    const b = basis();
+    const [m, p, h, w] = b.shape as [number, number, number, number];
+    const rebuilt = call("mm", call("reshape", coefficients, [-1, m]), call("reshape", b, [m, p * h * w])); // [n s, m] [m, p h w]
+    const distance = call("mse_loss", rebuilt, call("reshape", original, [-1, p * h * w]), 2); // 2: the sum of the squares
+    sum = sum === null ? distance : call("add.Tensor", sum, distance);
+  }
+  return sum;
+}
+
+/** How far the output is from the original network's: soft targets (Hinton et al. 2015, scaled by T^2), or the outputs themselves. */
+export function distillationLoss(options: NonNullable<LossOptions["distill"]>, output: Tensor, teacher: Tensor): Tensor {
+  if (options.kind === "l1") return call("l1_loss", output, teacher, 1);
+  if (options.kind === "mse") return call("mse_loss", output, teacher, 1);
+  const { temperature } = options;
+  const student = call("log_softmax.int", call("div.Scalar", output, temperature), 1);
+  const target = call("softmax.int", call("div.Scalar", teacher, temperature), 1);
+  const crossEntropy = call("neg", call("sum", call("mul.Tensor", student, target)));
+  return call("mul.Scalar", crossEntropy, (temperature * temperature) / (output.shape[0] ?? 1));
+}
+
+/** Gamma at a share of the training between 0 and 1. */
+export function gammaAt({ gamma, anneal }: LossOptions, share: number): number {
+  if (anneal === "linear") return gamma * (1 - share);
+  if (anneal === "cosine") return (gamma * (1 + Math.cos(Math.PI * share))) / 2;
+  return gamma;
+}
+
+/** All parts together; at least one must be there. */
+export function totalLoss(
+  options: LossOptions,
+  share: number,
+  parts: {
+    readonly output: Tensor;
+    readonly target: Tensor | null;
+    readonly teacher: Tensor | null;
+    readonly layers: readonly ApproximatedLayer[];
+  },
+): LossParts {
+  const { output, target, teacher, layers } = parts;
+  const gamma = gammaAt(options, share);
+  const task = target === null ? null : taskLoss(options, output, target);
+  const approximation = gamma > 0 ? approximationLoss(layers) : null;
+  const distillation =
+    options.distill !== undefined && teacher !== null ? distillationLoss(options.distill, output, teacher) : null;
+  const terms = [
+    task,
+    approximation && call("mul.Scalar", approximation, gamma),
+    distillation && call("mul.Scalar", distillation, options.distill?.weight ?? 1),
+  ].filter((term) => term !== null);
+  const total = terms.reduce<Tensor | null>((sum, term) => (sum === null ? term : call("add.Tensor", sum, term)), null);
+  if (total === null) {
+    throw new FilterBasisError("invalid-recipe", "nothing to learn from", {
+      field: "loss",
+      expected: "a task, gamma above 0 on a compressed network, or distillation",
+    });
+  }
+  return { total, task, approximation, distillation };
+}

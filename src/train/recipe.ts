@@ -1,0 +1,148 @@
+// What a training is: network, compression, data, loss, optimiser, schedule. Checked by one schema, whose defaults are the common case.
+import * as z from "zod";
+import { FilterBasisError } from "../errors/error.js";
+
+const positive = z.number().positive();
+const count = z.int().positive();
+
+const network = z
+  .looseObject({
+    name: z.string().optional().describe("a network of the zoo (`filterbasis nets` lists them); further fields are its options"),
+    file: z.string().optional().describe("an ONNX file, or a weight file when a name stands beside it"),
+  })
+  .refine((value) => value.name !== undefined || value.file !== undefined, { error: "expected a name or a file" });
+
+const compression = z.looseObject({
+  method: z.string().default("basis").describe("a method of `filterbasis methods`; further fields are its options"),
+});
+
+const data = z.strictObject({
+  name: z.string().default("cifar10").describe("cifar10, folder (class/NAME.png), or pairs (pictures for super-resolution)"),
+  folder: z.string().optional(),
+  batch: count.default(128),
+  augment: z
+    .boolean()
+    .default(true)
+    .describe("random crop and flip for classification; flips and transposes for super-resolution"),
+  normalize: z.string().default("cifar10").describe("cifar10, imagenet, none, or m,m,m/s,s,s"),
+  subset: count.optional().describe("only the first N training images"),
+  dropLast: z.boolean().default(false),
+  scale: z.union([z.literal(2), z.literal(3), z.literal(4)]).optional(),
+  patch: count.optional().describe("side of a high-resolution patch, in pixels"),
+  range: z
+    .union([z.literal(1), z.literal(255)])
+    .optional()
+    .describe("largest pixel value that the network sees"),
+  color: z.enum(["rgb", "y"]).default("rgb"),
+  stepsPerEpoch: count.optional().describe("for patches: batches that make an epoch"),
+  exclude: z.array(z.string()).default([]).describe("file names left out"),
+  test: z.string().optional().describe("folder of the pictures to judge on"),
+});
+
+const loss = z.strictObject({
+  task: z
+    .enum(["cross-entropy", "l1", "mse", "none"])
+    .default("cross-entropy")
+    .describe("none: learns by distillation alone, without labels"),
+  labelSmoothing: z.number().min(0).max(1).default(0),
+  gamma: z.number().min(0).default(0).describe("weight of sum ||W - BA||_F^2 (Eq. 12)"),
+  anneal: z.enum(["none", "linear", "cosine"]).default("none").describe("how gamma falls to 0 over the training"),
+  distill: z
+    .strictObject({
+      weight: z.number().min(0).default(1),
+      temperature: positive.default(4),
+      kind: z.enum(["soft-targets", "l1", "mse"]).default("soft-targets"),
+    })
+    .optional()
+    .describe("learn from the original network's outputs too"),
+});
+
+const optimizer = z.discriminatedUnion("name", [
+  z.strictObject({
+    name: z.literal("sgd"),
+    lr: positive.default(0.1),
+    momentum: z.number().min(0).max(1).default(0.9),
+    nesterov: z.boolean().default(false),
+    weightDecay: z.number().min(0).default(1e-4),
+    clip: positive.optional().describe("largest norm of all gradients together"),
+  }),
+  z.strictObject({
+    name: z.literal("adam"),
+    lr: positive.default(1e-4),
+    betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.999]),
+    eps: positive.default(1e-8),
+    weightDecay: z.number().min(0).default(0),
+    clip: positive.optional(),
+  }),
+]);
+
+const warmup = z.number().min(0).default(0).describe("epochs over which the rate grows linearly");
+const schedule = z.discriminatedUnion("name", [
+  z.strictObject({ name: z.literal("constant"), warmup }),
+  z.strictObject({
+    name: z.literal("step"),
+    milestones: z.array(z.number().min(0)).optional(),
+    every: count.optional(),
+    factor: positive.default(0.1),
+    warmup,
+  }),
+  z.strictObject({
+    name: z.literal("cosine"),
+    minimum: z.number().min(0).default(0),
+    per: z.enum(["step", "epoch"]).default("step"),
+    warmup,
+  }),
+]);
+
+export const recipeSchema = z.strictObject({
+  name: z.string().regex(/^[\w.-]+$/, { error: "expected letters, digits, dots, dashes and underscores" }),
+  description: z.string().optional(),
+  table: z
+    .looseObject({ number: count, row: z.string() })
+    .optional()
+    .describe("the row of the paper that this recipe stands for"),
+  network,
+  compress: compression.optional(),
+  recalibrate: z.int().min(0).default(0).describe("batches that set the batch-norm statistics anew after compression"),
+  data: data.prefault({}),
+  loss: loss.prefault({}),
+  train: z.enum(["all", "basis"]).default("all").describe("which parameters learn: all, or only bases and coefficients"),
+  optimizer: optimizer.prefault({ name: "sgd" }),
+  schedule: schedule.prefault({ name: "cosine" }),
+  epochs: positive.default(1),
+  steps: count.optional().describe("ends after so many steps, whatever `epochs` says"),
+  seed: z.int().min(0).default(1),
+  threads: count.optional(),
+  checkpoint: z.strictObject({ everySteps: count.optional(), keep: count.default(2) }).prefault({}),
+  selfEnsemble: z.boolean().default(false),
+});
+
+/** A recipe with every default filled in. */
+export type Recipe = z.infer<typeof recipeSchema>;
+
+/** Checks a recipe; the error names every wrong field, what it should be and what it is. */
+export function parseRecipe(value: unknown, file?: string): Recipe {
+  const result = recipeSchema.safeParse(value);
+  if (result.success) return result.data;
+  const faults = result.error.issues.map((issue) => {
+    const field = issue.path.join(".") || "(whole)";
+    const got = show(
+      issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key as string], value),
+    );
+    return `${field}: ${issue.message}, got ${got}`;
+  });
+  throw new FilterBasisError("invalid-recipe", faults.join("; "), {
+    ...(file === undefined ? {} : { file }),
+    field: result.error.issues[0]?.path.join(".") ?? "",
+  });
+}
+
+function show(value: unknown): string {
+  const text = value === undefined ? "nothing" : JSON.stringify(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/** The schema for editors. */
+export function recipeJsonSchema(): object {
+  return z.toJSONSchema(recipeSchema, { io: "input" });
+}
