@@ -1,0 +1,166 @@
+// CIFAR-10 (Krizhevsky, 2009), lossless: fetched, verified, converted once to the official binary files, read back.
+import { createHash } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { FilterBasisError } from "../errors/error.js";
+import { writeAside } from "../runtime/write.js";
+import { cacheFolder, fileSize, makeFolder, readShared } from "./cache.js";
+import { fetchCifar10Package } from "./cifar10-package.js";
+import type { ImageSet } from "./image-set.js";
+
+/** Training and test images of one data set; a part may be absent where a user's own data has only one. */
+export interface ImageData {
+  readonly train?: ImageSet;
+  readonly test?: ImageSet;
+}
+
+export const cifar10Classes = [
+  "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+] as const; // biome-ignore format: a list
+
+/** The official binary files with their MD5 sums. A record is one label byte, then 1024 red, 1024 green and 1024 blue bytes. */
+export const cifar10Files = {
+  "data_batch_1.bin": "5dd7e06a14cb22eb9f671a540d1b7c25",
+  "data_batch_2.bin": "5ea93a67294ea407fff1d09f752e9692",
+  "data_batch_3.bin": "942cd6a4bcdd0dd3c604fbe906cb4421",
+  "data_batch_4.bin": "ae636b3ba5c66a11e91e8cb52e771fcb",
+  "data_batch_5.bin": "53f37980c15c3d472c316c40844f3f0d",
+  "test_batch.bin": "803d5f7f4d78ea53de84dbe85f74fb6d",
+} as const;
+
+export type Cifar10File = keyof typeof cifar10Files;
+
+const pixels = 3 * 32 * 32;
+const record = 1 + pixels;
+
+export interface Cifar10Options {
+  /** The folder that holds (or gets) the six files; by default `cifar10` in the cache folder. */
+  readonly folder?: string;
+  /** False: never go to the network; where files are missing, `not-found` says so. */
+  readonly fetch?: boolean;
+  /** Told, in a sentence, of each slow step. */
+  readonly note?: (text: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The 50,000 training and 10,000 test images. The six files are fetched when one is missing, and their MD5 sums are
+ * checked on every load (about 0.3 s).
+ * @throws FilterBasisError `checksum`, `not-found`, `io`, `interrupted`
+ */
+export async function loadCifar10(options: Cifar10Options = {}): Promise<Required<ImageData>> {
+  const folder = await getCifar10(options);
+  const names = Object.keys(cifar10Files) as Cifar10File[];
+  const parts = new Map<string, Uint8Array>();
+  for (const name of names) {
+    const file = join(folder, name);
+    const bytes = await readShared(file);
+    checkSum(bytes, name, file);
+    parts.set(name, bytes);
+  }
+  return cifar10FromBinary(parts) as Required<ImageData>;
+}
+
+/** Makes sure that the six files are there (their sizes are looked at, no more), and returns their folder. */
+export async function getCifar10(options: Cifar10Options = {}): Promise<string> {
+  const { folder = join(cacheFolder(), "cifar10"), fetch = true, note = () => undefined, signal } = options;
+  const missing: string[] = [];
+  for (const name of Object.keys(cifar10Files)) {
+    if ((await fileSize(join(folder, name))) !== record * 10_000) missing.push(name);
+  }
+  if (missing.length === 0) return folder;
+  if (!fetch) {
+    throw new FilterBasisError("not-found", "CIFAR-10 is not in the cache", {
+      file: folder,
+      got: `without ${missing.join(", ")}`,
+      cures: ["run `filterbasis data get cifar10` with a network connection"],
+    });
+  }
+  await makeFolder(folder);
+  await fetchCifar10Package({
+    note,
+    ...(signal === undefined ? {} : { signal }),
+    use: async (name, bytes) => {
+      checkSum(bytes, name, join(folder, name));
+      await writeAside(join(folder, name), bytes);
+    },
+  });
+  note(`CIFAR-10 is ready in ${folder}`);
+  return folder;
+}
+
+/**
+ * Checks the six cached files against the official sums.
+ * @throws FilterBasisError `not-found`, `checksum`; with `repair`, a file that is wrong is removed so that `getCifar10` fetches it again
+ */
+export async function checkCifar10({
+  repair = false,
+  ...options
+}: Cifar10Options & { readonly repair?: boolean } = {}): Promise<string> {
+  const folder = await getCifar10({ ...options, fetch: false });
+  for (const name of Object.keys(cifar10Files) as Cifar10File[]) {
+    const file = join(folder, name);
+    try {
+      checkSum(await readShared(file), name, file);
+    } catch (error) {
+      if (repair) await rm(file, { force: true });
+      throw error;
+    }
+  }
+  return folder;
+}
+
+/**
+ * Image sets from binary batches by file name; `test_batch.bin` is the test set, the others in order are the training set.
+ * @throws FilterBasisError `malformed` (a record cut off, a label above 9)
+ */
+export function cifar10FromBinary(parts: ReadonlyMap<string, Uint8Array>, origin = "CIFAR-10"): ImageData {
+  const pick = (test: boolean) =>
+    [...parts].filter(([name]) => name.startsWith("test") === test).sort(([a], [b]) => (a < b ? -1 : 1));
+  const [train, test] = [joinRecords(pick(false), `${origin} training set`), joinRecords(pick(true), `${origin} test set`)];
+  return { ...(train && { train }), ...(test && { test }) };
+}
+
+function joinRecords(parts: readonly (readonly [string, Uint8Array])[], name: string): ImageSet | undefined {
+  if (parts.length === 0) return undefined;
+  for (const [file, { length }] of parts) {
+    if (length === 0 || length % record !== 0) {
+      throw new FilterBasisError("malformed", "a CIFAR-10 batch is cut off", {
+        file,
+        expected: `records of ${record} bytes`,
+        got: `${length} bytes`,
+      });
+    }
+  }
+  const count = parts.reduce((sum, [, bytes]) => sum + bytes.length / record, 0);
+  const images = new Uint8Array(new SharedArrayBuffer(count * pixels));
+  const labels = new Uint8Array(count);
+  let n = 0;
+  for (const [file, bytes] of parts) {
+    for (let at = 0; at < bytes.length; at += record, n++) {
+      const label = bytes[at]!;
+      if (label >= cifar10Classes.length) {
+        throw new FilterBasisError("malformed", `record ${at / record} has no such class`, {
+          file,
+          expected: "0 .. 9",
+          got: String(label),
+        });
+      }
+      labels[n] = label;
+      images.set(bytes.subarray(at + 1, at + record), n * pixels);
+    }
+  }
+  return { name, images, labels, classes: cifar10Classes, count, height: 32, width: 32 };
+}
+
+function checkSum(bytes: Uint8Array, name: Cifar10File, file: string): void {
+  const got = createHash("md5").update(bytes).digest("hex");
+  if (got !== cifar10Files[name]) {
+    throw new FilterBasisError("checksum", "the MD5 sum is not the official one", {
+      file,
+      expected: cifar10Files[name],
+      got,
+      cures: ["run `filterbasis data check cifar10 --repair`, then `filterbasis data get cifar10`"],
+    });
+  }
+}
