@@ -1,0 +1,172 @@
+// Sessions of ONNX Runtime, in Node (native) or as the browser has it (onnxruntime-web's wasm, which runs in Node too).
+import type { InferenceSession, Tensor } from "onnxruntime-node";
+import { FilterBasisError } from "../errors/error.js";
+import type { DataType, Dim, TensorData } from "../graph/types.js";
+
+export type RuntimeName = "node" | "web";
+
+/** Values by the name of the input or output. */
+export type Feeds = Readonly<Record<string, TensorData>>;
+
+/** An input or output as ONNX Runtime sees it. */
+export interface Port {
+  readonly name: string;
+  readonly type: DataType;
+  /** Free sizes are names, or null where they have none. */
+  readonly dims: readonly Dim[];
+}
+
+export interface SessionOptions {
+  /** Threads inside an operator; ONNX Runtime's own choice (the physical cores) when left out. For `web` the first session decides for all. */
+  readonly threads?: number;
+  readonly runtime?: RuntimeName;
+  /** False gives memory back to the system after each run instead of keeping it for the next: slower, smaller. */
+  readonly arena?: boolean;
+}
+
+/** A model that ONNX Runtime has loaded. Owns native memory: `release` it. */
+export interface Session {
+  readonly runtime: RuntimeName;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /** Runs once. @throws FilterBasisError `runtime`, `usage` (a missing or unknown input), `unsupported` (an element type) */
+  run(feeds: Feeds): Promise<Record<string, TensorData>>;
+  release(): Promise<void>;
+}
+
+type Ort = Pick<typeof import("onnxruntime-node"), "InferenceSession" | "Tensor" | "env">;
+type OrtType = Tensor.Type;
+
+const arrays = {
+  float32: Float32Array, uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array,
+  bool: Uint8Array, float64: Float64Array, uint32: Uint32Array, uint64: BigUint64Array, float16: Uint16Array,
+} as const; // biome-ignore format: a table
+
+/**
+ * Opens a model: the bytes of a file, or its path (then external data is found beside it).
+ * @throws FilterBasisError `runtime-missing` (the package is not installed or not for this machine), `runtime` (the model is refused)
+ */
+export async function openOrtSession(
+  model: Uint8Array | string,
+  { threads, runtime = "node", arena = true }: SessionOptions = {},
+): Promise<Session> {
+  const ort = await loadRuntime(runtime, threads);
+  const place = typeof model === "string" ? { file: model } : {};
+  const options: InferenceSession.SessionOptions = {
+    executionProviders: [runtime === "web" ? "wasm" : "cpu"],
+    logSeverityLevel: 3,
+    interOpNumThreads: 1,
+    enableCpuMemArena: arena,
+    ...(threads === undefined || runtime === "web" ? {} : { intraOpNumThreads: threads }),
+  };
+  // The two signatures are the same function; the bytes are not kept by ONNX Runtime.
+  const session = await (typeof model === "string"
+    ? ort.InferenceSession.create(model, options)
+    : ort.InferenceSession.create(model, options)
+  ).catch((error: unknown) => {
+    throw new FilterBasisError("runtime", `ONNX Runtime (${runtime}) refuses the model: ${reason(error)}`, {
+      ...place,
+      cause: error,
+    });
+  });
+  let released = false;
+  return {
+    runtime,
+    inputs: session.inputMetadata.map(readPort),
+    outputs: session.outputMetadata.map(readPort),
+    async run(feeds) {
+      if (released) throw new FilterBasisError("usage", "the session has been released", place);
+      checkFeeds(session.inputNames, feeds);
+      const inputs = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toOrt(ort, name, tensor)]));
+      const outputs = await session.run(inputs).catch((error: unknown) => {
+        throw new FilterBasisError("runtime", `ONNX Runtime (${runtime}) failed: ${reason(error)}`, { ...place, cause: error });
+      });
+      return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, fromOrt(name, tensor)]));
+    },
+    async release() {
+      if (released) return;
+      released = true;
+      await session.release();
+    },
+  };
+}
+
+/** The version of ONNX Runtime, or the error that says why there is none. */
+export async function runtimeVersion(runtime: RuntimeName): Promise<string> {
+  const { versions } = (await loadRuntime(runtime)).env;
+  return (runtime === "node" ? versions.node : versions.web) ?? versions.common;
+}
+
+const loaded = new Map<RuntimeName, Promise<Ort>>();
+
+function loadRuntime(runtime: RuntimeName, threads?: number): Promise<Ort> {
+  const found = loaded.get(runtime) ?? importRuntime(runtime, threads);
+  loaded.set(runtime, found);
+  return found;
+}
+
+async function importRuntime(runtime: RuntimeName, threads?: number): Promise<Ort> {
+  const name = runtime === "node" ? "onnxruntime-node" : "onnxruntime-web";
+  try {
+    if (runtime === "node") return await import("onnxruntime-node");
+    const web = await import("onnxruntime-web");
+    if (threads !== undefined) web.env.wasm.numThreads = threads;
+    return web as Ort;
+  } catch (error) {
+    throw new FilterBasisError("runtime-missing", `${name} cannot be loaded: ${reason(error)}`, {
+      cause: error,
+      cures: [`npm install ${name}`, "see `filterbasis doctor`"],
+    });
+  }
+}
+
+function readPort(value: InferenceSession.ValueMetadata): Port {
+  if (!value.isTensor) throw new FilterBasisError("unsupported", "only tensors can be fed and fetched", { tensor: value.name });
+  const dims = value.shape.map((dim) =>
+    typeof dim === "number" && dim >= 0 ? dim : typeof dim === "string" && dim !== "" ? dim : null,
+  );
+  return { name: value.name, type: value.type as DataType, dims };
+}
+
+function checkFeeds(names: readonly string[], feeds: Feeds): void {
+  const missing = names.find((name) => !Object.hasOwn(feeds, name));
+  const unknown = Object.keys(feeds).find((name) => !names.includes(name));
+  if (missing === undefined && unknown === undefined) return;
+  throw new FilterBasisError("usage", missing ? `input ${missing} is not fed` : `the model has no input ${unknown}`, {
+    expected: names.join(", "),
+    got: Object.keys(feeds).join(", "),
+  });
+}
+
+function toOrt(ort: Ort, name: string, tensor: TensorData): Tensor {
+  const { type, dims, data } = tensor;
+  if (type === "string") {
+    return new ort.Tensor(
+      "string",
+      (tensor.strings ?? []).map((bytes) => new TextDecoder().decode(bytes)),
+      dims,
+    );
+  }
+  if (!Object.hasOwn(arrays, type))
+    throw new FilterBasisError("unsupported", `a tensor of type ${type} cannot be fed`, { tensor: name });
+  const View = arrays[type as keyof typeof arrays];
+  const aligned = data.byteOffset % View.BYTES_PER_ELEMENT === 0 ? data : Uint8Array.from(data);
+  const values = new View(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / View.BYTES_PER_ELEMENT);
+  return new ort.Tensor(type as Exclude<OrtType, "string">, values as Float32Array, dims);
+}
+
+function fromOrt(name: string, { type, dims, data }: Tensor): TensorData {
+  if (Array.isArray(data)) {
+    const strings = (data as string[]).map((text) => new TextEncoder().encode(text));
+    return { type: "string", dims, data: new Uint8Array(0), strings };
+  }
+  if (!ArrayBuffer.isView(data))
+    throw new FilterBasisError("unsupported", `an output of type ${type} cannot be read`, { tensor: name });
+  return { type: type as DataType, dims, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
+}
+
+/** ONNX Runtime's message without its source lines. */
+function reason(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/^.*?: \/[^\s]+\.(cc|h):\d+ /, "").trim();
+}
