@@ -1,0 +1,166 @@
+// Sliding windows: convolutions, transposed convolutions and pools. Shapes are [N, C, D1, D2, ...].
+import { readInt, readInts, readString } from "../attributes.js";
+import { add, ceilDivide, floorDivide, multiply, subtract } from "../dims.js";
+import type { Dim } from "../types.js";
+import { type Call, has, input, type Known, mismatch, needRank, type Rule, same, showDim, unknown, unknownDims } from "./rule.js";
+
+/** The attributes of a window over `rank` spatial axes; padding is [begin, end] for each. */
+interface Window {
+  readonly kernel: readonly Dim[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  readonly pads: readonly (readonly [number, number])[];
+  readonly auto: string;
+  readonly ceil: boolean;
+}
+
+function windowOf(call: Call, kernel: readonly Dim[]): Window {
+  const rank = kernel.length;
+  const ones = new Array<number>(rank).fill(1);
+  const perAxis = (name: string, fallback: readonly number[]): readonly number[] => {
+    const list = readInts(call.node, name, fallback);
+    if (list.length === fallback.length) return list;
+    throw mismatch(call, `attribute ${name} does not fit the spatial axes`, `${fallback.length} numbers`, `[${list.join(", ")}]`);
+  };
+  const positive = (name: string): readonly number[] => {
+    const list = perAxis(name, ones);
+    if (list.every((value) => value > 0)) return list;
+    throw mismatch(call, `attribute ${name} must be positive`, "1 or more", `[${list.join(", ")}]`);
+  };
+  const flat = perAxis("pads", new Array<number>(2 * rank).fill(0));
+  const auto = readString(call.node, "auto_pad", "NOTSET");
+  return {
+    kernel,
+    strides: positive("strides"),
+    dilations: positive("dilations"),
+    // with SAME_* and VALID the attribute pads is not used
+    pads: ones.map((_, axis) => (auto === "NOTSET" ? [flat[axis]!, flat[rank + axis]!] : [0, 0])),
+    auto,
+    ceil: readInt(call.node, "ceil_mode", 0) !== 0,
+  };
+}
+
+const reach = ({ kernel, dilations }: Window, axis: number): Dim =>
+  add(multiply(subtract(kernel[axis]!, 1), dilations[axis]!), 1);
+
+/** The number of places a window has along one axis. */
+function places(call: Call, window: Window, axis: number, size: Dim): Dim {
+  const stride = window.strides[axis]!;
+  if (window.auto.startsWith("SAME")) return ceilDivide(size, stride);
+  const [begin, end] = window.pads[axis]!;
+  const extent = reach(window, axis);
+  const room = subtract(add(size, begin + end), extent);
+  if (typeof room === "number" && room < 0) {
+    throw mismatch(
+      call,
+      `the window does not fit spatial axis ${axis}`,
+      `at least ${showDim(extent)}`,
+      showDim(add(size, begin + end)),
+    );
+  }
+  if (!window.ceil) return add(floorDivide(room, stride), 1);
+  const count = add(ceilDivide(room, stride), 1);
+  if (typeof extent === "number" && end + stride <= extent) return count;
+  // a last window that would begin in the padding behind the image is left out
+  if (typeof count !== "number" || typeof size !== "number") return null;
+  return (count - 1) * stride >= size + begin ? count - 1 : count;
+}
+
+/** The spatial part of the kernel: the attribute, or else the weight's own shape. */
+function kernelOf(call: Call, weight: Known): readonly Dim[] | undefined {
+  const stated = readInts(call.node, "kernel_shape", undefined);
+  const own = weight.dims?.slice(2);
+  if (stated === undefined || own === undefined) return stated ?? own;
+  if (stated.length !== own.length)
+    throw mismatch(call, "kernel_shape does not fit the weight", `[${own.map(showDim).join(", ")}]`, `[${stated.join(", ")}]`);
+  return stated.map((size, axis) => same(call, own[axis]!, size, "kernel_shape and the weight"));
+}
+
+/** Conv, ConvInteger, QLinearConv: x[N, C, ...], w[M, C/group, k...] -> [N, M, ...]. */
+export function convolution(weightAt: number, type: (call: Call) => Known["type"]): Rule {
+  return (call) => {
+    const [x, weight] = [input(call, 0), input(call, weightAt)];
+    const kernel = kernelOf(call, weight);
+    const rank = x.dims?.length ?? weight.dims?.length;
+    if (rank === undefined) return [{ type: type(call) }];
+    if (rank < 3) throw mismatch(call, "the input has too few axes", "[N, C, D1, ...]", `rank ${rank}`);
+    needRank(call, weightAt, rank);
+    if (kernel !== undefined && kernel.length !== rank - 2) {
+      throw mismatch(call, "the kernel does not fit the input", `${rank - 2} spatial axes`, String(kernel.length));
+    }
+    const group = readInt(call.node, "group", 1);
+    const [outChannels, inChannels] = [weight.dims?.[0] ?? null, multiply(weight.dims?.[1] ?? null, group)];
+    if (x.dims !== undefined) same(call, inChannels, x.dims[1]!, "the channels of weight and input");
+    if (group < 1 || (typeof outChannels === "number" && outChannels % group !== 0)) {
+      throw mismatch(call, "the filters do not divide into the groups", `a multiple of ${group}`, showDim(outChannels));
+    }
+    const window = windowOf(call, kernel ?? unknownDims(rank - 2));
+    const space = window.kernel.map((_, axis) => places(call, window, axis, x.dims?.[axis + 2] ?? null));
+    return [{ type: type(call), dims: [x.dims?.[0] ?? null, outChannels, ...space] }];
+  };
+}
+
+/** ConvTranspose: x[N, C, ...], w[C, M/group, k...] -> [N, M, ...]. */
+export const transposedConvolution: Rule = (call) => {
+  const [x, weight] = [input(call, 0), input(call, 1)];
+  const rank = x.dims?.length ?? weight.dims?.length;
+  if (rank === undefined) return [{ type: x.type }];
+  if (rank < 3) throw mismatch(call, "the input has too few axes", "[N, C, D1, ...]", `rank ${rank}`);
+  needRank(call, 1, rank);
+  const window = windowOf(call, kernelOf(call, weight) ?? unknownDims(rank - 2));
+  if (x.dims !== undefined && weight.dims !== undefined)
+    same(call, weight.dims[0]!, x.dims[1]!, "the channels of weight and input");
+  const extra = readInts(call.node, "output_padding", new Array<number>(rank - 2).fill(0));
+  const stated = readInts(call.node, "output_shape", undefined);
+  const space = window.kernel.map((_, axis): Dim => {
+    if (stated !== undefined) return stated[stated.length - (rank - 2) + axis] ?? null;
+    const size = x.dims?.[axis + 2] ?? null;
+    if (window.auto.startsWith("SAME")) return multiply(size, window.strides[axis]!);
+    const [begin, end] = window.pads[axis]!;
+    const grown = add(multiply(subtract(size, 1), window.strides[axis]!), add(reach(window, axis), extra[axis] ?? 0));
+    return subtract(grown, begin + end);
+  });
+  if (space.some((size) => typeof size === "number" && size < 0)) {
+    throw mismatch(call, "the padding removes the whole output", "sizes of 0 or more", `[${space.map(showDim).join(", ")}]`);
+  }
+  const outChannels = multiply(weight.dims?.[1] ?? null, readInt(call.node, "group", 1));
+  return [{ type: x.type, dims: [x.dims?.[0] ?? null, outChannels, ...space] }];
+};
+
+/** MaxPool (with the places of the maxima as second output), AveragePool, LpPool. */
+export const pool: Rule = (call) => {
+  const x = input(call, 0);
+  if (x.dims === undefined) return [{ type: x.type }, { type: "int64" }];
+  const kernel = readInts(call.node, "kernel_shape", undefined);
+  if (kernel === undefined || kernel.length !== x.dims.length - 2) {
+    throw mismatch(call, "kernel_shape does not fit the input", `${x.dims.length - 2} numbers`, String(kernel));
+  }
+  const window = windowOf(call, kernel);
+  const dims = [...x.dims.slice(0, 2), ...kernel.map((_, axis) => places(call, window, axis, x.dims![axis + 2]!))];
+  return [
+    { type: x.type, dims },
+    { type: "int64", dims },
+  ];
+};
+
+/** GlobalAveragePool, GlobalMaxPool, GlobalLpPool: [N, C, ...] -> [N, C, 1, ...]. */
+export const globalPool: Rule = (call) => {
+  const { type, dims } = input(call, 0);
+  return [{ type, dims: dims && [...dims.slice(0, 2), ...dims.slice(2).map(() => 1)] }];
+};
+
+/** MaxUnpool: the output is given, or grows back by stride, kernel and padding. */
+export const maxUnpool: Rule = (call) => {
+  const x = input(call, 0);
+  if (has(call, 2)) return [{ type: x.type, dims: input(call, 2).elements }];
+  const kernel = readInts(call.node, "kernel_shape", undefined);
+  if (x.dims === undefined || kernel === undefined) return [{ ...unknown, type: x.type }];
+  const window = windowOf(call, kernel);
+  const space = kernel.map((size, axis) =>
+    subtract(
+      add(multiply(subtract(x.dims![axis + 2]!, 1), window.strides[axis]!), size),
+      window.pads[axis]![0] + window.pads[axis]![1],
+    ),
+  );
+  return [{ type: x.type, dims: [...x.dims.slice(0, 2), ...space] }];
+};
