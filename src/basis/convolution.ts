@@ -1,0 +1,81 @@
+// A Conv node as the method sees it, or the reason why its filters cannot be written over a basis.
+import { FilterBasisError } from "../errors/error.js";
+import { readInt, siteName } from "../graph/attributes.js";
+import type { DataType, Node, TensorData } from "../graph/types.js";
+import type { Constant } from "./constant.js";
+import type { FilterShape } from "./split.js";
+
+export interface Convolution extends FilterShape {
+  readonly node: Node;
+  /** The node's name, or its first output where it has none. */
+  readonly name: string;
+  /** The kernel's sizes: [h, w], or one or three of them. */
+  readonly kernel: readonly number[];
+  /** The value at the root of the weight: nodes with one root share their filters. */
+  readonly weightName: string;
+  /** The filters as stored. */
+  readonly weight: TensorData;
+  /** The type that the node computes in; differs from the weight's where a Cast stands between. */
+  readonly type: DataType;
+}
+
+/** Why a node is left alone: a clause that completes "because ...". */
+export interface Refusal {
+  readonly name: string;
+  readonly because: string;
+}
+
+/** Node types that carry weights but are no plain convolutions, and why they are left alone. */
+const others: Readonly<Record<string, string>> = {
+  ConvTranspose: "it is a transposed convolution, which scatters its inputs instead of gathering them with filters",
+  Gemm: "it is a fully connected layer, not a convolution",
+  MatMul: "it is a matrix product, not a convolution",
+  ConvInteger: "it is a quantised convolution",
+  QLinearConv: "it is a quantised convolution",
+  DeformConv: "it is a deformable convolution, whose filters are sampled at places computed from the input",
+};
+
+/** Types whose filters are decomposed. */
+const decomposable: readonly DataType[] = ["float32", "float16", "float64", "bfloat16"];
+
+export const isRefusal = (found: object): found is Refusal => "because" in found;
+
+/**
+ * Reads a node; undefined where it has no weights at all and nothing has to be said about it. Grouped, depthwise, quantised,
+ * transposed and dynamic convolutions and fully connected layers are refused. Errors: `invalid-graph` for a weight whose
+ * shape cannot be a convolution's.
+ */
+export function readConvolution(node: Node, constant: (name: string) => Constant | undefined): Convolution | Refusal | undefined {
+  const name = siteName(node);
+  const refuse = (because: string): Refusal => ({ name, because });
+  if (node.domain !== "") {
+    return /conv/i.test(node.op)
+      ? refuse(`it is a ${node.op} of the domain ${node.domain}, whose meaning is not known here`)
+      : undefined;
+  }
+  if (node.op !== "Conv") {
+    const because = others[node.op];
+    const weighted = node.op !== "MatMul" && node.op !== "Gemm" ? true : node.inputs.slice(0, 2).some((input) => constant(input));
+    return because !== undefined && weighted ? refuse(because) : undefined;
+  }
+  const found = constant(node.inputs[1] ?? "");
+  if (!found) return refuse("its weight is computed while the model runs");
+  const { tensor: weight, root: weightName, type } = found;
+  if (!decomposable.includes(weight.type) || !decomposable.includes(type)) return refuse(`its weight is of type ${weight.type}`);
+  const [outChannels, perGroup, ...kernel] = weight.dims;
+  if (outChannels === undefined || perGroup === undefined || kernel.length === 0) {
+    throw new FilterBasisError("invalid-graph", "the weight of a convolution needs at least three axes", {
+      node: name,
+      op: "Conv",
+      got: `[${weight.dims.join(", ")}]`,
+    });
+  }
+  const groups = readInt(node, "group", 1);
+  if (groups !== 1) {
+    if (perGroup === 1) return refuse(`it is a depthwise convolution: each of its ${groups} groups sees one channel`);
+    return refuse(`it is a grouped convolution of ${groups} groups`);
+  }
+  if (weight.dims.some((dim) => dim === 0)) return refuse("its weight is empty");
+  const taps = kernel.reduce((product, size) => product * size, 1);
+  return { node, name, outChannels, inChannels: perGroup, kernel, taps, weightName, weight, type };
+}

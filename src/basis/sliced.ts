@@ -1,0 +1,123 @@
+// One basis for layers of growing width (DenseNet): a layer with fewer channels to a split reads a slice of the basis's
+// channels, the first ones or the last ones. Entries outside its slice are absent, not zero: the best basis is a least
+// squares problem over the entries that are present, solved by alternating between coefficients and basis. It starts
+// from the SVD of the zero-padded stack and never gets worse than that, since each half step is optimal.
+import { FilterBasisError } from "../errors/error.js";
+import { solveNormal } from "../linalg/least-squares.js";
+import { type LinearAlgebra, pureLinearAlgebra } from "../linalg/low-rank.js";
+import { gram, type Matrix, matrix, multiply, squaredNorm, stackRows, transpose } from "../linalg/matrix.js";
+import { difference, type Factors, type Filters, splitMatrix } from "./initialise.js";
+
+/** Which channels of the basis a narrower layer reads. */
+export type SliceEnd = "first" | "last";
+
+/** Where the slice of `part` channels begins in a basis of `whole`. */
+export function sliceStart(whole: number, part: number, end: SliceEnd): number {
+  return end === "first" ? 0 : whole - part;
+}
+
+export interface SlicedOptions {
+  readonly end?: SliceEnd;
+  /** Alternations at most; it stops early when the error no longer falls. */
+  readonly rounds?: number;
+  readonly linear?: LinearAlgebra;
+}
+
+/** As `initialise`, for layers that differ in p. B is [m, p of the widest layer, h, w]. All layers need one kernel. */
+export function initialiseSliced(
+  layers: readonly Filters[],
+  basisSize: number,
+  { end = "first", rounds = 30, linear = pureLinearAlgebra }: SlicedOptions = {},
+): Factors {
+  const parts = layers.map(splitMatrix); // [(n s) x (p taps)], p by layer
+  const taps = layers[0]!.taps;
+  const width = Math.max(...parts.map((part) => part.cols));
+  const starts = parts.map((part) => sliceStart(width / taps, part.cols / taps, end) * taps);
+  const padded = stackRows(parts.map((part, i) => pad(part, width, starts[i]!)));
+  const full = Math.min(padded.rows, width);
+  if (basisSize > full) {
+    throw new FilterBasisError("invalid-plan", "the basis is larger than the full rank of the filters it is made from", {
+      layer: layers.map(({ name }) => name).join(", "),
+      expected: `at most ${full} basis filters`,
+      got: `${basisSize}`,
+    });
+  }
+  let basis = linear.lowRank(padded, basisSize).right; // [m x width]
+  let coefficients = parts.map((part, i) => fitCoefficients(part, columns(basis, starts[i]!, part.cols)));
+  let errors = squaredErrors(parts, coefficients, basis, starts);
+  for (let round = 0; round < rounds; round++) {
+    const nextBasis = fitBasis(parts, coefficients, starts, width, basisSize);
+    const nextCoefficients = parts.map((part, i) => fitCoefficients(part, columns(nextBasis, starts[i]!, part.cols)));
+    const nextErrors = squaredErrors(parts, nextCoefficients, nextBasis, starts);
+    const [before, after] = [total(errors), total(nextErrors)];
+    if (!(after < before)) break;
+    [basis, coefficients, errors] = [nextBasis, nextCoefficients, nextErrors];
+    if (before - after < 1e-6 * before) break;
+  }
+  return {
+    basisSize,
+    basis: basis.data,
+    coefficients: coefficients.map(({ data }) => data),
+    squaredErrors: errors,
+    squaredNorms: parts.map((part) => squaredNorm(part.data)),
+  };
+}
+
+const total = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
+
+/** A = W B^T (B B^T)^-1: [(n s) x m]. */
+function fitCoefficients(part: Matrix, basis: Matrix): Matrix {
+  const turned = transpose(basis); // [p taps x m]
+  return transpose(solveNormal(gram(turned), transpose(multiply(part, turned))));
+}
+
+/** Each column of B over the layers that have it: (sum A^T A)^-1 sum A^T W. Columns that the same layers have go together. */
+function fitBasis(
+  parts: readonly Matrix[],
+  coefficients: readonly Matrix[],
+  starts: readonly number[],
+  width: number,
+  m: number,
+): Matrix {
+  const grams = coefficients.map(gram);
+  const products = parts.map((part, i) => multiply(transpose(coefficients[i]!), part)); // A^T W: [m x p taps]
+  const edges = [...new Set([0, width, ...starts, ...parts.map((part, i) => starts[i]! + part.cols)])].sort((a, b) => a - b);
+  const out = new Float64Array(m * width);
+  for (let e = 0; e + 1 < edges.length; e++) {
+    const [from, to] = [edges[e]!, edges[e + 1]!];
+    const normal = new Float64Array(m * m);
+    const right = new Float64Array(m * (to - from));
+    for (const [i, part] of parts.entries()) {
+      const offset = from - starts[i]!;
+      if (offset < 0 || to - starts[i]! > part.cols) continue;
+      for (let k = 0; k < normal.length; k++) normal[k] = normal[k]! + grams[i]!.data[k]!;
+      const piece = columns(products[i]!, offset, to - from).data;
+      for (let k = 0; k < right.length; k++) right[k] = right[k]! + piece[k]!;
+    }
+    const solved = solveNormal(matrix(m, m, normal), matrix(m, to - from, right)).data;
+    for (let j = 0; j < m; j++) out.set(solved.subarray(j * (to - from), (j + 1) * (to - from)), j * width + from);
+  }
+  return matrix(m, width, out);
+}
+
+function squaredErrors(
+  parts: readonly Matrix[],
+  coefficients: readonly Matrix[],
+  basis: Matrix,
+  starts: readonly number[],
+): number[] {
+  return parts.map((part, i) => difference(part, multiply(coefficients[i]!, columns(basis, starts[i]!, part.cols))));
+}
+
+function columns({ rows, cols, data }: Matrix, start: number, count: number): Matrix {
+  if (start === 0 && count === cols) return { rows, cols, data };
+  const out = new Float64Array(rows * count);
+  for (let i = 0; i < rows; i++) out.set(data.subarray(i * cols + start, i * cols + start + count), i * count);
+  return matrix(rows, count, out);
+}
+
+function pad({ rows, cols, data }: Matrix, width: number, start: number): Matrix {
+  const out = new Float64Array(rows * width);
+  for (let i = 0; i < rows; i++) out.set(data.subarray(i * cols, (i + 1) * cols), i * width + start);
+  return matrix(rows, width, out);
+}
