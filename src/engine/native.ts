@@ -1,0 +1,144 @@
+// The native addon: its interface, typed in this one file, and its loading on first use.
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { FilterBasisError } from "../errors/error.js";
+import { environmentDefaults } from "./environment.js";
+import { packageRoot } from "./files.js";
+
+declare const handleBrand: unique symbol;
+declare const operatorBrand: unique symbol;
+
+/** A tensor as the addon hands it out: an external value, opaque here. */
+export interface Handle {
+  readonly [handleBrand]: true;
+}
+
+/** One overload of an operator, or all overloads of a name. */
+export interface OperatorHandle {
+  readonly [operatorBrand]: true;
+}
+
+export type NumberArray =
+  | Float32Array
+  | Float64Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | BigInt64Array;
+
+/** What an operator may return, lists included. */
+export type NativeResult = Handle | number | bigint | boolean | string | null | undefined | readonly NativeResult[];
+
+export interface Information {
+  readonly version: string;
+  readonly cuda: boolean;
+  readonly mkldnn: boolean;
+  readonly configuration: string;
+  readonly parallel: string;
+  readonly threads: number;
+  /** OpenBLAS describes itself; null with another BLAS. */
+  readonly blas: string | null;
+  readonly blasCore: string | null;
+  readonly blasThreads: number | null;
+}
+
+/** The exports of native/*.cpp. Every function throws an Error with a `code` of native/errors.h. */
+export interface NativeEngine {
+  find(name: string, overload?: string): OperatorHandle;
+  call(operator: OperatorHandle, ...args: readonly unknown[]): NativeResult;
+  schemas(operator: OperatorHandle): string[];
+  operatorNames(): string[];
+
+  shape(tensor: Handle): number[];
+  dtype(tensor: Handle): string;
+  device(tensor: Handle): string;
+  dataPointer(tensor: Handle): bigint;
+  item(tensor: Handle): number | bigint | boolean;
+  dispose(tensor: Handle): void;
+  disposeAll(tensors: readonly Handle[]): void;
+  isDisposed(tensor: Handle): boolean;
+  liveTensors(): number;
+
+  fromTypedArray(data: NumberArray, shape: readonly number[], dtype?: string): Handle;
+  copyTo(tensor: Handle, data: NumberArray): void;
+
+  backward(outputs: readonly Handle[], gradients?: readonly Handle[], retainGraph?: boolean, createGraph?: boolean): void;
+  gradients(
+    outputs: readonly Handle[],
+    inputs: readonly Handle[],
+    outputGradients?: readonly Handle[],
+    retainGraph?: boolean,
+    createGraph?: boolean,
+    allowUnused?: boolean,
+  ): (Handle | null)[];
+  getGradient(tensor: Handle): Handle | null;
+  setGradient(tensor: Handle, gradient: Handle | null): void;
+  requiresGrad(tensor: Handle, value?: boolean): boolean;
+  isLeaf(tensor: Handle): boolean;
+  setGradEnabled(enabled: boolean): boolean;
+
+  manualSeed(seed: number | bigint): void;
+  generatorState(device?: string): Handle;
+  setGeneratorState(state: Handle, device?: string): void;
+  threads(count?: number): number;
+  setSwitch(name: string, on: boolean): void;
+  information(): Information;
+}
+
+/** native/environment.cpp: sets a variable of the process, unless it is set. */
+interface NativeEnvironment {
+  setDefault(name: string, value: string): void;
+}
+
+const require = createRequire(import.meta.url);
+let loaded: NativeEngine | undefined;
+
+/**
+ * The addon, loaded on the first call. Importing this module needs no libtorch.
+ * @throws FilterBasisError `engine-missing`, with cures, when the addon or a library that it needs is not there.
+ */
+export function loadEngine(): NativeEngine {
+  return (loaded ??= load());
+}
+
+function load(): NativeEngine {
+  const folder = join(packageRoot(), "native", "build", "Release");
+  const file = join(folder, "engine.node");
+  if (!existsSync(file)) throw missing("the native engine has not been built", file);
+  try {
+    const environment = require(join(folder, "environment.node")) as NativeEnvironment;
+    // OpenMP and OpenBLAS read their variables once, while they are loaded.
+    for (const [name, value] of Object.entries(environmentDefaults())) environment.setDefault(name, value);
+    return require(file) as NativeEngine;
+  } catch (cause) {
+    throw missing("the native engine could not be loaded", file, cause);
+  }
+}
+
+function missing(message: string, file: string, cause?: unknown): FilterBasisError {
+  const because = cause instanceof Error ? `: ${cause.message.split("\n")[0]}` : "";
+  return new FilterBasisError("engine-missing", message + because, {
+    file,
+    cause,
+    cures: [
+      "Debian or Ubuntu: apt-get install libtorch-dev libopenblas0-pthread build-essential python3",
+      "then: npm run build:native",
+      "with another libtorch: LIBTORCH=/path/to/libtorch npm run build:native",
+      "after changing Node's or libtorch's version: npm run build:native -- --force",
+    ],
+  });
+}
+
+/** Why the engine cannot be loaded here, or undefined when it can: for tests that skip with a reason. */
+export function unloadableReason(): string | undefined {
+  try {
+    loadEngine();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,51 @@
+// Seeds, threads, devices and versions of the engine.
+import { guarded } from "./errors.js";
+import { type Information, loadEngine } from "./native.js";
+import { fromArray, Tensor } from "./tensor.js";
+
+export type { Information } from "./native.js";
+
+/** Seeds the generators of all devices. */
+export function manualSeed(seed: number | bigint): void {
+  guarded("manualSeed", () => loadEngine().manualSeed(seed));
+}
+
+/** The whole state of a device's generator, as bytes: given back to setGeneratorState, the same numbers follow. */
+export function generatorState(device = "cpu"): Uint8Array {
+  using state = new Tensor(guarded("generatorState", () => loadEngine().generatorState(device)));
+  return state.data() as Uint8Array;
+}
+
+export function setGeneratorState(bytes: Uint8Array, device = "cpu"): void {
+  using state = fromArray(bytes, [bytes.length]);
+  guarded("setGeneratorState", () => loadEngine().setGeneratorState(state.handle, device));
+}
+
+/** Bounds the threads of OpenMP and of OpenBLAS, for the whole process. */
+export function setThreads(count: number): void {
+  guarded("setThreads", () => loadEngine().threads(count));
+}
+
+export function threads(): number {
+  return loadEngine().threads();
+}
+
+/** Tensors alive in the process, those of worker threads included. */
+export function liveTensors(): number {
+  return loadEngine().liveTensors();
+}
+
+/** Switches: mkldnn (oneDNN's kernels), deterministic, flushDenormals. */
+export function setSwitch(name: "mkldnn" | "deterministic" | "flushDenormals", on: boolean): void {
+  guarded("setSwitch", () => loadEngine().setSwitch(name, on));
+}
+
+/** Versions and configuration of libtorch and its BLAS. */
+export function engineInfo(): Information {
+  return loadEngine().information();
+}
+
+/** True when libtorch was built with CUDA and finds a GPU. */
+export function hasCuda(): boolean {
+  return engineInfo().cuda;
+}

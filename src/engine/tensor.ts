@@ -1,0 +1,143 @@
+// A tensor of libtorch: what it says about itself, its elements, its gradient.
+import { FilterBasisError } from "../errors/error.js";
+import { guarded } from "./errors.js";
+import { type Handle, loadEngine, type NumberArray } from "./native.js";
+import { innermostScope } from "./scope.js";
+
+export type DType =
+  | "float32"
+  | "float64"
+  | "float16"
+  | "bfloat16"
+  | "uint8"
+  | "int8"
+  | "int16"
+  | "int32"
+  | "int64"
+  | "bool"
+  | "complex64"
+  | "complex128";
+
+/** Makes the array in which the elements of a dtype are handed out; half precision as its 16 bits. */
+const arrays: Partial<Record<DType, new (length: number) => NumberArray>> = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  uint8: Uint8Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  bool: Uint8Array,
+};
+
+/** A tensor. It lives until it is disposed, its scope closes, or it is collected as garbage. */
+export class Tensor implements Disposable {
+  /** The addon's side of it; for the engine only. */
+  readonly handle: Handle;
+
+  /** @internal */
+  constructor(handle: Handle) {
+    this.handle = handle;
+    innermostScope()?.own(this);
+  }
+
+  get shape(): readonly number[] {
+    return guarded("shape", () => loadEngine().shape(this.handle));
+  }
+
+  get dtype(): DType {
+    return guarded("dtype", () => loadEngine().dtype(this.handle)) as DType;
+  }
+
+  /** "cpu", "cuda:0" */
+  get device(): string {
+    return guarded("device", () => loadEngine().device(this.handle));
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return this.shape.reduce((product, length) => product * length, 1);
+  }
+
+  get requiresGrad(): boolean {
+    return guarded("requiresGrad", () => loadEngine().requiresGrad(this.handle));
+  }
+
+  set requiresGrad(value: boolean) {
+    guarded("requiresGrad", () => loadEngine().requiresGrad(this.handle, value));
+  }
+
+  /** True for tensors that no recorded operation made: only they collect gradients. */
+  get isLeaf(): boolean {
+    return guarded("isLeaf", () => loadEngine().isLeaf(this.handle));
+  }
+
+  /** The gradient that backward() left here, as a new tensor on the same memory; null where there is none. */
+  get grad(): Tensor | null {
+    const handle = guarded("grad", () => loadEngine().getGradient(this.handle));
+    return handle && new Tensor(handle);
+  }
+
+  set grad(gradient: Tensor | null) {
+    guarded("grad", () => loadEngine().setGradient(this.handle, gradient === null ? null : gradient.handle));
+  }
+
+  /** The number in a tensor of one element. Booleans are 0 and 1. */
+  item(): number {
+    return Number(guarded("item", () => loadEngine().item(this.handle)));
+  }
+
+  /** A copy of the elements, in order. float16 and bfloat16 come as their 16 bits, bool as 0 and 1. */
+  data(): NumberArray {
+    const Elements = arrays[this.dtype];
+    if (Elements === undefined)
+      throw new FilterBasisError("unsupported", `elements of ${this.dtype} have no typed array`, { op: "data" });
+    const elements = new Elements(this.size);
+    this.copyTo(elements);
+    return elements;
+  }
+
+  /** A copy of the elements of a float32 tensor. */
+  floats(): Float32Array {
+    const elements = this.data();
+    if (elements instanceof Float32Array) return elements;
+    throw new FilterBasisError("type-mismatch", "the tensor holds no floats", {
+      op: "floats",
+      expected: "float32",
+      got: this.dtype,
+    });
+  }
+
+  /** Copies the elements into an array of the same byte length. */
+  copyTo(elements: NumberArray): void {
+    guarded("copyTo", () => loadEngine().copyTo(this.handle, elements));
+  }
+
+  /** Where the elements lie: equal for tensors that share memory from its start. */
+  get address(): bigint {
+    return guarded("address", () => loadEngine().dataPointer(this.handle));
+  }
+
+  get disposed(): boolean {
+    return guarded("disposed", () => loadEngine().isDisposed(this.handle));
+  }
+
+  /** Gives the memory back now. Disposing twice does no harm; any other use afterwards is an error. */
+  dispose(): void {
+    guarded("dispose", () => loadEngine().dispose(this.handle));
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/**
+ * A tensor with a copy of the elements. A dtype of the same element size reads the same bytes anew (bool from Uint8Array, bfloat16 from
+ * Uint16Array); without one it follows the array.
+ */
+export function fromArray(data: NumberArray, shape: readonly number[], dtype?: DType): Tensor {
+  return new Tensor(guarded("fromArray", () => loadEngine().fromTypedArray(data, shape, dtype)));
+}
