@@ -1,0 +1,139 @@
+// Picture files to pixels and back, through sharp (PNG, JPEG, WebP). Every limit is set here.
+import { readFile } from "node:fs/promises";
+import { extname } from "node:path";
+import type { Metadata, SharpConstructor } from "sharp";
+import { FilterBasisError } from "../errors/error.js";
+import type { Picture } from "./picture.js";
+
+export interface DecodeOptions {
+  /** How errors name the picture; the path itself where there is one. */
+  readonly file?: string;
+  /** The largest number of pixels that is decoded. */
+  readonly most?: number;
+  /** `raw`: the stored values as they are, as the field's measurements want. `srgb`: converted by the embedded colour profile. */
+  readonly colours?: "raw" | "srgb";
+}
+
+let loaded: Promise<SharpConstructor> | undefined;
+
+/** sharp with one thread and no cache of its own: we decide how many pictures are decoded at a time. */
+export function codec(): Promise<SharpConstructor> {
+  loaded ??= import("sharp").then(
+    ({ default: sharp }) => {
+      sharp.concurrency(1);
+      sharp.cache(false);
+      return sharp;
+    },
+    (error: unknown) => {
+      throw new FilterBasisError("unsupported", "pictures cannot be read: sharp does not load", {
+        cause: error,
+        cures: ["npm install sharp"],
+      });
+    },
+  );
+  return loaded;
+}
+
+/**
+ * Decodes an 8-bit grey or RGB picture, with or without transparency; turned upright if its EXIF data says so.
+ * @throws FilterBasisError `not-found`, `malformed` (empty, damaged, cut off, no picture), `too-large`, `unsupported` (CMYK, 16 bits, animated)
+ */
+export async function decodePicture(source: string | Uint8Array, options: DecodeOptions = {}): Promise<Picture> {
+  const { file = typeof source === "string" ? source : undefined, most = 100e6, colours = "raw" } = options;
+  const place = file === undefined ? {} : { file };
+  const bytes = typeof source === "string" ? await readBytes(source) : source;
+  if (bytes.length === 0) throw new FilterBasisError("malformed", "the picture has 0 bytes", place);
+  const sharp = await codec();
+  // Our own limit gives the better message; sharp's then never applies.
+  const open = () => sharp(bytes, { limitInputPixels: false, ignoreIcc: colours === "raw", autoOrient: true, failOn: "warning" });
+  const refuse = (error: unknown): never => {
+    const got = error instanceof Error ? error.message.split("\n")[0]!.slice(0, 200) : String(error);
+    throw new FilterBasisError("malformed", "the picture is damaged, cut off, or of no known format", {
+      ...place,
+      got,
+      cause: error,
+    });
+  };
+  check(await open().metadata().catch(refuse), most, place);
+  const { data, info } = await open().raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true }).catch(refuse);
+  return toPlanes(data, info.width, info.height, info.channels);
+}
+
+/** The format of a picture file by its ending, or undefined. */
+export function pictureFormat(path: string): "png" | "jpeg" | "webp" | undefined {
+  const formats = { ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp" } as const;
+  const ending = extname(path).toLowerCase();
+  return Object.hasOwn(formats, ending) ? formats[ending as keyof typeof formats] : undefined;
+}
+
+/** Encodes: PNG and WebP without loss, JPEG at quality 95 without colour subsampling (alpha is lost there: an error). */
+export async function encodePicture(picture: Picture, format: "png" | "jpeg" | "webp"): Promise<Uint8Array> {
+  const sharp = await codec();
+  if (format === "jpeg" && picture.alpha)
+    throw new FilterBasisError("unsupported", "JPEG has no transparency", { expected: "a .png or .webp" });
+  const { data, channels } = interleave(picture);
+  const { width, height } = picture;
+  const image = sharp(data, { raw: { width, height, channels }, limitInputPixels: false });
+  const encoded = {
+    png: () => image.png(),
+    webp: () => image.webp({ lossless: true }),
+    jpeg: () => image.jpeg({ quality: 95, chromaSubsampling: "4:4:4" }),
+  };
+  return await encoded[format]()
+    .toBuffer()
+    .catch((error: unknown) => {
+      throw new FilterBasisError("too-large", `the picture cannot be written as ${format}`, {
+        got: `${width} x ${height}: ${String(error)}`,
+        cause: error,
+      });
+    });
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  return await readFile(path).catch((error: unknown) => {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    throw new FilterBasisError(code === "ENOENT" ? "not-found" : "io", "the picture cannot be read", {
+      file: path,
+      got: code,
+      cause: error,
+    });
+  });
+}
+
+function check(info: Metadata, most: number, place: { readonly file?: string }): void {
+  const { width, height, pages = 1, space, depth, format } = info;
+  const no = (message: string, cure: string) => new FilterBasisError("unsupported", message, { ...place, cures: [cure] });
+  if (format !== "png" && format !== "jpeg" && format !== "webp")
+    throw no(`a ${format} file is not read`, "convert it to PNG, JPEG or WebP");
+  if (pages > 1) throw no(`an animated picture (${pages} frames) is not read`, "take one frame out of it");
+  if (space === "cmyk") throw no("a CMYK picture is not read", "convert it to RGB");
+  if (depth !== "uchar")
+    throw no(`a picture with ${depth === "ushort" ? "16-bit" : depth} values is not read`, "convert it to 8 bits a channel");
+  if (width * height > most) {
+    throw new FilterBasisError("too-large", "the picture has too many pixels", {
+      ...place,
+      expected: `at most ${most}`,
+      got: `${width} x ${height}`,
+    });
+  }
+}
+
+/** [h, w, c] interleaved -> [c, h, w]; a second or fourth channel is alpha. */
+function toPlanes(data: Uint8Array, width: number, height: number, stored: number): Picture {
+  const channels = stored < 3 ? 1 : 3;
+  const size = width * height;
+  const planes = new Uint8Array(channels * size);
+  for (let c = 0; c < channels; c++) for (let i = 0, at = c; i < size; i++, at += stored) planes[c * size + i] = data[at]!;
+  if (stored === channels) return { width, height, channels, data: planes };
+  const alpha = Uint8Array.from({ length: size }, (_, i) => data[i * stored + channels]!);
+  return { width, height, channels, data: planes, alpha };
+}
+
+function interleave({ width, height, channels, data, alpha }: Picture): { data: Uint8Array; channels: 1 | 2 | 3 | 4 } {
+  const size = width * height;
+  const stored = (channels + (alpha ? 1 : 0)) as 1 | 2 | 3 | 4;
+  const out = new Uint8Array(stored * size);
+  for (let c = 0; c < channels; c++) for (let i = 0, at = c; i < size; i++, at += stored) out[at] = data[c * size + i]!;
+  if (alpha) for (let i = 0, at = channels; i < size; i++, at += stored) out[at] = alpha[i]!;
+  return { data: out, channels: stored };
+}
