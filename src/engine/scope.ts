@@ -68,14 +68,3 @@ export function unowned<T>(run: () => T): T {
     innermost = before;
   }
 }
-
-/** Runs a function whose tensors belong to no scope: whoever made them disposes them. */
-export function unowned<T>(run: () => T): T {
-  const outer = innermost;
-  innermost = undefined;
-  try {
-    return run();
-  } finally {
-    innermost = outer;
-  }
-}
