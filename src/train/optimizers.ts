@@ -2,8 +2,7 @@
 
 import { noGrad } from "../engine/autograd.js";
 import { callAll } from "../engine/call.js";
-import { type Tensor, TensorScope, zerosLike } from "../engine/index.js";
-import { FilterBasisError } from "../errors/error.js";
+import { type Tensor, TensorScope, unowned, zerosLike } from "../engine/index.js";
 
 export interface SgdOptions {
   readonly name: "sgd";
@@ -27,8 +26,8 @@ export interface Optimizer extends Disposable {
   step(rate: number): void;
   /** Steps done and the state tensors by name, for a checkpoint. */
   state(): { readonly steps: number; readonly tensors: ReadonlyMap<string, Tensor> };
-  /** Takes over a state that `state` gave (values are copied). */
-  load(steps: number, tensors: ReadonlyMap<string, Tensor>): void;
+  /** Says how many steps the state stands for, after values were copied into the tensors that `state` gives. */
+  load(steps: number): void;
 }
 
 type Update = (parameters: Tensor[], gradients: Tensor[], slots: Tensor[][], rate: number, steps: number) => void;
@@ -44,7 +43,7 @@ function overParameters(parameters: ReadonlyMap<string, Tensor>, slotNames: read
   const names = [...parameters.keys()];
   const tensors = [...parameters.values()];
   // Zeros stand for PyTorch's "not there yet": the first step then gives the same numbers.
-  const slots = noGrad(() => slotNames.map(() => tensors.map((parameter) => zerosLike(parameter).detached())));
+  const slots = noGrad(() => slotNames.map(() => tensors.map((parameter) => unowned(() => zerosLike(parameter)))));
   let steps = 0;
 
   const step = (rate: number): void => {
@@ -66,12 +65,7 @@ function overParameters(parameters: ReadonlyMap<string, Tensor>, slotNames: read
   return {
     step,
     state: () => ({ steps, tensors: new Map(slotEntries()) }),
-    load(newSteps, saved) {
-      for (const [name, slot] of slotEntries()) {
-        const from = saved.get(name);
-        if (from === undefined) throw new FilterBasisError("malformed", "the optimiser's state lacks a tensor", { tensor: name });
-        noGrad(() => callAll("copy_", slot, from));
-      }
+    load(newSteps) {
       steps = newSteps;
     },
     [Symbol.dispose]() {
@@ -105,7 +99,7 @@ function adamUpdate({ betas: [beta1, beta2], eps, weightDecay }: AdamOptions): U
     callAll("_foreach_add_.List", averages, gradients, { alpha: 1 - beta1 });
     callAll("_foreach_mul_.Scalar", squares, beta2);
     callAll("_foreach_addcmul_.Scalar", squares, gradients, gradients, 1 - beta2);
-    const denominators = callAll("_foreach_sqrt", squares)[0] as unknown as Tensor[];
+    const denominators = callAll("_foreach_sqrt", squares) as readonly Tensor[];
     callAll("_foreach_div_.Scalar", denominators, Math.sqrt(1 - beta2 ** steps));
     callAll("_foreach_add_.Scalar", denominators, eps);
     callAll("_foreach_addcdiv_.Scalar", parameters, averages, denominators, -rate / (1 - beta1 ** steps));

@@ -1,0 +1,75 @@
+// `train`: trains or learns by a recipe into a run folder, or goes on with a run.
+import { stat } from "node:fs/promises";
+import { FilterBasisError } from "../errors/error.js";
+import { hostTraining } from "../train/host.js";
+import type { EpochReport } from "../train/loop.js";
+import { loadRecipe } from "../train/recipe-files.js";
+import { command } from "./frame.js";
+
+export default command({
+  name: "train",
+  summary: "train or learn by a recipe; writes a run folder",
+  args: {
+    recipe: { type: "positional", description: "a recipe's file or name; with --resume, the run folder", required: true },
+    output: { type: "string", alias: "o", description: "the run folder; by default runs/NAME", valueHint: "FOLDER" },
+    set: {
+      type: "string",
+      description: "a field of the recipe, such as optimizer.lr=0.05; may be repeated",
+      valueHint: "FIELD=VALUE",
+    },
+    resume: { type: "boolean", description: "go on with the run in this folder" },
+    seed: { type: "string", description: "the seed of everything random", valueHint: "N" },
+    threads: { type: "string", description: "the most threads that compute", valueHint: "N" },
+  },
+  async run({ recipe: name, output, resume, seed, threads }, context) {
+    const number = (field: string, value: string | undefined): string[] => (value === undefined ? [] : [`${field}=${value}`]);
+    const overrides = [...context.repeated("set"), ...number("seed", seed), ...number("threads", threads)];
+    if (resume === true && overrides.length > 0) {
+      throw new FilterBasisError("usage", "a run goes on by the recipe it began with", {
+        expected: "--resume without --set, --seed, --threads",
+      });
+    }
+    const recipe = resume === true ? ("resume" as const) : await loadRecipe(name, overrides);
+    const folder = recipe === "resume" ? name : (output ?? `runs/${recipe.name}`);
+    if (recipe === "resume" && !(await stat(folder).catch(() => undefined))?.isDirectory()) {
+      throw new FilterBasisError("not-found", "there is no such run folder", { file: folder });
+    }
+    const epochs: EpochReport[] = [];
+    let bar: ReturnType<typeof context.progress> | undefined;
+    try {
+      const result = await hostTraining(
+        folder,
+        recipe,
+        {
+          onStep(report) {
+            bar ??= context.progress(recipe === "resume" ? folder : recipe.name, report.totalSteps);
+            bar.update(report.globalStep, `loss ${report.loss.toPrecision(4)}`);
+          },
+          onEpoch(report) {
+            epochs.push(report);
+            context.note(describe(report));
+          },
+          note: context.note,
+        },
+        context.signal,
+      );
+      const { finished, best, seconds, figures } = result;
+      const lines = [
+        finished
+          ? `finished after ${result.globalStep} steps, ${(seconds / 60).toFixed(1)} minutes`
+          : `stopped after ${result.globalStep} steps; go on with: filterbasis train ${folder} --resume`,
+        ...Object.entries(figures ?? {}).map(([figure, value]) => `last epoch: ${figure} ${value.toFixed(2)}`),
+        ...(best === null ? [] : [`best epoch on the test data (not the result): ${best.epoch}, ${best.figure.toFixed(2)}`]),
+        `run folder: ${folder}`,
+      ];
+      return { json: { folder, ...result, epochs }, text: lines.join("\n") };
+    } finally {
+      bar?.stop();
+    }
+  },
+});
+
+function describe({ epoch, trainLoss, figures, rate, seconds }: EpochReport): string {
+  const merits = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(2)}`);
+  return `epoch ${epoch}: loss ${trainLoss.toFixed(4)}, ${merits.join(", ")}, rate ${rate.toPrecision(3)}, ${(seconds / 60).toFixed(1)} min`;
+}

@@ -1,0 +1,198 @@
+// The training loop: batches, steps, epochs, checkpoints. What it is given decides everything; it reads no clock, file or seed of its own.
+import type { Tensor } from "../engine/index.js";
+import { FilterBasisError } from "../errors/error.js";
+import type { TensorData } from "../graph/types.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { learningRate, type Schedule } from "./schedules.js";
+import { restore, snapshot } from "./snapshot.js";
+import type { BatchSource } from "./sources.js";
+import { type Learner, learn, type StepLosses } from "./step.js";
+
+/** A figure of merit on data that is not learned from. */
+export type Figures = Readonly<Record<string, number>>;
+
+/** What a checkpoint remembers besides tensors. */
+export interface LoopState {
+  readonly epoch: number;
+  /** Steps done within the epoch. */
+  readonly step: number;
+  readonly optimizerSteps: number;
+  /** Sums over the steps of the present epoch. */
+  readonly sums: { readonly loss: number; readonly task: number; readonly approximation: number; readonly steps: number };
+  readonly best: { readonly epoch: number; readonly figure: number } | null;
+  /** Seconds spent before this process. */
+  readonly seconds: number;
+  /** Lengths of the journals. */
+  readonly journals: Readonly<Record<string, number>>;
+}
+
+export interface StepReport extends StepLosses {
+  readonly epoch: number;
+  readonly step: number;
+  readonly globalStep: number;
+  readonly totalSteps: number;
+  readonly rate: number;
+}
+
+export interface EpochReport {
+  readonly epoch: number;
+  readonly globalStep: number;
+  readonly trainLoss: number;
+  readonly trainTask: number;
+  readonly approximation: number;
+  readonly rate: number;
+  readonly figures: Figures;
+  /** True when the figure is the best so far on the data judged on. */
+  readonly best: boolean;
+  readonly seconds: number;
+}
+
+/** What the loop calls out to. */
+export interface LoopHooks {
+  onStep(report: StepReport): Promise<void> | void;
+  /** Judges the network as it is now. */
+  evaluate(): Promise<Figures>;
+  onEpoch(report: EpochReport): Promise<void> | void;
+  /** Keeps a checkpoint; the hook adds the journals' lengths. */
+  save(checkpoint: Checkpoint<Omit<LoopState, "journals">>): Promise<void>;
+  /** Asked between steps: true saves and leaves. */
+  stopping(): boolean;
+  now(): number;
+}
+
+export interface LoopOptions {
+  readonly source: BatchSource;
+  readonly schedule: Schedule;
+  readonly rate: number;
+  readonly epochs: number;
+  /** Ends after so many steps, whatever `epochs` says. */
+  readonly steps?: number | undefined;
+  readonly saveEverySteps?: number | undefined;
+  /** Which figure decides "best", and whether more of it is better. */
+  readonly merit: { readonly figure: string; readonly higher: boolean };
+  readonly generator?: { get(): Uint8Array; set(state: Uint8Array): void };
+}
+
+export interface LoopResult {
+  readonly finished: boolean;
+  readonly epoch: number;
+  readonly globalStep: number;
+  readonly figures: Figures | null;
+  readonly best: LoopState["best"];
+  readonly seconds: number;
+}
+
+/** Trains until the end, or until asked to stop; goes on from `resume` as if it had never stopped. */
+export async function trainLoop(
+  learner: Learner,
+  options: LoopOptions,
+  hooks: LoopHooks,
+  resume?: Checkpoint<LoopState>,
+): Promise<LoopResult> {
+  const { source, schedule, rate: base } = options;
+  const { stepsPerEpoch } = source;
+  const totalSteps = options.steps ?? Math.max(1, Math.round(options.epochs * stepsPerEpoch));
+  const epochs = totalSteps / stepsPerEpoch;
+  if (resume !== undefined) restoreLearner(learner, resume, options.generator);
+  let { epoch, step, sums, best } = resume?.state ?? { epoch: 0, step: 0, sums: empty, best: null };
+  const [started, before] = [hooks.now(), resume?.state.seconds ?? 0];
+  const seconds = (): number => before + (hooks.now() - started) / 1000;
+  let figures: Figures | null = null;
+  let rate = base;
+
+  const save = (): Promise<void> =>
+    hooks.save({
+      step: epoch * stepsPerEpoch + step,
+      state: { epoch, step, sums, best, optimizerSteps: learner.optimizer.state().steps, seconds: seconds() },
+      tensors: tensorsOf(learner, options.generator),
+    });
+  const result = (finished: boolean): LoopResult => ({
+    finished,
+    epoch,
+    globalStep: epoch * stepsPerEpoch + step,
+    figures,
+    best,
+    seconds: seconds(),
+  });
+
+  while (epoch * stepsPerEpoch + step < totalSteps) {
+    const globalStep = epoch * stepsPerEpoch + step;
+    rate = learningRate(schedule, base, { epoch, step, stepsPerEpoch, epochs });
+    const losses = learn(learner, source.batch(epoch, step), rate, globalStep / totalSteps);
+    step += 1;
+    sums = {
+      loss: sums.loss + losses.loss,
+      task: sums.task + (losses.task ?? 0),
+      approximation: sums.approximation + (losses.approximation ?? 0),
+      steps: sums.steps + 1,
+    };
+    await hooks.onStep({ ...losses, epoch, step, globalStep: globalStep + 1, totalSteps, rate });
+
+    const last = globalStep + 1 === totalSteps;
+    if (step === stepsPerEpoch || last) {
+      figures = await hooks.evaluate();
+      const figure = figures[options.merit.figure] ?? Number.NaN;
+      const better = best === null || (options.merit.higher ? figure > best.figure : figure < best.figure);
+      if (better) best = { epoch: epoch + 1, figure };
+      await hooks.onEpoch({
+        epoch: epoch + 1,
+        globalStep: globalStep + 1,
+        trainLoss: sums.loss / sums.steps,
+        trainTask: sums.task / sums.steps,
+        approximation: sums.approximation / sums.steps,
+        rate,
+        figures,
+        best: better,
+        seconds: seconds(),
+      });
+      sums = empty;
+      if (step === stepsPerEpoch) [epoch, step] = [epoch + 1, 0];
+      assertFinite(learner);
+      await save();
+    } else if (options.saveEverySteps !== undefined && (globalStep + 1) % options.saveEverySteps === 0) {
+      assertFinite(learner);
+      await save();
+    }
+    if (!last && hooks.stopping()) {
+      await save();
+      return result(false);
+    }
+  }
+  return result(true);
+}
+
+const empty: LoopState["sums"] = { loss: 0, task: 0, approximation: 0, steps: 0 };
+const generatorName = "generator";
+
+function named(learner: Learner): [string, Tensor][] {
+  return [
+    ...[...learner.network.parameters].map(([name, tensor]): [string, Tensor] => [`parameter.${name}`, tensor]),
+    ...[...learner.network.buffers].map(([name, tensor]): [string, Tensor] => [`buffer.${name}`, tensor]),
+    ...[...learner.optimizer.state().tensors].map(([name, tensor]): [string, Tensor] => [`optimizer.${name}`, tensor]),
+  ];
+}
+
+function tensorsOf(learner: Learner, generator: LoopOptions["generator"]): ReadonlyMap<string, TensorData> {
+  const tensors = new Map(named(learner).map(([name, tensor]) => [name, snapshot(tensor)]));
+  const state = generator?.get();
+  if (state !== undefined) tensors.set(generatorName, { type: "uint8", dims: [state.length], data: state });
+  return tensors;
+}
+
+function restoreLearner(learner: Learner, { state, tensors }: Checkpoint<LoopState>, generator: LoopOptions["generator"]): void {
+  for (const [name, tensor] of named(learner)) restore(name, tensor, tensors.get(name));
+  learner.optimizer.load(state.optimizerSteps);
+  const saved = tensors.get(generatorName);
+  if (saved !== undefined) generator?.set(saved.data.slice());
+}
+
+/** A checkpoint that cannot be gone on from must not replace one that can. */
+function assertFinite({ network }: Learner): void {
+  for (const [name, parameter] of network.parameters) {
+    if ((parameter.data() as Float32Array).every((value) => Number.isFinite(value))) continue;
+    throw new FilterBasisError("non-finite", "a parameter is not finite any more", {
+      tensor: name,
+      cures: ["lower the learning rate, add warm-up, or set optimizer.clip"],
+    });
+  }
+}

@@ -1,0 +1,101 @@
+// One step of learning: forward, loss, backward, update; and the search for what went wrong when the loss is not finite.
+import { backward, noGrad } from "../engine/autograd.js";
+import { call, callAll } from "../engine/call.js";
+import { fromArray, type Tensor, TensorScope } from "../engine/index.js";
+import type { Network } from "../engine/network.js";
+import { FilterBasisError } from "../errors/error.js";
+import { siteName } from "../graph/attributes.js";
+import type { Graph } from "../graph/types.js";
+import { type ApproximatedLayer, totalLoss } from "./losses.js";
+import type { Optimizer } from "./optimizers.js";
+import type { Recipe } from "./recipe.js";
+import type { Batch } from "./sources.js";
+
+/** What learns, and from whom. */
+export interface Learner {
+  readonly graph: Graph;
+  readonly network: Network;
+  readonly input: string;
+  readonly output: string;
+  readonly optimizer: Optimizer;
+  readonly loss: Recipe["loss"];
+  /** Largest norm of all gradients together. */
+  readonly clip?: number | undefined;
+  /** The original network, for distillation. */
+  readonly teacher?: { readonly network: Network; readonly input: string; readonly output: string } | undefined;
+  readonly layers: readonly ApproximatedLayer[];
+}
+
+/** Losses of one step, averaged over its batch. */
+export interface StepLosses {
+  readonly loss: number;
+  readonly task: number | null;
+  readonly approximation: number | null;
+  readonly distillation: number | null;
+}
+
+/** Learns from one batch. `share` is how much of the training is done, from 0 to 1. Throws `non-finite`, naming the first layer that is. */
+export function learn(learner: Learner, batch: Batch, rate: number, share: number): StepLosses {
+  using _scope = new TensorScope();
+  const { network, teacher, optimizer, loss, layers } = learner;
+  const input = fromArray(batch.input, batch.inputDims);
+  const target = batch.target === null ? null : fromArray(batch.target, batch.targetDims);
+  const answer =
+    teacher === undefined ? null : noGrad(() => outputOf(teacher.network, teacher.input, teacher.output, input, false));
+  const output = outputOf(network, learner.input, learner.output, input, true);
+  const parts = totalLoss(loss, share, { output, target, teacher: answer, layers });
+  const value = Number(parts.total.item());
+  if (!Number.isFinite(value)) throw notFinite(learner, input, value);
+  backward(parts.total);
+  if (learner.clip !== undefined) clipGradients([...network.parameters.values()], learner.clip);
+  optimizer.step(rate);
+  const number = (part: Tensor | null): number | null => (part === null ? null : Number(part.item()));
+  return {
+    loss: value,
+    task: number(parts.task),
+    approximation: number(parts.approximation),
+    distillation: number(parts.distillation),
+  };
+}
+
+function outputOf(network: Network, inputName: string, outputName: string, input: Tensor, training: boolean): Tensor {
+  const output = network.forward(new Map([[inputName, input]]), { training }).get(outputName);
+  if (output === undefined) throw new FilterBasisError("internal", "the network did not give its output", { tensor: outputName });
+  return output;
+}
+
+/** torch.nn.utils.clip_grad_norm_ with the Euclidean norm. */
+function clipGradients(parameters: readonly Tensor[], most: number): void {
+  noGrad(() => {
+    const gradients = parameters.map((parameter) => parameter.grad).filter((gradient) => gradient !== null);
+    const squares = gradients.map((gradient) => Number(call("sum", call("mul.Tensor", gradient, gradient)).item()));
+    const norm = Math.sqrt(squares.reduce((sum, square) => sum + square, 0));
+    if (norm > most) callAll("_foreach_mul_.Scalar", gradients, most / (norm + 1e-6));
+  });
+}
+
+/** Looks for the first parameter, then the first layer in order, whose values are not finite. */
+function notFinite({ graph, network, input: inputName }: Learner, input: Tensor, loss: number): FilterBasisError {
+  const finite = (tensor: Tensor): boolean => Boolean(call("all", call("isfinite", tensor)).item());
+  const wrong = (message: string, place: object): FilterBasisError =>
+    new FilterBasisError("non-finite", `the loss is ${loss}: ${message}`, {
+      ...place,
+      cures: ["lower the learning rate, add warm-up, or set optimizer.clip", "look for NaN in the data"],
+    });
+  return noGrad(() => {
+    for (const [name, parameter] of network.parameters)
+      if (!finite(parameter)) return wrong("a parameter is not finite", { tensor: name });
+    if (!finite(input)) return wrong("the batch is not finite", { tensor: inputName });
+    const names = graph.nodes.flatMap((node) => node.outputs.filter((name) => name !== ""));
+    const values = network.forward(new Map([[inputName, input]]), { training: true, keep: names });
+    for (const node of graph.nodes) {
+      for (const name of node.outputs) {
+        const value = values.get(name);
+        if (value?.dtype.startsWith("float") && !finite(value)) {
+          return wrong("the first layer whose output is not finite", { layer: siteName(node), op: node.op });
+        }
+      }
+    }
+    return wrong("every layer is finite, the loss itself overflows", {});
+  });
+}

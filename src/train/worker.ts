@@ -1,0 +1,30 @@
+// The thread that trains; told what to do by host.ts.
+import { parentPort, workerData } from "node:worker_threads";
+import { isError } from "../errors/error.js";
+import type { WorkerMessage, WorkerStart } from "./host.js";
+import { runTraining } from "./run.js";
+
+const { folder, recipe, stop } = workerData as WorkerStart;
+const flag = new Int32Array(stop);
+const say = (message: WorkerMessage): void => parentPort?.postMessage(message);
+
+try {
+  const result = await runTraining(folder, recipe, {
+    onStep: (report) => say({ kind: "step", report }),
+    onEpoch: (report) => say({ kind: "epoch", report }),
+    note: (text) => say({ kind: "note", text }),
+    stopping: () => Atomics.load(flag, 0) !== 0,
+  });
+  say({ kind: "done", result });
+} catch (error) {
+  const known = isError(error);
+  say({
+    kind: "failed",
+    error: {
+      ...(known ? { code: error.code } : {}),
+      message: error instanceof Error ? error.message : String(error),
+      ...(error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {}),
+      details: known ? { ...error.place, cures: error.cures } : {},
+    },
+  });
+}
