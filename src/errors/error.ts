@@ -51,6 +51,8 @@ export class FilterBasisError extends Error {
   readonly expected: string | undefined;
   readonly got: string | undefined;
   readonly cures: readonly string[];
+  /** What went wrong, without the place and the difference that `message` adds. */
+  readonly problem: string;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     const { expected, got, cures = [], cause, ...place } = details;
@@ -60,6 +62,16 @@ export class FilterBasisError extends Error {
     this.expected = expected;
     this.got = got;
     this.cures = cures;
+    this.problem = message;
+  }
+
+  /** The same error with what the caller knows about its place (the file, say); what it says of its place itself stays. */
+  at(place: ErrorPlace): FilterBasisError {
+    const { expected, got, cures, cause, stack } = this;
+    const details = { ...place, ...this.place, cures, ...(expected && { expected }), ...(got && { got }) };
+    const made = new FilterBasisError(this.code, this.problem, cause === undefined ? details : { ...details, cause });
+    if (stack !== undefined) made.stack = stack.replace(this.message, made.message);
+    return made;
   }
 
   /** The error as plain data, for `--json`. */

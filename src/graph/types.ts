@@ -31,6 +31,14 @@ export interface ValueType {
   readonly dims?: readonly Dim[];
 }
 
+/** A constant of which only some elements are given: `values` [k] at `indices` [k] (into the flattened tensor) or [k, rank]. */
+export interface SparseTensorData {
+  readonly dims: readonly number[];
+  readonly values: TensorData;
+  readonly indices: TensorData;
+  readonly origin?: Origin;
+}
+
 /** An input, output or intermediate value. `tensor` is absent for untyped values and for sequences, maps and optionals (see `origin`). */
 export interface Value {
   readonly name: string;
@@ -74,11 +82,30 @@ export interface GraphBody {
   readonly nodes: readonly Node[];
   /** Constants by name, in file order. */
   readonly initializers: ReadonlyMap<string, TensorData>;
+  /** Absent where there are none, which is nearly always. */
+  readonly sparseInitializers?: ReadonlyMap<string, SparseTensorData>;
   /** As in the file: old models list their initializers here too (see `feeds`). */
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
   /** Types of intermediate values, where known. */
   readonly values: ReadonlyMap<string, Value>;
+  readonly origin?: Origin;
+}
+
+/** An operator that the model itself defines by nodes. */
+export interface LocalFunction {
+  readonly domain: string;
+  readonly name: string;
+  /** Tells functions of the same domain and name apart; "" nearly always. */
+  readonly overload: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Names of attributes that a caller must give. */
+  readonly attributes: readonly string[];
+  /** Attributes that a caller may leave out, with what they then are. */
+  readonly defaults: ReadonlyMap<string, Attribute>;
+  readonly nodes: readonly Node[];
+  readonly opsets: ReadonlyMap<string, number>;
   readonly origin?: Origin;
 }
 
@@ -89,6 +116,8 @@ export interface Graph extends GraphBody {
   readonly irVersion: number;
   /** `metadata_props`; what was done to the model is recorded here. */
   readonly metadata: ReadonlyMap<string, string>;
+  /** Absent where there are none. */
+  readonly functions?: readonly LocalFunction[];
 }
 
 /** What a pass did at one place, or why it did nothing there. */

@@ -1,0 +1,106 @@
+// Models as files: opened with the tensors that lie beside them, saved so that a crash never leaves half a model.
+import { createHash } from "node:crypto";
+import { type FileHandle, open, readdir, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { FilterBasisError, isError } from "../errors/error.js";
+import type { Graph } from "../graph/types.js";
+import { verifyGraph } from "../graph/verify.js";
+import { largestModel, type ReadOptions, readModel, writeModelChunks } from "../onnx/index.js";
+import { externalReader, externalWriter } from "./external.js";
+import { writeAside } from "./write.js";
+
+/**
+ * Reads and verifies a model file, with its external data if it has any.
+ * @throws FilterBasisError `not-found`, `io`, `too-large`, and whatever `readModel` throws; all name the file
+ */
+export async function loadModel(path: string, options: Pick<ReadOptions, "verify" | "memory"> = {}): Promise<Graph> {
+  const bytes = await readWhole(path);
+  const external = externalReader(path);
+  try {
+    return readModel(bytes, { ...options, file: path, external: external.read });
+  } finally {
+    external.close();
+  }
+}
+
+export interface SaveOptions {
+  /** Whether tensors go into a second file beside the model: "auto" only where the model would pass 2 GB. */
+  readonly external?: "auto" | "always";
+}
+
+/**
+ * Verifies a graph and writes it: aside, synced, renamed. With external data, that file is written first, under a name that its
+ * content gives, so that an older model at `path` stays whole until the new one takes its place.
+ * @throws FilterBasisError `invalid-graph`, `io`, `not-found` (the folder), `too-large`
+ */
+export async function saveModel(graph: Graph, path: string, { external = "auto" }: SaveOptions = {}): Promise<void> {
+  verifyGraph(graph);
+  let model: readonly Uint8Array[] | undefined;
+  if (external === "auto") model = chunksIfTheyFit(graph);
+  const stem = basename(path);
+  let dataName: string | undefined;
+  if (model === undefined) {
+    // Twice: the first time to learn the bytes, from which the file gets its name.
+    const { put, pieces } = externalWriter("");
+    writeModelChunks(graph, put);
+    dataName = `${stem}.${contentHash(pieces)}.data`;
+    model = writeModelChunks(graph, externalWriter(dataName).put).chunks;
+    if (pieces.length > 0) await writeAside(join(dirname(path), dataName), pieces);
+  }
+  await writeAside(path, model);
+  await removeOldData(dirname(path), stem, dataName);
+}
+
+function chunksIfTheyFit(graph: Graph): readonly Uint8Array[] | undefined {
+  try {
+    return writeModelChunks(graph).chunks;
+  } catch (error) {
+    if (isError(error, "too-large")) return undefined;
+    throw error;
+  }
+}
+
+function contentHash(pieces: readonly Uint8Array[]): string {
+  const hash = createHash("sha256");
+  for (const piece of pieces) hash.update(piece);
+  return hash.digest("hex").slice(0, 12);
+}
+
+/** Data files of earlier versions of this very model, which nothing refers to any more. */
+async function removeOldData(folder: string, stem: string, keep: string | undefined): Promise<void> {
+  const ours = (name: string): boolean => name.startsWith(`${stem}.`) && /^[0-9a-f]{12}\.data$/.test(name.slice(stem.length + 1));
+  for (const name of await readdir(folder)) if (ours(name) && name !== keep) await rm(join(folder, name), { force: true });
+}
+
+/** A whole file as plain bytes. */
+async function readWhole(path: string): Promise<Uint8Array> {
+  let file: FileHandle;
+  try {
+    file = await open(path, "r");
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    throw new FilterBasisError(missing ? "not-found" : "io", missing ? "there is no such file" : "cannot open the file", {
+      file: path,
+      cause,
+    });
+  }
+  try {
+    const state = await file.stat();
+    if (!state.isFile()) throw new FilterBasisError("io", "this is not a file", { file: path });
+    if (state.size > largestModel) {
+      throw new FilterBasisError("too-large", "an ONNX file cannot pass 2 GB", { file: path, got: `${state.size} bytes` });
+    }
+    const memory = Buffer.allocUnsafeSlow(state.size);
+    let done = 0;
+    while (done < state.size) {
+      const { bytesRead } = await file.read(memory, done, Math.min(state.size - done, 1 << 30), done);
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
+    return new Uint8Array(memory.buffer, 0, done);
+  } catch (cause) {
+    throw isError(cause) ? cause : new FilterBasisError("io", "cannot read the file", { file: path, cause });
+  } finally {
+    await file.close();
+  }
+}
