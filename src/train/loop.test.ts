@@ -1,0 +1,98 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { normalizations, type ImageSet } from "../data/image-set.js";
+import { generatorState, liveTensors, setGeneratorState } from "../engine/index.js";
+import { Network } from "../engine/network.js";
+import { Random } from "../linalg/random.js";
+import { resnet } from "../nets/resnet.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { type EpochReport, type LoopHooks, type LoopState, type StepReport, trainLoop } from "./loop.js";
+import { optimizer } from "./optimizers.js";
+import { recipeSchema } from "./recipe.js";
+import { snapshot } from "./snapshot.js";
+import { imageSource } from "./sources.js";
+import type { Learner } from "./step.js";
+
+// 40 pictures whose class is the channel that is bright: easy enough to be learned in a few steps.
+function pictures(): ImageSet {
+  const random = new Random("pictures");
+  const [count, side] = [40, 32];
+  const labels = Uint8Array.from({ length: count }, (_, i) => i % 3);
+  const images = Uint8Array.from({ length: count * 3 * side * side }, (_, i) => {
+    const image = Math.floor(i / (3 * side * side));
+    const channel = Math.floor(i / (side * side)) % 3;
+    return random.int(100) + (channel === labels[image] ? 150 : 0);
+  });
+  return { name: "bright channels", images, labels, classes: ["r", "g", "b"], count, height: side, width: side };
+}
+
+interface Made {
+  readonly steps: StepReport[];
+  readonly epochs: EpochReport[];
+  readonly checkpoints: Checkpoint<LoopState>[];
+  readonly weights: ReadonlyMap<string, Uint8Array>;
+}
+
+async function train(o: { seed?: number; stopAfter?: number; resume?: Checkpoint<LoopState>; rate?: number } = {}): Promise<Made> {
+  const graph = resnet(8, { classes: 3, widths: [4, 4, 8], init: "kaiming", seed: o.seed ?? 1 });
+  const recipe = recipeSchema.parse({ name: "test", network: { name: "resnet8" } });
+  using network = new Network(graph);
+  using rule = optimizer(network.parameters, recipe.optimizer);
+  const learner: Learner = { graph, network, input: "input", output: "output", optimizer: rule, loss: recipe.loss, layers: [] };
+  const [steps, epochs, checkpoints]: [StepReport[], EpochReport[], Checkpoint<LoopState>[]] = [[], [], []];
+  const hooks: LoopHooks = {
+    onStep: (report) => void steps.push(report),
+    onEpoch: (report) => void epochs.push(report),
+    evaluate: async () => ({ merit: steps.length }),
+    async save(checkpoint) {
+      checkpoints.push({ ...checkpoint, state: { ...checkpoint.state, journals: {} } });
+    },
+    stopping: () => steps.length === o.stopAfter,
+    now: () => 0,
+  };
+  const source = imageSource(pictures(), {
+    batch: 16, augment: true, normalization: normalizations.cifar10, dropLast: false, seed: o.seed ?? 1, labelled: true,
+  }); // biome-ignore format: one row
+  await trainLoop(
+    learner,
+    {
+      source,
+      schedule: { name: "cosine", minimum: 0, per: "step", warmup: 0 },
+      rate: o.rate ?? 0.05,
+      epochs: 4,
+      merit: { figure: "merit", higher: true },
+      generator: { get: generatorState, set: setGeneratorState },
+    },
+    hooks,
+    o.resume,
+  );
+  const weights = new Map([...network.parameters, ...network.buffers].map(([name, tensor]) => [name, snapshot(tensor).data]));
+  return { steps, epochs, checkpoints, weights };
+}
+
+const before = liveTensors();
+afterEach(() => expect(liveTensors()).toBe(before));
+
+describe("trainLoop", () => {
+  it("learns: the loss falls", async () => {
+    const { epochs } = await train();
+    expect(epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4]);
+    expect(epochs.at(-1)!.trainLoss).toBeLessThan(0.5 * epochs[0]!.trainLoss);
+  });
+  it("gives the same weights, bit for bit, for the same seed, and others for another", async () => {
+    const [first, second, other] = [await train(), await train(), await train({ seed: 2 })];
+    expect(second.weights).toEqual(first.weights);
+    expect(other.weights).not.toEqual(first.weights);
+  });
+  it.each([3, 4, 6, 11])("stopped after %i steps and gone on with, ends as if never stopped", async (stopAfter) => {
+    const whole = await train();
+    const part = await train({ stopAfter });
+    const rest = await train({ resume: part.checkpoints.at(-1)! });
+    expect(part.steps.length).toBe(stopAfter);
+    expect(rest.weights).toEqual(whole.weights);
+    expect([...part.steps, ...rest.steps]).toEqual(whole.steps);
+    expect(rest.epochs.at(-1)).toMatchObject({ trainLoss: whole.epochs.at(-1)!.trainLoss });
+  });
+  it("stops on a loss that is not finite and says which layer went wrong first", async () => {
+    await expect(train({ rate: 1e30 })).rejects.toMatchObject({ code: "non-finite" });
+  });
+});
