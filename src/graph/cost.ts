@@ -22,7 +22,10 @@ export interface LayerCost {
 export interface Cost {
   /** Weights of convolutions and fully connected layers: no bias, no normalisation, each initializer once. */
   readonly weights: number;
-  /** Every element of every float initializer that the network reads: weights, biases, normalisation (statistics too), slopes, other constants. */
+  /**
+   * What PyTorch calls the parameters: every element of the float constants that the network reads (weights, biases, normalisation, slopes),
+   * but not running statistics of batch normalisation, scalars, and the scales, limits and fill values of Resize, Clip and Pad.
+   */
   readonly all: number;
   /** Multiply-accumulates of convolutions and fully connected layers at `inputs`; constant subgraphs, computed once at load, cost none. */
   readonly macs: number;
@@ -49,13 +52,13 @@ export const defaultPixels = 64;
 export function cost(graph: Graph, inputShapes: ReadonlyMap<string, readonly Dim[]> = new Map()): Cost {
   const inputs = concreteInputs(graph, inputShapes);
   const shapes = inferShapes(graph, inputs);
-  const constants = constantSources(graph);
+  const constants = findConstants(graph);
   const counted = new Set<string>();
   const take = (names: Iterable<string>): number => {
     let sum = 0;
     for (const name of names) {
       const tensor = constants.tensors.get(name);
-      if (tensor === undefined || counted.has(name) || !isParameter(tensor)) continue;
+      if (tensor === undefined || counted.has(name)) continue;
       counted.add(name);
       sum += elements(tensor.dims);
     }
@@ -64,12 +67,16 @@ export function cost(graph: Graph, inputShapes: ReadonlyMap<string, readonly Dim
   const layers: LayerCost[] = [];
   const uncounted: string[] = [];
   for (const node of graph.nodes) {
-    const weight = weightOf(node, constants.sources);
-    if (weight === undefined || constants.sources.has(node.outputs[0]!)) continue;
+    const weight = weightOf(node, constants.values);
+    if (weight === undefined || constants.values.has(node.outputs[0]!)) continue;
     const macs = layerMacs(node, weight, shapes);
     if (macs === undefined) uncounted.push(siteName(node));
-    const weights = take(constants.sources.get(weight)!);
-    const bias = take(node.inputs.flatMap((name) => [...(constants.sources.get(name) ?? [])]));
+    const weights = take(weightsUnder(weight, constants));
+    const bias = take(
+      [...node.inputs.slice(2), weight]
+        .flatMap((name) => [...under(name, constants)])
+        .filter((name) => isParameter(constants, name)),
+    );
     const output = shapes.get(node.outputs[0]!)?.dims ?? [];
     layers.push({
       node: siteName(node),
@@ -80,7 +87,7 @@ export function cost(graph: Graph, inputShapes: ReadonlyMap<string, readonly Dim
       output: output.every((dim) => typeof dim === "number") ? (output as number[]) : [],
     });
   }
-  const used = usedConstants(graph, constants.tensors);
+  const used = parametersRead(graph, constants);
   const sum = (count: (layer: LayerCost) => number) => layers.reduce((total, layer) => total + count(layer), 0);
   return {
     weights: sum((layer) => layer.weights),
@@ -123,31 +130,78 @@ export function concreteInputs(
   return result;
 }
 
-/** For every constant value: the initializers and Constant nodes that it is computed from. And these tensors themselves. */
-function constantSources(graph: Graph): {
-  readonly sources: ReadonlyMap<string, ReadonlySet<string>>;
+interface Constants {
+  /** Initializers and the tensors of Constant nodes. */
   readonly tensors: ReadonlyMap<string, TensorData>;
-} {
-  const sources = new Map<string, ReadonlySet<string>>();
+  /** These, and everything computed from them alone, with the node that computes it. */
+  readonly values: ReadonlyMap<string, Node | undefined>;
+}
+
+function findConstants(graph: Graph): Constants {
   const tensors = new Map<string, TensorData>(graph.initializers);
-  for (const name of graph.initializers.keys()) sources.set(name, new Set([name]));
+  const values = new Map<string, Node | undefined>([...tensors.keys()].map((name) => [name, undefined]));
   for (const node of graph.nodes) {
-    const value = node.attributes.get("value");
-    if (node.op === "Constant" && node.domain === "") {
-      if (value?.kind === "tensor") tensors.set(node.outputs[0]!, value.value);
-      sources.set(node.outputs[0]!, new Set(value?.kind === "tensor" ? [node.outputs[0]!] : []));
-      continue;
-    }
-    const names = [...reads(node)];
-    if (names.length === 0 || !names.every((name) => sources.has(name))) continue;
-    const under = new Set(names.flatMap((name) => [...sources.get(name)!]));
-    for (const output of node.outputs) sources.set(output, under);
+    const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
+    if (value?.kind === "tensor") tensors.set(node.outputs[0]!, value.value);
+    const isConstant = (node.op === "Constant" && node.domain === "") || (!random.has(node.op) && reads(node).size > 0);
+    if (isConstant && [...reads(node)].every((name) => values.has(name)))
+      for (const output of node.outputs) values.set(output, node);
   }
-  return { sources, tensors };
+  return { tensors, values };
+}
+
+/** Operators whose result is not constant though their inputs are. */
+const random = new Set(["RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"]);
+
+/** The stored tensors that a constant value is computed from. */
+function under(name: string, { tensors, values }: Constants): ReadonlySet<string> {
+  const found = new Set<string>();
+  const seen = new Set<string>();
+  const open = [name];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (seen.has(next) || !values.has(next)) continue;
+    seen.add(next);
+    if (tensors.has(next)) found.add(next);
+    const node = values.get(next);
+    if (node !== undefined) open.push(...reads(node));
+  }
+  return found;
+}
+
+/** The weights underneath: the tensor itself, or the matrices and filters it is computed from (not scales, zero points, shapes). */
+function weightsUnder(name: string, constants: Constants): readonly string[] {
+  if (constants.tensors.has(name)) return [name];
+  return [...under(name, constants)].filter((source) => {
+    const { type, dims } = constants.tensors.get(source)!;
+    return dims.length >= 2 && type !== "int64" && type !== "int32";
+  });
+}
+
+const isParameter = ({ tensors }: Constants, name: string): boolean =>
+  isFloat(tensors.get(name)!.type) && tensors.get(name)!.dims.length > 0;
+
+/** Inputs that hold statistics or settings, not parameters. */
+const settings: Readonly<Record<string, readonly number[]>> = {
+  BatchNormalization: [3, 4],
+  Resize: [1, 2, 3],
+  Upsample: [1],
+  Clip: [1, 2],
+  Pad: [1, 2],
+};
+
+/** The float constants that some node or output reads as parameters. */
+function parametersRead(graph: Graph, constants: Constants): readonly string[] {
+  const read = new Set(graph.outputs.map((output) => output.name));
+  for (const node of graph.nodes) {
+    const set = node.domain === "" ? settings[node.op] : undefined;
+    const names = set === undefined ? reads(node) : node.inputs.filter((_, index) => !set.includes(index));
+    for (const name of names) read.add(name);
+  }
+  return [...constants.tensors.keys()].filter((name) => read.has(name) && isParameter(constants, name));
 }
 
 /** The constant weight that a layer multiplies by; undefined for nodes that are not layers. */
-function weightOf(node: Node, constant: ReadonlyMap<string, ReadonlySet<string>>): string | undefined {
+function weightOf(node: Node, constant: ReadonlyMap<string, unknown>): string | undefined {
   if (node.domain !== "") return undefined;
   if (node.op === "Conv" || node.op === "ConvTranspose") return constant.has(node.inputs[1] ?? "") ? node.inputs[1] : undefined;
   if (node.op === "MatMul" || node.op === "Gemm")
@@ -173,15 +227,6 @@ function layerMacs(node: Node, weight: string, shapes: ReadonlyMap<string, Value
 
 const times = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? undefined : a * b;
-
-const isParameter = (tensor: TensorData): boolean => isFloat(tensor.type);
-
-/** The constants that some node or output reads, in order. */
-function usedConstants(graph: Graph, tensors: ReadonlyMap<string, TensorData>): readonly string[] {
-  const read = new Set(graph.outputs.map((output) => output.name));
-  for (const node of graph.nodes) for (const name of reads(node)) read.add(name);
-  return [...tensors.keys()].filter((name) => read.has(name));
-}
 
 const storedBytes = ({ type, dims, strings }: TensorData): number =>
   strings === undefined ? Math.ceil(elements(dims) * elementBytes[type]) : strings.reduce((sum, one) => sum + one.byteLength, 0);
