@@ -7,7 +7,8 @@ import { type Command, fail } from "./frame.js";
 
 /** Every command, imported only when it is asked for. The order is the order of the help text. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  // name: async () => (await import("./name.js")).default,
+  doctor: async () => (await import("./doctor.js")).default,
+  train: async () => (await import("./train.js")).default,
 };
 
 const version = (): string =>

@@ -1,0 +1,115 @@
+// `doctor`: versions, threads, instruction sets, GPU, memory; measured speed against what the processor should give; advice.
+
+import { engineInfo } from "../engine/index.js";
+import { measureSpeed, type Speed } from "../engine/speed.js";
+import { isError } from "../errors/error.js";
+import { runtimeVersion } from "../runtime/index.js";
+import { describeMachine, type Machine, measureFrequency } from "../runtime/machine.js";
+import { diagnose, expectedGflops, type Findings, type Problem, percent } from "./diagnosis.js";
+import { command } from "./frame.js";
+
+const settings = ["OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "LIBTORCH"] as const;
+
+export default command({
+  name: "doctor",
+  summary: "which libtorch, ONNX Runtime, threads, GPU; how fast they are here; what to install",
+  args: {},
+  async run(_, { note }) {
+    const machine = describeMachine();
+    const runtimes = await Promise.all((["node", "web"] as const).map(describeRuntime));
+    const { engine, engineMissing } = describeEngine();
+    if (engine) note("measuring for a few seconds …");
+    const frequencyGhz = measureFrequency();
+    const counts = [...new Set([1, machine.threads])];
+    const speeds = engine ? counts.map((count) => measureSpeed(count)) : [];
+    const findings: Findings = {
+      machine,
+      frequencyGhz,
+      speeds,
+      runtimes,
+      ...(engine ? { engine } : {}),
+      ...(engineMissing ? { engineMissing } : {}),
+    };
+    const problems = diagnose(findings);
+    const expected = counts.map((count) => ({ threads: count, gflops: expectedGflops(findings, count) }));
+    const environment = Object.fromEntries(settings.map((name) => [name, process.env[name] ?? null]));
+    return {
+      json: { machine, environment, engine: engine ?? null, runtimes, frequencyGhz, expected, speeds, problems },
+      text: [
+        ...section("machine", machineLines(machine, environment)),
+        ...section("libtorch", engine ? engineLines(engine) : [engineMissing?.problem ?? ""]),
+        ...section(
+          "ONNX Runtime",
+          runtimes.map(({ name, version, because }) => `onnxruntime-${name} ${version ?? `not there: ${because}`}`),
+        ),
+        ...section("speed", speedLines(findings)),
+        ...section("advice", adviceLines(problems)),
+      ].join("\n"),
+    };
+  },
+});
+
+async function describeRuntime(name: "node" | "web"): Promise<Findings["runtimes"][number]> {
+  try {
+    return { name, version: await runtimeVersion(name) };
+  } catch (error) {
+    return { name, because: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function describeEngine(): Pick<Findings, "engineMissing"> & { engine?: ReturnType<typeof engineInfo> } {
+  try {
+    return { engine: engineInfo() };
+  } catch (error) {
+    if (!isError(error, "engine-missing")) throw error;
+    return {
+      engineMissing: { problem: `${error.message}; compressing from weights alone works, learning does not`, cures: error.cures },
+    };
+  }
+}
+
+function machineLines(machine: Machine, environment: Readonly<Record<string, string | null>>): string[] {
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+  const set = Object.entries(environment).filter(([, value]) => value !== null);
+  return [
+    `${machine.system}, Node ${machine.node}`,
+    `${machine.processor}: ${machine.cores} cores, ${machine.threads} threads, ${machine.instructions.join(" ")}; load ${machine.load.toFixed(1)}`,
+    `${gigabytes(machine.memoryBytes)} of memory, ${gigabytes(machine.freeMemoryBytes)} free`,
+    machine.gpus.length > 0 ? `GPU: ${machine.gpus.join("; ")}` : "no GPU",
+    ...(set.length > 0 ? [`in force: ${set.map(([name, value]) => `${name}=${value}`).join(" ")}`] : []),
+  ];
+}
+
+function engineLines({ version, cuda, mkldnn, blas, configuration, threads }: ReturnType<typeof engineInfo>): string[] {
+  const other = /USE_MKL=ON/.test(configuration) ? "MKL" : "not OpenBLAS";
+  return [
+    `libtorch ${version}, CUDA ${cuda ? "yes" : "no"}, oneDNN ${mkldnn ? "yes" : "no"}, ${threads} threads by default`,
+    `kernels for ${/CPU capability usage: (.*)/.exec(configuration)?.[1] ?? "unknown"}`,
+    `BLAS: ${blas ?? other}`,
+  ];
+}
+
+function speedLines(findings: Findings): string[] {
+  const { machine, frequencyGhz, speeds } = findings;
+  const line = (what: string, { threads }: Speed, gflops: number) =>
+    `${what}, ${threads} thread${threads > 1 ? "s" : ""}: ${gflops.toFixed(0)} GFLOP/s, ${percent(gflops / expectedGflops(findings, threads))} of ${expectedGflops(findings, threads).toFixed(0)}`;
+  return [
+    `a core should give ${expectedGflops(findings, 1).toFixed(0)} GFLOP/s in float32: ${frequencyGhz.toFixed(2)} GHz (measured) x ${machine.flopsPerCycle} a cycle (${machine.flopsPerCycleFrom})`,
+    ...speeds.flatMap((speed) => [
+      line("matrix product", speed, speed.matrixGflops),
+      line("convolution", speed, speed.convolutionGflops),
+    ]),
+    ...(speeds.length > 0
+      ? [
+          `small convolution: ${speeds.map(({ threads, smallMs }) => `${(1000 * smallMs).toFixed(0)} us with ${threads}`).join(", ")}`,
+        ]
+      : []),
+  ];
+}
+
+function adviceLines(problems: readonly Problem[]): string[] {
+  if (problems.length === 0) return ["all is well"];
+  return problems.flatMap(({ problem, cures }) => [problem, ...cures.map((cure) => `  cure: ${cure}`)]);
+}
+
+const section = (title: string, lines: readonly string[]): string[] => [title, ...lines.map((line) => `  ${line}`), ""];
