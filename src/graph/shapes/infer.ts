@@ -38,10 +38,12 @@ export function inferShapes(
 export function inferKnown(
   graph: Graph,
   inputShapes: ReadonlyMap<string, readonly Dim[]> = new Map(),
+  follow = followed,
 ): ReadonlyMap<string, Known> {
   const known = new Map<string, Known>();
   const bound = bindInputs(graph, inputShapes, known);
-  for (const [name, tensor] of graph.initializers) known.set(name, ofTensor(tensor));
+  for (const [name, { values, dims }] of graph.sparseInitializers ?? []) known.set(name, { type: values.type, dims });
+  for (const [name, tensor] of graph.initializers) known.set(name, ofTensor(tensor, follow));
   const opset = graph.opsets.get("") ?? 1;
   const stated = new Map([...graph.values.values(), ...graph.outputs].map((value) => [value.name, value]));
   for (const node of graph.nodes) {
@@ -49,11 +51,11 @@ export function inferKnown(
     const call = { node, opset, inputs };
     const constant = node.domain === "" && node.op === "Constant" ? readTensor(node, "value") : undefined;
     const rule = node.domain === "" && Object.hasOwn(rules, node.op) ? rules[node.op] : undefined;
-    const outputs = constant !== undefined ? [ofTensor(constant)] : (rule?.(call) ?? []);
-    const followedElements = outputs[0]?.elements === undefined ? evaluate(call, outputs[0]) : undefined;
+    const outputs = constant !== undefined ? [ofTensor(constant, follow)] : (rule?.(call) ?? []);
     node.outputs.forEach((name, index) => {
       if (name === "") return;
-      const own = followedElements !== undefined && index === 0 ? { ...outputs[0], elements: followedElements } : outputs[index];
+      const followedElements = evaluate(call, outputs[index], index, follow);
+      const own = followedElements === undefined ? outputs[index] : { ...outputs[index], elements: followedElements };
       known.set(name, completed(own ?? unknown, stated.get(name), bound));
     });
   }
@@ -61,11 +63,18 @@ export function inferKnown(
 }
 
 /** What an initializer tells. */
-function ofTensor(tensor: TensorData): Known {
+function ofTensor(tensor: TensorData, limit: number): Known {
   const { type, dims } = tensor;
-  const follow =
-    elements(dims) <= followed && !["string", "complex64", "complex128"].includes(type) && !/^(float[48]|u?int[24]$)/.test(type);
-  return follow ? { type, dims, elements: Array.from(numbers(tensor)) } : { type, dims };
+  const numeric = !["string", "complex64", "complex128"].includes(type) && !/^(float[48]|u?int[24]$)/.test(type);
+  if (elements(dims) > limit || !numeric) return { type, dims };
+  let decoded: readonly Dim[] | undefined;
+  return {
+    type,
+    dims,
+    get elements() {
+      return (decoded ??= Array.from(numbers(tensor))); // most constants are never asked for theirs
+    },
+  };
 }
 
 /** Sets the inputs' shapes; returns what each symbol stands for. */
