@@ -1,0 +1,98 @@
+// Between the two forms of a value: numbers for shapes, tensors for everything else.
+import { FilterBasisError } from "../../errors/error.js";
+import { elements } from "../../graph/attributes.js";
+import type { DataType, TensorData } from "../../graph/types.js";
+import { floats } from "../../graph/values.js";
+import { fromArray, Tensor, unowned } from "./aten.js";
+import { Host } from "./host.js";
+import type { Inputs, Value } from "./site.js";
+
+/** libtorch's element types among ONNX's. float16 is computed as float32 and therefore stands here as float32. */
+const engineTypes = {
+  float32: "float32", float16: "float32", float64: "float64", int8: "int8", int16: "int16", int32: "int32", int64: "int64", uint8: "uint8",
+  bool: "bool",
+} as const satisfies Partial<Record<DataType, string>>; // biome-ignore format: a table
+
+export type EngineType = (typeof engineTypes)[keyof typeof engineTypes];
+
+/** The element type in which the engine computes, or undefined where libtorch has none. */
+export function engineType(type: DataType): EngineType | undefined {
+  return (engineTypes as Partial<Record<DataType, EngineType>>)[type];
+}
+
+const arrays = {
+  float32: Float32Array, float64: Float64Array, int8: Int8Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array,
+  uint8: Uint8Array, bool: Uint8Array,
+}; // biome-ignore format: a table
+
+/** A constant as a tensor in its engine type (float16 widened to float32). A copy: the bytes may lie in a file's buffer. */
+export function tensorFrom(constant: TensorData): Tensor {
+  const type = engineType(constant.type);
+  if (type === undefined) throw new FilterBasisError("unsupported", `libtorch has no tensors of type ${constant.type}`);
+  if (constant.type === "float16") return fromArray(Float32Array.from(floats(constant)), constant.dims, type);
+  const bytes = new Uint8Array(constant.data); // not slice(): a Buffer's shares its memory
+  const count = elements(constant.dims);
+  return fromArray(new arrays[type](bytes.buffer, 0, count), constant.dims, type);
+}
+
+const cached = new WeakMap<Host, Tensor>();
+
+/** The value as a tensor. The tensor of a constant is made once and lives as long as the constant. */
+export function tensor(value: Value | undefined): Tensor {
+  if (value instanceof Tensor) return value;
+  if (value === undefined) throw new FilterBasisError("invalid-graph", "a required input is left out");
+  const known = cached.get(value);
+  if (known !== undefined) return known;
+  if (value.source === undefined) return tensorOfNumbers(value);
+  const source = value.source;
+  const made = unowned(() => tensorFrom(source));
+  cached.set(value, made);
+  return made;
+}
+
+function tensorOfNumbers({ type, dims, values }: Host): Tensor {
+  const engine = engineType(type);
+  if (engine === undefined) throw new FilterBasisError("unsupported", `libtorch has no tensors of type ${type}`);
+  if (engine === "int64") return fromArray(BigInt64Array.from(values, toInt64), dims, engine);
+  return fromArray(arrays[engine].from(values), dims, engine);
+}
+
+const maxInt64 = 2n ** 63n - 1n;
+
+/** Numbers at the ends of int64 were rounded up to 2^63; they go back to its ends. */
+function toInt64(value: number): bigint {
+  const whole = BigInt(Math.trunc(value));
+  return whole > maxInt64 ? maxInt64 : whole < -maxInt64 - 1n ? -maxInt64 - 1n : whole;
+}
+
+/** The elements as numbers, read back from libtorch where it must be. */
+export function numbersOf(value: Value | undefined): readonly number[] {
+  if (value === undefined) throw new FilterBasisError("invalid-graph", "a required input is left out");
+  if (value instanceof Host) return value.values;
+  return Array.from(value.data() as ArrayLike<number | bigint>, Number);
+}
+
+/** The single element of a value, or the fallback where the input is left out. */
+export function scalarOf<D extends number | undefined>(value: Value | undefined, fallback: D): number | D {
+  return value === undefined ? fallback : (numbersOf(value)[0] ?? fallback);
+}
+
+export function dimsOf(value: Value | undefined): readonly number[] {
+  if (value === undefined) throw new FilterBasisError("invalid-graph", "a required input is left out");
+  return value instanceof Host ? value.dims : value.shape;
+}
+
+/** The first input, which every operator but the creators has. */
+export const first = (inputs: Inputs): Tensor => tensor(inputs[0]);
+
+/** An axis counted from the front. */
+export function fromFront(axis: number, rank: number): number {
+  const front = axis < 0 ? axis + rank : axis;
+  if (front < 0 || front >= Math.max(rank, 1)) {
+    throw new FilterBasisError("shape-mismatch", "an axis lies outside the tensor", {
+      expected: `-${rank} to ${rank - 1}`,
+      got: String(axis),
+    });
+  }
+  return front;
+}
