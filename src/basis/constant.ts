@@ -29,7 +29,7 @@ export function constants(graph: Graph): (name: string) => Constant | undefined 
     const tensor = graph.initializers.get(name);
     if (tensor) return { root: name, tensor, type: tensor.type };
     const node = producers.get(name);
-    if (!node || node.domain !== "") return undefined;
+    if (node?.domain !== "") return undefined;
     if (node.op === "Constant") {
       const value = readTensor(node, "value");
       return value && { root: name, tensor: value, type: value.type };

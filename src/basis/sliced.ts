@@ -6,15 +6,9 @@ import { FilterBasisError } from "../errors/error.js";
 import { solveNormal } from "../linalg/least-squares.js";
 import { type LinearAlgebra, pureLinearAlgebra } from "../linalg/low-rank.js";
 import { gram, type Matrix, matrix, multiply, squaredNorm, stackRows, transpose } from "../linalg/matrix.js";
+import { padColumns } from "./energies.js";
 import { difference, type Factors, type Filters, splitMatrix } from "./initialise.js";
-
-/** Which channels of the basis a narrower layer reads. */
-export type SliceEnd = "first" | "last";
-
-/** Where the slice of `part` channels begins in a basis of `whole`. */
-export function sliceStart(whole: number, part: number, end: SliceEnd): number {
-  return end === "first" ? 0 : whole - part;
-}
+import { type SliceEnd, sliceStart } from "./split.js";
 
 export interface SlicedOptions {
   readonly end?: SliceEnd;
@@ -33,7 +27,7 @@ export function initialiseSliced(
   const taps = layers[0]!.taps;
   const width = Math.max(...parts.map((part) => part.cols));
   const starts = parts.map((part) => sliceStart(width / taps, part.cols / taps, end) * taps);
-  const padded = stackRows(parts.map((part, i) => pad(part, width, starts[i]!)));
+  const padded = stackRows(parts.map((part, i) => padColumns(part, width, starts[i]!)));
   const full = Math.min(padded.rows, width);
   if (basisSize > full) {
     throw new FilterBasisError("invalid-plan", "the basis is larger than the full rank of the filters it is made from", {
@@ -114,10 +108,4 @@ function columns({ rows, cols, data }: Matrix, start: number, count: number): Ma
   const out = new Float64Array(rows * count);
   for (let i = 0; i < rows; i++) out.set(data.subarray(i * cols + start, i * cols + start + count), i * count);
   return matrix(rows, count, out);
-}
-
-function pad({ rows, cols, data }: Matrix, width: number, start: number): Matrix {
-  const out = new Float64Array(rows * width);
-  for (let i = 0; i < rows; i++) out.set(data.subarray(i * cols, (i + 1) * cols), i * width + start);
-  return matrix(rows, width, out);
 }

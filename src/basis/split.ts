@@ -93,3 +93,11 @@ export function greatestCommonDivisor(values: readonly number[]): number {
     return a;
   }, 0);
 }
+
+/** Which channels of the basis a narrower layer reads. */
+export type SliceEnd = "first" | "last";
+
+/** Where the slice of `part` channels begins in a basis of `whole`. */
+export function sliceStart(whole: number, part: number, end: SliceEnd): number {
+  return end === "first" ? 0 : whole - part;
+}

@@ -1,0 +1,38 @@
+// The energies (squared singular values) of layers stacked as one matrix: what each further basis filter is worth.
+import { type LinearAlgebra, pureLinearAlgebra } from "../linalg/low-rank.js";
+import { type Matrix, matrix, stackRows } from "../linalg/matrix.js";
+import { type Filters, splitMatrix } from "./initialise.js";
+import { type SliceEnd, sliceStart } from "./split.js";
+
+/** Descending. With `slice`, narrower layers are padded with zeros where they read nothing of the basis. */
+export function stackEnergies(
+  layers: readonly Filters[],
+  slice: SliceEnd | undefined,
+  linear: LinearAlgebra = pureLinearAlgebra,
+): Float64Array {
+  const parts = layers.map(splitMatrix);
+  const width = Math.max(...parts.map((part) => part.cols));
+  const taps = layers[0]!.taps;
+  return linear.energies(
+    parts.length === 1
+      ? parts[0]!
+      : stackRows(
+          parts.map((part) => padColumns(part, width, sliceStart(width / taps, part.cols / taps, slice ?? "first") * taps)),
+        ),
+  );
+}
+
+/** The matrix with zero columns before `start` and after, up to `width`. */
+export function padColumns({ rows, cols, data }: Matrix, width: number, start: number): Matrix {
+  if (cols === width) return { rows, cols, data };
+  const out = new Float64Array(rows * width);
+  for (let i = 0; i < rows; i++) out.set(data.subarray(i * cols, (i + 1) * cols), i * width + start);
+  return matrix(rows, width, out);
+}
+
+/** tail[m] = what is lost with m basis filters: the sum of all energies from the m-th (counted from 0) on. */
+export function tails(energies: Float64Array): Float64Array {
+  const out = new Float64Array(energies.length + 1);
+  for (let i = energies.length - 1; i >= 0; i--) out[i] = out[i + 1]! + energies[i]!;
+  return out;
+}

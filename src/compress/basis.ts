@@ -1,0 +1,152 @@
+// Method basis: every planned convolution becomes a convolution with a small basis and a 1 x 1 with the coefficients,
+// both made from its own filters by truncated SVD.
+import { canonicalForm, type Form, formNodes } from "../basis/forms.js";
+import { type Factors, initialise } from "../basis/initialise.js";
+import { initialiseSliced } from "../basis/sliced.js";
+import { sliceStart } from "../basis/split.js";
+import { int, makeNode } from "../graph/attributes.js";
+import { freshNames, replaceNodes } from "../graph/edit.js";
+import type { Attribute, Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
+import { dataTypes } from "../graph/types.js";
+import { tensorOf } from "../graph/values.js";
+import { pureLinearAlgebra } from "../linalg/low-rank.js";
+import { dropUnused } from "./cleanup.js";
+import { filtersOf, type Layer } from "./layers.js";
+import { type Plan, type PlanOptions, planCompression, type UnitPlan } from "./plan.js";
+import { attributesToJson, readRecord, type SiteRecord, withRecord } from "./record.js";
+
+export interface BasisOptions extends PlanOptions {
+  /** How the sites are written; any can be changed afterwards (see form.ts). Default: folded. */
+  readonly form?: Form;
+  /** The name under which the record files it. */
+  readonly method?: string;
+}
+
+/** The pass: plans, then rewrites. Every layer is among the outcomes, done or refused with its reason. */
+export function basis(options: BasisOptions = {}): Pass {
+  return (graph) => applyPlan(graph, planCompression(graph, options), options);
+}
+
+/** Carries out a plan made for this graph. */
+export function applyPlan(
+  graph: Graph,
+  plan: Plan,
+  { form = "folded", method = "basis", linear = pureLinearAlgebra }: BasisOptions = {},
+) {
+  const fresh = freshNames(graph);
+  const replacements = new Map<Node, readonly Node[]>();
+  const initializers = new Map<string, TensorData>();
+  const casts: Node[] = [];
+  const sites: SiteRecord[] = [];
+  const outcomes: Outcome[] = [];
+  const context = { fresh, opset: graph.opsets.get("") ?? 1 };
+  /** Stores a tensor as the layer's weight is stored; returns the names of the initializer and of the value to read. */
+  const store = (stem: string, layer: Layer, dims: readonly number[], values: Float64Array) => {
+    const name = fresh(stem);
+    initializers.set(name, tensorOf(layer.weight.type, dims, values));
+    if (layer.type === layer.weight.type) return { name, value: name };
+    const value = fresh(`${stem}.cast`);
+    casts.push(makeNode("Cast", [name], [value], { to: int(dataTypes.indexOf(layer.type) + 1) }));
+    return { name, value };
+  };
+  for (const planned of plan.units) {
+    const { unit, choice } = planned;
+    const { channels, basisSize } = choice;
+    const factors = factorise(planned, linear);
+    const [first] = unit.layers as [Layer, ...Layer[]];
+    const stem = unit.shared ? unit.name : stemOf(first);
+    const stored = new Map<string, { name: string; value: string }>(); // one for each pair of types, which nearly always is one
+    const basisFor = (layer: Layer) => {
+      const key = `${layer.weight.type} ${layer.type}`;
+      const known = stored.get(key) ?? store(`${stem}.basis`, layer, [basisSize, channels, ...layer.kernel], factors.basis);
+      stored.set(key, known);
+      return known;
+    };
+    for (const [index, { layer, splits, note }] of planned.layers.entries()) {
+      const b = basisFor(layer);
+      const a = store(
+        `${stemOf(layer)}.coefficients`,
+        layer,
+        [layer.outChannels, splits * basisSize, ...layer.kernel.map(() => 1)],
+        factors.coefficients[index]!,
+      );
+      const error = Math.sqrt(factors.squaredErrors[index]! / (factors.squaredNorms[index]! || 1));
+      const start = sliceStart(channels, layer.inChannels, unit.slice ?? "first");
+      const slice = unit.slice && layer.inChannels < channels ? ([start, start + layer.inChannels] as const) : null;
+      for (const { node, name } of layer.nodes) {
+        const attributes = ownAttributes(node);
+        const output = node.outputs[0]!;
+        const site = {
+          name: node.name || output,
+          input: node.inputs[0]!,
+          output,
+          basis: b.value,
+          coefficients: a.value,
+          bias: node.inputs[2] ?? "",
+          basisBias: "",
+          splits,
+          basisSize,
+          outChannels: layer.outChannels,
+          inChannels: layer.inChannels,
+          kernel: layer.kernel,
+          slice,
+          attributes,
+        };
+        replacements.set(node, formNodes(site, form, context));
+        sites.push({
+          name: node.name,
+          output,
+          splits,
+          basisSize,
+          basis: b.name,
+          coefficients: a.name,
+          ...(slice ? { slice: [slice[0], slice[1]] as [number, number] } : {}),
+          ...(unit.shared ? { shared: unit.name } : {}),
+          form: canonicalForm(form, splits),
+          error,
+          weight: layer.weightName,
+          shape: [layer.outChannels, layer.inChannels, ...layer.kernel],
+          attributes: attributesToJson(attributes),
+        });
+        outcomes.push({ pass: method, site: name, done: true, because: sentence(planned, splits, error, note) });
+      }
+    }
+  }
+  outcomes.push(...plan.refused.map(({ name, because }): Outcome => ({ pass: method, site: name, done: false, because })));
+  const rewritten = replaceNodes(graph, replacements, initializers);
+  const cleaned = dropUnused(
+    { ...rewritten, nodes: [...casts, ...rewritten.nodes] },
+    plan.units.flatMap(({ unit }) => unit.layers.flatMap(({ nodes }) => nodes.map(({ node }) => node.inputs[1]!))),
+  );
+  const earlier = readRecord(graph)?.sites ?? [];
+  return { graph: withRecord(cleaned, { version: 1, method, sites: [...earlier, ...sites] }), outcomes };
+}
+
+function factorise({ unit, choice, layers }: UnitPlan, linear = pureLinearAlgebra): Factors {
+  const filters = layers.map(({ layer, splits }) => filtersOf(layer, splits));
+  return unit.slice
+    ? initialiseSliced(filters, choice.basisSize, { end: unit.slice, linear })
+    : initialise(filters, choice.basisSize, linear);
+}
+
+/** The weight's name without ".weight": what parameters of the layer are named after. */
+function stemOf({ weightName, name }: Layer): string {
+  return weightName.endsWith(".weight") ? weightName.slice(0, -".weight".length) : name;
+}
+
+/** What of a convolution's attributes goes to the convolution with the basis; kernel and groups are written anew. */
+function ownAttributes(node: Node): ReadonlyMap<string, Attribute> {
+  return new Map([...node.attributes].filter(([key]) => key !== "group" && key !== "kernel_shape"));
+}
+
+function sentence(
+  { unit, choice, weightsBefore, weightsAfter }: UnitPlan,
+  splits: number,
+  error: number,
+  note: string | undefined,
+): string {
+  const weights = `${unit.shared ? `${unit.name} together ` : ""}${weightsBefore} -> ${weightsAfter} weights`;
+  const grows = weightsAfter > weightsBefore ? "; warning: it grows" : "";
+  const parts = `${splits} ${splits === 1 ? "split" : "splits"}, ${choice.basisSize} basis filters${unit.shared ? ` shared as ${unit.name}` : ""}`;
+  return `${parts}, ${weights}${grows}, relative error ${error.toPrecision(3)}${note ? `; ${note}` : ""}`;
+}
