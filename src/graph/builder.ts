@@ -1,6 +1,6 @@
 // A small helper that builds graphs layer by layer. Nodes and values are named by the path of the module in the authors' code
 // ("features.1.0.body.3"), parameters as in its state dict ("features.1.0.body.3.weight"), so that their weight files fit.
-import { float, float32Tensor, int, int64Tensor, ints, makeNode, string } from "./attributes.js";
+import { float, float32Tensor, int, int64Tensor, ints, makeNode, string, tensor } from "./attributes.js";
 import type { Initialise, Role } from "./initialise.js";
 import type { Attribute, Dim, Graph, Node, TensorData, Value } from "./types.js";
 
@@ -21,7 +21,7 @@ export interface ConvOptions {
 }
 
 /** What of a layer its parameters are drawn from. */
-interface Layer {
+export interface LayerFans {
   readonly path: string;
   readonly fanIn: number;
   readonly channelsIn: number;
@@ -52,6 +52,16 @@ export class GraphBuilder {
     this.#initialise = initialise;
   }
 
+  /** The nodes so far, in order. */
+  get nodes(): readonly Node[] {
+    return this.#nodes;
+  }
+
+  /** The parameters and constants so far. */
+  get initializers(): ReadonlyMap<string, TensorData> {
+    return this.#initializers;
+  }
+
   input(name: string, dims: readonly Dim[]): string {
     this.#inputs.push({ name, tensor: { type: "float32", dims } });
     return name;
@@ -63,6 +73,12 @@ export class GraphBuilder {
     return name;
   }
 
+  /** A node that was made elsewhere. */
+  push(node: Node): string {
+    this.#nodes.push(node);
+    return node.outputs[0] ?? "";
+  }
+
   node(op: string, inputs: readonly string[], path: string, attributes: Record<string, Attribute> = {}, output = path): string {
     this.#nodes.push(makeNode(op, inputs, [output], attributes, { name: path }));
     return output;
@@ -72,25 +88,25 @@ export class GraphBuilder {
   conv(x: string, path: string, o: ConvOptions, output = path): string {
     const { inChannels, outChannels, kernel = 3, stride = 1, padding = kernel >> 1, groups = 1, bias = true } = o;
     const area = kernel * kernel;
-    const layer: Layer = {
+    const layer: LayerFans = {
       path,
       fanIn: (inChannels / groups) * area,
       channelsIn: inChannels * area,
       channelsOut: outChannels * area,
     };
-    const weight = this.#parameter(layer, "weight", "conv", [outChannels, inChannels / groups, kernel, kernel]);
-    const shift = bias ? [this.#parameter(layer, "bias", "conv-bias", [outChannels])] : [];
+    const weight = this.parameter(layer, "weight", "conv", [outChannels, inChannels / groups, kernel, kernel]);
+    const shift = bias ? [this.parameter(layer, "bias", "conv-bias", [outChannels])] : [];
     return this.node("Conv", [x, weight, ...shift], path, convAttributes(kernel, stride, padding, groups), output);
   }
 
   /** Batch normalisation with PyTorch's settings: epsilon 1e-5, momentum 0.1 (ONNX counts the part that is kept: 0.9). */
   norm(x: string, path: string, channels: number, output = path): string {
-    const layer: Layer = { path, fanIn: channels, channelsIn: channels, channelsOut: channels };
+    const layer: LayerFans = { path, fanIn: channels, channelsIn: channels, channelsOut: channels };
     const parts = [
-      this.#parameter(layer, "weight", "norm-scale", [channels]),
-      this.#parameter(layer, "bias", "norm-shift", [channels]),
-      this.#parameter(layer, "running_mean", "running-mean", [channels]),
-      this.#parameter(layer, "running_var", "running-variance", [channels]),
+      this.parameter(layer, "weight", "norm-scale", [channels]),
+      this.parameter(layer, "bias", "norm-shift", [channels]),
+      this.parameter(layer, "running_mean", "running-mean", [channels]),
+      this.parameter(layer, "running_var", "running-variance", [channels]),
     ];
     return this.node("BatchNormalization", [x, ...parts], path, { epsilon: float(1e-5), momentum: float(0.9) }, output);
   }
@@ -101,8 +117,8 @@ export class GraphBuilder {
 
   /** A parametric ReLU with one slope, which may be shared: `slope` is its parameter's path. */
   prelu(x: string, path: string, slope = path): string {
-    const layer: Layer = { path: slope, fanIn: 1, channelsIn: 1, channelsOut: 1 };
-    return this.node("PRelu", [x, this.#parameter(layer, "weight", "slope", [1])], path);
+    const layer: LayerFans = { path: slope, fanIn: 1, channelsIn: 1, channelsOut: 1 };
+    return this.node("PRelu", [x, this.parameter(layer, "weight", "slope", [1])], path);
   }
 
   /** Square pooling without padding; the stride is the window. */
@@ -123,9 +139,10 @@ export class GraphBuilder {
     return this.node("Add", [x, y], path, {}, output);
   }
 
-  /** The value times a fixed number. */
+  /** The value times a fixed number: a Constant node, since every float initializer is a parameter that learns. */
   scale(x: string, path: string, factor: number): string {
-    const by = this.constant(`${path}.factor`, () => float32Tensor([], Float32Array.of(factor)));
+    const value = tensor(float32Tensor([], Float32Array.of(factor)));
+    const by = this.node("Constant", [], `${path}.factor`, { value });
     return this.node("Mul", [x, by], path);
   }
 
@@ -141,9 +158,9 @@ export class GraphBuilder {
   /** [N, C, H, W] -> [N, C H W] -> [N, n]. */
   classifier(x: string, path: string, inFeatures: number, outFeatures: number, output: string): string {
     const flat = this.node("Flatten", [x], `${path}.flatten`, { axis: int(1) });
-    const layer: Layer = { path, fanIn: inFeatures, channelsIn: inFeatures, channelsOut: outFeatures };
-    const weight = this.#parameter(layer, "weight", "linear", [outFeatures, inFeatures]);
-    const bias = this.#parameter(layer, "bias", "linear-bias", [outFeatures]);
+    const layer: LayerFans = { path, fanIn: inFeatures, channelsIn: inFeatures, channelsOut: outFeatures };
+    const weight = this.parameter(layer, "weight", "linear", [outFeatures, inFeatures]);
+    const bias = this.parameter(layer, "bias", "linear-bias", [outFeatures]);
     return this.node("Gemm", [flat, weight, bias], path, { transB: int(1) }, output);
   }
 
@@ -161,7 +178,8 @@ export class GraphBuilder {
     };
   }
 
-  #parameter({ path, ...fans }: Layer, part: string, role: Role, dims: readonly number[]): string {
+  /** The parameter `path.part` of a layer, filled by the builder's initialiser. */
+  parameter({ path, ...fans }: LayerFans, part: string, role: Role, dims: readonly number[]): string {
     const name = `${path}.${part}`;
     return this.constant(name, () => this.#initialise({ name, role, dims, ...fans }));
   }

@@ -1,0 +1,61 @@
+// Factorized convolutions (Wang et al., 2017) as the paper's authors build them: a convolution becomes a few SIC layers in a row, each
+// y = act(pointwise(depthwise(x)) + x), where "+ x" stands only where the shapes agree. An architecture, not an approximation.
+import type { GraphBuilder } from "../graph/builder.js";
+import { type InitRule, initialiser } from "../graph/initialise.js";
+import type { Node, Pass } from "../graph/types.js";
+import type { ConvSite, Selection } from "./site.js";
+import { factorStyles, type Style } from "./styles.js";
+import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./unit.js";
+
+export interface FactorOptions extends Selection {
+  readonly style?: Style;
+  /** SIC layers in a row. */
+  readonly layers?: number;
+  /** Batch norm behind the depthwise convolution, behind both, or nowhere. */
+  readonly norm?: "none" | "between" | "both";
+  readonly bias?: boolean;
+  /** The SIC layer that changes the number of channels. */
+  readonly widen?: "first" | "last";
+  /** The convolution's own batch norm and activation go: the SIC layers end in theirs. */
+  readonly absorb?: boolean;
+  readonly init?: InitRule;
+  readonly seed?: number;
+}
+
+const defaults = { layers: 2, norm: "none", bias: true, widen: "last", absorb: false, init: "default", seed: 1 } as const;
+
+/** The pass. */
+export function factor(options: FactorOptions = {}): Pass {
+  const all = { ...defaults, ...(options.style === undefined ? {} : factorStyles[options.style]), ...options };
+  return (graph) =>
+    replaceConvolutions(graph, "factor", all, initialiser(all.init, all.seed), (site, net) =>
+      site.taps === 1 ? { because: "its kernel is 1 x 1" } : writeLayers(net, site, all),
+    );
+}
+
+type Settings = Required<Pick<FactorOptions, keyof typeof defaults>>;
+
+function writeLayers(net: GraphBuilder, site: ConvSite, { layers, norm, bias, widen, absorb }: Settings): Rewrite {
+  const { inChannels, outChannels, name } = site;
+  const absorbed = absorb ? [site.norm, site.activation].filter((node) => node !== undefined) : [];
+  const output = absorbed.at(-1)?.outputs[0] ?? site.output;
+  let x = site.input;
+  for (let i = 0; i < layers; i++) {
+    const from = i === 0 || widen === "last" ? inChannels : outChannels;
+    const to = i === layers - 1 || widen === "first" ? outChannels : inChannels;
+    const path = `${name}.sic.${i}`;
+    const strided = i === 0 && site.strided;
+    const conv = { inChannels: from, outChannels: from, groups: from, bias };
+    let y =
+      i === 0
+        ? spatialConv(net, site, x, `${path}.depthwise`, conv)
+        : net.conv(x, `${path}.depthwise`, { ...conv, kernel: site.kernel[0] ?? 1 });
+    if (norm !== "none") y = net.norm(y, `${path}.depthwise.norm`, from);
+    y = net.conv(y, `${path}.pointwise`, { inChannels: from, outChannels: to, kernel: 1, bias });
+    if (norm === "both") y = net.norm(y, `${path}.pointwise.norm`, to);
+    if (from === to && !strided) y = net.add(y, x, `${path}.add`);
+    x = net.push(activation(site, y, `${path}.activation`, i === layers - 1 ? output : undefined));
+  }
+  const done = `${layers} SIC layer${layers === 1 ? "" : "s"}`;
+  return absorbed.length === 0 ? { done } : { done, also: new Map(absorbed.map((node): [Node, readonly Node[]] => [node, []])) };
+}

@@ -1,0 +1,68 @@
+// Filter groups (Peng et al., 2018) as the paper's authors build them: a convolution becomes a grouped one and a 1 x 1 behind it.
+import type { GraphBuilder } from "../graph/builder.js";
+import { type InitRule, initialiser } from "../graph/initialise.js";
+import type { Pass } from "../graph/types.js";
+import type { ConvSite, Selection } from "./site.js";
+import { groupStyles, type Style } from "./styles.js";
+import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./unit.js";
+
+/** So many groups up to so many input channels; the last entry may leave the bound out. */
+export interface GroupsUpTo {
+  readonly upTo?: number;
+  readonly groups: number;
+}
+
+export interface GroupOptions extends Selection {
+  readonly style?: Style;
+  /** Input channels of a group: one number, or one for each count of output channels. */
+  readonly channelsPerGroup?: number | Readonly<Record<string, number>>;
+  /** The number of groups instead: one, or one for each range of input channels. */
+  readonly groups?: number | readonly GroupsUpTo[];
+  /** Batch norm and activation between the two convolutions. */
+  readonly between?: boolean;
+  readonly bias?: boolean;
+  /** The grouped convolution has the output's channels already; otherwise it keeps the input's. */
+  readonly narrow?: boolean;
+  readonly init?: InitRule;
+  readonly seed?: number;
+}
+
+const defaults = { between: false, bias: true, narrow: false, init: "default", seed: 1 } as const;
+
+/** The pass. */
+export function group(options: GroupOptions): Pass {
+  const all = { ...defaults, ...(options.style === undefined ? {} : groupStyles[options.style]), ...options };
+  return (graph) =>
+    replaceConvolutions(graph, "group", all, initialiser(all.init, all.seed), (site, net) => {
+      if (site.taps === 1) return { because: "its kernel is 1 x 1" };
+      const groups = groupsOf(site, all);
+      if (groups === undefined) return { because: `no groups are stated for ${site.inChannels} to ${site.outChannels} channels` };
+      const middle = all.narrow ? site.outChannels : site.inChannels;
+      if (site.inChannels % groups !== 0 || middle % groups !== 0)
+        return { because: `${site.inChannels} to ${middle} channels do not go into ${groups} groups` };
+      return writePair(net, site, { ...all, groups, middle });
+    });
+}
+
+function groupsOf(site: ConvSite, { channelsPerGroup, groups }: GroupOptions): number | undefined {
+  if (typeof groups === "number") return groups;
+  if (groups !== undefined) return groups.find(({ upTo = Number.POSITIVE_INFINITY }) => site.inChannels <= upTo)?.groups;
+  const size = typeof channelsPerGroup === "object" ? channelsPerGroup[String(site.outChannels)] : channelsPerGroup;
+  return size === undefined ? undefined : site.inChannels / size;
+}
+
+interface Pair {
+  readonly groups: number;
+  /** Channels between the two convolutions. */
+  readonly middle: number;
+  readonly between: boolean;
+  readonly bias: boolean;
+}
+
+function writePair(net: GraphBuilder, site: ConvSite, { groups, middle, between, bias }: Pair): Rewrite {
+  const { name, inChannels, outChannels } = site;
+  let x = spatialConv(net, site, site.input, `${name}.grouped`, { inChannels, outChannels: middle, groups, bias });
+  if (between) x = net.push(activation(site, net.norm(x, `${name}.between`, middle), `${name}.between.activation`));
+  net.conv(x, `${name}.pointwise`, { inChannels: middle, outChannels, kernel: 1, bias }, site.output);
+  return { done: `${groups} group${groups === 1 ? "" : "s"} of ${inChannels / groups} channels, then 1 x 1` };
+}
