@@ -3,6 +3,14 @@ export { compareOutputs, type Difference } from "./compare.js";
 export { alternate, type Latencies, type LatencyOptions, median } from "./latency.js";
 export { openSession } from "./open.js";
 export { type SampleOptions, sampleFeeds, sampleShape } from "./samples.js";
-export { type Feeds, type Port, type RuntimeName, runtimeVersion, type Session, type SessionOptions } from "./session.js";
+export {
+  defaultRuntime,
+  type Feeds,
+  type Port,
+  type RuntimeName,
+  runtimeVersion,
+  type Session,
+  type SessionOptions,
+} from "./session.js";
 export { type Reference, referenceOf, type Verification, verifyModel } from "./verify.js";
 export { syncFolder, type Writable, writeAside } from "./write.js";

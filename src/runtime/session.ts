@@ -19,6 +19,7 @@ export interface Port {
 export interface SessionOptions {
   /** Threads inside an operator; ONNX Runtime's own choice (the physical cores) when left out. For `web` the first session decides for all. */
   readonly threads?: number;
+  /** Where it runs; by default in Node's own runtime, or in wasm where that one is not installed. */
   readonly runtime?: RuntimeName;
   /** False gives memory back to the system after each run instead of keeping it for the next: slower, smaller. */
   readonly arena?: boolean;
@@ -48,11 +49,12 @@ const arrays = {
  */
 export async function openOrtSession(
   model: Uint8Array | string,
-  { threads, runtime = "node", arena = true }: SessionOptions = {},
+  { threads, arena = true, ...options }: SessionOptions = {},
 ): Promise<Session> {
+  const runtime = options.runtime ?? (await defaultRuntime());
   const ort = await loadRuntime(runtime, threads);
   const place = typeof model === "string" ? { file: model } : {};
-  const options: InferenceSession.SessionOptions = {
+  const settings: InferenceSession.SessionOptions = {
     executionProviders: [runtime === "web" ? "wasm" : "cpu"],
     logSeverityLevel: 3,
     interOpNumThreads: 1,
@@ -61,8 +63,8 @@ export async function openOrtSession(
   };
   // The two signatures are the same function; the bytes are not kept by ONNX Runtime.
   const session = await (typeof model === "string"
-    ? ort.InferenceSession.create(model, options)
-    : ort.InferenceSession.create(model, options)
+    ? ort.InferenceSession.create(model, settings)
+    : ort.InferenceSession.create(model, settings)
   ).catch((error: unknown) => {
     throw new FilterBasisError("runtime", `ONNX Runtime (${runtime}) refuses the model: ${reason(error)}`, {
       ...place,
@@ -95,6 +97,14 @@ export async function openOrtSession(
 export async function runtimeVersion(runtime: RuntimeName): Promise<string> {
   const { versions } = (await loadRuntime(runtime)).env;
   return (runtime === "node" ? versions.node : versions.web) ?? versions.common;
+}
+
+/** "node" where onnxruntime-node can be loaded, else "web": slower, same results. */
+export async function defaultRuntime(): Promise<RuntimeName> {
+  return await loadRuntime("node").then(
+    () => "node" as const,
+    () => "web" as const,
+  );
 }
 
 const loaded = new Map<RuntimeName, Promise<Ort>>();
