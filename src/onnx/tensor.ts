@@ -1,8 +1,8 @@
 // TensorProto -> TensorData. Raw bytes stay views on the file; numbers in typed fields are decoded into one new array.
 import { SparseTensorProtoSchema, TensorProto_DataLocation, TensorProtoSchema } from "onnx-buf";
 import { FilterBasisError } from "../errors/error.js";
-import { elementBytes, elements } from "../graph/attributes.js";
-import { type DataType, dataTypes, type SparseTensorData, type TensorData } from "../graph/types.js";
+import { dataTypes, type SparseTensorData, type TensorData } from "../graph/types.js";
+import { tensorBytes } from "../graph/verify-tensor.js";
 import { checkBytes } from "./check.js";
 import { decode, numberOf, numbers } from "./decode.js";
 import { isComplete, withSource } from "./origin.js";
@@ -50,7 +50,7 @@ export function readTensorMessage(bytes: Uint8Array, context: ReadContext): { na
       throw fault("lies in another file and has data here too");
     }
     if (type === "string") throw fault("is of strings, which cannot lie in another file");
-    const data = readExternal(message.externalData, expectedBytes(type, dims), name, context, fault);
+    const data = readExternal(message.externalData, tensorBytes(type, dims), name, context, fault);
     return { name, tensor: withSource({ type, dims, data }, bytes, { name, complete: false }) };
   }
   if (given.length > 1) throw fault("has data in more than one field", "one", given.join(", "));
@@ -63,7 +63,7 @@ export function readTensorMessage(bytes: Uint8Array, context: ReadContext): { na
   if (source === "rawData")
     return { name, tensor: withSource({ type, dims, data: apart(field("rawData")).at(-1)! }, bytes, { name }) };
   if (source === "stringData") throw fault("numbers in the wrong field", "raw_data", source);
-  const data = typedData(bytes, field(source), source, type);
+  const data = typedData(bytes, field(source), source, type, tensorBytes(type, dims));
   if (data === undefined) throw fault(`elements in the wrong field for ${type}`, undefined, source);
   return { name, tensor: withSource({ type, dims, data }, bytes, { name }) };
 }
@@ -82,21 +82,20 @@ export function readTensorProto(bytes: Uint8Array): TensorData & { readonly name
 export function readSparseTensor(bytes: Uint8Array, context: ReadContext): { name: string; sparse: SparseTensorData } {
   const parts = numbers(SparseTensorProtoSchema, "values", "indices");
   const { message, apart } = decode(SparseTensorProtoSchema, bytes, numbers(SparseTensorProtoSchema, "dims"), parts);
-  const [values, indices] = (["values", "indices"] as const).map((part) => {
+  const given = (part: "values" | "indices"): ReturnType<typeof readTensorMessage> | undefined => {
     const found = apart(numberOf(SparseTensorProtoSchema, part));
-    if (found.length === 0) throw new FilterBasisError("malformed", `a sparse tensor has no ${part}`);
-    return readTensorMessage(join(found), context);
-  }) as [ReturnType<typeof readTensorMessage>, ReturnType<typeof readTensorMessage>];
+    return found.length === 0 ? undefined : readTensorMessage(join(found), context);
+  };
+  const values = given("values");
+  if (values === undefined) throw new FilterBasisError("malformed", "a sparse tensor has no values");
+  // Where nothing is given, no places need be given either.
+  const none: TensorData = { type: "int64", dims: [0], data: empty };
+  const indices = given("indices") ?? { tensor: none };
   const fault = (what: string, expected?: string, got?: string): FilterBasisError =>
     new FilterBasisError("malformed", what, { tensor: values.name, ...(expected && { expected }), ...(got && { got }) });
   const complete = isComplete(values.tensor) && isComplete(indices.tensor);
   const made = { dims: readDims(message.dims, fault), values: values.tensor, indices: indices.tensor };
   return { name: values.name, sparse: withSource(made, bytes, { name: values.name, complete }) };
-}
-
-/** Bytes that a tensor of this type and shape must have; rounded up where elements share a byte. */
-export function expectedBytes(type: DataType, dims: readonly number[]): number {
-  return Math.ceil(elements(dims) * elementBytes[type]);
 }
 
 type Fault = (what: string, expected?: string, got?: string) => FilterBasisError;

@@ -1,4 +1,5 @@
 // The typed data fields of TensorProto (float_data and its kin), decoded into the little-endian bytes that raw_data would have.
+import { elementBytes } from "../graph/attributes.js";
 import type { DataType } from "../graph/types.js";
 import { Cursor, wire } from "./wire.js";
 
@@ -19,7 +20,7 @@ const arrays: Record<TypedField, Partial<Record<DataType, (length: number) => El
     float16: (n) => new Uint16Array(n),
     bfloat16: (n) => new Uint16Array(n),
     int8: (n) => new Int8Array(n),
-    // One byte an element; types of 4 and 2 bits are packed into bytes already.
+    // One byte an element; types of 4 and 2 bits are packed into bytes, and these came one or four to a number.
     ...Object.fromEntries(
       ["uint8", "bool", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "float8e8m0"]
         .concat(["uint4", "int4", "float4e2m1", "uint2", "int2"])
@@ -30,13 +31,25 @@ const arrays: Record<TypedField, Partial<Record<DataType, (length: number) => El
 
 /**
  * The elements in one typed field of a TensorProto, as raw bytes; undefined where the field cannot hold the type.
- * Numbers may come packed, one by one, or both. The bytes have passed `checkBytes`.
+ * `expected` is the size in bytes that the shape asks for. Numbers may come packed, one by one, or both. The bytes have passed `checkBytes`.
  */
-export function typedData(bytes: Uint8Array, no: number, field: TypedField, type: DataType): Uint8Array | undefined {
+export function typedData(
+  bytes: Uint8Array,
+  no: number,
+  field: TypedField,
+  type: DataType,
+  expected: number,
+): Uint8Array | undefined {
   const make = arrays[field][type];
   if (make === undefined) return undefined;
   const fixed = field === "floatData" ? 4 : field === "doubleData" ? 8 : 0;
-  const values = make(count(bytes, no, fixed));
+  const number = count(bytes, no, fixed);
+  if (elementBytes[type] < 1 && number < expected && number === Math.ceil(expected / 4)) {
+    const words = new Uint32Array(number);
+    fillSmall(bytes, no, words);
+    return new Uint8Array(words.buffer, 0, expected);
+  }
+  const values = make(number);
   if (fixed > 0) copyFixed(bytes, no, new Uint8Array(values.buffer));
   else if (field === "int32Data") fillSmall(bytes, no, values);
   else fillLong(bytes, no, values, type);

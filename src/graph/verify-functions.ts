@@ -1,0 +1,90 @@
+// Whether a model's own functions are well-formed, and none of them calls itself, directly or through others.
+import { FilterBasisError } from "../errors/error.js";
+import { bodies } from "./edit.js";
+import type { LocalFunction, Node } from "./types.js";
+import { type Context, Scope, verifyNodes } from "./verify-node.js";
+
+/** What a call finds a function by. (Overloads share it.) */
+export function functionKey({ domain, name }: LocalFunction): string {
+  return `${domain}::${name}`;
+}
+
+/** @throws FilterBasisError `invalid-graph` */
+export function verifyFunctions(functions: readonly LocalFunction[], context: Context): void {
+  const seen = new Set<string>();
+  for (const local of functions) {
+    if (local.name === "") throw new FilterBasisError("invalid-graph", "a function has no name");
+    const id = `${functionKey(local)}::${local.overload}`;
+    if (seen.has(id)) throw invalid(local, "is defined twice");
+    seen.add(id);
+    verifyFunction(local, context);
+  }
+  verifyNoRecursion(functions);
+}
+
+function verifyFunction(local: LocalFunction, context: Context): void {
+  const scope = new Scope();
+  for (const input of local.inputs) {
+    if (scope.makes(input)) throw invalid(local, `has two inputs named "${input}"`);
+    scope.add(input);
+  }
+  once(local, "output", local.outputs);
+  const parameters = [...local.attributes, ...local.defaults.keys()];
+  once(local, "attribute", parameters);
+  const makers = new Map<string, Node>();
+  for (const node of local.nodes) for (const output of node.outputs) makers.set(output, node);
+  try {
+    verifyNodes(local.nodes, scope, { ...context, opsets: local.opsets, parameters: new Set(parameters) }, makers);
+  } catch (error) {
+    throw error instanceof FilterBasisError ? error.at({ layer: `function ${functionKey(local)}` }) : error;
+  }
+  for (const output of local.outputs) if (!scope.makes(output)) throw invalid(local, `does not make its output "${output}"`);
+}
+
+function once(local: LocalFunction, what: string, names: readonly string[]): void {
+  if (new Set(names).size !== names.length) throw invalid(local, `has two ${what}s of the same name`);
+}
+
+/** Depth-first, with a stack of our own: chains of functions may be long. */
+function verifyNoRecursion(functions: readonly LocalFunction[]): void {
+  const byKey = new Map<string, LocalFunction[]>();
+  for (const local of functions) byKey.set(functionKey(local), [...(byKey.get(functionKey(local)) ?? []), local]);
+  const state = new Map<LocalFunction, "open" | "done">();
+  for (const root of functions) {
+    if (state.has(root)) continue;
+    const stack = [{ local: root, callees: calleesOf(root, byKey) }];
+    state.set(root, "open");
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const next = top.callees.pop();
+      if (next === undefined) {
+        state.set(top.local, "done");
+        stack.pop();
+      } else if (state.get(next) === "open") {
+        const names = stack.map(({ local }) => functionKey(local));
+        throw invalid(
+          next,
+          `calls itself: ${[...names.slice(names.lastIndexOf(functionKey(next))), functionKey(next)].join(" -> ")}`,
+        );
+      } else if (!state.has(next)) {
+        state.set(next, "open");
+        stack.push({ local: next, callees: calleesOf(next, byKey) });
+      }
+    }
+  }
+}
+
+function calleesOf(local: LocalFunction, byKey: ReadonlyMap<string, readonly LocalFunction[]>): LocalFunction[] {
+  const callees = new Set<LocalFunction>();
+  const walk = (nodes: readonly Node[]): void => {
+    for (const node of nodes) {
+      for (const callee of byKey.get(`${node.domain}::${node.op}`) ?? []) callees.add(callee);
+      for (const body of bodies(node)) walk(body.nodes);
+    }
+  };
+  walk(local.nodes);
+  return [...callees];
+}
+
+function invalid(local: LocalFunction, message: string): FilterBasisError {
+  return new FilterBasisError("invalid-graph", message, { layer: `function ${functionKey(local)}` });
+}
