@@ -126,7 +126,8 @@ Fit fitsType(napi_env env, napi_value value, const c10::Type& type, const c10::T
     case TypeKind::IntType:
     case TypeKind::SymIntType:
       switch (real.kind()) {
-        case TypeKind::ScalarTypeType:
+        // Only names that exist: to("cuda") means a device.
+        case TypeKind::ScalarTypeType: return whether(kind == napi_string && isElementType(readString(env, value)));
         case TypeKind::LayoutType:
         case TypeKind::MemoryFormatType: return whether(kind == napi_string);
         default: return whether(isWhole());
@@ -166,6 +167,10 @@ napi_value fromElements(napi_env env, const Elements& elements) {
 
 c10::IValue toArgument(napi_env env, napi_value value, const c10::Argument& argument) {
   return toValue(env, value, *argument.type(), *argument.real_type(), argument.N() ? *argument.N() : -1);
+}
+
+c10::IValue readIntList(napi_env env, napi_value array) {
+  return toList<int64_t>(env, array, -1, [&](napi_value value) { return readInt(env, value); });
 }
 
 Fit fits(napi_env env, napi_value value, const c10::Argument& argument) {

@@ -29,21 +29,37 @@ void finalize(FinalizeEnv env, void* data, void*) {
 
 }  // namespace
 
-napi_value wrap(napi_env env, at::Tensor tensor) {
-  if (!tensor.defined()) return makeNull(env);
+napi_value makeEmptyHandle(napi_env env) {
   auto handle = std::make_unique<Handle>();
-  // A storage counts once: its views and aliases add nothing.
-  if (tensor.has_storage() && tensor.storage().use_count() == 1) handle->bytes = static_cast<int64_t>(tensor.storage().nbytes());
-  handle->tensor = std::move(tensor);
   napi_value value;
   check(napi_create_external(env, handle.get(), finalize, nullptr, &value), "external");
-  live.fetch_add(1, std::memory_order_relaxed);
-  if (handle->bytes != 0) {
-    int64_t now;
-    napi_adjust_external_memory(env, handle->bytes, &now);
-  }
   handle.release();  // the finalizer owns it from here
   return value;
+}
+
+void fillHandle(napi_env env, Handle& handle, at::Tensor tensor) {
+  if (handle.tensor.defined()) throw Error(code::kInternal, "the handle is in use");
+  // A storage counts once: its views and aliases add nothing.
+  if (tensor.has_storage() && tensor.storage().use_count() == 1) handle.bytes = static_cast<int64_t>(tensor.storage().nbytes());
+  handle.tensor = std::move(tensor);
+  live.fetch_add(1, std::memory_order_relaxed);
+  if (handle.bytes == 0) return;
+  int64_t now;
+  napi_adjust_external_memory(env, handle.bytes, &now);
+}
+
+napi_value wrap(napi_env env, at::Tensor tensor) {
+  if (!tensor.defined()) return makeNull(env);
+  napi_value value = makeEmptyHandle(env);
+  fillHandle(env, readHandle(env, value), std::move(tensor));
+  return value;
+}
+
+const at::Tensor* findTensor(napi_env env, napi_value value) {
+  void* data = nullptr;
+  if (napi_get_value_external(env, value, &data) != napi_ok || data == nullptr) return nullptr;
+  const auto* handle = static_cast<Handle*>(data);
+  return handle->magic == Handle::kMagic && handle->tensor.defined() ? &handle->tensor : nullptr;
 }
 
 Handle& readHandle(napi_env env, napi_value value) {

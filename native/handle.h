@@ -25,9 +25,13 @@ struct Handle {
 
 // A new handle; null for an undefined tensor.
 napi_value wrap(napi_env env, at::Tensor tensor);
+// An empty handle, to be filled by a call. Handles of disposed tensors serve again: making one costs more than a small operator.
+napi_value makeEmptyHandle(napi_env env);
+void fillHandle(napi_env env, Handle& handle, at::Tensor tensor);
 
 Handle& readHandle(napi_env env, napi_value value);              // may be disposed
 const at::Tensor& readTensor(napi_env env, napi_value value);    // must be alive
+const at::Tensor* findTensor(napi_env env, napi_value value);    // nullptr for what is no tensor of ours, or not alive
 std::vector<at::Tensor> readTensors(napi_env env, napi_value array);  // missing: empty; null elements: undefined tensors
 
 void dispose(napi_env env, Handle& handle);

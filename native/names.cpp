@@ -37,6 +37,12 @@ auto find(const Table& table, const std::string& name, const char* what) {
 
 at::ScalarType elementType(const std::string& name) { return find(kElementTypes, name, "dtype"); }
 
+bool isElementType(const std::string& name) {
+  for (const auto& [known, type] : kElementTypes)
+    if (name == known) return true;
+  return false;
+}
+
 std::string elementTypeName(at::ScalarType type) {
   for (const auto& [name, known] : kElementTypes)
     if (type == known) return name;

@@ -53,6 +53,10 @@ napi_value item(napi_env env, napi_callback_info info) {  // the number in a ten
   });
 }
 
+napi_value emptyHandle(napi_env env, napi_callback_info) {
+  return guard(env, [&] { return makeEmptyHandle(env); });
+}
+
 napi_value disposeOne(napi_env env, napi_callback_info info) {
   return guard(env, [&] {
     const Arguments given(env, info);
@@ -89,6 +93,7 @@ void defineTensors(napi_env env, napi_value exports) {
   define(env, exports, "device", device);
   define(env, exports, "dataPointer", dataPointer);
   define(env, exports, "item", item);
+  define(env, exports, "emptyHandle", emptyHandle);
   define(env, exports, "dispose", disposeOne);
   define(env, exports, "disposeAll", disposeAll);
   define(env, exports, "isDisposed", isDisposed);

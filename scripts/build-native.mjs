@@ -119,12 +119,16 @@ function build({ root, include, libraries, version, cxx11Abi }) {
   // Node-API's headers ship with most Node installations; otherwise node-gyp fetches them.
   const headers = resolve(dirname(process.execPath), "..");
   const nodedir = !configuredNodedir() && existsSync(join(headers, "include/node/node_api.h")) ? [`--nodedir=${headers}`] : [];
-  const gyp = ["node-gyp", "rebuild", `--directory=${native}`, "--release", `--jobs=${process.env.JOBS ?? "max"}`, ...nodedir];
-  const line = [...gyp, "--", ...variables.map((variable) => `-D${variable}`)]
-    .map((word) => `'${word.replaceAll("'", "'\\''")}'`)
-    .join(" ");
+  const shared = [`--directory=${native}`, "--release", ...nodedir];
+  const configure = ["node-gyp", "configure", ...shared, "--", ...variables.map((variable) => `-D${variable}`)];
+  // Not "rebuild": make sees itself what changed, flags included, and the addon in use stays in place until the new one is linked.
+  const make = ["node-gyp", "build", ...shared, `--jobs=${process.env.JOBS ?? "max"}`];
+  if (process.argv.includes("--force")) rmSync(join(native, "build"), { recursive: true, force: true });
+  const quote = (words) => words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
   // Through npm, because npm brings node-gyp and its settings (nodedir, proxies).
-  const { status, error } = spawnSync("npm", ["exec", "--offline", "--call", line], { stdio: ["ignore", 2, 2] });
+  const { status, error } = spawnSync("npm", ["exec", "--offline", "--call", `${quote(configure)} && ${quote(make)}`], {
+    stdio: ["ignore", 2, 2],
+  });
   if (error) throw new Trouble(`npm could not be started: ${error.message}`, ["Install npm, or add it to PATH."]);
   if (status !== 0) {
     throw new Trouble("the compilation failed; its messages are above.", [

@@ -1,6 +1,7 @@
 // Any operator of libtorch by name: arguments in, tensors out.
 import { FilterBasisError } from "../errors/error.js";
 import { engineError } from "./errors.js";
+import { giveHandle, takeHandle } from "./handles.js";
 import { type Handle, loadEngine, type NativeResult, type OperatorHandle } from "./native.js";
 import { Tensor } from "./tensor.js";
 
@@ -19,10 +20,13 @@ export type Argument =
 /** What an operator gives. */
 export type Value = Tensor | number | bigint | boolean | string | null | undefined | readonly Value[];
 
-/** An operator that is looked up on its first call. */
-export type Operator = (...args: Argument[]) => Value;
+/** An operator that has been looked up. */
+export interface Operator {
+  readonly name: string;
+  readonly handle: OperatorHandle;
+}
 
-const operators = new Map<string, OperatorHandle>();
+const operators = new Map<string, Operator>();
 
 /**
  * Calls an operator of ATen: `call("conv2d", x, w)`, `call("add.Tensor", a, b, { alpha: 2 })`. Without an overload the arguments choose one.
@@ -47,30 +51,51 @@ export function oneTensor(name: string, result: Value): Tensor {
   });
 }
 
-/** Calls an operator and gives what it gives: nothing, one result, or an array of several. */
-export function invoke(name: string, args: readonly Argument[]): Value {
-  const operator = operators.get(name) ?? lookUp(name);
+/** Calls an operator and gives what it gives: nothing (an empty array), one result, or an array of several. The array of arguments is used up. */
+export function invoke(name: string, args: Argument[]): Value {
+  return run(operators.get(name) ?? lookUp(name), args);
+}
+
+/** Calls an operator. One that works in place gives the very tensor back that it was given. */
+export function run(operator: Operator, args: Argument[]): Value {
+  const first = args[0];
+  const out = takeHandle();
+  let result: NativeResult;
   try {
-    return toValue(loadEngine().call(operator, ...args.map(fromArgument)));
+    const given: unknown[] = args;
+    for (let i = 0; i < given.length; i++) {
+      const argument = given[i];
+      if (typeof argument === "object" && argument !== null)
+        given[i] = argument instanceof Tensor ? argument.handle : fromObject(argument);
+    }
+    result = loadEngine().call(operator.handle, out, ...given);
   } catch (error) {
-    throw engineError(error, name, () => schemas(name));
+    giveHandle(out);
+    throw engineError(error, operator.name, () => loadEngine().schemas(operator.handle));
   }
+  if (result === undefined) return new Tensor(out);
+  giveHandle(out);
+  return first instanceof Tensor && result === first.handle ? first : toValue(result);
 }
 
 /** The schemas of an operator's overloads, as libtorch prints them. */
 export function schemas(name: string): readonly string[] {
-  return loadEngine().schemas(operators.get(name) ?? lookUp(name));
+  return loadEngine().schemas((operators.get(name) ?? lookUp(name)).handle);
 }
 
-function lookUp(name: string): OperatorHandle {
+/** An operator by name, with its overload ("add.Tensor") or without ("add"). */
+export function lookUp(name: string): Operator {
+  const known = operators.get(name);
+  if (known !== undefined) return known;
   const dot = name.indexOf(".");
   const base = dot < 0 ? name : name.slice(0, dot);
   const engine = loadEngine();
   try {
     // "mul.": the overload without a name.
-    const found = engine.find(base.includes("::") ? base : `aten::${base}`, dot < 0 ? undefined : name.slice(dot + 1));
-    operators.set(name, found);
-    return found;
+    const handle = engine.find(base.includes("::") ? base : `aten::${base}`, dot < 0 ? undefined : name.slice(dot + 1));
+    const operator = { name, handle };
+    operators.set(name, operator);
+    return operator;
   } catch (error) {
     throw engineError(error, name);
   }
@@ -78,13 +103,24 @@ function lookUp(name: string): OperatorHandle {
 
 function fromArgument(argument: Argument): unknown {
   if (typeof argument !== "object" || argument === null) return argument;
-  if (argument instanceof Tensor) return argument.handle;
-  if (Array.isArray(argument)) return argument.map(fromArgument);
-  if (Object.getPrototypeOf(argument) === Object.prototype)
-    return Object.fromEntries(Object.entries(argument).map(([name, value]) => [name, fromArgument(value as Argument)]));
-  throw new Error(
-    `an argument must be a tensor, number, string, boolean, null or an array of them, got ${Object.prototype.toString.call(argument)}`,
-  );
+  return argument instanceof Tensor ? argument.handle : fromObject(argument);
+}
+
+/** Arrays element by element, plain objects value by value; anything else is refused before it reaches the addon. */
+function fromObject(argument: object): unknown {
+  if (Array.isArray(argument)) {
+    for (const element of argument) if (typeof element === "object" && element !== null) return argument.map(fromArgument);
+    return argument;
+  }
+  if (Object.getPrototypeOf(argument) !== Object.prototype) {
+    const got = Object.prototype.toString.call(argument);
+    throw new Error(
+      `an argument must be a tensor, number, string, boolean, null, an array of them or a plain object of named ones, got ${got}`,
+    );
+  }
+  const named: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(argument)) named[name] = fromArgument(value as Argument);
+  return named;
 }
 
 function toValue(result: NativeResult): Value {

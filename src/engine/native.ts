@@ -49,7 +49,8 @@ export interface Information {
 /** The exports of native/*.cpp. Every function throws an Error with a `code` of native/errors.h. */
 export interface NativeEngine {
   find(name: string, overload?: string): OperatorHandle;
-  call(operator: OperatorHandle, ...args: readonly unknown[]): NativeResult;
+  /** Undefined: the one tensor is in `out`. Else `out` stays empty; an operator that works in place gives its first argument's handle. */
+  call(operator: OperatorHandle, out: Handle, ...args: readonly unknown[]): NativeResult;
   schemas(operator: OperatorHandle): string[];
   operatorNames(): string[];
 
@@ -58,6 +59,7 @@ export interface NativeEngine {
   device(tensor: Handle): string;
   dataPointer(tensor: Handle): bigint;
   item(tensor: Handle): number | bigint | boolean;
+  emptyHandle(): Handle;
   dispose(tensor: Handle): void;
   disposeAll(tensors: readonly Handle[]): void;
   isDisposed(tensor: Handle): boolean;

@@ -1,8 +1,6 @@
 // Who owns a tensor: the innermost scope, unless it is kept.
 import { FilterBasisError } from "../errors/error.js";
-import { guarded } from "./errors.js";
-import { type Handle, loadEngine } from "./native.js";
-import type { Tensor } from "./tensor.js";
+import { disposeAll, type Tensor } from "./tensor.js";
 
 let innermost: TensorScope | undefined;
 
@@ -38,9 +36,9 @@ export class TensorScope implements Disposable {
     if (this.#owned === undefined) return;
     if (innermost !== this) throw new FilterBasisError("internal", "scopes must be closed innermost first");
     innermost = this.#outer;
-    const handles: Handle[] = this.#owned.map((tensor) => tensor.handle);
+    const tensors = this.#owned;
     this.#owned = undefined;
-    if (handles.length > 0) guarded("dispose", () => loadEngine().disposeAll(handles));
+    disposeAll(tensors);
   }
 }
 

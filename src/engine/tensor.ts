@@ -1,6 +1,7 @@
 // A tensor of libtorch: what it says about itself, its elements, its gradient.
 import { FilterBasisError } from "../errors/error.js";
 import { guarded } from "./errors.js";
+import { giveHandle, goneHandle } from "./handles.js";
 import { type Handle, loadEngine, type NumberArray } from "./native.js";
 import { innermostScope } from "./scope.js";
 
@@ -34,8 +35,8 @@ const arrays: Partial<Record<DType, new (length: number) => NumberArray>> = {
 
 /** A tensor. It lives until it is disposed, its scope closes, or it is collected as garbage. */
 export class Tensor implements Disposable {
-  /** The addon's side of it; for the engine only. */
-  readonly handle: Handle;
+  /** The addon's side of it; for the engine only. It changes once, on disposal, because handles serve again. */
+  handle: Handle;
 
   /** @internal */
   constructor(handle: Handle) {
@@ -121,12 +122,16 @@ export class Tensor implements Disposable {
   }
 
   get disposed(): boolean {
-    return guarded("disposed", () => loadEngine().isDisposed(this.handle));
+    return this.handle === goneHandle();
   }
 
   /** Gives the memory back now. Disposing twice does no harm; any other use afterwards is an error. */
   dispose(): void {
-    guarded("dispose", () => loadEngine().dispose(this.handle));
+    const { handle } = this;
+    if (handle === goneHandle()) return;
+    this.handle = goneHandle();
+    loadEngine().dispose(handle);
+    giveHandle(handle);
   }
 
   [Symbol.dispose](): void {
@@ -140,4 +145,18 @@ export class Tensor implements Disposable {
  */
 export function fromArray(data: NumberArray, shape: readonly number[], dtype?: DType): Tensor {
   return new Tensor(guarded("fromArray", () => loadEngine().fromTypedArray(data, shape, dtype)));
+}
+
+/** Disposes many tensors in one crossing. */
+export function disposeAll(tensors: readonly Tensor[]): void {
+  const gone = goneHandle();
+  const handles: Handle[] = [];
+  for (const tensor of tensors) {
+    if (tensor.handle === gone) continue;
+    handles.push(tensor.handle);
+    tensor.handle = gone;
+  }
+  if (handles.length === 0) return;
+  loadEngine().disposeAll(handles);
+  for (const handle of handles) giveHandle(handle);
 }
