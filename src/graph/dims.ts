@@ -202,7 +202,8 @@ const toPolynomial = (dim: number | string): Polynomial =>
 function toDim(p: Polynomial): Dim {
   if (p.size === 0) return 0;
   if (p.size === 1 && p.has("")) return p.get("")!;
-  const text = show(p);
+  const [[monomial, coefficient]] = [...p] as [[string, number]];
+  const text = p.size === 1 && coefficient === 1 && atomsOf(monomial).length === 1 ? monomial : show(p); // a name alone needs no quotes
   if (parsed.size > cacheLimit) parsed.clear();
   parsed.set(text, p);
   return text;
@@ -213,7 +214,7 @@ function show(p: Polynomial): string {
   const terms = [...p].sort(([a], [b]) => degree(b) - degree(a) || (a < b ? -1 : 1));
   const texts = terms.map(([monomial, coefficient], index) => {
     const size = Math.abs(coefficient);
-    const factors = atomsOf(monomial);
+    const factors = atomsOf(monomial).map((atom) => (atom.startsWith("floor(") || symbol.test(atom) ? atom : `'${atom}'`));
     const text = [...(size !== 1 || factors.length === 0 ? [String(size)] : []), ...factors].join("*");
     return index === 0 ? (coefficient < 0 ? `-${text}` : text) : coefficient < 0 ? ` - ${text}` : ` + ${text}`;
   });
@@ -269,7 +270,7 @@ class Parser {
     }
     const number = this.match(/^\d+/);
     if (number !== undefined) return toPolynomial(Number(number));
-    const name = this.match(/^[A-Za-z_][A-Za-z0-9_.]*/);
+    const name = this.match(/^[A-Za-z_][A-Za-z0-9_.]*/) ?? this.match(/^'[^']*'/)?.slice(1, -1); // odd names stand in quotes
     return name === undefined ? undefined : new Map([[name, 1]]);
   }
 

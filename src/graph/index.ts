@@ -14,6 +14,7 @@ export {
   readTensor,
   siteName,
 } from "./attributes.js";
+export { constantOf, constantReader } from "./constants.js";
 export { type Cost, concreteInputs, cost, type LayerCost } from "./cost.js";
 export {
   bodies,
@@ -32,6 +33,10 @@ export {
   withMetadata,
   withoutInitializers,
 } from "./edit.js";
+export { foldBatchNorm } from "./passes/fold-batch-norm.js";
+export { type FoldOptions, foldConstants } from "./passes/fold-constants.js";
+export { removeDeadNodes } from "./passes/remove-dead-nodes.js";
+export { sequence } from "./passes/sequence.js";
 export { printGraph, showType } from "./print.js";
 export { inferShapes } from "./shapes/infer.js";
 export * from "./types.js";

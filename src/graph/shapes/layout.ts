@@ -1,6 +1,6 @@
 // Operators that move elements about: joining, cutting, reshaping, repeating, resizing.
 import { readFloats, readInt, readInts, readString } from "../attributes.js";
-import { add, divideExactly, floorDivide, multiply, notNegative, product, subtract } from "../dims.js";
+import { add, ceilDivide, divideExactly, floorDivide, multiply, notNegative, product, subtract } from "../dims.js";
 import type { Dim } from "../types.js";
 import { axisOf, broadcast, type Call, has, input, mismatch, numbersOf, type Rule, same, showDim, unknownDims } from "./rule.js";
 
@@ -51,9 +51,12 @@ export const split: Rule = (call) => {
 
 /** Equal parts; with num_outputs the last may be smaller. */
 function evenParts(size: Dim, count: number, lastMayBeSmaller: boolean): readonly Dim[] {
-  if (typeof size !== "number" || !lastMayBeSmaller) return new Array<Dim>(count).fill(divideExactly(size, count));
-  const part = Math.ceil(size / count);
-  return Array.from({ length: count }, (_, index) => Math.max(0, Math.min(part, size - index * part)));
+  if (!lastMayBeSmaller)
+    return new Array<Dim>(count).fill(divideExactly(size, count) ?? (typeof size === "string" ? floorDivide(size, count) : null));
+  const part = ceilDivide(size, count);
+  if (typeof size !== "number")
+    return Array.from({ length: count }, (_, index) => (index < count - 1 ? part : subtract(size, multiply(part, count - 1))));
+  return Array.from({ length: count }, (_, index) => Math.max(0, Math.min(part as number, size - index * (part as number))));
 }
 
 export const slice: Rule = (call) => {
