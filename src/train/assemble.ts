@@ -10,6 +10,7 @@ import { feeds } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
 import { buildNet } from "../nets/table.js";
 import { loadModel } from "../runtime/files.js";
+import { approximatedLayers, basisParameters } from "./approximation.js";
 import type { Figures } from "./loop.js";
 import { optimizer } from "./optimizers.js";
 import type { Recipe } from "./recipe.js";
@@ -33,11 +34,15 @@ export async function recipeGraph({ network, seed }: Recipe): Promise<Graph> {
 }
 
 /** Builds a training of `graph` (compressed or not) by a recipe. `original` is what a compressed network is held against. */
-export async function assemble(recipe: Recipe, graph: Graph, note: (text: string) => void): Promise<Training> {
+export async function assemble(recipe: Recipe, original: Graph, graph: Graph, note: (text: string) => void): Promise<Training> {
   const [input, output] = ends(graph);
   const { train, test } = await labelledImages(recipe, note);
   const normalization = parseNormalization(recipe.data.normalize);
-  const network = new Network(graph);
+  const only = recipe.train === "basis" ? basisParameters(graph) : undefined;
+  const network = new Network(graph, only === undefined ? {} : { trainable: (name) => only.has(name) });
+  const layers = recipe.loss.gamma > 0 ? approximatedLayers(graph, original, network) : [];
+  const [teacherInput, teacherOutput] = ends(original);
+  const teacher = recipe.loss.distill && { network: new Network(original), input: teacherInput, output: teacherOutput };
   const learner: Learner = {
     graph,
     network,
@@ -46,7 +51,8 @@ export async function assemble(recipe: Recipe, graph: Graph, note: (text: string
     optimizer: optimizer(network.parameters, recipe.optimizer),
     loss: recipe.loss,
     clip: recipe.optimizer.clip,
-    layers: [],
+    teacher,
+    layers,
   };
   const judged = runnable(network, graph);
   return {
@@ -57,6 +63,8 @@ export async function assemble(recipe: Recipe, graph: Graph, note: (text: string
     [Symbol.dispose]() {
       learner.optimizer[Symbol.dispose]();
       network[Symbol.dispose]();
+      teacher?.network[Symbol.dispose]();
+      for (const layer of layers) layer.original.dispose();
     },
   };
 }
@@ -66,7 +74,8 @@ async function labelledImages(recipe: Recipe, note: (text: string) => void): Pro
   if (name !== "cifar10")
     throw new FilterBasisError("invalid-recipe", "no such data", { field: "data.name", expected: "cifar10", got: name });
   const { train, test } = await loadCifar10({ note, ...(folder === undefined ? {} : { folder }) });
-  return { train: subset === undefined ? train : firstImages(train, subset), test };
+  const { testSubset = test.count } = recipe.data;
+  return { train: firstImages(train, subset ?? train.count), test: firstImages(test, testSubset) };
 }
 
 function ends(graph: Graph): readonly [input: string, output: string] {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { normalizations, type ImageSet } from "../data/image-set.js";
+import { type ImageSet, normalizations } from "../data/image-set.js";
 import { generatorState, liveTensors, setGeneratorState } from "../engine/index.js";
 import { Network } from "../engine/network.js";
 import { Random } from "../linalg/random.js";
@@ -32,7 +32,9 @@ interface Made {
   readonly weights: ReadonlyMap<string, Uint8Array>;
 }
 
-async function train(o: { seed?: number; stopAfter?: number; resume?: Checkpoint<LoopState>; rate?: number } = {}): Promise<Made> {
+async function train(
+  o: { seed?: number; stopAfter?: number; resume?: Checkpoint<LoopState>; rate?: number } = {},
+): Promise<Made> {
   const graph = resnet(8, { classes: 3, widths: [4, 4, 8], init: "kaiming", seed: o.seed ?? 1 });
   const recipe = recipeSchema.parse({ name: "test", network: { name: "resnet8" } });
   using network = new Network(graph);

@@ -45,9 +45,10 @@ export function approximationLoss(layers: readonly ApproximatedLayer[]): Tensor 
   let sum: Tensor | null = null;
   for (const { original, basis, coefficients } of layers) {
     const b = basis();
-    const [m, p, h, w] = b.shape as [number, number, number, number];
-    const rebuilt = call("mm", call("reshape", coefficients, [-1, m]), call("reshape", b, [m, p * h * w])); // [n s, m] [m, p h w]
-    const distance = call("mse_loss", rebuilt, call("reshape", original, [-1, p * h * w]), 2); // 2: the sum of the squares
+    const [m = 0, ...filter] = b.shape;
+    const length = filter.reduce((product, side) => product * side, 1);
+    const rebuilt = call("mm", call("reshape", coefficients, [-1, m]), call("reshape", b, [m, length])); // [n s, m] [m, p h w]
+    const distance = call("mse_loss", rebuilt, call("reshape", original, [-1, length]), 2); // 2: the sum of the squares
     sum = sum === null ? distance : call("add.Tensor", sum, distance);
   }
   return sum;

@@ -26,6 +26,7 @@ const data = z.strictObject({
     .describe("random crop and flip for classification; flips and transposes for super-resolution"),
   normalize: z.string().default("cifar10").describe("cifar10, imagenet, none, or m,m,m/s,s,s"),
   subset: count.optional().describe("only the first N training images"),
+  testSubset: count.optional().describe("judge on the first N test images only (for trials)"),
   dropLast: z.boolean().default(false),
   scale: z.union([z.literal(2), z.literal(3), z.literal(4)]).optional(),
   patch: count.optional().describe("side of a high-resolution patch, in pixels"),

@@ -11,9 +11,12 @@ import type { Graph } from "../graph/types.js";
 import { saveModel } from "../runtime/files.js";
 import { assemble, recipeGraph } from "./assemble.js";
 import { readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
+import { methodPass } from "./compression.js";
 import { type EpochReport, type LoopResult, type LoopState, type StepReport, trainLoop } from "./loop.js";
+import { recalibrate } from "./recalibrate.js";
 import { parseRecipe, type Recipe } from "./recipe.js";
 import { holdRun, openJournal, readJson, runFiles, writeJson } from "./run-folder.js";
+import { openEventFile } from "./tensorboard.js";
 
 /** What a run tells while it goes on. */
 export interface RunHooks {
@@ -73,10 +76,24 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     await writeJson(folder, runFiles.run, { seed: recipe.seed, versions: await versions() });
     await saveModel(graph, join(folder, runFiles.original));
   }
-  using training = await assemble(recipe, graph, note);
+  const compressed = compressFor(recipe, graph, note);
+  using training = await assemble(recipe, graph, compressed, note);
   const { learner } = training;
+  if (resume === undefined && recipe.recalibrate > 0) {
+    await recalibrate(learner.network, learner.input, training.source, recipe.recalibrate);
+  }
+  if (resume === undefined && recipe.compress !== undefined) {
+    const model = finished(learner.network.toGraph(), recipe);
+    await saveModel(model, join(folder, runFiles.start));
+    await writeJson(folder, runFiles.start.replace(".onnx", ".json"), await training.evaluate());
+  }
   const metrics = await openJournal(join(folder, runFiles.metrics), resume?.state.journals.metrics ?? 0);
-  const model = (name: string): Promise<void> => saveModel(trained(learner.network.toGraph(), recipe), join(folder, name));
+  const events = openEventFile(folder, {
+    startedAt: Date.now(),
+    suffix: String(process.pid),
+    ...(resume && { resumedAt: resume.step }),
+  });
+  const model = (name: string): Promise<void> => saveModel(finished(learner.network.toGraph(), recipe), join(folder, name));
   try {
     const result = await trainLoop(
       learner,
@@ -93,11 +110,17 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
       {
         async onStep(report) {
           await metrics.append(`${JSON.stringify({ kind: "step", ...report })}\n`);
+          events.scalars(report.globalStep, stepScalars(report), Date.now());
           hooks.onStep?.(report);
         },
         evaluate: () => training.evaluate(),
         async onEpoch(report) {
           await metrics.append(`${JSON.stringify({ kind: "epoch", ...report })}\n`);
+          events.scalars(
+            report.globalStep,
+            { "epoch/trainLoss": report.trainLoss, ...prefixed("epoch", report.figures) },
+            Date.now(),
+          );
           if (report.best) await model(runFiles.best);
           await model(runFiles.last);
           hooks.onEpoch?.(report);
@@ -115,11 +138,32 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     return result;
   } finally {
     await metrics.close();
+    events.close();
   }
 }
 
+/** The compressed graph; every layer that was left alone is told with its reason. */
+function compressFor({ compress }: Recipe, graph: Graph, note: (text: string) => void): Graph {
+  if (compress === undefined) return graph;
+  const { method, ...options } = compress;
+  const { graph: compressed, outcomes } = methodPass(method, options)(graph);
+  for (const { site, done, because } of outcomes) if (!done) note(`left alone: ${site}, because ${because}`);
+  return compressed;
+}
+
+function stepScalars({ loss, task, approximation, distillation, rate }: StepReport): Record<string, number> {
+  const parts = Object.entries({ loss, task, approximation, distillation, rate }).filter(
+    (part): part is [string, number] => part[1] !== null,
+  );
+  return prefixed("step", Object.fromEntries(parts));
+}
+
+function prefixed(prefix: string, values: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}/${name}`, value]));
+}
+
 /** The graph with what a user of the file must know in its metadata. */
-function trained(graph: Graph, recipe: Recipe): Graph {
+function finished(graph: Graph, recipe: Recipe): Graph {
   return { ...graph, metadata: new Map([...graph.metadata, ["filterbasis.normalize", recipe.data.normalize]]) };
 }
 

@@ -1,0 +1,81 @@
+// The compression that a recipe asks for: a method's name and its options, checked, as a pass over the graph.
+import * as z from "zod";
+import { forms } from "../basis/forms.js";
+import { type MethodName, methods } from "../compress/methods.js";
+import { shares } from "../compress/sharing.js";
+import { FilterBasisError } from "../errors/error.js";
+import type { Pass } from "../graph/types.js";
+
+const count = z.int().positive();
+const byChannels = z.union([count, z.record(z.string(), count)]);
+const fraction = z.number().gt(0).max(1);
+const patterns = z.array(z.string());
+const slice = z.enum(["first", "last"]);
+
+const fromWeights = z.strictObject({
+  splits: z.union([count, z.literal("auto"), z.literal("channels")]),
+  basis: count,
+  keepParams: fraction,
+  keepMacs: fraction,
+  share: z.enum(shares),
+  shareNamed: z.record(z.string(), patterns),
+  slice,
+  only: patterns,
+  skip: patterns,
+  layers: z.record(z.string(), z.strictObject({ splits: count.optional(), basis: count.optional() })),
+  form: z.enum(forms),
+});
+
+const selection = { only: z.string(), keepFirst: z.int().min(0), style: z.string(), init: z.string(), seed: z.int().min(0) };
+const scratch = z.strictObject({
+  ...selection,
+  basis: byChannels,
+  channels: byChannels,
+  splits: count,
+  share: z.enum(shares),
+  slice,
+  between: z.boolean(),
+  closing: z.boolean(),
+  coefficientKernel: z.union([z.literal(1), z.literal(3)]),
+  transition: count,
+  form: z.enum(["separate", "folded", "grouped"]),
+});
+const factor = z.strictObject({
+  ...selection,
+  layers: count,
+  norm: z.enum(["none", "between", "both"]),
+  bias: z.boolean(),
+  widen: z.enum(["first", "last"]),
+  absorb: z.boolean(),
+});
+const transition = z.strictObject({ bottleneck: count, init: z.string(), seed: z.int().min(0) });
+
+/** A method's options as a recipe or a command line may give them; null: the method checks its own. */
+const options: Readonly<Record<MethodName, z.ZodObject | null>> = {
+  basis: fromWeights,
+  "filter-wise": fromWeights,
+  "channel-wise": fromWeights,
+  svd: fromWeights,
+  "basis-scratch": scratch,
+  factor,
+  group: null,
+  transition,
+};
+
+/** The pass of a method. Throws `not-found` for an unknown method, `invalid-recipe` for options that it does not have. */
+export function methodPass(name: string, given: Readonly<Record<string, unknown>>): Pass {
+  if (!Object.hasOwn(methods, name)) {
+    throw new FilterBasisError("not-found", "there is no such method", {
+      field: "compress.method",
+      expected: Object.keys(methods).join(", "),
+      got: name,
+    });
+  }
+  const schema = options[name as MethodName]?.partial();
+  const checked = schema?.safeParse(given);
+  if (checked?.success === false) {
+    const faults = checked.error.issues.map(({ path, message }) => `${["compress", ...path].join(".")}: ${message}`);
+    throw new FilterBasisError("invalid-recipe", faults.join("; "), { field: "compress" });
+  }
+  return (methods[name as MethodName].pass as (options: Readonly<Record<string, unknown>>) => Pass)(given);
+}

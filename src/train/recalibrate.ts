@@ -1,0 +1,16 @@
+// Batch-norm statistics set anew: after a compression the running averages are those of the network that was.
+import { fromArray, noGrad, TensorScope } from "../engine/index.js";
+import type { Network } from "../engine/network.js";
+import type { BatchSource } from "./sources.js";
+
+/** Runs batches through the network in training mode without learning; each moves the running averages as training does. */
+export async function recalibrate(network: Network, input: string, source: BatchSource, batches: number): Promise<void> {
+  for (let step = 0; step < batches; step++) {
+    const batch = source.batch(0, step % source.stepsPerEpoch);
+    noGrad(() => {
+      using _scope = new TensorScope();
+      network.forward(new Map([[input, fromArray(batch.input, batch.inputDims)]]), { training: true });
+    });
+    await new Promise(setImmediate);
+  }
+}
