@@ -2,7 +2,6 @@
 // sizes, what that costs and what it loses.
 import type { Refusal } from "../basis/convolution.js";
 import { tails } from "../basis/energies.js";
-import { chooseSplits, type SliceEnd } from "../basis/split.js";
 import { FilterBasisError } from "../errors/error.js";
 import { concreteInputs, cost } from "../graph/cost.js";
 import { inferShapes } from "../graph/shapes/infer.js";
@@ -10,7 +9,6 @@ import type { Dim, Graph } from "../graph/types.js";
 import { type LinearAlgebra, pureLinearAlgebra } from "../linalg/low-rank.js";
 import { type Option, solveBudget } from "./budget.js";
 import {
-  bestChannels,
   type Choice,
   candidateChannels,
   choiceMacs,
@@ -24,31 +22,10 @@ import {
   unitWeights,
 } from "./candidates.js";
 import { findLayers, type Layer, layerWeights } from "./layers.js";
-import { matches } from "./pattern.js";
-import { type Share, sharingSets } from "./sharing.js";
+import type { PlanOptions } from "./plan-options.js";
+import { explicitChannels, leftOut, makeUnits, ruleFor } from "./units.js";
 
-export interface PlanOptions {
-  /** s for every layer; a number that does not divide a layer's channels is moved to the nearest divisor. Default: Eq. 7. */
-  readonly splits?: number | "auto";
-  /** m for every layer. Without it a budget decides. */
-  readonly basis?: number;
-  /** F: fraction of the model's weights (or multiply-accumulates) to keep. Default, without `basis`: 0.5 of the weights. */
-  readonly keepParams?: number;
-  readonly keepMacs?: number;
-  readonly share?: Share;
-  /** Sets that share a basis, by patterns of layer names, besides or instead of those that `share` finds. */
-  readonly shareNamed?: Readonly<Record<string, readonly string[]>>;
-  /** Layers of growing width read slices of one basis instead of splits (DenseNet). */
-  readonly slice?: SliceEnd;
-  /** Patterns (with * and ?) of the layers to compress, and of those to leave alone. */
-  readonly only?: readonly string[];
-  readonly skip?: readonly string[];
-  /** Splits and basis sizes for layers (or groups) whose name a pattern matches, stronger than `splits` and `basis`. */
-  readonly layers?: Readonly<Record<string, { readonly splits?: number; readonly basis?: number }>>;
-  /** Shapes that fix free axes; multiply-accumulates hold at these. */
-  readonly inputs?: ReadonlyMap<string, readonly Dim[]>;
-  readonly linear?: LinearAlgebra;
-}
+export type { PlanOptions, Splitting } from "./plan-options.js";
 
 export interface LayerPlan {
   readonly layer: Layer;
@@ -225,73 +202,6 @@ function choicesOf(
   return options;
 }
 
-function explicitChannels(
-  unit: Unit,
-  splits: number | "auto" | undefined,
-): { channels: number; notes: ReadonlyMap<Layer, string> } {
-  const notes = new Map<Layer, string>();
-  if (splits === undefined || splits === "auto" || unit.slice) return { channels: bestChannels(unit), notes };
-  const [first] = unit.layers;
-  // Layers that share need one p: the number of splits is meant for the narrowest of them.
-  const narrowest = unit.layers.reduce((a, b) => (b.inChannels < a.inChannels ? b : a), first!);
-  const chosen = chooseSplits(narrowest.inChannels, splits);
-  if (chosen.note) for (const layer of unit.layers) notes.set(layer, chosen.note);
-  const channels = narrowest.inChannels / chosen.splits;
-  if (unit.layers.every(({ inChannels }) => inChannels % channels === 0)) return { channels, notes };
-  const common = bestChannels(unit);
-  for (const layer of unit.layers)
-    notes.set(layer, `splits of ${common} channels instead of ${channels}, which not all layers of ${unit.name} can have`);
-  return { channels: common, notes };
-}
-
-function makeUnits(
-  graph: Graph,
-  layers: readonly Layer[],
-  { share = "none", shareNamed = {}, slice, inputs }: PlanOptions,
-): readonly Unit[] {
-  const named = Object.entries(shareNamed).map(([name, patterns]) => ({
-    name,
-    layers: layers.filter((layer) => matches(layer.name, patterns)),
-  }));
-  for (const { name, layers: set } of named) {
-    if (set.length === 0)
-      throw new FilterBasisError("not-found", `no layer matches the patterns of the shared basis ${name}`, { field: name });
-    const kernels = new Set(set.map(({ kernel }) => kernel.join("x")));
-    if (kernels.size > 1)
-      throw new FilterBasisError("invalid-plan", "layers that share a basis need one kernel", {
-        layer: name,
-        got: [...kernels].join(", "),
-      });
-  }
-  const owned = new Set(named.flatMap((set) => set.layers));
-  const sets = [
-    ...named,
-    ...sharingSets(
-      graph,
-      layers.filter((layer) => !owned.has(layer)),
-      share,
-      inputs,
-    ),
-  ];
-  const unitOf = new Map(sets.flatMap((set) => set.layers.map((layer) => [layer, set] as const)));
-  const units: Unit[] = [];
-  const done = new Set<unknown>();
-  for (const layer of layers) {
-    const set = unitOf.get(layer);
-    if (set && done.has(set)) continue;
-    done.add(set);
-    const members = set ? set.layers : [layer];
-    const widths = new Set(members.map(({ inChannels }) => inChannels));
-    units.push({
-      name: set?.name ?? layer.name,
-      layers: members,
-      shared: set !== undefined,
-      slice: set && widths.size > 1 ? slice : undefined,
-    });
-  }
-  return units;
-}
-
 function describe(unit: Unit, choice: Choice, loss: number, notes: ReadonlyMap<Layer, string>, positions: Positions): UnitPlan {
   return {
     unit,
@@ -325,17 +235,6 @@ function outputPositions(graph: Graph, inputs: ReadonlyMap<string, readonly Dim[
     }
     return sum;
   };
-}
-
-function leftOut(layer: Layer, { only, skip }: PlanOptions): string | undefined {
-  if (only && !matches(layer.name, only)) return "it is not among the layers asked for";
-  return skip && matches(layer.name, skip) ? "it was asked to be left alone" : undefined;
-}
-
-function ruleFor(unit: Unit, { layers = {} }: PlanOptions) {
-  return Object.entries(layers).find(
-    ([pattern]) => matches(unit.name, [pattern]) || unit.layers.some(({ name }) => matches(name, [pattern])),
-  )?.[1];
 }
 
 function nothingToDo(refused: readonly Refusal[]): FilterBasisError {
