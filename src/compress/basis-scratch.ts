@@ -7,10 +7,12 @@ import { makeNode } from "../graph/attributes.js";
 import { convAttributes, type GraphBuilder } from "../graph/builder.js";
 import { freshNames } from "../graph/edit.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";
+import { sequence } from "../graph/passes/sequence.js";
 import type { Node, Pass } from "../graph/types.js";
 import { attributesToJson, readRecord, type SiteRecord, withRecord } from "./record.js";
 import { type ConvSite, convSites, type Selection } from "./site.js";
 import { basisStyles, type Style } from "./styles.js";
+import { transitionBottleneck } from "./transition.js";
 import { activation, type Rewrite, replaceConvolutions } from "./unit.js";
 
 /** A number for all layers, or one for each count of input channels. */
@@ -34,6 +36,8 @@ export interface BasisScratchOptions extends Selection {
   /** An activation behind the layer's batch norm where the network has none. */
   readonly closing?: boolean;
   readonly coefficientKernel?: 1 | 3;
+  /** T: DenseNet's transitions become C -> C / T -> C with a skip. Default: they stay as they are. */
+  readonly transition?: number;
   /** How the convolutions over the splits are written; all compute the same. */
   readonly form?: Exclude<Form, "dense">;
   /** Rule for the coefficients; bases are always drawn from U(-b, b), b = sqrt(6 / (p h w)). */
@@ -55,7 +59,7 @@ const defaults = {
 /** The pass. Every convolution that it leaves alone is among the outcomes, with the reason. */
 export function basisScratch(options: BasisScratchOptions): Pass {
   const all = { ...defaults, ...(options.style === undefined ? {} : basisStyles[options.style]), ...options };
-  return (graph) => {
+  const own: Pass = (graph) => {
     const candidates = convSites(graph, all).flatMap(({ site }) => (site !== undefined && applies(site) ? [site] : []));
     const widest = Math.max(0, ...candidates.map((site) => channelsOf(site, all) ?? 0));
     const owners = new Map<string, ConvSite>();
@@ -79,6 +83,8 @@ export function basisScratch(options: BasisScratchOptions): Pass {
     const sites = [...(readRecord(graph)?.sites ?? []), ...records];
     return { ...result, graph: withRecord(result.graph, { version: 1, method: "basis-scratch", sites }) };
   };
+  const { transition } = options;
+  return transition ? sequence(own, transitionBottleneck({ bottleneck: transition, init: all.init, seed: all.seed })) : own;
 }
 
 const applies = ({ taps, kernel }: ConvSite): boolean => taps > 1 && kernel.length === 2;

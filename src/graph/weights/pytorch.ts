@@ -55,24 +55,8 @@ export function readPyTorch(bytes: Uint8Array, { file }: { readonly file?: strin
     return stateDict(isZip(bytes) ? readZipForm(bytes) : readStream(bytes));
   } catch (error) {
     if (!(error instanceof FilterBasisError) || file === undefined) throw error;
-    const { expected, got, cures } = error;
-    const details = {
-      file,
-      ...error.place,
-      cures,
-      ...(expected === undefined ? {} : { expected }),
-      ...(got === undefined ? {} : { got }),
-    };
-    throw new FilterBasisError(error.code, bare(error), details);
+    throw new FilterBasisError(error.code, error.message, { file, cause: error });
   }
-}
-
-/** The message without the difference that the constructor will add again. */
-function bare(error: FilterBasisError): string {
-  const place = Object.entries(error.place).map(([key, value]) => `${key} ${JSON.stringify(value)}`);
-  const difference = [error.expected && `expected ${error.expected}`, error.got && `got ${error.got}`].filter(Boolean).join(", ");
-  const prefix = place.length > 0 ? `${place.join(", ")}: ` : "";
-  return error.message.slice(prefix.length, error.message.length - (difference ? difference.length + 3 : 0));
 }
 
 function rules(outside: (id: PickleValue) => PickleValue): PickleRules {
