@@ -89,9 +89,11 @@ export class Network implements Disposable {
     const over: Run = { training, inPlace: true };
     steps.forEach((step, at) => {
       execute(step, values, plan.inPlace[at] === true ? over : run);
+      // An operator that worked in place gave its input back: then it is the output that lives on.
+      const result = values[step.outputs[0]!];
       for (const slot of plan.dead[at]!) {
         const value = values[slot];
-        if (value instanceof Tensor) value.dispose();
+        if (value instanceof Tensor && (value !== result || slot === step.outputs[0])) value.dispose();
         values[slot] = undefined;
       }
     });
@@ -186,15 +188,9 @@ function hostResult(step: Step, inputs: readonly (Value | undefined)[]): Host | 
   return step.host(inputs as readonly (Host | undefined)[]);
 }
 
-/** The error with node and operator. */
+/** The error with node and operator; libtorch's own operator and schema stay in the cause. */
 function placed(error: unknown, { node }: Step): unknown {
   if (!isError(error) || error.place.node !== undefined) return error;
-  const { code, message, expected, got } = error;
-  return new FilterBasisError(code, message, {
-    node: siteName(node),
-    op: node.op,
-    cause: error,
-    ...(expected && { expected }),
-    ...(got && { got }),
-  });
+  const { code, problem, got, cures } = error;
+  return new FilterBasisError(code, problem, { node: siteName(node), op: node.op, cause: error, cures, ...(got && { got }) });
 }

@@ -1,17 +1,14 @@
-// Operators that move elements without changing them.
-import { readFloat, readInt, readInts, readString } from "../../graph/attributes.js";
-import { call, fromArray, type Tensor } from "./aten.js";
-import { type Inputs, type Kernel, type Lowering, refuse, type Site, type Value } from "./site.js";
-import { dimsOf, first, fromFront, numbersOf, scalarOf, tensor } from "./values.js";
-import { padConstant } from "./windows.js";
+// Operators that change the shape, order or number of elements, but no element.
+import { readInt, readInts, readString } from "../../graph/attributes.js";
+import { call, callAll } from "./aten.js";
+import { bounded, broadcast } from "./limits.js";
+import { listOf } from "./lists.js";
+import { type Lowering, refuse } from "./site.js";
+import { dimsOf, first, fromFront, numbersOf, tensor } from "./values.js";
 
-/** A list that is an attribute in old opsets and an input in new ones. */
-export function listOf(site: Site, attribute: string, position: number): (inputs: Inputs) => readonly number[] | undefined {
-  const stated = readInts(site.node, attribute, undefined);
-  if (stated !== undefined) return () => stated;
-  return (inputs) => (inputs[position] === undefined ? undefined : numbersOf(inputs[position]));
-}
+const product = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1);
 
+/** Reshape: 0 copies the input's size (unless allowzero), -1 takes what is left. */
 const reshape: Lowering = (site) => {
   const shape = listOf(site, "shape", 1);
   const allowZero = readInt(site.node, "allowzero", 0) !== 0;
@@ -19,22 +16,22 @@ const reshape: Lowering = (site) => {
     const wanted = shape(inputs);
     if (wanted === undefined) throw refuse(site, "no shape is given");
     const x = first(inputs);
-    const dims = !allowZero && wanted.includes(0) ? copyZeros(wanted, dimsOf(x)) : wanted;
-    return call("reshape", x, dims);
+    if (allowZero || !wanted.includes(0)) return call("reshape", x, wanted);
+    const dims = dimsOf(x);
+    const copied = wanted.map((d, i) => (d === 0 ? (dims[i] ?? 0) : d));
+    // Beside an axis of size 0 libtorch cannot tell what -1 stands for: nothing is left to share out.
+    const free = copied.includes(0) && product(dims) === 0 ? copied.map((d) => (d === -1 ? 0 : d)) : copied;
+    return call("reshape", x, free);
   };
 };
 
-const copyZeros = (wanted: readonly number[], dims: readonly number[]): number[] =>
-  wanted.map((d, i) => (d === 0 ? (dims[i] ?? 0) : d));
-
+/** Flatten: a matrix, cut at the axis. */
 const flatten: Lowering = ({ node }) => {
   const axis = readInt(node, "axis", 1);
   return (inputs) => {
     const x = first(inputs);
-    if (axis === 1 && dimsOf(x).length > 1) return call("flatten.using_ints", x, 1);
     const dims = dimsOf(x);
     const cut = axis < 0 ? axis + dims.length : axis;
-    const product = (part: readonly number[]) => part.reduce((a, b) => a * b, 1);
     return call("reshape", x, [product(dims.slice(0, cut)), product(dims.slice(cut))]);
   };
 };
@@ -42,6 +39,20 @@ const flatten: Lowering = ({ node }) => {
 const concat: Lowering = ({ node, opset }) => {
   const axis = readInt(node, "axis", opset < 4 ? 1 : 0);
   return (inputs) => call("cat", inputs.map(tensor), axis);
+};
+
+/** Split: sizes from an attribute or input, or as even as the number of outputs allows. */
+const split: Lowering = (site) => {
+  const axis = readInt(site.node, "axis", 0);
+  const sizes = listOf(site, "split", 1);
+  const parts = readInt(site.node, "num_outputs", site.node.outputs.length);
+  return (inputs) => {
+    const x = first(inputs);
+    const n = dimsOf(x)[fromFront(axis, dimsOf(x).length)]!;
+    const each = Math.ceil(n / parts);
+    const even = Array.from({ length: parts }, (_, i) => Math.max(0, Math.min(each, n - i * each)));
+    return callAll("split_with_sizes", x, sizes(inputs) ?? even, axis);
+  };
 };
 
 const transpose: Lowering = ({ node }) => {
@@ -52,60 +63,88 @@ const transpose: Lowering = ({ node }) => {
   };
 };
 
-/** Slice: starts, ends, axes and steps from attributes (before 10) or inputs; negative steps walk backwards. */
-const slice: Lowering = (site) => {
-  const old = site.opset < 10;
-  const [starts, ends, axes] = [listOf(site, "starts", 1), listOf(site, "ends", 2), listOf(site, "axes", 3)];
+const squeeze: Lowering = (site) => {
+  const axes = listOf(site, "axes", 1);
   return (inputs) => {
-    const [from, to] = [starts(inputs) ?? [], ends(inputs) ?? []];
-    const along = axes(inputs) ?? from.map((_, i) => i);
-    const steps = old || inputs[4] === undefined ? from.map(() => 1) : numbersOf(inputs[4]);
-    let x = first(inputs);
+    const x = first(inputs);
     const dims = dimsOf(x);
-    along.forEach((a, i) => {
-      const axis = fromFront(a, dims.length);
-      const n = dims[axis]!;
-      const next = sliceAxis(x, axis, n, from[i]!, to[i]!, steps[i]!);
-      if (x !== inputs[0]) x.dispose();
-      x = next;
-    });
-    return x === inputs[0] ? call("alias", x) : x;
+    const drop = axes(inputs)?.map((axis) => fromFront(axis, dims.length)) ?? [...dims.keys()].filter((i) => dims[i] === 1);
+    return call(
+      "reshape",
+      x,
+      dims.filter((_, i) => !drop.includes(i)),
+    );
   };
 };
 
-/** One axis of n elements; bounds are clamped as ONNX clamps them. */
-function sliceAxis(x: Tensor, axis: number, n: number, from: number, to: number, step: number): Tensor {
-  const [start, end] = [from < 0 ? from + n : from, to < 0 ? to + n : to];
-  if (step > 0) {
-    const begin = Math.min(Math.max(start, 0), n);
-    return call("slice.Tensor", x, axis, begin, Math.max(begin, Math.min(Math.max(end, 0), n)), step);
-  }
-  const begin = Math.min(Math.max(start, 0), n - 1);
-  const stop = Math.min(Math.max(end, -1), n - 1);
-  const picked: number[] = [];
-  for (let i = begin; i > stop; i += step) picked.push(i);
-  return call("index_select", x, axis, fromArray(BigInt64Array.from(picked, BigInt), [picked.length]));
-}
-
-/** Pad with a constant; begins then ends for the given axes (all by default). */
-const pad: Lowering = (site) => {
-  const mode = readString(site.node, "mode", "constant");
-  const stated = readInts(site.node, "pads", undefined) ?? readInts(site.node, "paddings", undefined);
-  const value = readFloat(site.node, "value", 0);
-  if (mode !== "constant") throw refuse(site, `the mode ${mode} is not known`);
+const unsqueeze: Lowering = (site) => {
+  const axes = listOf(site, "axes", 1);
   return (inputs) => {
     const x = first(inputs);
-    const pads = stated ?? numbersOf(inputs[1]);
-    const fill = stated === undefined ? scalarOf(inputs[2], 0) : value;
-    return padConstant(x, pads, fill);
+    const dims = [...dimsOf(x)];
+    const wanted = axes(inputs) ?? [];
+    const rank = dims.length + wanted.length;
+    for (const axis of wanted.map((a) => fromFront(a, rank)).sort((a, b) => a - b)) dims.splice(axis, 0, 1);
+    return call("reshape", x, dims);
   };
+};
+
+/** Expand: broadcasting in both directions. */
+const expand: Lowering = () => (inputs) => {
+  const x = first(inputs);
+  return call("expand", x, broadcast(dimsOf(x), numbersOf(inputs[1])));
+};
+
+const tile: Lowering = () => (inputs) => {
+  const x = first(inputs);
+  const times = numbersOf(inputs[1]);
+  bounded(dimsOf(x).map((n, i) => n * (times[i] ?? 1)));
+  return call("repeat", x, times);
+};
+
+/** DepthToSpace: [N, b b C, H, W] -> [N, C, b H, b W]; DCR has the block first among the channels, CRD (libtorch's pixel shuffle) last. */
+const depthToSpace: Lowering = (site) => {
+  const block = readInt(site.node, "blocksize", 1);
+  const mode = readString(site.node, "mode", "DCR");
+  if (mode !== "DCR" && mode !== "CRD") throw refuse(site, `the mode ${mode} is not known`);
+  return (inputs) => {
+    const x = first(inputs);
+    if (mode === "CRD") return call("pixel_shuffle", x, block);
+    const [n, c, h, w] = dimsOf(x) as [number, number, number, number];
+    const depth = Math.floor(c / (block * block));
+    const blocks = call("reshape", x, [n, block, block, depth, h, w]); // [N, b, b, C, H, W] -> [N, C, H, b, W, b]
+    return call("reshape", call("permute", blocks, [0, 3, 4, 1, 5, 2]), [n, depth, h * block, w * block]);
+  };
+};
+
+/** SpaceToDepth: [N, C, b H, b W] -> [N, b b C, H, W]. */
+const spaceToDepth: Lowering = ({ node }) => {
+  const block = readInt(node, "blocksize", 1);
+  return (inputs) => {
+    const x = first(inputs);
+    const [n, c, h, w] = dimsOf(x) as [number, number, number, number];
+    const [rows, columns] = [Math.floor(h / block), Math.floor(w / block)];
+    const blocks = call("reshape", x, [n, c, rows, block, columns, block]); // -> [N, b, b, C, H, W]
+    return call("reshape", call("permute", blocks, [0, 3, 5, 1, 2, 4]), [n, c * block * block, rows, columns]);
+  };
+};
+
+const trilu: Lowering = ({ node }) => {
+  const name = readInt(node, "upper", 1) !== 0 ? "triu" : "tril";
+  return (inputs) => call(name, first(inputs), inputs[1] === undefined ? 0 : (numbersOf(inputs[1])[0] ?? 0));
 };
 
 export const movement = {
-  Pad: pad,
   Reshape: reshape,
   Flatten: flatten,
   Concat: concat,
+  Split: split,
   Transpose: transpose,
-  Slice: slice,
+  Squeeze: squeeze,
+  Unsqueeze: unsqueeze,
+  Expand: expand,
+  Tile: tile,
+  DepthToSpace: depthToSpace,
+  SpaceToDepth: spaceToDepth,
+  Trilu: trilu,
 } satisfies Record<string, Lowering>;

@@ -1,12 +1,12 @@
 // Constants, shapes and types: operators whose results are mostly known before libtorch is asked.
-import { readInt, readTensor } from "../../graph/attributes.js";
-import type { DataType } from "../../graph/types.js";
-import { dataTypes } from "../../graph/types.js";
+import { readFloat, readInt, readTensor } from "../../graph/attributes.js";
+import { type DataType, dataTypes } from "../../graph/types.js";
 import { numbers } from "../../graph/values.js";
-import { call } from "./aten.js";
+import { call, type Tensor } from "./aten.js";
 import { Host, hostInts, hostLimit } from "./host.js";
-import { type Lowering, refuse, type Site } from "./site.js";
-import { dimsOf, engineType, first, numbersOf } from "./values.js";
+import { bounded } from "./limits.js";
+import { type Lowering, refuse, type Site, type Value } from "./site.js";
+import { dimsOf, type EngineType, engineType, first, numbersOf, scalarOf, tensor } from "./values.js";
 
 const shape: Lowering = ({ node }) => {
   const start = readInt(node, "start", 0);
@@ -16,39 +16,100 @@ const shape: Lowering = ({ node }) => {
 
 const size: Lowering = () => (inputs) => new Host("int64", [], [dimsOf(inputs[0]).reduce((a, b) => a * b, 1)]);
 
-/** The element type of a Cast-like operator; a typed refusal where libtorch has none. */
-export function typeAttribute(site: Site, name: string, fallback?: DataType): DataType {
+/** The element type in an attribute; a typed refusal where libtorch has none. */
+function typeAttribute(site: Site, name: string): DataType | undefined {
   const code = readInt(site.node, name, undefined);
-  const type = code === undefined ? fallback : dataTypes[code - 1];
+  if (code === undefined) return undefined;
+  const type = dataTypes[code - 1];
   if (type === undefined || engineType(type) === undefined)
     throw refuse(site, `the type ${type ?? code} is not one of libtorch's`);
   return type;
 }
 
+/** float16 is computed in float32, but a Cast to it rounds. */
+const rounded = (x: Tensor): Tensor => call("to.dtype", call("to.dtype", x, "float16"), "float32");
+
 const cast: Lowering = (site) => {
   const type = typeAttribute(site, "to");
+  if (type === undefined) throw refuse(site, "no type is given");
   const engine = engineType(type)!;
-  return (inputs) => {
-    const x = first(inputs);
-    // Half precision is computed in float32, but a Cast to it must round.
-    if (type === "float16") return call("to.dtype", call("to.dtype", x, "float16"), "float32");
-    return call("to.dtype", x, engine);
-  };
+  return (inputs) => (type === "float16" ? rounded(first(inputs)) : call("to.dtype", first(inputs), engine));
 };
+
+const castLike: Lowering = () => (inputs) => call("to.dtype", first(inputs), tensor(inputs[1]).dtype);
 
 const constantOfShape: Lowering = (site) => {
   const value = readTensor(site.node, "value");
   const type = value?.type ?? "float32";
-  if (engineType(type) === undefined) throw refuse(site, `the type ${type} is not one of libtorch's`);
+  const engine = engineType(type);
+  if (engine === undefined) throw refuse(site, `the type ${type} is not one of libtorch's`);
   const fill = value === undefined ? 0 : (numbers(value)[0] ?? 0);
   return (inputs) => {
-    const dims = numbersOf(inputs[0]);
+    const dims = bounded(numbersOf(inputs[0]));
     const count = dims.reduce((a, b) => a * b, 1);
-    if (count <= hostLimit) return new Host(type, dims, new Array<number>(count).fill(fill));
-    return call("full", dims, fill, { dtype: engineType(type)! });
+    if (count <= hostLimit && Number.isFinite(fill)) return new Host(type, dims, new Array<number>(count).fill(fill));
+    return call("full", dims, fill, { dtype: engine });
   };
 };
-export const shapes = { Shape: shape, Size: size, Cast: cast, ConstantOfShape: constantOfShape } satisfies Record<
-  string,
-  Lowering
->;
+
+/** Range: from start, by delta, short of limit. */
+const range: Lowering = () => (inputs) => {
+  const [start, limit, delta] = [0, 1, 2].map((i) => scalarOf(inputs[i], 0)) as [number, number, number];
+  const count = Math.max(0, Math.ceil((limit - start) / delta));
+  const type = typeOf(inputs[0]!);
+  bounded([count]);
+  const steps = call("arange", count, { dtype: type });
+  return call("to.dtype", call("add.Scalar", call("mul.Scalar", steps, delta), start), type);
+};
+
+/** The engine's type of a value. */
+export function typeOf(value: Value): EngineType {
+  return (value instanceof Host ? engineType(value.type) : value.dtype) as EngineType;
+}
+
+const eyeLike: Lowering = (site) => {
+  const type = typeAttribute(site, "dtype");
+  const k = readInt(site.node, "k", 0);
+  return (inputs) => {
+    const dims = dimsOf(inputs[0]);
+    const dtype = type === undefined ? typeOf(inputs[0]!) : engineType(type)!;
+    const ones = call("ones", bounded(dims), { dtype: "float32" });
+    const diagonal = call("tril", call("triu", ones, k), k);
+    return call("to.dtype", diagonal, dtype);
+  };
+};
+
+/** Dropout: drops in training, or where its own training_mode says so; passes everything on otherwise. */
+const dropout: Lowering = ({ node, opset, constants }) => {
+  const stated = readFloat(node, "ratio", 0.5);
+  const off = constants[2]?.values[0] === 0;
+  const wantsMask = Boolean(node.outputs[1]);
+  return (inputs, { training }) => {
+    const x = first(inputs);
+    const ratio = opset < 12 ? stated : scalarOf(inputs[1], 0.5);
+    const drops = (training && !off) || scalarOf(inputs[2], 0) !== 0;
+    if (!wantsMask) return drops ? call("dropout", x, ratio, true) : call("alias", x);
+    const ones = call("ones_like", x);
+    const mask = drops ? call("bernoulli.p", ones, 1 - ratio) : ones;
+    const y = drops ? call("mul.Tensor", x, call("div.Scalar", mask, 1 - ratio)) : call("alias", x);
+    return [y, call("to.dtype", mask, opset < 10 ? x.dtype : "bool")];
+  };
+};
+
+/** Constant and Identity are resolved when the graph is compiled. */
+const resolved: Lowering = (site) => {
+  throw refuse(site, "it is resolved before anything runs");
+};
+
+export const shapes = {
+  Shape: shape,
+  Size: size,
+  Cast: cast,
+  CastLike: castLike,
+  Constant: resolved,
+  Identity: resolved,
+  ConstantOfShape: constantOfShape,
+  Range: range,
+  EyeLike: eyeLike,
+  Dropout: dropout,
+} satisfies Record<string, Lowering>;

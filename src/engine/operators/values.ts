@@ -96,3 +96,8 @@ export function fromFront(axis: number, rank: number): number {
   }
   return front;
 }
+
+export function isFloating(x: Tensor): boolean {
+  const type = x.dtype;
+  return type === "float32" || type === "float64" || type === "float16" || type === "bfloat16";
+}

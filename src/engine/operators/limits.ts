@@ -1,0 +1,42 @@
+// A bound on the size of a single value, so that a small hostile graph ends in a typed error and not in a machine without memory.
+import { totalmem } from "node:os";
+import { FilterBasisError } from "../../errors/error.js";
+
+/** Elements (of 4 bytes) that fill half of the memory. */
+const limit = Math.min(2 ** 40, totalmem() / 8);
+
+/**
+ * The dims themselves, if a value of that shape may be made.
+ * @throws FilterBasisError `too-large` beyond half of the machine's memory, `shape-mismatch` for a negative size
+ */
+export function bounded(dims: readonly number[]): readonly number[] {
+  let count = 1;
+  for (const n of dims) {
+    if (!Number.isSafeInteger(n) || n < 0) {
+      throw new FilterBasisError("shape-mismatch", "a size is not a whole number of at least 0", { got: `[${dims.join(", ")}]` });
+    }
+    count *= n;
+  }
+  if (count <= limit) return dims;
+  throw new FilterBasisError("too-large", "a value would not fit the machine's memory", {
+    expected: `at most ${Math.floor(limit)} elements`,
+    got: `[${dims.join(", ")}]`,
+  });
+}
+
+/** The dims of two values broadcast together, checked for size. @throws FilterBasisError `shape-mismatch` */
+export function broadcast(a: readonly number[], b: readonly number[]): readonly number[] {
+  const rank = Math.max(a.length, b.length);
+  const dims = Array.from({ length: rank }, (_, i) => {
+    const [m, n] = [a[a.length - rank + i] ?? 1, b[b.length - rank + i] ?? 1];
+    if (m === n || n === 1) return m;
+    if (m === 1) return n;
+    throw new FilterBasisError("shape-mismatch", "the shapes cannot be broadcast together", {
+      got: `[${a.join(", ")}] and [${b.join(", ")}]`,
+    });
+  });
+  return bounded(dims);
+}
+
+export const sameDims = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((n, i) => n === b[i]);
