@@ -1,0 +1,105 @@
+// PSNR and SSIM of a super-resolution network over a set of pairs, with bicubic enlargement beside it.
+import { imresize } from "../data/imresize.js";
+import { luma, type Picture, toRgb } from "../data/picture.js";
+import { loadPair, type Pair, type PairFiles } from "../data/sr-pairs.js";
+import { FilterBasisError } from "../errors/error.js";
+import { type Measure, psnr, psnrPlane, quantize } from "./psnr.js";
+import { type Planes, type SrModel, superResolve } from "./sr-model.js";
+import { ssim } from "./ssim.js";
+
+export interface Quality {
+  /** dB; infinite for equal pictures. */
+  readonly psnr: number;
+  readonly ssim: number;
+}
+
+export interface PictureQuality extends Quality {
+  readonly name: string;
+  readonly bicubic: Quality;
+}
+
+export interface SrQuality extends Quality {
+  readonly images: number;
+  readonly pictures: readonly PictureQuality[];
+  readonly bicubic: Quality;
+}
+
+export interface MeasureOptions {
+  readonly measure?: Measure;
+  /** Pixels cut off every side; by default the scale for luma, the scale + 6 for RGB. */
+  readonly shave?: number;
+  /** How a picture is made; by default the network on the whole picture. */
+  readonly infer?: (sr: SrModel, lr: Picture) => Promise<Planes>;
+  readonly progress?: (done: number, name: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Super-resolves every LR picture and compares with the truth: clipped and rounded to 8 bits, a border shaved off. Means are over pictures. SSIM is of
+ * luma for measure `luma`, the mean over the channels for `rgb`.
+ * @throws FilterBasisError what loading and running throw; `interrupted`
+ */
+export async function measureSr(sr: SrModel, files: readonly PairFiles[], options: MeasureOptions = {}): Promise<SrQuality> {
+  const {
+    measure = "luma",
+    shave = sr.scale + (measure === "rgb" ? 6 : 0),
+    infer = superResolve,
+    progress = () => undefined,
+    signal,
+  } = options;
+  const pictures: PictureQuality[] = [];
+  for (const [done, file] of files.entries()) {
+    if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while evaluating");
+    progress(done, file.name);
+    const { hr, lr } = await loadPair(file, sr.scale);
+    const made = await infer(sr, lr);
+    pictures.push({
+      name: file.name,
+      ...qualityOf(toPicture(made), toRgb(hr), shave, measure),
+      bicubic: qualityOf(toRgb(imresize(lr, sr.scale)), toRgb(hr), shave, measure),
+    });
+  }
+  progress(files.length, "");
+  const mean = (of: (picture: PictureQuality) => number) =>
+    pictures.reduce((sum, picture) => sum + of(picture), 0) / pictures.length;
+  return {
+    psnr: mean((picture) => picture.psnr),
+    ssim: mean((picture) => picture.ssim),
+    images: pictures.length,
+    pictures,
+    bicubic: { psnr: mean(({ bicubic }) => bicubic.psnr), ssim: mean(({ bicubic }) => bicubic.ssim) },
+  };
+}
+
+/** What a network made, as 8 bits. */
+export function toPicture({ channels, height, width, data }: Planes): Picture {
+  return { channels, height, width, data: quantize(data) };
+}
+
+/** One made picture against an RGB truth. A picture of one channel is luma and is compared with the luma of the truth. */
+export function qualityOf(made: Picture, truth: Picture, shave: number, measure: Measure): Quality {
+  const { width, height } = truth;
+  if (made.width !== width || made.height !== height) {
+    throw new FilterBasisError("data-mismatch", "the network's picture has another size than the truth", {
+      expected: `${width} x ${height}`,
+      got: `${made.width} x ${made.height}`,
+    });
+  }
+  const truthLuma = luma(truth);
+  if (made.channels === 1) {
+    if (measure === "rgb") throw new FilterBasisError("usage", "a network that gives luma alone cannot be measured in RGB");
+    return {
+      psnr: psnrPlane(made.data, truthLuma, width, height, shave),
+      ssim: ssim(made.data, truthLuma, width, height, shave),
+    };
+  }
+  if (measure === "luma") return { psnr: psnr(made, truth, shave), ssim: ssim(luma(made), truthLuma, width, height, shave) };
+  const plane = ({ data }: Picture, c: number) => data.subarray(c * width * height, (c + 1) * width * height);
+  const channels = [0, 1, 2].map((c) => ssim(plane(made, c), plane(truth, c), width, height, shave));
+  return { psnr: psnr(made, truth, shave, "rgb"), ssim: channels.reduce((sum, value) => sum + value, 0) / 3 };
+}
+
+/** The pair's LR picture, for finding out a network's conventions. */
+export async function firstLr(files: readonly PairFiles[], scale: number): Promise<Pair["lr"]> {
+  return (await loadPair(files[0]!, scale)).lr;
+}
