@@ -1,0 +1,221 @@
+// A run as one self-contained HTML page: no script, no file beside it, nothing fetched.
+
+import type { LayerRow } from "./layers.js";
+import { chart, type Series, short } from "./plots.js";
+import type { Metrics } from "./run.js";
+import { style } from "./style.js";
+
+/** Figures of one state of the model, as `evaluate` names them. */
+export type Figures = Readonly<Record<string, number | undefined>>;
+
+export interface RunReport {
+  readonly title: string;
+  /** A line or two under the title: state, machine, versions, seed. */
+  readonly about: readonly string[];
+  readonly metrics: Metrics;
+  /** Before, compressed, learned: whichever there are, in this order. */
+  readonly states: readonly { readonly name: string; readonly figures: Figures }[];
+  readonly layers: readonly LayerRow[];
+  /** Pictures such as super-resolved crops, as data URLs. */
+  readonly pictures: readonly { readonly caption: string; readonly url: string }[];
+  /** The resolved recipe, printed as it is. */
+  readonly recipe: string;
+}
+
+/** The page as HTML. `document` is any DOM that can make SVG elements; it is only used to draw. */
+export function reportPage(report: RunReport, document: Document): string {
+  const { title, about, layers } = report;
+  const body = [
+    `<h1>${escapeHtml(title)}</h1>`,
+    ...about.map((line) => `<p class="soft">${escapeHtml(line)}</p>`),
+    section("Before and after", statesTable(report.states)),
+    section("Learning", curves(report.metrics, document)),
+    section("Layers", layers.length > 0 ? layersTable(layers) : ""),
+    section("Filters", filterPictures(layers)),
+    section(
+      "Pictures",
+      report.pictures
+        .map(
+          ({ caption, url }) =>
+            `<figure class="crops"><figcaption>${escapeHtml(caption)}</figcaption><img src="${url}" alt="${escapeHtml(caption)}"></figure>`,
+        )
+        .join(""),
+    ),
+    section(
+      "Recipe",
+      report.recipe &&
+        `<details><summary>everything this run was told</summary><pre>${escapeHtml(report.recipe)}</pre></details>`,
+    ),
+  ];
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(title)}</title>
+<style>
+${style}
+</style>
+</head>
+<body>
+${body.filter(Boolean).join("\n")}
+</body>
+</html>
+`;
+}
+
+const section = (title: string, content: string): string =>
+  content === "" ? "" : `<section><h2>${title}</h2>\n${content}</section>`;
+
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"]/g, (character) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[character]!);
+}
+
+/** Figures in the order people look for them, with unit and digits; those that no state has are left out. */
+const figureRows: readonly { readonly key: string; readonly label: string; readonly print: (value: number) => string }[] = [
+  { key: "top1Error", label: "top-1 error", print: (value) => `${value.toFixed(2)} %` },
+  { key: "psnr", label: "PSNR", print: (value) => `${value.toFixed(2)} dB` },
+  { key: "ssim", label: "SSIM", print: (value) => value.toFixed(4) },
+  { key: "weights", label: "weights", print: thousands },
+  { key: "all", label: "all parameters", print: thousands },
+  { key: "macs", label: "MACs", print: (value) => `${short(value / 1e6)} M` },
+  { key: "bytes", label: "file", print: (value) => `${(value / 1000).toFixed(0)} kB` },
+  { key: "latencyMs", label: "latency", print: (value) => `${value.toFixed(2)} ms` },
+];
+
+function statesTable(states: RunReport["states"]): string {
+  const rows = figureRows.filter(({ key }) => states.some(({ figures }) => figures[key] !== undefined));
+  if (rows.length === 0) return "";
+  const head = `<tr><th></th>${states.map(({ name }) => `<th>${escapeHtml(name)}</th>`).join("")}</tr>`;
+  const shares = new Set(["weights", "all", "macs", "bytes", "latencyMs"]);
+  const body = rows.map(({ key, label, print }) => {
+    const first = states[0]?.figures[key];
+    const cells = states.map(({ figures }, index) => {
+      const value = figures[key];
+      if (value === undefined) return "<td>–</td>";
+      const share = shares.has(key) && index > 0 && first ? ` <small>${((100 * value) / first).toFixed(0)} %</small>` : "";
+      return `<td>${print(value)}${share}</td>`;
+    });
+    return `<tr><th>${label}</th>${cells.join("")}</tr>`;
+  });
+  return `<div class="scroll"><table id="states"><thead>${head}</thead><tbody>${body.join("")}</tbody></table></div>`;
+}
+
+function curves({ steps, epochs }: Metrics, document: Document): string {
+  const along = (pick: (step: Metrics["steps"][number]) => number | undefined): Series["points"] =>
+    steps.flatMap((step) => {
+      const y = pick(step);
+      return y === undefined ? [] : [{ x: step.step, y }];
+    });
+  const parts: Series[] = [
+    { name: "task", points: along(({ task }) => task) },
+    { name: "approximation", points: along(({ approximation }) => approximation) },
+  ].filter(({ points }) => points.some(({ y }) => y !== 0));
+  const whole: Series = { name: "loss", points: along(({ loss }) => loss) };
+  // The parts are worth a line each where there is more than one of them.
+  const losses = steps.length === 0 ? [] : [whole, ...(parts.length > 1 ? parts : [])];
+  if (losses.length === 0)
+    losses.push({
+      name: "loss",
+      dots: true,
+      points: epochs.flatMap(({ epoch, trainLoss }) => (trainLoss === undefined ? [] : [{ x: epoch, y: trainLoss }])),
+    });
+  const values = losses.flatMap(({ points }) => points.map(({ y }) => y)).filter((y) => y > 0);
+  const log = values.length > 1 && smallest(values) * 20 < largest(values);
+  const figures = [...new Set(epochs.flatMap((epoch) => Object.keys(epoch.figures)))];
+  const labels: Record<string, string> = { top1Error: "top-1 error, %", psnr: "PSNR, dB", ssim: "SSIM" };
+  return [
+    chart(
+      {
+        id: "loss",
+        title: log ? "Loss (logarithmic)" : "Loss",
+        x: steps.length > 0 ? "step" : "epoch",
+        y: "loss",
+        log,
+        series: losses,
+      },
+      document,
+    ),
+    ...figures.map((name) => {
+      const points = epochs.flatMap(({ epoch, figures: all }) => (all[name] === undefined ? [] : [{ x: epoch, y: all[name] }]));
+      const label = escapeHtml(labels[name] ?? name);
+      return chart(
+        {
+          id: `figure-${escapeHtml(name)}`,
+          title: `${label} on the test data`,
+          x: "epoch",
+          y: label,
+          series: [{ name: label, points, dots: true }],
+        },
+        document,
+      );
+    }),
+    chart(
+      {
+        id: "rate",
+        title: "Learning rate",
+        x: "step",
+        y: "rate",
+        series: [{ name: "learning rate", points: along(({ rate }) => rate) }],
+      },
+      document,
+    ),
+  ].join("\n");
+}
+
+const smallest = (values: readonly number[]): number => values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+const largest = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+
+function layersTable(layers: readonly LayerRow[]): string {
+  const timed = layers.some(({ latencyMs }) => latencyMs !== undefined);
+  const heads = [
+    "layer",
+    "filters",
+    "splits",
+    "basis",
+    "rate",
+    "form",
+    "error<br>at first",
+    "error<br>now",
+    ...(timed ? ["ms<br>before", "ms<br>now"] : []),
+  ];
+  const part = (value: number | undefined, print: (value: number) => string) =>
+    `<td>${value === undefined ? "–" : print(value)}</td>`;
+  const rows = layers.map((layer) => {
+    const share = Math.min(1, layer.rate);
+    return `<tr><td class="name">${escapeHtml(layer.name)}${layer.shared === undefined ? "" : ` <small>shares ${escapeHtml(layer.shared)}</small>`}</td>${[
+      `<td>${layer.shape.join(" × ")}</td><td>${layer.splits}</td><td>${layer.basisSize}</td>`,
+      `<td>${(100 * layer.rate).toFixed(1)} %<span class="bar"><i style="width:${(100 * share).toFixed(0)}%"></i></span></td><td>${layer.form}</td>`,
+      part(layer.errorBefore, (value) => value.toFixed(3)),
+      part(layer.errorAfter, (value) => value.toFixed(3)),
+      ...(timed
+        ? [part(layer.latencyBeforeMs, (value) => value.toFixed(3)), part(layer.latencyMs, (value) => value.toFixed(3))]
+        : []),
+    ].join("")}</tr>`;
+  });
+  return `<p class="soft">Filters: n × c × h × w. Rate: weights with the basis over weights without, a shared basis counted whole (Eq. 6). Error: ‖W − BA‖ / ‖W‖ against the original filters, when compressed and as learned.</p>
+<div class="scroll"><table id="layers"><thead><tr>${heads.map((head) => `<th>${head}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+}
+
+function filterPictures(layers: readonly LayerRow[]): string {
+  const drawn = layers.flatMap(({ name, pictures }) => (pictures ? [{ name, pictures }] : []));
+  if (drawn.length === 0) return "";
+  const zoom = 5;
+  const image = (url: string, [width, height]: readonly [number, number], label: string) =>
+    `<div><small>${label}</small><img src="${url}" width="${width * zoom}" height="${height * zoom}" alt="${label}"></div>`;
+  const blocks = drawn.map(
+    (
+      { name, pictures },
+      index,
+    ) => `<details${index < 2 ? " open" : ""}><summary>${escapeHtml(name)} <small>${pictures.shown}</small></summary><div class="filters">
+${image(pictures.basis, pictures.basisSize, "learned basis")}
+${image(pictures.original, pictures.filterSize, "original filters")}
+${image(pictures.rebuilt, pictures.filterSize, "filters from the basis")}
+</div></details>`,
+  );
+  return `<p class="soft">One row a filter, one column a channel; blue below zero, red above. Original and rebuilt filters share one scale.</p>\n${blocks.join("\n")}`;
+}
+
+function thousands(value: number): string {
+  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, " ");
+}

@@ -1,0 +1,83 @@
+// The report's charts: Observable Plot on whatever document is handed in, as SVG text that needs no script.
+import * as Plot from "@observablehq/plot";
+import { thin } from "./run.js";
+
+export interface Series {
+  readonly name: string;
+  readonly points: readonly { readonly x: number; readonly y: number }[];
+  /** Drawn as dots too: few points that each mean something. */
+  readonly dots?: boolean;
+}
+
+export interface ChartOptions {
+  readonly id: string;
+  readonly title: string;
+  readonly x: string;
+  readonly y: string;
+  readonly log?: boolean;
+  readonly series: readonly Series[];
+}
+
+/** Wide for screens and paper, narrow for phones: letters stay the size they are read at. */
+const widths = { wide: 800, narrow: 350 } as const;
+const mostPoints = 500;
+
+/** A chart with its title and legend, in both widths. Colours are the page's variables, so that dark mode reaches them. */
+export function chart({ id, title, x, y, log = false, series }: ChartOptions, document: Document): string {
+  const drawn = series
+    .map((one) => ({ ...one, points: thin(finite(one.points, log), mostPoints) }))
+    .filter(({ points }) => points.length > 0);
+  if (drawn.length === 0) return "";
+  // One series needs no legend: the title says what it is.
+  const legend = (drawn.length > 1 ? drawn : [])
+    .map(({ name }, index) => `<span><i style="background:var(--series-${index + 1})"></i>${name}</span>`)
+    .join(" ");
+  const figures = Object.entries(widths).map(([size, width]) => {
+    const svg = Plot.plot({
+      document,
+      width,
+      height: Math.round(width === widths.wide ? 260 : 220),
+      marginTop: 26,
+      marginLeft: 52,
+      marginBottom: 38,
+      ariaLabel: title,
+      style: { background: "none", fontSize: "12px" },
+      x: { label: x, grid: false, ticks: width === widths.wide ? 8 : 4 },
+      y: {
+        label: y,
+        type: log ? "log" : "linear",
+        grid: true,
+        nice: true,
+        ...(log ? { ticks: 5, tickFormat: (value: number) => `${Number(value.toPrecision(6))}` } : {}),
+      },
+      marks: drawn.flatMap(({ name, points, dots }, index) => {
+        const color = `var(--series-${index + 1})`;
+        const channels = { x: "x", y: "y", ariaLabel: () => name } as const;
+        return [
+          Plot.line(points, { x: "x", y: "y", stroke: color, strokeWidth: 1.6, className: "line", ariaLabel: () => name }),
+          ...(dots || points.length === 1
+            ? [
+                Plot.dot(points, {
+                  ...channels,
+                  fill: color,
+                  r: 3,
+                  title: ({ x: at, y: value }) => `${name}: ${short(value)} at ${short(at)}`,
+                }),
+              ]
+            : []),
+        ];
+      }),
+    });
+    return `<div class="${size}">${svg.outerHTML}</div>`;
+  });
+  return `<figure id="${id}"><figcaption><b>${title}</b> ${legend}</figcaption>${figures.join("")}</figure>`;
+}
+
+const finite = (points: Series["points"], log: boolean): Series["points"] =>
+  points.filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y) && (!log || y > 0));
+
+/** A number in as many digits as one reads. */
+export function short(value: number): string {
+  if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value);
+  return Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+}
