@@ -12,7 +12,7 @@ import { verifyGraph } from "../graph/verify.js";
 import { checkBytes } from "./check.js";
 import { decode, numberOf, numbers, parse } from "./decode.js";
 import { domainName, readAttributes, readNode } from "./node.js";
-import { isComplete, type Source, withSource } from "./origin.js";
+import { isComplete, type Source, sourceOf, withSource } from "./origin.js";
 import { type ReadContext, type ReadExternal, readSparseTensor, readTensorMessage } from "./tensor.js";
 import { readValue } from "./value.js";
 import { join } from "./wire.js";
@@ -62,6 +62,10 @@ function readModelMessage(bytes: Uint8Array, context: ReadContext): Graph {
   const graphs = apart(number("graph"));
   if (graphs.length === 0) throw new FilterBasisError("malformed", "this is not an ONNX model: it has no graph");
   const body = readBody(join(graphs), context);
+  for (const input of body.inputs) {
+    if (sourceOf(input)?.type !== undefined || body.initializers.has(input.name)) continue;
+    throw new FilterBasisError("invalid-graph", "an input of the graph has no type", { tensor: input.name });
+  }
   const functions = apart(number("functions")).map((inner) => readFunction(inner, context));
   const graph = {
     ...body,
