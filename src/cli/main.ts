@@ -8,6 +8,8 @@ import { type Command, fail } from "./frame.js";
 /** Every command, imported only when it is asked for. The order is the order of the help text. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   inspect: async () => (await import("./inspect.js")).default,
+  plan: async () => (await import("./plan.js")).default,
+  compress: async () => (await import("./compress.js")).default,
   export: async () => (await import("./export.js")).default,
   doctor: async () => (await import("./doctor.js")).default,
   train: async () => (await import("./train.js")).default,

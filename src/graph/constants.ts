@@ -10,7 +10,7 @@ export function constantReader(graph: GraphBody): (name: string) => TensorData |
   const made = producers(graph);
   return (name) => {
     let current = name;
-    for (;;) {
+    for (let steps = 0; steps <= made.size; steps++) {
       const stored = graph.initializers.get(current);
       const node = made.get(current);
       if (stored !== undefined || node === undefined || node.domain !== "") return stored;
@@ -18,6 +18,7 @@ export function constantReader(graph: GraphBody): (name: string) => TensorData |
       if (node.op !== "Identity") return undefined;
       current = node.inputs[0] ?? "";
     }
+    return undefined; // a graph that reads itself
   };
 }
 

@@ -10,6 +10,8 @@ export interface LayerCost {
   /** The node's name, or its first output where it has none. */
   readonly node: string;
   readonly op: string;
+  /** The value that it makes: unlike names, unique. */
+  readonly value: string;
   /** Weights that this layer brings: a weight that several layers read belongs to the first. */
   readonly weights: number;
   /** All parameters that this layer brings (weights, bias), each once. */
@@ -24,7 +26,8 @@ export interface Cost {
   readonly weights: number;
   /**
    * What PyTorch calls the parameters: every element of the float constants that the network reads (weights, biases, normalisation, slopes),
-   * but not running statistics of batch normalisation, scalars, and the scales, limits and fill values of Resize, Clip and Pad.
+   * but not running statistics of batch normalisation, scalars, the scales, limits and fill values of Resize, Clip and Pad, and Constant nodes
+   * that no layer reads as its weight or bias (exporters write fixed numbers, such as prior boxes, as these).
    */
   readonly all: number;
   /** Multiply-accumulates of convolutions and fully connected layers at `inputs`; constant subgraphs, computed once at load, cost none. */
@@ -81,6 +84,7 @@ export function cost(graph: Graph, inputShapes: ReadonlyMap<string, readonly Dim
     layers.push({
       node: siteName(node),
       op: node.op,
+      value: node.outputs[0]!,
       weights,
       all: weights + bias,
       macs: macs ?? 0,
@@ -189,13 +193,22 @@ const settings: Readonly<Record<string, readonly number[]>> = {
   Pad: [1, 2],
 };
 
+/** Operators whose constant inputs are parameters however they are stored. */
+const parameterised = new Set([
+  "BatchNormalization",
+  "InstanceNormalization",
+  "GroupNormalization",
+  "LayerNormalization",
+  "PRelu",
+]);
+
 /** The float constants that some node or output reads as parameters. */
 function parametersRead(graph: Graph, constants: Constants): readonly string[] {
   const read = new Set(graph.outputs.map((output) => output.name));
   for (const node of graph.nodes) {
     const set = node.domain === "" ? settings[node.op] : undefined;
     const names = set === undefined ? reads(node) : node.inputs.filter((_, index) => !set.includes(index));
-    for (const name of names) read.add(name);
+    for (const name of names) if (graph.initializers.has(name) || parameterised.has(node.op)) read.add(name);
   }
   return [...constants.tensors.keys()].filter((name) => read.has(name) && isParameter(constants, name));
 }

@@ -35,6 +35,7 @@ export {
 } from "./edit.js";
 export { foldBatchNorm } from "./passes/fold-batch-norm.js";
 export { type FoldOptions, foldConstants } from "./passes/fold-constants.js";
+export { halfWeights, roundedToHalf } from "./passes/half-weights.js";
 export { removeDeadNodes } from "./passes/remove-dead-nodes.js";
 export { sequence } from "./passes/sequence.js";
 export { printGraph, showType } from "./print.js";

@@ -1,0 +1,192 @@
+// `inspect`: what a model consists of, what it costs, what can be compressed and what was done to it.
+import { stat } from "node:fs/promises";
+import type { Refusal } from "../basis/convolution.js";
+import { findLayers } from "../compress/layers.js";
+import { type CompressionRecord, readRecord } from "../compress/record.js";
+import { isError } from "../errors/error.js";
+import { siteName } from "../graph/attributes.js";
+import { type Cost, cost, type LayerCost } from "../graph/cost.js";
+import { feeds } from "../graph/edit.js";
+import { showType } from "../graph/print.js";
+import { inferShapes } from "../graph/shapes/infer.js";
+import type { Graph, Node, Value, ValueType } from "../graph/types.js";
+import { loadModel } from "../runtime/files.js";
+import { columns, grouped } from "./columns.js";
+import { command } from "./frame.js";
+import { inputOption, readInputShapes } from "./input-shapes.js";
+import { modelFile } from "./model-file.js";
+
+export default command({
+  name: "inspect",
+  summary: "layers, shapes, parameters, MACs, bytes; what can be compressed, what not and why",
+  args: {
+    model: { type: "positional", description: "an ONNX file or a run folder", required: true },
+    input: inputOption,
+  },
+  async run({ model }, { repeated }) {
+    const file = await modelFile(model);
+    const graph = await loadModel(file);
+    const report = inspectModel(graph, readInputShapes(graph, repeated("input")), (await stat(file)).size);
+    return { json: { file, ...report }, text: show(file, report) };
+  },
+});
+
+/** One node as `inspect` lists it. */
+export interface NodeReport {
+  readonly name: string;
+  readonly op: string;
+  readonly domain: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly { readonly name: string; readonly type?: string; readonly shape?: ValueType["dims"] }[];
+  readonly weights: number;
+  readonly all: number;
+  readonly macs: number;
+  /** For nodes that carry weights: can a basis replace it, and if not, why. */
+  readonly replaceable?: boolean;
+  readonly because?: string;
+}
+
+export interface ModelReport extends Pick<Cost, "weights" | "all" | "macs" | "uncounted"> {
+  /** Of the file; with tensors beside it, of these too. */
+  readonly bytes: number;
+  readonly opsets: ReadonlyMap<string, number>;
+  readonly inputs: readonly object[];
+  readonly outputs: readonly object[];
+  /** The input sizes at which MACs are counted. */
+  readonly countedAt: Cost["inputs"];
+  readonly layers: readonly NodeReport[];
+  readonly refused: readonly Refusal[];
+  readonly compression: CompressionRecord | undefined;
+}
+
+/** Everything that `inspect` tells about a graph; `fileBytes` is the size of its file. */
+export function inspectModel(graph: Graph, shapes: ReadonlyMap<string, readonly number[]>, fileBytes: number): ModelReport {
+  const counted = cost(graph, shapes);
+  const types = inferShapes(graph, shapes);
+  const { replaceable, refused } = sites(graph);
+  const costs = new Map(counted.layers.map((layer) => [layer.value, layer]));
+  const reasons = new Map(refused.map(({ name, because }) => [name, because]));
+  const layers = graph.nodes.map((node) => nodeReport(node, types, costs, replaceable, reasons));
+  const port = ({ name, tensor }: Value) => ({ name, type: tensor?.type, shape: types.get(name)?.dims ?? tensor?.dims });
+  return {
+    weights: counted.weights,
+    all: counted.all,
+    macs: counted.macs,
+    // tensors that take more than the whole file lie beside it
+    bytes: counted.bytes > fileBytes ? fileBytes + counted.bytes : fileBytes,
+    opsets: graph.opsets,
+    inputs: feeds(graph).map(port),
+    outputs: graph.outputs.map(port),
+    countedAt: counted.inputs,
+    uncounted: counted.uncounted,
+    layers,
+    refused,
+    compression: readRecord(graph),
+  };
+}
+
+/** The nodes that a basis can replace, by identity, and the refusals. A model without convolutions has neither. */
+function sites(graph: Graph): { readonly replaceable: ReadonlySet<Node>; readonly refused: readonly Refusal[] } {
+  try {
+    const { layers, refused } = findLayers(graph);
+    return { replaceable: new Set(layers.flatMap((layer) => layer.nodes.map(({ node }) => node))), refused };
+  } catch (error) {
+    if (isError(error, "not-found")) return { replaceable: new Set(), refused: [] };
+    throw error;
+  }
+}
+
+function nodeReport(
+  node: Node,
+  types: ReadonlyMap<string, ValueType>,
+  costs: ReadonlyMap<string, LayerCost>,
+  replaceable: ReadonlySet<Node>,
+  reasons: ReadonlyMap<string, string>,
+): NodeReport {
+  const name = siteName(node);
+  const layer = costs.get(node.outputs[0]!);
+  const because = reasons.get(name);
+  return {
+    name,
+    op: node.op,
+    domain: node.domain,
+    inputs: node.inputs,
+    outputs: node.outputs.map((output) => {
+      const type = types.get(output);
+      return { name: output, ...(type && { type: type.type, ...(type.dims && { shape: type.dims }) }) };
+    }),
+    weights: layer?.weights ?? 0,
+    all: layer?.all ?? 0,
+    macs: layer?.macs ?? 0,
+    ...(replaceable.has(node) ? { replaceable: true } : because !== undefined ? { replaceable: false, because } : {}),
+  };
+}
+
+function show(file: string, report: ModelReport): string {
+  const weighted = report.layers.filter((layer) => layer.macs > 0 || layer.weights > 0 || layer.replaceable !== undefined);
+  const shape = ({ outputs }: NodeReport) => outputs[0]?.shape?.map((dim) => dim ?? "?").join("x") ?? "?";
+  const verdict = ({ replaceable }: NodeReport) => (replaceable === undefined ? "" : replaceable ? "yes" : "no");
+  const rows = weighted.map((layer) => [
+    layer.name,
+    layer.op,
+    shape(layer),
+    grouped(layer.weights),
+    grouped(layer.macs),
+    verdict(layer),
+  ]);
+  const at = [...report.countedAt].map(([name, dims]) => `${name} ${dims.join("x")}`).join(", ");
+  return [
+    `${file} (${[...report.opsets].map(([domain, version]) => `${domain || "opset"} ${version}`).join(", ")})`,
+    ...report.inputs.map((port) => `  in   ${showPort(port as Port)}`),
+    ...report.outputs.map((port) => `  out  ${showPort(port as Port)}`),
+    "",
+    columns([["layer", "op", "output", "weights", "MACs", "basis"], ...rows]),
+    "",
+    `${grouped(report.weights)} weights, ${grouped(report.all)} parameters in all, ${grouped(report.bytes)} bytes`,
+    `${grouped(report.macs)} MACs at ${at}${report.uncounted.length > 0 ? ` (without ${report.uncounted.join(", ")}: sizes unknown)` : ""}`,
+    otherNodes(report.layers, weighted),
+    ...verdicts(report),
+    ...(report.compression ? ["", ...showRecord(report.compression)] : []),
+  ].join("\n");
+}
+
+interface Port {
+  readonly name: string;
+  readonly type?: ValueType["type"];
+  readonly shape?: ValueType["dims"];
+}
+
+const showPort = ({ name, type, shape }: Port): string => (type === undefined ? name : `${name} ${showType(type, shape)}`);
+
+function otherNodes(layers: readonly NodeReport[], weighted: readonly NodeReport[]): string {
+  const counts = new Map<string, number>();
+  const named = new Set(weighted.map(({ name }) => name));
+  for (const { op, name } of layers) if (!named.has(name)) counts.set(op, (counts.get(op) ?? 0) + 1);
+  const parts = [...counts].sort(([, a], [, b]) => b - a).map(([op, count]) => `${count} ${op}`);
+  return parts.length === 0 ? "no other nodes" : `other nodes: ${parts.join(", ")}`;
+}
+
+function verdicts({ layers, refused }: ModelReport): string[] {
+  const taken = layers.filter((layer) => layer.replaceable === true).length;
+  const lines = [`a basis can replace ${taken} of ${layers.filter(({ op }) => op === "Conv").length} convolutions`];
+  const reasons = new Map<string, Refusal[]>();
+  for (const refusal of refused) reasons.set(refusal.because, [...(reasons.get(refusal.because) ?? []), refusal]);
+  for (const [because, list] of reasons) lines.push(`  not ${list.map(({ name }) => name).join(", ")}: ${because}`);
+  return lines;
+}
+
+function showRecord({ method, sites }: CompressionRecord): string[] {
+  const rows = sites.map((site) => [
+    site.name || site.output,
+    site.shape.join("x"),
+    String(site.splits),
+    String(site.basisSize),
+    site.form,
+    site.shared ?? "",
+    site.error === null ? "" : site.error.toFixed(4),
+  ]);
+  return [
+    `compressed with method ${method}:`,
+    columns([["layer", "filters", "splits", "basis", "form", "shared", "error"], ...rows]),
+  ];
+}
