@@ -1,0 +1,116 @@
+// The options that `plan` and `compress` share: what is to be compressed, how far, and over which bases.
+import { methods, weightMethods } from "../compress/methods.js";
+import type { PlanOptions, Splitting } from "../compress/plan-options.js";
+import { shares } from "../compress/sharing.js";
+import { FilterBasisError } from "../errors/error.js";
+import type { Graph, Pass } from "../graph/types.js";
+import { inputOption, readInputShapes } from "./input-shapes.js";
+
+const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
+// citty wants the list writable
+const choice = <T extends string>(options: readonly T[], description: string) => ({
+  type: "enum" as const,
+  options: [...options],
+  description,
+});
+
+/** Their definitions, for a command's `args`. */
+export const compressionOptions = {
+  "keep-params": text("keep this fraction of the model's weights (default 0.5)", "F"),
+  "keep-macs": text("keep this fraction of the model's multiply-accumulates", "F"),
+  basis: text("basis filters of every layer, instead of a budget", "M"),
+  splits: text("splits of every layer: a number, channels, or auto", "S"),
+  share: { ...choice(shares, "which layers share a basis"), default: "none" as const },
+  "share-named": text("these layers share a basis; may be repeated", "NAME=PATTERN,PATTERN"),
+  slice: choice(["first", "last"] as const, "narrower layers read a slice of a shared basis"),
+  layer: text("splits x basis filters of the layers that match; may be repeated", "PATTERN=SxM"),
+  only: text("compress only layers that match; may be repeated", "PATTERN"),
+  skip: text("leave layers alone that match; may be repeated", "PATTERN"),
+  method: { ...choice(weightMethods, "how filters are decomposed"), default: "basis" as const },
+  input: inputOption,
+};
+
+/** The options' values as citty hands them over. */
+export interface CompressionArguments {
+  readonly "keep-params"?: string | undefined;
+  readonly "keep-macs"?: string | undefined;
+  readonly basis?: string | undefined;
+  readonly splits?: string | undefined;
+  readonly share?: (typeof shares)[number] | undefined;
+  readonly slice?: "first" | "last" | undefined;
+  readonly method?: (typeof weightMethods)[number] | undefined;
+}
+
+/** True where any of them was given that has no place beside --undo. */
+export function asksForCompression(args: CompressionArguments): boolean {
+  return [args["keep-params"], args["keep-macs"], args.basis, args.splits].some((value) => value !== undefined);
+}
+
+/** Reads the options. Errors: `usage`, and those of `readInputShapes`. */
+export function readPlanOptions(
+  graph: Graph,
+  args: CompressionArguments,
+  repeated: (option: string) => readonly string[],
+): PlanOptions {
+  const budgets = [args["keep-params"], args["keep-macs"], args.basis].filter((value) => value !== undefined);
+  if (budgets.length > 1) throw new FilterBasisError("usage", "give one of --keep-params, --keep-macs and --basis");
+  const { share = "none", slice } = args;
+  return {
+    ...(args.splits === undefined ? {} : { splits: readSplits(args.splits) }),
+    ...(args.basis === undefined ? {} : { basis: wholeNumber("--basis", args.basis) }),
+    ...(args["keep-params"] === undefined ? {} : { keepParams: fraction("--keep-params", args["keep-params"]) }),
+    ...(args["keep-macs"] === undefined ? {} : { keepMacs: fraction("--keep-macs", args["keep-macs"]) }),
+    ...(slice === undefined ? {} : { slice }),
+    share,
+    shareNamed: Object.fromEntries(
+      repeated("share-named").map((text) => named("--share-named", text, "NAME=PATTERN,PATTERN", (value) => value.split(","))),
+    ),
+    layers: Object.fromEntries(repeated("layer").map((text) => named("--layer", text, "PATTERN=SxM", splitsAndBasis))),
+    ...(repeated("only").length > 0 ? { only: repeated("only") } : {}),
+    skip: repeated("skip"),
+    inputs: readInputShapes(graph, repeated("input")),
+  };
+}
+
+/** The pass of the method asked for. */
+export function methodPass({ method = "basis" }: CompressionArguments, options: Parameters<typeof methods.basis.pass>[0]): Pass {
+  return methods[method].pass(options);
+}
+
+/** The splits that a method fixes; `plan` shows the same plan that `compress` carries out. */
+export function methodSplits({ method = "basis" }: CompressionArguments): { readonly splits?: Splitting } {
+  if (method === "basis") return {};
+  return { splits: method === "channel-wise" ? "channels" : 1 };
+}
+
+function readSplits(text: string): Splitting {
+  return text === "auto" || text === "channels" ? text : wholeNumber("--splits", text);
+}
+
+export function wholeNumber(option: string, text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new FilterBasisError("usage", `${option} must be a whole number`, { expected: "1 or more", got: text });
+}
+
+function fraction(option: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value > 0 && value <= 1) return value;
+  throw new FilterBasisError("usage", `${option} must be a fraction of the whole model`, {
+    expected: "above 0, at most 1",
+    got: text,
+  });
+}
+
+function named<T>(option: string, text: string, expected: string, read: (value: string) => T): [string, T] {
+  const at = text.lastIndexOf("=");
+  if (at > 0 && at < text.length - 1) return [text.slice(0, at), read(text.slice(at + 1))];
+  throw new FilterBasisError("usage", `${option} needs a name and a value`, { expected, got: text });
+}
+
+function splitsAndBasis(text: string): { readonly splits?: number; readonly basis: number } {
+  const [first, second, ...rest] = text.split("x");
+  if (rest.length > 0 || first === undefined)
+    throw new FilterBasisError("usage", "--layer needs splits x basis filters", { expected: "4x32", got: text });
+  if (second === undefined) return { basis: wholeNumber("--layer", first) };
+  return { splits: wholeNumber("--layer", first), basis: wholeNumber("--layer", second) };
+}
