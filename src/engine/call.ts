@@ -1,6 +1,7 @@
 // Any operator of libtorch by name: arguments in, tensors out.
 import { FilterBasisError } from "../errors/error.js";
 import { engineError } from "./errors.js";
+import type { Face } from "./face.js";
 import { giveHandle, takeHandle } from "./handles.js";
 import { type Handle, loadEngine, type NativeResult, type OperatorHandle } from "./native.js";
 import { Tensor } from "./tensor.js";
@@ -26,19 +27,33 @@ export interface Operator {
   readonly handle: OperatorHandle;
 }
 
+/** The names of the face's operators. */
+export type FaceName = keyof Face;
+
+/** What an operator takes: as its schema says for those of the face, anything for the others. */
+export type ArgumentsOf<N extends string> = N extends FaceName ? Parameters<Face[N]> : readonly Argument[];
+
+/** A function that calls one operator of the face; the operator is looked up on the first call. */
+export function operator<N extends FaceName>(name: N): Face[N] {
+  let found: Operator | undefined;
+  const call = (...args: Argument[]): Value => run((found ??= lookUp(name)), args);
+  // The signature is libtorch's own: it was generated from the schema by which the addon converts arguments and results.
+  return call as unknown as Face[N];
+}
+
 const operators = new Map<string, Operator>();
 
 /**
  * Calls an operator of ATen: `call("conv2d", x, w)`, `call("add.Tensor", a, b, { alpha: 2 })`. Without an overload the arguments choose one.
  * @returns its one tensor @throws FilterBasisError `engine`, naming the operator and its schema
  */
-export function call(name: string, ...args: Argument[]): Tensor {
-  return oneTensor(name, invoke(name, args));
+export function call<N extends string>(name: N, ...args: ArgumentsOf<N>): Tensor {
+  return oneTensor(name, invoke(name, args as Argument[]));
 }
 
 /** Calls an operator and gives all its results as an array: none, one, or several. */
-export function callAll(name: string, ...args: Argument[]): readonly Value[] {
-  const result = invoke(name, args);
+export function callAll<N extends string>(name: N, ...args: ArgumentsOf<N>): readonly Value[] {
+  const result = invoke(name, args as Argument[]);
   return Array.isArray(result) ? result : result === undefined ? [] : [result];
 }
 

@@ -1,23 +1,12 @@
 // A tensor of libtorch: what it says about itself, its elements, its gradient.
 import { FilterBasisError } from "../errors/error.js";
+import type { DType } from "./dtype.js";
 import { guarded } from "./errors.js";
 import { giveHandle, goneHandle } from "./handles.js";
 import { type Handle, loadEngine, type NumberArray } from "./native.js";
 import { innermostScope } from "./scope.js";
 
-export type DType =
-  | "float32"
-  | "float64"
-  | "float16"
-  | "bfloat16"
-  | "uint8"
-  | "int8"
-  | "int16"
-  | "int32"
-  | "int64"
-  | "bool"
-  | "complex64"
-  | "complex128";
+export type { DType } from "./dtype.js";
 
 /** Makes the array in which the elements of a dtype are handed out; half precision as its 16 bits. */
 const arrays: Partial<Record<DType, new (length: number) => NumberArray>> = {
