@@ -7,10 +7,15 @@ export function qlValues(diagonal: Float64Array, off: Float64Array, vectors?: Fl
   const d = Float64Array.from(diagonal);
   const e = Float64Array.from(off);
   const size = d.length;
+  // Couplings this small are rounding of the reduction itself; where the diagonal vanishes too, nothing else would end the search.
+  let negligible = 0;
+  for (let i = 0; i < size; i++) negligible = Math.max(negligible, Math.abs(d[i]!) + Math.abs(e[i]!));
+  negligible *= Number.EPSILON / 4;
   for (let l = 0; l < size; l++) {
     for (let round = 0; ; round++) {
       let m = l;
-      while (m < size - 1 && Math.abs(e[m]!) > Number.EPSILON * (Math.abs(d[m]!) + Math.abs(d[m + 1]!))) m++;
+      while (m < size - 1 && Math.abs(e[m]!) > Math.max(negligible, Number.EPSILON * (Math.abs(d[m]!) + Math.abs(d[m + 1]!))))
+        m++;
       if (m === l) break;
       if (round === 80) throw new FilterBasisError("internal", "the QL iteration did not converge");
       sweep(d, e, l, m, vectors);
