@@ -19,13 +19,16 @@ const leakyRelu: Lowering = ({ node }) => {
 };
 
 /** PRelu: slope broadcast to x; one slope a channel, [C, 1, ...], is libtorch's own. */
-const prelu: Lowering = () => (inputs) => {
-  const [x, slope] = [first(inputs), tensor(inputs[1])];
-  const [dims, own] = [dimsOf(x), dimsOf(slope)];
-  const perChannel = own.length === dims.length - 1 && own[0] === dims[1] && own.slice(1).every((n) => n === 1);
-  if (dims.length > 1 && (perChannel || sameDims(own, [1]))) return call("prelu", x, call("view", slope, [-1]));
-  return call("where.self", call("lt.Scalar", x, 0), call("mul.Tensor", x, slope), x);
-};
+const prelu: Lowering =
+  ({ opset }) =>
+  (inputs) => {
+    const [x, slope] = [first(inputs), tensor(inputs[1])];
+    const [dims, own] = [dimsOf(x), dimsOf(slope)];
+    if (opset < 7) return call("prelu", x, call("reshape", slope, [-1]));
+    const perChannel = own.length === dims.length - 1 && own[0] === dims[1] && own.slice(1).every((n) => n === 1);
+    if (dims.length > 1 && (perChannel || sameDims(own, [1]))) return call("prelu", x, call("view", slope, [-1]));
+    return call("where.self", call("lt.Scalar", x, 0), call("mul.Tensor", x, slope), x);
+  };
 
 const elu: Lowering = ({ node }) => {
   const alpha = readFloat(node, "alpha", 1);

@@ -4,7 +4,7 @@ import { call, type Tensor } from "./aten.js";
 import { indexVector } from "./indexing.js";
 import { bounded } from "./limits.js";
 import { type Lowering, refuse } from "./site.js";
-import { dimsOf, first, fromFront, numbersOf, scalarOf } from "./values.js";
+import { dimsOf, first, fromFront, isFloating, numbersOf, scalarOf } from "./values.js";
 import { padConstant } from "./windows.js";
 
 /** Where the element at position i of a padded axis comes from, n being the size without pads. */
@@ -61,7 +61,7 @@ function padFrom(x: Tensor, dims: readonly number[], pads: readonly number[], mo
   const [top, left, bottom, right] = [pads[rank - 2]!, pads[rank - 1]!, pads[2 * rank - 2]!, pads[2 * rank - 1]!];
   const fits =
     [top, bottom].every((p) => p >= 0 && p < dims[rank - 2]!) && [left, right].every((p) => p >= 0 && p < dims[rank - 1]!);
-  if (rank === 4 && name !== undefined && fits && outer.every((p) => p === 0) && !dims.includes(0)) {
+  if (rank === 4 && name !== undefined && fits && isFloating(x) && outer.every((p) => p === 0) && !dims.includes(0)) {
     return call(name, x, [left, right, top, bottom]);
   }
   let y = x;

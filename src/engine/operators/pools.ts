@@ -1,8 +1,8 @@
 // Pools over windows and over whole maps.
 import { readInt, readInts } from "../../graph/attributes.js";
-import { call, callAll, type Tensor } from "./aten.js";
+import { call, callAll, Tensor } from "./aten.js";
 import { type Kernel, type Lowering, refuse, type Site } from "./site.js";
-import { dimsOf, first } from "./values.js";
+import { dimsOf, first, isFloating } from "./values.js";
 import { padConstant, padsFor, symmetric, type Windows, windows } from "./windows.js";
 
 /** The begin and end pads that make floor-mode windows give ONNX's output size, ceil_mode included. */
@@ -49,8 +49,7 @@ const maxPool: Lowering = (site) => {
   const columnMajor = readInt(site.node, "storage_order", 0) !== 0;
   const pool = `max_pool${rank}d`;
   const { kernel, strides, dilations } = p;
-  return (inputs): Value2 => {
-    const x = first(inputs);
+  return whole((x): readonly Tensor[] | Tensor => {
     if (!ceil && !indices && p.auto === "NOTSET") {
       const even = native(p, p.pads);
       if (even !== undefined) return call(pool, x, kernel, strides, even, dilations, false);
@@ -63,7 +62,7 @@ const maxPool: Lowering = (site) => {
       if (even !== undefined) return call(pool, x, kernel, strides, even, dilations, false);
       return call(
         pool,
-        padConstant(x, all, lowest(x)),
+        padConstant(x, all, lowest),
         kernel,
         strides,
         kernel.map(() => 0),
@@ -72,21 +71,27 @@ const maxPool: Lowering = (site) => {
       );
     }
     return withIndices(x, p, all, size, columnMajor);
-  };
+  });
 };
 
-type Value2 = ReturnType<Kernel>;
-
-/** The padding that never wins: minus infinity, or the least integer. */
-function lowest(x: Tensor): number {
-  const least: Record<string, number> = { uint8: 0, bool: 0, int8: -128, int16: -32768, int32: -(2 ** 31) };
-  return least[x.dtype] ?? Number.NEGATIVE_INFINITY;
+/** libtorch pools floats only: whole numbers (of 8 bits, in ONNX) take the way through float32, exactly. */
+function whole(pool: (x: Tensor) => readonly Tensor[] | Tensor): Kernel {
+  return (inputs) => {
+    const x = first(inputs);
+    if (isFloating(x)) return pool(x);
+    const y = pool(call("to.dtype", x, "float32"));
+    const [maxima, ...rest] = y instanceof Tensor ? [y] : y;
+    return [call("to.dtype", maxima!, x.dtype), ...rest];
+  };
 }
+
+/** The padding that never wins. */
+const lowest = Number.NEGATIVE_INFINITY;
 
 /** Maxima and their flat positions in the unpadded x (over N, C and all spatial axes, row-major unless columnMajor). */
 function withIndices(x: Tensor, p: Windows, pads: readonly number[], size: readonly number[], columnMajor: boolean): Tensor[] {
   const rank = size.length;
-  const padded = padConstant(x, pads, lowest(x));
+  const padded = padConstant(x, pads, lowest);
   const none = p.kernel.map(() => 0);
   // libtorch has no 1d variant with dilation that returns positions for all types; a leading axis of one gives it.
   const lift = rank === 1;
@@ -108,7 +113,7 @@ function withIndices(x: Tensor, p: Windows, pads: readonly number[], size: reado
   const coordinates = new Array<Tensor>(rank);
   for (const axis of [...order].reverse()) {
     coordinates[axis] = call("sub.Scalar", call("remainder.Scalar", rest, full[axis]!), pads[axis]!);
-    rest = call("div.Tensor_mode", rest, full[axis]!, { rounding_mode: "floor" });
+    rest = call("div.Scalar_mode", rest, full[axis]!, { rounding_mode: "floor" });
   }
   const steps = columnMajor ? order : [...order].reverse();
   let stride = 1;
