@@ -185,7 +185,10 @@ interface Floor {
   readonly by: number;
 }
 
-const floorAtom = (over: Polynomial, by: number): string => `floor(${over.size > 1 ? `(${show(over)})` : show(over)}/${by})`;
+function floorAtom(over: Polynomial, by: number): string {
+  const text = show(over);
+  return `floor(${over.size > 1 || text.startsWith("-") ? `(${text})` : text}/${by})`;
+}
 
 /** What stands in an atom floor(over/by); undefined for symbols. */
 function floorOf(atom: string): Floor | undefined {
