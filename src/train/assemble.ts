@@ -1,12 +1,7 @@
 // From a recipe to what the loop needs: the graph, the network on the engine, batches, loss, optimiser and judge.
-
-import { loadCifar10 } from "../data/cifar10.js";
-import type { ImageSet } from "../data/image-set.js";
-import { firstImages, parseNormalization } from "../data/image-set.js";
 import { Network } from "../engine/network.js";
 import { FilterBasisError } from "../errors/error.js";
-import { topOne } from "../evaluate/classify.js";
-import { feeds } from "../graph/index.js";
+import { feeds, withMetadata } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
 import { buildNet } from "../nets/table.js";
 import { loadModel } from "../runtime/files.js";
@@ -15,67 +10,85 @@ import type { Figures } from "./loop.js";
 import { optimizer } from "./optimizers.js";
 import type { Recipe } from "./recipe.js";
 import { runnable } from "./runnable.js";
-import { type BatchSource, imageSource } from "./sources.js";
+import type { BatchSource } from "./sources.js";
 import type { Learner } from "./step.js";
+import { openTaskData, type TaskData } from "./task-data.js";
 
 /** Everything that a training owns. */
 export interface Training extends Disposable {
   readonly learner: Learner;
   readonly source: BatchSource;
-  readonly merit: { readonly figure: string; readonly higher: boolean };
+  readonly merit: TaskData["merit"];
   evaluate(): Promise<Figures>;
+  /** The model as it is now, with what its user must know in the metadata. */
+  model(): Graph;
 }
 
 /** The network that a recipe starts from, before any compression. */
 export async function recipeGraph({ network, seed }: Recipe): Promise<Graph> {
   const { name, file, ...options } = network;
   if (name === undefined) return loadModel(file as string);
+  if (file !== undefined)
+    throw new FilterBasisError("unsupported", "weights for a network of the zoo are read by `nets NAME --weights`", {
+      field: "network.file",
+    });
   return buildNet(name, { seed, ...options });
 }
 
 /** Builds a training of `graph` (compressed or not) by a recipe. `original` is what a compressed network is held against. */
 export async function assemble(recipe: Recipe, original: Graph, graph: Graph, note: (text: string) => void): Promise<Training> {
-  const [input, output] = ends(graph);
-  const { train, test } = await labelledImages(recipe, note);
-  const normalization = parseNormalization(recipe.data.normalize);
+  using owned = new DisposableStackLike();
+  const teacherNetwork = owned.use(new Network(original));
+  const data = owned.use(await openTaskData(recipe, runnable(teacherNetwork, original), note));
   const only = recipe.train === "basis" ? basisParameters(graph) : undefined;
-  const network = new Network(graph, only === undefined ? {} : { trainable: (name) => only.has(name) });
+  const network = owned.use(new Network(graph, only === undefined ? {} : { trainable: (name) => only.has(name) }));
   const layers = recipe.loss.gamma > 0 ? approximatedLayers(graph, original, network) : [];
+  for (const layer of layers) owned.use(layer.original);
+  const [input, output] = ends(graph);
   const [teacherInput, teacherOutput] = ends(original);
-  const teacher = recipe.loss.distill && { network: new Network(original), input: teacherInput, output: teacherOutput };
   const learner: Learner = {
     graph,
     network,
     input,
     output,
-    optimizer: optimizer(network.parameters, recipe.optimizer),
+    optimizer: owned.use(optimizer(network.parameters, recipe.optimizer)),
     loss: recipe.loss,
     clip: recipe.optimizer.clip,
-    teacher,
+    teacher: recipe.loss.distill && { network: teacherNetwork, input: teacherInput, output: teacherOutput },
     layers,
   };
   const judged = runnable(network, graph);
+  const keep = owned.move();
   return {
     learner,
-    source: imageSource(train, { ...recipe.data, normalization, seed: recipe.seed, labelled: recipe.loss.task !== "none" }),
-    merit: { figure: "top1Error", higher: false },
-    evaluate: async () => ({ top1Error: (await topOne(judged, test, normalization, { batch: 250 })).top1Error }),
-    [Symbol.dispose]() {
-      learner.optimizer[Symbol.dispose]();
-      network[Symbol.dispose]();
-      teacher?.network[Symbol.dispose]();
-      for (const layer of layers) layer.original.dispose();
-    },
+    source: data.source,
+    merit: data.merit,
+    evaluate: () => data.evaluate(judged),
+    model: () => withMetadata(network.toGraph(), data.conventions),
+    [Symbol.dispose]: keep,
   };
 }
 
-async function labelledImages(recipe: Recipe, note: (text: string) => void): Promise<{ train: ImageSet; test: ImageSet }> {
-  const { name, subset, folder } = recipe.data;
-  if (name !== "cifar10")
-    throw new FilterBasisError("invalid-recipe", "no such data", { field: "data.name", expected: "cifar10", got: name });
-  const { train, test } = await loadCifar10({ note, ...(folder === undefined ? {} : { folder }) });
-  const { testSubset = test.count } = recipe.data;
-  return { train: firstImages(train, subset ?? train.count), test: firstImages(test, testSubset) };
+/** Disposes what it was given, last first, unless it was moved on (Node 20 has no DisposableStack). */
+class DisposableStackLike implements Disposable {
+  #owned: Disposable[] = [];
+
+  use<T extends Disposable>(resource: T): T {
+    this.#owned.push(resource);
+    return resource;
+  }
+
+  move(): () => void {
+    const owned = this.#owned;
+    this.#owned = [];
+    return () => {
+      for (const resource of owned.reverse()) resource[Symbol.dispose]();
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.move()();
+  }
 }
 
 function ends(graph: Graph): readonly [input: string, output: string] {

@@ -83,8 +83,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     await recalibrate(learner.network, learner.input, training.source, recipe.recalibrate);
   }
   if (resume === undefined && recipe.compress !== undefined) {
-    const model = finished(learner.network.toGraph(), recipe);
-    await saveModel(model, join(folder, runFiles.start));
+    await saveModel(training.model(), join(folder, runFiles.start));
     await writeJson(folder, runFiles.start.replace(".onnx", ".json"), await training.evaluate());
   }
   const metrics = await openJournal(join(folder, runFiles.metrics), resume?.state.journals.metrics ?? 0);
@@ -93,13 +92,13 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     suffix: String(process.pid),
     ...(resume && { resumedAt: resume.step }),
   });
-  const model = (name: string): Promise<void> => saveModel(finished(learner.network.toGraph(), recipe), join(folder, name));
+  const model = (name: string): Promise<void> => saveModel(training.model(), join(folder, name));
   try {
     const result = await trainLoop(
       learner,
       {
         source: training.source,
-        schedule: recipe.schedule as never,
+        schedule: recipe.schedule,
         rate: recipe.optimizer.lr,
         epochs: recipe.epochs,
         steps: recipe.steps,
@@ -160,11 +159,6 @@ function stepScalars({ loss, task, approximation, distillation, rate }: StepRepo
 
 function prefixed(prefix: string, values: Readonly<Record<string, number>>): Record<string, number> {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}/${name}`, value]));
-}
-
-/** The graph with what a user of the file must know in its metadata. */
-function finished(graph: Graph, recipe: Recipe): Graph {
-  return { ...graph, metadata: new Map([...graph.metadata, ["filterbasis.normalize", recipe.data.normalize]]) };
 }
 
 /** Versions and machine, for the record beside every number. */

@@ -1,0 +1,106 @@
+// The data side of a training: batches to learn from, and how a network is judged, for classification and for super-resolution.
+import { basename } from "node:path";
+import { loadCifar10 } from "../data/cifar10.js";
+import { firstImages, type ImageSet, parseNormalization } from "../data/image-set.js";
+import { openPatches } from "../data/patches.js";
+import { findPairs, loadPair, type PairFiles } from "../data/sr-pairs.js";
+import { FilterBasisError } from "../errors/error.js";
+import { type Runnable, topOne } from "../evaluate/classify.js";
+import { measureSr } from "../evaluate/measure-sr.js";
+import { describeSrModel, type SrModel } from "../evaluate/sr-model.js";
+import { Random } from "../linalg/random.js";
+import type { Figures } from "./loop.js";
+import type { Recipe } from "./recipe.js";
+import { type BatchSource, imageSource } from "./sources.js";
+
+/** Owns open files: dispose it. */
+export interface TaskData extends Disposable {
+  readonly source: BatchSource;
+  /** The figure that decides which epoch was best, and whether more of it is better. */
+  readonly merit: { readonly figure: string; readonly higher: boolean };
+  evaluate(model: Runnable): Promise<Figures>;
+  /** What a user of the trained model must know; goes into its metadata. */
+  readonly conventions: Readonly<Record<string, string>>;
+}
+
+type Opener = (recipe: Recipe, original: Runnable, note: (text: string) => void) => Promise<TaskData>;
+
+const openers: Readonly<Record<string, Opener>> = {
+  cifar10: async (recipe, _, note) => {
+    const { folder } = recipe.data;
+    return classification(recipe, await loadCifar10({ note, ...(folder === undefined ? {} : { folder }) }));
+  },
+  pairs: superResolution,
+};
+
+/** Opens the data that a recipe names. `original` is the network as it was before compression; its conventions hold. */
+export function openTaskData(recipe: Recipe, original: Runnable, note: (text: string) => void): Promise<TaskData> {
+  const { name } = recipe.data;
+  if (!Object.hasOwn(openers, name)) {
+    throw new FilterBasisError("invalid-recipe", "no such data", {
+      field: "data.name",
+      expected: Object.keys(openers).join(", "),
+      got: name,
+    });
+  }
+  return (openers[name] as Opener)(recipe, original, note);
+}
+
+function classification(recipe: Recipe, { train, test }: { readonly train: ImageSet; readonly test: ImageSet }): TaskData {
+  const { data, loss, seed } = recipe;
+  const normalization = parseNormalization(data.normalize);
+  const judged = firstImages(test, data.testSubset ?? test.count);
+  return {
+    source: imageSource(firstImages(train, data.subset ?? train.count), {
+      ...data,
+      normalization,
+      seed,
+      labelled: loss.task !== "none",
+    }),
+    merit: { figure: "top1Error", higher: false },
+    evaluate: async (model) => ({ top1Error: (await topOne(model, judged, normalization, { batch: 250 })).top1Error }),
+    conventions: { "filterbasis.normalize": data.normalize },
+    [Symbol.dispose]() {},
+  };
+}
+
+/** Patches of pictures. Range, channels and enlargement are found out by running the network, unless the recipe states them. */
+async function superResolution(recipe: Recipe, original: Runnable): Promise<TaskData> {
+  const { data, loss, seed } = recipe;
+  const { folder, scale, patch = 48 * (scale ?? 2), batch, stepsPerEpoch } = data;
+  if (folder === undefined || scale === undefined) {
+    throw new FilterBasisError("invalid-recipe", "super-resolution needs pictures and a scale", {
+      field: folder === undefined ? "data.folder" : "data.scale",
+    });
+  }
+  const pairs = without((await findPairs(folder, scale)).pairs, data.exclude);
+  const first = pairs[0];
+  if (first === undefined) throw new FilterBasisError("not-found", "no pictures to learn from", { file: folder });
+  const sample = (await loadPair(first, scale)).lr;
+  const { channels, range, enlarged } = await describeSrModel(original, sample, { scale, range: data.range ?? "auto" });
+  const testPairs = data.test === undefined ? [] : (await findPairs(data.test, scale)).pairs;
+  const patches = await openPatches(pairs, { scale, patch, range, channels, enlarged, augment: data.augment });
+  return {
+    source: {
+      batchSize: batch,
+      stepsPerEpoch: stepsPerEpoch ?? Math.max(1, Math.floor(patches.count / batch)),
+      batch(epoch, step) {
+        const { lr, hr, shapes } = patches.next(batch, new Random(`patches ${seed} ${epoch} ${step}`));
+        return { input: lr, inputDims: shapes.lr, target: loss.task === "none" ? null : hr, targetDims: shapes.hr };
+      },
+    },
+    merit: { figure: "psnr", higher: true },
+    async evaluate(model) {
+      if (testPairs.length === 0) return {};
+      const sr: SrModel = { model, channels, range, scale, enlarged };
+      const { psnr, ssim, bicubic } = await measureSr(sr, testPairs);
+      return { psnr, ssim, bicubicPsnr: bicubic.psnr };
+    },
+    conventions: { "filterbasis.range": String(range), "filterbasis.scale": String(scale) },
+    [Symbol.dispose]: () => patches.close(),
+  };
+}
+
+function without(pairs: readonly PairFiles[], exclude: readonly string[]): readonly PairFiles[] {
+  return pairs.filter(({ hr }) => !exclude.includes(basename(hr)));
+}
