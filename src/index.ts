@@ -1,4 +1,85 @@
-// The library's door: everything public, names listed by hand. The engine and the runtimes load on first use only.
+// The library's door: everything public, names listed by hand. libtorch, ONNX Runtime and image codecs load on first use only.
 
+// Compressing
+export { type Form, forms } from "./basis/forms.js";
+export { bestSplits, optimalSplits, rate } from "./basis/split.js";
+export { applyPlan, type BasisOptions, basis } from "./compress/basis.js";
+export { expand } from "./compress/expand.js";
+export { chooseForm, chooseForms } from "./compress/form.js";
+export { type MethodName, methods } from "./compress/methods.js";
+export { type LayerPlan, type Plan, type PlanOptions, planCompression, type UnitPlan } from "./compress/plan.js";
+export { type CompressionRecord, readRecord, type SiteRecord } from "./compress/record.js";
+// Pictures and data sets
+export { cifar10Classes, getCifar10, loadCifar10 } from "./data/cifar10.js";
+export { decodePicture, encodePicture } from "./data/codec.js";
+export { type ImageSet, type Normalization, normalizations, parseNormalization } from "./data/image-set.js";
+export { imresize } from "./data/imresize.js";
+export type { Picture } from "./data/picture.js";
+// libtorch
+export {
+  backward,
+  call,
+  callAll,
+  engineInfo,
+  fromArray,
+  gradients,
+  hasCuda,
+  manualSeed,
+  noGrad,
+  setThreads,
+  Tensor,
+  TensorScope,
+} from "./engine/index.js";
+export { Network, type NetworkOptions } from "./engine/network.js";
 export { type ErrorCode, type ErrorPlace, FilterBasisError, isError } from "./errors/error.js";
-export type { Graph, Node, TensorData } from "./graph/types.js";
+// Judging
+export { type TopOne, topOne } from "./evaluate/classify.js";
+export { psnr } from "./evaluate/psnr.js";
+export { ssim } from "./evaluate/ssim.js";
+// The graph
+export {
+  type Attribute,
+  type Cost,
+  cost,
+  type DataType,
+  type Dim,
+  floats,
+  foldBatchNorm,
+  foldConstants,
+  type Graph,
+  halfWeights,
+  inferShapes,
+  type LayerCost,
+  type Node,
+  type Outcome,
+  type Pass,
+  type PassResult,
+  printGraph,
+  removeDeadNodes,
+  sequence,
+  type TensorData,
+  tensorOf,
+  type Value,
+  type ValueType,
+  verifyGraph,
+} from "./graph/index.js";
+// Networks
+export { buildNet, type Net, type NetName, nets } from "./nets/table.js";
+export { type ReadOptions, readModel, writeModel } from "./onnx/index.js";
+// Running and files
+export { type ChooseFormOptions, type FormChoice, fastestForms } from "./runtime/choose-form.js";
+export { loadModel, type SaveOptions, saveModel } from "./runtime/files.js";
+export {
+  openSession,
+  type Reference,
+  type RuntimeName,
+  referenceOf,
+  type Session,
+  type SessionOptions,
+  sampleFeeds,
+  type Verification,
+  verifyModel,
+} from "./runtime/index.js";
+// Learning
+export { parseRecipe, type Recipe, recipeJsonSchema } from "./train/recipe.js";
+export { listRecipes, loadRecipe } from "./train/recipe-files.js";

@@ -11,7 +11,7 @@ import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
 import type { Graph, Outcome } from "../graph/types.js";
 import { type FormChoice, fastestForms } from "../runtime/choose-form.js";
 import { loadModel, saveModel } from "../runtime/files.js";
-import { openSession, type RuntimeName, referenceOf, sampleFeeds, verifyModel } from "../runtime/index.js";
+import { openSession, referenceOf, sampleFeeds, verifyModel } from "../runtime/index.js";
 import { columns, grouped } from "./columns.js";
 import { asksForCompression, compressionOptions, methodPass, readPlanOptions, wholeNumber } from "./compress-options.js";
 import { type Context, command } from "./frame.js";
@@ -35,7 +35,7 @@ export default command({
       default: "auto",
       description: "how layers are written; auto measures",
     },
-    runtime: { type: "enum", options: ["node", "web"], default: "node", description: "where forms are measured" },
+    runtime: { type: "enum", options: ["node", "web"], description: "where forms are measured; node where it is there" },
     threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
     "keep-bn": { type: "boolean", description: "leave batch normalisation as it is instead of folding it first" },
     undo: { type: "boolean", description: "expand a compressed model back to dense filters" },
@@ -55,7 +55,12 @@ export default command({
     const { graph: compressed, outcomes } = methodPass(args, options)(folded.graph);
     for (const { site, because } of outcomes.filter(({ done }) => !done)) context.note(`left ${site}: ${because}`);
     // Learning on data (Eq. 12) comes here: it takes `original` and `compressed` and gives `compressed` back with other weights.
-    const formed = await choose(compressed, args.form, { runtime: args.runtime, inputs, ...threads }, context);
+    const formed = await choose(
+      compressed,
+      args.form,
+      { ...(args.runtime ? { runtime: args.runtime } : {}), inputs, ...threads },
+      context,
+    );
     const { maxDifference } = await verify(formed.graph, inputs as ReadonlyMap<string, readonly number[]>, threads);
     await saveModel(formed.graph, args.output);
     const before = cost(original, inputs);
@@ -106,7 +111,7 @@ interface Formed {
 async function choose(
   graph: Graph,
   form: "auto" | (typeof forms)[number],
-  options: Parameters<typeof fastestForms>[1] & { readonly runtime: RuntimeName },
+  options: Parameters<typeof fastestForms>[1],
   context: Context,
 ): Promise<Formed> {
   if (readRecord(graph) === undefined) return { graph };

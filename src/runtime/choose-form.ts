@@ -16,7 +16,7 @@ import { Random } from "../linalg/random.js";
 import { alternate } from "./latency.js";
 import { openSession } from "./open.js";
 import { sampleFeeds } from "./samples.js";
-import type { RuntimeName, Session } from "./session.js";
+import { defaultRuntime, type RuntimeName, type Session } from "./session.js";
 
 export interface ChooseFormOptions {
   readonly runtime?: RuntimeName;
@@ -141,7 +141,7 @@ async function timeModels(
   shapes: ReadonlyMap<string, readonly number[]>,
   options: ChooseFormOptions,
 ): Promise<readonly number[]> {
-  const { runtime = "node", threads, rounds = 15, budget = 400, signal } = options;
+  const { runtime = await defaultRuntime(), threads, rounds = 15, budget = 400, signal } = options;
   const sessions: Session[] = [];
   try {
     for (const graph of graphs)
