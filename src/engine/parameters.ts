@@ -1,12 +1,17 @@
 // Which constants of a graph are parameters that learn, and which are running statistics.
-import { elements, readTensor } from "../graph/attributes.js";
-import type { Graph, Node, TensorData } from "../graph/types.js";
+import { elements } from "../graph/attributes.js";
+import { constantOf } from "../graph/constants.js";
+import type { Node, TensorData } from "../graph/types.js";
 
-/** The constants of a graph by name: initializers, and the tensors of Constant nodes by their output. */
-export function constantsOf(graph: Graph): Map<string, TensorData> {
-  const constants = new Map(graph.initializers);
-  for (const node of graph.nodes) {
-    const value = node.op === "Constant" && node.domain === "" ? readTensor(node, "value") : undefined;
+/** True for nodes of the standard domain, and of the given operator where one is given. */
+export const isStandard = (node: Node, op?: string): boolean =>
+  (node.domain === "" || node.domain === "ai.onnx") && (op === undefined || node.op === op);
+
+/** The constants of a graph by name: initializers, and the tensors of Constant nodes by their output (those of functions too). */
+export function constantsOf(initializers: ReadonlyMap<string, TensorData>, nodes: readonly Node[]): Map<string, TensorData> {
+  const constants = new Map(initializers);
+  for (const node of nodes) {
+    const value = isStandard(node, "Constant") ? constantOf(node) : undefined;
     if (value !== undefined && node.outputs[0]) constants.set(node.outputs[0], value);
   }
   return constants;
@@ -29,56 +34,70 @@ function perChannel(dims: readonly number[]): boolean {
   return elements(dims) > 1 && dims.filter((n) => n !== 1).length === 1 && dims.indexOf(elements(dims)) <= 1;
 }
 
+export interface Roles {
+  readonly parameters: readonly string[];
+  readonly statistics: readonly string[];
+}
+
 /**
  * The names of the constants that learn, in the order of their first use, and of the running statistics of batch normalisations.
  * Names that Identity nodes give them are resolved: a shared weight is listed once.
  */
-export function roles(graph: Graph): { readonly parameters: readonly string[]; readonly statistics: readonly string[] } {
-  const constants = constantsOf(graph);
+export function roles(
+  nodes: readonly Node[],
+  constants: ReadonlyMap<string, TensorData>,
+  initializers: ReadonlyMap<string, TensorData>,
+): Roles {
   const producers = new Map<string, Node>();
-  for (const node of graph.nodes) for (const output of node.outputs) producers.set(output, node);
-  const fixed = constantDerived(graph, constants);
+  for (const node of nodes) for (const output of node.outputs) producers.set(output, node);
+  const fixed = constantDerived(nodes, constants);
   const statistics = new Set<string>();
   const parameters = new Set<string>();
   const origin = (name: string): string => {
-    const node = producers.get(name);
-    return node?.op === "Identity" && node.domain === "" && node.inputs[0] !== undefined ? origin(node.inputs[0]) : name;
+    let current = name;
+    for (let node = producers.get(current); node !== undefined && isStandard(node, "Identity"); node = producers.get(current)) {
+      current = node.inputs[0] ?? "";
+    }
+    return current;
   };
-  for (const node of graph.nodes) {
-    if (node.op !== "BatchNormalization" || node.domain !== "") continue;
+  for (const node of nodes) {
+    if (!isStandard(node, "BatchNormalization")) continue;
     for (const name of node.inputs.slice(3, 5).map(origin)) if (constants.has(name)) statistics.add(name);
   }
   const seen = new Set<string>();
-  /** Follows a weight back to the constants that it is made of. */
-  const trace = (name: string, direct: boolean): void => {
-    const source = origin(name);
-    const data = constants.get(source);
-    if (data !== undefined) {
-      if (learns(data) && !statistics.has(source) && (direct || elements(data.dims) > 1)) parameters.add(source);
-    } else if (fixed.has(source) && !seen.has(source)) {
-      seen.add(source);
-      for (const input of producers.get(source)?.inputs ?? []) if (input !== "") trace(input, false);
+  /** Follows a weight back to the constants that it is made of; among those, lone numbers are factors and do not learn. */
+  const trace = (weight: string): void => {
+    const open = [origin(weight)];
+    const direct = open[0];
+    for (let name = open.pop(); name !== undefined; name = open.pop()) {
+      const data = constants.get(name);
+      if (data !== undefined) {
+        if (learns(data) && !statistics.has(name) && (name === direct || elements(data.dims) > 1)) parameters.add(name);
+      } else if (fixed.has(name) && !seen.has(name)) {
+        seen.add(name);
+        for (const input of producers.get(name)?.inputs ?? []) if (input !== "") open.push(origin(input));
+      }
     }
   };
-  for (const node of graph.nodes) {
-    if (node.domain !== "") continue;
+  for (const node of nodes) {
+    if (!isStandard(node)) continue;
     for (const position of weightInputs[node.op] ?? []) {
       const name = node.inputs[position];
-      if (name) trace(name, true);
+      if (name) trace(name);
     }
     for (const position of channelInputs[node.op] ?? []) {
       const name = node.inputs[position];
-      const data = name === undefined ? undefined : graph.initializers.get(origin(name));
-      if (name && data && perChannel(data.dims) && !node.inputs.every((input) => fixed.has(input))) trace(name, true);
+      const data = name ? initializers.get(origin(name)) : undefined;
+      if (name && data && perChannel(data.dims) && !node.inputs.every((input) => fixed.has(input))) trace(name);
     }
   }
   return { parameters: [...parameters], statistics: [...statistics] };
 }
 
 /** Names of constants and of everything that is computed from constants alone. */
-function constantDerived(graph: Graph, constants: ReadonlyMap<string, TensorData>): ReadonlySet<string> {
+function constantDerived(nodes: readonly Node[], constants: ReadonlyMap<string, TensorData>): ReadonlySet<string> {
   const fixed = new Set(constants.keys());
-  for (const node of graph.nodes) {
+  for (const node of nodes) {
     if (node.inputs.length > 0 && node.inputs.every((input) => input === "" || fixed.has(input))) {
       for (const output of node.outputs) fixed.add(output);
     }

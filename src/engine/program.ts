@@ -2,11 +2,13 @@
 import { FilterBasisError } from "../errors/error.js";
 import { siteName } from "../graph/attributes.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";
+import type { VersionedNode } from "./inline.js";
 import { type Host, hostOf } from "./operators/host.js";
 import { type HostKernel, hostTable } from "./operators/host-table.js";
 import type { OperatorName } from "./operators/names.js";
 import { type Kernel, refuse, type Site } from "./operators/site.js";
 import { lowerings } from "./operators/table.js";
+import { isStandard } from "./parameters.js";
 
 /** One node, ready to run. */
 export interface Step {
@@ -30,67 +32,62 @@ export interface Program {
   readonly known: ReadonlyMap<number, Host>;
 }
 
-const freshOperators = new Set([
-  "Conv",
-  "ConvTranspose",
-  "BatchNormalization",
-  "InstanceNormalization",
-  "Add",
-  "Sub",
-  "Gemm",
-  "MatMul",
-  "Concat",
-]);
+const freshOperators: ReadonlySet<string> = new Set<OperatorName>([
+  "Conv", "ConvTranspose", "BatchNormalization", "InstanceNormalization", "Add", "Sub", "Gemm", "MatMul", "Concat",
+]); // biome-ignore format: a list
 
 /**
  * Compiles a graph.
  * @param large constants that live as tensors (parameters, statistics and whatever is too large for numbers)
  * @throws FilterBasisError `unsupported` naming node and operator, for whatever cannot be run
  */
-export function compile(graph: Graph, constants: ReadonlyMap<string, TensorData>, large: ReadonlySet<string>): Program {
-  const opset = graph.opsets.get("") ?? 1;
+export function compile(
+  graph: Graph,
+  nodes: readonly VersionedNode[],
+  constants: ReadonlyMap<string, TensorData>,
+  large: ReadonlySet<string>,
+): Program {
   const slots = new Map<string, number>();
   const known = new Map<number, Host>();
+  const steps: Step[] = [];
   let slotCount = 0;
   const define = (name: string): number => {
     if (name === "") return -1;
     slots.set(name, slotCount);
     return slotCount++;
   };
-  for (const { name } of graph.inputs) define(name);
-  for (const [name, data] of graph.initializers) {
-    const slot = slots.get(name) ?? define(name);
-    const host = large.has(name) ? undefined : hostOf(data);
+  const defineConstant = (name: string): void => {
+    const slot = define(name);
+    const host = large.has(name) ? undefined : hostOf(constants.get(name)!);
     if (host !== undefined) known.set(slot, host);
-  }
-  const steps: Step[] = [];
-  for (const node of graph.nodes) {
+  };
+  for (const { name } of graph.inputs) if (!graph.initializers.has(name)) define(name);
+  for (const name of graph.initializers.keys()) defineConstant(name);
+  for (const { node, opset } of nodes) {
     const inputs = node.inputs.map((name) => slotOf(slots, name, node));
-    if (isStandard(node) && node.op === "Identity") {
+    if (isStandard(node, "Identity")) {
       slots.set(node.outputs[0]!, inputs[0]!);
-      continue;
+    } else if (isStandard(node, "Constant")) {
+      if (!constants.has(node.outputs[0]!)) throw refuse({ node }, "sparse constants are not supported");
+      defineConstant(node.outputs[0]!);
+    } else {
+      const hosts = inputs.map((slot) => known.get(slot));
+      const dims = node.inputs.map((name) => constants.get(name)?.dims);
+      const step = lower(node, { node, opset, constants: hosts, dims });
+      const folded = foldable(inputs, hosts) && node.outputs.length === 1 ? step.host?.(hosts) : undefined;
+      const outputs = node.outputs.map(define);
+      if (folded !== undefined) known.set(outputs[0]!, folded);
+      else steps.push({ ...step, node, inputs, outputs, fresh: freshOperators.has(node.op) });
     }
-    if (isStandard(node) && node.op === "Constant") {
-      const name = node.outputs[0]!;
-      const slot = define(name);
-      const data = constants.get(name);
-      if (data === undefined) throw refuse({ node }, "a Constant without a tensor, number or list of numbers");
-      const host = large.has(name) ? undefined : hostOf(data);
-      if (host !== undefined) known.set(slot, host);
-      continue;
-    }
-    const hosts = inputs.map((slot) => known.get(slot));
-    const dims = node.inputs.map((name) => constants.get(name)?.dims);
-    const step = lower(node, { node, opset, constants: hosts, dims });
-    const folded = step.host && inputs.every((slot, i) => slot < 0 || hosts[i] !== undefined) ? step.host(hosts) : undefined;
-    const outputs = node.outputs.map(define);
-    if (folded !== undefined && outputs.length === 1) known.set(outputs[0]!, folded);
-    else steps.push({ ...step, node, inputs, outputs, fresh: freshOperators.has(node.op) });
+  }
+  for (const { name } of graph.outputs) {
+    if (!slots.has(name)) throw new FilterBasisError("invalid-graph", "an output is defined nowhere", { tensor: name });
   }
   return { steps, slots, slotCount, known };
 }
 
-const isStandard = (node: Node): boolean => node.domain === "" || node.domain === "ai.onnx";
+const foldable = (inputs: readonly number[], hosts: readonly (Host | undefined)[]): boolean =>
+  inputs.every((slot, i) => slot < 0 || hosts[i] !== undefined);
 
 function slotOf(slots: ReadonlyMap<string, number>, name: string, node: Node): number {
   if (name === "") return -1;
@@ -105,16 +102,11 @@ function slotOf(slots: ReadonlyMap<string, number>, name: string, node: Node): n
 
 function lower(node: Node, site: Site): { readonly kernel: Kernel; readonly host: HostKernel | undefined } {
   const op = node.op as OperatorName;
-  const lowering = isStandard(node) && Object.hasOwn(lowerings, op) ? lowerings[op] : undefined;
-  const host = isStandard(node) && Object.hasOwn(hostTable, op) ? hostTable[op]?.(node, site.opset) : undefined;
-  if (lowering === undefined && host === undefined) {
+  if (!isStandard(node) || !Object.hasOwn(lowerings, op)) {
     const domain = isStandard(node) ? "" : ` of domain ${JSON.stringify(node.domain)}`;
     throw refuse(site, `the operator ${node.op}${domain} is not one that can be run here`);
   }
-  const onTensors: Kernel = () => {
-    throw refuse(site, `the operator ${node.op} is run on small constants only`);
-  };
-  return { kernel: lowering === undefined ? onTensors : lowering(site), host };
+  return { kernel: lowerings[op](site), host: hostTable[op]?.(node, site.opset) };
 }
 
 /** When values die, and which steps may write over their first input: depends on what is asked for. */
@@ -124,6 +116,7 @@ export interface Plan {
   readonly inPlace: readonly boolean[];
 }
 
+/** @param wanted slots that must outlive the run */
 export function planOf(program: Program, wanted: ReadonlySet<number>): Plan {
   const last = new Map<number, number>();
   const producer = new Map<number, Step>();
@@ -139,9 +132,8 @@ export function planOf(program: Program, wanted: ReadonlySet<number>): Plan {
   const inPlace = program.steps.map((step, at) => {
     const slot = step.inputs[0] ?? -1;
     const uses = step.inputs.filter((other) => other === slot).length;
-    return (
-      uses === 1 && dead[at]!.includes(slot) && producer.get(slot)?.fresh === true && producer.get(slot)?.outputs[0] === slot
-    );
+    const made = producer.get(slot);
+    return uses === 1 && made?.fresh === true && made.outputs[0] === slot && dead[at]!.includes(slot);
   });
   return { dead, inPlace };
 }

@@ -1,6 +1,6 @@
 // Operators that pick or place elements by index.
 import { readInt, readString } from "../../graph/attributes.js";
-import { call, fromArray, type Tensor } from "./aten.js";
+import { call, create, fromArray, type Tensor } from "./aten.js";
 import { Host } from "./host.js";
 import { bounded } from "./limits.js";
 import { listOf } from "./lists.js";
@@ -90,7 +90,11 @@ const gatherNd: Lowering = ({ node }) => {
     const flat = call("reshape", x, [outer, ...dims.slice(batch)]);
     const index = call("reshape", call("to.dtype", tensor(inputs[1]), "int64"), [outer, -1, k]);
     const places = Array.from({ length: k }, (_, i) => positive(call("select.int", index, 2, i), dims[batch + i]!));
-    const rows = call("expand_as", call("reshape", call("arange", outer), [outer, 1]), call("select.int", index, 2, 0));
+    const rows = call(
+      "expand_as",
+      call("reshape", create("arange", "int64", outer), [outer, 1]),
+      call("select.int", index, 2, 0),
+    );
     return call("reshape", call("index.Tensor", flat, [rows, ...places]), [...shape.slice(0, -1), ...dims.slice(batch + k)]);
   };
 };
@@ -128,7 +132,7 @@ const scatterNd: Lowering = (site) => {
     const [dims, shape] = [dimsOf(x), dimsOf(inputs[1])];
     const k = shape.at(-1) ?? 0;
     const index = call("to.dtype", tensor(inputs[1]), "int64");
-    let flat = call("zeros", shape.slice(0, -1), { dtype: "int64" });
+    let flat = create("zeros", "int64", shape.slice(0, -1));
     for (let i = 0; i < k; i++) {
       flat = call("add.Tensor", call("mul.Scalar", flat, dims[i]!), positive(call("select.int", index, -1, i), dims[i]!));
     }

@@ -1,6 +1,6 @@
 // Pools over windows and over whole maps.
 import { readInt, readInts } from "../../graph/attributes.js";
-import { call, callAll, Tensor } from "./aten.js";
+import { call, callAll, create, Tensor } from "./aten.js";
 import { type Kernel, type Lowering, refuse, type Site } from "./site.js";
 import { dimsOf, first, isFloating } from "./values.js";
 import { padConstant, padsFor, symmetric, type Windows, windows } from "./windows.js";
@@ -123,7 +123,7 @@ function withIndices(x: Tensor, p: Windows, pads: readonly number[], size: reado
     stride *= size[axis]!;
   }
   const [n, c] = [x.shape[0]!, x.shape[1]!];
-  const maps = call("mul.Scalar", call("view", call("arange", n * c, { dtype: "int64" }), [n, c, ...size.map(() => 1)]), stride);
+  const maps = call("mul.Scalar", call("view", create("arange", "int64", n * c), [n, c, ...size.map(() => 1)]), stride);
   return [maxima, call("add.Tensor", flat, maps)];
 }
 
@@ -143,7 +143,7 @@ const averagePool: Lowering = (site) => {
     if (even !== undefined) return call(pool, x, kernel, strides, even, false, include);
     const sum = (input: Tensor): Tensor => sumWindows(input, p);
     const total = sum(padConstant(x, withExtra(pads, extra), 0));
-    const ones = call("ones", [1, 1, ...size], { dtype: x.dtype, device: x.device });
+    const ones = create("ones", x.dtype, [1, 1, ...size]);
     const counted = include
       ? padConstant(
           padConstant(ones, pads, 1),
@@ -166,7 +166,7 @@ function sumWindows(x: Tensor, { kernel, strides, dilations }: Windows): Tensor 
     return call("mul.Scalar", call(`avg_pool${kernel.length}d`, x, kernel, strides, none, false, true), count);
   }
   const channels = x.shape[1]!;
-  const weight = call("ones", [channels, 1, ...kernel], { dtype: x.dtype, device: x.device });
+  const weight = create("ones", x.dtype, [channels, 1, ...kernel]);
   return call("convolution", x, weight, null, strides, none, dilations, false, none, channels);
 }
 

@@ -1,6 +1,6 @@
 // Reductions over axes, running sums, and the places of extremes.
 import { readInt } from "../../graph/attributes.js";
-import { call, callAll, type Tensor } from "./aten.js";
+import { call, callAll, create, type Tensor } from "./aten.js";
 import { listOf } from "./lists.js";
 import { type Lowering, refuse } from "./site.js";
 import { dimsOf, first, fromFront, isFloating, scalarOf } from "./values.js";
@@ -48,7 +48,7 @@ function extreme(name: "amax" | "amin", identity: number): Reduce {
     const dims = dimsOf(x);
     if (!axes.some((axis) => dims[axis] === 0)) return call(name, x, axes, keep);
     const left = dims.map((n, i) => (axes.includes(i) ? 1 : n)).filter((_, i) => keep || !axes.includes(i));
-    return call("full", left, identity, { dtype: x.dtype, device: x.device });
+    return create("full", x.dtype, left, identity);
   };
 }
 

@@ -2,7 +2,7 @@
 import { readFloat, readInt, readTensor } from "../../graph/attributes.js";
 import { type DataType, dataTypes } from "../../graph/types.js";
 import { numbers } from "../../graph/values.js";
-import { call, type Tensor } from "./aten.js";
+import { call, create, type Tensor } from "./aten.js";
 import { Host, hostInts, hostLimit } from "./host.js";
 import { bounded } from "./limits.js";
 import { type Lowering, refuse, type Site, type Value } from "./site.js";
@@ -48,7 +48,7 @@ const constantOfShape: Lowering = (site) => {
     const dims = bounded(numbersOf(inputs[0]));
     const count = dims.reduce((a, b) => a * b, 1);
     if (count <= hostLimit && Number.isFinite(fill)) return new Host(type, dims, new Array<number>(count).fill(fill));
-    return call("full", dims, fill, { dtype: engine });
+    return create("full", engine, dims, fill);
   };
 };
 
@@ -58,7 +58,7 @@ const range: Lowering = () => (inputs) => {
   const count = Math.max(0, Math.ceil((limit - start) / delta));
   const type = typeOf(inputs[0]!);
   bounded([count]);
-  const steps = call("arange", count, { dtype: type });
+  const steps = create("arange", type, count);
   return call("to.dtype", call("add.Scalar", call("mul.Scalar", steps, delta), start), type);
 };
 
@@ -73,7 +73,7 @@ const eyeLike: Lowering = (site) => {
   return (inputs) => {
     const dims = dimsOf(inputs[0]);
     const dtype = type === undefined ? typeOf(inputs[0]!) : engineType(type)!;
-    const ones = call("ones", bounded(dims), { dtype: "float32" });
+    const ones = create("ones", "float32", bounded(dims));
     const diagonal = call("tril", call("triu", ones, k), k);
     return call("to.dtype", diagonal, dtype);
   };

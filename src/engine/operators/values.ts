@@ -3,7 +3,7 @@ import { FilterBasisError } from "../../errors/error.js";
 import { elements } from "../../graph/attributes.js";
 import type { DataType, TensorData } from "../../graph/types.js";
 import { floats } from "../../graph/values.js";
-import { fromArray, Tensor, unowned } from "./aten.js";
+import { fromArray, keptFor, Tensor } from "./aten.js";
 import { Host } from "./host.js";
 import type { Inputs, Value } from "./site.js";
 
@@ -26,28 +26,24 @@ const arrays = {
 }; // biome-ignore format: a table
 
 /** A constant as a tensor in its engine type (float16 widened to float32). A copy: the bytes may lie in a file's buffer. */
-export function tensorFrom(constant: TensorData): Tensor {
+export function tensorFrom(constant: TensorData, name?: string): Tensor {
   const type = engineType(constant.type);
-  if (type === undefined) throw new FilterBasisError("unsupported", `libtorch has no tensors of type ${constant.type}`);
+  if (type === undefined) {
+    const place = name === undefined ? {} : { tensor: name };
+    throw new FilterBasisError("unsupported", `libtorch has no tensors of type ${constant.type}`, place);
+  }
   if (constant.type === "float16") return fromArray(Float32Array.from(floats(constant)), constant.dims, type);
   const bytes = new Uint8Array(constant.data); // not slice(): a Buffer's shares its memory
   const count = elements(constant.dims);
   return fromArray(new arrays[type](bytes.buffer, 0, count), constant.dims, type);
 }
 
-const cached = new WeakMap<Host, Tensor>();
-
 /** The value as a tensor. The tensor of a constant is made once and lives as long as the constant. */
 export function tensor(value: Value | undefined): Tensor {
   if (value instanceof Tensor) return value;
   if (value === undefined) throw new FilterBasisError("invalid-graph", "a required input is left out");
-  const known = cached.get(value);
-  if (known !== undefined) return known;
-  if (value.source === undefined) return tensorOfNumbers(value);
-  const source = value.source;
-  const made = unowned(() => tensorFrom(source));
-  cached.set(value, made);
-  return made;
+  const { source } = value;
+  return source === undefined ? tensorOfNumbers(value) : keptFor(value, () => tensorFrom(source));
 }
 
 function tensorOfNumbers({ type, dims, values }: Host): Tensor {

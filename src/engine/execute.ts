@@ -1,0 +1,57 @@
+// Running a program's steps one after another over the slots.
+import { FilterBasisError, isError } from "../errors/error.js";
+import { siteName } from "../graph/attributes.js";
+import { Tensor } from "./operators/aten.js";
+import { Host } from "./operators/host.js";
+import type { Run, Value } from "./operators/site.js";
+import type { Plan, Step } from "./program.js";
+
+/** Runs the steps; every value is freed after its last reader. `values` holds constants and feeds, and afterwards what the plan keeps. */
+export function execute(steps: readonly Step[], plan: Plan, values: (Value | undefined)[], training: boolean): void {
+  const beside: Run = { training, inPlace: false };
+  const over: Run = { training, inPlace: true };
+  for (const [at, step] of steps.entries()) {
+    const result = runStep(step, values, plan.inPlace[at] === true ? over : beside);
+    for (const slot of plan.dead[at]!) {
+      const value = values[slot];
+      values[slot] = undefined;
+      // An operator that worked in place gave its input back: that lives on as the output.
+      if (value instanceof Tensor && (value !== result || values[step.outputs[0]!] !== result)) value.dispose();
+    }
+  }
+}
+
+/** Runs one step and gives its first result. */
+function runStep(step: Step, values: (Value | undefined)[], run: Run): Value | undefined {
+  const inputs = step.inputs.map((slot) => values[slot]);
+  let result: Value | readonly Value[];
+  try {
+    result = onHost(step, inputs) ?? step.kernel(inputs, run);
+  } catch (error) {
+    throw placed(error, step);
+  }
+  if (result instanceof Tensor || result instanceof Host) {
+    values[step.outputs[0]!] = result;
+    return result;
+  }
+  for (const [i, value] of result.entries()) {
+    const slot = step.outputs[i] ?? -1;
+    if (slot >= 0) values[slot] = value;
+    else if (value instanceof Tensor) value.dispose();
+  }
+  return result[0];
+}
+
+function onHost(step: Step, inputs: readonly (Value | undefined)[]): Host | undefined {
+  if (step.host === undefined) return undefined;
+  for (const input of inputs) if (input instanceof Tensor) return undefined;
+  return step.host(inputs as readonly (Host | undefined)[]);
+}
+
+/** The error with node and operator; libtorch's own operator and schema stay in the cause. */
+function placed(error: unknown, { node }: Step): unknown {
+  if (!isError(error) || error.place.node !== undefined) return error;
+  const { code, problem, got, expected, cures } = error;
+  const details = { node: siteName(node), op: node.op, cause: error, cures, ...(got && { got }) };
+  return new FilterBasisError(code, problem, code === "engine" || !expected ? details : { ...details, expected });
+}
