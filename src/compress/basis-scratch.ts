@@ -11,7 +11,7 @@ import { sequence } from "../graph/passes/sequence.js";
 import type { Node, Pass } from "../graph/types.js";
 import { attributesToJson, readRecord, type SiteRecord, withRecord } from "./record.js";
 import { type ConvSite, convSites, type Selection } from "./site.js";
-import { basisStyles, type Style } from "./styles.js";
+import { basisStyles, type Style, styled } from "./styles.js";
 import { transitionBottleneck } from "./transition.js";
 import { activation, type Rewrite, replaceConvolutions } from "./unit.js";
 
@@ -58,7 +58,7 @@ const defaults = {
 
 /** The pass. Every convolution that it leaves alone is among the outcomes, with the reason. */
 export function basisScratch(options: BasisScratchOptions): Pass {
-  const all = { ...defaults, ...(options.style === undefined ? {} : basisStyles[options.style]), ...options };
+  const all = { ...defaults, ...styled(basisStyles, options.style), ...options };
   const own: Pass = (graph) => {
     const candidates = convSites(graph, all).flatMap(({ site }) => (site !== undefined && applies(site) ? [site] : []));
     const widest = Math.max(0, ...candidates.map((site) => channelsOf(site, all) ?? 0));

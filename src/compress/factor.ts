@@ -4,7 +4,7 @@ import type { GraphBuilder } from "../graph/builder.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Node, Pass } from "../graph/types.js";
 import type { ConvSite, Selection } from "./site.js";
-import { factorStyles, type Style } from "./styles.js";
+import { factorStyles, type Style, styled } from "./styles.js";
 import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./unit.js";
 
 export interface FactorOptions extends Selection {
@@ -26,7 +26,7 @@ const defaults = { layers: 2, norm: "none", bias: true, widen: "last", absorb: f
 
 /** The pass. */
 export function factor(options: FactorOptions = {}): Pass {
-  const all = { ...defaults, ...(options.style === undefined ? {} : factorStyles[options.style]), ...options };
+  const all = { ...defaults, ...styled(factorStyles, options.style), ...options };
   return (graph) =>
     replaceConvolutions(graph, "factor", all, initialiser(all.init, all.seed), (site, net) =>
       site.taps === 1 ? { because: "its kernel is 1 x 1" } : writeLayers(net, site, all),

@@ -3,7 +3,7 @@ import type { GraphBuilder } from "../graph/builder.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Pass } from "../graph/types.js";
 import type { ConvSite, Selection } from "./site.js";
-import { groupStyles, type Style } from "./styles.js";
+import { groupStyles, type Style, styled } from "./styles.js";
 import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./unit.js";
 
 /** So many groups up to so many input channels; the last entry may leave the bound out. */
@@ -31,7 +31,7 @@ const defaults = { between: false, bias: true, narrow: false, init: "default", s
 
 /** The pass. */
 export function group(options: GroupOptions): Pass {
-  const all = { ...defaults, ...(options.style === undefined ? {} : groupStyles[options.style]), ...options };
+  const all = { ...defaults, ...styled(groupStyles, options.style), ...options };
   return (graph) =>
     replaceConvolutions(graph, "group", all, initialiser(all.init, all.seed), (site, net) => {
       if (site.taps === 1) return { because: "its kernel is 1 x 1" };

@@ -1,6 +1,8 @@
 // How the paper's authors apply each method to each network: what their code does differently from one network to the next.
 // A style only fills in options; whatever is stated beside it wins.
 
+import { FilterBasisError } from "../errors/error.js";
+
 /** The networks of the paper, as far as its code treats them differently. */
 export const styleNames = ["vgg", "resnet", "densenet", "srresnet", "edsr"] as const;
 export type Style = (typeof styleNames)[number];
@@ -38,3 +40,10 @@ export const groupStyles = {
   srresnet: { ...blocks, between: true, bias: true },
   edsr: { ...blocks, bias: true },
 } as const;
+
+/** A style's options; none without a style. Errors: `usage` for a style that is not known. */
+export function styled<T extends Readonly<Record<Style, object>>>(styles: T, style: string | undefined): Partial<T[Style]> {
+  if (style === undefined) return {};
+  if (Object.hasOwn(styles, style)) return styles[style as Style];
+  throw new FilterBasisError("usage", "unknown style", { field: "style", expected: styleNames.join(", "), got: style });
+}

@@ -1,0 +1,17 @@
+// `methods`: lists the ways to make a network smaller.
+import { methods } from "../compress/methods.js";
+import { columns } from "./columns.js";
+import { command } from "./frame.js";
+
+export default command({
+  name: "methods",
+  summary: "list the methods of compression",
+  args: {},
+  async run() {
+    const entries = Object.entries(methods).map(([name, { summary, from }]) => ({ name, from, summary }));
+    return {
+      json: { methods: entries },
+      text: columns([["method", "starts from", ""], ...entries.map(({ name, from, summary }) => [name, from === "weights" ? "trained weights" : "new weights", summary])]),
+    };
+  },
+}); // biome-ignore format: one expression a line

@@ -1,0 +1,98 @@
+// `tables`: a table of the paper beside what was counted and measured here.
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { FilterBasisError } from "../errors/error.js";
+import { cost } from "../graph/cost.js";
+import { buildNet } from "../nets/table.js";
+import { type Counted, compare, footnotes, type Line, type Ours } from "../report/compare.js";
+import { type Architecture, type PaperRow, type PaperTable, paperTables } from "../report/paper.js";
+import { parseResults, type RunResult } from "../report/results.js";
+import { methodPass } from "../train/compression.js";
+import { loadRecipe } from "../train/recipe-files.js";
+import { columns, grouped } from "./columns.js";
+import { command } from "./frame.js";
+
+export default command({
+  name: "tables",
+  summary: "a table of the paper beside what was counted and measured here",
+  args: {
+    number: { type: "positional", description: "1 to 6; all without it", required: false },
+    results: { type: "string", description: "folder of the results; by default the project's", valueHint: "FOLDER" },
+  },
+  async run({ number, results: folder }) {
+    const chosen = number === undefined ? paperTables : paperTables.filter((table) => String(table.number) === number);
+    if (chosen.length === 0)
+      throw new FilterBasisError("usage", "the paper has no such table", { expected: "1 to 6", got: number ?? "" });
+    const results = await readResults(folder ?? fileURLToPath(new URL("../../results/", import.meta.url)), folder !== undefined);
+    const made = await Promise.all(chosen.map((table) => oursOf(table, results)));
+    const tables = chosen.map((table, i) => {
+      const ours = (row: PaperRow): Ours => made[i]?.get(row.row) ?? { results: [] };
+      return { number: table.number, title: table.title, lines: compare(table, ours), notes: footnotes(table, ours) };
+    });
+    const text = tables.map(({ number, title, lines, notes }) =>
+      [`Table ${number}. ${title}`, columns([["", "", "paper", "ours", "difference"], ...cells(lines)]), ...notes].join("\n"),
+    );
+    return { json: { tables }, text: [...text, "-: not printed in the paper, or nothing was run here"].join("\n\n") };
+  },
+});
+
+/** Every result file below a folder. A folder that was named has to be there. */
+async function readResults(folder: string, named: boolean): Promise<readonly RunResult[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((cause: unknown) => {
+    if (named) throw new FilterBasisError("not-found", "there is no such folder", { file: folder, cause });
+    return [];
+  });
+  const files = entries.filter((entry) => entry.isFile() && entry.name.endsWith(".json")).map((entry) => join(entry.parentPath, entry.name)).sort();
+  return (await Promise.all(files.map(async (file) => parseResults(await readFile(file, "utf8"), file)))).flat();
+} // biome-ignore format: one expression a line
+
+/** What stands here for each row of a table; every network is built and counted now, once. */
+async function oursOf(table: PaperTable, results: readonly RunResult[]): Promise<ReadonlyMap<string, Ours>> {
+  const counts = new Map<string, Promise<{ weights: number; macs: number; note?: string }>>();
+  const countRecipe = (name: string) => {
+    const known = counts.get(name);
+    if (known !== undefined) return known;
+    const counted = loadRecipe(name).then(({ network, compress, table: cited }) => {
+      const { name: net = "", file: _, ...options } = network;
+      const note = cited?.note;
+      return { ...count({ network: { ...options, name: net }, ...(compress === undefined ? {} : { compress }) }, table.unit), ...(typeof note === "string" ? { note } : {}) };
+    }); // biome-ignore format: one expression a line
+    counts.set(name, counted);
+    return counted;
+  };
+  const rows = table.rows.map(async (row): Promise<[string, Ours]> => {
+    const ofRecipe = results.filter(({ recipe }) => recipe === row.recipe);
+    const own = row.recipe !== undefined ? await countRecipe(row.recipe) : row.architecture && count(row.architecture, table.unit);
+    if (own === undefined || row.relativeTo === undefined) return [row.row, { results: ofRecipe }];
+    const base = await countRecipe(row.relativeTo);
+    const counted: Counted = { weights: own.weights, weightsRate: (100 * own.weights) / base.weights, macsRate: (100 * own.macs) / base.macs };
+    const note = row.note ?? (own as { readonly note?: string }).note;
+    return [row.row, { counted, results: ofRecipe, ...(note === undefined ? {} : { note }) }];
+  }); // biome-ignore format: one expression a line
+  return new Map(await Promise.all(rows));
+}
+
+/** Weights and MACs of the network or of its first residual block. What its parameters are does not matter, so they are 0. */
+function count(
+  { network: { name, ...options }, compress }: Architecture,
+  unit: PaperTable["unit"],
+): { weights: number; macs: number } {
+  const graph = buildNet(name, { ...options, init: "zeros" });
+  const { method = "", ...methodOptions } = compress ?? {};
+  const counted = cost(compress === undefined ? graph : methodPass(method, { ...methodOptions, init: "zeros" })(graph).graph);
+  if (unit === "network") return counted;
+  const block = counted.layers.filter(({ node }) => node.startsWith("body.0."));
+  return { weights: block.reduce((sum, { weights }) => sum + weights, 0), macs: block.reduce((sum, { macs }) => sum + macs, 0) };
+}
+
+/** Lines as cells; a row is named once. */
+function cells(lines: readonly Line[]): readonly (readonly string[])[] {
+  return lines.map(({ row, what, paper, ours, difference }, i) => {
+    const counts = what.startsWith("parameters") && !what.endsWith("%");
+    const digits = what.endsWith(" %") && !what.startsWith("top-1") ? 1 : 2;
+    const show = (value: number | null) => (value === null ? "-" : counts ? grouped(Math.round(value)) : value.toFixed(digits));
+    const off = difference === null ? "-" : difference === 0 ? "0" : `${difference > 0 ? "+" : "-"}${show(Math.abs(difference))}`;
+    return [lines[i - 1]?.row === row ? "" : row, what, show(paper), show(ours), off];
+  });
+}
