@@ -66,13 +66,30 @@ export function pictureFormat(path: string): "png" | "jpeg" | "webp" | undefined
   return Object.hasOwn(formats, ending) ? formats[ending as keyof typeof formats] : undefined;
 }
 
-/** Encodes: PNG and WebP without loss, JPEG at quality 95 without colour subsampling (alpha is lost there: an error). */
-export async function encodePicture(picture: Picture, format: "png" | "jpeg" | "webp"): Promise<Uint8Array> {
+/** Interleaved 8-bit pixels, [height, width, channels]; a second or fourth channel is alpha. The form in which large pictures are put together. */
+export interface Raster {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 2 | 3 | 4;
+  readonly data: Uint8Array;
+}
+
+/** Encodes a picture; see `encodeRaster`. */
+export function encodePicture(picture: Picture, format: "png" | "jpeg" | "webp"): Promise<Uint8Array> {
+  return encodeRaster(interleave(picture), format);
+}
+
+/**
+ * Encodes: PNG and WebP without loss, JPEG at quality 95 without colour subsampling.
+ * @throws FilterBasisError `unsupported` (alpha in JPEG), `too-large` (beyond what the format holds: 16383 pixels a side for WebP, 65535 for JPEG)
+ */
+export async function encodeRaster(
+  { width, height, channels, data }: Raster,
+  format: "png" | "jpeg" | "webp",
+): Promise<Uint8Array> {
   const sharp = await codec();
-  if (format === "jpeg" && picture.alpha)
+  if (format === "jpeg" && channels % 2 === 0)
     throw new FilterBasisError("unsupported", "JPEG has no transparency", { expected: "a .png or .webp" });
-  const { data, channels } = interleave(picture);
-  const { width, height } = picture;
   const image = sharp(data, { raw: { width, height, channels }, limitInputPixels: false });
   const encoded = {
     png: () => image.png(),
@@ -129,11 +146,11 @@ function toPlanes(data: Uint8Array, width: number, height: number, stored: numbe
   return { width, height, channels, data: planes, alpha };
 }
 
-function interleave({ width, height, channels, data, alpha }: Picture): { data: Uint8Array; channels: 1 | 2 | 3 | 4 } {
+function interleave({ width, height, channels, data, alpha }: Picture): Raster {
   const size = width * height;
   const stored = (channels + (alpha ? 1 : 0)) as 1 | 2 | 3 | 4;
   const out = new Uint8Array(stored * size);
   for (let c = 0; c < channels; c++) for (let i = 0, at = c; i < size; i++, at += stored) out[at] = data[c * size + i]!;
   if (alpha) for (let i = 0, at = channels; i < size; i++, at += stored) out[at] = alpha[i]!;
-  return { data: out, channels: stored };
+  return { width, height, channels: stored, data: out };
 }

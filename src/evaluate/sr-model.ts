@@ -79,10 +79,15 @@ export async function describeSrModel(
   return { ...known, range: range === "auto" ? await nearerRange(known, piece) : range };
 }
 
-/** The network on a whole low-resolution picture. */
-export async function superResolve(sr: SrModel, lr: Picture): Promise<Planes> {
+/** A low-resolution picture as the network gets it: RGB or luma, enlarged first where the network only sharpens. */
+export function inputPlanes(sr: SrModel, lr: Picture): Planes {
   const planes = toPlanes(lr, sr.channels);
-  return runPlanes(sr, sr.enlarged ? enlarge(planes, sr.scale) : planes);
+  return sr.enlarged ? enlarge(planes, sr.scale) : planes;
+}
+
+/** The network on a whole low-resolution picture. */
+export function superResolve(sr: SrModel, lr: Picture): Promise<Planes> {
+  return runPlanes(sr, inputPlanes(sr, lr));
 }
 
 /** Bicubic enlargement on floats (the input of networks that only sharpen). */
