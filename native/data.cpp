@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 
 #include <cstring>
+#include <memory>
 
 #include "handle.h"
 #include "module.h"
@@ -63,11 +64,32 @@ napi_value copyTo(napi_env env, napi_callback_info info) {
   });
 }
 
+// (tensor): an ArrayBuffer on the tensor's own memory, which lives as long as either of them. No copy, in both directions.
+napi_value memory(napi_env env, napi_callback_info info) {
+  return guard(env, [&] {
+    const Arguments given(env, info);
+    const at::Tensor& tensor = readTensor(env, given[0]);
+    if (!tensor.device().is_cpu() || tensor.layout() != at::kStrided || !tensor.is_contiguous() || tensor.is_neg() || tensor.is_conj())
+      throw Error(code::kArgument, "only the elements of a contiguous tensor on the CPU can be shared");
+    napi_value buffer;
+    if (tensor.nbytes() == 0) {
+      check(napi_create_arraybuffer(env, 0, nullptr, &buffer), "array buffer");
+      return buffer;
+    }
+    auto owner = std::make_unique<at::Tensor>(tensor.detach());
+    const auto release = [](FinalizeEnv, void*, void* hint) { delete static_cast<at::Tensor*>(hint); };
+    check(napi_create_external_arraybuffer(env, owner->data_ptr(), owner->nbytes(), release, owner.get(), &buffer), "external array buffer");
+    owner.release();
+    return buffer;
+  });
+}
+
 }  // namespace
 
 void defineData(napi_env env, napi_value exports) {
   define(env, exports, "fromTypedArray", fromTypedArray);
   define(env, exports, "copyTo", copyTo);
+  define(env, exports, "memory", memory);
 }
 
 }  // namespace engine

@@ -41,6 +41,7 @@ NAPI_MODULE_INIT() {
     engine::defineOperators(env, exports);
     engine::defineTensors(env, exports);
     engine::defineData(env, exports);
+    engine::defineAsync(env, exports);
     engine::defineAutograd(env, exports);
     engine::defineSettings(env, exports);
     return exports;

@@ -9,6 +9,7 @@ void define(napi_env env, napi_value exports, const char* name, napi_callback ca
 void defineOperators(napi_env env, napi_value exports);
 void defineTensors(napi_env env, napi_value exports);
 void defineData(napi_env env, napi_value exports);
+void defineAsync(napi_env env, napi_value exports);
 void defineAutograd(napi_env env, napi_value exports);
 void defineSettings(napi_env env, napi_value exports);
 

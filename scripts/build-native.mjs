@@ -56,7 +56,7 @@ function findLibtorch() {
 
 function inspect(root) {
   if (!root) return undefined;
-  const header = ["torch/version.h", "torch/csrc/api/include/torch/version.h"]
+  const header = ["torch/headeronly/version.h", "torch/version.h", "torch/csrc/api/include/torch/version.h"]
     .map((file) => join(root, "include", file))
     .find(existsSync);
   const libraries = ["lib", `lib/${multiarch()}`, "lib64"]

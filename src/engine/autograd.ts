@@ -1,5 +1,5 @@
 // Gradients: recording on and off, backward, gradients of chosen inputs.
-import { guarded } from "./errors.js";
+import { engineError, guarded } from "./errors.js";
 import { loadEngine } from "./native.js";
 import { Tensor } from "./tensor.js";
 
@@ -23,6 +23,15 @@ export function withGrad<T>(enabled: boolean, run: () => T): T {
 export function backward(loss: Tensor, o: { gradient?: Tensor; retainGraph?: boolean; createGraph?: boolean } = {}): void {
   const gradient = o.gradient && [o.gradient.handle];
   guarded("backward", () => loadEngine().backward([loss.handle], gradient, o.retainGraph, o.createGraph));
+}
+
+/** As backward, on the engine's private thread: the event loop lives meanwhile. */
+export async function backwardAsync(loss: Tensor): Promise<void> {
+  try {
+    await loadEngine().backwardAsync([loss.handle]);
+  } catch (error) {
+    throw engineError(error, "backward");
+  }
 }
 
 /** The gradients of the inputs, in their order; null for an input that the outputs do not depend on, which `allowUnused` permits. */

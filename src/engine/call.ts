@@ -93,6 +93,19 @@ export function run(operator: Operator, args: Argument[]): Value {
   return first instanceof Tensor && result === first.handle ? first : toValue(result);
 }
 
+/**
+ * Calls an operator on the engine's private thread, so that the event loop lives meanwhile; calls run one after another. Tensors that it uses
+ * may be disposed at once but must not be changed before it is done. For the odd long call: a whole training belongs into a worker thread.
+ */
+export async function callAsync<N extends string>(name: N, ...args: ArgumentsOf<N>): Promise<Value> {
+  const operator = lookUp(name);
+  try {
+    return toValue(await loadEngine().callAsync(operator.handle, ...(args as readonly Argument[]).map(fromArgument)));
+  } catch (error) {
+    throw engineError(error, name, () => loadEngine().schemas(operator.handle));
+  }
+}
+
 /** The schemas of an operator's overloads, as libtorch prints them. */
 export function schemas(name: string): readonly string[] {
   return loadEngine().schemas((operators.get(name) ?? lookUp(name)).handle);

@@ -51,6 +51,7 @@ export interface NativeEngine {
   find(name: string, overload?: string): OperatorHandle;
   /** Undefined: the one tensor is in `out`. Else `out` stays empty; an operator that works in place gives its first argument's handle. */
   call(operator: OperatorHandle, out: Handle, ...args: readonly unknown[]): NativeResult;
+  callAsync(operator: OperatorHandle, ...args: readonly unknown[]): Promise<NativeResult>;
   schemas(operator: OperatorHandle): string[];
   operatorNames(): string[];
 
@@ -67,8 +68,15 @@ export interface NativeEngine {
 
   fromTypedArray(data: NumberArray, shape: readonly number[], dtype?: string): Handle;
   copyTo(tensor: Handle, data: NumberArray): void;
+  memory(tensor: Handle): ArrayBuffer;
 
   backward(outputs: readonly Handle[], gradients?: readonly Handle[], retainGraph?: boolean, createGraph?: boolean): void;
+  backwardAsync(
+    outputs: readonly Handle[],
+    gradients?: readonly Handle[],
+    retainGraph?: boolean,
+    createGraph?: boolean,
+  ): Promise<void>;
   gradients(
     outputs: readonly Handle[],
     inputs: readonly Handle[],

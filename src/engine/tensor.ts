@@ -9,7 +9,7 @@ import { innermostScope } from "./scope.js";
 export type { DType } from "./dtype.js";
 
 /** Makes the array in which the elements of a dtype are handed out; half precision as its 16 bits. */
-const arrays: Partial<Record<DType, new (length: number) => NumberArray>> = {
+const arrays: Partial<Record<DType, { new (length: number): NumberArray; new (buffer: ArrayBuffer): NumberArray }>> = {
   float32: Float32Array,
   float64: Float64Array,
   float16: Uint16Array,
@@ -21,6 +21,12 @@ const arrays: Partial<Record<DType, new (length: number) => NumberArray>> = {
   int64: BigInt64Array,
   bool: Uint8Array,
 };
+
+function arrayOf(dtype: DType) {
+  const found = arrays[dtype];
+  if (found === undefined) throw new FilterBasisError("unsupported", `elements of ${dtype} have no typed array`, { op: "data" });
+  return found;
+}
 
 /** A tensor. It lives until it is disposed, its scope closes, or it is collected as garbage. */
 export class Tensor implements Disposable {
@@ -81,12 +87,18 @@ export class Tensor implements Disposable {
 
   /** A copy of the elements, in order. float16 and bfloat16 come as their 16 bits, bool as 0 and 1. */
   data(): NumberArray {
-    const Elements = arrays[this.dtype];
-    if (Elements === undefined)
-      throw new FilterBasisError("unsupported", `elements of ${this.dtype} have no typed array`, { op: "data" });
-    const elements = new Elements(this.size);
+    const elements = new (arrayOf(this.dtype))(this.size);
     this.copyTo(elements);
     return elements;
+  }
+
+  /**
+   * The elements themselves, without a copy: what is written there is in the tensor, and the other way round. The memory outlives the tensor
+   * as long as the array is held. For contiguous tensors on the CPU. The quickest way to fill a batch: `empty(shape).elements()`.
+   */
+  elements(): NumberArray {
+    const buffer = guarded("elements", () => loadEngine().memory(this.handle));
+    return new (arrayOf(this.dtype))(buffer);
   }
 
   /** A copy of the elements of a float32 tensor. */
