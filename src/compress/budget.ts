@@ -56,6 +56,7 @@ export function solveBudget(units: readonly (readonly Option[])[], { fixed, whol
   }
   const chosen = walkDown(hulls, fixed, target);
   fill(units, chosen, target - fixed);
+  land(units, chosen, (keep - tolerance) * whole - fixed, target - fixed);
   const cost = fixed + chosen.reduce((sum, { cost }) => sum + cost, 0);
   if (cost <= (keep - tolerance) * whole) {
     const reached = Math.floor((cost / whole) * 10_000) / 10_000;
@@ -123,4 +124,35 @@ function fill(units: readonly (readonly Option[])[], chosen: Option[], available
     chosen[best.unit] = best.option;
     found = true;
   }
+}
+
+/** Where the steps are coarse, filling may stop short of the window: then one or two units are changed so as to land in it with least loss. */
+function land(units: readonly (readonly Option[])[], chosen: Option[], low: number, high: number): void {
+  const cost = chosen.reduce((sum, option) => sum + option.cost, 0);
+  if (cost > low) return;
+  const best: { loss: number; changes: readonly (readonly [number, Option])[] } = { loss: Number.POSITIVE_INFINITY, changes: [] };
+  const consider = (more: number, loss: number, changes: readonly (readonly [number, Option])[]): void => {
+    if (cost + more > low && cost + more <= high && loss < best.loss) Object.assign(best, { loss, changes });
+  };
+  // An option that loses no less than the next cheaper one is not worth a thought.
+  const useful = units.map((options) => {
+    const sorted = [...options].sort((a, b) => a.cost - b.cost || a.loss - b.loss);
+    return sorted.filter(({ loss }, i) => i === 0 || loss < sorted[i - 1]!.loss);
+  });
+  for (const [first, options] of useful.entries()) {
+    for (const option of options) {
+      const [more, loss] = [option.cost - chosen[first]!.cost, option.loss - chosen[first]!.loss];
+      consider(more, loss, [[first, option]]);
+      for (let second = first + 1; second < useful.length; second++) {
+        const now = chosen[second]!;
+        for (const other of useful[second]!) {
+          consider(more + other.cost - now.cost, loss + other.loss - now.loss, [
+            [first, option],
+            [second, other],
+          ]);
+        }
+      }
+    }
+  }
+  for (const [unit, option] of best.changes) chosen[unit] = option;
 }

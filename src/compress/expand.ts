@@ -9,7 +9,7 @@ import type { Graph, Node, Outcome, Pass, PassResult, TensorData } from "../grap
 import { dataTypes } from "../graph/types.js";
 import { numbers, tensorOf } from "../graph/values.js";
 import { describeSite, replaceSites, type SiteEdit, siteLabel } from "./form.js";
-import { locateSite } from "./locate.js";
+import { type LocatedSite, locateSite } from "./locate.js";
 import { readRecord, type SiteRecord, withRecord } from "./record.js";
 
 /** The pass. A site with something between basis and coefficients is refused and stays in the record. */
@@ -55,8 +55,8 @@ export const expand: Pass = (graph): PassResult => {
     const located = locateSite(graph, site);
     const { name, input, output, coefficients, attributes, kernel } = describeSite(site, located, readers);
     let { bias } = located;
-    if (site.basisBias) {
-      const sum = biasValues(graph, site, bias);
+    if (located.basisBias) {
+      const sum = biasValues(graph, site, located);
       if (!sum) {
         outcome(false, "its bias is computed while the model runs");
         left.push(site);
@@ -95,12 +95,12 @@ export function slicedBasis(basis: TensorData, { slice }: SiteRecord): Float64Ar
 }
 
 /** b + sum_g A[:, g] b_basis, as a constant; undefined where b is none. */
-function biasValues(graph: Graph, site: SiteRecord, bias: string): TensorData | undefined {
+function biasValues(graph: Graph, site: SiteRecord, { bias, basisBias }: LocatedSite): TensorData | undefined {
   const own = bias === "" ? undefined : constants(graph)(bias)?.tensor;
   if (bias !== "" && !own) return undefined;
   const a = initializer(graph, site.coefficients);
   const coefficients = numbers(a);
-  const shift = numbers(initializer(graph, site.basisBias!));
+  const shift = numbers(initializer(graph, basisBias));
   const wide = site.splits * site.basisSize;
   const values = own ? Float64Array.from(numbers(own)) : new Float64Array(site.shape[0]!);
   for (let o = 0; o < values.length; o++) {

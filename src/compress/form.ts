@@ -44,7 +44,7 @@ function reform(graph: Graph, wanted: ReadonlyMap<string, Form>): { graph: Graph
       const located = locateSite(graph, site);
       edits.push({ located, nodes: formNodes(describeSite(site, located, readers), form, context) });
       outcome(true, `${site.form} -> ${form}`);
-      return { ...site, form };
+      return { ...site, form, ...(located.basisBias ? { basisBias: located.basisBias } : {}) };
     }
     return site;
   });
@@ -80,7 +80,7 @@ export function describeSite(
     basis: readable(site.basis, readers),
     coefficients: readable(site.coefficients, readers),
     bias: located.bias,
-    basisBias: site.basisBias ?? "",
+    basisBias: located.basisBias,
     splits: site.splits,
     basisSize: site.basisSize,
     outChannels,

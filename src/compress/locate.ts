@@ -16,6 +16,8 @@ export interface LocatedSite {
   readonly output: string;
   /** The last node's bias, or "". */
   readonly bias: string;
+  /** The basis's own bias [m], or "". */
+  readonly basisBias: string;
 }
 
 /** What standing between coefficients and weight a site may contain. */
@@ -63,7 +65,15 @@ export function locateSite(graph: Graph, site: SiteRecord): LocatedSite {
   for (const node of basis) for (const value of node.inputs.slice(1)) collectConstants(value);
   const input = inputOf(site, basis, made, collected) ?? misfit("its input was not found");
   const nodes = graph.nodes.filter((node) => collected.has(node));
-  return { nodes, last, basis, input, output: last.outputs[0]!, bias: biasOf(site, last, made) };
+  return {
+    nodes,
+    last,
+    basis,
+    input,
+    output: last.outputs[0]!,
+    bias: biasOf(site, last, made),
+    basisBias: basisBiasOf(site, basis),
+  };
 }
 
 const cache = new WeakMap<Graph, { made: ReadonlyMap<string, Node>; read: ReadonlyMap<string, readonly Node[]> }>();
@@ -103,6 +113,12 @@ function inputOf(
   if (node?.op !== (site.form === "separate" ? "Split" : "Reshape")) return undefined;
   collected.add(node);
   return node.inputs[0];
+}
+
+/** Folding a batch norm that stood before may have given a basis a bias which the record does not know. */
+function basisBiasOf(site: SiteRecord, basis: readonly Node[]): string {
+  const repeated = site.form === "dense" || (site.form === "grouped" && site.splits > 1);
+  return repeated ? (site.basisBias ?? "") : (basis[0]?.inputs[2] ?? "");
 }
 
 /** In form dense a basis with its own bias makes the bias a sum, whose first part is the site's. */

@@ -28,7 +28,12 @@ export function sharingSets(
 ): readonly SharingSet[] {
   if (share === "none") return [];
   const keys =
-    share === "network" ? () => "network" : share === "group" ? resolutionKeys(graph, inputs) : blockKeys(graph, layers);
+    // Layers that read the picture itself (1 to 4 channels) would force tiny splits on a whole network.
+    share === "network"
+      ? ({ inChannels }: Layer) => (inChannels > 4 ? "network" : undefined)
+      : share === "group"
+        ? resolutionKeys(graph, inputs)
+        : blockKeys(graph, layers);
   const sets = new Map<string, Layer[]>();
   for (const layer of layers) {
     const key = keys(layer);
