@@ -60,9 +60,10 @@ function npmPackages() {
   if (missing.length === 0) return;
   const more = missing.length > 1 ? ` and ${missing.length - 1} more` : "";
   console.error(`set-up: npm packages (${missing[0]}${more} not there)`);
+  // onnxruntime-node would otherwise download CUDA libraries that nothing here uses.
+  const env = { ONNXRUNTIME_NODE_INSTALL: "skip" };
   run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
-    // onnxruntime-node would otherwise download CUDA libraries that nothing here uses.
-    env: { ONNXRUNTIME_NODE_INSTALL: "skip" },
+    env,
     cure: "see npm's message above; is its registry reachable? (npm ping)",
   });
 }
