@@ -1,26 +1,20 @@
 // `compress`: replaces the filters of a model's convolutions by a basis, chooses the form of each layer by measurement,
 // verifies the result in ONNX Runtime and writes it. With --undo the other way round.
 import { realpath } from "node:fs/promises";
-import type { forms } from "../basis/forms.js";
 import { expand } from "../compress/expand.js";
-import { chooseForms } from "../compress/form.js";
 import { readRecord } from "../compress/record.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type Cost, cost } from "../graph/cost.js";
 import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
 import type { Graph, Outcome } from "../graph/types.js";
-import { type FormChoice, fastestForms } from "../runtime/choose-form.js";
+import type { FormChoice } from "../runtime/choose-form.js";
 import { loadModel, saveModel } from "../runtime/files.js";
-import { openSession, referenceOf, sampleFeeds, verifyModel } from "../runtime/index.js";
 import { columns, grouped } from "./columns.js";
 import { asksForCompression, compressionOptions, methodPass, readPlanOptions, wholeNumber } from "./compress-options.js";
+import { chooseForm, verifyWritten } from "./finish.js";
 import { type Context, command } from "./frame.js";
+import { learn, learningOptions } from "./learn.js";
 import { modelFile } from "./model-file.js";
-
-/** How far the written model may be from what it should compute, relative to the largest output: float32 sums in another order. */
-const tolerance = 1e-4;
-/** The same for models that compute in half precision. */
-const halfTolerance = 2e-2;
 
 export default command({
   name: "compress",
@@ -38,6 +32,7 @@ export default command({
     runtime: { type: "enum", options: ["node", "web"], description: "where forms are measured; node where it is there" },
     threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
     "keep-bn": { type: "boolean", description: "leave batch normalisation as it is instead of folding it first" },
+    ...learningOptions,
     undo: { type: "boolean", description: "expand a compressed model back to dense filters" },
   },
   async run(args, context) {
@@ -52,16 +47,19 @@ export default command({
     const { inputs = new Map() } = options;
     const threads = args.threads === undefined ? {} : { threads: wholeNumber("--threads", args.threads) };
     const folded = args["keep-bn"] ? { graph: original, outcomes: [] } : foldBatchNorm(original);
-    const { graph: compressed, outcomes } = methodPass(args, options)(folded.graph);
+    const { graph: approximated, outcomes } = methodPass(args, options)(folded.graph);
     for (const { site, because } of outcomes.filter(({ done }) => !done)) context.note(`left ${site}: ${because}`);
-    // Learning on data (Eq. 12) comes here: it takes `original` and `compressed` and gives `compressed` back with other weights.
-    const formed = await choose(
+    const learned = await learn(await realpath(file), original, args.method, options, args, context);
+    // Learning keeps batch norms, which are then folded behind it.
+    const compressed =
+      learned === undefined ? approximated : args["keep-bn"] ? learned.graph : foldBatchNorm(learned.graph).graph;
+    const formed = await chooseForm(
       compressed,
       args.form,
       { ...(args.runtime ? { runtime: args.runtime } : {}), inputs, ...threads },
       context,
     );
-    const { maxDifference } = await verify(formed.graph, inputs as ReadonlyMap<string, readonly number[]>, threads);
+    const { maxDifference } = await verifyWritten(formed.graph, inputs as ReadonlyMap<string, readonly number[]>, threads);
     await saveModel(formed.graph, args.output);
     const before = cost(original, inputs);
     const after = cost(formed.graph, inputs);
@@ -75,6 +73,7 @@ export default command({
       batchNormFolded: folded.outcomes.filter(({ done }) => done).length,
       verified: true,
       maxDifference,
+      ...(learned ? { learned: { seconds: learned.seconds, epochs: learned.epochs } } : {}),
       ...(formed.choice ? { forms: { winner: formed.choice.winner, milliseconds: formed.choice.model } } : {}),
     };
     return { json: report, text: show(report, outcomes) };
@@ -89,7 +88,7 @@ async function undo(graph: Graph, output: string, { note }: Context) {
   if (refused.length === outcomes.length) {
     throw new FilterBasisError("unsupported", `nothing can be expanded (${refused[0]?.name}: ${refused[0]?.because})`);
   }
-  const { maxDifference } = await verify(dense, new Map(), {}, graph);
+  const { maxDifference } = await verifyWritten(dense, new Map(), {}, graph);
   await saveModel(dense, output);
   const after = cost(dense);
   const layers = outcomes.filter(({ done }) => done).map(({ site }) => ({ name: site }));
@@ -101,50 +100,6 @@ async function undo(graph: Graph, output: string, { note }: Context) {
       `verified in ONNX Runtime: ${maxDifference.toExponential(1)} of the largest output from the compressed model`,
     ].join("\n"),
   };
-}
-
-interface Formed {
-  readonly graph: Graph;
-  readonly choice?: FormChoice;
-}
-
-async function choose(
-  graph: Graph,
-  form: "auto" | (typeof forms)[number],
-  options: Parameters<typeof fastestForms>[1],
-  context: Context,
-): Promise<Formed> {
-  if (readRecord(graph) === undefined) return { graph };
-  if (form !== "auto") return { graph: chooseForms(() => form)(graph).graph };
-  let bar: ReturnType<Context["progress"]> | undefined;
-  try {
-    const choice = await fastestForms(graph, {
-      ...options,
-      signal: context.signal,
-      progress(done, total) {
-        bar ??= context.progress("timing forms", total);
-        bar.update(done);
-      },
-    });
-    return { graph: choice.graph, choice };
-  } finally {
-    bar?.stop();
-  }
-}
-
-/** Runs the model in ONNX Runtime against the same network with its filters rebuilt here (or against `reference`). */
-async function verify(
-  graph: Graph,
-  shapes: ReadonlyMap<string, readonly number[]>,
-  threads: { readonly threads?: number },
-  reference?: Graph,
-) {
-  const against = reference ?? (readRecord(graph) ? expand(graph).graph : graph);
-  const session = await openSession(against, threads);
-  const feeds = sampleFeeds(session.inputs, { shapes });
-  await session.release();
-  const half = [...graph.initializers.values()].some(({ type }) => type === "float16" || type === "bfloat16");
-  return verifyModel(graph, await referenceOf(against, [feeds], threads), half ? halfTolerance : tolerance, threads);
 }
 
 const totals = ({ weights, all, macs, bytes }: Cost) => ({ weights, all, macs, bytes });

@@ -24,6 +24,7 @@ const fromWeights = z.strictObject({
   skip: patterns,
   layers: z.record(z.string(), z.strictObject({ splits: count.optional(), basis: count.optional() })),
   form: z.enum(forms),
+  inputs: z.record(z.string(), z.array(z.union([count, z.string(), z.null()]))),
 });
 
 const selection = { only: z.string(), keepFirst: z.int().min(0), style: z.string(), init: z.string(), seed: z.int().min(0) };
@@ -77,5 +78,7 @@ export function methodPass(name: string, given: Readonly<Record<string, unknown>
     const faults = checked.error.issues.map(({ path, message }) => `${["compress", ...path].join(".")}: ${message}`);
     throw new FilterBasisError("invalid-recipe", faults.join("; "), { field: "compress" });
   }
-  return (methods[name as MethodName].pass as (options: Readonly<Record<string, unknown>>) => Pass)(given);
+  const { inputs, ...rest } = given;
+  const shapes = inputs === undefined ? {} : { inputs: new Map(Object.entries(inputs as object)) };
+  return (methods[name as MethodName].pass as (options: Readonly<Record<string, unknown>>) => Pass)({ ...rest, ...shapes });
 }

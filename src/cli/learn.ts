@@ -1,0 +1,140 @@
+// Learning as `compress` offers it: a recipe made of its options, run in a run folder, whose last model comes back.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { PlanOptions } from "../compress/plan-options.js";
+import { FilterBasisError } from "../errors/error.js";
+import type { Graph } from "../graph/types.js";
+import { loadModel } from "../runtime/files.js";
+import { hostTraining } from "../train/host.js";
+import type { EpochReport } from "../train/loop.js";
+import { parseRecipe, type Recipe } from "../train/recipe.js";
+import { runFiles } from "../train/run-folder.js";
+import type { Context } from "./frame.js";
+
+const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
+
+/** The options of `compress` that ask for learning; without --data nothing is learned. */
+export const learningOptions = {
+  data: text("learn on this after compressing: cifar10, or a folder of pictures for super-resolution", "NAME|FOLDER"),
+  epochs: text("epochs to learn (default 1)", "N"),
+  steps: text("steps to learn, instead of epochs", "N"),
+  batch: text("images of a batch (default 128, super-resolution 16)", "N"),
+  lr: text("learning rate (default 0.01 with SGD, 0.0002 with Adam for super-resolution)", "RATE"),
+  gamma: text("weight of sum ||W - BA||^2 (Eq. 12; default 0)", "G"),
+  distill: { type: "boolean" as const, description: "learn from the original network's outputs, without labels" },
+  normalize: text("what the classifier takes: cifar10, imagenet, none or m,m,m/s,s,s", "HOW"),
+  scale: text("for super-resolution: 2, 3 or 4", "S"),
+  "train-threads": text("threads of libtorch while learning", "N"),
+  seed: text("the seed of everything random", "N"),
+  run: text("keep the run in this folder", "FOLDER"),
+};
+
+/** Their values as citty hands them over. */
+export type LearningArguments = {
+  readonly [K in keyof typeof learningOptions]?: (K extends "distill" ? boolean : string) | undefined;
+};
+
+export interface Learned {
+  readonly graph: Graph;
+  readonly epochs: readonly EpochReport[];
+  readonly seconds: number;
+}
+
+/** Compresses by `options`, learns, and gives the learned model; undefined where no data was named. The method is the recipe's. */
+export async function learn(
+  file: string,
+  graph: Graph,
+  method: string,
+  options: PlanOptions,
+  args: LearningArguments,
+  context: Context,
+): Promise<Learned | undefined> {
+  if (args.data === undefined) {
+    const idle = (Object.keys(learningOptions) as (keyof LearningArguments)[]).find((name) => args[name] !== undefined);
+    if (idle !== undefined) throw new FilterBasisError("usage", `--${idle} asks for learning, which needs --data`);
+    return undefined;
+  }
+  const recipe = learningRecipe(file, graph, method, options, args);
+  const folder = args.run ?? (await mkdtemp(join(tmpdir(), "filterbasis-run-")));
+  try {
+    return await runRecipe(folder, recipe, context);
+  } finally {
+    if (args.run === undefined) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Runs a recipe with progress, and loads the model of its last epoch. Throws `interrupted` when it was stopped. */
+export async function runRecipe(folder: string, recipe: Recipe, context: Context): Promise<Learned> {
+  const epochs: EpochReport[] = [];
+  let bar: ReturnType<Context["progress"]> | undefined;
+  try {
+    const { finished, seconds } = await hostTraining(
+      folder,
+      recipe,
+      {
+        onStep(report) {
+          bar ??= context.progress("learning", report.totalSteps);
+          bar.update(report.globalStep, `loss ${report.loss.toPrecision(4)}`);
+        },
+        onEpoch(report) {
+          epochs.push(report);
+          const figures = Object.entries(report.figures).map(([name, value]) => `, ${name} ${value.toFixed(2)}`);
+          context.note(`epoch ${report.epoch}: loss ${report.trainLoss.toFixed(4)}${figures.join("")}`);
+        },
+        note: context.note,
+      },
+      context.signal,
+    );
+    if (!finished) {
+      throw new FilterBasisError("interrupted", "stopped while learning", {
+        cures: [`go on: filterbasis train ${folder} --resume`],
+      });
+    }
+    return { graph: await loadModel(join(folder, runFiles.last)), epochs, seconds };
+  } finally {
+    bar?.stop();
+  }
+}
+
+function learningRecipe(file: string, graph: Graph, method: string, options: PlanOptions, args: LearningArguments): Recipe {
+  const number = (name: keyof LearningArguments): number | undefined => {
+    const given = args[name];
+    if (given === undefined) return undefined;
+    const value = Number(given);
+    if (given !== "" && Number.isFinite(value)) return value;
+    throw new FilterBasisError("usage", `--${name} takes a number`, { got: String(given) });
+  };
+  const [scale, lr] = [number("scale"), number("lr")];
+  const { linear: _linear, inputs, ...compress } = options;
+  const pictures = graph.outputs[0]?.tensor?.dims?.length === 4;
+  const data = pictures
+    ? { name: "pairs", folder: args.data, scale, batch: number("batch") ?? 16 }
+    : {
+        ...(args.data === "cifar10" ? { name: "cifar10" } : { name: "folder", folder: args.data }),
+        batch: number("batch") ?? 128,
+        normalize: args.normalize ?? graph.metadata.get("filterbasis.normalize"),
+      };
+  const task = pictures ? "l1" : "cross-entropy";
+  const distill = { kind: pictures ? "l1" : "soft-targets" };
+  return parseRecipe(
+    prune({
+      name: "compress",
+      network: { file },
+      compress: { method, ...compress, inputs: inputs && Object.fromEntries(inputs) },
+      recalibrate: graph.nodes.some(({ op }) => op === "BatchNormalization") ? 50 : 0,
+      data,
+      loss: { task: args.distill ? "none" : task, gamma: number("gamma"), distill: args.distill ? distill : undefined },
+      optimizer: pictures ? { name: "adam", lr: lr ?? 2e-4 } : { name: "sgd", lr: lr ?? 0.01, nesterov: true },
+      epochs: number("epochs"),
+      steps: number("steps"),
+      seed: number("seed"),
+      threads: number("train-threads"),
+    }),
+  );
+}
+
+/** Without the fields that are undefined, so that the schema's defaults stand. */
+function prune(value: object): object {
+  return JSON.parse(JSON.stringify(value)) as object;
+}
