@@ -1,0 +1,229 @@
+// What real exporters do with weights, and what cannot be compressed: Constant nodes, Identity chains, half and double
+// precision, one weight read twice, old models that list weights among their inputs; grouped, dynamic and quantised weights.
+import { describe, expect, test } from "vitest";
+import { forms } from "../src/basis/forms.js";
+import { basis } from "../src/compress/basis.js";
+import { expand } from "../src/compress/expand.js";
+import { chooseForms } from "../src/compress/form.js";
+import { findLayers } from "../src/compress/layers.js";
+import { readRecord } from "../src/compress/record.js";
+import { int, ints, makeNode, tensor } from "../src/graph/attributes.js";
+import { cost } from "../src/graph/cost.js";
+import type { DataType, Graph, TensorData } from "../src/graph/types.js";
+import { dataTypes } from "../src/graph/types.js";
+import { numbers, tensorOf } from "../src/graph/values.js";
+import { verifyGraph } from "../src/graph/verify.js";
+import { compareOutputs, openSession, sampleFeeds } from "../src/runtime/index.js";
+import { oneConv, randomTensor, smallGraph } from "./small-graphs.js";
+
+const input = (type: DataType = "float32") => [{ name: "x", tensor: { type, dims: ["N", 8, "H", "W"] } }];
+const as = (type: DataType, one: TensorData): TensorData => tensorOf(type, one.dims, numbers(one));
+const weight = randomTensor([8, 8, 3, 3], 1);
+const bias = randomTensor([8], 2);
+const pads = { pads: ints([1, 1, 1, 1]) };
+
+async function difference(graph: Graph, reference: Graph): Promise<number> {
+  const [a, b] = [await openSession(graph, { threads: 1 }), await openSession(reference, { threads: 1 })];
+  try {
+    const feeds = sampleFeeds(b.inputs, { side: 9, range: [-1, 1] });
+    return compareOutputs(await a.run(feeds), await b.run(feeds)).relative;
+  } finally {
+    await a.release();
+    await b.release();
+  }
+}
+
+interface Stored {
+  readonly graph: Graph;
+  /** Rounding of the stored type, and of what the runtime computes in. */
+  readonly tolerance: number;
+  readonly sites?: number;
+}
+
+const stored: Record<string, Stored> = {
+  "a Constant node": {
+    tolerance: 1e-5,
+    graph: smallGraph({
+      nodes: [
+        makeNode("Constant", [], ["w"], { value: tensor(weight) }),
+        makeNode("Conv", ["x", "w", "b"], ["y"], pads, { name: "conv" }),
+      ],
+      initializers: { b: bias },
+      inputs: input(),
+      outputs: ["y"],
+    }),
+  },
+  "an Identity chain": {
+    tolerance: 1e-5,
+    graph: smallGraph({
+      nodes: [
+        makeNode("Identity", ["w"], ["v"]),
+        makeNode("Identity", ["v"], ["u"]),
+        makeNode("Conv", ["x", "u", "b"], ["y"], pads, { name: "conv" }),
+      ],
+      initializers: { w: weight, b: bias },
+      inputs: input(),
+      outputs: ["y"],
+    }),
+  },
+  "half precision, cast to single": {
+    tolerance: 2e-3,
+    graph: smallGraph({
+      nodes: [
+        makeNode("Cast", ["w"], ["v"], { to: int(dataTypes.indexOf("float32") + 1) }),
+        makeNode("Conv", ["x", "v", "b"], ["y"], pads, { name: "conv" }),
+      ],
+      initializers: { w: as("float16", weight), b: bias },
+      inputs: input(),
+      outputs: ["y"],
+    }),
+  },
+  "half precision throughout": {
+    tolerance: 1e-2,
+    graph: {
+      ...smallGraph({
+        nodes: [makeNode("Conv", ["x", "w", "b"], ["y"], pads, { name: "conv" })],
+        initializers: { w: as("float16", weight), b: as("float16", bias) },
+        inputs: input("float16"),
+        outputs: ["y"],
+      }),
+      outputs: [{ name: "y", tensor: { type: "float16" } }],
+    },
+  },
+  "one weight that two convolutions read, one of them strided": {
+    tolerance: 1e-5,
+    sites: 2,
+    graph: smallGraph({
+      nodes: [
+        makeNode("Conv", ["x", "w", "b"], ["y"], pads, { name: "conv" }),
+        makeNode("Identity", ["w"], ["again"]),
+        makeNode("Conv", ["y", "again"], ["z"], { ...pads, strides: ints([2, 2]) }, { name: "second" }),
+      ],
+      initializers: { w: weight, b: bias },
+      inputs: input(),
+      outputs: ["y", "z"],
+    }),
+  },
+  "an old file that lists its weights among its inputs": {
+    tolerance: 1e-5,
+    graph: {
+      ...smallGraph({
+        nodes: [makeNode("Conv", ["x", "w", "b"], ["y"], pads, { name: "conv" })],
+        initializers: { w: weight, b: bias },
+        inputs: [
+          ...input(),
+          { name: "w", tensor: { type: "float32", dims: [8, 8, 3, 3] } },
+          { name: "b", tensor: { type: "float32", dims: [8] } },
+        ],
+        outputs: ["y"],
+        opset: 9,
+      }),
+      irVersion: 3,
+    },
+  },
+  "a node without a name": {
+    tolerance: 1e-5,
+    graph: smallGraph({
+      nodes: [makeNode("Conv", ["x", "w"], ["y"], pads)],
+      initializers: { w: weight },
+      inputs: input(),
+      outputs: ["y"],
+    }),
+  },
+};
+
+describe.each(Object.entries(stored))("a weight stored as %s", (_, { graph, tolerance, sites = 1 }) => {
+  test("is compressed once, computes the same at full rank in every form, and expands", async () => {
+    const { graph: compressed, outcomes } = basis({ splits: 2, basis: 16 })(graph);
+    expect(outcomes.filter(({ done }) => done)).toHaveLength(sites);
+    const record = readRecord(compressed)!;
+    expect(new Set(record.sites.map((site) => site.coefficients)).size).toBe(1);
+    const original = [...graph.initializers.keys()].find((name) => name === "w");
+    if (original) expect(compressed.initializers.has("w")).toBe(false); // the original filters are gone,
+    expect(compressed.inputs.map(({ name }) => name)).not.toContain("w"); // from the inputs too
+    expect(compressed.initializers.get(record.sites[0]!.basis)!.type).toBe((graph.initializers.get("w") ?? weight).type);
+    for (const form of forms) {
+      const formed = chooseForms(() => form)(compressed).graph;
+      verifyGraph(formed);
+      expect(await difference(formed, graph)).toBeLessThan(tolerance);
+    }
+    const dense = expand(compressed).graph;
+    verifyGraph(dense);
+    expect(await difference(dense, graph)).toBeLessThan(tolerance);
+    expect(cost(dense).weights).toBe(cost(graph).weights);
+  });
+});
+
+describe("convolutions of one and of three dimensions", () => {
+  test.each([[[3]], [[2, 3, 3]]])("with kernel %j are compressed like others", async (kernel) => {
+    const graph = oneConv({ outChannels: 6, inChannels: 8, kernel });
+    const taps = kernel.reduce((product, size) => product * size, 1);
+    for (const form of forms)
+      expect(await difference(basis({ splits: 2, basis: Math.min(12, 4 * taps), form })(graph).graph, graph)).toBeLessThan(1e-5);
+    const { graph: truncated } = basis({ keepParams: 0.5 })(oneConv({ outChannels: 16, inChannels: 16, kernel }));
+    expect(await difference(truncated, expand(truncated).graph)).toBeLessThan(1e-4);
+  });
+});
+
+describe("what is left alone is named with its reason", () => {
+  const conv = (attributes: Parameters<typeof makeNode>[3], w = "w") =>
+    makeNode("Conv", ["x", w], ["y"], attributes, { name: "conv" });
+  const reason = (nodes: ReturnType<typeof makeNode>[], initializers: Record<string, TensorData>, inputs = input()) =>
+    findLayers(smallGraph({ nodes, initializers, inputs, outputs: ["y"] })).refused;
+
+  test("depthwise and grouped convolutions", () => {
+    expect(reason([conv({ group: int(8) })], { w: randomTensor([8, 1, 3, 3], 1) })).toEqual([
+      { name: "conv", because: "it is a depthwise convolution: each of its 8 groups sees one channel" },
+    ]);
+    expect(reason([conv({ group: int(2) })], { w: randomTensor([8, 4, 3, 3], 1) })[0]!.because).toBe(
+      "it is a grouped convolution of 2 groups",
+    );
+  });
+
+  test("weights that are computed while the model runs, and a model that has no others", () => {
+    const inputs = [...input(), { name: "w", tensor: { type: "float32" as const, dims: [8, 8, 3, 3] } }];
+    expect(reason([conv({})], {}, inputs)).toEqual([{ name: "conv", because: "its weight is computed while the model runs" }]);
+    const graph = smallGraph({ nodes: [conv({})], initializers: {}, inputs, outputs: ["y"] });
+    for (const options of [{ keepParams: 0.5 }, { basis: 4 }]) {
+      expect(() => basis(options)(graph)).toThrow(
+        expect.objectContaining({ code: "unsupported", message: expect.stringContaining("computed while the model runs") }),
+      );
+    }
+  });
+
+  test("transposed convolutions and fully connected layers", () => {
+    const transposed = makeNode("ConvTranspose", ["x", "w"], ["y"], {}, { name: "up" });
+    expect(reason([transposed], { w: weight })[0]).toMatchObject({ name: "up", because: expect.stringContaining("transposed") });
+    const linear = [conv({}), makeNode("MatMul", ["y", "v"], ["z"], {}, { name: "linear" })];
+    expect(reason(linear, { w: weight, v: randomTensor([7, 5], 1) })).toEqual([
+      { name: "linear", because: "it is a matrix product, not a convolution" },
+    ]);
+  });
+
+  test("weights of types that are not decomposed", () => {
+    expect(reason([conv({})], { w: as("int32", weight) })[0]!.because).toBe("its weight is of type int32");
+  });
+
+  test("a weight that something else reads too", () => {
+    const nodes = [conv({}), makeNode("Relu", ["w"], ["z"], {}, { name: "other" })];
+    expect(reason(nodes, { w: weight })).toEqual([{ name: "conv", because: "its weight is also read by other (Relu)" }]);
+    const returned = smallGraph({ nodes: [conv({})], initializers: { w: weight }, inputs: input(), outputs: ["y", "w"] });
+    expect(findLayers(returned).refused[0]!.because).toBe("its weight is also read by an output of the graph");
+  });
+
+  test("convolutions inside the body of another node", () => {
+    const inner = smallGraph({ nodes: [conv({})], initializers: { w: weight }, inputs: [], outputs: ["y"] });
+    const branch = makeNode("If", ["c"], ["y"], { then_branch: { kind: "graph", value: inner } }, { name: "choice" });
+    expect(reason([branch, makeNode("Conv", ["x", "w"], ["z"], {}, { name: "outer" })], { w: weight })).toContainEqual({
+      name: "conv",
+      because: "it stands in the body of choice (If)",
+    });
+  });
+
+  test("a model without any convolution is an error", () => {
+    const graph = smallGraph({ nodes: [makeNode("Relu", ["x"], ["y"])], initializers: {}, inputs: input(), outputs: ["y"] });
+    expect(() => basis({ keepParams: 0.5 })(graph)).toThrow(
+      expect.objectContaining({ code: "not-found", message: expect.stringContaining("no convolution") }),
+    );
+  });
+});
