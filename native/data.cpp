@@ -48,6 +48,13 @@ napi_value fromTypedArray(napi_env env, napi_callback_info info) {
   });
 }
 
+// Where the elements of a dense tensor on the CPU lie. Some have none: zeros that exist in name only, and storages that were resized away.
+void* elementsOf(const at::Tensor& tensor) {
+  void* data = tensor.data_ptr();
+  if (data == nullptr) throw Error(code::kArgument, "the tensor has no elements in memory");
+  return data;
+}
+
 // (tensor, typed array): the tensor's elements in order, copied into the array.
 napi_value copyTo(napi_env env, napi_callback_info info) {
   return guard(env, [&] {
@@ -59,7 +66,7 @@ napi_value copyTo(napi_env env, napi_callback_info info) {
     const Bytes bytes = readTypedArray(env, given[1]);
     if (bytes.byteLength != tensor.nbytes())
       throw Error(code::kArgument, "the tensor has " + std::to_string(tensor.nbytes()) + " bytes, the array " + std::to_string(bytes.byteLength));
-    if (bytes.byteLength > 0) std::memcpy(bytes.data, tensor.data_ptr(), bytes.byteLength);
+    if (bytes.byteLength > 0) std::memcpy(bytes.data, elementsOf(tensor), bytes.byteLength);
     return makeUndefined(env);
   });
 }
@@ -78,7 +85,7 @@ napi_value memory(napi_env env, napi_callback_info info) {
     }
     auto owner = std::make_unique<at::Tensor>(tensor.detach());
     const auto release = [](FinalizeEnv, void*, void* hint) { delete static_cast<at::Tensor*>(hint); };
-    check(napi_create_external_arraybuffer(env, owner->data_ptr(), owner->nbytes(), release, owner.get(), &buffer), "external array buffer");
+    check(napi_create_external_arraybuffer(env, elementsOf(*owner), owner->nbytes(), release, owner.get(), &buffer), "external array buffer");
     owner.release();
     return buffer;
   });
