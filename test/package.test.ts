@@ -106,7 +106,7 @@ describe.skipIf(because !== undefined)(`the packed package${because ? ` (skipped
     expect(result.weights / result.before.weights).toBeLessThanOrEqual(0.6);
     expect(result.weights / result.before.weights).toBeGreaterThan(0.58);
     expect(statSync(join(consumer, "out.onnx")).size).toBeLessThan(statSync(join(consumer, "model.onnx")).size);
-  });
+  }, 120_000);
 
   test("is a library that loads neither libtorch nor a runtime until they are asked for, and then says what is missing", () => {
     const script = `
@@ -127,6 +127,15 @@ describe.skipIf(because !== undefined)(`the packed package${because ? ` (skipped
     expect(missing.typed).toBe(true);
     expect(missing.cures.length).toBeGreaterThan(0);
   });
+
+  test("does what the README's library example says", () => {
+    const [, example] = /## From the library\n\n```js\n([\s\S]*?)```/.exec(readFileSync(join(root, "README.md"), "utf8"))!;
+    writeFileSync(join(consumer, "example.mjs"), example!);
+    const { status, stdout, stderr } = run("node", ["example.mjs"], consumer);
+    expect(status, stderr).toBe(0);
+    expect(stdout).toMatch(/rewritten features.*\n[\s\S]*left classifier[\s\S]*\d+ -> \d+ weights\nverified to [\d.e-]+\n/);
+    expect(existsSync(join(consumer, "small.onnx"))).toBe(true);
+  }, 120_000);
 
   test("prints its version and its help", () => {
     const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));

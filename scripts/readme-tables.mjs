@@ -1,0 +1,90 @@
+// Fills the tables of README.md, between `<!-- table NAME -->` and `<!-- end -->`, from results/NAME.json.
+//
+//   node scripts/readme-tables.mjs           writes
+//   node scripts/readme-tables.mjs --check   only compares; exit code 1 when the README is not what the files say
+//
+// A file holds either { before, compressed, learned } (figures as `evaluate` names them) or { columns, rows }; beside them the
+// conditions: date, machine, versions, seed, images, command.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = new URL("../", import.meta.url);
+
+const thousands = (value) => String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, " ");
+
+const figures = [
+  ["top1Error", "top-1 error", (value) => `${value.toFixed(2)} %`],
+  ["psnr", "PSNR", (value) => `${value.toFixed(2)} dB`],
+  ["ssim", "SSIM", (value) => value.toFixed(4)],
+  ["weights", "weights", thousands],
+  ["macs", "MACs", (value) => `${(value / 1e6).toFixed(2)} M`],
+  ["bytes", "file", (value) => `${(value / 1000).toFixed(0)} kB`],
+  ["latencyMs", "latency", (value) => `${value.toFixed(2)} ms`],
+];
+
+/** The Markdown of a result: a table and one line of conditions. */
+export function renderResult(result, name) {
+  const states = ["before", "compressed", "learned"].filter((state) => result[state]);
+  const { columns, rows } =
+    result.columns === undefined
+      ? {
+          columns: ["", ...states],
+          rows: figures
+            .filter(([key]) => states.some((state) => typeof result[state][key] === "number"))
+            .map(([key, label, print]) => [
+              label,
+              ...states.map((state) => (typeof result[state][key] === "number" ? print(result[state][key]) : "–")),
+            ]),
+        }
+      : result;
+  const line = (cells) => `| ${cells.join(" | ")} |`;
+  const table = [line(columns), line(columns.map((_, index) => (index === 0 ? "---" : "---:"))), ...rows.map(line)];
+  return [
+    ...(result.title ? [`${result.title}:`, ""] : []),
+    ...table,
+    "",
+    `<sub>${conditions(result)} [results/${name}.json](results/${name}.json)</sub>`,
+  ].join("\n");
+}
+
+function conditions({ date, machine, versions = {}, seed, images, command, n }) {
+  const plain = (value) =>
+    typeof value === "object" && value !== null
+      ? Object.values(value)
+          .filter((part) => typeof part !== "object")
+          .join(" ")
+      : value;
+  const parts = [
+    date,
+    plain(machine),
+    ...Object.entries(versions).map(([name, version]) => `${name} ${version}`),
+    seed === undefined ? undefined : `seed ${seed}`,
+    images === undefined ? undefined : `${images} test images`,
+    n === undefined ? undefined : `n = ${n}`,
+    command === undefined ? undefined : `\`${command}\``,
+  ];
+  return `${parts.filter((part) => part !== undefined && part !== null && part !== "").join(", ")}.`;
+}
+
+/** The README with every table made anew; `read` gives a result by name, or undefined where there is none. */
+export function fillTables(readme, read) {
+  return readme.replace(/<!-- table (\S+) -->\n[\s\S]*?<!-- end -->/g, (_, name) => {
+    const result = read(name);
+    return `<!-- table ${name} -->\n${result === undefined ? "" : `${renderResult(result, name)}\n`}<!-- end -->`;
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const path = new URL("README.md", root);
+  const before = readFileSync(path, "utf8");
+  const after = fillTables(before, (name) => {
+    const file = new URL(`results/${name}.json`, root);
+    return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
+  });
+  if (process.argv.includes("--check")) {
+    if (after !== before) console.error("README.md: its tables are not what results/ says; npm run readme");
+    process.exitCode = after === before ? 0 : 1;
+  } else {
+    writeFileSync(path, after);
+  }
+}
