@@ -10,6 +10,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   inspect: async () => (await import("./inspect.js")).default,
   plan: async () => (await import("./plan.js")).default,
   compress: async () => (await import("./compress.js")).default,
+  evaluate: async () => (await import("./evaluate.js")).default,
+  upscale: async () => (await import("./upscale.js")).default,
   export: async () => (await import("./export.js")).default,
   doctor: async () => (await import("./doctor.js")).default,
   train: async () => (await import("./train.js")).default,

@@ -1,0 +1,56 @@
+// `upscale`: a picture of any size through a super-resolution network, into a picture file.
+import { FilterBasisError } from "../errors/error.js";
+import { upscaleFile } from "../evaluate/upscale-file.js";
+import { grouped } from "./columns.js";
+import { command } from "./frame.js";
+import { modelFile } from "./model-file.js";
+import { given, whole } from "./values.js";
+
+export default command({
+  name: "upscale",
+  summary: "super-resolve a picture of any size",
+  args: {
+    model: { type: "positional", description: "an ONNX file or a run folder", required: true },
+    picture: { type: "positional", description: "a PNG, JPEG or WebP file", required: true },
+    output: {
+      type: "string",
+      alias: "o",
+      description: "where the result goes; the ending is the format",
+      valueHint: "FILE",
+      required: true,
+    },
+    scale: { type: "string", description: "the scale; must be said for networks that only sharpen", valueHint: "S" },
+    range: { type: "enum", options: ["1", "255", "auto"], description: "what 8-bit 255 is in the network", valueHint: "R" },
+    tile: { type: "string", description: "pixels of a tile's side that are kept (256)", valueHint: "N" },
+    overlap: { type: "string", description: "pixels read beyond a tile; by default as far as the network looks", valueHint: "N" },
+    threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
+    runtime: { type: "enum", options: ["node", "web"], description: "node or web", valueHint: "R" },
+  },
+  async run(args, { note, progress, signal }) {
+    let bar: ReturnType<typeof progress> | undefined;
+    try {
+      const result = await upscaleFile(await modelFile(args.model), args.picture, args.output, {
+        ...given("scale", whole("--scale", args.scale, 1, 16)),
+        ...given("range", args.range === undefined || args.range === "auto" ? args.range : (Number(args.range) as 1 | 255)),
+        ...given("tile", whole("--tile", args.tile, 8, 1 << 16)),
+        ...given("overlap", whole("--overlap", args.overlap, 0, 1 << 12)),
+        ...given("threads", whole("--threads", args.threads, 1, 1024)),
+        ...given("runtime", args.runtime),
+        progress(done, all) {
+          if (all > 1) (bar ??= progress("tiles", all)).update(done);
+        },
+        signal,
+        note,
+      });
+      if (signal.aborted) throw new FilterBasisError("interrupted", "stopped while upscaling");
+      const { file, from, to, scale, range, tiles, seconds, bytes } = result;
+      const lines = [
+        `${file}: ${from.join(" x ")} -> ${to.join(" x ")} pixels (x${scale}, values 0..${range}), ${grouped(bytes)} bytes, ${seconds.toFixed(1)} s`,
+        ...(tiles > 1 ? [`${tiles} tiles, ${result.exact ? "equal to the whole picture" : `not exact: ${result.because}`}`] : []),
+      ];
+      return { json: result, text: lines.join("\n") };
+    } finally {
+      bar?.stop();
+    }
+  },
+});

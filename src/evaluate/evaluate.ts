@@ -1,0 +1,208 @@
+// A whole evaluation of a model file: quality on data, what it costs, how long it takes; with another model beside it.
+import { readdir, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { loadImageData } from "../data/image-data.js";
+import { firstImages, type ImageSet, parseNormalization } from "../data/image-set.js";
+import type { Picture } from "../data/picture.js";
+import { findPairs, loadPair, type PairFiles, type Split } from "../data/sr-pairs.js";
+import { FilterBasisError } from "../errors/error.js";
+import { cost } from "../graph/cost.js";
+import { feeds } from "../graph/edit.js";
+import type { Graph } from "../graph/types.js";
+import { loadModel } from "../runtime/files.js";
+import { alternate, openSession, type RuntimeName, type Session, sampleFeeds } from "../runtime/index.js";
+import { forwardChop, selfEnsemble } from "./chop.js";
+import { topOne } from "./classify.js";
+import { measureSr, type SrQuality } from "./measure-sr.js";
+import type { Measure } from "./psnr.js";
+import { describeSrModel, inputPlanes, type SrModel, superResolve } from "./sr-model.js";
+
+export interface EvaluateOptions {
+  /** `cifar10`, an archive, or a folder: see `loadImageData` and `findPairs`. */
+  readonly data: string;
+  /** Another model, measured alike and timed in turns with this one. */
+  readonly against?: string;
+  /** Classifiers; by default what the model's metadata says. */
+  readonly normalize?: string;
+  readonly scale?: number;
+  readonly range?: 1 | 255 | "auto";
+  readonly measure?: Measure;
+  readonly shave?: number;
+  readonly split?: Split;
+  /** How a super-resolution network is run: on the whole picture, in the authors' quarters, as the mean of eight turned copies. */
+  readonly inference?: "whole" | "chop" | "ensemble";
+  /** Only the first so many images or pictures. */
+  readonly limit?: number;
+  readonly shapes?: (graph: Graph) => ReadonlyMap<string, readonly number[]>;
+  readonly threads?: number;
+  readonly runtime?: RuntimeName;
+  /** False: nothing is timed. */
+  readonly latency?: boolean;
+  readonly note?: (text: string) => void;
+  readonly progress?: (label: string, total: number) => { update(done: number, extra?: string): void; stop(): void };
+  readonly signal?: AbortSignal;
+}
+
+/** Figures of one model. `psnr` and its companions for super-resolution, `top1Error` (percent) for classifiers. */
+export interface ModelFigures extends Partial<SrQuality> {
+  readonly model: string;
+  readonly top1Error?: number;
+  readonly wrong?: number;
+  readonly images: number;
+  readonly weights: number;
+  readonly all: number;
+  readonly macs: number;
+  /** Of the file and of the files with its tensors. */
+  readonly bytes: number;
+  /** Median milliseconds of one run at `input`; absent where nothing was timed. */
+  readonly latencyMs?: number;
+  /** Input shapes at which MACs are counted and time is taken. */
+  readonly input: ReadonlyMap<string, readonly number[]>;
+  readonly normalize?: string;
+  readonly scale?: number;
+  readonly range?: 1 | 255;
+}
+
+export interface Evaluation extends ModelFigures {
+  readonly against?: ModelFigures;
+}
+
+interface Loaded {
+  readonly file: string;
+  readonly graph: Graph;
+  readonly session: Session;
+}
+
+/**
+ * Measures a model on data in ONNX Runtime.
+ * @throws FilterBasisError `data-mismatch` (model and data do not fit), `usage` (a convention must be stated), and what loading throws
+ */
+export async function evaluateModel(file: string, options: EvaluateOptions): Promise<Evaluation> {
+  const files = options.against === undefined ? [file] : [file, options.against];
+  const loaded: Loaded[] = [];
+  try {
+    for (const path of files)
+      loaded.push({ file: path, graph: await loadModel(path), session: await openSession(path, options) });
+    const figures: ModelFigures[] = [];
+    for (const one of loaded) figures.push(await quality(one, options));
+    const medians = options.latency === false ? undefined : await time(loaded, figures, options);
+    const [own, other] = figures.map((figure, i) => (medians ? { ...figure, latencyMs: medians[i]! } : figure)) as [
+      ModelFigures,
+      ModelFigures?,
+    ];
+    return other ? { ...own, against: other } : own;
+  } finally {
+    for (const { session } of loaded) await session.release();
+  }
+}
+
+async function quality(model: Loaded, options: EvaluateOptions): Promise<ModelFigures> {
+  const { file, graph, session } = model;
+  const pictures = session.outputs[0]?.dims.length === 4;
+  const stated = options.shapes?.(graph) ?? new Map<string, readonly number[]>();
+  const result = pictures ? await superResolution(model, options) : await classification(model, options);
+  const shapes = new Map([...result.shapes, ...stated]);
+  const { weights, all, macs, bytes, inputs } = cost(graph, shapes);
+  return { model: file, ...result.figures, weights, all, macs, bytes: await fileBytes(file, bytes), input: inputs };
+}
+
+interface Result {
+  readonly figures: Omit<ModelFigures, "model" | "weights" | "all" | "macs" | "bytes" | "input">;
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+}
+
+async function classification({ file, graph, session }: Loaded, options: EvaluateOptions): Promise<Result> {
+  const normalize = options.normalize ?? graph.metadata.get("filterbasis.normalize");
+  if (normalize === undefined) {
+    throw new FilterBasisError("usage", "the model does not say how its input is normalised", {
+      file,
+      expected: "--normalize cifar10, imagenet, none or m,m,m/s,s,s",
+    });
+  }
+  const normalization = parseNormalization(normalize);
+  const { note, signal } = options;
+  const { test } = await loadImageData(options.data, { ...(note && { note }), ...(signal && { signal }) });
+  if (test === undefined) throw new FilterBasisError("not-found", "there are no test images", { file: options.data });
+  const set: ImageSet = firstImages(test, options.limit ?? test.count);
+  const bar = options.progress?.(file, set.count);
+  try {
+    const { top1Error, wrong, images } = await topOne(session, set, normalization, {
+      progress: (done) => bar?.update(done),
+      ...(signal && { signal }),
+    });
+    return {
+      figures: { top1Error, wrong, images, normalize },
+      shapes: new Map([[session.inputs[0]!.name, [1, 3, set.height, set.width]]]),
+    };
+  } finally {
+    bar?.stop();
+  }
+}
+
+async function superResolution({ file, graph, session }: Loaded, options: EvaluateOptions): Promise<Result> {
+  const told = graph.metadata.get("filterbasis.scale");
+  const scale = options.scale ?? (told === undefined ? (await describeSrModel(session, ramp)).scale : Number(told));
+  const found = (await findPairs(options.data, scale, { split: options.split ?? "valid" })).pairs;
+  const pairs: readonly PairFiles[] = found.slice(0, options.limit ?? found.length);
+  const { lr } = await loadPair(pairs[0]!, scale);
+  const range = options.range ?? ({ "1": 1, "255": 255 } as const)[graph.metadata.get("filterbasis.range") ?? ""] ?? "auto";
+  const sr = await describeSrModel(session, lr, { scale, range });
+  if (range === "auto") options.note?.(`${file}: input and output 0..${sr.range} (found by running it)`);
+  const bar = options.progress?.(file, pairs.length);
+  try {
+    const result = await measureSr(sr, pairs, {
+      ...(options.measure && { measure: options.measure }),
+      ...(options.shave !== undefined && { shave: options.shave }),
+      ...(options.signal && { signal: options.signal }),
+      infer: inference(options.inference),
+      progress: (done, name) => bar?.update(done, name),
+    });
+    return { figures: { ...result, scale, range: sr.range }, shapes: new Map() };
+  } finally {
+    bar?.stop();
+  }
+}
+
+function inference(way: EvaluateOptions["inference"] = "whole"): (sr: SrModel, lr: Picture) => ReturnType<typeof superResolve> {
+  const ways = {
+    whole: superResolve,
+    chop: (sr: SrModel, lr: Picture) => forwardChop(sr, inputPlanes(sr, lr)),
+    ensemble: (sr: SrModel, lr: Picture) => selfEnsemble(sr, inputPlanes(sr, lr)),
+  };
+  return ways[way];
+}
+
+/** Something to find out a scale with. */
+const ramp: Picture = {
+  width: 32,
+  height: 32,
+  channels: 3,
+  data: Uint8Array.from({ length: 3072 }, (_, i) => 64 + 4 * (i % 32)),
+};
+
+/** Both models in turns, on random input of the shape at which MACs are counted. */
+async function time(
+  loaded: readonly Loaded[],
+  figures: readonly ModelFigures[],
+  { signal, note }: EvaluateOptions,
+): Promise<readonly number[]> {
+  note?.("timing");
+  const runs = loaded.map(({ graph, session }, i) => {
+    const names = new Set(feeds(graph).map(({ name }) => name));
+    const inputs = sampleFeeds(
+      session.inputs.filter(({ name }) => names.has(name)),
+      { shapes: figures[i]!.input },
+    );
+    return () => session.run(inputs);
+  });
+  return (await alternate(runs, { rounds: 50, budget: 10_000, ...(signal && { signal }) })).medians;
+}
+
+/** The model's file, and the files beside it where its tensors take more than that. */
+async function fileBytes(file: string, tensors: number): Promise<number> {
+  const { size } = await stat(file);
+  if (tensors <= size) return size;
+  const names = (await readdir(dirname(file))).filter((name) => name.endsWith(".data"));
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(dirname(file), name))).size));
+  return names.length === 1 ? size + sizes[0]! : size + tensors;
+}

@@ -1,0 +1,103 @@
+// A picture file through a model file into a picture file.
+import { decodePicture, encodeRaster, pictureFormat } from "../data/codec.js";
+import { FilterBasisError } from "../errors/error.js";
+import { loadModel } from "../runtime/files.js";
+import { openSession, type RuntimeName, writeAside } from "../runtime/index.js";
+import { receptiveField } from "./receptive-field.js";
+import { describeSrModel } from "./sr-model.js";
+import { type UpscaleOptions, upscale } from "./upscale.js";
+
+export interface UpscaleFileOptions extends UpscaleOptions {
+  readonly scale?: number;
+  readonly range?: 1 | 255 | "auto";
+  readonly threads?: number;
+  readonly runtime?: RuntimeName;
+  readonly note?: (text: string) => void;
+}
+
+export interface UpscaledFile {
+  readonly file: string;
+  /** Width and height in pixels. */
+  readonly from: readonly [number, number];
+  readonly to: readonly [number, number];
+  readonly scale: number;
+  readonly range: 1 | 255;
+  readonly tiles: number;
+  readonly overlap: number;
+  /** Whether the tiles equal the whole picture; `because` says why not. */
+  readonly exact: boolean;
+  readonly because?: string;
+  readonly seconds: number;
+  readonly bytes: number;
+}
+
+/** The largest result, in pixels: what a 4K picture becomes at x4. */
+const mostPixels = 140e6;
+
+/**
+ * Upscales a picture; colours are converted to sRGB, alpha is kept (JPEG cannot hold it: an error before any work).
+ * @throws FilterBasisError `usage` (the output's ending), `too-large`, and what decoding, the model and writing throw; nothing half-written is left
+ */
+export async function upscaleFile(
+  model: string,
+  picture: string,
+  output: string,
+  options: UpscaleFileOptions = {},
+): Promise<UpscaledFile> {
+  const { note = () => undefined } = options;
+  const format = pictureFormat(output);
+  if (format === undefined)
+    throw new FilterBasisError("usage", "the result's format is not known", {
+      file: output,
+      expected: "an ending .png, .jpg or .webp",
+    });
+  const graph = await loadModel(model);
+  const source = await decodePicture(picture, { colours: "srgb" });
+  if (source.alpha && format === "jpeg") {
+    throw new FilterBasisError("unsupported", "the picture has transparency, which JPEG cannot hold", {
+      file: output,
+      expected: "an ending .png or .webp",
+    });
+  }
+  // Memory is given back after every tile: what the network needs for one stays small beside the result.
+  const session = await openSession(model, { ...options, arena: false });
+  try {
+    const {
+      scale = told(graph.metadata.get("filterbasis.scale")),
+      range = told(graph.metadata.get("filterbasis.range")) ?? "auto",
+    } = options;
+    const sr = await describeSrModel(session, source, {
+      ...(scale && { scale }),
+      range: range === 1 || range === 255 ? range : "auto",
+    });
+    const pixels = source.width * source.height * sr.scale ** 2;
+    if (pixels > mostPixels) {
+      throw new FilterBasisError("too-large", "the result would have too many pixels", {
+        file: picture,
+        expected: `at most ${mostPixels}`,
+        got: `${source.width * sr.scale} x ${source.height * sr.scale}`,
+      });
+    }
+    const field = receptiveField(graph);
+    const began = performance.now();
+    const { raster, tiles, overlap, exact } = await upscale(sr, source, field, options);
+    const seconds = (performance.now() - began) / 1000;
+    const because = exact ? undefined : (field.unbounded ?? `the network looks ${field.before} and ${field.after} pixels far`);
+    if (because) note(`seams may show, because ${because}`);
+    const bytes = await encodeRaster(raster, format);
+    await writeAside(output, bytes);
+    return {
+      file: output,
+      from: [source.width, source.height],
+      to: [raster.width, raster.height],
+      scale: sr.scale,
+      range: sr.range,
+      ...{ tiles, overlap, exact, seconds, bytes: bytes.length },
+      ...(because && { because }),
+    };
+  } finally {
+    await session.release();
+  }
+}
+
+const told = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
