@@ -4,6 +4,7 @@ import { engineError } from "./errors.js";
 import type { Face } from "./face.js";
 import { giveHandle, takeHandle } from "./handles.js";
 import { type Handle, loadEngine, type NativeResult, type OperatorHandle } from "./native.js";
+import { unowned } from "./scope.js";
 import { Tensor } from "./tensor.js";
 
 /** What an operator takes; a plain object at the end names arguments. */
@@ -36,9 +37,14 @@ export type ArgumentsOf<N extends string> = N extends FaceName ? Parameters<Face
 /** A function that calls one operator of the face; the operator is looked up on the first call. */
 export function operator<N extends FaceName>(name: N): Face[N] {
   let found: Operator | undefined;
-  const call = (...args: Argument[]): Value => run((found ??= lookUp(name)), args);
+  const call = (...args: Argument[]): Value => run((found ??= exactly(name)), args);
   // The signature is libtorch's own: it was generated from the schema by which the addon converts arguments and results.
   return call as unknown as Face[N];
+}
+
+/** The overload that the face means: a name alone is the overload without a name, not whichever the arguments would choose. */
+function exactly(name: FaceName): Operator {
+  return { name, handle: lookUp(name.includes(".") ? name : `${name}.`).handle };
 }
 
 const operators = new Map<string, Operator>();
@@ -95,12 +101,13 @@ export function run(operator: Operator, args: Argument[]): Value {
 
 /**
  * Calls an operator on the engine's private thread, so that the event loop lives meanwhile; calls run one after another. Tensors that it uses
- * may be disposed at once but must not be changed before it is done. For the odd long call: a whole training belongs into a worker thread.
+ * may be disposed at once but must not be changed before it is done. Its results belong to no scope. For the odd long call: a whole training belongs into a worker thread.
  */
 export async function callAsync<N extends string>(name: N, ...args: ArgumentsOf<N>): Promise<Value> {
   const operator = lookUp(name);
   try {
-    return toValue(await loadEngine().callAsync(operator.handle, ...(args as readonly Argument[]).map(fromArgument)));
+    const results = await loadEngine().callAsync(operator.handle, ...(args as readonly Argument[]).map(fromArgument));
+    return unowned(() => toValue(results));
   } catch (error) {
     throw engineError(error, name, () => loadEngine().schemas(operator.handle));
   }

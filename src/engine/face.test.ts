@@ -1,0 +1,43 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { describeEngine } from "../../test/engine.js";
+import { packageRoot, schemas } from "./index.js";
+import * as ops from "./ops.js";
+import { parameterType, parseSchema, resultType, signature } from "./schema.js";
+
+const face = readFileSync(join(packageRoot(), "src/engine/face.ts"), "utf8");
+const written = new Map([...face.matchAll(/^ {2}"([\w.]+)": (.*);$/gm)].map(([, name, text]) => [name!, text!]));
+
+describeEngine("the typed face", () => {
+  it("has a function for each of its signatures", () => {
+    expect(written.size).toBeGreaterThan(150);
+    expect(Object.keys(ops)).toHaveLength(written.size);
+  });
+
+  // libtorch adds arguments at the end over the years; those that the face passes must stay as they are.
+  it.each([...written])("types %s as the loaded libtorch's schema does", (name, text) => {
+    const schema = parseSchema(schemas(name.includes(".") ? name : `${name}.`)[0]!);
+    const known = new Set([...text.matchAll(/(\w+)\??:/g)].map(([, word]) => word));
+    const camel = (word: string) => word.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+    const parameters = schema.parameters.filter((one) => !one.optional || known.has(one.name) || known.has(camel(one.name)));
+    expect(signature({ ...schema, parameters })).toBe(text);
+  });
+
+  it("reads schemas", () => {
+    const schema = parseSchema(
+      'aten::f.x(Tensor(a!) self, int[2] size=[1, 2], *, str? mode="a, b", Generator? generator=None) -> (Tensor(a!) values, Tensor[])',
+    );
+    expect(schema.parameters.map(({ name, named, optional }) => [name, named, optional])).toEqual([
+      ["self", false, false],
+      ["size", false, true],
+      ["mode", true, true],
+      ["generator", true, true],
+    ]);
+    expect(signature(schema)).toBe(
+      "(self: Tensor, size?: number | readonly number[], named?: { mode?: string | null | undefined }) => readonly [Tensor, readonly Tensor[]]",
+    );
+    expect(parameterType("Tensor?[]")).toBe("readonly (Tensor | null)[]");
+    expect(resultType([])).toBe("void");
+  });
+});
