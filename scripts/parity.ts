@@ -6,11 +6,15 @@ import { type Check, type Entry, type Folder, openFolder, readIndex } from "./pa
 import { checkNormalize, checkPsnr, checkQuantize } from "./parity/images.js";
 import { checkLossNorm } from "./parity/loss-norm.js";
 import { checkNetwork } from "./parity/networks.js";
+import { checkAugment, checkChop, checkPatches } from "./parity/patches.js";
 
 /** What each kind of entry is compared by. */
 const kinds: Readonly<Record<string, (entry: Entry, folder: Folder) => readonly Check[] | Promise<readonly Check[]>>> = {
   forward: checkNetwork,
   forward_procedural_weights: checkNetwork,
+  augment: checkAugment,
+  get_patch: checkPatches,
+  chop: checkChop,
   psnr: checkPsnr,
   quantize: checkQuantize,
   normalize: checkNormalize,

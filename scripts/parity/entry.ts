@@ -30,8 +30,26 @@ export interface Folder {
 }
 
 export function openFolder(path: string): Folder {
-  const json = (file: string): unknown => JSON.parse(readFileSync(join(path, file), "utf8"));
-  return { path, json, tensors: (file) => readSafetensors(readFileSync(join(path, file)), { file }).tensors };
+  const read = (file: string): Buffer => {
+    try {
+      return readFileSync(join(path, file));
+    } catch (cause) {
+      throw new FilterBasisError("not-found", "cannot read a file of the index", {
+        file: join(path, file),
+        cause,
+        got: String(cause),
+      });
+    }
+  };
+  const json = (file: string): unknown => {
+    try {
+      return JSON.parse(read(file).toString("utf8"));
+    } catch (cause) {
+      if (cause instanceof FilterBasisError) throw cause;
+      throw new FilterBasisError("malformed", "the file is not JSON", { file, cause });
+    }
+  };
+  return { path, json, tensors: (file) => readSafetensors(read(file), { file }).tensors };
 }
 
 export function readIndex(folder: Folder): readonly Entry[] {
