@@ -89,6 +89,7 @@ export function command<const A extends ArgsDef>(spec: {
           repeated: (option) => repeated.get(option) ?? [],
         };
         const result = await spec.run(parsed as unknown as ParsedArgs<A>, context);
+        await signalsHeard();
         stdout.write(json ? toJson(result.json) + "\n" : result.text.trimEnd() + "\n");
         return signal.aborted ? exitOf(signal) : 0;
       } catch (error) {
@@ -97,6 +98,11 @@ export function command<const A extends ArgsDef>(spec: {
       }
     },
   };
+}
+
+/** Signals that came while native code computed are handed over in the next round of the event loop: a whole round is waited for. */
+async function signalsHeard(): Promise<void> {
+  for (let half = 0; half < 2; half++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 interface Failure {
