@@ -1,6 +1,6 @@
 // TensorProto -> TensorData. Raw bytes stay views on the file; numbers in typed fields are decoded into one new array.
 import { SparseTensorProtoSchema, TensorProto_DataLocation, TensorProtoSchema } from "onnx-buf";
-import { FilterBasisError } from "../errors/error.js";
+import { FilterBasisError, isError } from "../errors/error.js";
 import { dataTypes, type SparseTensorData, type TensorData } from "../graph/types.js";
 import { tensorBytes } from "../graph/verify-tensor.js";
 import { checkBytes } from "./check.js";
@@ -134,9 +134,17 @@ function readExternal(
       cures: ["open the model by its path, or give `external`"],
     });
   }
-  const data = external(location, offset, length ?? size);
+  const data = callExternal(external, location, offset, length ?? size, tensor);
   if (data.length !== size) throw fault("external data of the wrong length", `${size} bytes`, `${data.length} bytes`);
   return data;
+}
+
+function callExternal(external: ReadExternal, location: string, offset: number, length: number, tensor: string): Uint8Array {
+  try {
+    return external(location, offset, length);
+  } catch (error) {
+    throw isError(error) ? error.at({ tensor }) : error;
+  }
 }
 
 function readCount(text: string | undefined, name: string, fault: Fault): number | undefined {

@@ -43,7 +43,7 @@ function openBeside(folder: string, location: string): OpenFile {
   try {
     target = realpathSync(join(folder, location));
   } catch (cause) {
-    throw new FilterBasisError("not-found", "the file of external data is not there", { file: join(folder, location), cause });
+    throw new FilterBasisError("not-found", "the file of external data is not there", { field: location, cause });
   }
   const home = realpathSync(folder);
   if (!target.startsWith(home.endsWith(sep) ? home : home + sep))
@@ -53,7 +53,7 @@ function openBeside(folder: string, location: string): OpenFile {
     // Not blocking: a pipe of that name would hang here for ever.
     descriptor = openSync(target, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
   } catch (cause) {
-    throw new FilterBasisError("io", "the file of external data cannot be opened", { file: target, cause });
+    throw new FilterBasisError("io", "the file of external data cannot be opened", { field: location, cause });
   }
   const state = fstatSync(descriptor);
   if (state.isFile()) return { descriptor, size: state.size, ranges: new Map(), total: 0 };
@@ -64,7 +64,7 @@ function openBeside(folder: string, location: string): OpenFile {
 function readRange(file: OpenFile, location: string, offset: number, length: number): Uint8Array {
   if (offset < 0 || length < 0 || offset + length > file.size) {
     throw new FilterBasisError("malformed", "external data beyond the end of its file", {
-      file: location,
+      field: location,
       expected: `at most ${file.size} bytes`,
       got: `offset ${offset}, length ${length}`,
     });
@@ -75,14 +75,14 @@ function readRange(file: OpenFile, location: string, offset: number, length: num
   // Overlapping ranges could make a small file fill the memory.
   if ((file.total += length) > file.size) {
     throw new FilterBasisError("malformed", "ranges of external data overlap", {
-      file: location,
+      field: location,
       got: `offset ${offset}, length ${length}`,
     });
   }
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length; ) {
     const got = readSync(file.descriptor, bytes, done, Math.min(length - done, 1 << 30), offset + done);
-    if (got === 0) throw new FilterBasisError("io", "the file of external data shrank while it was read", { file: location });
+    if (got === 0) throw new FilterBasisError("io", "the file of external data shrank while it was read", { field: location });
     done += got;
   }
   file.ranges.set(key, bytes);
