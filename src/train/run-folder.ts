@@ -102,7 +102,9 @@ export async function openJournal(file: string, length: number): Promise<Journal
     },
     async append(text) {
       const piece = typeof text === "string" ? new TextEncoder().encode(text) : text;
-      await handle.appendFile(piece);
+      await handle.appendFile(piece).catch((cause: NodeJS.ErrnoException) => {
+        throw new FilterBasisError("io", "cannot write on", { file, cause, got: cause.code ?? cause.message });
+      });
       bytes += piece.length;
     },
     close: () => handle.close(),

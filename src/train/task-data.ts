@@ -1,7 +1,7 @@
 // The data side of a training: batches to learn from, and how a network is judged, for classification and for super-resolution.
 import { basename } from "node:path";
-import { loadCifar10 } from "../data/cifar10.js";
-import { firstImages, type ImageSet, parseNormalization } from "../data/image-set.js";
+import { loadImageData } from "../data/image-data.js";
+import { firstImages, parseNormalization } from "../data/image-set.js";
 import { openPatches } from "../data/patches.js";
 import { findPairs, loadPair, type PairFiles } from "../data/sr-pairs.js";
 import { FilterBasisError } from "../errors/error.js";
@@ -26,9 +26,12 @@ export interface TaskData extends Disposable {
 type Opener = (recipe: Recipe, original: Runnable, note: (text: string) => void) => Promise<TaskData>;
 
 const openers: Readonly<Record<string, Opener>> = {
-  cifar10: async (recipe, _, note) => {
+  cifar10: (recipe, _, note) => classification(recipe, recipe.data.folder ?? "cifar10", note),
+  folder: (recipe, _, note) => {
     const { folder } = recipe.data;
-    return classification(recipe, await loadCifar10({ note, ...(folder === undefined ? {} : { folder }) }));
+    if (folder === undefined)
+      throw new FilterBasisError("invalid-recipe", "which folder?", { field: "data.folder", expected: "a path" });
+    return classification(recipe, folder, note);
   },
   pairs: superResolution,
 };
@@ -46,7 +49,16 @@ export function openTaskData(recipe: Recipe, original: Runnable, note: (text: st
   return (openers[name] as Opener)(recipe, original, note);
 }
 
-function classification(recipe: Recipe, { train, test }: { readonly train: ImageSet; readonly test: ImageSet }): TaskData {
+/** Learns from the training images and judges on the test images; without any of the latter, judges on what was learned from and says so. */
+async function classification(recipe: Recipe, source: string, note: (text: string) => void): Promise<TaskData> {
+  const { train, test = train } = await loadImageData(source, { note });
+  if (train === undefined || test === undefined) {
+    throw new FilterBasisError("data-mismatch", "there are no training images", {
+      file: source,
+      expected: "folders train and test above the classes",
+    });
+  }
+  if (test === train) note("no test images: the figures are of the images learned from");
   const { data, loss, seed } = recipe;
   const normalization = parseNormalization(data.normalize);
   const judged = firstImages(test, data.testSubset ?? test.count);
