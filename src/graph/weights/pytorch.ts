@@ -1,5 +1,5 @@
 // Reads what torch.save wrote: the ZIP form (PyTorch 1.6 and later) and the older stream of pickles. Nothing in the file is run.
-import { FilterBasisError } from "../../errors/error.js";
+import { FilterBasisError, isError } from "../../errors/error.js";
 import { elementBytes, elements } from "../attributes.js";
 import type { DataType, TensorData } from "../types.js";
 import { PickleGlobal, type PickleRules, type PickleValue, readPickle } from "./pickle.js";
@@ -10,6 +10,9 @@ const storages: Readonly<Record<string, DataType>> = {
   "torch.LongStorage": "int64", "torch.IntStorage": "int32", "torch.ShortStorage": "int16", "torch.CharStorage": "int8",
   "torch.ByteStorage": "uint8", "torch.BoolStorage": "bool",
 }; // biome-ignore format: a table
+
+/** Strided tensors are copied; many windows on one large storage must not fill the memory. */
+const largestCopies = 4 * 2 ** 30;
 
 /** The elements behind one or more tensors. In the old form their bytes come after the tensors that use them. */
 class Storage {
@@ -99,6 +102,7 @@ function readStream(bytes: Uint8Array): PickleValue {
   try {
     head = readPickle(bytes, none);
   } catch (cause) {
+    if (isError(cause, "unsupported")) throw cause; // it names something: say what
     throw new FilterBasisError("malformed", "neither a ZIP archive nor a pickle stream of torch.save", { cause });
   }
   if (head.value !== magic) malformed("neither a ZIP archive nor a pickle stream of torch.save");
@@ -182,7 +186,19 @@ function stateDict(value: PickleValue): ReadonlyMap<string, TensorData> {
       expected: `tensors by name, at the top or below ${preferred.join(", ")}`,
       got: value instanceof Map ? `a dict of ${[...value.keys()].slice(0, 8).map(String).join(", ") || "nothing"}` : typeof value,
     });
-  return new Map(found.map(([name, entry]) => [String(name), materialise(String(name), entry as Window)]));
+  let copied = 0;
+  return new Map(
+    found.map(([name, entry]) => {
+      const tensor = materialise(String(name), entry as Window);
+      if (tensor.data.buffer !== (entry as Window).storage.bytes?.buffer) copied += tensor.data.length;
+      if (copied > largestCopies)
+        throw new FilterBasisError("too-large", "the file's tensors are windows that take more room than can be right", {
+          tensor: String(name),
+          expected: `at most ${largestCopies} bytes copied`,
+        });
+      return [String(name), tensor];
+    }),
+  );
 }
 
 /** The tensor row-major: a view where it lies so, else a copy. */
