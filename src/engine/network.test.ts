@@ -120,7 +120,7 @@ engine(`what a network refuses${because}`, () => {
       { nodes: [node("Tile", "x s", "y")], constants: huge, inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 1, 1] } }] },
       { nodes: [node("ConstantOfShape", "s", "c"), node("Add", "c x", "y")], constants: huge },
       { nodes: [node("Pad", "x p", "y")], constants: { p: int64Tensor([6], [0, 0, 0, 1e9, 1e9, 1e3]) } },
-      { nodes: [node("Upsample", "x", "y", { scales: { kind: "floats", value: [1, 1, 1e6] } })], opset: 7 },
+      { nodes: [node("Upsample", "x", "y", { scales: { kind: "floats", value: [1, 1, 1e12] } })], opset: 7 },
       { nodes: [node("Range", "a b d", "r"), node("Add", "r x", "y")], constants: { a: int64Tensor([], [0]), b: int64Tensor([], [2 ** 50]), d: int64Tensor([], [1]) } },
       { nodes: [node("Conv", "x w", "y", { pads: ints([2 ** 40, 2 ** 40]) })], constants: { w: weights(1, 1, 1) } },
       { nodes: [node("MaxPool", "x", "y", { kernel_shape: ints([2]), pads: ints([2 ** 40, 2 ** 40]) })] },

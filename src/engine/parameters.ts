@@ -18,13 +18,13 @@ export function constantsOf(initializers: ReadonlyMap<string, TensorData>, nodes
 }
 
 /** Inputs that hold weights, by operator. A weight may be computed from constants: what it is computed from then learns. */
-const weightInputs: Readonly<Record<string, readonly number[]>> = {
-  Conv: [1, 2], ConvTranspose: [1, 2], BatchNormalization: [1, 2], InstanceNormalization: [1, 2], GroupNormalization: [1, 2],
-  LayerNormalization: [1, 2], PRelu: [1], Gemm: [0, 1, 2], MatMul: [0, 1],
-}; // biome-ignore format: a table
+const weightInputs: ReadonlyMap<string, readonly number[]> = new Map([
+  ["Conv", [1, 2]], ["ConvTranspose", [1, 2]], ["BatchNormalization", [1, 2]], ["InstanceNormalization", [1, 2]],
+  ["GroupNormalization", [1, 2]], ["LayerNormalization", [1, 2]], ["PRelu", [1]], ["Gemm", [0, 1, 2]], ["MatMul", [0, 1]],
+]); // biome-ignore format: a table
 
 /** Inputs of which only initializers of one number a channel are weights: a bias or a scale on its own. */
-const channelInputs: Readonly<Record<string, readonly number[]>> = { Add: [0, 1], Mul: [0, 1] };
+const channelInputs: ReadonlySet<string> = new Set(["Add", "Mul"]);
 
 const learns = (data: TensorData | undefined): boolean =>
   data?.type === "float32" || data?.type === "float16" || data?.type === "float64";
@@ -81,12 +81,11 @@ export function roles(
   };
   for (const node of nodes) {
     if (!isStandard(node)) continue;
-    for (const position of weightInputs[node.op] ?? []) {
+    for (const position of weightInputs.get(node.op) ?? []) {
       const name = node.inputs[position];
       if (name) trace(name);
     }
-    for (const position of channelInputs[node.op] ?? []) {
-      const name = node.inputs[position];
+    for (const name of channelInputs.has(node.op) ? node.inputs : []) {
       const data = name ? initializers.get(origin(name)) : undefined;
       if (name && data && perChannel(data.dims) && !node.inputs.every((input) => fixed.has(input))) trace(name);
     }

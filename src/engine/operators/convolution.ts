@@ -1,45 +1,35 @@
 // Conv, ConvTranspose, MatMul and Gemm.
 import { readFloat, readInt, readInts } from "../../graph/attributes.js";
-import { call, type Tensor } from "./aten.js";
+import { call } from "./aten.js";
+import { bounded, broadcast } from "./limits.js";
 import { type Kernel, type Lowering, refuse, type Site } from "./site.js";
 import { dimsOf, first, tensor } from "./values.js";
-import { padConstant, padsFor, symmetric, type Windows, windows } from "./windows.js";
+import { padConstant, padded, padsFor, symmetric, type Windows, windows } from "./windows.js";
 
 /** Conv: x [N, C, *size], W [M, C / group, *kernel], B [M] or none. */
 const conv: Lowering = (site) => {
   const group = readInt(site.node, "group", 1);
-  const run = (plan: Windows, pads: readonly number[], x: Tensor, weight: Tensor, bias: Tensor | null): Tensor => {
-    const even = symmetric(pads);
-    const padding = even ?? plan.kernel.map(() => 0);
-    const padded = even === undefined ? padConstant(x, pads, 0) : x;
-    const y = call(
-      "convolution",
-      padded,
-      weight,
-      bias,
-      plan.strides,
-      padding,
-      plan.dilations,
-      false,
-      plan.kernel.map(() => 0),
-      group,
-    );
-    if (padded !== x) padded.dispose();
-    return y;
-  };
   return withKernel(site, (plan) => {
-    if (plan.auto === "NOTSET" || plan.auto === "VALID") {
-      const even = symmetric(plan.pads);
-      const none = plan.kernel.map(() => 0);
-      const { strides, dilations, pads } = plan;
+    const { strides, dilations } = plan;
+    const none = plan.kernel.map(() => 0);
+    const fixed = plan.auto === "NOTSET" || plan.auto === "VALID" ? plan.pads : undefined;
+    const even = fixed && symmetric(fixed);
+    if (even?.every((p) => p <= 64)) {
       return ([x, weight, bias]) => {
         const b = bias === undefined ? null : tensor(bias);
-        if (even === undefined) return run(plan, pads, tensor(x), tensor(weight), b);
         return call("convolution", tensor(x), tensor(weight), b, strides, even, dilations, false, none, group);
       };
     }
-    return ([x, weight, bias]) =>
-      run(plan, padsFor(plan, dimsOf(x).slice(2)), tensor(x), tensor(weight), bias === undefined ? null : tensor(bias));
+    return ([input, weight, bias]) => {
+      const x = tensor(input);
+      const b = bias === undefined ? null : tensor(bias);
+      const pads = fixed ?? padsFor(plan, x.shape.slice(2));
+      bounded([dimsOf(weight)[0] ?? 1, ...padded(x.shape, pads)]);
+      const wide = padConstant(x, pads, 0);
+      const y = call("convolution", wide, tensor(weight), b, strides, none, dilations, false, none, group);
+      wide.dispose();
+      return y;
+    };
   });
 };
 
@@ -62,44 +52,30 @@ const convTranspose: Lowering = (site) => {
   const group = readInt(site.node, "group", 1);
   const outputShape = readInts(site.node, "output_shape", undefined);
   return withKernel(site, (plan) => {
-    const extra = readInts(
-      site.node,
-      "output_padding",
-      plan.kernel.map(() => 0),
-    );
-    const none = plan.kernel.map(() => 0);
+    const { kernel, strides, dilations } = plan;
+    const none = kernel.map(() => 0);
+    const extra = readInts(site.node, "output_padding", none);
     if (extra.length !== none.length) throw refuse(site, "output_padding must fit the spatial axes");
-    return ([x, weight, bias]) => {
-      const size = dimsOf(x).slice(2);
+    return ([input, weight, bias]) => {
+      const [x, w, b] = [tensor(input), tensor(weight), bias === undefined ? null : tensor(bias)];
+      const dims = x.shape;
+      const size = dims.slice(2);
+      const full = size.map((n, i) => Math.max(0, (n - 1) * strides[i]! + (kernel[i]! - 1) * dilations[i]! + 1 + extra[i]!));
+      bounded([dims[0] ?? 1, (w.shape[1] ?? 1) * group, ...full]);
       const pads = transposedPads(plan, size, extra, outputShape);
-      const b = bias === undefined ? null : tensor(bias);
       const even = symmetric(pads);
-      // libtorch wants output_padding below stride or dilation; ONNX's is zeros at the end, which negative pads give too.
-      if (even !== undefined && extra.every((e, i) => e < Math.max(plan.strides[i]!, plan.dilations[i]!))) {
-        return call("convolution", tensor(x), tensor(weight), b, plan.strides, even, plan.dilations, true, extra, group);
+      if (even !== undefined && extra.every((e, i) => e < Math.max(strides[i]!, dilations[i]!))) {
+        return call("convolution", x, w, b, strides, even, dilations, true, extra, group);
       }
-      const whole = call("convolution", tensor(x), tensor(weight), b, plan.strides, none, plan.dilations, true, none, group);
-      const rank = none.length;
-      if (!extra.some((e) => e > 0)) return crop(whole, pads);
-      // What lies beyond the full result is bias alone: pad before the bias is added.
+      // Pads crop the full result; output_padding lengthens it at the end, where only the bias is.
+      const whole = call("convolution", x, w, null, strides, none, dilations, true, none, group);
+      const cropped = pads.map((p, i) => (i < none.length ? -p : extra[i - none.length]! - p));
+      const y = padConstant(whole, cropped, 0);
       whole.dispose();
-      const bare = call("convolution", tensor(x), tensor(weight), null, plan.strides, none, plan.dilations, true, none, group);
-      const grown = crop(
-        bare,
-        pads.map((p, i) => (i < rank ? p : p - extra[i - rank]!)),
-      );
-      return b === null ? grown : call("add.Tensor", grown, call("view", b, [-1, ...none.map(() => 1)]));
+      return b === null ? y : call("add.Tensor", y, call("reshape", b, [-1, ...none.map(() => 1)]));
     };
   });
 };
-
-function crop(x: Tensor, pads: readonly number[]): Tensor {
-  return padConstant(
-    x,
-    pads.map((p) => -p),
-    0,
-  );
-}
 
 /** The pads of a ConvTranspose: stated, or from the output's size (stride * size for SAME). */
 function transposedPads(
@@ -119,7 +95,12 @@ function transposedPads(
   return plan.auto === "SAME_UPPER" ? [...half, ...rest] : [...rest, ...half];
 }
 
-const matMul: Lowering = () => (inputs) => call("matmul", first(inputs), tensor(inputs[1]));
+const matMul: Lowering = () => (inputs) => {
+  const [a, b] = [first(inputs), tensor(inputs[1])];
+  const [m, n] = [a.shape, b.shape];
+  bounded([...broadcast(m.slice(0, -2), n.slice(0, -2)), m.length > 1 ? m.at(-2)! : 1, n.length > 1 ? n.at(-1)! : 1]);
+  return call("matmul", a, b);
+};
 
 /** Gemm: alpha * A' B' + beta * C; A' [M, K], B' [K, N], C broadcast to [M, N]. */
 const gemm: Lowering = ({ node }) => {
@@ -129,6 +110,7 @@ const gemm: Lowering = ({ node }) => {
   return (inputs) => {
     const a = transA ? call("t", first(inputs)) : first(inputs);
     const b = transB ? call("t", tensor(inputs[1])) : tensor(inputs[1]);
+    bounded([a.shape[0] ?? 1, b.shape[1] ?? 1]);
     const c = inputs[2];
     if (c === undefined) return alpha === 1 ? call("mm", a, b) : call("mul.Scalar", call("mm", a, b), alpha);
     return call("addmm", tensor(c), a, b, { alpha, beta });

@@ -40,9 +40,12 @@ function sliceAxis(x: Tensor, axis: number, n: number, from: number, to: number,
   }
   const begin = Math.min(Math.max(start, -1), n - 1);
   const stop = Math.min(Math.max(end, -1), n - 1);
-  const picked: number[] = [];
-  for (let i = begin; step !== 0 && i > stop; i += step) picked.push(i);
-  return call("index_select", x, axis, indexVector(picked));
+  return call(
+    "index_select",
+    x,
+    axis,
+    create("arange.start_step", "int64", begin, Math.min(begin, stop), Math.max(step, -n - 1)),
+  );
 }
 
 /** Indices as int64, negative ones counted from the end of n. */
@@ -90,6 +93,7 @@ const gatherNd: Lowering = ({ node }) => {
     const flat = call("reshape", x, [outer, ...dims.slice(batch)]);
     const index = call("reshape", call("to.dtype", tensor(inputs[1]), "int64"), [outer, -1, k]);
     const places = Array.from({ length: k }, (_, i) => positive(call("select.int", index, 2, i), dims[batch + i]!));
+    bounded([...shape.slice(0, -1), ...dims.slice(batch + k)]);
     const rows = call(
       "expand_as",
       call("reshape", create("arange", "int64", outer), [outer, 1]),
@@ -157,7 +161,7 @@ const oneHot: Lowering = ({ node }) => {
     const rank = dimsOf(index).length;
     bounded([...dimsOf(index), depth]);
     const front = fromFront(axis, rank + 1);
-    const classes = call("reshape", indexVector([...Array(depth).keys()]), [depth, ...new Array<number>(rank - front).fill(1)]);
+    const classes = call("reshape", create("arange", "int64", depth), [depth, ...new Array<number>(rank - front).fill(1)]);
     const hot = call("eq.Tensor", call("unsqueeze", index, front), classes);
     const values = tensor(inputs[2]);
     return call("where.self", hot, call("select.int", values, 0, 1), call("select.int", values, 0, 0));

@@ -24,6 +24,15 @@ export function bounded(dims: readonly number[]): readonly number[] {
   });
 }
 
+/** A list of this length may be made in JavaScript. @throws FilterBasisError `too-large` */
+export function boundedList(length: number): number {
+  if (length <= 2 ** 24) return length;
+  throw new FilterBasisError("too-large", "an axis is too long for this operator", {
+    expected: `at most ${2 ** 24}`,
+    got: String(length),
+  });
+}
+
 /** The dims of two values broadcast together, checked for size. @throws FilterBasisError `shape-mismatch` */
 export function broadcast(a: readonly number[], b: readonly number[]): readonly number[] {
   const rank = Math.max(a.length, b.length);

@@ -38,14 +38,21 @@ const flatten: Lowering = ({ node }) => {
 
 const concat: Lowering = ({ node, opset }) => {
   const axis = readInt(node, "axis", opset < 4 ? 1 : 0);
-  return (inputs) => call("cat", inputs.map(tensor), axis);
+  return (inputs) => {
+    const parts = inputs.map(tensor);
+    const [dims, ...others] = parts.map(dimsOf) as [readonly number[], ...(readonly number[])[]];
+    const front = fromFront(axis, dims.length);
+    bounded(dims.map((n, i) => (i === front ? others.reduce((sum, other) => sum + (other[front] ?? 0), n) : n)));
+    return call("cat", parts, front);
+  };
 };
 
 /** Split: sizes from an attribute or input, or as even as the number of outputs allows. */
 const split: Lowering = (site) => {
   const axis = readInt(site.node, "axis", 0);
   const sizes = listOf(site, "split", 1);
-  const parts = readInt(site.node, "num_outputs", site.node.outputs.length);
+  const parts = site.node.outputs.length;
+  if (readInt(site.node, "num_outputs", parts) !== parts) throw refuse(site, "num_outputs is not the number of outputs");
   return (inputs) => {
     const x = first(inputs);
     const n = dimsOf(x)[fromFront(axis, dimsOf(x).length)]!;

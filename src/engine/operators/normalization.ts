@@ -1,9 +1,11 @@
 // Normalisations.
+import { FilterBasisError } from "../../errors/error.js";
 import { readFloat, readInt } from "../../graph/attributes.js";
 import { call, callAll, noGrad, type Tensor } from "./aten.js";
 import { sameDims } from "./limits.js";
 import { type Lowering, refuse, type Value } from "./site.js";
 import { dimsOf, first, fromFront, tensor } from "./values.js";
+import { padConstant } from "./windows.js";
 
 const product = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1);
 
@@ -22,7 +24,13 @@ const batchNormalization: Lowering = (site) => {
   return ([x, scale, bias, mean, variance], { training }) => {
     const [w, b, m, v] = [tensor(scale), tensor(bias), tensor(mean), tensor(variance)];
     if (stated && !training) return withStatistics(tensor(x), w, b, m, v, momentum, epsilon);
-    const y = call("batch_norm", tensor(x), w, b, m, v, training, momentum, epsilon, false);
+    const input = tensor(x);
+    if (training && input.size === v.size) {
+      throw new FilterBasisError("shape-mismatch", "batch statistics need more than one number a channel", {
+        got: `[${input.shape}]`,
+      });
+    }
+    const y = call("batch_norm", input, w, b, m, v, training, momentum, epsilon, false);
     return node.outputs.length === 1 ? y : [y, call("alias", m), call("alias", v)];
   };
 };
@@ -95,8 +103,8 @@ const lrn: Lowering = (site) => {
     const x = first(inputs);
     const dims = dimsOf(x);
     const flat = call("reshape", call("mul.Tensor", x, x), [dims[0]!, 1, dims[1]!, product(dims.slice(2))]); // [N, 1, C, HW]
-    const padded = call("constant_pad_nd", flat, [0, 0, before, size - 1 - before], 0);
-    const mean = call("reshape", call("avg_pool2d", padded, [size, 1], [1, 1], [0, 0], false, true), dims);
+    const wide = padConstant(flat, [before, 0, size - 1 - before, 0], 0);
+    const mean = call("reshape", call("avg_pool2d", wide, [size, 1], [1, 1], [0, 0], false, true), dims);
     const divisor = call("pow.Tensor_Scalar", call("add.Scalar", call("mul.Scalar", mean, alpha), bias), beta);
     return call("div.Tensor", x, divisor);
   };

@@ -2,7 +2,7 @@
 import { readFloat, readInts, readString } from "../../graph/attributes.js";
 import { call, type Tensor } from "./aten.js";
 import { indexVector } from "./indexing.js";
-import { bounded } from "./limits.js";
+import { bounded, boundedList } from "./limits.js";
 import { type Lowering, refuse } from "./site.js";
 import { dimsOf, first, fromFront, isFloating, numbersOf, scalarOf } from "./values.js";
 import { padConstant } from "./windows.js";
@@ -68,7 +68,7 @@ function padFrom(x: Tensor, dims: readonly number[], pads: readonly number[], mo
   dims.forEach((n, axis) => {
     const [begin, end] = [pads[axis]!, pads[rank + axis]!];
     if (begin === 0 && end === 0) return;
-    const places = Array.from({ length: n + begin + end }, (_, i) => sources[mode](i - begin, n));
+    const places = Array.from({ length: boundedList(n + begin + end) }, (_, i) => sources[mode](i - begin, n));
     y = call("index_select", y, axis, indexVector(places));
   });
   return y === x ? call("alias", x) : y;

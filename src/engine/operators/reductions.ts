@@ -1,4 +1,5 @@
 // Reductions over axes, running sums, and the places of extremes.
+import { FilterBasisError } from "../../errors/error.js";
 import { readInt } from "../../graph/attributes.js";
 import { call, callAll, create, type Tensor } from "./aten.js";
 import { listOf } from "./lists.js";
@@ -99,6 +100,10 @@ const topK: Lowering = (site) => {
   return (inputs) => {
     const x = first(inputs);
     const k = opset < 10 ? stated! : scalarOf(inputs[1], 0);
+    const n = dimsOf(x)[fromFront(axis, dimsOf(x).length)] ?? 1;
+    if (!(k >= 0 && k <= n)) {
+      throw new FilterBasisError("shape-mismatch", "k is more than there is", { expected: `0 to ${n}`, got: String(k) });
+    }
     const [values, places] = callAll("sort.stable", x, { stable: true, dim: axis, descending: largest });
     const front = (t: Tensor): Tensor => call("slice.Tensor", t, axis, 0, k);
     return [front(values!), front(places!)];

@@ -1,5 +1,7 @@
 // Where the elements of a resized axis come from: ONNX's coordinate transformations, nearest rounding, and linear and cubic kernels.
 
+import { boundedList } from "./limits.js";
+
 /** How one axis is resized. */
 export interface AxisPlan {
   readonly input: number;
@@ -68,6 +70,7 @@ const cubic =
 
 export function tapsOf(axis: AxisPlan, sampling: Sampling): Taps {
   const { input, output, scale } = axis;
+  boundedList(output);
   const position = coordinateModes[sampling.coordinates];
   const at = Array.from({ length: output }, (_, x) => position(x, axis));
   const crop = sampling.coordinates === "tf_crop_and_resize";
@@ -81,6 +84,7 @@ export function tapsOf(axis: AxisPlan, sampling: Sampling): Taps {
   const [kernel, reach] = sampling.mode === "linear" ? [triangle, 1] : [cubic(sampling.cubicA), 2];
   const start = Math.floor(-reach / stretch) + 1;
   const count = 2 * (1 - start);
+  boundedList(count * output);
   const index = Array.from({ length: count }, () => new Array<number>(output));
   const weight = Array.from({ length: count }, () => new Array<number>(output));
   at.forEach((p, x) => {

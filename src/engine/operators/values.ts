@@ -5,6 +5,7 @@ import type { DataType, TensorData } from "../../graph/types.js";
 import { floats } from "../../graph/values.js";
 import { fromArray, keptFor, Tensor } from "./aten.js";
 import { Host } from "./host.js";
+import { boundedList } from "./limits.js";
 import type { Inputs, Value } from "./site.js";
 
 /** libtorch's element types among ONNX's. float16 is computed as float32 and therefore stands here as float32. */
@@ -65,6 +66,7 @@ function toInt64(value: number): bigint {
 export function numbersOf(value: Value | undefined): readonly number[] {
   if (value === undefined) throw new FilterBasisError("invalid-graph", "a required input is left out");
   if (value instanceof Host) return value.values;
+  boundedList(value.shape.reduce((a, b) => a * b, 1));
   return Array.from(value.data() as ArrayLike<number | bigint>, Number);
 }
 

@@ -1,6 +1,8 @@
 // Where windows go: explicit and automatic pads, strides and dilations, as convolutions and pools share them.
-import { readInts, readString } from "../../graph/attributes.js";
+import { FilterBasisError } from "../../errors/error.js";
+import { readInts, readString, siteName } from "../../graph/attributes.js";
 import { call, type Tensor } from "./aten.js";
+import { bounded } from "./limits.js";
 import { refuse, type Site } from "./site.js";
 
 export interface Windows {
@@ -30,6 +32,13 @@ export function windows(site: Site, kernel: readonly number[]): Windows {
   if (read.strides.length !== rank || read.dilations.length !== rank || read.pads.length !== 2 * rank) {
     throw refuse(site, `strides, dilations and pads must fit ${rank} spatial axes`);
   }
+  const all = [...kernel, ...read.strides, ...read.dilations, ...read.pads];
+  if (all.some((n) => !(Math.abs(n) < 2 ** 31))) {
+    throw new FilterBasisError("too-large", "a window's numbers are out of all proportion", {
+      node: siteName(site.node),
+      op: site.node.op,
+    });
+  }
   if (read.strides.some((s) => s < 1) || read.dilations.some((d) => d < 1) || kernel.some((k) => k < 1)) {
     throw refuse(site, "kernel, strides and dilations must be positive");
   }
@@ -56,6 +65,13 @@ export function symmetric(pads: readonly number[]): readonly number[] | undefine
   return pads.slice(0, rank);
 }
 
+/** The dims with pads at the last axes. @throws FilterBasisError `too-large`, `shape-mismatch` where more is cropped than there is */
+export function padded(dims: readonly number[], pads: readonly number[]): readonly number[] {
+  const rank = pads.length / 2;
+  const lead = dims.length - rank;
+  return bounded(dims.map((n, i) => (i < lead ? n : n + pads[i - lead]! + pads[i - lead + rank]!)));
+}
+
 /** Pads of the last axes in libtorch's order (last axis first, begin before end). */
 export function torchPads(pads: readonly number[]): number[] {
   const rank = pads.length / 2;
@@ -66,5 +82,6 @@ export function torchPads(pads: readonly number[]): number[] {
 
 /** x padded (or, where negative, cropped) at its last axes with a constant. */
 export function padConstant(x: Tensor, pads: readonly number[], value: number): Tensor {
+  padded(x.shape, pads);
   return call("constant_pad_nd", x, torchPads(pads), value);
 }
