@@ -12,6 +12,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   compress: async () => (await import("./compress.js")).default,
   evaluate: async () => (await import("./evaluate.js")).default,
   upscale: async () => (await import("./upscale.js")).default,
+  data: async () => (await import("./data.js")).default,
   export: async () => (await import("./export.js")).default,
   doctor: async () => (await import("./doctor.js")).default,
   train: async () => (await import("./train.js")).default,
@@ -19,6 +20,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   nets: async () => (await import("./nets.js")).default,
   methods: async () => (await import("./methods.js")).default,
   recipes: async () => (await import("./recipes.js")).default,
+  demo: async () => (await import("./demo.js")).default,
   report: async () => (await import("./report.js")).default,
 };
 
