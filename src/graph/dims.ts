@@ -8,7 +8,9 @@ import type { Dim } from "./types.js";
 type Polynomial = ReadonlyMap<string, number>;
 
 const symbol = /^[A-Za-z_][A-Za-z0-9_.]*$/;
+/** Longer expressions than these are given up as unknown, or graphs made for it could let them grow without end. */
 const maxTerms = 64;
+const maxLength = 400;
 
 export const add = (a: Dim, b: Dim): Dim =>
   combine(
@@ -50,6 +52,10 @@ export const product = (dims: readonly Dim[]): Dim => dims.reduce(multiply, 1);
 /** Is the size 0 or more whatever the symbols stand for? False where that cannot be seen. */
 export const notNegative = (dim: Dim): boolean =>
   typeof dim === "number" ? dim >= 0 : dim !== null && [...parse(dim).values()].every((coefficient) => coefficient > 0);
+
+/** Does the size only grow with its symbols? True for what has none. */
+export const growing = (dim: Dim): boolean =>
+  typeof dim !== "string" || [...parse(dim)].every(([monomial, coefficient]) => monomial === "" || coefficient > 0);
 
 /** The size with numbers in place of symbols. Symbols without a number stay. */
 export function substitute(dim: Dim, numbers: ReadonlyMap<string, Dim>): Dim {
@@ -93,6 +99,7 @@ function combine(
   if (a === null || b === null) return null;
   if (typeof a === "number" && typeof b === "number") return onNumbers(a, b);
   if ((typeof a === "number" && !Number.isInteger(a)) || (typeof b === "number" && !Number.isInteger(b))) return null;
+  if (String(a).length + String(b).length > 2 * maxLength) return null;
   const result = onPolynomials(toPolynomial(a), toPolynomial(b));
   return result.size > maxTerms ? null : toDim(result);
 }
@@ -207,6 +214,7 @@ function toDim(p: Polynomial): Dim {
   if (p.size === 1 && p.has("")) return p.get("")!;
   const [[monomial, coefficient]] = [...p] as [[string, number]];
   const text = p.size === 1 && coefficient === 1 && atomsOf(monomial).length === 1 ? monomial : show(p); // a name alone needs no quotes
+  if (text.length > maxLength) return null;
   if (parsed.size > cacheLimit) parsed.clear();
   parsed.set(text, p);
   return text;

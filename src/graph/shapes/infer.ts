@@ -6,7 +6,7 @@ import { feeds } from "../edit.js";
 import type { Dim, Graph, TensorData, Value, ValueType } from "../types.js";
 import { numbers } from "../values.js";
 import { evaluate } from "./evaluate.js";
-import { type Known, unknown } from "./rule.js";
+import { type Call, type Known, mismatch, unknown } from "./rule.js";
 import { rules } from "./table.js";
 
 /** Tensors up to this many elements are followed through the graph, so that the targets of Reshape, Resize and the like are known. */
@@ -54,12 +54,19 @@ export function inferKnown(
     const outputs = constant !== undefined ? [ofTensor(constant, follow)] : (rule?.(call) ?? []);
     node.outputs.forEach((name, index) => {
       if (name === "") return;
+      refuseNegative(call, outputs[index]?.dims);
       const followedElements = evaluate(call, outputs[index], index, follow);
       const own = followedElements === undefined ? outputs[index] : { ...outputs[index], elements: followedElements };
       known.set(name, completed(own ?? unknown, stated.get(name), bound));
     });
   }
   return known;
+}
+
+/** The last guard behind all rules: whatever sizes came out, they can be sizes. */
+function refuseNegative(call: Call, dims: readonly Dim[] | undefined): void {
+  const bad = dims?.find((dim) => typeof dim === "number" && !(Number.isSafeInteger(dim) && dim >= 0));
+  if (bad !== undefined) throw mismatch(call, "the output would have a size that is none", "integers from 0", String(bad));
 }
 
 /** What an initializer tells. */

@@ -1,6 +1,6 @@
 // Operators that move elements about: joining, cutting, reshaping, repeating, resizing.
 import { readFloats, readInt, readInts, readString } from "../attributes.js";
-import { add, ceilDivide, divideExactly, floorDivide, multiply, notNegative, product, subtract } from "../dims.js";
+import { add, ceilDivide, divideExactly, floorDivide, growing, multiply, notNegative, product, subtract } from "../dims.js";
 import type { Dim } from "../types.js";
 import { axisOf, broadcast, type Call, has, input, mismatch, numbersOf, type Rule, same, showDim, unknownDims } from "./rule.js";
 
@@ -96,6 +96,8 @@ function sliceSize(size: Dim, start: Dim, end: Dim, step: Dim): Dim {
   const from = typeof start === "number" && start >= 0 ? start : placeIn(size, start);
   const to = end === size || (typeof end === "number" && end >= 2 ** 31 - 1) ? size : placeIn(size, end);
   const length = subtract(to, from);
+  if (typeof length === "number" && length < 0) return 0;
+  if (!growing(length)) return null;
   return step === 1 ? length : floorDivide(add(length, step - 1), step);
 }
 
@@ -109,7 +111,9 @@ function placeIn(size: Dim, cut: Dim): Dim {
 export function slicePlaces(size: number, start: number, end: number, step: number): { from: number; count: number } {
   const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value < 0 ? value + size : value, low), high);
   const from = step > 0 ? clamp(start, 0, size) : clamp(start, 0, size - 1);
-  const to = step > 0 ? clamp(end, 0, size) : clamp(end, -1, size - 1);
+  // the largest integer means "to the end" in either direction, as ONNX Runtime takes it
+  const open = end === 2 ** 31 - 1 || end === 2 ** 63;
+  const to = step > 0 ? clamp(end, 0, size) : open ? -1 : clamp(end, -1, size - 1);
   return { from, count: step === 0 ? 0 : Math.max(0, Math.ceil((to - from) / step)) };
 }
 

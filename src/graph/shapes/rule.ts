@@ -86,6 +86,10 @@ export function numbersOf(known: Known): readonly number[] | undefined {
 /** Is a - b known to be zero? */
 export const equal = (a: Dim, b: Dim): boolean => a !== null && b !== null && subtract(a, b) === 0;
 
-export const unknownDims = (rank: number): readonly Dim[] => new Array<Dim>(rank).fill(null);
+/** A shape of which only the rank is known. Throws for ranks that no tensor has. */
+export function unknownDims(rank: number): readonly Dim[] {
+  if (Number.isInteger(rank) && rank >= 0 && rank <= 64) return new Array<Dim>(rank).fill(null);
+  throw new FilterBasisError("shape-mismatch", "no tensor has such a rank", { expected: "0 to 64", got: String(rank) });
+}
 
 export const showDim = (dim: Dim): string => (dim === null ? "?" : String(dim));

@@ -46,24 +46,42 @@ const reach = ({ kernel, dilations }: Window, axis: number): Dim =>
 /** The number of places a window has along one axis. */
 function places(call: Call, window: Window, axis: number, size: Dim): Dim {
   const stride = window.strides[axis]!;
-  if (window.auto.startsWith("SAME")) return ceilDivide(size, stride);
+  if (window.auto.startsWith("SAME")) return samePlaces(window, axis, size);
   const [begin, end] = window.pads[axis]!;
   const extent = reach(window, axis);
   const room = subtract(add(size, begin + end), extent);
-  if (typeof room === "number" && room < 0) {
+  if (typeof room === "number" && typeof size === "number") {
+    // a pool may be larger than the image: then it has no place, and its output is empty
+    const count = closed(window, room / stride, stride, size + begin);
+    if (count >= 0 && (room >= 0 || !call.node.op.includes("Conv"))) return count;
     throw mismatch(
       call,
       `the window does not fit spatial axis ${axis}`,
       `at least ${showDim(extent)}`,
-      showDim(add(size, begin + end)),
+      String(size + begin + end),
     );
   }
   if (!window.ceil) return add(floorDivide(room, stride), 1);
-  const count = add(ceilDivide(room, stride), 1);
-  if (typeof extent === "number" && end + stride <= extent) return count;
-  // a last window that would begin in the padding behind the image is left out
-  if (typeof count !== "number" || typeof size !== "number") return null;
-  return (count - 1) * stride >= size + begin ? count - 1 : count;
+  return typeof extent === "number" && end + stride <= extent ? add(ceilDivide(room, stride), 1) : null;
+}
+
+/** SAME_UPPER, SAME_LOWER: as many places as strides. With dilation, runtimes pad as if there were none and lose what sticks out. */
+function samePlaces(window: Window, axis: number, size: Dim): Dim {
+  const [stride, dilation] = [window.strides[axis]!, window.dilations[axis]!];
+  const count = ceilDivide(size, stride);
+  const [kernel, extent] = [window.kernel[axis]!, reach(window, axis)];
+  if (dilation === 1 || kernel === 1) return count;
+  if (typeof count !== "number" || typeof size !== "number" || typeof kernel !== "number" || typeof extent !== "number")
+    return null;
+  const padding = Math.max(0, (count - 1) * stride + kernel - size);
+  const begin = Math.floor((window.auto === "SAME_LOWER" ? padding + 1 : padding) / 2);
+  return closed(window, (size + padding - extent) / stride, stride, size + begin);
+}
+
+/** Places from the room in strides; with ceil_mode, a last window that would begin in the padding behind the image is left out. */
+function closed({ ceil }: Window, room: number, stride: number, last: number): number {
+  const count = (ceil ? Math.ceil(room) : Math.trunc(room)) + 1;
+  return ceil && (count - 1) * stride >= last ? count - 1 : count;
 }
 
 /** The spatial part of the kernel: the attribute, or else the weight's own shape. */
@@ -115,9 +133,12 @@ export const transposedConvolution: Rule = (call) => {
   const space = window.kernel.map((_, axis): Dim => {
     if (stated !== undefined) return stated[stated.length - (rank - 2) + axis] ?? null;
     const size = x.dims?.[axis + 2] ?? null;
-    if (window.auto.startsWith("SAME")) return multiply(size, window.strides[axis]!);
-    const [begin, end] = window.pads[axis]!;
-    const grown = add(multiply(subtract(size, 1), window.strides[axis]!), add(reach(window, axis), extra[axis] ?? 0));
+    const [stride, [begin, end]] = [window.strides[axis]!, window.pads[axis]!];
+    const extent = add(reach(window, axis), extra[axis] ?? 0);
+    const grown = add(multiply(subtract(size, 1), stride), extent);
+    // SAME_*: size * stride, but padding only takes away
+    if (window.auto.startsWith("SAME"))
+      return typeof extent !== "number" ? null : extent >= stride ? multiply(size, stride) : grown;
     return subtract(grown, begin + end);
   });
   if (space.some((size) => typeof size === "number" && size < 0)) {
