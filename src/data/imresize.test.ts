@@ -46,6 +46,19 @@ test("enlarging a straight ramp gives a straight ramp away from the edges", () =
   for (let x = 6; x < 42; x++) expect(data[x]).toBeCloseTo((x + 0.5) / 3 - 0.5, 5); // float32 values
 });
 
+test("the two kinds of edge differ at the edge only, and both keep a flat picture flat", () => {
+  const values = Float32Array.from({ length: 64 }, (_, i) => (i * 37) % 101);
+  const [repeat, leave] = (["repeat", "leave out"] as const).map((edge) => imresizeFloat(values, 1, 8, 8, 2, { edge }).data) as [
+    Float32Array,
+    Float32Array,
+  ];
+  const differs = (x: number, y: number) => Math.abs(repeat[y * 16 + x]! - leave[y * 16 + x]!) > 1e-4;
+  expect(differs(0, 8) && differs(8, 0)).toBe(true);
+  for (let y = 4; y < 12; y++) for (let x = 4; x < 12; x++) expect(differs(x, y)).toBe(false);
+  const flat = imresizeFloat(new Float32Array(64).fill(7), 1, 8, 8, 2, { edge: "leave out" }).data;
+  for (const value of flat) expect(value).toBeCloseTo(7, 5);
+});
+
 test("a factor that leaves nothing is refused", () => {
   expect(() => imresize({ width: 1, height: 1, channels: 1, data: new Uint8Array(1) }, 0)).toThrow(/cannot be resized/);
 });

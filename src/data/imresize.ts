@@ -21,16 +21,22 @@ export function imresize(picture: Picture, scale: number): Picture {
   return { width, height, channels, data: planes.data, ...rest };
 }
 
-/** The same on float values, [channels, height, width], with no rounding and no clipping anywhere. */
+/**
+ * The same on float values, [channels, height, width], with no rounding and no clipping anywhere. At the edges `repeat` repeats
+ * the last pixel, as MATLAB does; `leave out` takes only the pixels that are there, their weights scaled to sum 1, as Pillow does.
+ */
 export function imresizeFloat(
   data: Float32Array,
   channels: number,
   height: number,
   width: number,
   scale: number,
+  { edge = "repeat" }: { readonly edge?: Edge } = {},
 ): { readonly data: Float32Array; readonly height: number; readonly width: number } {
-  return resizePlanes(data, channels, height, width, scale, undefined);
+  return resizePlanes(data, channels, height, width, scale, undefined, edge);
 }
+
+type Edge = "repeat" | "leave out";
 
 /** MATLAB's uint8(): to nearest, halves up, clipped. */
 function roundTo8(value: number): number {
@@ -46,6 +52,7 @@ function resizePlanes<T extends Values>(
   width: number,
   scale: number,
   round: ((value: number) => number) | undefined,
+  edge: Edge = "repeat",
 ): { data: T; height: number; width: number } {
   const [outHeight, outWidth] = [height, width].map((side) => Math.ceil(side * scale - 1e-9)) as [number, number];
   if (!(scale > 0) || outHeight < 1 || outWidth < 1 || outHeight > 1e6 || outWidth > 1e6) {
@@ -54,7 +61,7 @@ function resizePlanes<T extends Values>(
     });
   }
   const make = (size: number) => (data instanceof Uint8Array ? new Uint8Array(size) : new Float32Array(size)) as T;
-  const [down, along] = [taps(height, outHeight, scale), taps(width, outWidth, scale)];
+  const [down, along] = [taps(height, outHeight, scale, edge), taps(width, outWidth, scale, edge)];
   const middle = make(channels * outHeight * width);
   const out = make(channels * outHeight * outWidth);
   const row = new Float64Array(width);
@@ -111,7 +118,7 @@ function cubic(x: number): number {
 }
 
 /** With positions counted from 1 as in MATLAB: output i sits at u = i / scale + (1 - 1 / scale) / 2; the kernel is widened when shrinking. */
-function taps(size: number, outSize: number, scale: number): Taps {
+function taps(size: number, outSize: number, scale: number, edge: Edge): Taps {
   const shrink = Math.min(scale, 1);
   const support = 4 / shrink;
   const count = Math.ceil(support) + 2;
@@ -122,7 +129,8 @@ function taps(size: number, outSize: number, scale: number): Taps {
     const left = Math.floor(u - support / 2);
     let sum = 0;
     for (let t = 0; t < count; t++) {
-      const w = shrink * cubic(shrink * (u - left - t));
+      const outside = left + t < 1 || left + t > size;
+      const w = outside && edge === "leave out" ? 0 : shrink * cubic(shrink * (u - left - t));
       sum += w;
       weight[i * count + t] = w;
       index[i * count + t] = Math.min(Math.max(left + t - 1, 0), size - 1); // the edge pixel is repeated

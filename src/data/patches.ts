@@ -168,7 +168,7 @@ function patchReader(cache: PictureCache, range: 1 | 255) {
         0,
         channels * (right - left) * (bottom - top),
       );
-      const whole = imresizeFloat(data, channels, bottom - top, right - left, scale);
+      const whole = imresizeFloat(data, channels, bottom - top, right - left, scale, { edge: "leave out" });
       const out = side * scale;
       const cut = new Float32Array(channels * out * out);
       for (let c = 0; c < channels; c++) {

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { loadImageData } from "../data/image-data.js";
 import { firstImages, type ImageSet, parseNormalization } from "../data/image-set.js";
 import type { Picture } from "../data/picture.js";
+import { pictureFolder } from "../data/picture-sets.js";
 import { findPairs, loadPair, type PairFiles, type Split } from "../data/sr-pairs.js";
 import { FilterBasisError } from "../errors/error.js";
 import { cost } from "../graph/cost.js";
@@ -18,7 +19,7 @@ import type { Measure } from "./psnr.js";
 import { describeSrModel, inputPlanes, type SrModel, superResolve } from "./sr-model.js";
 
 export interface EvaluateOptions {
-  /** `cifar10`, an archive, or a folder: see `loadImageData` and `findPairs`. */
+  /** `cifar10`, an archive, a folder, or the name of a fetched picture set: see `loadImageData`, `findPairs`, `pictureFolder`. */
   readonly data: string;
   /** Another model, measured alike and timed in turns with this one. */
   readonly against?: string;
@@ -142,7 +143,7 @@ async function classification({ file, graph, session }: Loaded, options: Evaluat
 async function superResolution({ file, graph, session }: Loaded, options: EvaluateOptions): Promise<Result> {
   const told = graph.metadata.get("filterbasis.scale");
   const scale = options.scale ?? (told === undefined ? (await describeSrModel(session, ramp)).scale : Number(told));
-  const found = (await findPairs(options.data, scale, { split: options.split ?? "valid" })).pairs;
+  const found = (await findPairs(await pictureFolder(options.data), scale, { split: options.split ?? "valid" })).pairs;
   const pairs: readonly PairFiles[] = found.slice(0, options.limit ?? found.length);
   const { lr } = await loadPair(pairs[0]!, scale);
   const range = options.range ?? ({ "1": 1, "255": 255 } as const)[graph.metadata.get("filterbasis.range") ?? ""] ?? "auto";

@@ -90,9 +90,9 @@ export function superResolve(sr: SrModel, lr: Picture): Promise<Planes> {
   return runPlanes(sr, inputPlanes(sr, lr));
 }
 
-/** Bicubic enlargement on floats (the input of networks that only sharpen). */
+/** Bicubic enlargement on floats: the input of networks that only sharpen, with the edges of Pillow, which such networks are run with. */
 export function enlarge({ channels, height, width, data }: Planes, scale: number): Planes {
-  return { channels, ...imresizeFloat(data, channels, height, width, scale) };
+  return { channels, ...imresizeFloat(data, channels, height, width, scale, { edge: "leave out" }) };
 }
 
 /** A picture as the values that a network with that many channels looks at: RGB, or luma. */
@@ -135,7 +135,8 @@ async function nearerRange(known: Omit<SrModel, "range">, piece: Picture): Promi
     for (let i = 0; i < data.length; i++) sum += Math.abs(data[i]! - target[i]!);
     return Number.isNaN(sum) ? Number.POSITIVE_INFINITY : sum;
   };
-  return (await distance(1)) <= (await distance(255)) ? 1 : 255;
+  // A network without biases does the same at every range: then 1.
+  return (await distance(255)) < 0.99 * (await distance(1)) ? 255 : 1;
 }
 
 /** The middle of a picture, its edge repeated where it is too small. */
