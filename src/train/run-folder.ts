@@ -1,4 +1,5 @@
 // A run as a folder: who holds it, what was asked, what was measured, what came out.
+import { appendFileSync } from "node:fs";
 import { mkdir, open, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
@@ -14,7 +15,6 @@ export const runFiles = {
   start: "start.onnx",
   best: "best.onnx",
   last: "last.onnx",
-  layers: "layers.json",
   summary: "summary.json",
   log: "log.txt",
   lock: "lock",
@@ -53,6 +53,20 @@ async function processMark(pid: number): Promise<string> {
     return `${pid}\n`;
   } catch {
     return "gone";
+  }
+}
+
+/** Adds a line to the run's log, which no resume cuts back. */
+export function appendLog(folder: string, text: string): void {
+  const file = join(folder, runFiles.log);
+  try {
+    appendFileSync(file, `${new Date().toISOString()} ${text}\n`);
+  } catch (cause) {
+    throw new FilterBasisError("io", "cannot write on", {
+      file,
+      cause,
+      got: (cause as NodeJS.ErrnoException).code ?? String(cause),
+    });
   }
 }
 

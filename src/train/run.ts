@@ -15,7 +15,7 @@ import { methodPass } from "./compression.js";
 import { type EpochReport, type LoopResult, type LoopState, type StepReport, trainLoop } from "./loop.js";
 import { recalibrate } from "./recalibrate.js";
 import { parseRecipe, type Recipe } from "./recipe.js";
-import { holdRun, openJournal, readJson, runFiles, writeJson } from "./run-folder.js";
+import { appendLog, holdRun, openJournal, readJson, runFiles, writeJson } from "./run-folder.js";
 import { openEventFile } from "./tensorboard.js";
 
 /** What a run tells while it goes on. */
@@ -66,7 +66,11 @@ async function settleRecipe(folder: string, recipe: Recipe | "resume"): Promise<
 }
 
 async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise<LoopResult> {
-  const note = hooks.note ?? (() => {});
+  const log = (text: string): void => appendLog(folder, text);
+  const note = (text: string): void => {
+    log(text);
+    hooks.note?.(text);
+  };
   if (recipe.threads !== undefined) setThreads(recipe.threads);
   manualSeed(recipe.seed);
   const checkpoints = join(folder, runFiles.checkpoints);
@@ -76,6 +80,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     await writeJson(folder, runFiles.run, { seed: recipe.seed, versions: await versions() });
     await saveModel(graph, join(folder, runFiles.original));
   }
+  log(resume === undefined ? `begun: ${recipe.name}, seed ${recipe.seed}` : `gone on with at step ${resume.step}`);
   const compressed = compressFor(recipe, graph, note);
   using training = await assemble(recipe, graph, compressed, note);
   const { learner } = training;
@@ -122,6 +127,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
           );
           if (report.best) await model(runFiles.best);
           await model(runFiles.last);
+          log(`epoch ${report.epoch}: loss ${report.trainLoss}, ${JSON.stringify(report.figures)}`);
           hooks.onEpoch?.(report);
         },
         async save(checkpoint) {
@@ -134,6 +140,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
       resume,
     );
     if (result.finished) await model(runFiles.last);
+    log(result.finished ? `finished after ${result.globalStep} steps` : `stopped after ${result.globalStep} steps`);
     return result;
   } finally {
     await metrics.close();
