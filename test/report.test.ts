@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Browser, type Page, chromium as playwright } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import report, { readRun } from "../src/cli/report.js";
+import report from "../src/cli/report.js";
+import { readRun } from "../src/cli/report-run.js";
 import { basis } from "../src/compress/basis.js";
+import { cost } from "../src/graph/cost.js";
 import { resnet } from "../src/nets/resnet.js";
 import { saveModel } from "../src/runtime/files.js";
 import { chromium, noBrowser } from "./browser.js";
@@ -33,24 +35,20 @@ const epochs = Array.from({ length: 6 }, (_, i) => ({
 beforeAll(async () => {
   const dense = resnet(8, { seed: 3 });
   await saveModel(dense, join(folder, "original.onnx"));
-  await saveModel(basis({ keepParams: 0.5 })(dense).graph, join(folder, "last.onnx"));
+  const { graph: small } = basis({ keepParams: 0.5 })(dense);
+  await saveModel(small, join(folder, "start.onnx"));
+  await saveModel(small, join(folder, "last.onnx"));
+  writeFileSync(join(folder, "start.json"), JSON.stringify({ top1Error: 60 }));
   writeFileSync(join(folder, "metrics.jsonl"), [...steps, ...epochs].map((line) => `${JSON.stringify(line)}\n`).join(""));
   writeFileSync(join(folder, "recipe.json"), JSON.stringify({ name: "a <b> recipe", seed: 3 }));
   writeFileSync(join(folder, "run.json"), JSON.stringify({ seed: 3, versions: { node: "v20", libtorch: "1.13.0" } }));
-  writeFileSync(
-    join(folder, "summary.json"),
-    JSON.stringify({
-      before: { top1Error: 8, weights: 1000, bytes: 4000 },
-      learned: { top1Error: 9, weights: 250, bytes: 1100 },
-    }),
-  );
   const silent = { write: () => undefined };
   expect(await report.run([folder], { stdout: silent, stderr: silent, signal: new AbortController().signal })).toBe(0);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test("every compressed layer has its splits, basis, rate and error, and an unlearned one errs as when it was compressed", async () => {
-  const { layers } = await readRun(folder);
+  const { layers } = (await readRun(folder)).report;
   expect(layers.length).toBeGreaterThanOrEqual(2);
   for (const { splits, basisSize, shape, rate, errorBefore, errorAfter, pictures } of layers) {
     const [n, c, h, w] = shape as [number, number, number, number];
@@ -65,6 +63,33 @@ test("the page fetches nothing, runs nothing and escapes what it quotes", () => 
   expect(html).toContain("a &lt;b&gt; recipe");
   expect(html).not.toMatch(/<script|<link|https?:\/\/(?!www\.w3\.org)/);
   expect(html.match(/(?:src|href)="(?!data:)[^"]*"/g)).toBeNull();
+});
+
+test("before, compressed and learned have the figures that the run measured and what can be counted in its models", async () => {
+  const { states } = (await readRun(folder)).report;
+  const dense = cost(resnet(8, { seed: 3 }));
+  expect(states.map(({ name }) => name)).toEqual(["before", "compressed", "learned"]);
+  expect(states.map(({ figures }) => figures.top1Error)).toEqual([undefined, 60, epochs.at(-1)!.figures.top1Error]);
+  expect(states[0]!.figures.weights).toBe(dense.weights);
+  expect(states[2]!.figures.weights! / dense.weights).toBeLessThanOrEqual(0.5);
+});
+
+test("a summary that the run wrote itself is taken as it is", async () => {
+  const other = mkdtempSync(join(tmpdir(), "filterbasis-report-"));
+  writeFileSync(join(other, "metrics.jsonl"), "");
+  writeFileSync(join(other, "summary.json"), JSON.stringify({ before: { psnr: 30 }, learned: { psnr: 29.5, bytes: 1100 } }));
+  const { states } = (await readRun(other)).report;
+  expect(states).toEqual([
+    { name: "before", figures: { psnr: 30 } },
+    { name: "learned", figures: { psnr: 29.5, bytes: 1100 } },
+  ]);
+  rmSync(other, { recursive: true });
+});
+
+test("the times of layers and models stand in their tables", () => {
+  const html = readFileSync(page, "utf8");
+  expect(html).toContain("ms<br>now");
+  expect(html).toMatch(/<th>latency<\/th><td>[\d.]+ ms<\/td>/);
 });
 
 test("a folder without a run is refused", async () => {

@@ -1,0 +1,53 @@
+// The report's milliseconds: each compressed layer in its fastest form beside dense, and the whole models, timed in ONNX Runtime.
+import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
+import type { RunReport } from "../report/page.js";
+import { fastestForms } from "../runtime/choose-form.js";
+import { alternate, openSession, sampleFeeds } from "../runtime/index.js";
+import type { Context } from "./frame.js";
+import type { RunModels } from "./report-run.js";
+
+/** The report with measured times, at a batch of one; as it was where there is nothing compressed to time. */
+export async function withTimes(report: RunReport, { original, last }: RunModels, context: Context): Promise<RunReport> {
+  if (!original || !last || report.layers.length === 0) return report;
+  const bar = context.progress("timing layers", report.layers.length + 1);
+  try {
+    const folded = foldBatchNorm(last).graph;
+    const choice = await fastestForms(folded, {
+      signal: context.signal,
+      progress: (done, total) => bar.update((done / total) * (report.layers.length + 1)),
+    });
+    const timings = new Map(choice.layers.flatMap((timing) => timing.layers.map((name) => [name, timing] as const)));
+    const layers = report.layers.map((row) => {
+      const timing = timings.get(row.name);
+      const [before, now] = [timing?.milliseconds.dense, timing?.milliseconds[timing.chosen]];
+      return before === undefined || now === undefined
+        ? row
+        : { ...row, form: timing!.chosen, latencyBeforeMs: before, latencyMs: now };
+    });
+    const sessions = [await openSession(foldBatchNorm(original).graph), await openSession(choice.graph)] as const;
+    const feeds = sampleFeeds(sessions[0].inputs, { side: 32 });
+    const { medians } = await alternate(
+      sessions.map((session) => () => session.run(feeds)),
+      { rounds: 15, budget: 2000, signal: context.signal },
+    );
+    for (const session of sessions) await session.release();
+    const [before, now] = medians as [number, number];
+    const latency: Readonly<Record<string, number>> = { before, compressed: now, learned: now };
+    const states = report.states.map(({ name, figures }) => ({
+      name,
+      // A figure that the run stated itself stands; compressed and learned are one architecture and take the same time.
+      figures: { ...(latency[name] === undefined ? {} : { latencyMs: latency[name] }), ...figures },
+    }));
+    return {
+      ...report,
+      layers,
+      states,
+      about: [
+        ...report.about,
+        "milliseconds were measured when this page was written: batch of one, each layer in its fastest form",
+      ],
+    };
+  } finally {
+    bar.stop();
+  }
+}
