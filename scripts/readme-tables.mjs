@@ -3,8 +3,8 @@
 //   node scripts/readme-tables.mjs           writes
 //   node scripts/readme-tables.mjs --check   only compares; exit code 1 when the README is not what the files say
 //
-// A file holds either { before, compressed, learned } (figures as `evaluate` names them) or { columns, rows }; beside them the
-// conditions: date, machine, versions, seed, images, command.
+// A file holds { before, compressed, learned } (figures as `evaluate` names them), or { rows } of such figures with a label each,
+// or a table as it is, { columns, rows }; beside them the conditions: date, machine, versions, seed, images, command.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -22,29 +22,30 @@ const figures = [
   ["latencyMs", "latency", (value) => `${value.toFixed(2)} ms`],
 ];
 
+/** The states of a model that a file holds, as [label, figures]: named fields, or rows with a label (what `demo --json` prints). */
+function statesOf(result) {
+  if (Array.isArray(result.rows)) return result.rows.map((row) => [row.label, row]);
+  return ["before", "compressed", "learned"].filter((name) => result[name]).map((name) => [name, result[name]]);
+}
+
 /** The Markdown of a result: a table and one line of conditions. */
 export function renderResult(result, name) {
-  const states = ["before", "compressed", "learned"].filter((state) => result[state]);
-  const { columns, rows } =
-    result.columns === undefined
-      ? {
-          columns: ["", ...states],
-          rows: figures
-            .filter(([key]) => states.some((state) => typeof result[state][key] === "number"))
-            .map(([key, label, print]) => [
-              label,
-              ...states.map((state) => (typeof result[state][key] === "number" ? print(result[state][key]) : "–")),
-            ]),
-        }
-      : result;
+  const { columns, rows } = result.columns === undefined ? figureTable(statesOf(result)) : result;
   const line = (cells) => `| ${cells.join(" | ")} |`;
   const table = [line(columns), line(columns.map((_, index) => (index === 0 ? "---" : "---:"))), ...rows.map(line)];
-  return [
-    ...(result.title ? [`${result.title}:`, ""] : []),
-    ...table,
-    "",
-    `<sub>${conditions(result)} [results/${name}.json](results/${name}.json)</sub>`,
-  ].join("\n");
+  const title = result.title ? [`${result.title}:`, ""] : [];
+  return [...title, ...table, "", `<sub>${conditions(result)} [results/${name}.json](results/${name}.json)</sub>`].join("\n");
+}
+
+function figureTable(states) {
+  const has = (key) => states.some(([, values]) => typeof values[key] === "number");
+  const cell = (value, print) => (typeof value === "number" ? print(value) : "–");
+  return {
+    columns: ["", ...states.map(([label]) => label)],
+    rows: figures
+      .filter(([key]) => has(key))
+      .map(([key, label, print]) => [label, ...states.map(([, values]) => cell(values[key], print))]),
+  };
 }
 
 function conditions({ date, machine, versions = {}, seed, images, command, n }) {

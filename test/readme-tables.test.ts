@@ -25,6 +25,16 @@ test("without a file there is no table", () => {
   expect(fillTables(readme, () => undefined)).toBe("# a\n\n<!-- table demo -->\n<!-- end -->\n\nrest\n");
 });
 
+test("what demo --json prints is a table too", () => {
+  const rows = [
+    { label: "original", top1Error: 8.5 },
+    { label: "learned", top1Error: 9, latencyMs: 1.5 },
+  ];
+  expect(fillTables(readme, () => ({ rows }))).toContain(
+    "|  | original | learned |\n| --- | ---: | ---: |\n| top-1 error | 8.50 % | 9.00 % |\n| latency | – | 1.50 ms |",
+  );
+});
+
 test("a file may bring its own columns", () => {
   const filled: string = fillTables(readme, () => ({
     title: "Speed",
