@@ -382,32 +382,37 @@ const attempt = (action: () => ReturnType<typeof inferShapes>): ReturnType<typeo
 
 describe("shape inference agrees with ONNX Runtime on drawn attributes", () => {
   for (const [name, draw] of Object.entries(draws)) {
-    it(name, async () => {
-      const random = new Random(7);
-      let ran = 0;
-      for (let round = 0; round < rounds; round++) {
-        const drawn = draw(pickers(random));
-        const story = describeDraw(drawn);
-        const outputs = await computed(graphOf(drawn, true), drawn.shape);
-        if (outputs === undefined) continue;
-        ran++;
-        const concrete = attempt(() => inferShapes(graphOf(drawn, false)));
-        const symbolic = attempt(() => inferShapes(graphOf(drawn, true)));
-        const sizes = new Map(drawn.shape.map((size, axis): [string, Dim] => [`d${axis}`, size]));
-        for (const [output, { type, dims }] of Object.entries(outputs)) {
-          if (concrete instanceof FilterBasisError || symbolic instanceof FilterBasisError)
-            throw new Error(`${story}: ${concrete} ${symbolic}; ONNX Runtime: ${dims}`);
-          const inferred = concrete.get(output);
-          expect(`${story}: ${inferred?.type}[${inferred?.dims}]`).toBe(`${story}: ${type}[${dims}]`);
-          const general = symbolic.get(output)?.dims;
-          if (general === undefined || drawn.large === false) continue;
-          const filled = general.map((dim) => substitute(dim, sizes));
-          if (filled.some((dim, axis) => dim !== null && dim !== dims[axis])) throw new Error(`${story}: ${general} for ${dims}`);
-          expect(filled.length).toBe(dims.length);
+    it(
+      name,
+      async () => {
+        const random = new Random(7);
+        let ran = 0;
+        for (let round = 0; round < rounds; round++) {
+          const drawn = draw(pickers(random));
+          const story = describeDraw(drawn);
+          const outputs = await computed(graphOf(drawn, true), drawn.shape);
+          if (outputs === undefined) continue;
+          ran++;
+          const concrete = attempt(() => inferShapes(graphOf(drawn, false)));
+          const symbolic = attempt(() => inferShapes(graphOf(drawn, true)));
+          const sizes = new Map(drawn.shape.map((size, axis): [string, Dim] => [`d${axis}`, size]));
+          for (const [output, { type, dims }] of Object.entries(outputs)) {
+            if (concrete instanceof FilterBasisError || symbolic instanceof FilterBasisError)
+              throw new Error(`${story}: ${concrete} ${symbolic}; ONNX Runtime: ${dims}`);
+            const inferred = concrete.get(output);
+            expect(`${story}: ${inferred?.type}[${inferred?.dims}]`).toBe(`${story}: ${type}[${dims}]`);
+            const general = symbolic.get(output)?.dims;
+            if (general === undefined || drawn.large === false) continue;
+            const filled = general.map((dim) => substitute(dim, sizes));
+            if (filled.some((dim, axis) => dim !== null && dim !== dims[axis]))
+              throw new Error(`${story}: ${general} for ${dims}`);
+            expect(filled.length).toBe(dims.length);
+          }
         }
-      }
-      expect(ran).toBeGreaterThan(rounds / 5);
-    }, 20_000 + rounds * 1000);
+        expect(ran).toBeGreaterThan(rounds / 5);
+      },
+      20_000 + rounds * 1000,
+    );
   }
 });
 

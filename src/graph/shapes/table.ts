@@ -1,6 +1,7 @@
 // Which shape rule each operator of the standard domain has. Operators that are not here have unknown results.
 import { readInt, readTensor } from "../attributes.js";
 import * as layout from "./layout.js";
+import * as picture from "./resize.js";
 import { input, type Rule } from "./rule.js";
 import * as simple from "./simple.js";
 import * as window from "./window.js";
@@ -139,10 +140,10 @@ export const rules: Readonly<Record<string, Rule>> = {
   Expand: layout.expand,
   Tile: layout.tile,
   Pad: layout.pad,
-  Resize: layout.resize,
-  Upsample: layout.resize,
-  DepthToSpace: layout.blocks,
-  SpaceToDepth: layout.blocks,
+  Resize: picture.resize,
+  Upsample: picture.resize,
+  DepthToSpace: picture.blocks,
+  SpaceToDepth: picture.blocks,
   Shape: simple.shape,
   Size: simple.size,
   Constant: ({ node }) => {
