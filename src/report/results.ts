@@ -9,6 +9,8 @@ const schema = z.looseObject({
   recipe: z.string(),
   /** Figures of the last epoch: top1Error in percent, or PSNR in dB by data set. */
   figures,
+  /** What was judged on, where that is one data set: then `psnr` is a figure of that set. */
+  data: z.string().optional(),
   epochs: z.number(),
   /** Epochs that the recipe asks for; more than `epochs` where the run was cut short. */
   epochsOfRecipe: z.number().optional(),
@@ -34,10 +36,20 @@ export function parseResults(text: string, file: string): readonly RunResult[] {
   const items = Array.isArray(value) ? (value as unknown[]) : [value];
   return items.filter(isRun).map((item) => {
     const result = schema.safeParse(item);
-    if (result.success) return result.data;
+    if (result.success) return byDataSet(result.data);
     const issue = result.error.issues[0];
     throw new FilterBasisError("malformed", issue?.message ?? "not a result", { file, field: issue?.path.join(".") ?? "" });
   });
+}
+
+const pictureSets = ["Set5", "Set14", "B100", "Urban100", "DIV2K"];
+
+/** A PSNR on a set of the paper's tables gets that set's name; the set is known by the last part of its folder's path. */
+function byDataSet(result: RunResult): RunResult {
+  const { psnr } = result.figures;
+  const folder = result.data?.split(/[/\\]/).filter(Boolean).at(-1)?.toLowerCase();
+  const set = pictureSets.find((name) => name.toLowerCase() === folder);
+  return psnr === undefined || set === undefined ? result : { ...result, figures: { ...result.figures, [set]: psnr } };
 }
 
 const isRun = (item: unknown): boolean => typeof item === "object" && item !== null && "recipe" in item && "figures" in item;

@@ -1,0 +1,61 @@
+// Makes a result out of a run: its last model judged in ONNX Runtime on the test data, with the conditions, as a file of results/;
+// with --weights its model too, as a file that ships.
+// Usage: npm run record -- RUN --data cifar10 --name NAME [--weights weights/FILE.onnx]
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { evaluateModel } from "../src/evaluate/evaluate.js";
+import { parseMetrics } from "../src/report/run.js";
+import { loadModel, saveModel } from "../src/runtime/files.js";
+import type { Recipe } from "../src/train/recipe.js";
+import { readJson, runFiles } from "../src/train/run-folder.js";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { data: { type: "string" }, name: { type: "string" }, weights: { type: "string" }, scale: { type: "string" } },
+});
+const [run] = positionals;
+const { data, name, weights, scale } = values;
+if (run === undefined || data === undefined || name === undefined)
+  throw new Error("usage: npm run record -- RUN --data DATA --name NAME");
+
+const recipe = (await readJson<Recipe>(run, runFiles.recipe)) as Recipe;
+const about = (await readJson<{ seed: number; versions: Record<string, unknown> }>(run, runFiles.run))!;
+const { epochs } = parseMetrics(await readFile(join(run, runFiles.metrics), "utf8"));
+const last = epochs.at(-1)!;
+const model = join(run, runFiles.last);
+const judged = await evaluateModel(model, { data, latency: false, ...(scale === undefined ? {} : { scale: Number(scale) }) });
+const { top1Error, psnr, ssim, images, all, macs } = judged;
+const figures = Object.fromEntries(Object.entries({ top1Error, psnr, ssim }).filter(([, value]) => value !== undefined));
+const best = epochs.toSorted(
+  (a, b) => (a.figures.top1Error ?? -(a.figures.psnr ?? 0)) - (b.figures.top1Error ?? -(b.figures.psnr ?? 0)),
+)[0];
+const result = {
+  recipe: recipe.name,
+  data,
+  figures,
+  judge: "ONNX Runtime, last epoch",
+  images,
+  epochs: recipe.epochs,
+  epochsOfRecipe: recipe.epochs,
+  seed: about.seed,
+  changes: [],
+  machine: `${about.versions.processor}, ${about.versions.threads} threads`,
+  commit: about.versions.commit ?? null,
+  hours: (last.seconds ?? 0) / 3600,
+  versions: about.versions,
+  weights: judged.weights,
+  all,
+  macs,
+  bestOfEpochsOnTestData: best === undefined ? null : { epoch: best.epoch, ...best.figures },
+  settings: recipe,
+};
+await mkdir("results", { recursive: true });
+await writeFile(join("results", `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
+console.log(JSON.stringify({ figures, hours: result.hours }));
+if (weights !== undefined) {
+  await mkdir(dirname(weights), { recursive: true });
+  const graph = await loadModel(model);
+  const note = `trained by recipe ${recipe.name}, seed ${about.seed}, commit ${about.versions.commit}; see results/${name}.json`;
+  await saveModel({ ...graph, metadata: new Map([...graph.metadata, ["filterbasis.trained", note]]) }, weights);
+}
