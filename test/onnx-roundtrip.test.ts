@@ -11,12 +11,12 @@ describe("reading and writing ONNX's conformance models", () => {
     async () => {
       const results = await roundtrips(cases);
       const of = (outcome: string) => results.filter((result) => result.outcome === outcome);
-      const counts = `${of("same").length} compute the same, ${of("opened").length} open alike and take or give no tensors`;
+      const counts = `${of("same").length} compute the same, ${of("opened").length} open alike and cannot be fed from here`;
       console.log(`${cases.length} models: ${counts}, ${of("not opened").length} are refused by ONNX Runtime as they are`);
       for (const { name, reason } of of("opened")) console.log(`  not run: ${name}: ${reason}`);
       expect([...of("different"), ...of("crashed")]).toEqual([]);
       expect(of("same").length + of("opened").length).toBeGreaterThanOrEqual(1000);
-      expect(of("same").length).toBeGreaterThanOrEqual(975);
+      expect(of("same").length).toBeGreaterThanOrEqual(995);
     },
     300_000,
   );

@@ -73,7 +73,7 @@ function numberIn(name: string): number {
 }
 
 /** Which kind of type a value was read with: TypeProto's tensor_type 1, sequence_type 4, map_type 5, sparse 8, optional_type 9. */
-function typeCase(origin: unknown): string {
+export function typeCase(origin: unknown): string {
   const type = (origin as { readonly type?: Uint8Array } | undefined)?.type;
   return type === undefined ? "tensor" : typeKind(type);
 }

@@ -270,3 +270,19 @@ describe("an edited graph", () => {
 function roundtrip(model: ModelProto): ModelProto {
   return fromBinary(ModelProtoSchema, toBinary(ModelProtoSchema, model));
 }
+
+test("a model from before IR version 4 becomes one of version 4 where a constant is added that is no input", () => {
+  const old = create(ModelProtoSchema, everything());
+  old.irVersion = 3n;
+  old.graph!.input.push({ ...old.graph!.input[0]!, name: "w" });
+  const graph = readModel(toBinary(ModelProtoSchema, old));
+  const { irVersion } = fromBinary(ModelProtoSchema, writeModel({ ...graph, name: "edited" }));
+  expect(irVersion).toBe(3n);
+  const more = new Map([...graph.initializers, ["v", graph.initializers.get("w")!]]);
+  expect(fromBinary(ModelProtoSchema, writeModel({ ...graph, initializers: more })).irVersion).toBe(4n);
+});
+
+test("a Buffer is read as plain bytes", () => {
+  const data = readModel(Buffer.from(bytes)).nodes[0]!.attributes.get("__proto__");
+  expect(data?.kind === "string" && data.value.constructor).toBe(Uint8Array);
+});

@@ -18,6 +18,8 @@ interface Rule {
 
 /** Memory for one message and its fields as plain data, roughly; measured on files full of empty messages. */
 const messageCost = 800;
+/** Parts that are carried as bytes and whose tensors nobody would write into another file again. */
+const carried: ReadonlySet<string> = new Set(["training_info", "sparse_tensor", "sparse_tensors"]);
 const rules = new WeakMap<DescMessage, ReadonlyMap<number, Rule>>();
 
 /**
@@ -51,6 +53,11 @@ export function checkBytes(schema: DescMessage, bytes: Uint8Array, memory = 48 *
 
   function field(rule: Rule, cursor: Cursor): void {
     path.push(rule.name);
+    if (rule.name === "data_location" && path.some((name) => carried.has(name)) && bytes[cursor.from] !== 0) {
+      throw new FilterBasisError("unsupported", "what is only carried lies in another file, which would be lost", {
+        field: path.join("."),
+      });
+    }
     if (cursor.type === wire.bytes && rule.packed !== undefined) packed(rule, cursor);
     else if (cursor.type !== rule.type) throw malformed(`wire type ${cursor.type} instead of ${rule.type}`, cursor.start);
     else if (rule.message !== undefined) message(rule.message, cursor.from, cursor.to);

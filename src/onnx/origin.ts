@@ -1,6 +1,6 @@
 // What the file held for one part of a graph. A part that nobody changed is written as the very bytes that were read; a part
 // that was rewritten keeps what the graph does not know about it: doc strings, metadata, fields newer than this program.
-import type { Origin, ValueType } from "../graph/types.js";
+import type { Graph, Origin, ValueType } from "../graph/types.js";
 
 export interface Source {
   /** The part's message, a view on the file. */
@@ -41,6 +41,16 @@ export function sourceOf(part: { readonly origin?: Origin }): Source | undefined
 export function unchangedBytes(part: { readonly origin?: Origin }): Uint8Array | undefined {
   const source = sourceOf(part);
   return source !== undefined && source.part === part && source.complete ? source.bytes : undefined;
+}
+
+/**
+ * The IR version that a model must say it has: before 4, constants had to be listed among the inputs, and ONNX Runtime insists on
+ * it. Passes that add constants to an old model need not know.
+ */
+export function neededIrVersion(graph: Pick<Graph, "irVersion" | "inputs" | "initializers">): number {
+  if (graph.irVersion >= 4) return graph.irVersion;
+  const listed = new Set(graph.inputs.map(({ name }) => name));
+  return [...graph.initializers.keys()].every((name) => listed.has(name)) ? graph.irVersion : 4;
 }
 
 /** False where the part's bytes refer to another file. */

@@ -12,10 +12,10 @@ import { verifyGraph } from "../graph/verify.js";
 import { checkBytes } from "./check.js";
 import { decode, numberOf, numbers, parse } from "./decode.js";
 import { domainName, readAttributes, readNode } from "./node.js";
-import { isComplete, type Source, sourceOf, withSource } from "./origin.js";
+import { isComplete, neededIrVersion, type Source, sourceOf, withSource } from "./origin.js";
 import { type ReadContext, type ReadExternal, readSparseTensor, readTensorMessage } from "./tensor.js";
 import { readValue } from "./value.js";
-import { join } from "./wire.js";
+import { join, plainBytes } from "./wire.js";
 
 export interface ReadOptions {
   /** Named in errors. */
@@ -47,8 +47,9 @@ export const functionFields = new Set([...functionParts, ...functionHead]);
  */
 export function readModel(bytes: Uint8Array, { file, external, verify = true, memory }: ReadOptions = {}): Graph {
   try {
-    checkBytes(ModelProtoSchema, bytes, memory);
-    const graph = readModelMessage(bytes, external === undefined ? {} : { external });
+    const plain = plainBytes(bytes);
+    checkBytes(ModelProtoSchema, plain, memory);
+    const graph = readModelMessage(plain, external === undefined ? {} : { external });
     if (verify) verifyGraph(graph);
     return graph;
   } catch (error) {
@@ -75,7 +76,8 @@ function readModelMessage(bytes: Uint8Array, context: ReadContext): Graph {
     ...(functions.length > 0 && { functions }),
   };
   // The graph inside the model has fields of its own to carry.
-  return withSource(graph, bytes, { complete: isComplete(body) && functions.every(isComplete), body: body.origin });
+  const complete = isComplete(body) && functions.every(isComplete) && neededIrVersion(graph) === graph.irVersion;
+  return withSource(graph, bytes, { complete, body: body.origin });
 }
 
 /** A graph's body: the main graph or that of an If, Loop or Scan. */

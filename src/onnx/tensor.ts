@@ -7,7 +7,7 @@ import { checkBytes } from "./check.js";
 import { decode, numberOf, numbers } from "./decode.js";
 import { isComplete, withSource } from "./origin.js";
 import { typedData } from "./typed.js";
-import { join } from "./wire.js";
+import { join, plainBytes } from "./wire.js";
 
 /** Gives the bytes of a tensor that lies in another file. `length` is undefined where the model does not say: to the end. */
 export type ReadExternal = (location: string, offset: number, length: number | undefined) => Uint8Array;
@@ -73,8 +73,9 @@ export function readTensorMessage(bytes: Uint8Array, context: ReadContext): { na
  * @throws FilterBasisError `malformed`, `unsupported`, `too-large`
  */
 export function readTensorProto(bytes: Uint8Array): TensorData & { readonly name: string } {
-  checkBytes(TensorProtoSchema, bytes);
-  const { name, tensor } = readTensorMessage(bytes, {});
+  const plain = plainBytes(bytes);
+  checkBytes(TensorProtoSchema, plain);
+  const { name, tensor } = readTensorMessage(plain, {});
   return { ...tensor, name };
 }
 

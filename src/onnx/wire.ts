@@ -13,6 +13,13 @@ export function malformed(message: string, at?: number): FilterBasisError {
   return new FilterBasisError("malformed", message, at === undefined ? {} : { field: `byte ${at}` });
 }
 
+/** The same memory as a plain Uint8Array: a Buffer's views would be Buffers, whose `slice` does not copy. */
+export function plainBytes(bytes: Uint8Array): Uint8Array {
+  if (!ArrayBuffer.isView(bytes))
+    throw new FilterBasisError("usage", "bytes are needed", { expected: "a Uint8Array", got: typeof bytes });
+  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** Walks the fields of one message: call `next()` until it is false; then `no`, `type`, `start`, `from` and `to` describe the field. */
 export class Cursor {
   readonly bytes: Uint8Array;

@@ -11,7 +11,7 @@ import type { Graph, GraphBody, LocalFunction } from "../graph/types.js";
 import { concat, largestModel, Message, tooLarge } from "./chunks.js";
 import { numberOf, parse } from "./decode.js";
 import { domainName } from "./node.js";
-import { type Source, sourceOf, unchangedBytes } from "./origin.js";
+import { neededIrVersion, type Source, sourceOf, unchangedBytes } from "./origin.js";
 import { bodyFields, functionFields, modelFields } from "./read.js";
 import { writeValue } from "./value.js";
 import { payloads, remainder } from "./wire.js";
@@ -43,7 +43,7 @@ function modelMessage(graph: Graph, context: WriteContext): Message {
   const source = sourceOf(graph);
   const producer = source === undefined ? { producerName: "filterbasis" } : {};
   const message = new Message().add(
-    toBinary(ModelProtoSchema, create(ModelProtoSchema, { irVersion: BigInt(graph.irVersion), ...producer })),
+    toBinary(ModelProtoSchema, create(ModelProtoSchema, { irVersion: BigInt(neededIrVersion(graph)), ...producer })),
   );
   message.field(number("graph"), bodyMessage(graph, source?.body, context));
   writeOpsets(message, number("opsetImport"), graph.opsets, source);

@@ -41,7 +41,7 @@ const loopBody = (more: GraphInit = {}): GraphInit => ({
 export const graphs: readonly Row[] = [
   ["a constant that nothing reads", modelBytes(reluGraph({ initializer: [sample("no-exist")] })), "valid"],
   ["a constant that is an input's default", modelBytes(reluGraph({ initializer: [sample("X")] })), "valid"],
-  // The checker refuses this one; ONNX Runtime takes it, and old exporters wrote it.
+  // The checker and ONNX Runtime refuse this one; it is read, and written as of IR version 4, which allows it.
   [
     "a constant that is no input, before IR version 4",
     modelBytes(reluGraph({ initializer: [sample("c")] }), { irVersion: 3n }),
