@@ -54,9 +54,10 @@ export async function decodePicture(source: string | Uint8Array, options: Decode
       cause: error,
     });
   };
-  check(await open().metadata().catch(refuse), most, place);
-  const { data, info } = await open().raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true }).catch(refuse);
-  return toPlanes(data, info.width, info.height, info.channels);
+  const info = await open().metadata().catch(refuse);
+  check(info, most, place);
+  const { data, info: raw } = await open().raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true }).catch(refuse);
+  return toPlanes(data, raw.width, raw.height, raw.channels, info.space === "b-w");
 }
 
 /** The format of a picture file by its ending, or undefined. */
@@ -90,10 +91,12 @@ export async function encodeRaster(
   const sharp = await codec();
   if (format === "jpeg" && channels % 2 === 0)
     throw new FilterBasisError("unsupported", "JPEG has no transparency", { expected: "a .png or .webp" });
-  const image = sharp(data, { raw: { width, height, channels }, limitInputPixels: false });
+  const image = sharp(data, { raw: { width, height, channels }, limitInputPixels: false }).toColourspace(
+    channels < 3 ? "b-w" : "srgb",
+  );
   const encoded = {
     png: () => image.png(),
-    webp: () => image.webp({ lossless: true }),
+    webp: () => image.webp({ lossless: true, exact: true }),
     jpeg: () => image.jpeg({ quality: 95, chromaSubsampling: "4:4:4" }),
   };
   return await encoded[format]()
@@ -135,14 +138,14 @@ function check(info: Metadata, most: number, place: { readonly file?: string }):
   }
 }
 
-/** [h, w, c] interleaved -> [c, h, w]; a second or fourth channel is alpha. */
-function toPlanes(data: Uint8Array, width: number, height: number, stored: number): Picture {
-  const channels = stored < 3 ? 1 : 3;
+/** [h, w, c] interleaved -> [c, h, w]; a second or fourth channel is alpha. sharp hands out grey pictures as three equal channels. */
+function toPlanes(data: Uint8Array, width: number, height: number, stored: number, grey: boolean): Picture {
+  const channels = grey || stored < 3 ? 1 : 3;
   const size = width * height;
   const planes = new Uint8Array(channels * size);
   for (let c = 0; c < channels; c++) for (let i = 0, at = c; i < size; i++, at += stored) planes[c * size + i] = data[at]!;
-  if (stored === channels) return { width, height, channels, data: planes };
-  const alpha = Uint8Array.from({ length: size }, (_, i) => data[i * stored + channels]!);
+  if (stored % 2 === 1) return { width, height, channels, data: planes };
+  const alpha = Uint8Array.from({ length: size }, (_, i) => data[(i + 1) * stored - 1]!);
   return { width, height, channels, data: planes, alpha };
 }
 

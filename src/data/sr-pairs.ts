@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
 import { decodePicture, pictureFormat } from "./codec.js";
 import { imresize } from "./imresize.js";
-import { crop, cropToMultiple, type Picture } from "./picture.js";
+import { crop, cropToMultiple, type Picture, toRgb } from "./picture.js";
 
 /** One picture: where its truth is, and where its low-resolution version is unless that is made here. */
 export interface PairFiles {
@@ -83,14 +83,16 @@ export async function loadPair({ name, hr: hrFile, lr: lrFile }: PairFiles, scal
   const lr = await decodePicture(lrFile);
   const [width, height] = [lr.width * scale, lr.height * scale];
   const [right, below] = [hr.width - width, hr.height - height];
-  if (right < 0 || below < 0 || right >= scale || below >= scale || hr.channels !== lr.channels) {
+  if (right < 0 || below < 0 || right >= scale || below >= scale) {
     throw new FilterBasisError("data-mismatch", `this is not the low-resolution version of ${hrFile} at scale ${scale}`, {
       file: lrFile,
-      expected: `${hr.channels} channels, ${Math.floor(hr.width / scale)} x ${Math.floor(hr.height / scale)}`,
-      got: `${lr.channels} channels, ${lr.width} x ${lr.height}`,
+      expected: `${Math.floor(hr.width / scale)} x ${Math.floor(hr.height / scale)}`,
+      got: `${lr.width} x ${lr.height}`,
     });
   }
-  return { name, hr: crop(hr, 0, 0, width, height), lr };
+  const cut = crop(hr, 0, 0, width, height);
+  // Some sets keep one picture of a pair in grey and the other in RGB.
+  return hr.channels === lr.channels ? { name, hr: cut, lr } : { name, hr: toRgb(cut), lr: toRgb(lr) };
 }
 
 function selfExPairs(folder: string, names: readonly string[]): PairFiles[] {

@@ -1,0 +1,205 @@
+// The commands evaluate and upscale on small models and data made here: figures, JSON fields, refusals.
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { somePicture, writePng } from "../../test/pictures.js";
+import evaluate from "../cli/evaluate.js";
+import type { Command } from "../cli/frame.js";
+import upscale from "../cli/upscale.js";
+import { decodePicture } from "../data/codec.js";
+import { float32Tensor, int64Tensor, makeNode } from "../graph/attributes.js";
+import { withMetadata } from "../graph/edit.js";
+import type { Graph } from "../graph/types.js";
+import { edsr } from "../nets/edsr.js";
+import { saveModel } from "../runtime/files.js";
+
+let root: string;
+const at = (name: string) => join(root, name);
+
+/** Scores: the mean of red, and the mean of blue (or of `classes` channels). */
+function redOrBlue(classes = 2): Graph {
+  const weight = new Float32Array(classes * 3);
+  weight.set([1, 0, 0, 0, 0, 1]);
+  return {
+    name: "red-or-blue",
+    nodes: [
+      makeNode("Conv", ["input", "weight"], ["scores"]),
+      makeNode("GlobalAveragePool", ["scores"], ["means"]),
+      makeNode("Reshape", ["means", "shape"], ["output"]),
+    ],
+    initializers: new Map([
+      ["weight", float32Tensor([classes, 3, 1, 1], weight)],
+      ["shape", int64Tensor([2], [0, -1])],
+    ]),
+    inputs: [{ name: "input", tensor: { type: "float32", dims: ["N", 3, "H", "W"] } }],
+    outputs: [{ name: "output", tensor: { type: "float32", dims: ["N", classes] } }],
+    values: new Map(),
+    opsets: new Map([["", 17]]),
+    irVersion: 8,
+    metadata: new Map(),
+  };
+}
+
+const flat = (r: number, b: number) => {
+  const data = new Uint8Array(3 * 30);
+  data.fill(r, 0, 30);
+  data.fill(b, 60, 90);
+  return { width: 6, height: 5, channels: 3, data } as const;
+};
+
+async function run(
+  command: Command,
+  ...raw: string[]
+): Promise<{ code: number; json: Record<string, unknown>; text: string; notes: string }> {
+  let [text, notes] = ["", ""];
+  const io = {
+    stdout: { write: (part: string) => (text += part) },
+    stderr: { write: (part: string) => (notes += part) },
+    signal: new AbortController().signal,
+  };
+  const code = await command.run(raw, io);
+  return { code, text, notes, json: raw.includes("--json") ? (JSON.parse(text) as Record<string, unknown>) : {} };
+}
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "filterbasis-evaluate-"));
+  await saveModel(redOrBlue(), at("plain.onnx"));
+  await saveModel(withMetadata(redOrBlue(), { "filterbasis.normalize": "none" }), at("told.onnx"));
+  await saveModel(redOrBlue(3), at("three.onnx"));
+  await saveModel(edsr({ scale: 2, blocks: 1, width: 4 }), at("sr.onnx"));
+  for (const [i, [name, r, b]] of (
+    [
+      ["a-red", 200, 10],
+      ["a-red", 90, 100],
+      ["b-blue", 10, 200],
+      ["b-blue", 0, 50],
+    ] as const
+  ).entries())
+    await writePng(at(`classes/${name}/${i}.png`), flat(r, b));
+  for (const seed of [1, 2]) await writePng(at(`pictures/${seed}.png`), somePicture(33, 40, { seed }));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+describe("evaluate a classifier", () => {
+  test("counts the wrong ones, beside another model, with costs and times", async () => {
+    const { code, json } = await run(
+      evaluate,
+      at("plain.onnx"),
+      "--data",
+      at("classes"),
+      "--normalize",
+      "none",
+      "--against",
+      at("told.onnx"),
+      "--threads",
+      "1",
+      "--json",
+    );
+    expect(code).toBe(0);
+    expect(json).toMatchObject({
+      top1Error: 25,
+      wrong: 1,
+      images: 4,
+      weights: 6,
+      all: 6,
+      macs: 6 * 30,
+      input: { input: [1, 3, 5, 6] },
+      normalize: "none",
+    });
+    expect(json.bytes).toBeGreaterThan(100);
+    expect(json.latencyMs).toBeGreaterThan(0);
+    expect(json.against).toMatchObject({ top1Error: 25, images: 4 });
+  });
+
+  test("takes the normalisation from the model, and else asks for it", async () => {
+    expect((await run(evaluate, at("told.onnx"), "--data", at("classes"), "--no-latency", "--json")).json).toMatchObject({
+      top1Error: 25,
+    });
+    const asked = await run(evaluate, at("plain.onnx"), "--data", at("classes"));
+    expect([asked.code, asked.notes]).toEqual([2, expect.stringContaining("--normalize")]);
+  });
+
+  test("classes that do not match the outputs are a typed error", async () => {
+    const { code, json } = await run(evaluate, at("three.onnx"), "--data", at("classes"), "--normalize", "none", "--json");
+    expect(code).toBe(1);
+    expect(json.error).toMatchObject({ code: "data-mismatch", expected: "an output [4, 2]", got: "[4, 3]" });
+  });
+
+  test("people get a table", async () => {
+    const { text } = await run(evaluate, at("told.onnx"), "--data", at("classes"), "--no-latency");
+    expect(text).toContain("top-1 error %");
+    expect(text).toContain("25.00");
+  });
+});
+
+describe("evaluate a super-resolution network", () => {
+  test("PSNR and SSIM by picture and in the mean, with bicubic beside", async () => {
+    const { code, json } = await run(
+      evaluate,
+      at("sr.onnx"),
+      "--data",
+      at("pictures"),
+      "--threads",
+      "1",
+      "--no-latency",
+      "--json",
+    );
+    expect(code).toBe(0);
+    const pictures = json.pictures as { name: string; psnr: number; bicubic: { psnr: number } }[];
+    expect(pictures.map(({ name }) => name)).toEqual(["1", "2"]);
+    expect(json.psnr).toBeCloseTo((pictures[0]!.psnr + pictures[1]!.psnr) / 2, 10);
+    expect((json.bicubic as { psnr: number }).psnr).toBeGreaterThan(20);
+    expect(json).toMatchObject({ images: 2, scale: 2, latencyMs: undefined });
+  });
+
+  test("another scale, and data that is not there, are refused", async () => {
+    expect((await run(evaluate, at("sr.onnx"), "--data", at("pictures"), "--scale", "3", "--json")).json.error).toMatchObject({
+      code: "data-mismatch",
+      expected: "3",
+      got: "2",
+    });
+    expect((await run(evaluate, at("sr.onnx"), "--data", at("nothing"), "--json")).json.error).toMatchObject({
+      code: "not-found",
+    });
+    expect((await run(evaluate, at("sr.onnx"), "--data", at("pictures"), "--scale", "two")).code).toBe(2);
+  });
+
+  test("self-ensemble, the authors' quarters and RGB are options", async () => {
+    const psnr = async (...options: string[]) =>
+      (await run(evaluate, at("sr.onnx"), "--data", at("pictures"), "--limit", "1", "--no-latency", "--json", ...options)).json
+        .psnr;
+    const values = [
+      await psnr(),
+      await psnr("--inference", "ensemble"),
+      await psnr("--inference", "chop"),
+      await psnr("--measure", "rgb"),
+    ];
+    expect(new Set(values).size).toBe(4);
+  });
+});
+
+describe("upscale", () => {
+  test("writes a picture of scale times the size", async () => {
+    const { code, json } = await run(upscale, at("sr.onnx"), at("pictures/1.png"), "-o", at("out.png"), "--tile", "16", "--json");
+    expect(code).toBe(0);
+    expect(json).toMatchObject({ from: [33, 40], to: [66, 80], scale: 2, tiles: 9, exact: true });
+    const made = await decodePicture(at("out.png"));
+    expect([made.width, made.height, made.channels]).toEqual([66, 80, 3]);
+  });
+
+  test("bad input leaves no output", async () => {
+    await writeFile(at("empty.png"), "");
+    const before = (await readdir(root)).length;
+    const fails = async (code: string, ...raw: string[]) =>
+      expect((await run(upscale, ...raw, "--json")).json.error).toMatchObject({ code });
+    await fails("malformed", at("sr.onnx"), at("empty.png"), "-o", at("no.png"));
+    await fails("usage", at("sr.onnx"), at("pictures/1.png"), "-o", at("no.bmp"));
+    await fails("data-mismatch", at("sr.onnx"), at("pictures/1.png"), "-o", at("no.png"), "--scale", "4");
+    await fails("data-mismatch", at("plain.onnx"), at("pictures/1.png"), "-o", at("no.png"));
+    await writePng(at("alpha.png"), { ...somePicture(20, 20), alpha: new Uint8Array(400) });
+    await fails("unsupported", at("sr.onnx"), at("alpha.png"), "-o", at("no.jpg"));
+    await fails("not-found", at("none.onnx"), at("pictures/1.png"), "-o", at("no.png"));
+    expect((await readdir(root)).length).toBe(before + 1); // alpha.png
+  });
+});
