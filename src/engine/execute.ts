@@ -10,7 +10,8 @@ import type { Plan, Step } from "./program.js";
 export function execute(steps: readonly Step[], plan: Plan, values: (Value | undefined)[], training: boolean): void {
   const beside: Run = { training, inPlace: false };
   const over: Run = { training, inPlace: true };
-  for (const [at, step] of steps.entries()) {
+  for (let at = 0; at < steps.length; at++) {
+    const step = steps[at]!;
     const result = runStep(step, values, plan.inPlace[at] === true ? over : beside);
     for (const slot of plan.dead[at]!) {
       const value = values[slot];
@@ -23,7 +24,8 @@ export function execute(steps: readonly Step[], plan: Plan, values: (Value | und
 
 /** Runs one step and gives its first result. */
 function runStep(step: Step, values: (Value | undefined)[], run: Run): Value | undefined {
-  const inputs = step.inputs.map((slot) => values[slot]);
+  const inputs: (Value | undefined)[] = [];
+  for (const slot of step.inputs) inputs.push(values[slot]);
   let result: Value | readonly Value[];
   try {
     result = onHost(step, inputs) ?? step.kernel(inputs, run);

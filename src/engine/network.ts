@@ -41,6 +41,8 @@ export class Network implements Disposable {
   readonly #program: Program;
   /** Slots as they are before anything runs: constants. */
   readonly #initial: readonly (Value | undefined)[];
+  /** Slots that steps write. */
+  readonly #computed: ReadonlySet<number>;
   readonly #plans = new Map<string, Plan>();
 
   constructor(graph: Graph, { device = "cpu", trainable = (_, usual) => usual }: NetworkOptions = {}) {
@@ -58,6 +60,7 @@ export class Network implements Disposable {
     this.#device = device;
     this.#constants = own;
     this.#program = compile(graph, versioned, constants, large);
+    this.#computed = new Set(this.#program.steps.flatMap((step) => step.outputs));
     const initial = new Array<Value | undefined>(this.#program.slotCount).fill(undefined);
     for (const [slot, host] of this.#program.known) initial[slot] = host;
     const made = unowned(() => onDevice(device, () => this.#makeTensors(large, constants, initial)));
@@ -78,7 +81,6 @@ export class Network implements Disposable {
     const plan = this.#planFor(keep, names);
     const values = this.#initial.slice();
     this.#place(feeds, values);
-    const made = new Set(this.#program.steps.flatMap((step) => step.outputs));
     return onDevice(this.#device, () => {
       execute(this.#program.steps, plan, values, training);
       return new Map(
@@ -86,7 +88,7 @@ export class Network implements Disposable {
           const slot = this.#program.slots.get(name)!;
           const value = values[slot];
           // Constants and feeds are not handed out themselves: the receiver may dispose what it gets.
-          return [name, value instanceof Tensor && made.has(slot) ? value : call("alias", tensor(value))];
+          return [name, value instanceof Tensor && this.#computed.has(slot) ? value : call("alias", tensor(value))];
         }),
       );
     });
