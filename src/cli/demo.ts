@@ -1,6 +1,6 @@
 // `demo`: the main job on real data in minutes. The network that ships with the project is compressed, learned for a while, verified, judged.
 import { access, mkdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { chooseForms } from "../compress/form.js";
 import { readRecord } from "../compress/record.js";
 import { getCifar10 } from "../data/cifar10.js";
@@ -11,6 +11,8 @@ import { cost } from "../graph/cost.js";
 import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
 import type { Graph } from "../graph/types.js";
 import { loadModel, saveModel } from "../runtime/files.js";
+import { describeMachine, type Machine } from "../runtime/machine.js";
+import { runtimeVersion } from "../runtime/session.js";
 import { methodPass } from "../train/compression.js";
 import { parseRecipe, type Recipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
@@ -19,6 +21,7 @@ import { chooseForm, verifyWritten } from "./finish.js";
 import { type Context, command } from "./frame.js";
 import { runRecipe } from "./learn.js";
 import { stepsFor } from "./speed.js";
+import { given } from "./values.js";
 
 export default command({
   name: "demo",
@@ -63,10 +66,25 @@ export default command({
     const written = rows.map(({ label, file: path }) => `  ${label.padEnd(10)} ${path}`);
     return {
       json: {
+        title: `ResNet-20 on CIFAR-10, ${keepParams} of its weights kept${learned ? `, learned for ${Math.round(learned.seconds)} s` : ""}`,
+        date: new Date().toISOString().slice(0, 10),
+        machine: conditionsOf(describeMachine()),
+        versions: await programVersions(),
+        seed: recipe.seed,
+        ...(hasData ? { images: 10_000 } : {}),
+        command: `filterbasis demo --seconds ${seconds} --keep-params ${keepParams}`,
         output,
         rows,
         missing,
-        ...(learned ? { learned: { seconds: learned.seconds, steps: learned.steps, run: join(output, "run") } } : {}),
+        ...(learned
+          ? {
+              learning: {
+                seconds: learned.seconds,
+                steps: learned.steps,
+                recipe: { ...recipe, network: { file: basename(file) } },
+              },
+            }
+          : {}),
       },
       text: [table, "", "every model was reopened and run in ONNX Runtime against what it should compute", ...written].join("\n"),
     };
@@ -112,6 +130,21 @@ async function learnFor(folder: string, recipe: Recipe, seconds: number, context
   context.note(`learning for ${steps} steps of ${recipe.data.batch} images`);
   const { graph: last, seconds: spent } = await runRecipe(folder, { ...recipe, steps }, context);
   return { start: await loadModel(join(folder, runFiles.start)), last, steps, seconds: spent };
+}
+
+function conditionsOf({ system, processor, threads, load }: Machine) {
+  return { system, processor, threads: `${threads} threads`, load: `load ${load.toFixed(1)}` };
+}
+
+async function programVersions(): Promise<Readonly<Record<string, string>>> {
+  const libtorch = ((): string => {
+    try {
+      return engineInfo().version;
+    } catch {
+      return "absent";
+    }
+  })();
+  return { Node: process.version, libtorch, "ONNX Runtime": await runtimeVersion("node") };
 }
 
 interface Written {
@@ -175,7 +208,16 @@ async function judge(
   const rows: Row[] = [{ ...original, ...(against as ModelFigures) }];
   for (const one of others.slice(0, -1))
     rows.push({ ...one, ...(await evaluateModel(one.file, { ...options, latency: false })) });
-  return [...rows, { ...last, ...final }].map(({ graph: _, ...row }: Row & { readonly graph?: Graph }) => row);
+  return [...rows, { ...last, ...final }].map(({ label, file, weights, all, macs, bytes, top1Error, latencyMs }) => ({
+    label,
+    file,
+    weights,
+    all,
+    macs,
+    bytes,
+    ...given("top1Error", top1Error),
+    ...given("latencyMs", latencyMs),
+  }));
 }
 
 async function countOnly(files: readonly Written[]): Promise<readonly Row[]> {
