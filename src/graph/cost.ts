@@ -143,6 +143,7 @@ interface Constants {
 
 function findConstants(graph: Graph): Constants {
   const tensors = new Map<string, TensorData>(graph.initializers);
+  for (const [name, sparse] of graph.sparseInitializers ?? []) tensors.set(name, sparse.values); // what is stored is what counts
   const values = new Map<string, Node | undefined>([...tensors.keys()].map((name) => [name, undefined]));
   for (const node of graph.nodes) {
     const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
@@ -208,7 +209,7 @@ function parametersRead(graph: Graph, constants: Constants): readonly string[] {
   for (const node of graph.nodes) {
     const set = node.domain === "" ? settings[node.op] : undefined;
     const names = set === undefined ? reads(node) : node.inputs.filter((_, index) => !set.includes(index));
-    for (const name of names) if (graph.initializers.has(name) || parameterised.has(node.op)) read.add(name);
+    for (const name of names) if (constants.values.get(name) === undefined || parameterised.has(node.op)) read.add(name);
   }
   return [...constants.tensors.keys()].filter((name) => read.has(name) && isParameter(constants, name));
 }

@@ -42,7 +42,7 @@ export function bodies(node: Node): readonly GraphBody[] {
 
 /** The names that a subgraph reads from outside itself. */
 export function captures(body: GraphBody): ReadonlySet<string> {
-  const own = new Set<string>(body.initializers.keys());
+  const own = new Set<string>([...body.initializers.keys(), ...(body.sparseInitializers?.keys() ?? [])]);
   for (const input of body.inputs) own.add(input.name);
   const outer = new Set<string>();
   for (const node of body.nodes) {
@@ -55,7 +55,7 @@ export function captures(body: GraphBody): ReadonlySet<string> {
 
 /** The inputs that a caller must feed: those that are not initializers. (Old models list initializers among their inputs.) */
 export function feeds(graph: GraphBody): readonly Value[] {
-  return graph.inputs.filter((input) => !graph.initializers.has(input.name));
+  return graph.inputs.filter(({ name }) => !graph.initializers.has(name) && graph.sparseInitializers?.has(name) !== true);
 }
 
 /** Every name of a value in the graph, subgraphs included. */
@@ -63,6 +63,7 @@ export function valueNames(graph: GraphBody, names: Set<string> = new Set()): Se
   for (const input of graph.inputs) names.add(input.name);
   for (const output of graph.outputs) names.add(output.name);
   for (const name of graph.initializers.keys()) names.add(name);
+  for (const name of graph.sparseInitializers?.keys() ?? []) names.add(name);
   for (const node of graph.nodes) {
     for (const name of node.inputs) names.add(name);
     for (const name of node.outputs) names.add(name);
