@@ -10,10 +10,10 @@ import { type InitRule, initialiser } from "../graph/initialise.js";
 import { sequence } from "../graph/passes/sequence.js";
 import type { Node, Pass } from "../graph/types.js";
 import { attributesToJson, readRecord, type SiteRecord, withRecord } from "./record.js";
+import { activation, type Rewrite, replaceConvolutions } from "./replace.js";
 import { type ConvSite, convSites, type Selection } from "./site.js";
 import { basisStyles, type Style, styled } from "./styles.js";
 import { transitionBottleneck } from "./transition.js";
-import { activation, type Rewrite, replaceConvolutions } from "./unit.js";
 
 /** A number for all layers, or one for each count of input channels. */
 export type ByChannels = number | Readonly<Record<string, number>>;

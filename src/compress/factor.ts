@@ -3,9 +3,9 @@
 import type { GraphBuilder } from "../graph/builder.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Node, Pass } from "../graph/types.js";
+import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./replace.js";
 import type { ConvSite, Selection } from "./site.js";
 import { factorStyles, type Style, styled } from "./styles.js";
-import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./unit.js";
 
 export interface FactorOptions extends Selection {
   readonly style?: Style;

@@ -2,9 +2,9 @@
 import type { GraphBuilder } from "../graph/builder.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Pass } from "../graph/types.js";
+import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./replace.js";
 import type { ConvSite, Selection } from "./site.js";
 import { groupStyles, type Style, styled } from "./styles.js";
-import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./unit.js";
 
 /** So many groups up to so many input channels; the last entry may leave the bound out. */
 export interface GroupsUpTo {

@@ -4,6 +4,7 @@ import { type Convolution, isRefusal, readConvolution } from "../basis/convoluti
 import { readInts, siteName } from "../graph/attributes.js";
 import { consumers, producers } from "../graph/edit.js";
 import type { Graph, Node } from "../graph/types.js";
+import { matches } from "./pattern.js";
 
 export interface ConvSite extends Convolution {
   readonly input: string;
@@ -35,13 +36,12 @@ export function convSites(
 ): readonly { readonly node: Node; readonly site: ConvSite | undefined; readonly because: string }[] {
   const made = producers(graph);
   const soleReader = consumersOfOne(graph);
-  const wanted = pattern(only);
   const constant = constants(graph);
   return graph.nodes
     .filter((node) => node.op === "Conv" && node.domain === "")
     .map((node, index) => {
       const refuse = (because: string) => ({ node, site: undefined, because });
-      if (!wanted.test(siteName(node))) return refuse(`its name does not match ${only}`);
+      if (!matches(siteName(node), [only])) return refuse(`its name does not match ${only}`);
       if (index < keepFirst)
         return refuse(`the first ${keepFirst === 1 ? "convolution stays" : `${keepFirst} convolutions stay`} as it was`);
       const found = readConvolution(node, constant);
@@ -73,9 +73,4 @@ export function consumersOfOne(graph: Graph): (name: string) => Node | undefined
     const readers = read.get(name) ?? [];
     return readers.length === 1 && !outputs.has(name) ? readers[0] : undefined;
   };
-}
-
-/** Replaces * by anything; the whole name must match. */
-export function pattern(text: string): RegExp {
-  return new RegExp(`^${text.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&")).join(".*")}$`); // biome-ignore format: one expression
 }

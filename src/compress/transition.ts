@@ -4,8 +4,8 @@ import { readInts, siteName } from "../graph/attributes.js";
 import { producers } from "../graph/edit.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Pass } from "../graph/types.js";
+import { replaceConvolutions } from "./replace.js";
 import { consumersOfOne } from "./site.js";
-import { replaceConvolutions } from "./unit.js";
 
 export interface TransitionOptions {
   /** T: C -> C / T -> C. */

@@ -1,7 +1,7 @@
 // Puts the tensors of a weight file into a network, whatever their file calls them. Every parameter is filled and every tensor is used, or
 // it is said which are not.
 
-import { pattern } from "../compress/site.js";
+import { matches } from "../compress/pattern.js";
 import { FilterBasisError } from "../errors/error.js";
 import { float32Tensor } from "../graph/attributes.js";
 import { withInitializers } from "../graph/edit.js";
@@ -32,7 +32,7 @@ export function loadWeights(graph: Graph, tensors: ReadonlyMap<string, TensorDat
   const given = withoutPrefix(withAliases(tensors, aliases));
   const fits = nameSchemes(graph).map((scheme) => match(graph, given, scheme));
   const best = fits.reduce((a, b) => (b.filled.size > a.filled.size ? b : a));
-  const mayKeep = keep === undefined ? () => false : (name: string) => pattern(keep).test(name);
+  const mayKeep = keep === undefined ? () => false : (name: string) => matches(name, [keep]);
   const unused = best.unused.filter((name) => !sharesStorage(given.get(name), best.filled) && !mayKeep(name));
   const parameters = parameterNames(graph);
   const missing = parameters.filter((name) => !best.filled.has(name) && !mayKeep(name));

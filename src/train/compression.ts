@@ -49,17 +49,25 @@ const factor = z.strictObject({
   widen: z.enum(["first", "last"]),
   absorb: z.boolean(),
 });
+const groups = z.strictObject({
+  ...selection,
+  channelsPerGroup: byChannels,
+  groups: z.union([count, z.array(z.strictObject({ upTo: count.optional(), groups: count })).min(1)]),
+  between: z.boolean(),
+  bias: z.boolean(),
+  narrow: z.boolean(),
+});
 const transition = z.strictObject({ bottleneck: count, init: z.string(), seed: z.int().min(0) });
 
-/** A method's options as a recipe or a command line may give them; null: the method checks its own. */
-const options: Readonly<Record<MethodName, z.ZodObject | null>> = {
+/** A method's options as a recipe or a command line may give them. */
+const options: Readonly<Record<MethodName, z.ZodObject>> = {
   basis: fromWeights,
   "filter-wise": fromWeights,
   "channel-wise": fromWeights,
   svd: fromWeights,
   "basis-scratch": scratch,
   factor,
-  group: null,
+  group: groups,
   transition,
 };
 
@@ -72,9 +80,9 @@ export function methodPass(name: string, given: Readonly<Record<string, unknown>
       got: name,
     });
   }
-  const schema = options[name as MethodName]?.partial();
-  const checked = schema?.safeParse(given);
-  if (checked?.success === false) {
+  const schema = options[name as MethodName].partial();
+  const checked = schema.safeParse(given);
+  if (!checked.success) {
     const faults = checked.error.issues.map(({ path, message }) => `${["compress", ...path].join(".")}: ${message}`);
     throw new FilterBasisError("invalid-recipe", faults.join("; "), { field: "compress" });
   }
