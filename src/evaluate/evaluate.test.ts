@@ -150,7 +150,8 @@ describe("evaluate a super-resolution network", () => {
     expect(pictures.map(({ name }) => name)).toEqual(["1", "2"]);
     expect(json.psnr).toBeCloseTo((pictures[0]!.psnr + pictures[1]!.psnr) / 2, 10);
     expect((json.bicubic as { psnr: number }).psnr).toBeGreaterThan(20);
-    expect(json).toMatchObject({ images: 2, scale: 2, latencyMs: undefined });
+    expect(json).toMatchObject({ images: 2, scale: 2 });
+    expect(json).not.toHaveProperty("latencyMs");
   });
 
   test("another scale, and data that is not there, are refused", async () => {
@@ -169,13 +170,11 @@ describe("evaluate a super-resolution network", () => {
     const psnr = async (...options: string[]) =>
       (await run(evaluate, at("sr.onnx"), "--data", at("pictures"), "--limit", "1", "--no-latency", "--json", ...options)).json
         .psnr;
-    const values = [
-      await psnr(),
-      await psnr("--inference", "ensemble"),
-      await psnr("--inference", "chop"),
-      await psnr("--measure", "rgb"),
-    ];
-    expect(new Set(values).size).toBe(4);
+    const plain = await psnr();
+    expect(await psnr("--inference", "ensemble")).not.toBe(plain);
+    expect(await psnr("--measure", "rgb")).not.toBe(plain);
+    // Quarters of so small a picture, with their overlap, see all that this network looks at.
+    expect(await psnr("--inference", "chop")).toBeCloseTo(plain as number, 6);
   });
 });
 
