@@ -169,10 +169,6 @@ c10::IValue toArgument(napi_env env, napi_value value, const c10::Argument& argu
   return toValue(env, value, *argument.type(), *argument.real_type(), argument.N() ? *argument.N() : -1);
 }
 
-c10::IValue readIntList(napi_env env, napi_value array) {
-  return toList<int64_t>(env, array, -1, [&](napi_value value) { return readInt(env, value); });
-}
-
 Fit fits(napi_env env, napi_value value, const c10::Argument& argument) {
   return fitsType(env, value, *argument.type(), *argument.real_type(), argument.N() ? *argument.N() : -1);
 }

@@ -10,8 +10,6 @@ namespace engine {
 // The value for one argument of a schema; throws when it does not fit.
 c10::IValue toArgument(napi_env env, napi_value value, const c10::Argument& argument);
 
-c10::IValue readIntList(napi_env env, napi_value array);
-
 // How well a value fits an argument, without throwing: overloads are chosen by it.
 enum class Fit { kNo, kConverted, kExact };
 Fit fits(napi_env env, napi_value value, const c10::Argument& argument);

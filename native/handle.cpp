@@ -9,6 +9,8 @@
 namespace engine {
 namespace {
 
+constexpr int64_t kWorthTelling = 1024;
+
 std::atomic<int64_t> live{0};  // of the whole process: threads included
 
 void giveBack(FinalizeEnv env, Handle& handle) {
@@ -39,8 +41,11 @@ napi_value makeEmptyHandle(napi_env env) {
 
 void fillHandle(napi_env env, Handle& handle, at::Tensor tensor) {
   if (handle.tensor.defined()) throw Error(code::kInternal, "the handle is in use");
-  // A storage counts once: its views and aliases add nothing.
-  if (tensor.has_storage() && tensor.storage().use_count() == 1) handle.bytes = static_cast<int64_t>(tensor.storage().nbytes());
+  // A storage counts once: its views and aliases add nothing. Small ones are not worth the telling.
+  if (tensor.has_storage() && tensor.storage().use_count() == 1) {
+    const auto bytes = static_cast<int64_t>(tensor.storage().nbytes());
+    if (bytes >= kWorthTelling) handle.bytes = bytes;
+  }
   handle.tensor = std::move(tensor);
   live.fetch_add(1, std::memory_order_relaxed);
   if (handle.bytes == 0) return;

@@ -75,13 +75,14 @@ class BorrowedStack {
 };
 thread_local torch::jit::Stack BorrowedStack::stack_;
 
-// (operator, empty handle, ...arguments). Undefined: the one tensor that it gives is in the handle. Otherwise the handle stays empty and the
+// (operator, empty handle, ...arguments). For an operator of one overload all arguments come in the schema's order, named ones too; for several,
+// a plain object at the end may name some. Undefined: the one tensor that it gives is in the handle. Otherwise the handle stays empty and the
 // results come back: the first argument's own handle where the operator changed it in place, a number, a string, null, or an array of results.
 napi_value call(napi_env env, napi_callback_info info) {
   return guard(env, [&]() -> napi_value {
     const Arguments all(env, info);
     const Operator& op = readOperator(env, all[0]);
-    const Given given(env, all, 2);
+    const Given given(env, all, 2, op.plans.size() == 1);
     const Plan& plan = choose(env, op.plans, given);
     BorrowedStack borrowed;
     torch::jit::Stack& stack = *borrowed;
@@ -113,6 +114,24 @@ napi_value schemas(napi_env env, napi_callback_info info) {  // (operator): its 
   });
 }
 
+// (operator): [names of its parameters, how many of them may be given without a name], or null when it has several overloads
+napi_value parameters(napi_env env, napi_callback_info info) {
+  return guard(env, [&] {
+    const Arguments given(env, info);
+    const Operator& op = readOperator(env, given[0]);
+    if (op.plans.size() != 1) return makeNull(env);
+    const Plan& plan = op.plans.front();
+    napi_value pair, names;
+    check(napi_create_array_with_length(env, 2, &pair), "array");
+    check(napi_create_array_with_length(env, plan.parameters.size(), &names), "array");
+    for (uint32_t i = 0; i < plan.parameters.size(); i++)
+      check(napi_set_element(env, names, i, makeString(env, plan.parameters[i].name())), "array element");
+    check(napi_set_element(env, pair, 0, names), "array element");
+    check(napi_set_element(env, pair, 1, makeInt(env, static_cast<int64_t>(plan.positional))), "array element");
+    return pair;
+  });
+}
+
 napi_value operatorNames(napi_env env, napi_callback_info) {  // all names, as "aten::add.Tensor"
   return guard(env, [&] {
     napi_value array;
@@ -141,6 +160,7 @@ const Operator& readOperator(napi_env env, napi_value value) {
 void defineOperators(napi_env env, napi_value exports) {
   define(env, exports, "find", find);
   define(env, exports, "call", call);
+  define(env, exports, "parameters", parameters);
   define(env, exports, "schemas", schemas);
   define(env, exports, "operatorNames", operatorNames);
 }

@@ -4,6 +4,7 @@
 #include <ATen/core/jit_type.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "convert.h"
 #include "handle.h"
@@ -23,6 +24,7 @@ Kind kindOf(const c10::Type& type, const c10::Type& real) {
     case TypeKind::SymIntType: return real.kind() == TypeKind::IntType || real.kind() == TypeKind::SymIntType ? Kind::kInt : Kind::kOther;
     case TypeKind::ListType: {
       const auto inner = static_cast<const c10::ListType&>(type).getElementType()->kind();
+      if (inner == TypeKind::TensorType) return Kind::kTensorList;
       return inner == TypeKind::IntType || inner == TypeKind::SymIntType ? Kind::kIntList : Kind::kOther;
     }
     default: return Kind::kOther;
@@ -56,37 +58,60 @@ bool givesFirstBack(const c10::FunctionSchema& schema) {
 // IValue's copy is cheap except for lists, which operators may keep: a default list is copied whole.
 c10::IValue copyOf(const c10::IValue& value) { return value.isList() ? value.deepcopy() : value; }
 
-c10::IValue read(napi_env env, napi_value value, const Parameter& parameter) {
-  switch (parameter.kind) {
+// The common case of a kind; false for anything that needs a closer look: other representations, null, undefined, mistakes.
+bool readUsual(napi_env env, napi_value value, Kind kind, torch::jit::Stack& stack) {
+  switch (kind) {
     case Kind::kTensor: {
       const at::Tensor* tensor = findTensor(env, value);
-      if (tensor != nullptr) return *tensor;
-      break;
+      if (tensor == nullptr) return false;
+      stack.emplace_back(*tensor);
+      return true;
     }
     case Kind::kDouble: {
       double number;
-      if (napi_get_value_double(env, value, &number) == napi_ok) return number;
-      break;
+      if (napi_get_value_double(env, value, &number) != napi_ok) return false;
+      stack.emplace_back(number);
+      return true;
     }
     case Kind::kBool: {
       bool truth;
-      if (napi_get_value_bool(env, value, &truth) == napi_ok) return truth;
-      break;
+      if (napi_get_value_bool(env, value, &truth) != napi_ok) return false;
+      stack.emplace_back(truth);
+      return true;
     }
     case Kind::kInt: {
       double number;
-      if (napi_get_value_double(env, value, &number) == napi_ok && number == static_cast<double>(static_cast<int32_t>(number)))
-        return static_cast<int64_t>(number);
-      break;
+      if (napi_get_value_double(env, value, &number) != napi_ok || !(std::abs(number) < 2e9) || number != std::trunc(number)) return false;
+      stack.emplace_back(static_cast<int64_t>(number));
+      return true;
     }
     case Kind::kIntList: {
-      bool array = false;
-      if (napi_is_array(env, value, &array) == napi_ok && array) return readIntList(env, value);
-      break;
+      uint32_t length;
+      if (napi_get_array_length(env, value, &length) != napi_ok) return false;
+      c10::List<int64_t> list;
+      list.reserve(length);
+      for (uint32_t i = 0; i < length; i++) list.push_back(readInt(env, element(env, value, i)));
+      stack.emplace_back(std::move(list));
+      return true;
     }
-    default: break;
+    case Kind::kTensorList: {
+      uint32_t length;
+      if (napi_get_array_length(env, value, &length) != napi_ok) return false;
+      c10::List<at::Tensor> list;
+      list.reserve(length);
+      for (uint32_t i = 0; i < length; i++) list.push_back(readTensor(env, element(env, value, i)));
+      stack.emplace_back(std::move(list));
+      return true;
+    }
+    default: return false;
   }
-  return toArgument(env, value, *parameter.argument);  // what is rarer, or wrong
+}
+
+void read(napi_env env, napi_value value, const Parameter& parameter, torch::jit::Stack& stack) {
+  if (value != nullptr && readUsual(env, value, parameter.kind, stack)) return;
+  if (value != nullptr && typeOf(env, value) != napi_undefined) stack.push_back(toArgument(env, value, *parameter.argument));
+  else if (parameter.hasDefault) stack.push_back(copyOf(parameter.defaultValue));
+  else throw Error(code::kArgument, "missing");
 }
 
 void refuseUnknownNames(napi_env env, const Plan& plan, const Given& given) {
@@ -103,7 +128,7 @@ Fit fitsAll(napi_env env, const Plan& plan, const Given& given) {
   for (size_t i = 0; i < plan.parameters.size() && fit != Fit::kNo; i++) {
     const Parameter& parameter = plan.parameters[i];
     napi_value value = given.at(env, i, parameter);
-    if (value != nullptr) fit = std::min(fit, fits(env, value, *parameter.argument));
+    if (value != nullptr && typeOf(env, value) != napi_undefined) fit = std::min(fit, fits(env, value, *parameter.argument));
     else if (!parameter.hasDefault) return Fit::kNo;
   }
   if (given.hasNames() && fit != Fit::kNo)
@@ -121,8 +146,8 @@ Plan::Plan(c10::OperatorHandle handle) : overload(std::move(handle)), inPlace(gi
   positional = std::find_if(arguments.begin(), arguments.end(), [](const c10::Argument& a) { return a.kwarg_only(); }) - arguments.begin();
 }
 
-Given::Given(napi_env env, const Arguments& all, size_t first) : all_(all), first_(first), end_(all.size()) {
-  if (end_ <= first_) return;
+Given::Given(napi_env env, const Arguments& all, size_t first, bool settled) : all_(all), first_(first), end_(all.size()) {
+  if (settled || end_ <= first_) return;
   napi_value last = all[end_ - 1];
   if (typeOf(env, last) == napi_object && !isArray(env, last)) {
     named_ = last;
@@ -131,10 +156,11 @@ Given::Given(napi_env env, const Arguments& all, size_t first) : all_(all), firs
 }
 
 napi_value Given::at(napi_env env, size_t i, const Parameter& parameter) const {
-  napi_value value = nullptr;
-  if (i < positional()) value = all_[first_ + i];
-  else if (named_ != nullptr) check(napi_get_named_property(env, named_, parameter.name().c_str(), &value), "named argument");
-  return value == nullptr || typeOf(env, value) == napi_undefined ? nullptr : value;
+  if (i < positional()) return all_[first_ + i];
+  if (named_ == nullptr) return nullptr;
+  napi_value value;
+  check(napi_get_named_property(env, named_, parameter.name().c_str(), &value), "named argument");
+  return value;
 }
 
 std::vector<std::string> Given::names(napi_env env) const {
@@ -148,19 +174,11 @@ std::vector<std::string> Given::names(napi_env env) const {
 }
 
 void fill(napi_env env, const Plan& plan, const Given& given, torch::jit::Stack& stack) {
-  if (given.positional() > plan.positional)
-    throw Error(code::kArgument, "too many arguments: at most " + std::to_string(plan.positional) + " without a name, got " +
-                                     std::to_string(given.positional()));
+  if (given.positional() > plan.parameters.size()) throw Error(code::kArgument, "too many arguments: at most " + std::to_string(plan.parameters.size()));
   for (size_t i = 0; i < plan.parameters.size(); i++) {
     const Parameter& parameter = plan.parameters[i];
-    napi_value value = given.at(env, i, parameter);
-    if (value == nullptr) {
-      if (!parameter.hasDefault) throw Error(code::kArgument, "argument \"" + parameter.name() + "\" is missing");
-      stack.push_back(copyOf(parameter.defaultValue));
-      continue;
-    }
     try {
-      stack.push_back(read(env, value, parameter));
+      read(env, given.at(env, i, parameter), parameter, stack);
     } catch (const Error& error) {
       throw Error(error.code(), "argument \"" + parameter.name() + "\": " + error.what());
     }

@@ -11,7 +11,7 @@
 namespace engine {
 
 // The kinds that are read without looking at the type again.
-enum class Kind { kTensor, kInt, kDouble, kBool, kScalar, kIntList, kOther };
+enum class Kind { kTensor, kInt, kDouble, kBool, kScalar, kIntList, kTensorList, kOther };
 
 struct Parameter {
   const c10::Argument* argument;
@@ -32,14 +32,14 @@ struct Plan {
   const c10::FunctionSchema& schema() const { return overload.schema(); }
 };
 
-// JavaScript's arguments, split into positional and named ones.
+// JavaScript's arguments: in the order of the schema, and, where the overload is not settled yet, at most one plain object of named ones at the end.
 class Given {
  public:
-  Given(napi_env env, const Arguments& all, size_t first);
+  Given(napi_env env, const Arguments& all, size_t first, bool settled);
   size_t positional() const { return end_ - first_; }
   bool hasNames() const { return named_ != nullptr; }
   std::vector<std::string> names(napi_env env) const;
-  // The value for the i-th parameter, or nullptr where none is given; undefined counts as none.
+  // The value for the i-th parameter, which may be undefined, or nullptr where none is given.
   napi_value at(napi_env env, size_t i, const Parameter& parameter) const;
 
  private:

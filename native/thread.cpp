@@ -104,8 +104,9 @@ namespace {
 napi_value callAsync(napi_env env, napi_callback_info info) {  // (operator, ...arguments): a promise of its results
   return guard(env, [&] {
     const Arguments all(env, info);
-    const Given given(env, all, 1);
-    const Plan& plan = choose(env, readOperator(env, all[0]).plans, given);
+    const Operator& op = readOperator(env, all[0]);
+    const Given given(env, all, 1, op.plans.size() == 1);
+    const Plan& plan = choose(env, op.plans, given);
     const auto stack = std::make_shared<torch::jit::Stack>();
     fill(env, plan, given, *stack);
     auto job = std::make_unique<Job>();

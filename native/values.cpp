@@ -6,8 +6,11 @@
 namespace engine {
 
 Arguments::Arguments(napi_env env, napi_callback_info info) {
-  check(napi_get_cb_info(env, info, &count_, values_, nullptr, nullptr), "arguments");
-  if (count_ > kMost) throw Error(code::kArgument, "too many arguments: at most " + std::to_string(kMost));
+  check(napi_get_cb_info(env, info, &count_, usual_, nullptr, nullptr), "arguments");
+  if (count_ <= kUsual) return;
+  many_.resize(count_);
+  check(napi_get_cb_info(env, info, &count_, many_.data(), nullptr, nullptr), "arguments");
+  values_ = many_.data();
 }
 
 napi_valuetype typeOf(napi_env env, napi_value value) {

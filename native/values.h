@@ -13,15 +13,17 @@ namespace engine {
 // The arguments of one callback.
 class Arguments {
  public:
-  static constexpr size_t kMost = 64;
   Arguments(napi_env env, napi_callback_info info);
   size_t size() const { return count_; }
-  // The value at a place, or nullptr where there is none or it is undefined.
+  // The value at a place, or nullptr where there is none.
   napi_value operator[](size_t i) const { return i < count_ ? values_[i] : nullptr; }
 
  private:
-  size_t count_ = kMost;
-  napi_value values_[kMost];
+  static constexpr size_t kUsual = 8;  // Node-API fills all places that it is given, so few are offered at first
+  size_t count_ = kUsual;
+  napi_value usual_[kUsual];
+  std::vector<napi_value> many_;
+  napi_value* values_ = usual_;
 };
 
 napi_valuetype typeOf(napi_env env, napi_value value);

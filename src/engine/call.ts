@@ -1,32 +1,17 @@
 // Any operator of libtorch by name: arguments in, tensors out.
 import { FilterBasisError } from "../errors/error.js";
+import { type Argument, convert, type Operator } from "./arguments.js";
 import { engineError } from "./errors.js";
 import type { Face } from "./face.js";
 import { giveHandle, takeHandle } from "./handles.js";
-import { type Handle, loadEngine, type NativeResult, type OperatorHandle } from "./native.js";
+import { type Handle, loadEngine, type NativeResult } from "./native.js";
 import { unowned } from "./scope.js";
 import { Tensor } from "./tensor.js";
 
-/** What an operator takes; a plain object at the end names arguments. */
-export type Argument =
-  | Tensor
-  | number
-  | bigint
-  | boolean
-  | string
-  | null
-  | undefined
-  | readonly Argument[]
-  | { readonly [name: string]: Argument };
+export type { Argument, Operator } from "./arguments.js";
 
 /** What an operator gives. */
 export type Value = Tensor | number | bigint | boolean | string | null | undefined | readonly Value[];
-
-/** An operator that has been looked up. */
-export interface Operator {
-  readonly name: string;
-  readonly handle: OperatorHandle;
-}
 
 /** The names of the face's operators. */
 export type FaceName = keyof Face;
@@ -44,7 +29,7 @@ export function operator<N extends FaceName>(name: N): Face[N] {
 
 /** The overload that the face means: a name alone is the overload without a name, not whichever the arguments would choose. */
 function exactly(name: FaceName): Operator {
-  return { name, handle: lookUp(name.includes(".") ? name : `${name}.`).handle };
+  return { ...lookUp(name.includes(".") ? name : `${name}.`), name };
 }
 
 const operators = new Map<string, Operator>();
@@ -83,13 +68,12 @@ export function run(operator: Operator, args: Argument[]): Value {
   const out = takeHandle();
   let result: NativeResult;
   try {
-    const given: unknown[] = args;
-    for (let i = 0; i < given.length; i++) {
-      const argument = given[i];
-      if (typeof argument === "object" && argument !== null)
-        given[i] = argument instanceof Tensor ? argument.handle : fromObject(argument);
-    }
-    result = loadEngine().call(operator.handle, out, ...given);
+    const given = convert(operator, args);
+    const engine = loadEngine();
+    // Most operators take few arguments, and a call that spreads none is quicker.
+    if (given.length === 1) result = engine.call(operator.handle, out, given[0]);
+    else if (given.length === 2) result = engine.call(operator.handle, out, given[0], given[1]);
+    else result = engine.call(operator.handle, out, ...given);
   } catch (error) {
     giveHandle(out);
     throw engineError(error, operator.name, () => loadEngine().schemas(operator.handle));
@@ -101,12 +85,13 @@ export function run(operator: Operator, args: Argument[]): Value {
 
 /**
  * Calls an operator on the engine's private thread, so that the event loop lives meanwhile; calls run one after another. Tensors that it uses
- * may be disposed at once but must not be changed before it is done. Its results belong to no scope. For the odd long call: a whole training belongs into a worker thread.
+ * may be disposed at once but must not be changed before it is done.
+ * Its results belong to no scope. For the odd long call: a whole training belongs into a worker thread.
  */
 export async function callAsync<N extends string>(name: N, ...args: ArgumentsOf<N>): Promise<Value> {
   const operator = lookUp(name);
   try {
-    const results = await loadEngine().callAsync(operator.handle, ...(args as readonly Argument[]).map(fromArgument));
+    const results = await loadEngine().callAsync(operator.handle, ...convert(operator, [...(args as readonly Argument[])]));
     return unowned(() => toValue(results));
   } catch (error) {
     throw engineError(error, name, () => loadEngine().schemas(operator.handle));
@@ -128,34 +113,13 @@ export function lookUp(name: string): Operator {
   try {
     // "mul.": the overload without a name.
     const handle = engine.find(base.includes("::") ? base : `aten::${base}`, dot < 0 ? undefined : name.slice(dot + 1));
-    const operator = { name, handle };
+    const [parameters, positional] = engine.parameters(handle) ?? [null, 0];
+    const operator: Operator = { name, handle, parameters, positional };
     operators.set(name, operator);
     return operator;
   } catch (error) {
     throw engineError(error, name);
   }
-}
-
-function fromArgument(argument: Argument): unknown {
-  if (typeof argument !== "object" || argument === null) return argument;
-  return argument instanceof Tensor ? argument.handle : fromObject(argument);
-}
-
-/** Arrays element by element, plain objects value by value; anything else is refused before it reaches the addon. */
-function fromObject(argument: object): unknown {
-  if (Array.isArray(argument)) {
-    for (const element of argument) if (typeof element === "object" && element !== null) return argument.map(fromArgument);
-    return argument;
-  }
-  if (Object.getPrototypeOf(argument) !== Object.prototype) {
-    const got = Object.prototype.toString.call(argument);
-    throw new Error(
-      `an argument must be a tensor, number, string, boolean, null, an array of them or a plain object of named ones, got ${got}`,
-    );
-  }
-  const named: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(argument)) named[name] = fromArgument(value as Argument);
-  return named;
 }
 
 function toValue(result: NativeResult): Value {

@@ -49,7 +49,8 @@ export interface Information {
 /** The exports of native/*.cpp. Every function throws an Error with a `code` of native/errors.h. */
 export interface NativeEngine {
   find(name: string, overload?: string): OperatorHandle;
-  /** Undefined: the one tensor is in `out`. Else `out` stays empty; an operator that works in place gives its first argument's handle. */
+  parameters(operator: OperatorHandle): [names: string[], positional: number] | null;
+  /** Arguments in the schema's order; where the overload is not settled, a plain object may end them. Undefined: the one tensor is in `out`. Else `out` stays empty; an operator that works in place gives its first argument's handle. */
   call(operator: OperatorHandle, out: Handle, ...args: readonly unknown[]): NativeResult;
   callAsync(operator: OperatorHandle, ...args: readonly unknown[]): Promise<NativeResult>;
   schemas(operator: OperatorHandle): string[];
@@ -116,7 +117,11 @@ export function loadEngine(): NativeEngine {
 }
 
 function load(): NativeEngine {
-  const folder = join(packageRoot(), "native", "build", "Release");
+  return loadFrom(join(packageRoot(), "native", "build", "Release"));
+}
+
+/** Loads the addon from a folder, after setting the environment that its libraries read while they are loaded. */
+export function loadFrom(folder: string): NativeEngine {
   const file = join(folder, "engine.node");
   if (!existsSync(file)) throw missing("the native engine has not been built", file);
   try {

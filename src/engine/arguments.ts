@@ -1,0 +1,91 @@
+// From TypeScript's arguments to the addon's: handles for tensors, named arguments in the schema's order.
+import type { Handle, OperatorHandle } from "./native.js";
+import { Tensor } from "./tensor.js";
+
+/** What an operator takes; a plain object at the end names arguments. */
+export type Argument =
+  | Tensor
+  | number
+  | bigint
+  | boolean
+  | string
+  | null
+  | undefined
+  | readonly Argument[]
+  | { readonly [name: string]: Argument };
+
+/** An operator that has been looked up. */
+export interface Operator {
+  readonly name: string;
+  readonly handle: OperatorHandle;
+  /** Of its one overload; null when the arguments choose among several. */
+  readonly parameters: readonly string[] | null;
+  /** How many may be given without a name. */
+  readonly positional: number;
+}
+
+/** Turns an array of arguments, in place, into what the addon takes. */
+export function convert({ parameters, positional }: Operator, args: unknown[]): unknown[] {
+  const last = args[args.length - 1];
+  if (parameters !== null) {
+    if (typeof last === "object" && last !== null && !(last instanceof Tensor) && !Array.isArray(last)) {
+      args.pop();
+      if (args.length > positional) throw tooMany(positional, args.length);
+      placeNamed(parameters, args, plain(last));
+    } else if (args.length > positional) throw tooMany(positional, args.length);
+  }
+  for (let i = 0; i < args.length; i++) {
+    const argument = args[i];
+    if (typeof argument === "object" && argument !== null)
+      args[i] = argument instanceof Tensor ? argument.handle : fromObject(argument);
+  }
+  return args;
+}
+
+function tooMany(most: number, got: number): Error {
+  return new Error(`too many arguments: at most ${most} without a name, got ${got}`);
+}
+
+/** Puts named arguments where the schema has them; undefined ones count as not given. */
+function placeNamed(parameters: readonly string[], args: unknown[], named: Readonly<Record<string, unknown>>): void {
+  const given = args.length;
+  for (const name of Object.keys(named)) {
+    const at = parameters.indexOf(name);
+    if (at < 0) throw new Error(`no argument is named "${name}"`);
+    if (at < given) throw new Error(`argument "${name}" is given twice`);
+    if (named[name] === undefined) continue;
+    while (args.length < at) args.push(undefined);
+    args[at] = named[name];
+  }
+}
+
+/** Arrays element by element, plain objects value by value; anything else is refused before it reaches the addon. */
+function fromObject(argument: object): unknown {
+  if (Array.isArray(argument)) return fromArray(argument);
+  const named: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(plain(argument))) named[name] = fromOne(value);
+  return named;
+}
+
+function fromArray(list: readonly unknown[]): readonly unknown[] {
+  if (!(list[0] instanceof Tensor)) return list.some((one) => typeof one === "object" && one !== null) ? list.map(fromOne) : list;
+  const handles: (Handle | unknown)[] = new Array(list.length);
+  for (let i = 0; i < list.length; i++) {
+    const one = list[i];
+    handles[i] = one instanceof Tensor ? one.handle : fromOne(one);
+  }
+  return handles;
+}
+
+function fromOne(argument: unknown): unknown {
+  if (typeof argument !== "object" || argument === null) return argument;
+  return argument instanceof Tensor ? argument.handle : fromObject(argument);
+}
+
+function plain(argument: object): Readonly<Record<string, unknown>> {
+  if (Object.getPrototypeOf(argument) === Object.prototype) return argument as Readonly<Record<string, unknown>>;
+  const got = Object.prototype.toString.call(argument);
+  throw new Error(
+    `an argument must be a tensor, number, string, boolean, null, an array of them or a plain object of named ones, got ${got}`,
+  );
+}
