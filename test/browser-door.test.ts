@@ -53,7 +53,7 @@ async function bundle(
   return { modules, imported };
 }
 
-test("the door bundles with vite free of Node's modules", async () => {
+test("the door bundles with vite free of Node's modules", { timeout: 120_000 }, async () => {
   const outDir = join(folder, "door");
   const { modules, imported } = await bundle("src/browser.ts", outDir);
   expect(modules.some((id) => id.endsWith("src/compress/basis.ts"))).toBe(true);
@@ -115,31 +115,38 @@ describe.skipIf(executablePath === undefined)(`in headless Chromium${executableP
   test.each([
     ["resnet.onnx", { keepParams: 0.5, form: "folded", dims: [1, 3, 32, 32] }],
     ["edsr.onnx", { keepParams: 0.6, form: "dense", dims: [1, 3, 12, 14] }],
-  ])("%s is compressed in the page, and onnxruntime-web computes there what its filters say", async (file, options) => {
-    const page = await browser.newPage();
-    const faults: string[] = [];
-    page.on("pageerror", (error) => faults.push(String(error)));
-    page.on("console", (message) => message.type() === "error" && !message.text().includes("404") && faults.push(message.text()));
-    await page.goto(address);
-    await page.waitForFunction(() => "compressInPage" in globalThis);
-    const result = (await page.evaluate(
-      ([name, given]) =>
-        (globalThis as unknown as { compressInPage: (name: unknown, given: unknown) => Promise<unknown> }).compressInPage(
-          name,
-          given,
-        ),
-      [`/${file}`, options] as const,
-    )) as PageResult;
-    await page.close();
-    expect(faults).toEqual([]);
-    const ratio = result.weights / result.weightsBefore;
-    expect(ratio).toBeLessThanOrEqual(options.keepParams);
-    expect(ratio).toBeGreaterThan(options.keepParams - 0.02);
-    expect(result.weights).toBe(result.planned);
-    expect(result.layers).toBeGreaterThan(0);
-    expect(result.bytes).toBeLessThan(result.bytesBefore);
-    expect(result.fromFilters).toBeLessThan(1e-4); // what forms promise
-    expect(result.fromOriginal).toBeGreaterThan(1e-3); // half of the weights of a random network are not nothing
-    expect(result.refusal).toBe("malformed");
-  });
+  ])(
+    "%s is compressed in the page, and onnxruntime-web computes there what its filters say",
+    async (file, options) => {
+      const page = await browser.newPage();
+      const faults: string[] = [];
+      page.on("pageerror", (error) => faults.push(String(error)));
+      page.on(
+        "console",
+        (message) => message.type() === "error" && !message.text().includes("404") && faults.push(message.text()),
+      );
+      await page.goto(address);
+      await page.waitForFunction(() => "compressInPage" in globalThis);
+      const result = (await page.evaluate(
+        ([name, given]) =>
+          (globalThis as unknown as { compressInPage: (name: unknown, given: unknown) => Promise<unknown> }).compressInPage(
+            name,
+            given,
+          ),
+        [`/${file}`, options] as const,
+      )) as PageResult;
+      await page.close();
+      expect(faults).toEqual([]);
+      const ratio = result.weights / result.weightsBefore;
+      expect(ratio).toBeLessThanOrEqual(options.keepParams);
+      expect(ratio).toBeGreaterThan(options.keepParams - 0.02);
+      expect(result.weights).toBe(result.planned);
+      expect(result.layers).toBeGreaterThan(0);
+      expect(result.bytes).toBeLessThan(result.bytesBefore);
+      expect(result.fromFilters).toBeLessThan(1e-4); // what forms promise
+      expect(result.fromOriginal).toBeGreaterThan(1e-3); // half of the weights of a random network are not nothing
+      expect(result.refusal).toBe("malformed");
+    },
+    180_000,
+  );
 });

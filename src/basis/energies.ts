@@ -1,25 +1,17 @@
 // The energies (squared singular values) of layers stacked as one matrix: what each further basis filter is worth.
-import { type LinearAlgebra, pureLinearAlgebra } from "../linalg/low-rank.js";
+import { type LinearAlgebra, pureLinearAlgebra, type Spectrum } from "../linalg/low-rank.js";
 import { type Matrix, matrix, stackRows } from "../linalg/matrix.js";
 import { type Filters, splitMatrix } from "./initialise.js";
 import { type SliceEnd, sliceStart } from "./split.js";
 
-/** Descending. With `slice`, narrower layers are padded with zeros where they read nothing of the basis. */
-export function stackEnergies(
-  layers: readonly Filters[],
-  slice: SliceEnd | undefined,
-  linear: LinearAlgebra = pureLinearAlgebra,
-): Float64Array {
+/** The spectrum of the stack. With `slice`, narrower layers are padded with zeros where they read nothing of the basis. */
+export function stackSpectrum(layers: readonly Filters[], slice?: SliceEnd, linear: LinearAlgebra = pureLinearAlgebra): Spectrum {
   const parts = layers.map(splitMatrix);
+  if (parts.length === 1) return linear.spectrum(parts[0]!);
   const width = Math.max(...parts.map((part) => part.cols));
   const taps = layers[0]!.taps;
-  return linear.energies(
-    parts.length === 1
-      ? parts[0]!
-      : stackRows(
-          parts.map((part) => padColumns(part, width, sliceStart(width / taps, part.cols / taps, slice ?? "first") * taps)),
-        ),
-  );
+  const start = (part: Matrix) => sliceStart(width / taps, part.cols / taps, slice ?? "first") * taps;
+  return linear.spectrum(stackRows(slice ? parts.map((part) => padColumns(part, width, start(part))) : parts));
 }
 
 /** The matrix with zero columns before `start` and after, up to `width`. */

@@ -1,7 +1,7 @@
 // A basis and its coefficients out of trained filters: truncated SVD, over one layer or over several that share the basis.
 // W[n, c, h, w] read row-major IS the matrix [(n s) x (p h w)] of the paper's split filters, so no value has to move.
 import { FilterBasisError } from "../errors/error.js";
-import { type LinearAlgebra, pureLinearAlgebra } from "../linalg/low-rank.js";
+import { pureLinearAlgebra, type Spectrum } from "../linalg/low-rank.js";
 import { type Matrix, matrix, multiply, squaredNorm, stackRows } from "../linalg/matrix.js";
 import { denseWeights, type FilterShape } from "./split.js";
 
@@ -54,20 +54,14 @@ export function splitMatrix({ name, values, splits, ...shape }: Filters): Matrix
 
 /**
  * The best basis of m filters, in the Frobenius norm over all the layers together: their split matrices stacked, truncated SVD.
- * All layers need one p and one kernel. Errors: `invalid-plan` for m beyond the rank of the stack, `non-finite`.
+ * All layers need one p and one kernel. `known` is the stack's spectrum, if it was computed already.
+ * Errors: `invalid-plan` for m beyond the rank of the stack, `non-finite`.
  */
-export function initialise(layers: readonly Filters[], basisSize: number, linear: LinearAlgebra = pureLinearAlgebra): Factors {
+export function initialise(layers: readonly Filters[], basisSize: number, known?: Spectrum): Factors {
   const parts = layers.map(splitMatrix);
-  const stack = parts.length === 1 ? parts[0]! : stackRows(parts);
-  const full = Math.min(stack.rows, stack.cols);
-  if (basisSize > full) {
-    throw new FilterBasisError("invalid-plan", "the basis is larger than the full rank of the filters it is made from", {
-      layer: layers.map(({ name }) => name).join(", "),
-      expected: `at most ${full} basis filters`,
-      got: `${basisSize}`,
-    });
-  }
-  const { left, right, squaredError } = linear.lowRank(stack, basisSize);
+  const found = known ?? pureLinearAlgebra.spectrum(parts.length === 1 ? parts[0]! : stackRows(parts));
+  checkRank(layers, found, basisSize);
+  const { left, right, squaredError } = found.lowRank(basisSize);
   const coefficients: Float64Array[] = [];
   let row = 0;
   for (const part of parts) {
@@ -79,6 +73,16 @@ export function initialise(layers: readonly Filters[], basisSize: number, linear
       ? [squaredError]
       : parts.map((part, i) => difference(part, multiply(matrix(part.rows, basisSize, coefficients[i]!), right)));
   return { basisSize, basis: right.data, coefficients, squaredErrors, squaredNorms: parts.map((part) => squaredNorm(part.data)) };
+}
+
+/** Refuses a basis larger than what the filters span at most. */
+export function checkRank(layers: readonly Filters[], { energies }: Spectrum, basisSize: number): void {
+  if (basisSize <= energies.length) return;
+  throw new FilterBasisError("invalid-plan", "the basis is larger than the full rank of the filters it is made from", {
+    layer: layers.map(({ name }) => name).join(", "),
+    expected: `at most ${energies.length} basis filters`,
+    got: `${basisSize}`,
+  });
 }
 
 /** ||a - b||_F^2 */

@@ -2,41 +2,33 @@
 // channels, the first ones or the last ones. Entries outside its slice are absent, not zero: the best basis is a least
 // squares problem over the entries that are present, solved by alternating between coefficients and basis. It starts
 // from the SVD of the zero-padded stack and never gets worse than that, since each half step is optimal.
-import { FilterBasisError } from "../errors/error.js";
 import { solveNormal } from "../linalg/least-squares.js";
-import { type LinearAlgebra, pureLinearAlgebra } from "../linalg/low-rank.js";
-import { gram, type Matrix, matrix, multiply, squaredNorm, stackRows, transpose } from "../linalg/matrix.js";
-import { padColumns } from "./energies.js";
-import { difference, type Factors, type Filters, splitMatrix } from "./initialise.js";
+import type { Spectrum } from "../linalg/low-rank.js";
+import { gram, type Matrix, matrix, multiply, squaredNorm, transpose } from "../linalg/matrix.js";
+import { stackSpectrum } from "./energies.js";
+import { checkRank, difference, type Factors, type Filters, splitMatrix } from "./initialise.js";
 import { type SliceEnd, sliceStart } from "./split.js";
 
 export interface SlicedOptions {
   readonly end?: SliceEnd;
   /** Alternations at most; it stops early when the error no longer falls. */
   readonly rounds?: number;
-  readonly linear?: LinearAlgebra;
+  /** The spectrum of the zero-padded stack, if it was computed already. */
+  readonly known?: Spectrum;
 }
 
 /** As `initialise`, for layers that differ in p. B is [m, p of the widest layer, h, w]. All layers need one kernel. */
 export function initialiseSliced(
   layers: readonly Filters[],
   basisSize: number,
-  { end = "first", rounds = 30, linear = pureLinearAlgebra }: SlicedOptions = {},
+  { end = "first", rounds = 30, known = stackSpectrum(layers, end) }: SlicedOptions = {},
 ): Factors {
   const parts = layers.map(splitMatrix); // [(n s) x (p taps)], p by layer
   const taps = layers[0]!.taps;
   const width = Math.max(...parts.map((part) => part.cols));
   const starts = parts.map((part) => sliceStart(width / taps, part.cols / taps, end) * taps);
-  const padded = stackRows(parts.map((part, i) => padColumns(part, width, starts[i]!)));
-  const full = Math.min(padded.rows, width);
-  if (basisSize > full) {
-    throw new FilterBasisError("invalid-plan", "the basis is larger than the full rank of the filters it is made from", {
-      layer: layers.map(({ name }) => name).join(", "),
-      expected: `at most ${full} basis filters`,
-      got: `${basisSize}`,
-    });
-  }
-  let basis = linear.lowRank(padded, basisSize).right; // [m x width]
+  checkRank(layers, known, basisSize);
+  let basis = known.lowRank(basisSize).right; // [m x width]
   let coefficients = parts.map((part, i) => fitCoefficients(part, columns(basis, starts[i]!, part.cols)));
   let errors = squaredErrors(parts, coefficients, basis, starts);
   for (let round = 0; round < rounds; round++) {

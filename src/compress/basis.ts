@@ -9,7 +9,6 @@ import { freshNames, replaceNodes } from "../graph/edit.js";
 import type { Attribute, Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { dataTypes } from "../graph/types.js";
 import { tensorOf } from "../graph/values.js";
-import { pureLinearAlgebra } from "../linalg/low-rank.js";
 import { dropUnused } from "./cleanup.js";
 import { filtersOf, type Layer } from "./layers.js";
 import { type Plan, type PlanOptions, planCompression, type UnitPlan } from "./plan.js";
@@ -28,11 +27,7 @@ export function basis(options: BasisOptions = {}): Pass {
 }
 
 /** Carries out a plan made for this graph. */
-export function applyPlan(
-  graph: Graph,
-  plan: Plan,
-  { form = "folded", method = "basis", linear = pureLinearAlgebra }: BasisOptions = {},
-) {
+export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = "basis" }: BasisOptions = {}) {
   const fresh = freshNames(graph);
   const replacements = new Map<Node, readonly Node[]>();
   const initializers = new Map<string, TensorData>();
@@ -52,7 +47,7 @@ export function applyPlan(
   for (const planned of plan.units) {
     const { unit, choice } = planned;
     const { channels, basisSize } = choice;
-    const factors = factorise(planned, linear);
+    const factors = factorise(planned);
     const [first] = unit.layers as [Layer, ...Layer[]];
     const stem = unit.shared ? unit.name : stemOf(first);
     const stored = new Map<string, { name: string; value: string }>(); // one for each pair of types, which nearly always is one
@@ -122,11 +117,10 @@ export function applyPlan(
   return { graph: withRecord(cleaned, { version: 1, method, sites: [...earlier, ...sites] }), outcomes };
 }
 
-function factorise({ unit, choice, layers }: UnitPlan, linear = pureLinearAlgebra): Factors {
+function factorise({ unit, choice, layers, spectrum }: UnitPlan): Factors {
   const filters = layers.map(({ layer, splits }) => filtersOf(layer, splits));
-  return unit.slice
-    ? initialiseSliced(filters, choice.basisSize, { end: unit.slice, linear })
-    : initialise(filters, choice.basisSize, linear);
+  if (unit.slice) return initialiseSliced(filters, choice.basisSize, { end: unit.slice, known: spectrum });
+  return initialise(filters, choice.basisSize, spectrum);
 }
 
 /** The weight's name without ".weight": what parameters of the layer are named after. */

@@ -1,8 +1,8 @@
 // A unit is what gets one basis: a layer, or several that share. Which splits it may have, what each basis size costs and
 // how much of the filters' energy it loses.
-import { stackEnergies } from "../basis/energies.js";
+import { stackSpectrum } from "../basis/energies.js";
 import { basisMacs, bestSplits, divisors, greatestCommonDivisor, type SliceEnd } from "../basis/split.js";
-import type { LinearAlgebra } from "../linalg/low-rank.js";
+import type { LinearAlgebra, Spectrum } from "../linalg/low-rank.js";
 import { filtersOf, type Layer, layerWeights } from "./layers.js";
 
 export interface Unit {
@@ -63,21 +63,25 @@ export function possibleChannels(unit: Unit): readonly number[] {
   return unit.slice ? [Math.max(...channels)] : divisors(greatestCommonDivisor(channels));
 }
 
-/** Energies of the unit's stacked split matrices (zero-padded for slices, an upper bound on the loss there). */
-export function unitEnergies(unit: Unit, channels: number, linear: LinearAlgebra): Float64Array {
+/** The spectrum of the unit's stacked split matrices (zero-padded for slices, whose energies bound the loss from above). */
+export function unitSpectrum(unit: Unit, channels: number, linear: LinearAlgebra): Spectrum {
   const filters = unit.layers.map((layer) => filtersOf(layer, splitsOf(layer, unit, channels)));
-  return stackEnergies(filters, unit.slice, linear);
+  return stackSpectrum(filters, unit.slice, linear);
 }
 
-/** The possible p worth trying for a budget: the best one, its neighbours, and the whole filter. `limit` bounds the cost. */
-export function candidateChannels(unit: Unit, limit = 640): readonly number[] {
+/** Multiply-accumulates of a Gram matrix beyond which only the best split of a unit is tried: about a tenth of a second. */
+const affordable = 2e8;
+
+/** The possible p worth trying for a budget: the best one; where that is cheap also its neighbours and the whole filter. */
+export function candidateChannels(unit: Unit): readonly number[] {
   const possible = possibleChannels(unit);
-  const best = possible.reduce((a, p) =>
-    choiceWeights(unit, { channels: p, basisSize: 1 }) < choiceWeights(unit, { channels: a, basisSize: 1 }) ? p : a,
-  );
+  const least = (p: number) => choiceWeights(unit, { channels: p, basisSize: 1 });
+  const best = possible.reduce((a, p) => (least(p) < least(a) ? p : a));
   const at = possible.indexOf(best);
   const near = new Set([possible.at(-1)!, ...possible.slice(Math.max(0, at - 1), at + 3)]);
-  return possible.filter((p) => p === best || (near.has(p) && unitFullRank(unit, p) <= limit));
+  // Both sides of the matrix times its rank: rows * cols is the number of weights, whatever the split.
+  const work = (p: number) => unitWeights(unit) * unitFullRank(unit, p);
+  return possible.filter((p) => p === best || (near.has(p) && work(p) <= affordable));
 }
 
 /** Eq. 7 for a unit: the p with the least weights for any basis size; for a single layer that of its best splits. */

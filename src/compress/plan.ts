@@ -6,7 +6,7 @@ import { FilterBasisError } from "../errors/error.js";
 import { concreteInputs, cost } from "../graph/cost.js";
 import { inferShapes } from "../graph/shapes/infer.js";
 import type { Dim, Graph } from "../graph/types.js";
-import { type LinearAlgebra, pureLinearAlgebra } from "../linalg/low-rank.js";
+import { pureLinearAlgebra, type Spectrum } from "../linalg/low-rank.js";
 import { type Option, solveBudget } from "./budget.js";
 import {
   type Choice,
@@ -16,9 +16,9 @@ import {
   type Positions,
   splitsOf,
   type Unit,
-  unitEnergies,
   unitFullRank,
   unitMacs,
+  unitSpectrum,
   unitWeights,
 } from "./candidates.js";
 import { findLayers, type Layer, layerWeights } from "./layers.js";
@@ -44,6 +44,8 @@ export interface UnitPlan {
   readonly macsAfter: number;
   /** ||W - B A||_F / ||W||_F over all layers of the unit, from the singular values. */
   readonly error: number;
+  /** Of the unit's stacked filters at this choice: the decomposition begins where the plan left off. */
+  readonly spectrum: Spectrum;
 }
 
 export interface Plan {
@@ -78,7 +80,7 @@ export function planCompression(graph: Graph, options: PlanOptions = {}): Plan {
   const explicit = options.basis !== undefined || units.some((unit) => ruleFor(unit, options)?.basis !== undefined);
   const { planned, refused } = explicit ? planExplicit(units, options) : planBudget(units, options, before, positions);
   if (planned.length === 0 && explicit) throw nothingToDo([...left, ...refused]);
-  const plans = planned.map(({ unit, choice, loss, notes }) => describe(unit, choice, loss, notes, positions));
+  const plans = planned.map((one) => describe(one, positions));
   const change = (key: "weights" | "macs") => plans.reduce((sum, plan) => sum + plan[`${key}After`] - plan[`${key}Before`], 0);
   return {
     units: plans,
@@ -94,6 +96,7 @@ interface Planned {
   /** Relative squared error. */
   readonly loss: number;
   readonly notes: ReadonlyMap<Layer, string>;
+  readonly spectrum: Spectrum;
 }
 
 interface Decision {
@@ -135,8 +138,8 @@ function planExplicit(units: readonly Unit[], options: PlanOptions): Decision {
       refuse(`a basis of ${basisSize} is larger than the full rank ${full} of its filters`);
       continue;
     }
-    const energies = unitEnergies(unit, channels, options.linear ?? pureLinearAlgebra);
-    planned.push({ unit, choice: { channels, basisSize }, loss: relative(energies, basisSize), notes });
+    const spectrum = unitSpectrum(unit, channels, options.linear ?? pureLinearAlgebra);
+    planned.push({ unit, choice: { channels, basisSize }, loss: relative(spectrum.energies, basisSize), notes, spectrum });
   }
   if (planned.length === 0 && beyond) throw beyond;
   return { planned, refused };
@@ -148,6 +151,7 @@ function planBudget(units: readonly Unit[], options: PlanOptions, before: Plan["
   const dense = (unit: Unit) => (macs ? unitMacs(unit, positions) : unitWeights(unit));
   const price = (unit: Unit, choice: Choice) => (macs ? choiceMacs(unit, choice, positions) : choiceWeights(unit, choice));
   const notes = new Map<Layer, string>();
+  const spectra = new Map<Unit, Map<number, Spectrum>>();
   const table = units.map((unit): readonly Option[] => {
     const whole: Option = { cost: dense(unit), loss: 0, choice: undefined };
     const wanted = ruleFor(unit, options)?.splits ?? (options.splits === "auto" ? undefined : options.splits);
@@ -157,7 +161,14 @@ function planBudget(units: readonly Unit[], options: PlanOptions, before: Plan["
       widths = [chosen.channels];
       for (const [layer, note] of chosen.notes) notes.set(layer, note);
     }
-    return [whole, ...widths.flatMap((channels) => choicesOf(unit, channels, whole.cost, price, linear))];
+    const own = new Map<number, Spectrum>();
+    spectra.set(unit, own);
+    const smaller = widths.flatMap((channels) => {
+      if (price(unit, { channels, basisSize: 1 }) >= whole.cost) return [];
+      own.set(channels, unitSpectrum(unit, channels, linear));
+      return choicesOf(unit, channels, whole.cost, price, own.get(channels)!.energies);
+    });
+    return [whole, ...smaller];
   });
   const keep = macs ? keepMacs : keepParams;
   const all = macs ? before.macs : before.weights;
@@ -168,7 +179,7 @@ function planBudget(units: readonly Unit[], options: PlanOptions, before: Plan["
   for (const [index, unit] of units.entries()) {
     const { choice, loss } = solved[index]!;
     if (choice) {
-      planned.push({ unit, choice, loss: loss / unit.layers.length, notes });
+      planned.push({ unit, choice, loss: loss / unit.layers.length, notes, spectrum: spectra.get(unit)!.get(choice.channels)! });
       continue;
     }
     const saves = table[index]!.length > 1;
@@ -187,10 +198,8 @@ function choicesOf(
   channels: number,
   whole: number,
   price: (unit: Unit, choice: Choice) => number,
-  linear: LinearAlgebra,
+  energies: Float64Array,
 ): Option[] {
-  if (price(unit, { channels, basisSize: 1 }) >= whole) return [];
-  const energies = unitEnergies(unit, channels, linear);
   const lost = tails(energies);
   const total = lost[0]! || 1;
   const options: Option[] = [];
@@ -202,7 +211,7 @@ function choicesOf(
   return options;
 }
 
-function describe(unit: Unit, choice: Choice, loss: number, notes: ReadonlyMap<Layer, string>, positions: Positions): UnitPlan {
+function describe({ unit, choice, loss, notes, spectrum }: Planned, positions: Positions): UnitPlan {
   return {
     unit,
     choice,
@@ -215,6 +224,7 @@ function describe(unit: Unit, choice: Choice, loss: number, notes: ReadonlyMap<L
     macsBefore: unitMacs(unit, positions),
     macsAfter: choiceMacs(unit, choice, positions),
     error: Math.sqrt(loss),
+    spectrum,
   };
 }
 

@@ -106,11 +106,11 @@ function solve({ pivot, upper, second, factors, swapped }: Work, x: Float64Array
   return normalise(x);
 }
 
-/** Removes from row k its parts along rows first..k-1, twice; returns how much of its length was left (of 1). */
+/** Removes from row k its parts along rows first..k-1, again where much had to go; returns how much of its length was left (of 1). */
 function orthogonalise(vectors: Float64Array, first: number, k: number, size: number): number {
   const x = vectors.subarray(k * size, (k + 1) * size);
   let kept = 1;
-  for (let pass = 0; pass < 2 && kept > 0; pass++) {
+  for (let pass = 0; pass < 2 && (pass === 0 || (kept > 0 && kept < 0.9)); pass++) {
     for (let row = first; row < k; row++) {
       const offset = row * size;
       let dot = 0;

@@ -1,29 +1,27 @@
 // The best approximation of a matrix by one of lower rank (Eckart and Young), and the energies that say which rank is worth it.
 import { Matrix as MlMatrix, SVD } from "ml-matrix";
 import { FilterBasisError } from "../errors/error.js";
-import { eigen, eigenvalues } from "./eigen.js";
+import { eigen } from "./eigen.js";
 import { gram, type Matrix, multiply, squaredNorm, transpose } from "./matrix.js";
 
 /** left [rows x rank] times right [rank x cols] is the best approximation of that rank. */
 export interface LowRank {
   readonly left: Matrix;
   readonly right: Matrix;
-  /** Squares of the singular values, all min(rows, cols) of them, descending. */
-  readonly energies: Float64Array;
   /** Squared Frobenius norm of what is lost: the sum of the discarded energies. */
   readonly squaredError: number;
 }
 
-/** What the layers above need of linear algebra; another library (libtorch's) can stand behind it. */
-export interface LinearAlgebra {
-  /** Squares of the singular values, descending, min(rows, cols) of them. */
-  energies(matrix: Matrix): Float64Array;
-  lowRank(matrix: Matrix, rank: number): LowRank;
+/** A matrix's singular values, and its approximations of any rank. */
+export interface Spectrum {
+  /** Squares of the singular values, all min(rows, cols) of them, descending. */
+  readonly energies: Float64Array;
+  lowRank(rank: number): LowRank;
 }
 
-/** Energies through the eigenvalues of the smaller side's Gram matrix: exact to about 1e-15 of the largest. */
-export function energies(matrix: Matrix): Float64Array {
-  return eigenvalues(smallerGram(matrix)).map((value) => Math.max(0, value));
+/** What the layers above need of linear algebra; another library (libtorch's) can stand behind it. */
+export interface LinearAlgebra {
+  spectrum(matrix: Matrix): Spectrum;
 }
 
 /** Singular values to full relative accuracy, descending, by the SVD of `ml-matrix`; slower, for small matrices and for checks. */
@@ -34,31 +32,39 @@ export function singularValues({ rows, cols, data }: Matrix): Float64Array {
 }
 
 /**
- * Truncated singular value decomposition W = U S V^T, split evenly: left = U S^1/2, right = S^1/2 V^T, so that both factors
- * learn at the same pace. Directions that W does not have at all get a zero column on the left and a unit row on the right.
- * The product is exact at full rank whatever the condition of W, since U (or V) is orthonormal to working precision and the
- * other factor is W itself in its coordinates.
+ * Singular values through the eigenvalues of the smaller side's Gram matrix: exact to about 1e-15 of the largest energy.
+ *
+ * Of rank m, the truncated singular value decomposition W = U S V^T, split evenly: left = U S^1/2, right = S^1/2 V^T, so that
+ * both factors learn at the same pace. Directions that W does not have at all get a zero column on the left and a unit row on
+ * the right. The product is exact at full rank whatever the condition of W, since U (or V) is orthonormal to working
+ * precision and the other factor is W itself in its coordinates.
  */
-export function lowRank(matrix: Matrix, rank: number): LowRank {
+export function spectrum(matrix: Matrix): Spectrum {
   const { rows, cols } = matrix;
   const full = Math.min(rows, cols);
-  if (!Number.isInteger(rank) || rank < 1 || rank > full) {
-    throw new FilterBasisError("invalid-plan", "the rank must lie between 1 and the full rank", {
-      expected: `1 to ${full}`,
-      got: `${rank}`,
-    });
-  }
-  const { values, vectors } = eigen(smallerGram(matrix), rank);
+  const { values, vectors } = eigen(smallerGram(matrix));
   const squares = values.map((value) => Math.max(0, value));
-  const [left, right] =
-    rows < cols
-      ? balance(transpose(vectors), multiply(vectors, matrix)) // U [rows x rank], U^T W
-      : balance(multiply(matrix, transpose(vectors)), vectors); // W V, V^T [rank x cols]
-  return { left, right, energies: squares, squaredError: lost(matrix, left, right, squares, rank) };
+  return {
+    energies: squares,
+    lowRank(rank) {
+      if (!Number.isInteger(rank) || rank < 1 || rank > full) {
+        throw new FilterBasisError("invalid-plan", "the rank must lie between 1 and the full rank", {
+          expected: `1 to ${full}`,
+          got: `${rank}`,
+        });
+      }
+      const found = vectors(rank);
+      const [left, right] =
+        rows < cols
+          ? balance(transpose(found), multiply(found, matrix)) // U [rows x rank], U^T W
+          : balance(multiply(matrix, transpose(found)), found); // W V, V^T [rank x cols]
+      return { left, right, squaredError: lost(matrix, left, right, squares, rank) };
+    },
+  };
 }
 
 /** The default: small, pure, runs anywhere. */
-export const pureLinearAlgebra: LinearAlgebra = { energies, lowRank };
+export const pureLinearAlgebra: LinearAlgebra = { spectrum };
 
 function smallerGram(matrix: Matrix): Matrix {
   return gram(matrix.rows < matrix.cols ? transpose(matrix) : matrix);

@@ -12,63 +12,96 @@ export interface Tridiagonal {
   readonly scales: Float64Array;
 }
 
-/** Reduces the symmetric [size x size] matrix (only its lower triangle is read). About 4/3 size^3 operations. */
+/**
+ * Reduces the symmetric [size x size] matrix (only its lower triangle is read). About 4/3 size^3 operations. The update by one
+ * reflection and the product with the next one's vector go over the matrix together: large matrices are bound by memory.
+ */
 export function tridiagonalise(symmetric: Float64Array, size: number): Tridiagonal {
   const a = Float64Array.from(symmetric);
   const diagonal = new Float64Array(size);
   const off = new Float64Array(size);
   const scales = new Float64Array(size);
-  const v = new Float64Array(size);
+  const reflections = new Float64Array(size * size); // the vectors, one after the other in rows, so that they are read in order
+  let v = new Float64Array(size); // of the last reflection, whose update A <- A - v q^T - q v^T is still to be made
+  const q = new Float64Array(size);
   const p = new Float64Array(size);
-  const columns = new Float64Array(size * size); // the vectors, one after the other in rows, so that they are read in order
+  let pending = false;
   for (let k = 0; k < size - 1; k++) {
-    diagonal[k] = a[k * size + k]!;
-    let largest = 0;
-    for (let i = k + 1; i < size; i++) largest = Math.max(largest, Math.abs((v[i] = a[i * size + k]!)));
-    let norm = 0;
-    if (largest > 0) for (let i = k + 1; i < size; i++) norm += (v[i]! / largest) ** 2;
-    norm = largest * Math.sqrt(norm);
-    const head = v[k + 1]!;
-    // Nothing below the head: already tridiagonal here.
-    if (norm === Math.abs(head)) {
-      off[k] = head;
+    const next = new Float64Array(size);
+    for (let i = k; i < size; i++) {
+      const at = i * size + k;
+      if (pending) a[at] = a[at]! - v[i]! * q[k]! - q[i]! * v[k]!;
+      next[i] = a[at]!;
+    }
+    diagonal[k] = next[k]!;
+    next[k] = 0;
+    const reflected = reflect(next, k + 1);
+    off[k] = reflected.target;
+    scales[k] = reflected.scale;
+    if (reflected.scale === 0) {
+      // Nothing to reflect; the pending update is made as it is, and none follows.
+      if (pending) sweep(a, size, k + 1, v, q, next, p);
+      pending = false;
       continue;
     }
-    const target = head > 0 ? -norm : norm;
-    off[k] = target;
-    v[k + 1] = head - target;
-    const scale = 1 / (norm * (norm + Math.abs(head))); // 2 / v^T v
-    scales[k] = scale;
-    for (let i = k + 1; i < size; i++) columns[k * size + i] = v[i]!;
-    update(a, size, k + 1, v, p, scale);
+    for (let i = k + 1; i < size; i++) reflections[k * size + i] = next[i]!;
+    if (!pending) q.fill(0);
+    sweep(a, size, k + 1, v, q, next, p);
+    v = next;
+    pending = true;
+    // q = scale p - (scale / 2) (scale p . v) v
+    let dot = 0;
+    for (let i = k + 1; i < size; i++) dot += (p[i] = p[i]! * reflected.scale) * v[i]!;
+    const half = (reflected.scale / 2) * dot;
+    for (let i = k + 1; i < size; i++) q[i] = p[i]! - half * v[i]!;
   }
-  if (size > 0) diagonal[size - 1] = a[size * size - 1]!;
-  return { size, diagonal, off, reflections: columns, scales };
+  if (size > 0) {
+    const last = size - 1;
+    diagonal[last] = a[last * size + last]! - (pending ? 2 * v[last]! * q[last]! : 0);
+  }
+  return { size, diagonal, off, reflections, scales };
 }
 
-/** a <- H a H on the trailing block from `start`, H = I - scale v v^T, over the lower triangle. */
-function update(a: Float64Array, size: number, start: number, v: Float64Array, p: Float64Array, scale: number): void {
-  p.fill(0, start);
+/** Makes the entries from `start` on the vector of the reflection that maps them to (target, 0, ...); scale 0 where none is needed. */
+function reflect(v: Float64Array, start: number): { readonly target: number; readonly scale: number } {
+  const head = v[start]!;
+  let largest = 0;
+  for (let i = start; i < v.length; i++) largest = Math.max(largest, Math.abs(v[i]!));
+  let norm = 0;
+  if (largest > 0) for (let i = start; i < v.length; i++) norm += (v[i]! / largest) ** 2;
+  norm = largest * Math.sqrt(norm);
+  if (norm === Math.abs(head)) return { target: head, scale: 0 };
+  const target = head > 0 ? -norm : norm;
+  v[start] = head - target;
+  return { target, scale: 1 / (norm * (norm + Math.abs(head))) }; // 2 / v^T v
+}
+
+/** One pass over the lower triangle from `start`: A <- A - v q^T - q v^T, and p = A u of the result. */
+function sweep(
+  a: Float64Array,
+  size: number,
+  start: number,
+  v: Float64Array,
+  q: Float64Array,
+  u: Float64Array,
+  p: Float64Array,
+): void {
+  p.fill(0);
   for (let i = start; i < size; i++) {
     const row = i * size;
     const vi = v[i]!;
+    const qi = q[i]!;
+    const ui = u[i]!;
     let sum = 0;
     for (let j = start; j < i; j++) {
-      const value = a[row + j]!;
-      sum += value * v[j]!;
-      p[j] = p[j]! + value * vi;
+      const value = a[row + j]! - vi * q[j]! - qi * v[j]!;
+      a[row + j] = value;
+      sum += value * u[j]!;
+      p[j] = p[j]! + value * ui;
     }
-    p[i] = p[i]! + sum + a[row + i]! * vi;
-  }
-  let dot = 0;
-  for (let i = start; i < size; i++) dot += (p[i] = p[i]! * scale) * v[i]!;
-  const half = (scale / 2) * dot;
-  for (let i = start; i < size; i++) p[i] = p[i]! - half * v[i]!;
-  for (let i = start; i < size; i++) {
-    const row = i * size;
-    const vi = v[i]!;
-    const pi = p[i]!;
-    for (let j = start; j <= i; j++) a[row + j] = a[row + j]! - vi * p[j]! - pi * v[j]!;
+    const value = a[row + i]! - 2 * vi * qi;
+    a[row + i] = value;
+    p[i] = p[i]! + sum + value * ui;
   }
 }
 

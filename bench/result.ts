@@ -1,0 +1,30 @@
+// What every benchmark writes: its figures with the conditions they hold under.
+import { execFileSync } from "node:child_process";
+import { mkdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { describeMachine, type Machine } from "../src/runtime/machine.js";
+import { runtimeVersion } from "../src/runtime/session.js";
+import { writeAside } from "../src/runtime/write.js";
+
+export interface Conditions {
+  readonly command: string;
+  readonly date: string;
+  readonly commit: string;
+  readonly machine: Machine;
+  readonly onnxruntime: string;
+}
+
+/** Writes `results/NAME.json` and says so. */
+export async function writeResult(name: string, command: string, figures: object): Promise<void> {
+  const conditions: Conditions = {
+    command,
+    date: new Date().toISOString(),
+    commit: execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim(),
+    machine: describeMachine(),
+    onnxruntime: await runtimeVersion("node"),
+  };
+  const path = fileURLToPath(new URL(`../results/${name}.json`, import.meta.url));
+  await mkdir(fileURLToPath(new URL("../results/", import.meta.url)), { recursive: true });
+  await writeAside(path, new TextEncoder().encode(`${JSON.stringify({ ...conditions, ...figures }, null, 2)}\n`));
+  process.stderr.write(`wrote ${path}\n`);
+}
