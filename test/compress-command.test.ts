@@ -1,0 +1,128 @@
+// `plan` and `compress` as they are called: results as JSON, refusals listed, verified files, nothing written when they fail.
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import compress from "../src/cli/compress.js";
+import type { Command } from "../src/cli/frame.js";
+import plan from "../src/cli/plan.js";
+import { readRecord } from "../src/compress/record.js";
+import { cost } from "../src/graph/cost.js";
+import { tensorOf } from "../src/graph/values.js";
+import { edsr } from "../src/nets/edsr.js";
+import { fastestForms } from "../src/runtime/choose-form.js";
+import { loadModel, saveModel } from "../src/runtime/files.js";
+import { oneConv } from "./small-graphs.js";
+
+const folder = mkdtempSync(join(tmpdir(), "filterbasis-compress-"));
+const model = join(folder, "model.onnx");
+const out = join(folder, "out.onnx");
+beforeAll(() => saveModel(edsr({ blocks: 2, width: 16, scale: 2 }), model));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function run(command: Command, ...raw: string[]) {
+  let [stdout, stderr] = ["", ""];
+  const io = {
+    stdout: { write: (text: string) => void (stdout += text) },
+    stderr: { write: (text: string) => void (stderr += text) },
+    signal: new AbortController().signal,
+  };
+  const code = await command.run([...raw, "--json"], io);
+  return { code, stderr, json: JSON.parse(stdout) };
+}
+
+const quick = ["--form", "folded", "--threads", "1", "--input", "1x3x16x16"];
+
+describe("plan", () => {
+  test("tells splits, basis, rate and error of each layer, and writes nothing", async () => {
+    const { code, json } = await run(plan, model, "--keep-params", "0.5");
+    expect(code).toBe(0);
+    expect(json.weights / json.before.weights).toBeLessThanOrEqual(0.5);
+    expect(json.weights / json.before.weights).toBeGreaterThan(0.48);
+    for (const layer of json.layers) {
+      expect(layer.rate).toBeCloseTo(layer.weights / layer.weightsBefore, 12);
+      expect(layer.splits * layer.channels).toBe(layer.filters[1]);
+      expect(layer.error).toBeGreaterThanOrEqual(0);
+    }
+    expect(readdirSync(folder)).toEqual(["model.onnx"]);
+  });
+});
+
+describe("compress", () => {
+  test("writes a verified model of the planned size and tells what it left alone", async () => {
+    const planned = await run(plan, model, "--keep-params", "0.5");
+    const { code, json, stderr } = await run(compress, model, "-o", out, "--keep-params", "0.5", ...quick);
+    expect(code, stderr).toBe(0);
+    const before = cost(await loadModel(model), new Map([["input", [1, 3, 16, 16]]]));
+    const after = await loadModel(out);
+    expect(json.before).toMatchObject({ weights: before.weights, all: before.all, macs: before.macs, bytes: before.bytes });
+    expect(json).toMatchObject({ weights: planned.json.weights, verified: true });
+    expect(json.weights).toBe(cost(after).weights);
+    expect(json.maxDifference).toBeLessThan(1e-4);
+    expect(json.layers.map(({ name }: { name: string }) => name)).toEqual(readRecord(after)!.sites.map(({ name }) => name));
+    expect(json.refused).toEqual(planned.json.refused);
+    for (const { name, because } of json.refused) expect(stderr).toContain(`left ${name}: ${because}`);
+  });
+
+  test("--undo gives the dense model back", async () => {
+    await run(compress, model, "-o", out, "--keep-params", "0.5", ...quick);
+    const dense = join(folder, "dense.onnx");
+    const { code, json, stderr } = await run(compress, out, "-o", dense, "--undo");
+    expect(code, stderr).toBe(0);
+    expect(json).toMatchObject({ weights: cost(await loadModel(model)).weights, verified: true, refused: [] });
+    expect(readRecord(await loadModel(dense))).toBeUndefined();
+  });
+
+  test("--form auto measures each distinct layer and the whole model, and takes nothing slower than dense", async () => {
+    const compressed = join(folder, "auto.onnx");
+    await run(compress, model, "-o", compressed, "--basis", "6", "--splits", "2", "--only", "body.0.*", ...quick);
+    const {
+      graph,
+      layers,
+      model: times,
+      winner,
+    } = await fastestForms(await loadModel(compressed), { threads: 1, rounds: 3, inputs: new Map([["input", [1, 3, 12, 12]]]) });
+    expect(layers).toHaveLength(1); // two layers of one shape
+    expect(layers[0]!.layers).toEqual(["body.0.body.0", "body.0.body.2"]);
+    expect(Object.keys(layers[0]!.milliseconds).sort()).toEqual(["dense", "folded", "grouped", "separate"]);
+    expect(times.chosen).toBeLessThanOrEqual(times.dense);
+    const written = new Set(readRecord(graph)!.sites.map(({ form }) => form));
+    expect([...written]).toEqual([winner === "mixture" ? layers[0]!.chosen : winner]);
+  });
+
+  test.each<[string, string[], number, string]>([
+    ["a budget that cannot be met", ["--keep-params", "0.001"], 1, "budget-unreachable"],
+    ["a basis beyond full rank", ["--basis", "5000"], 1, "invalid-plan"],
+    ["a budget that is no fraction", ["--keep-params", "2"], 2, "usage"],
+    ["two budgets", ["--keep-params", "0.5", "--basis", "4"], 2, "usage"],
+    ["--undo of a model that was never compressed", ["--undo"], 1, "not-found"],
+    ["--undo with a budget", ["--undo", "--keep-params", "0.5"], 2, "usage"],
+    ["an input shape that does not fit", ["--input", "1x4x16x16"], 1, "shape-mismatch"],
+    ["patterns that match nothing", ["--only", "nowhere*"], 1, "unsupported"],
+  ])("refuses %s and leaves no file", async (_, flags, expected, errorCode) => {
+    const none = join(folder, "none.onnx");
+    const before = readdirSync(folder);
+    const { code, json } = await run(compress, model, "-o", none, ...flags);
+    expect({ code, error: json.error?.code }).toEqual({ code: expected, error: errorCode });
+    expect(existsSync(none)).toBe(false);
+    expect(readdirSync(folder)).toEqual(before);
+  });
+
+  test("refuses to write over its input, and leaves it as it was", async () => {
+    const bytes = readFileSync(model);
+    const { code, json } = await run(compress, model, "-o", model, "--keep-params", "0.5");
+    expect({ code, error: json.error.code }).toEqual({ code: 2, error: "usage" });
+    expect(readFileSync(model).equals(bytes)).toBe(true);
+  });
+
+  test("refuses weights that are not numbers, naming the layer", async () => {
+    const graph = oneConv({ outChannels: 8, inChannels: 8, kernel: [3, 3] });
+    const broken = tensorOf("float32", [8, 8, 3, 3], new Float32Array(576).fill(Number.NaN));
+    const file = join(folder, "nan.onnx");
+    await saveModel({ ...graph, initializers: new Map([...graph.initializers, ["conv.weight", broken]]) }, file);
+    const { code, json } = await run(compress, file, "-o", join(folder, "none.onnx"));
+    expect(code).toBe(1);
+    expect(json.error).toMatchObject({ code: "non-finite", layer: "conv" });
+    rmSync(file);
+  });
+});
