@@ -67,6 +67,8 @@ export interface Node {
   readonly op: string;
   /** "" is the standard ONNX domain ("ai.onnx" is read as ""). */
   readonly domain: string;
+  /** Which of several local functions of one name is called; absent nearly always. */
+  readonly overload?: string;
   /** May be empty and need not be unique. */
   readonly name: string;
   readonly inputs: readonly string[];

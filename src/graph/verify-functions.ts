@@ -2,11 +2,16 @@
 import { FilterBasisError } from "../errors/error.js";
 import { bodies } from "./edit.js";
 import type { LocalFunction, Node } from "./types.js";
-import { type Context, Scope, verifyNodes } from "./verify-node.js";
+import { type Context, calledKey, Scope, verifyNodes } from "./verify-node.js";
 
-/** What a call finds a function by. (Overloads share it.) */
-export function functionKey({ domain, name }: LocalFunction): string {
-  return `${domain}::${name}`;
+/** What a call finds a function by (`calledKey`). */
+export function functionKey({ domain, name, overload }: LocalFunction): string {
+  return JSON.stringify([domain, name, overload]);
+}
+
+/** The function as people read it. */
+function title({ domain, name, overload }: LocalFunction): string {
+  return `${domain}::${name}${overload && `:${overload}`}`;
 }
 
 /** @throws FilterBasisError `invalid-graph` */
@@ -14,9 +19,8 @@ export function verifyFunctions(functions: readonly LocalFunction[], context: Co
   const seen = new Set<string>();
   for (const local of functions) {
     if (local.name === "") throw new FilterBasisError("invalid-graph", "a function has no name");
-    const id = `${functionKey(local)}::${local.overload}`;
-    if (seen.has(id)) throw invalid(local, "is defined twice");
-    seen.add(id);
+    if (seen.has(functionKey(local))) throw invalid(local, "is defined twice");
+    seen.add(functionKey(local));
     verifyFunction(local, context);
   }
   verifyNoRecursion(functions);
@@ -36,7 +40,7 @@ function verifyFunction(local: LocalFunction, context: Context): void {
   try {
     verifyNodes(local.nodes, scope, { ...context, opsets: local.opsets, parameters: new Set(parameters) }, makers);
   } catch (error) {
-    throw error instanceof FilterBasisError ? error.at({ layer: `function ${functionKey(local)}` }) : error;
+    throw error instanceof FilterBasisError ? error.at({ layer: `function ${title(local)}` }) : error;
   }
   for (const output of local.outputs) if (!scope.makes(output)) throw invalid(local, `does not make its output "${output}"`);
 }
@@ -47,8 +51,7 @@ function once(local: LocalFunction, what: string, names: readonly string[]): voi
 
 /** Depth-first, with a stack of our own: chains of functions may be long. */
 function verifyNoRecursion(functions: readonly LocalFunction[]): void {
-  const byKey = new Map<string, LocalFunction[]>();
-  for (const local of functions) byKey.set(functionKey(local), [...(byKey.get(functionKey(local)) ?? []), local]);
+  const byKey = new Map(functions.map((local) => [functionKey(local), local]));
   const state = new Map<LocalFunction, "open" | "done">();
   for (const root of functions) {
     if (state.has(root)) continue;
@@ -60,11 +63,8 @@ function verifyNoRecursion(functions: readonly LocalFunction[]): void {
         state.set(top.local, "done");
         stack.pop();
       } else if (state.get(next) === "open") {
-        const names = stack.map(({ local }) => functionKey(local));
-        throw invalid(
-          next,
-          `calls itself: ${[...names.slice(names.lastIndexOf(functionKey(next))), functionKey(next)].join(" -> ")}`,
-        );
+        const names = stack.map(({ local }) => title(local));
+        throw invalid(next, `calls itself: ${[...names.slice(names.lastIndexOf(title(next))), title(next)].join(" -> ")}`);
       } else if (!state.has(next)) {
         state.set(next, "open");
         stack.push({ local: next, callees: calleesOf(next, byKey) });
@@ -73,11 +73,12 @@ function verifyNoRecursion(functions: readonly LocalFunction[]): void {
   }
 }
 
-function calleesOf(local: LocalFunction, byKey: ReadonlyMap<string, readonly LocalFunction[]>): LocalFunction[] {
+function calleesOf(local: LocalFunction, byKey: ReadonlyMap<string, LocalFunction>): LocalFunction[] {
   const callees = new Set<LocalFunction>();
   const walk = (nodes: readonly Node[]): void => {
     for (const node of nodes) {
-      for (const callee of byKey.get(`${node.domain}::${node.op}`) ?? []) callees.add(callee);
+      const callee = byKey.get(calledKey(node));
+      if (callee !== undefined) callees.add(callee);
       for (const body of bodies(node)) walk(body.nodes);
     }
   };
@@ -86,5 +87,5 @@ function calleesOf(local: LocalFunction, byKey: ReadonlyMap<string, readonly Loc
 }
 
 function invalid(local: LocalFunction, message: string): FilterBasisError {
-  return new FilterBasisError("invalid-graph", message, { layer: `function ${functionKey(local)}` });
+  return new FilterBasisError("invalid-graph", message, { layer: `function ${title(local)}` });
 }

@@ -42,6 +42,11 @@ export interface Context {
   readonly verifyBody: (body: GraphBody, outer: Scope, context: Context) => void;
 }
 
+/** The key of the function that a node would call (`functionKey`). */
+export function calledKey({ domain, op, overload = "" }: Node): string {
+  return JSON.stringify([domain, op, overload]);
+}
+
 /** An error about one node. */
 export function fault(
   node: Node,
@@ -75,7 +80,7 @@ function verifyNode(node: Node, scope: Scope, context: Context): void {
   const { op, domain, inputs, outputs } = node;
   if (op === "") throw fault(node, "names no operator");
   if (inputs.length === 0 && outputs.length === 0) throw fault(node, "has neither inputs nor outputs");
-  const isLocal = context.local.has(`${domain}::${op}`);
+  const isLocal = context.local.has(calledKey(node));
   if (!context.opsets.has(domain) && !isLocal) {
     throw fault(node, `is of a domain that is not imported: "${domain}"`, { field: "opset_import" });
   }

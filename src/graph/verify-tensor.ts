@@ -42,7 +42,7 @@ export function verifySparse({ dims, values, indices }: SparseTensorData, place:
   const count = values.dims[0] as number;
   const rank = indices.dims.length === 1 ? 1 : dims.length;
   const wanted = indices.dims.length === 1 ? [count] : [count, dims.length];
-  if (shape(indices.dims) !== shape(wanted)) {
+  if (indices.dims.length !== wanted.length || indices.dims.some((dim, axis) => dim !== wanted[axis])) {
     throw invalid(
       "the indices of a sparse tensor do not fit its values",
       place,
@@ -50,7 +50,9 @@ export function verifySparse({ dims, values, indices }: SparseTensorData, place:
       shape(indices.dims),
     );
   }
-  const bounds = rank === dims.length ? dims.map(BigInt) : [dims.map(BigInt).reduce((product, dim) => product * dim, 1n)];
+  const size = dims.reduce((product, dim) => product * dim, 1);
+  if (!Number.isSafeInteger(size)) throw invalid("a sparse tensor has too many elements", place, "at most 2^53 - 1", `${size}`);
+  const bounds = rank === dims.length ? dims.map(BigInt) : [BigInt(size)];
   const view = new DataView(indices.data.buffer, indices.data.byteOffset, indices.data.byteLength);
   let before = -1n;
   for (let k = 0; k < count; k++) {
@@ -68,7 +70,7 @@ export function verifySparse({ dims, values, indices }: SparseTensorData, place:
 }
 
 function shape(dims: readonly number[]): string {
-  return `[${dims.join(", ")}]`;
+  return dims.length <= 12 ? `[${dims.join(", ")}]` : `[${dims.slice(0, 8).join(", ")}, ...] of rank ${dims.length}`;
 }
 
 function invalid(message: string, place: ErrorPlace, expected?: string, got?: string): FilterBasisError {

@@ -48,6 +48,7 @@ function everything(): ModelProto {
     functions: [
       {
         name: "twice",
+        overload: "v2",
         domain: "custom",
         input: ["a"],
         output: ["b"],
@@ -94,7 +95,7 @@ function everything(): ModelProto {
         {
           opType: "twice",
           domain: "custom",
-          overload: "",
+          overload: "v2",
           input: ["x"],
           output: ["h"],
           name: "first",

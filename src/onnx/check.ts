@@ -18,6 +18,8 @@ interface Rule {
 
 /** Memory for one message and its fields as plain data, roughly; measured on files full of empty messages. */
 const messageCost = 800;
+/** One view on the file. */
+const viewCost = 120;
 /** Parts that are carried as bytes and whose tensors nobody would write into another file again. */
 const carried: ReadonlySet<string> = new Set(["training_info", "sparse_tensor", "sparse_tensors"]);
 const rules = new WeakMap<DescMessage, ReadonlyMap<number, Rule>>();
@@ -47,7 +49,9 @@ export function checkBytes(schema: DescMessage, bytes: Uint8Array, memory = 48 *
     const known = rulesOf(desc);
     for (const cursor = new Cursor(bytes, from, to); cursor.next(); ) {
       const rule = known.get(cursor.no);
-      if (rule !== undefined) field(rule, cursor);
+      // Fields that nobody asks for still cut what is read into pieces.
+      if (rule === undefined) spend(viewCost);
+      else field(rule, cursor);
     }
   }
 
@@ -62,7 +66,7 @@ export function checkBytes(schema: DescMessage, bytes: Uint8Array, memory = 48 *
     else if (cursor.type !== rule.type) throw malformed(`wire type ${cursor.type} instead of ${rule.type}`, cursor.start);
     else if (rule.message !== undefined) message(rule.message, cursor.from, cursor.to);
     else {
-      spend(rule.text ? 24 + 2 * (cursor.to - cursor.from) : rule.cost);
+      spend(rule.cost + (rule.text ? 2 * (cursor.to - cursor.from) : 0));
       if (rule.text && !isText(bytes, cursor.from, cursor.to)) throw malformed("text that is not UTF-8", cursor.from);
     }
     path.pop();
@@ -112,8 +116,9 @@ function ruleOf(desc: DescMessage, field: DescField): Rule {
   if (field.message !== undefined) return { name, type: wire.bytes, message: field.message, cost: 0 };
   const scalar = field.scalar ?? ScalarType.INT32;
   // Doc strings are carried as bytes, so that what an exporter wrote there in some other encoding does no harm.
-  if (scalar === ScalarType.STRING) return { name, type: wire.bytes, text: name !== "doc_string", cost: 0 };
-  if (scalar === ScalarType.BYTES) return { name, type: wire.bytes, cost: 0 + (list ? 120 : 0) };
+  if (scalar === ScalarType.STRING)
+    return { name, type: wire.bytes, text: name !== "doc_string", cost: name === "doc_string" ? viewCost : 64 };
+  if (scalar === ScalarType.BYTES) return { name, type: wire.bytes, cost: list ? viewCost : 0 };
   const sizes: Partial<Record<ScalarType, number>> = { [ScalarType.FLOAT]: 4, [ScalarType.DOUBLE]: 8 };
   const size = sizes[scalar];
   const type = size === 4 ? wire.bit32 : size === 8 ? wire.bit64 : wire.varint;

@@ -11,8 +11,8 @@ import { join } from "./wire.js";
 export type ReadBody = (bytes: Uint8Array, context: ReadContext) => GraphBody;
 
 /** The fields that the graph speaks of; all others are carried. */
-export const nodeFields = numbers(NodeProtoSchema, "input", "output", "name", "opType", "domain", "attribute");
-const nodeHead = numbers(NodeProtoSchema, "input", "output", "name", "opType", "domain");
+export const nodeFields = numbers(NodeProtoSchema, "input", "output", "name", "opType", "domain", "overload", "attribute");
+const nodeHead = numbers(NodeProtoSchema, "input", "output", "name", "opType", "domain", "overload");
 const nodeParts = numbers(NodeProtoSchema, "attribute");
 
 const values = ["f", "i", "s", "t", "g", "sparseTensor", "tp", "floats", "ints", "strings", "tensors", "graphs"] as const;
@@ -31,10 +31,11 @@ const fieldOfKind: Partial<Record<Kind, (typeof valueFields)[number]>> = {
 
 export function readNode(bytes: Uint8Array, context: ReadContext, readBody: ReadBody): Node {
   const { message, apart } = decode(NodeProtoSchema, bytes, nodeHead, nodeParts);
-  const { input: inputs, output: outputs, name, opType: op } = message;
+  const { input: inputs, output: outputs, name, opType: op, overload } = message;
   const site = name || outputs.find((output) => output !== "") || op;
   const { attributes, complete } = readAttributes(apart(numberOf(NodeProtoSchema, "attribute")), site, op, context, readBody);
-  return withSource({ op, domain: domainName(message.domain), name, inputs, outputs, attributes }, bytes, { complete });
+  const called = { op, domain: domainName(message.domain), ...(overload && { overload }) };
+  return withSource({ ...called, name, inputs, outputs, attributes }, bytes, { complete });
 }
 
 /** "ai.onnx" is the long name of the standard domain. */

@@ -15,13 +15,14 @@ export type WriteBody = (body: GraphBody, context: WriteContext) => Message;
 export function writeNode(node: Node, context: WriteContext, writeBody: WriteBody): Message {
   const same = context.external === undefined ? unchangedBytes(node) : undefined;
   if (same !== undefined) return new Message().add(same);
-  const { inputs, outputs, name, op, domain } = node;
+  const { inputs, outputs, name, op, domain, overload } = node;
   const head = create(NodeProtoSchema, {
     input: [...inputs],
     output: [...outputs],
     opType: op,
     ...(name && { name }),
     ...(domain && { domain }),
+    ...(overload && { overload }),
   });
   const message = new Message().add(toBinary(NodeProtoSchema, head));
   const number = numberOf(NodeProtoSchema, "attribute");

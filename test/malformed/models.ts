@@ -80,6 +80,24 @@ export const models: readonly Row[] = [
     /calls itself/,
   ],
   ["a function defined twice", withFunctions([local("foo"), local("foo")]), "invalid-graph", /defined twice/],
+  [
+    "a function that calls its own overload",
+    withFunctions([
+      local("foo", { node: [node("foo", ["x"], ["y"], [], { domain: "local", overload: "2" })] }),
+      local("foo", { overload: "2" }),
+    ]),
+    "valid",
+  ],
+  [
+    "thousands of overloads that all call one that is not there",
+    withFunctions([
+      local("foo"),
+      ...Array.from({ length: 4000 }, (_, at) =>
+        local("foo", { overload: `${at}`, node: [node("foo", ["x"], ["y"], [], { domain: "local", overload: "none" })] }),
+      ),
+    ]),
+    "valid",
+  ],
   ["a function without a name", withFunctions([local("")]), "invalid-graph", /no name/],
   ["a function with an input twice", withFunctions([local("foo", { input: ["x", "x"] })]), "invalid-graph", /two inputs/],
   ["a function with an output twice", withFunctions([local("foo", { output: ["y", "y"] })]), "invalid-graph", /two outputs/],

@@ -109,5 +109,17 @@ export const tensors: readonly Row[] = [
   ["sparse, indices transposed", withSparse([10, 10], [13, 17, 19], [2, 3], [0, 9, 2, 7, 8, 1]), "invalid-graph", /do not fit/],
   ["sparse, coordinates of the wrong rank", withSparse([10, 10], [13, 17, 19], [3, 1], [0, 1, 2]), "invalid-graph", /do not fit/],
   ["sparse, without a rank", withSparse([], [1], [1], [0]), "invalid-graph", /must have a rank/],
+  [
+    "sparse, of a hundred thousand axes",
+    withSparse(new Array(100_000).fill(2 ** 40), [], [0], []),
+    "invalid-graph",
+    /too many elements/,
+  ],
+  [
+    "a shape of a hundred thousand axes",
+    withConstant(tensor("t", "float32", new Array(100_000).fill(3), { rawData: bytes(4) })),
+    "invalid-graph",
+    /of rank 100000/,
+  ],
   ["sparse, a size of zero", withSparse([0, 3], [], [0], []), "invalid-graph", /positive/],
 ];
