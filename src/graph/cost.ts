@@ -1,10 +1,12 @@
 // What a network costs: parameters, multiply-accumulates and bytes, counted from the graph.
 import { elementBytes, elements, readInt, siteName } from "./attributes.js";
-import { substitute, symbolsOf } from "./dims.js";
-import { feeds, reads } from "./edit.js";
+import { concreteInputs } from "./concrete-inputs.js";
+import { reads } from "./edit.js";
 import { inferShapes } from "./shapes/infer.js";
 import type { Dim, Graph, Node, TensorData, ValueType } from "./types.js";
 import { isFloat } from "./values.js";
+
+export { concreteInputs };
 
 export interface LayerCost {
   /** The node's name, or its first output where it has none. */
@@ -42,15 +44,12 @@ export interface Cost {
   readonly uncounted: readonly string[];
 }
 
-/** Sizes that stand in for free axes when the caller states none: batch 1, and this many pixels along each other axis. */
-export const defaultPixels = 64;
-
 /**
  * Counts a network. A layer is a Conv, ConvTranspose, Gemm or MatMul of the main graph whose weight is constant: an initializer, a Constant
  * node, or computed from these alone (a basis repeated for its splits, a filter rebuilt at load), in which case the initializers
  * underneath are counted. A basis convolution that runs for s splits counts all of them.
  *
- * `inputShapes` as for inferShapes; axes left free count as 1 (the first) or `defaultPixels`, and `inputs` states what was taken.
+ * `inputShapes` as for inferShapes; for axes left free a usual size is taken (see concreteInputs), and `inputs` states it.
  */
 export function cost(graph: Graph, inputShapes: ReadonlyMap<string, readonly Dim[]> = new Map()): Cost {
   const inputs = concreteInputs(graph, inputShapes);
@@ -102,36 +101,6 @@ export function cost(graph: Graph, inputShapes: ReadonlyMap<string, readonly Dim
     inputs,
     uncounted,
   };
-}
-
-/** The inputs' shapes with every axis a number: stated, or the default. */
-export function concreteInputs(
-  graph: Graph,
-  inputShapes: ReadonlyMap<string, readonly Dim[]>,
-): ReadonlyMap<string, readonly number[]> {
-  const symbols = new Map<string, Dim>();
-  const result = new Map<string, readonly number[]>();
-  for (const [name, given] of inputShapes) {
-    const own = feeds(graph).find((input) => input.name === name)?.tensor?.dims;
-    given.forEach((dim, axis) => {
-      const symbol = own?.[axis];
-      if (typeof dim === "number" && typeof symbol === "string") symbols.set(symbol, dim);
-    });
-  }
-  for (const { name, tensor } of feeds(graph)) {
-    const given = inputShapes.get(name);
-    const dims = tensor?.dims ?? given;
-    if (dims === undefined) continue;
-    const concrete = dims.map((dim, axis) => {
-      const stated = substitute(given?.[axis] ?? dim, symbols);
-      const size = typeof stated === "number" && stated >= 0 ? stated : axis === 0 ? 1 : defaultPixels;
-      if (typeof dim === "string" && symbolsOf(dim).has(dim)) symbols.set(dim, size);
-      return size;
-    });
-    result.set(name, concrete);
-  }
-  for (const [name, given] of inputShapes) if (!result.has(name)) result.set(name, given as readonly number[]); // refused by inferShapes
-  return result;
 }
 
 interface Constants {
