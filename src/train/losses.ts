@@ -54,15 +54,17 @@ export function approximationLoss(layers: readonly ApproximatedLayer[]): Tensor 
   return sum;
 }
 
-/** How far the output is from the original network's: soft targets (Hinton et al. 2015, scaled by T^2), or the outputs themselves. */
+/**
+ * How far the output is from the original network's: the Kullback-Leibler divergence of the soft targets, averaged over the batch and
+ * scaled by T^2 (Hinton et al. 2015), or the mean difference of the outputs themselves.
+ */
 export function distillationLoss(options: NonNullable<LossOptions["distill"]>, output: Tensor, teacher: Tensor): Tensor {
   if (options.kind === "l1") return call("l1_loss", output, teacher, 1);
   if (options.kind === "mse") return call("mse_loss", output, teacher, 1);
   const { temperature } = options;
-  const student = call("log_softmax.int", call("div.Scalar", output, temperature), 1);
-  const target = call("softmax.int", call("div.Scalar", teacher, temperature), 1);
-  const crossEntropy = call("neg", call("sum", call("mul.Tensor", student, target)));
-  return call("mul.Scalar", crossEntropy, (temperature * temperature) / (output.shape[0] ?? 1));
+  const logarithms = (scores: Tensor): Tensor => call("log_softmax.int", call("div.Scalar", scores, temperature), 1);
+  const divergence = call("kl_div", logarithms(output), logarithms(teacher), 2, { log_target: true }); // 2: the sum
+  return call("mul.Scalar", divergence, (temperature * temperature) / (output.shape[0] ?? 1));
 }
 
 /** Gamma at a share of the training between 0 and 1. */
