@@ -7,33 +7,40 @@ export interface MakeOptions {
   readonly device?: string;
 }
 
-const options = ({ dtype = "float32", device }: MakeOptions) => (device === undefined ? { dtype } : { dtype, device });
+type Named = readonly [] | readonly [{ readonly dtype?: DType; readonly device?: string }];
+
+/** float32 on the CPU is what libtorch makes by itself from a shape. */
+const options = ({ dtype = "float32", device }: MakeOptions): Named =>
+  dtype === "float32" && device === undefined ? [] : typed({ dtype, ...(device !== undefined && { device }) });
+
+/** Where libtorch would follow the number: 1 makes whole numbers. */
+const typed = ({ dtype = "float32", device }: MakeOptions): Named => [{ dtype, ...(device !== undefined && { device }) }];
 
 export function zeros(shape: readonly number[], o: MakeOptions = {}): Tensor {
-  return call("zeros", shape, options(o));
+  return call("zeros", shape, ...options(o));
 }
 
 export function ones(shape: readonly number[], o: MakeOptions = {}): Tensor {
-  return call("ones", shape, options(o));
+  return call("ones", shape, ...options(o));
 }
 
 export function full(shape: readonly number[], value: number, o: MakeOptions = {}): Tensor {
-  return call("full", shape, value, options(o));
+  return call("full", shape, value, ...typed(o));
 }
 
 /** Uninitialised elements. */
 export function empty(shape: readonly number[], o: MakeOptions = {}): Tensor {
-  return call("empty.memory_format", shape, options(o));
+  return call("empty.memory_format", shape, ...options(o));
 }
 
 /** Normal deviates from the engine's generator: see manualSeed. */
 export function randn(shape: readonly number[], o: MakeOptions = {}): Tensor {
-  return call("randn", shape, options(o));
+  return call("randn", shape, ...options(o));
 }
 
 /** 0, 1, ... end - 1 */
 export function arange(end: number, o: MakeOptions = {}): Tensor {
-  return call("arange", end, options(o));
+  return call("arange", end, ...typed(o));
 }
 
 /** Zeros of the shape, dtype and device of another tensor. */
