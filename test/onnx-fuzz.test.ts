@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { writeResult } from "../bench/result.js";
 import { isError } from "../src/errors/error.js";
 import { verifyGraph } from "../src/graph/verify.js";
 import { Random } from "../src/linalg/random.js";
@@ -93,20 +94,37 @@ function judge({ outcomes, slowest, hungriest }: Tally, rounds: number): void {
   expect(hungriest).toBeLessThan(1);
 }
 
+async function record(name: string, number: number, files: number, { outcomes, slowest, hungriest }: Tally): Promise<void> {
+  if (!process.env.FILTERBASIS_RECORD) return;
+  await writeResult(`onnx-fuzz-${name}`, "npm run test:fuzz", {
+    what: "Seeded byte mutations of models: how reading ends, the slowest in processor time, the largest share of 64 MiB + 4 x the file's size",
+    seed,
+    mutations: number,
+    models: files,
+    outcomes,
+    slowestMilliseconds: Math.round(slowest),
+    memoryShareOfLimit: Number(hungriest.toFixed(3)),
+  });
+}
+
 const rounds = { small: Math.ceil(count * 0.8), large: Math.floor(count * 0.2) };
 
 test.skipIf(small.length === 0)(
   `damaged conformance models${small.length === 0 ? ` (${noTestdata})` : ""}`,
-  () => {
-    judge(campaign(small, rounds.small), rounds.small);
+  async () => {
+    const tally = campaign(small, rounds.small);
+    await record("conformance", rounds.small, small.length, tally);
+    judge(tally, rounds.small);
   },
   3_600_000,
 );
 
 test.skipIf(large.length === 0)(
   `damaged real networks${large.length === 0 ? ` (${noShared})` : ""}`,
-  () => {
-    judge(campaign(large, rounds.large), rounds.large);
+  async () => {
+    const tally = campaign(large, rounds.large);
+    await record("networks", rounds.large, large.length, tally);
+    judge(tally, rounds.large);
   },
   3_600_000,
 );
