@@ -16,12 +16,15 @@ export interface Outcome {
   readonly ending: Ending;
 }
 
+/** One thread; and glibc's checked heap, so that a call that writes past its memory dies itself and not some later one. */
 const environment = {
   ...process.env,
   OMP_NUM_THREADS: "1",
   OPENBLAS_NUM_THREADS: "1",
-  MALLOC_PERTURB_: "165",
   FILTERBASIS_NO_MALLOPT: "1",
+  LD_PRELOAD: "libc_malloc_debug.so.0",
+  MALLOC_CHECK_: "3",
+  MALLOC_PERTURB_: "165",
 };
 
 function start(): ChildProcessWithoutNullStreams {
