@@ -56,6 +56,9 @@ export function writeAttribute(
 
 const number = (name: keyof (typeof AttributeProtoSchema)["field"] & string): number => numberOf(AttributeProtoSchema, name);
 
+/** Only initializers go into other files: runtimes differ on attributes there. */
+const inside: WriteContext = {};
+
 function attributeMessage(
   name: string,
   attribute: Exclude<Attribute, { kind: "other" }>,
@@ -78,10 +81,10 @@ function attributeMessage(
     case "strings":
       return attribute.value.reduce((all, each) => all.field(number("strings"), each), head({ type: Kind.STRINGS }));
     case "tensor":
-      return head({ type: Kind.TENSOR }).field(number("t"), writeTensor(attribute.value, undefined, context));
+      return head({ type: Kind.TENSOR }).field(number("t"), writeTensor(attribute.value, undefined, inside));
     case "tensors":
       return attribute.value.reduce(
-        (all, each) => all.field(number("tensors"), writeTensor(each, undefined, context)),
+        (all, each) => all.field(number("tensors"), writeTensor(each, undefined, inside)),
         head({ type: Kind.TENSORS }),
       );
     case "graph":

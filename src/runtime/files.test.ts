@@ -7,7 +7,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { ModelProtoSchema } from "onnx-buf";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isError } from "../errors/error.js";
-import { float32Tensor, makeNode } from "../graph/attributes.js";
+import { float32Tensor, makeNode, tensor } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
 import { writeModelChunks } from "../onnx/index.js";
 import { loadModel, saveModel } from "./files.js";
@@ -109,6 +109,12 @@ describe("a model with a second file", () => {
     expect(readdirSync(join(folder, "home")).length).toBe(3);
     await saveModel(sum, model);
     expect(readdirSync(join(folder, "home")).sort()).toEqual(["model.onnx", "sub"]);
+  });
+
+  test("keeps the weights of Constant nodes to itself, which not every runtime finds elsewhere", async () => {
+    const constant = makeNode("Constant", [], ["w"], { value: tensor(float32Tensor([600], values)) });
+    await saveModel({ ...sum, nodes: [constant, ...sum.nodes], initializers: new Map() }, model, { external: "always" });
+    expect(readdirSync(join(folder, "home"))).toEqual(["model.onnx", "sub"]);
   });
 
   test("shares bytes between constants that share them", async () => {
