@@ -66,14 +66,19 @@ napi_value find(napi_env env, napi_callback_info info) {  // (name, overload?): 
 // The stack of this thread, kept for its memory; emptied at the end of the call, whatever happens.
 class BorrowedStack {
  public:
-  BorrowedStack() { stack_.clear(); }
+  BorrowedStack() : stack_(ofThread()) { stack_.clear(); }
   ~BorrowedStack() { stack_.clear(); }
+  BorrowedStack(const BorrowedStack&) = delete;
+  BorrowedStack& operator=(const BorrowedStack&) = delete;
   torch::jit::Stack& operator*() { return stack_; }
 
  private:
-  static thread_local torch::jit::Stack stack_;
+  static torch::jit::Stack& ofThread() {
+    static thread_local torch::jit::Stack stack;
+    return stack;
+  }
+  torch::jit::Stack& stack_;
 };
-thread_local torch::jit::Stack BorrowedStack::stack_;
 
 // (operator, empty handle, ...arguments). For an operator of one overload all arguments come in the schema's order, named ones too; for several,
 // a plain object at the end may name some. Undefined: the one tensor that it gives is in the handle. Otherwise the handle stays empty and the
@@ -114,21 +119,26 @@ napi_value schemas(napi_env env, napi_callback_info info) {  // (operator): its 
   });
 }
 
-// (operator): [names of its parameters, how many of them may be given without a name], or null when it has several overloads
+// (operator): [names of its parameters, how many of them may be given without a name, which are lists of tensors], or null when it has several overloads
 napi_value parameters(napi_env env, napi_callback_info info) {
   return guard(env, [&] {
     const Arguments given(env, info);
     const Operator& op = readOperator(env, given[0]);
     if (op.plans.size() != 1) return makeNull(env);
     const Plan& plan = op.plans.front();
-    napi_value pair, names;
-    check(napi_create_array_with_length(env, 2, &pair), "array");
+    napi_value described, names, lists;
+    check(napi_create_array_with_length(env, 3, &described), "array");
+    check(napi_create_array(env, &lists), "array");
     check(napi_create_array_with_length(env, plan.parameters.size(), &names), "array");
     for (uint32_t i = 0; i < plan.parameters.size(); i++)
       check(napi_set_element(env, names, i, makeString(env, plan.parameters[i].name())), "array element");
-    check(napi_set_element(env, pair, 0, names), "array element");
-    check(napi_set_element(env, pair, 1, makeInt(env, static_cast<int64_t>(plan.positional))), "array element");
-    return pair;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < plan.parameters.size(); i++)
+      if (plan.parameters[i].kind == Kind::kTensorList) check(napi_set_element(env, lists, count++, makeInt(env, i)), "array element");
+    check(napi_set_element(env, described, 2, lists), "array element");
+    check(napi_set_element(env, described, 0, names), "array element");
+    check(napi_set_element(env, described, 1, makeInt(env, static_cast<int64_t>(plan.positional))), "array element");
+    return described;
   });
 }
 

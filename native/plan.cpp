@@ -114,6 +114,20 @@ void read(napi_env env, napi_value value, const Parameter& parameter, torch::jit
   else throw Error(code::kArgument, "missing");
 }
 
+// A length and so many tensors: reading an array element by element costs several times as much.
+bool readWrittenOut(napi_env env, const Given& given, size_t& at, const Parameter& parameter, torch::jit::Stack& stack) {
+  napi_value value = given.at(env, at, parameter);
+  double length;
+  if (value == nullptr || napi_get_value_double(env, value, &length) != napi_ok) return false;
+  if (!(length >= 0 && length <= static_cast<double>(given.positional() - at - 1))) throw Error(code::kArgument, "expected an array of tensors");
+  c10::List<at::Tensor> list;
+  const size_t end = at + 1 + static_cast<size_t>(length);
+  list.reserve(end - at - 1);
+  for (at++; at < end; at++) list.push_back(readTensor(env, given.at(env, at, parameter)));
+  stack.emplace_back(std::move(list));
+  return true;
+}
+
 void refuseUnknownNames(napi_env env, const Plan& plan, const Given& given) {
   for (const std::string& name : given.names(env)) {
     const auto index = plan.schema().argumentIndexWithName(name);
@@ -146,7 +160,7 @@ Plan::Plan(c10::OperatorHandle handle) : overload(std::move(handle)), inPlace(gi
   positional = std::find_if(arguments.begin(), arguments.end(), [](const c10::Argument& a) { return a.kwarg_only(); }) - arguments.begin();
 }
 
-Given::Given(napi_env env, const Arguments& all, size_t first, bool settled) : all_(all), first_(first), end_(all.size()) {
+Given::Given(napi_env env, const Arguments& all, size_t first, bool settled) : all_(all), first_(first), end_(all.size()), settled_(settled) {
   if (settled || end_ <= first_) return;
   napi_value last = all[end_ - 1];
   if (typeOf(env, last) == napi_object && !isArray(env, last)) {
@@ -174,15 +188,16 @@ std::vector<std::string> Given::names(napi_env env) const {
 }
 
 void fill(napi_env env, const Plan& plan, const Given& given, torch::jit::Stack& stack) {
-  if (given.positional() > plan.parameters.size()) throw Error(code::kArgument, "too many arguments: at most " + std::to_string(plan.parameters.size()));
-  for (size_t i = 0; i < plan.parameters.size(); i++) {
-    const Parameter& parameter = plan.parameters[i];
+  size_t at = 0;  // beyond the parameter's own place once a list was written out
+  for (const Parameter& parameter : plan.parameters) {
     try {
-      read(env, given.at(env, i, parameter), parameter, stack);
+      if (parameter.kind == Kind::kTensorList && given.settled() && readWrittenOut(env, given, at, parameter, stack)) continue;
+      read(env, given.at(env, at++, parameter), parameter, stack);
     } catch (const Error& error) {
       throw Error(error.code(), "argument \"" + parameter.name() + "\": " + error.what());
     }
   }
+  if (given.positional() > at) throw Error(code::kArgument, "too many arguments: at most " + std::to_string(plan.parameters.size()));
   if (given.hasNames()) refuseUnknownNames(env, plan, given);
 }
 

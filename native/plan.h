@@ -32,12 +32,13 @@ struct Plan {
   const c10::FunctionSchema& schema() const { return overload.schema(); }
 };
 
-// JavaScript's arguments: in the order of the schema, and, where the overload is not settled yet, at most one plain object of named ones at the end.
+// JavaScript's arguments: in the order of the schema, a list of tensors written out as its length and its elements or as an array; and, where the overload is not settled yet, at most one plain object of named ones at the end.
 class Given {
  public:
   Given(napi_env env, const Arguments& all, size_t first, bool settled);
   size_t positional() const { return end_ - first_; }
   bool hasNames() const { return named_ != nullptr; }
+  bool settled() const { return settled_; }
   std::vector<std::string> names(napi_env env) const;
   // The value for the i-th parameter, which may be undefined, or nullptr where none is given.
   napi_value at(napi_env env, size_t i, const Parameter& parameter) const;
@@ -45,6 +46,7 @@ class Given {
  private:
   const Arguments& all_;
   size_t first_, end_;
+  bool settled_;
   napi_value named_ = nullptr;
 };
 

@@ -1,5 +1,5 @@
 // From TypeScript's arguments to the addon's: handles for tensors, named arguments in the schema's order.
-import type { Handle, OperatorHandle } from "./native.js";
+import type { OperatorHandle } from "./native.js";
 import { Tensor } from "./tensor.js";
 
 /** What an operator takes; a plain object at the end names arguments. */
@@ -22,10 +22,15 @@ export interface Operator {
   readonly parameters: readonly string[] | null;
   /** How many may be given without a name. */
   readonly positional: number;
+  /** Which are lists of tensors: they are written out, length first, because reading an array costs the addon several times as much. */
+  readonly lists: readonly number[];
 }
 
-/** Turns an array of arguments, in place, into what the addon takes. */
-export function convert({ parameters, positional }: Operator, args: unknown[]): unknown[] {
+/** Longer lists go as arrays: the stack of a call is not endless. */
+const longestWrittenOut = 4096;
+
+/** Turns an array of arguments, which is used up, into what the addon takes. */
+export function convert({ parameters, positional, lists }: Operator, args: unknown[]): unknown[] {
   const last = args[args.length - 1];
   if (parameters !== null) {
     if (typeof last === "object" && last !== null && !(last instanceof Tensor) && !Array.isArray(last)) {
@@ -34,12 +39,28 @@ export function convert({ parameters, positional }: Operator, args: unknown[]): 
       placeNamed(parameters, args, plain(last));
     } else if (args.length > positional) throw tooMany(positional, args.length);
   }
+  if (lists.length > 0) return writtenOut(lists, args);
   for (let i = 0; i < args.length; i++) {
     const argument = args[i];
     if (typeof argument === "object" && argument !== null)
       args[i] = argument instanceof Tensor ? argument.handle : fromObject(argument);
   }
   return args;
+}
+
+function writtenOut(lists: readonly number[], args: readonly unknown[]): unknown[] {
+  const flat: unknown[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const argument = args[i];
+    if (lists.includes(i) && typeof argument === "number") throw new Error("expected an array of tensors, got a number");
+    if (!lists.includes(i) || !Array.isArray(argument) || argument.length > longestWrittenOut) {
+      flat.push(fromOne(argument));
+      continue;
+    }
+    flat.push(argument.length);
+    for (const one of argument) flat.push(one instanceof Tensor ? one.handle : fromOne(one));
+  }
+  return flat;
 }
 
 function tooMany(most: number, got: number): Error {
@@ -61,20 +82,11 @@ function placeNamed(parameters: readonly string[], args: unknown[], named: Reado
 
 /** Arrays element by element, plain objects value by value; anything else is refused before it reaches the addon. */
 function fromObject(argument: object): unknown {
-  if (Array.isArray(argument)) return fromArray(argument);
+  if (Array.isArray(argument))
+    return argument.some((one) => typeof one === "object" && one !== null) ? argument.map(fromOne) : argument;
   const named: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(plain(argument))) named[name] = fromOne(value);
   return named;
-}
-
-function fromArray(list: readonly unknown[]): readonly unknown[] {
-  if (!(list[0] instanceof Tensor)) return list.some((one) => typeof one === "object" && one !== null) ? list.map(fromOne) : list;
-  const handles: (Handle | unknown)[] = new Array(list.length);
-  for (let i = 0; i < list.length; i++) {
-    const one = list[i];
-    handles[i] = one instanceof Tensor ? one.handle : fromOne(one);
-  }
-  return handles;
 }
 
 function fromOne(argument: unknown): unknown {

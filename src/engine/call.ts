@@ -113,8 +113,8 @@ export function lookUp(name: string): Operator {
   try {
     // "mul.": the overload without a name.
     const handle = engine.find(base.includes("::") ? base : `aten::${base}`, dot < 0 ? undefined : name.slice(dot + 1));
-    const [parameters, positional] = engine.parameters(handle) ?? [null, 0];
-    const operator: Operator = { name, handle, parameters, positional };
+    const [parameters, positional, lists] = engine.parameters(handle) ?? [null, 0, []];
+    const operator: Operator = { name, handle, parameters, positional, lists };
     operators.set(name, operator);
     return operator;
   } catch (error) {

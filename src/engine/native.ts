@@ -49,7 +49,7 @@ export interface Information {
 /** The exports of native/*.cpp. Every function throws an Error with a `code` of native/errors.h. */
 export interface NativeEngine {
   find(name: string, overload?: string): OperatorHandle;
-  parameters(operator: OperatorHandle): [names: string[], positional: number] | null;
+  parameters(operator: OperatorHandle): [names: string[], positional: number, lists: number[]] | null;
   /** Arguments in the schema's order; where the overload is not settled, a plain object may end them. Undefined: the one tensor is in `out`. Else `out` stays empty; an operator that works in place gives its first argument's handle. */
   call(operator: OperatorHandle, out: Handle, ...args: readonly unknown[]): NativeResult;
   callAsync(operator: OperatorHandle, ...args: readonly unknown[]): Promise<NativeResult>;
