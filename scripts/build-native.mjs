@@ -7,6 +7,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const native = resolve(dirname(fileURLToPath(import.meta.url)), "../native");
+const lockFile = join(native, "build.lock");
 const stampFile = join(native, "build", "stamp.json");
 
 class Trouble extends Error {
@@ -19,6 +20,8 @@ class Trouble extends Error {
 try {
   const torch = findLibtorch();
   const stamp = { sources: hashSources(), libtorch: torch, node: process.versions.modules, arch: process.arch };
+  const release = process.argv.includes("--force") || !isBuilt(stamp) ? await lock() : undefined;
+  // Another build may have ended while this one waited.
   if (!process.argv.includes("--force") && isBuilt(stamp)) {
     console.error(`The engine is built already, against libtorch ${torch.version} (${torch.root}).`);
   } else {
@@ -27,7 +30,9 @@ try {
     renameSync(`${stampFile}.tmp`, stampFile);
     console.error(`The engine is built, against libtorch ${torch.version} (${torch.root}).`);
   }
+  release?.();
 } catch (error) {
+  if (existsSync(lockFile) && readFileSync(lockFile, "utf8") === String(process.pid)) rmSync(lockFile);
   if (!(error instanceof Trouble)) throw error;
   console.error(`The engine was not built: ${error.message}`);
   for (const cure of error.cures) console.error(`  - ${cure}`);
@@ -81,6 +86,28 @@ function pythonTorch() {
   const find = "import importlib.util,os;s=importlib.util.find_spec('torch');print(os.path.dirname(s.origin) if s else '')";
   const { status, stdout } = spawnSync("python3", ["-c", find], { encoding: "utf8" });
   return status === 0 ? stdout.trim() : "";
+}
+
+/** Waits until no other build runs in this folder. */
+async function lock() {
+  for (;;) {
+    try {
+      writeFileSync(lockFile, String(process.pid), { flag: "wx" });
+      return () => rmSync(lockFile, { force: true });
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+    }
+    if (!isAlive(Number(readFileSync(lockFile, "utf8")))) rmSync(lockFile, { force: true });
+    else await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
+function isAlive(pid) {
+  try {
+    return pid > 0 && process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 function hashSources() {

@@ -55,6 +55,16 @@ it("leaves what the user has set in the environment", () => {
   else process.env.OMP_NUM_THREADS = before;
 });
 
+it("has a build script that says the cures when the libtorch asked for is not there", () => {
+  const script = fileURLToPath(new URL("../../scripts/build-native.mjs", import.meta.url));
+  const { status, stderr } = spawnSync(process.execPath, [script], {
+    env: { ...process.env, LIBTORCH: "/nowhere" },
+    encoding: "utf8",
+  });
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/LIBTORCH=\/nowhere holds no libtorch[\s\S]*version\.h/);
+});
+
 describeEngine("the loaded engine", () => {
   it("tells libtorch's version and what multiplies its matrices", () => {
     expect(engineInfo().version).toMatch(/^\d+\.\d+\.\d+/);
