@@ -21,7 +21,7 @@ export default command({
     },
     scale: { type: "string", description: "the scale; must be said for networks that only sharpen", valueHint: "S" },
     range: { type: "enum", options: ["1", "255", "auto"], description: "what 8-bit 255 is in the network", valueHint: "R" },
-    tile: { type: "string", description: "pixels of a tile's side that are kept (256)", valueHint: "N" },
+    tile: { type: "string", description: "pixels of a tile's side that are kept; by default 512 / scale", valueHint: "N" },
     overlap: { type: "string", description: "pixels read beyond a tile; by default as far as the network looks", valueHint: "N" },
     threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
     runtime: { type: "enum", options: ["node", "web"], description: "node or web", valueHint: "R" },

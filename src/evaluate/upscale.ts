@@ -9,7 +9,7 @@ import { enlarge, type Planes, type SrModel, superResolve } from "./sr-model.js"
 import { fixedSpans, type Span, spans } from "./tiles.js";
 
 export interface UpscaleOptions {
-  /** Pixels of the network's input that a tile keeps, along each side. */
+  /** Pixels of the network's input that a tile keeps, along each side; by default as many as become 512 (256 where the network only sharpens). */
   readonly tile?: number;
   /** Pixels of the network's input read beyond; by default as far as the network looks. */
   readonly overlap?: number;
@@ -40,8 +40,8 @@ export async function upscale(
   field: ReceptiveField,
   options: UpscaleOptions = {},
 ): Promise<Upscaled> {
-  const { tile = 256, progress = () => undefined, signal } = options;
   const { scale, enlarged, fixed } = sr;
+  const { tile = enlarged ? 256 : Math.ceil(512 / scale), progress = () => undefined, signal } = options;
   const [before, after] = [
     options.overlap ?? (field.unbounded ? fallbackOverlap : field.before),
     options.overlap ?? (field.unbounded ? fallbackOverlap : field.after),
