@@ -7,11 +7,18 @@ import { tensorOf } from "./values.js";
 
 /** A function that gives the tensor behind a name: an initializer, the output of a Constant node, or Identity of such; else undefined. */
 export function constantReader(graph: GraphBody): (name: string) => TensorData | undefined {
-  const made = producers(graph);
+  return constantLookup(graph.initializers, producers(graph));
+}
+
+/** As constantReader, over maps that the caller keeps (and may change in between). */
+export function constantLookup(
+  initializers: ReadonlyMap<string, TensorData>,
+  made: ReadonlyMap<string, Node>,
+): (name: string) => TensorData | undefined {
   return (name) => {
     let current = name;
     for (let steps = 0; steps <= made.size; steps++) {
-      const stored = graph.initializers.get(current);
+      const stored = initializers.get(current);
       const node = made.get(current);
       if (stored !== undefined || node === undefined || node.domain !== "") return stored;
       if (node.op === "Constant") return constantOf(node);

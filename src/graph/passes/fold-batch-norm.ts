@@ -4,11 +4,10 @@
 //   behind a layer  z = W x + b:   W' = k W (each output channel),  b' = k b + t
 //   before a layer  y = W z + b:   W' = W k (each input channel),   b' = b + sum W t, if no zero padding comes between (or t = 0)
 import { readFloat, readInt, siteName } from "../attributes.js";
-import { constantReader } from "../constants.js";
-import { consumers, producers, reads, replaceNodes, withoutInitializers } from "../edit.js";
-import type { Graph, Node, Outcome, Pass, TensorData } from "../types.js";
+import type { Node, Outcome, Pass, TensorData } from "../types.js";
 import { isFloat, numbers } from "../values.js";
 import { type Folded, foldAfter, foldBefore, type Refusal } from "./fold-into-layer.js";
+import { Rewriting } from "./rewriting.js";
 
 const name = "fold-batch-norm";
 
@@ -19,69 +18,41 @@ const name = "fold-batch-norm";
  */
 export const foldBatchNorm: Pass = (graph) => {
   const outcomes: Outcome[] = [];
-  let current = graph;
+  const work = new Rewriting(graph);
   for (const node of graph.nodes) {
     if (node.op !== "BatchNormalization" || node.domain !== "") continue;
-    const result = foldOne(current, node);
-    outcomes.push({ pass: name, site: siteName(node), done: "graph" in result, because: result.because });
-    if ("graph" in result) current = result.graph;
+    const result = foldOne(work, node);
+    outcomes.push({ pass: name, site: siteName(node), done: "done" in result, because: result.because });
   }
-  return { graph: current, outcomes };
+  return { graph: work.result(), outcomes };
 };
 
-function foldOne(graph: Graph, node: Node): { readonly graph: Graph; readonly because: string } | Refusal {
-  const affine = affineOf(graph, node);
+function foldOne(work: Rewriting, node: Node): { readonly done: true; readonly because: string } | Refusal {
+  const affine = affineOf(work, node);
   if ("because" in affine) return affine;
-  const made = producers(graph);
-  const readers = consumers(graph);
-  const outputs = new Set(graph.outputs.map((output) => output.name));
   const [from, to] = [node.inputs[0]!, node.outputs[0]!];
-  const before = made.get(from);
-  const alone = (value: string) => readers.get(value)?.length === 1 && !outputs.has(value);
-  const context = { graph, readers, constant: constantReader(graph) };
-
+  const before = work.made.get(from);
   const backward: Folded | Refusal =
     before === undefined
       ? { because: "its input is not made by a node" }
-      : alone(from)
-        ? foldBefore(context, before, affine)
+      : work.readByOne(from)
+        ? foldBefore(work, before, affine)
         : { because: `the output of ${siteName(before)} is read elsewhere too` };
   if ("layer" in backward) {
-    const layer = { ...backward.layer, outputs: [to] };
-    return {
-      graph: rebuilt(graph, before!, layer, node, backward),
-      because: `it was folded into ${siteName(before!)} before it`,
-    };
+    work.replace(before!, { ...backward.layer, outputs: [to] }, node, backward.added);
+    return { done: true, because: `it was folded into ${siteName(before!)} before it` };
   }
-  const after = readers.get(to)?.[0];
+  const after = work.readers.get(to)?.[0];
   const forward: Folded | Refusal =
-    after === undefined || !alone(to)
+    after === undefined || !work.readByOne(to)
       ? { because: "its output is not read by one layer alone" }
-      : foldAfter(context, after, to, affine);
+      : foldAfter(work, after, to, affine);
   if ("layer" in forward) {
-    const layer = { ...forward.layer, inputs: forward.layer.inputs.map((input) => (input === to ? from : input)) };
-    return { graph: rebuilt(graph, after!, layer, node, forward), because: `it was folded into ${siteName(after!)} after it` };
+    const inputs = forward.layer.inputs.map((input) => (input === to ? from : input));
+    work.replace(after!, { ...forward.layer, inputs }, node, forward.added);
+    return { done: true, because: `it was folded into ${siteName(after!)} after it` };
   }
   return { because: `${backward.because}, and ${forward.because}` };
-}
-
-/** The graph with the layer replaced, the normalisation gone, and constants that nothing reads any more dropped. */
-function rebuilt(graph: Graph, old: Node, layer: Node, normalisation: Node, { added }: Folded): Graph {
-  const replaced = replaceNodes(
-    graph,
-    new Map([
-      [old, [layer]],
-      [normalisation, []],
-    ]),
-    added,
-  );
-  const still = new Set(replaced.outputs.map((output) => output.name));
-  for (const node of replaced.nodes) for (const value of reads(node)) still.add(value);
-  const stale = [...old.inputs, ...normalisation.inputs].filter((value) => replaced.initializers.has(value) && !still.has(value));
-  const values = new Map(replaced.values);
-  for (const value of [...old.outputs, ...normalisation.inputs])
-    if (!layer.outputs.includes(value) && !layer.inputs.includes(value)) values.delete(value);
-  return { ...withoutInitializers(replaced, new Set(stale)), values };
 }
 
 /** k and t of each channel. */
@@ -90,14 +61,12 @@ export interface Affine {
   readonly t: Float64Array;
 }
 
-function affineOf(graph: Graph, node: Node): Affine | Refusal {
-  const read = new Set(graph.outputs.map((output) => output.name));
-  for (const other of graph.nodes) for (const value of reads(other)) read.add(value);
+function affineOf({ readers, outputs, constant }: Rewriting, node: Node): Affine | Refusal {
+  const isRead = (value: string) => outputs.has(value) || (readers.get(value) ?? []).length > 0;
   if (readInt(node, "training_mode", 0) !== 0) return { because: "it runs in training mode" };
-  if (node.outputs.slice(1).some((output) => output !== "" && read.has(output)))
+  if (node.outputs.slice(1).some((output) => output !== "" && isRead(output)))
     return { because: "its batch statistics are read" };
   if (readInt(node, "spatial", 1) === 0) return { because: "it normalises every pixel by itself (spatial = 0)" };
-  const constant = constantReader(graph);
   const tensors = [1, 2, 3, 4].map((index) => constant(node.inputs[index] ?? ""));
   if (tensors.some((tensor) => tensor === undefined)) return { because: "its scale, shift or statistics are not constant" };
   if (tensors.some((tensor) => !isFloat(tensor!.type))) return { because: "its statistics are not floating-point" };

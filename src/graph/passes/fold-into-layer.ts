@@ -1,7 +1,6 @@
 // Scaling and shifting the channels of a layer by changing its weights: what folding a normalisation comes down to.
 import { float, readFloat, readInt, readInts, readString, siteName } from "../attributes.js";
-import { freshNames } from "../edit.js";
-import type { Graph, Node, TensorData } from "../types.js";
+import type { Node, TensorData } from "../types.js";
 import { isFloat, numbers, tensorOf } from "../values.js";
 import type { Affine } from "./fold-batch-norm.js";
 
@@ -15,10 +14,12 @@ export interface Folded {
   readonly added: ReadonlyMap<string, TensorData>;
 }
 
+/** What folding needs to know of the graph around a layer. */
 export interface Context {
-  readonly graph: Graph;
+  readonly initializers: ReadonlyMap<string, TensorData>;
   readonly readers: ReadonlyMap<string, readonly Node[]>;
   readonly constant: (name: string) => TensorData | undefined;
+  readonly fresh: (stem: string) => string;
 }
 
 /** The weights of a layer: W[o, i, rest] as three sizes, with the place of each channel in the stored order. */
@@ -145,16 +146,20 @@ const matrix: Reader = (node, weight, bias) => {
 const layers: Readonly<Record<string, Reader>> = { Conv: convolution, ConvTranspose: transposed, Gemm: matrix };
 
 /** The layer with new weights: under their old names where nothing else reads these, else under fresh ones. */
-function written({ graph, readers }: Context, layer: Layer, weight: Float64Array, bias: Float64Array): Folded | Refusal {
+function written(
+  { initializers, readers, fresh }: Context,
+  layer: Layer,
+  weight: Float64Array,
+  bias: Float64Array,
+): Folded | Refusal {
   const { node } = layer;
   const { type, dims } = layer.weight;
   const [newWeight, newBias] = [tensorOf(type, dims, weight), tensorOf(type, [bias.length], bias)];
   if (![...numbers(newWeight), ...numbers(newBias)].every(Number.isFinite))
     return { because: `the weights of ${siteName(node)} would not be finite in ${type}` };
-  const fresh = freshNames(graph);
   const own = (name: string | undefined, stem: string) =>
     name &&
-    graph.initializers.has(name) &&
+    initializers.has(name) &&
     readers.get(name)?.length === 1 &&
     node.inputs.filter((input) => input === name).length === 1
       ? name
