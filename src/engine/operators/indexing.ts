@@ -38,7 +38,7 @@ function sliceAxis(x: Tensor, axis: number, n: number, from: number, to: number,
     const begin = Math.min(Math.max(start, 0), n);
     return call("slice.Tensor", x, axis, begin, Math.max(begin, Math.min(Math.max(end, 0), n)), Math.min(step, Math.max(n, 1)));
   }
-  const begin = Math.min(Math.max(start, -1), n - 1);
+  const begin = Math.min(Math.max(start, 0), n - 1);
   const stop = Math.min(Math.max(end, -1), n - 1);
   return call(
     "index_select",

@@ -3,7 +3,15 @@ import { readInt, readInts } from "../../graph/attributes.js";
 import { call, callAll, create, Tensor } from "./aten.js";
 import { type Kernel, type Lowering, refuse, type Site } from "./site.js";
 import { dimsOf, first, isFloating } from "./values.js";
-import { padConstant, padsFor, symmetric, type Windows, windows } from "./windows.js";
+import { padConstant, symmetric, type Windows, windows } from "./windows.js";
+
+/** As in ONNX Runtime, the automatic pads of a pool do not heed its dilations, and crop where the strides are longer than the kernel. */
+function automaticPads({ auto, kernel, strides, pads }: Windows, size: readonly number[]): readonly number[] {
+  if (auto !== "SAME_UPPER" && auto !== "SAME_LOWER") return pads;
+  const totals = size.map((n, i) => (Math.ceil(n / strides[i]!) - 1) * strides[i]! + kernel[i]! - n);
+  const begins = totals.map((total) => Math.trunc((auto === "SAME_LOWER" ? total + 1 : total) / 2));
+  return [...begins, ...totals.map((total, i) => total - begins[i]!)];
+}
 
 /** The begin and end pads that make floor-mode windows give ONNX's output size, ceil_mode included. */
 function paddedFor(
@@ -11,7 +19,7 @@ function paddedFor(
   ceil: boolean,
   size: readonly number[],
 ): { readonly pads: readonly number[]; readonly extra: readonly number[] } {
-  const pads = padsFor(plan, size);
+  const pads = automaticPads(plan, size);
   const rank = size.length;
   const extra = size.map((s, i) => {
     if (!ceil) return 0;
