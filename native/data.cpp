@@ -1,5 +1,6 @@
 // Typed arrays to tensors and back.
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <cstring>
 #include <memory>
@@ -59,7 +60,7 @@ void* elementsOf(const at::Tensor& tensor) {
 napi_value copyTo(napi_env env, napi_callback_info info) {
   return guard(env, [&] {
     const Arguments given(env, info);
-    at::NoGradGuard noGrad;
+    const c10::NoGradGuard noGrad;
     at::Tensor tensor = readTensor(env, given[0]).detach();
     if (tensor.is_neg() || tensor.is_conj()) tensor = tensor.resolve_neg().resolve_conj();
     tensor = tensor.to(at::kCPU).contiguous();

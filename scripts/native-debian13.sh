@@ -34,11 +34,13 @@ cp -a "$(dirname "$(dirname "$node")")/include/node" "$folder/opt/node/include/"
 
 work=$folder/filterbasis
 mkdir -p "$work/node_modules" "$folder/proc"
-for path in src test scripts bench native package.json tsconfig.json vitest.config.ts; do
+for path in src test scripts bench package.json tsconfig.json vitest.config.ts; do
   rm -rf "${work:?}/$path"
   cp -a "$repo/$path" "$work/$path"
 done
-rm -rf "$work/native/build"
+# The build stays: make sees what changed.
+mkdir -p "$work/native"
+cp -a "$repo"/native/*.cpp "$repo"/native/*.h "$repo"/native/binding.gyp "$work/native/"
 mount --bind "$repo/node_modules" "$work/node_modules"
 mount -t proc proc "$folder/proc"
 trap 'umount "$work/node_modules" "$folder/proc"' EXIT
