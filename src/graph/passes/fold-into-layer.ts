@@ -1,7 +1,7 @@
 // Scaling and shifting the channels of a layer by changing its weights: what folding a normalisation comes down to.
 import { float, readFloat, readInt, readInts, readString, siteName } from "../attributes.js";
 import type { Node, TensorData } from "../types.js";
-import { isFloat, numbers, tensorOf } from "../values.js";
+import { floats, isFloat, numbers, tensorOf } from "../values.js";
 import type { Affine } from "./fold-batch-norm.js";
 
 export interface Refusal {
@@ -155,7 +155,7 @@ function written(
   const { node } = layer;
   const { type, dims } = layer.weight;
   const [newWeight, newBias] = [tensorOf(type, dims, weight), tensorOf(type, [bias.length], bias)];
-  if (![...numbers(newWeight), ...numbers(newBias)].every(Number.isFinite))
+  if (![newWeight, newBias].every((tensor) => floats(tensor).every(Number.isFinite)))
     return { because: `the weights of ${siteName(node)} would not be finite in ${type}` };
   const own = (name: string | undefined, stem: string) =>
     name &&
