@@ -2,11 +2,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { describeEngine } from "../../test/engine.js";
-import { packageRoot, schemas } from "./index.js";
+import { engineInfo, packageRoot, schemas } from "./index.js";
 import * as ops from "./ops.js";
 import { parameterType, parseSchema, resultType, signature } from "./schema.js";
 
 const face = readFileSync(join(packageRoot(), "src/engine/face.ts"), "utf8");
+const generatedFrom = /Generated from libtorch (\S+)/.exec(face)?.[1];
 const written = new Map([...face.matchAll(/^ {2}"([\w.]+)": (.*);$/gm)].map(([, name, text]) => [name!, text!]));
 
 describeEngine("the typed face", () => {
@@ -21,7 +22,10 @@ describeEngine("the typed face", () => {
     const known = new Set([...text.matchAll(/(\w+)\??:/g)].map(([, word]) => word));
     const camel = (word: string) => word.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
     const parameters = schema.parameters.filter((one) => !one.optional || known.has(one.name) || known.has(camel(one.name)));
-    expect(signature({ ...schema, parameters })).toBe(text);
+    const loaded = signature({ ...schema, parameters });
+    // Exactly, for the version that the face was generated from; elsewhere a Scalar may have taken the place of an integer.
+    if (generatedFrom === engineInfo().version) expect(loaded).toBe(text);
+    else expect(loaded.replaceAll("number | boolean", "number")).toBe(text.replaceAll("number | boolean", "number"));
   });
 
   it("reads schemas", () => {
