@@ -12,9 +12,12 @@ export { type CompressionRecord, readRecord, type SiteRecord } from "./compress/
 // Pictures and data sets
 export { cifar10Classes, getCifar10, loadCifar10 } from "./data/cifar10.js";
 export { decodePicture, encodePicture } from "./data/codec.js";
+export { loadImageData } from "./data/image-data.js";
 export { type ImageSet, type Normalization, normalizations, parseNormalization } from "./data/image-set.js";
 export { imresize } from "./data/imresize.js";
+export { openPatches, type Patches, type PatchOptions, type PatchSource } from "./data/patches.js";
 export type { Picture } from "./data/picture.js";
+export { findPairs, loadPair, type Pair, type PairFiles } from "./data/sr-pairs.js";
 // libtorch
 export {
   backward,
@@ -34,8 +37,11 @@ export { Network, type NetworkOptions } from "./engine/network.js";
 export { type ErrorCode, type ErrorPlace, FilterBasisError, isError } from "./errors/error.js";
 // Judging
 export { type TopOne, topOne } from "./evaluate/classify.js";
+export { type EvaluateOptions, type Evaluation, evaluateModel } from "./evaluate/evaluate.js";
 export { psnr } from "./evaluate/psnr.js";
+export { type ReceptiveField, receptiveField } from "./evaluate/receptive-field.js";
 export { ssim } from "./evaluate/ssim.js";
+export { type UpscaledFile, type UpscaleFileOptions, upscaleFile } from "./evaluate/upscale-file.js";
 // The graph
 export {
   type Attribute,
