@@ -16,7 +16,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -29,7 +29,10 @@ const root = mkdtempSync(join(tmpdir(), "filterbasis-faults-"));
 let failures = 0;
 let passed = 0;
 
+const checks = [];
+
 function check(name, good, detail = "") {
+  checks.push({ name, good });
   console.log(`${good ? "ok  " : "FAIL"} ${name}${detail ? `: ${detail}` : ""}`);
   if (good) passed += 1;
   else failures += 1;
@@ -285,5 +288,16 @@ await damaged("truncated");
 await damaged("flipped");
 await twoAtOnce();
 rmSync(root, { recursive: true, force: true });
+const git = (...args) =>
+  execFileSync("git", args, { cwd: fileURLToPath(new URL("..", import.meta.url)), encoding: "utf8" }).trim();
+const result = {
+  command: `npm run test:faults -- --kills ${kills} --seed ${values.seed}`,
+  date: new Date().toISOString(),
+  commit: git("rev-parse", "--short", "HEAD"),
+  machine: `${cpus()[0]?.model.trim()}, ${cpus().length} threads, Node ${process.version}`,
+  steps,
+  checks,
+};
+writeFileSync(new URL("../results/faults.json", import.meta.url), `${JSON.stringify(result, null, 2)}\n`);
 console.log(`${passed} passed, ${failures} failed`);
 process.exit(failures === 0 ? 0 : 1);
