@@ -55,11 +55,14 @@ namespace, rest = call["operator"].split("::")
 name, _, overload = rest.partition(".")
 operator = getattr(getattr(getattr(torch.ops, namespace), name), overload or "default")
 positional, named = [], {}
-order = [argument.name for argument in operator._schema.arguments]
-for place, key in enumerate(order):
-    if key not in call["args"]:
+for place, parameter in enumerate(operator._schema.arguments):
+    key = parameter.name
+    if key in call["args"]:
+        value = argument(call["args"][key])
+    elif not parameter.has_default_value() and isinstance(parameter.type, torch.OptionalType):
+        value = None  # as the engine does; torch.ops wants it said
+    else:
         continue
-    value = argument(call["args"][key])
     if key in call["named"] or place > len(positional):
         named[key] = value
     else:
