@@ -17,6 +17,7 @@ export interface Face {
   "adaptive_avg_pool2d": (self: Tensor, outputSize: number | readonly number[]) => Tensor;
   "add.Scalar": (self: Tensor, other: number | boolean, alpha?: number | boolean) => Tensor;
   "add.Tensor": (self: Tensor, other: Tensor | number, named?: { alpha?: number | boolean | undefined }) => Tensor;
+  "add_.Scalar": (self: Tensor, other: number | boolean, alpha?: number | boolean) => Tensor;
   "add_.Tensor": (self: Tensor, other: Tensor | number, named?: { alpha?: number | boolean | undefined }) => Tensor;
   "addmm": (self: Tensor, mat1: Tensor, mat2: Tensor, named?: { beta?: number | boolean | undefined; alpha?: number | boolean | undefined }) => Tensor;
   "alias": (self: Tensor) => Tensor;
@@ -71,6 +72,7 @@ export interface Face {
   "flatten.using_ints": (self: Tensor, startDim?: number, endDim?: number) => Tensor;
   "flip": (self: Tensor, dims: readonly number[]) => Tensor;
   "floor": (self: Tensor) => Tensor;
+  "fmod.Scalar": (self: Tensor, other: number | boolean) => Tensor;
   "fmod.Tensor": (self: Tensor, other: Tensor | number) => Tensor;
   "full": (size: readonly number[], fillValue: number | boolean, named?: { dtype?: DType | null | undefined; layout?: "strided" | "sparse" | "mkldnn" | null | undefined; device?: string | null | undefined; pin_memory?: boolean | null | undefined }) => Tensor;
   "gather": (self: Tensor, dim: number, index: Tensor, named?: { sparse_grad?: boolean | undefined }) => Tensor;
@@ -90,6 +92,7 @@ export interface Face {
   "isnan": (self: Tensor) => Tensor;
   "isneginf": (self: Tensor) => Tensor;
   "isposinf": (self: Tensor) => Tensor;
+  "kl_div": (self: Tensor, target: Tensor, reduction?: number, named?: { log_target?: boolean | undefined }) => Tensor;
   "l1_loss": (self: Tensor, target: Tensor, reduction?: number) => Tensor;
   "layer_norm": (input: Tensor, normalizedShape: readonly number[], weight?: Tensor | null, bias?: Tensor | null, eps?: number, cudnnEnable?: boolean) => Tensor;
   "le.Tensor": (self: Tensor, other: Tensor | number) => Tensor;

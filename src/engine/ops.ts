@@ -27,6 +27,8 @@ export const adaptiveAvgPool2d = operator("adaptive_avg_pool2d");
 export const addScalar = operator("add.Scalar");
 /** `add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor` */
 export const add = operator("add.Tensor");
+/** `add_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)` */
+export const add_Scalar = operator("add_.Scalar");
 /** `add_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)` */
 export const add_ = operator("add_.Tensor");
 /** `addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
@@ -135,6 +137,8 @@ export const flatten = operator("flatten.using_ints");
 export const flip = operator("flip");
 /** `floor(Tensor self) -> Tensor` */
 export const floor = operator("floor");
+/** `fmod.Scalar(Tensor self, Scalar other) -> Tensor` */
+export const fmodScalar = operator("fmod.Scalar");
 /** `fmod.Tensor(Tensor self, Tensor other) -> Tensor` */
 export const fmod = operator("fmod.Tensor");
 /** `full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
@@ -173,6 +177,8 @@ export const isnan = operator("isnan");
 export const isneginf = operator("isneginf");
 /** `isposinf(Tensor self) -> Tensor` */
 export const isposinf = operator("isposinf");
+/** `kl_div(Tensor self, Tensor target, int reduction=1, *, bool log_target=False) -> Tensor` */
+export const klDiv = operator("kl_div");
 /** `l1_loss(Tensor self, Tensor target, int reduction=1) -> Tensor` */
 export const l1Loss = operator("l1_loss");
 /** `layer_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1.0000000000000001e-05, bool cudnn_enable=True) -> Tensor` */
