@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { recipeJsonSchema } from "./recipe.js";
-import { listRecipes, loadRecipe } from "./recipe-files.js";
+import { listRecipes, loadRecipe, recipeFolder } from "./recipe-files.js";
 
 let folder = "";
 beforeAll(async () => {
@@ -86,7 +86,9 @@ describe("the project's recipes", () => {
   it("are all valid, and named like their files", async () => {
     for (const path of await listRecipes()) expect(path).toContain(`${(await loadRecipe(path)).name}.yaml`);
   });
-  it("have a schema for editors", () => {
-    expect(recipeJsonSchema()).toMatchObject({ type: "object", required: expect.arrayContaining(["name", "network"]) });
+  it("have a schema for editors, which is that of the program (npm run schema)", async () => {
+    const schema: unknown = JSON.parse(await readFile(join(recipeFolder, "schema.json"), "utf8"));
+    expect(schema).toEqual(recipeJsonSchema());
+    expect(schema).toMatchObject({ else: { type: "object", required: expect.arrayContaining(["name", "network"]) } });
   });
 });

@@ -143,7 +143,12 @@ function show(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
-/** The schema for editors. */
+/** The schema for editors. A recipe that extends another holds only differences, which can be judged only together with it. */
 export function recipeJsonSchema(): object {
-  return z.toJSONSchema(recipeSchema, { io: "input" });
+  const { $schema, ...whole } = z.toJSONSchema(recipeSchema, { io: "input" });
+  const difference = {
+    type: "object",
+    properties: { extends: { type: "string", description: "another recipe, by file or name" } },
+  };
+  return { $schema, if: { required: ["extends"] }, then: difference, else: whole };
 }
