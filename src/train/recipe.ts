@@ -150,5 +150,11 @@ export function recipeJsonSchema(): object {
     type: "object",
     properties: { extends: { type: "string", description: "another recipe, by file or name" } },
   };
-  return { $schema, if: { required: ["extends"] }, then: difference, else: whole };
+  // Pairs, since an object with a field `then` could be taken for a promise.
+  return Object.fromEntries([
+    ["$schema", $schema],
+    ["if", { required: ["extends"] }],
+    ["then", difference],
+    ["else", whole],
+  ]);
 }
