@@ -146,15 +146,6 @@ function show(value: unknown): string {
 /** The schema for editors. A recipe that extends another holds only differences, which can be judged only together with it. */
 export function recipeJsonSchema(): object {
   const { $schema, ...whole } = z.toJSONSchema(recipeSchema, { io: "input" });
-  const difference = {
-    type: "object",
-    properties: { extends: { type: "string", description: "another recipe, by file or name" } },
-  };
-  // Pairs, since an object with a field `then` could be taken for a promise.
-  return Object.fromEntries([
-    ["$schema", $schema],
-    ["if", { required: ["extends"] }],
-    ["then", difference],
-    ["else", whole],
-  ]);
+  const parent = { type: "string", description: "another recipe, by file or name" };
+  return { $schema, anyOf: [{ type: "object", properties: { extends: parent }, required: ["extends"] }, whole] };
 }
