@@ -1,5 +1,5 @@
 // Which pictures of a folder make super-resolution pairs: HR alone, or HR with LR in the layouts that the field's sets have.
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
 import { decodePicture, pictureFormat } from "./codec.js";
@@ -31,7 +31,8 @@ export type Split = "train" | "valid";
 /**
  * The pairs of a folder for one scale, sorted by name. Recognised, in this order: SelfExSR (`image_SRF_S/NAME_HR.png`, `..._LR.png`), the benchmark sets
  * (`HR/NAME.png`, `LR_bicubic/XS/NAMExS.png`), DIV2K (`DIV2K_train_HR/0001.png`, `DIV2K_train_LR_bicubic/XS/0001xS.png`; `split` picks
- * train or valid), and a plain folder of HR pictures, whose LR versions are made here by MATLAB's bicubic.
+ * train or valid), one scale's folder of SelfExSR, and a plain folder of HR pictures, or of folders of them, whose LR versions are made here by
+ * MATLAB's bicubic.
  * @throws FilterBasisError `not-found` (no folder, no pictures, an LR file missing)
  */
 export async function findPairs(
@@ -60,7 +61,13 @@ export async function findPairs(
     if (!scales.includes(`X${scale}`)) throw noScale(folder, scale, scales);
     return { layout, pairs: required(folder, await besideLr(join(folder, hr), names, join(folder, lr, `X${scale}`), scale)) };
   }
-  return { layout: "HR pictures, LR made here", pairs: required(folder, alone(folder, pictures(top))) };
+  if (top.some((name) => /_HR\.\w+$/.test(name)) && top.some((name) => /_LR\.\w+$/.test(name)))
+    return { layout: "SelfExSR", pairs: selfExPairs(folder, top) };
+  const names = pictures(top);
+  return {
+    layout: "HR pictures, LR made here",
+    pairs: required(folder, alone(folder, names.length > 0 ? names : await picturesBelow(folder, top))),
+  };
 }
 
 /**
@@ -141,6 +148,16 @@ function noScale(folder: string, scale: number, there: readonly string[]): Filte
 
 const pictures = (names: readonly string[]) => names.filter((name) => !name.startsWith(".") && pictureFormat(name) !== undefined);
 const stem = (name: string) => name.replace(/\.\w+$/, "");
+
+/** The pictures in the folders of a folder, as paths from it. */
+async function picturesBelow(folder: string, names: readonly string[]): Promise<string[]> {
+  const below: string[] = [];
+  for (const name of names) {
+    if (name.startsWith(".") || !(await stat(join(folder, name)).catch(() => undefined))?.isDirectory()) continue;
+    below.push(...pictures(await list(join(folder, name))).map((picture) => join(name, picture)));
+  }
+  return below;
+}
 
 /** The names in a folder, in the order of their UTF-16 codes, which is the same everywhere. */
 async function list(folder: string): Promise<string[]> {

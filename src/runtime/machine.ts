@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, freemem, loadavg, platform, release, totalmem } from "node:os";
+import { usableCores } from "../engine/environment.js";
 
 export interface Machine {
   readonly system: string;
@@ -33,7 +34,7 @@ export function describeMachine(): Machine {
     system: `${osName()} ${release()} ${arch()}`,
     processor: cpus()[0]?.model.trim() || /^Hardware\s*:\s*(.*)$/m.exec(info)?.[1] || "unknown",
     threads,
-    cores: Math.min(threads, coresIn(info) ?? threads),
+    cores: usableCores(),
     ...arithmetic,
     gpus: gpus(),
     memoryBytes: totalmem(),
@@ -75,16 +76,6 @@ export function arithmeticOf({ architecture, info }: { architecture: string; inf
   if (flags.has("fma")) return make(8, 2, "AVX2 with FMA, two units");
   if (flags.has("avx")) return make(8, 1, "AVX without FMA, one adder and one multiplier");
   return make(4, 1, "SSE, one adder and one multiplier");
-}
-
-/** Distinct (package, core) pairs; undefined where the system does not tell. */
-function coresIn(info: string): number | undefined {
-  const pairs = info
-    .split(/\n\s*\n/)
-    .map((block) => [/^physical id\s*:\s*(\d+)/m.exec(block)?.[1], /^core id\s*:\s*(\d+)/m.exec(block)?.[1]])
-    .filter(([, core]) => core !== undefined)
-    .map((pair) => pair.join("/"));
-  return pairs.length > 0 ? new Set(pairs).size : undefined;
 }
 
 /**
