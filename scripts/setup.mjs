@@ -2,6 +2,7 @@
 //
 //   node scripts/setup.mjs             npm packages, system packages, the native addon, dist/
 //   node scripts/setup.mjs --dry-run   says what it would do
+//   node scripts/setup.mjs --pictures  the demo's photographs too, where apt has them; without them the demo says what is missing
 //
 // LIBTORCH=/path uses that libtorch; else Debian's or Ubuntu's libtorch-dev, else the one inside Python's torch.
 import { spawnSync } from "node:child_process";
@@ -123,6 +124,24 @@ function systemPackages() {
   run(program, [...before, "install", "-y", "-q", "--no-install-recommends", ...wanted], { env, quiet: true, cure: otherwise });
 }
 
+/** Freely licensed photographs in a Debian package. They are wished for, not needed: what fails here only leaves a note. */
+function photographs() {
+  const name = "lomiri-wallpapers-16.04";
+  if (!process.argv.includes("--pictures") || isInstalled(name) || !succeeds("apt-get", ["--version"])) return;
+  const isRoot = process.getuid?.() === 0;
+  const cure = `the demo then shows no super-resolution; later: apt-get install ${name}`;
+  if (!isRoot && !succeeds("sudo", ["-n", "true"])) return console.error(`set-up: no photographs (${cure})`);
+  const command = isRoot ? [] : ["sudo", "-n"];
+  console.error(`set-up: photographs for the demo (${name})`);
+  if (dryRun) return;
+  const apt = (...args) => {
+    const [program, ...rest] = [...command, "apt-get", ...args];
+    return spawnSync(program, rest, { stdio: "ignore", env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } }).status === 0;
+  };
+  const install = () => apt("install", "-y", "-q", "--no-install-recommends", name);
+  if (!install() && !(apt("update", "-q") && install())) console.error(`set-up: apt has no ${name} (${cure})`);
+}
+
 function nativeAddon() {
   // Idempotent by itself: it knows what the addon is built from.
   run(process.execPath, ["scripts/build-native.mjs"], { cure: "see the compiler's message above; then npm run setup again" });
@@ -147,6 +166,7 @@ function dist() {
 checkNode();
 npmPackages();
 systemPackages();
+photographs();
 nativeAddon();
 dist();
 console.error(dryRun ? "set-up: dry run, nothing done" : "set-up: ready");

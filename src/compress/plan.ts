@@ -177,9 +177,10 @@ function planBudget(units: readonly Unit[], options: PlanOptions, before: Plan["
   const planned: Planned[] = [];
   const refused: Refusal[] = [];
   for (const [index, unit] of units.entries()) {
-    const { choice, loss } = solved[index]!;
+    const { choice } = solved[index]!;
     if (choice) {
-      planned.push({ unit, choice, loss: loss / unit.layers.length, notes, spectrum: spectra.get(unit)!.get(choice.channels)! });
+      const spectrum = spectra.get(unit)!.get(choice.channels)!;
+      planned.push({ unit, choice, loss: relative(spectrum.energies, choice.basisSize), notes, spectrum });
       continue;
     }
     const saves = table[index]!.length > 1;
@@ -192,7 +193,14 @@ function planBudget(units: readonly Unit[], options: PlanOptions, before: Plan["
   return { planned, refused };
 }
 
-/** Every basis size that costs less than the layer whole, for one p. The loss counts once for each layer of the unit. */
+/** Keeps the logarithm finite where rounding leaves nothing of the energy. */
+const leastShare = 1e-12;
+
+/**
+ * Every basis size that costs less than the layer whole, for one p. The loss is minus the logarithm of the share of the energy that is kept, once for
+ * each layer of the unit: the least sum of them is the largest product of the shares (Zhang et al., Accelerating Very Deep Convolutional Networks,
+ * section 2.4), so that no single layer loses nearly everything.
+ */
 function choicesOf(
   unit: Unit,
   channels: number,
@@ -206,7 +214,8 @@ function choicesOf(
   for (let basisSize = 1; basisSize <= energies.length; basisSize++) {
     const cost = price(unit, { channels, basisSize });
     if (cost >= whole) break;
-    options.push({ cost, loss: (unit.layers.length * lost[basisSize]!) / total, choice: { channels, basisSize } });
+    const kept = Math.max(1 - lost[basisSize]! / total, leastShare);
+    options.push({ cost, loss: unit.layers.length * -Math.log(kept), choice: { channels, basisSize } });
   }
   return options;
 }

@@ -149,7 +149,8 @@ function toPlanes(data: Uint8Array, width: number, height: number, stored: numbe
   return { width, height, channels, data: planes, alpha };
 }
 
-function interleave({ width, height, channels, data, alpha }: Picture): Raster {
+/** [c, h, w] -> [h, w, c], alpha last. */
+export function interleave({ width, height, channels, data, alpha }: Picture): Raster {
   const size = width * height;
   const stored = (channels + (alpha ? 1 : 0)) as 1 | 2 | 3 | 4;
   const out = new Uint8Array(stored * size);

@@ -1,0 +1,148 @@
+// What both halves of the demo share: models are written in their fastest form and verified; a table shows what became of them.
+import { join } from "node:path";
+import { chooseForms } from "../compress/form.js";
+import { readRecord } from "../compress/record.js";
+import { type EvaluateOptions, evaluateModel, type ModelFigures } from "../evaluate/evaluate.js";
+import { cost } from "../graph/cost.js";
+import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
+import type { Graph } from "../graph/types.js";
+import { saveModel } from "../runtime/files.js";
+import { columns, grouped } from "./columns.js";
+import { chooseForm, verifyWritten } from "./finish.js";
+import type { Context } from "./frame.js";
+import { given } from "./values.js";
+
+export interface Threads {
+  readonly threads?: number;
+}
+
+/** Sizes of the inputs, by name. */
+export type Shapes = ReadonlyMap<string, readonly number[]>;
+
+export interface Written {
+  readonly label: string;
+  readonly file: string;
+  readonly graph: Graph;
+}
+
+/** Batch norms folded, forms chosen by measurement (for both alike), each verified before it is written. */
+export async function writeAll(
+  output: string,
+  original: Graph,
+  start: Graph,
+  last: Graph | undefined,
+  options: Threads & { readonly inputs?: Shapes },
+  context: Context,
+): Promise<readonly Written[]> {
+  const folded = (graph: Graph): Graph => foldBatchNorm(graph).graph;
+  const { graph: chosen } = await chooseForm(folded(last ?? start), "auto", options, context);
+  const forms = new Map((readRecord(chosen)?.sites ?? []).map(({ output: value, form }) => [value, form]));
+  const alike = chooseForms((site) => forms.get(site.output) ?? site.form)(folded(start)).graph;
+  const written: Written[] = [];
+  for (const [label, graph] of [
+    ["original", folded(original)],
+    ["compressed", alike],
+    ...(last ? [["learned", chosen] as const] : []),
+  ] as const) {
+    const file = join(output, `${label}.onnx`);
+    await verifyWritten(graph, options.inputs ?? new Map(), options);
+    await saveModel(graph, file);
+    written.push({ label, file, graph });
+  }
+  return written;
+}
+
+/** One model, or one way without a model (bicubic enlargement). */
+export interface Row extends Partial<Pick<ModelFigures, "weights" | "all" | "macs" | "bytes">> {
+  readonly label: string;
+  readonly file?: string;
+  readonly psnr?: number;
+  readonly ssim?: number;
+  readonly top1Error?: number;
+  readonly latencyMs?: number;
+}
+
+/**
+ * Measures the models on data. The first and the last are timed in turns; those between have the last one's shape, so their time is the same.
+ */
+export async function judge(
+  files: readonly Written[],
+  data: EvaluateOptions,
+  { note, progress, signal }: Context,
+): Promise<{ readonly rows: readonly Row[]; readonly last: ModelFigures }> {
+  const options = { ...data, note, progress, signal };
+  const [original, ...others] = files as [Written, ...Written[]];
+  const { against, ...last } = await evaluateModel(others.at(-1)!.file, { ...options, against: original.file });
+  const figures: ModelFigures[] = [against as ModelFigures];
+  for (const one of others.slice(0, -1)) figures.push(await evaluateModel(one.file, { ...options, latency: false }));
+  const rows = [...figures, last].map(({ weights, all, macs, bytes, psnr, ssim, top1Error, latencyMs }, index): Row => {
+    const { label, file } = files[index]!;
+    const measured = { ...given("psnr", psnr), ...given("ssim", ssim), ...given("top1Error", top1Error) };
+    return { label, file, weights, all, macs, bytes, ...measured, ...given("latencyMs", latencyMs) };
+  });
+  return { rows, last };
+}
+
+/** What can be said of a model without any data. */
+export function countOnly(files: readonly Written[], shapes: Shapes = new Map()): readonly Row[] {
+  return files.map(({ label, file, graph }) => {
+    const { weights, all, macs, bytes } = cost(graph, shapes);
+    return { label, file, weights, all, macs, bytes };
+  });
+}
+
+/** The rows as columns of text, shares of the first model's counts in brackets. */
+export function showRows(rows: readonly Row[]): string {
+  const first = rows.find(({ weights }) => weights !== undefined);
+  const shown = (pick: (row: Row) => number | undefined, print: (value: number) => string) => (row: Row) => {
+    const value = pick(row);
+    return value === undefined ? "-" : print(value);
+  };
+  const share = (key: "weights" | "macs" | "bytes") =>
+    shown(
+      (row) => row[key],
+      (value) => `${grouped(value)} (${((100 * value) / (first?.[key] ?? value)).toFixed(0)}%)`,
+    );
+  const all: readonly (readonly [string, boolean, (row: Row) => string])[] = [
+    [
+      "top-1 error",
+      rows.some((row) => row.top1Error !== undefined),
+      shown(
+        (row) => row.top1Error,
+        (value) => `${value.toFixed(2)} %`,
+      ),
+    ],
+    [
+      "PSNR",
+      rows.some((row) => row.psnr !== undefined),
+      shown(
+        (row) => row.psnr,
+        (value) => `${value.toFixed(2)} dB`,
+      ),
+    ],
+    [
+      "SSIM",
+      rows.some((row) => row.ssim !== undefined),
+      shown(
+        (row) => row.ssim,
+        (value) => value.toFixed(4),
+      ),
+    ],
+    ["weights", true, share("weights")],
+    ["MACs", true, share("macs")],
+    ["bytes", true, share("bytes")],
+    [
+      "latency",
+      rows.some((row) => row.latencyMs !== undefined),
+      shown(
+        (row) => row.latencyMs,
+        (value) => `${value.toFixed(2)} ms`,
+      ),
+    ],
+  ];
+  const used = all.filter(([, there]) => there);
+  return columns([
+    ["", ...used.map(([title]) => title)],
+    ...rows.map((row) => [row.label, ...used.map(([, , cell]) => cell(row))]),
+  ]);
+}

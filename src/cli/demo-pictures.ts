@@ -1,0 +1,235 @@
+// The demo's second half: the super-resolution network that ships with the project is compressed, learns from its own former self, and is judged on
+// photographs that it did not learn from; a picture shows the result (the paper's Figure 4).
+import { access, mkdir, readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { decodePicture, encodePicture, encodeRaster, interleave, pictureFormat } from "../data/codec.js";
+import { imresize } from "../data/imresize.js";
+import { crop, type Picture, toRgb } from "../data/picture.js";
+import { loadPair } from "../data/sr-pairs.js";
+import { packageRoot } from "../engine/index.js";
+import { FilterBasisError } from "../errors/error.js";
+import { toPicture } from "../evaluate/measure-sr.js";
+import { psnr } from "../evaluate/psnr.js";
+import { describeSrModel, superResolve } from "../evaluate/sr-model.js";
+import type { Graph } from "../graph/types.js";
+import { type Panel, type RgbImage, sideBySide, tellingPiece } from "../report/figure.js";
+import { loadModel } from "../runtime/files.js";
+import { openSession, writeAside } from "../runtime/index.js";
+import { methodPass } from "../train/compression.js";
+import { parseRecipe, type Recipe } from "../train/recipe.js";
+import { runFiles } from "../train/run-folder.js";
+import { countOnly, judge, type Row, type Shapes, type Threads, type Written, writeAll } from "./demo-models.js";
+import type { Context } from "./frame.js";
+import { runRecipe } from "./learn.js";
+import { stepsFor } from "./speed.js";
+import { given } from "./values.js";
+
+const scale = 2;
+/** Pictures larger than this are reduced first: at their full size photographs hold no detail for a network to restore. */
+const longestSide = 1024;
+/** One picture in so many is kept for judging. */
+const everyNth = 4;
+const pieceSide = 72;
+const package_ = "lomiri-wallpapers-16.04";
+
+export interface PictureDemo {
+  /** A folder of photographs; by default those of a Debian package. */
+  readonly pictures?: string;
+  readonly seconds: number;
+  readonly keepParams: number;
+  readonly canLearn: boolean;
+}
+
+export interface PictureOutcome {
+  readonly title: string;
+  readonly rows: readonly Row[];
+  readonly images?: number;
+  readonly figure?: string;
+  readonly credit?: string;
+  readonly missing: readonly string[];
+  readonly learning?: { readonly seconds: number; readonly steps: number; readonly recipe: Recipe };
+}
+
+/** Compresses, learns by distillation on three quarters of the pictures, judges on the rest, draws the figure. Undefined where no network ships. */
+export async function pictureDemo(
+  output: string,
+  { pictures, seconds, keepParams, canLearn }: PictureDemo,
+  threads: Threads,
+  context: Context,
+): Promise<PictureOutcome | undefined> {
+  const file = join(packageRoot(), "weights", "edsr-8-56-x2.onnx");
+  if (!(await exists(file))) return undefined;
+  await mkdir(output, { recursive: true });
+  const original = await loadModel(file);
+  const found = await photographs(pictures);
+  const missing = found ? [] : [missingPictures];
+  for (const line of missing) context.note(line);
+  const sets = found ? await prepare(found.folder, found.files, output, context) : undefined;
+  const learned = sets && canLearn ? await learnFor(output, file, sets.train, keepParams, seconds, threads, context) : undefined;
+  const start = learned?.start ?? methodPass("basis", { keepParams })(original).graph;
+  const inputs = inputShapes(original);
+  const files = await writeAll(output, original, start, learned?.last, { ...threads, inputs }, context);
+  const rows = sets ? await judgePictures(files, sets.test, threads, context) : countOnly(files, inputs);
+  const drawn = sets ? await draw(files, sets.test, join(output, "figure.png"), threads) : undefined;
+  return {
+    title: `EDSR with 8 blocks of 56 channels, x2, ${keepParams} of its weights kept${learned ? `, learned by distillation for ${Math.round(learned.seconds)} s` : ""}`,
+    rows,
+    ...(sets ? { images: sets.count } : {}),
+    ...given("figure", drawn?.file),
+    ...(found?.credited && drawn ? { credit: creditOf(drawn.name) } : {}),
+    missing,
+    ...(learned
+      ? {
+          learning: {
+            seconds: learned.seconds,
+            steps: learned.steps,
+            recipe: { ...learned.recipe, network: { file: basename(file) } },
+          },
+        }
+      : {}),
+  };
+}
+
+const missingPictures = `photographs are missing, so no super-resolution is learned or judged: give --pictures FOLDER, or apt-get install ${package_}`;
+
+interface Photographs {
+  readonly folder: string;
+  readonly files: readonly string[];
+  /** Whether the names tell the photographers. */
+  readonly credited: boolean;
+}
+
+/** The photographs asked for, or the Debian package's, which are CC0, CC BY or CC BY-SA. @throws FilterBasisError `not-found` for a folder of the user's without two pictures */
+async function photographs(asked: string | undefined): Promise<Photographs | undefined> {
+  const folder = asked ?? "/usr/share/backgrounds";
+  const names = await readdir(folder).catch(() => [] as string[]);
+  const all = names.filter((name) => pictureFormat(name) !== undefined && !name.startsWith(".")).sort();
+  const files = asked === undefined ? all.filter((name) => /_by_/.test(name)) : all;
+  if (files.length >= 2) return { folder, files, credited: asked === undefined };
+  if (asked === undefined) return undefined;
+  throw new FilterBasisError("not-found", "the demo needs at least two pictures: some to learn from, some to judge on", {
+    file: folder,
+    got: `${files.length} PNG, JPEG or WebP files`,
+  });
+}
+
+/** `life_by_Aitzol_Berasategi` -> the credit that its licence asks for. */
+function creditOf(name: string): string {
+  const [title = name, author = "unknown"] = name.replaceAll("_", " ").split(" by ");
+  return `"${title}" by ${author}; licence: /usr/share/doc/${package_}/copyright`;
+}
+
+interface Sets {
+  readonly train: string;
+  readonly test: string;
+  readonly count: number;
+}
+
+/** Copies of a moderate size: every fourth is for judging, the others for learning. */
+async function prepare(folder: string, files: readonly string[], output: string, context: Context): Promise<Sets> {
+  const sets = { train: join(output, "pictures", "train"), test: join(output, "pictures", "test") };
+  for (const set of Object.values(sets)) await mkdir(set, { recursive: true });
+  const bar = context.progress("preparing pictures", files.length);
+  let count = 0;
+  try {
+    for (const [index, name] of files.entries()) {
+      if (context.signal.aborted) throw new FilterBasisError("interrupted", "stopped while preparing the pictures");
+      const isTest = index % everyNth === everyNth - 1 || (index === files.length - 1 && count === 0);
+      if (isTest) count++;
+      const small = reduced(await decodePicture(join(folder, name), { colours: "srgb" }));
+      const target = join(isTest ? sets.test : sets.train, `${name.replace(/\.\w+$/, "")}.png`);
+      await writeAside(target, await encodePicture(small, "png"));
+      bar.update(index + 1, name);
+    }
+  } finally {
+    bar.stop();
+  }
+  return { ...sets, count };
+}
+
+/** RGB without alpha, at most `longestSide`, both sides multiples of the scale. */
+function reduced(picture: Picture): Picture {
+  const { alpha: _, ...opaque } = toRgb(picture);
+  const factor = longestSide / Math.max(opaque.width, opaque.height);
+  const small = factor < 1 ? imresize(opaque, factor) : opaque;
+  return crop(small, 0, 0, small.width - (small.width % scale), small.height - (small.height % scale));
+}
+
+async function learnFor(
+  output: string,
+  file: string,
+  folder: string,
+  keepParams: number,
+  seconds: number,
+  threads: Threads,
+  context: Context,
+) {
+  const recipe = parseRecipe({
+    name: "demo-pictures",
+    network: { file },
+    compress: { method: "basis", keepParams },
+    data: { name: "pairs", folder, scale, batch: 8, patch: 64 },
+    loss: { task: "none", distill: { kind: "l1" } },
+    optimizer: { name: "adam", lr: 5e-4 },
+    schedule: { name: "cosine", per: "step" },
+    ...threads,
+  });
+  context.note("measuring how fast this machine learns");
+  const steps = await stepsFor(recipe, seconds, context);
+  context.note(`learning for ${steps} steps of ${recipe.data.batch} patches`);
+  const run = join(output, "run");
+  const { graph: last, seconds: spent } = await runRecipe(run, { ...recipe, steps }, context);
+  return { start: await loadModel(join(run, runFiles.start)), last, steps, seconds: spent, recipe };
+}
+
+/** The size at which MACs are counted and time is taken: half a million pixels come out. */
+function inputShapes(graph: Graph): Shapes {
+  return new Map([[graph.inputs[0]!.name, [1, 3, 256, 512]]]);
+}
+
+async function judgePictures(
+  files: readonly Written[],
+  data: string,
+  threads: Threads,
+  context: Context,
+): Promise<readonly Row[]> {
+  const { rows, last } = await judge(files, { data, scale, shapes: inputShapes, ...threads }, context);
+  return [{ label: "bicubic", ...last.bicubic }, ...rows];
+}
+
+/** Draws the first of the judged pictures, and the piece of it where the original network gains most over bicubic. PSNR is that picture's. */
+async function draw(files: readonly Written[], folder: string, file: string, threads: Threads) {
+  const picture = (await readdir(folder)).sort()[0]!;
+  const name = picture.replace(/\.png$/, "");
+  const { hr, lr } = await loadPair({ name, hr: join(folder, picture) }, scale);
+  const made: (readonly [string, Picture])[] = [["bicubic", imresize(lr, scale)]];
+  for (const { label, file: model } of files) {
+    const session = await openSession(model, threads);
+    try {
+      made.push([label, toPicture(await superResolve(await describeSrModel(session, lr, { scale }), lr))]);
+    } finally {
+      await session.release();
+    }
+  }
+  const truth = rgb(hr);
+  const panels = made.map(
+    ([label, one]): Panel => ({ caption: [label, `${psnr(one, hr, scale).toFixed(2)} dB`], image: rgb(one) }),
+  );
+  const piece = tellingPiece(truth, panels[0]!.image, panels[1]!.image, pieceSide);
+  const whole = { caption: [name.replaceAll("_", " ")], image: truth };
+  const figure = sideBySide(whole, [...panels, { caption: ["truth"], image: truth }], piece, 4);
+  await writeAside(file, await encodeRaster({ ...figure, channels: 3 }, "png"));
+  return { file, name };
+}
+
+function rgb(picture: Picture): RgbImage {
+  const { width, height, data } = interleave(toRgb(picture));
+  return { width, height, data };
+}
+
+async function exists(file: string): Promise<boolean> {
+  return await access(file).then(
+    () => true,
+    () => false,
+  );
+}
