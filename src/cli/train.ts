@@ -19,7 +19,7 @@ export default command({
     },
     resume: { type: "boolean", description: "go on with the run in this folder" },
     seed: { type: "string", description: "the seed of everything random", valueHint: "N" },
-    threads: { type: "string", description: "the most threads that compute", valueHint: "N" },
+    threads: { type: "string", description: "the most threads of each kind: that compute, that load data", valueHint: "N" },
   },
   async run({ recipe: name, output, resume, seed, threads }, context) {
     const number = (field: string, value: string | undefined): string[] => (value === undefined ? [] : [`${field}=${value}`]);

@@ -1,9 +1,9 @@
 // Runs a training on a thread of its own, so that whoever asked for it stays awake: progress is drawn, signals are answered.
-import { Worker } from "node:worker_threads";
-import { type ErrorCode, FilterBasisError } from "../errors/error.js";
+import { FilterBasisError } from "../errors/error.js";
 import type { EpochReport, LoopResult, StepReport } from "./loop.js";
 import type { Recipe } from "./recipe.js";
 import type { RunHooks } from "./run.js";
+import { type ErrorMessage, errorFromMessage, startThread } from "./thread.js";
 
 /** What the thread is told at its start. */
 export interface WorkerStart {
@@ -19,10 +19,7 @@ export type WorkerMessage =
   | { readonly kind: "epoch"; readonly report: EpochReport }
   | { readonly kind: "note"; readonly text: string }
   | { readonly kind: "done"; readonly result: LoopResult }
-  | {
-      readonly kind: "failed";
-      readonly error: { readonly code?: ErrorCode; readonly message: string; readonly stack?: string; readonly details: object };
-    };
+  | { readonly kind: "failed"; readonly error: ErrorMessage };
 
 /** As `runTraining`, on a thread. Aborting `signal` saves a checkpoint and ends with `finished: false`. */
 export async function hostTraining(
@@ -33,7 +30,7 @@ export async function hostTraining(
 ): Promise<LoopResult> {
   const stop = new SharedArrayBuffer(4);
   const start: WorkerStart = { folder, recipe, stop };
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: start });
+  const worker = startThread("worker", start);
   const abort = (): void => void Atomics.store(new Int32Array(stop), 0, 1);
   if (signal?.aborted) abort();
   signal?.addEventListener("abort", abort);
@@ -44,7 +41,7 @@ export async function hostTraining(
         else if (message.kind === "epoch") hooks.onEpoch?.(message.report);
         else if (message.kind === "note") hooks.note?.(message.text);
         else if (message.kind === "done") resolve(message.result);
-        else reject(revive(message.error));
+        else reject(errorFromMessage(message.error));
       });
       worker.on("error", reject);
       worker.on("exit", (code) => reject(new FilterBasisError("internal", `the training thread ended with code ${code}`)));
@@ -53,12 +50,4 @@ export async function hostTraining(
     signal?.removeEventListener("abort", abort);
     await worker.terminate();
   }
-}
-
-function revive(error: Extract<WorkerMessage, { kind: "failed" }>["error"]): Error {
-  const { code, message, stack, details } = error;
-  if (code === undefined) return Object.assign(new Error(message), { stack });
-  const revived = new FilterBasisError(code, "", details);
-  revived.message = message; // the sentence is whole already
-  return revived;
 }

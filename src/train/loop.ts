@@ -118,7 +118,7 @@ export async function trainLoop(
   while (epoch * stepsPerEpoch + step < totalSteps) {
     const globalStep = epoch * stepsPerEpoch + step;
     rate = learningRate(schedule, base, { epoch, step, stepsPerEpoch, epochs });
-    const losses = learn(learner, source.batch(epoch, step), rate, globalStep / totalSteps);
+    const losses = learn(learner, await source.batch(epoch, step), rate, globalStep / totalSteps);
     step += 1;
     sums = {
       loss: sums.loss + losses.loss,
@@ -132,7 +132,9 @@ export async function trainLoop(
     if (step === stepsPerEpoch || last) {
       figures = await hooks.evaluate();
       const figure = figures[options.merit.figure] ?? Number.NaN;
-      const better = best === null || (options.merit.higher ? figure > best.figure : figure < best.figure);
+      // Nothing to judge on, or a figure that is no number, is never best.
+      const better =
+        !Number.isNaN(figure) && (best === null || (options.merit.higher ? figure > best.figure : figure < best.figure));
       if (better) best = { epoch: epoch + 1, figure };
       await hooks.onEpoch({
         epoch: epoch + 1,

@@ -6,7 +6,7 @@ import type { BatchSource } from "./sources.js";
 /** Runs batches through the network in training mode without learning; each moves the running averages as training does. */
 export async function recalibrate(network: Network, input: string, source: BatchSource, batches: number): Promise<void> {
   for (let step = 0; step < batches; step++) {
-    const batch = source.batch(0, step % source.stepsPerEpoch);
+    const batch = await source.batch(0, step % source.stepsPerEpoch);
     noGrad(() => {
       using _scope = new TensorScope();
       network.forward(new Map([[input, fromArray(batch.input, batch.inputDims)]]), { training: true });

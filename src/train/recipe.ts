@@ -38,6 +38,14 @@ const data = z.strictObject({
   stepsPerEpoch: count.optional().describe("for patches: batches that make an epoch"),
   exclude: z.array(z.string()).default([]).describe("file names left out"),
   test: z.string().optional().describe("folder of the pictures to judge on"),
+  // 0 by default: making a batch takes a few hundredths of a step at most, and where cores are few a loader takes them from the steps.
+  loaders: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe(
+      "threads that make the next batches ahead, no more than compute; 0: the training thread makes them; the weights are the same",
+    ),
 });
 
 const loss = z.strictObject({

@@ -1,6 +1,9 @@
-// Where batches come from. A batch depends only on (seed, epoch, step), so nothing has to be saved to go on in the middle of an epoch.
+// Where batches come from. A batch depends only on (seed, epoch, step), so nothing has to be saved to go on in the middle of an epoch,
+// and any thread may make it.
 import { cropFlipBatch, labelBatch, normalizeBatch } from "../data/augment.js";
 import { type ImageSet, type Normalization, permutation } from "../data/image-set.js";
+import { openPatches, type PatchOptions } from "../data/patches.js";
+import type { PairFiles } from "../data/sr-pairs.js";
 import { Random } from "../linalg/random.js";
 
 /** One batch: what the network sees and what it should answer (absent where nothing is labelled). */
@@ -16,6 +19,11 @@ export interface BatchSource {
   /** Images in a full batch. */
   readonly batchSize: number;
   /** The arrays may be used again for the next batch. */
+  batch(epoch: number, step: number): Batch | Promise<Batch>;
+}
+
+/** A source that makes its batches where it is asked for them. May own open files: dispose it. */
+export interface BatchMaker extends BatchSource, Disposable {
   batch(epoch: number, step: number): Batch;
 }
 
@@ -28,17 +36,37 @@ export interface ImageSourceOptions {
   readonly labelled: boolean;
 }
 
+export interface PatchSourceOptions extends PatchOptions {
+  readonly batch: number;
+  readonly seed: number;
+  readonly labelled: boolean;
+  /** Batches that make an epoch; by default as many as there are pictures for. */
+  readonly stepsPerEpoch?: number | undefined;
+}
+
+/** A source as plain data, from which every thread makes the same batches. */
+export type SourcePlan =
+  | { readonly kind: "images"; readonly set: ImageSet; readonly options: ImageSourceOptions }
+  | { readonly kind: "patches"; readonly pairs: readonly PairFiles[]; readonly options: PatchSourceOptions };
+
+/** Throws what opening the pictures throws. */
+export async function openSource(plan: SourcePlan): Promise<BatchMaker> {
+  return plan.kind === "images" ? imageSource(plan.set, plan.options) : patchSource(plan.pairs, plan.options);
+}
+
 /** Batches of a labelled image set: every image once an epoch, in an order of its own. */
-export function imageSource(set: ImageSet, options: ImageSourceOptions): BatchSource {
+export function imageSource(set: ImageSet, options: ImageSourceOptions): BatchMaker {
   const { batch: size, augment, normalization, dropLast, seed, labelled } = options;
   const stepsPerEpoch = Math.max(1, dropLast ? Math.floor(set.count / size) : Math.ceil(set.count / size));
-  const buffer = new Float32Array(size * 3 * set.height * set.width);
+  let buffer = new Float32Array(0);
   let order: Uint32Array = new Uint32Array(0);
   let orderOf = -1;
   return {
     stepsPerEpoch,
     batchSize: size,
     batch(epoch, step) {
+      // At the first batch, and where the last one was sent to another thread.
+      if (buffer.length === 0) buffer = new Float32Array(size * 3 * set.height * set.width);
       if (epoch !== orderOf) {
         order = permutation(set.count, new Random(`order ${seed} ${epoch}`));
         orderOf = epoch;
@@ -53,5 +81,21 @@ export function imageSource(set: ImageSet, options: ImageSourceOptions): BatchSo
         targetDims: [indices.length],
       };
     },
+    [Symbol.dispose]() {},
+  };
+}
+
+/** Batches of patches out of super-resolution pairs, each picture as likely as any other. */
+async function patchSource(pairs: readonly PairFiles[], options: PatchSourceOptions): Promise<BatchMaker> {
+  const { batch: size, seed, labelled, stepsPerEpoch, ...how } = options;
+  const patches = await openPatches(pairs, how);
+  return {
+    batchSize: size,
+    stepsPerEpoch: stepsPerEpoch ?? Math.max(1, Math.floor(patches.count / size)),
+    batch(epoch, step) {
+      const { lr, hr, shapes } = patches.next(size, new Random(`patches ${seed} ${epoch} ${step}`));
+      return { input: lr, inputDims: shapes.lr, target: labelled ? hr : null, targetDims: shapes.hr };
+    },
+    [Symbol.dispose]: () => patches.close(),
   };
 }

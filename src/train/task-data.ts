@@ -2,16 +2,16 @@
 import { basename } from "node:path";
 import { loadImageData } from "../data/image-data.js";
 import { firstImages, parseNormalization } from "../data/image-set.js";
-import { openPatches } from "../data/patches.js";
 import { findPairs, loadPair, type PairFiles } from "../data/sr-pairs.js";
+import { threads } from "../engine/index.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type Runnable, topOne } from "../evaluate/classify.js";
 import { measureSr } from "../evaluate/measure-sr.js";
 import { describeSrModel, type SrModel } from "../evaluate/sr-model.js";
-import { Random } from "../linalg/random.js";
+import { openBatches } from "./loaders.js";
 import type { Figures } from "./loop.js";
 import type { Recipe } from "./recipe.js";
-import { type BatchSource, imageSource } from "./sources.js";
+import type { BatchSource } from "./sources.js";
 
 /** Owns open files: dispose it. */
 export interface TaskData extends Disposable {
@@ -62,24 +62,23 @@ async function classification(recipe: Recipe, source: string, note: (text: strin
   const { data, loss, seed } = recipe;
   const normalization = parseNormalization(data.normalize);
   const judged = firstImages(test, data.testSubset ?? test.count);
+  const { batch, augment, dropLast } = data;
+  const set = firstImages(train, data.subset ?? train.count);
+  const options = { batch, augment, dropLast, normalization, seed, labelled: loss.task !== "none" };
+  const batches = await openBatches({ kind: "images", set, options }, loadersOf(recipe, note));
   return {
-    source: imageSource(firstImages(train, data.subset ?? train.count), {
-      ...data,
-      normalization,
-      seed,
-      labelled: loss.task !== "none",
-    }),
+    source: batches,
     merit: { figure: "top1Error", higher: false },
     evaluate: async (model) => ({ top1Error: (await topOne(model, judged, normalization, { batch: 250 })).top1Error }),
     conventions: { "filterbasis.normalize": data.normalize },
-    [Symbol.dispose]() {},
+    [Symbol.dispose]: () => batches[Symbol.dispose](),
   };
 }
 
 /** Patches of pictures. Range, channels and enlargement are found out by running the network, unless the recipe states them. */
-async function superResolution(recipe: Recipe, original: Runnable): Promise<TaskData> {
+async function superResolution(recipe: Recipe, original: Runnable, note: (text: string) => void): Promise<TaskData> {
   const { data, loss, seed } = recipe;
-  const { folder, scale, patch = 48 * (scale ?? 2), batch, stepsPerEpoch } = data;
+  const { folder, scale, patch = 48 * (scale ?? 2), batch, augment, stepsPerEpoch } = data;
   if (folder === undefined || scale === undefined) {
     throw new FilterBasisError("invalid-recipe", "super-resolution needs pictures and a scale", {
       field: folder === undefined ? "data.folder" : "data.scale",
@@ -91,16 +90,11 @@ async function superResolution(recipe: Recipe, original: Runnable): Promise<Task
   const sample = (await loadPair(first, scale)).lr;
   const { channels, range, enlarged } = await describeSrModel(original, sample, { scale, range: data.range ?? "auto" });
   const testPairs = data.test === undefined ? [] : (await findPairs(data.test, scale)).pairs;
-  const patches = await openPatches(pairs, { scale, patch, range, channels, enlarged, augment: data.augment });
+  const how = { scale, patch, range, channels, enlarged, augment };
+  const options = { ...how, batch, stepsPerEpoch, seed, labelled: loss.task !== "none" };
+  const batches = await openBatches({ kind: "patches", pairs, options }, loadersOf(recipe, note));
   return {
-    source: {
-      batchSize: batch,
-      stepsPerEpoch: stepsPerEpoch ?? Math.max(1, Math.floor(patches.count / batch)),
-      batch(epoch, step) {
-        const { lr, hr, shapes } = patches.next(batch, new Random(`patches ${seed} ${epoch} ${step}`));
-        return { input: lr, inputDims: shapes.lr, target: loss.task === "none" ? null : hr, targetDims: shapes.hr };
-      },
-    },
+    source: batches,
     merit: { figure: "psnr", higher: true },
     async evaluate(model) {
       if (testPairs.length === 0) return {};
@@ -109,8 +103,15 @@ async function superResolution(recipe: Recipe, original: Runnable): Promise<Task
       return { psnr, ssim, bicubicPsnr: bicubic.psnr };
     },
     conventions: { "filterbasis.range": String(range), "filterbasis.scale": String(scale) },
-    [Symbol.dispose]: () => patches.close(),
+    [Symbol.dispose]: () => batches[Symbol.dispose](),
   };
+}
+
+/** How many loader threads are started: those asked for, bounded like every other kind of thread. */
+function loadersOf({ data: { loaders } }: Recipe, note: (text: string) => void): number {
+  const most = threads();
+  if (loaders > most) note(`${most} of ${loaders} loaders: no more than the threads that compute`);
+  return Math.min(loaders, most);
 }
 
 function without(pairs: readonly PairFiles[], exclude: readonly string[]): readonly PairFiles[] {

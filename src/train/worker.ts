@@ -1,8 +1,8 @@
 // The thread that trains; told what to do by host.ts.
 import { parentPort, workerData } from "node:worker_threads";
-import { isError } from "../errors/error.js";
 import type { WorkerMessage, WorkerStart } from "./host.js";
 import { runTraining } from "./run.js";
+import { errorToMessage } from "./thread.js";
 
 const { folder, recipe, stop } = workerData as WorkerStart;
 const flag = new Int32Array(stop);
@@ -17,14 +17,5 @@ try {
   });
   say({ kind: "done", result });
 } catch (error) {
-  const known = isError(error);
-  say({
-    kind: "failed",
-    error: {
-      ...(known ? { code: error.code } : {}),
-      message: error instanceof Error ? error.message : String(error),
-      ...(error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {}),
-      details: known ? { ...error.place, cures: error.cures } : {},
-    },
-  });
+  say({ kind: "failed", error: errorToMessage(error) });
 }
