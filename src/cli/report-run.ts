@@ -35,7 +35,7 @@ export async function readRun(folder: string): Promise<RunContents> {
   });
   const metrics = parseMetrics(text, metricsFile);
   const [recipe, run, summary, startFigures] = await Promise.all(
-    [runFiles.recipe, runFiles.run, runFiles.summary, "start.json"].map((name) =>
+    [runFiles.recipe, runFiles.run, runFiles.summary, runFiles.startFigures].map((name) =>
       readJson<Record<string, unknown>>(folder, name),
     ),
   );

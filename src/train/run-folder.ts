@@ -13,6 +13,7 @@ export const runFiles = {
   checkpoints: "checkpoints",
   original: "original.onnx",
   start: "start.onnx",
+  startFigures: "start.json",
   best: "best.onnx",
   last: "last.onnx",
   summary: "summary.json",

@@ -6,16 +6,16 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { engineInfo, generatorState, manualSeed, setGeneratorState, setThreads } from "../engine/index.js";
-import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { saveModel } from "../runtime/files.js";
 import { assemble, recipeGraph } from "./assemble.js";
+import { beginRun } from "./begin.js";
 import { readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { methodPass } from "./compression.js";
 import { type EpochReport, type LoopResult, type LoopState, type StepReport, trainLoop } from "./loop.js";
 import { recalibrate } from "./recalibrate.js";
-import { parseRecipe, type Recipe } from "./recipe.js";
-import { appendLog, holdRun, openJournal, readJson, runFiles, writeJson } from "./run-folder.js";
+import type { Recipe } from "./recipe.js";
+import { appendLog, holdRun, openJournal, runFiles, writeJson } from "./run-folder.js";
 import { openEventFile } from "./tensorboard.js";
 
 /** What a run tells while it goes on. */
@@ -38,31 +38,25 @@ export interface Versions {
   readonly device: string;
 }
 
-/** Begins a run in a folder that holds none, or goes on with the one that is there. */
+/** Begins a run in a folder that holds none (or one that never came to a step), or goes on with the one that is there. */
 export async function runTraining(folder: string, recipe: Recipe | "resume", hooks: RunHooks = {}): Promise<LoopResult> {
   const letGo = await holdRun(folder);
   try {
-    return await heldRun(folder, await settleRecipe(folder, recipe), hooks);
+    const settled = await beginRun(folder, recipe);
+    return await heldRun(folder, settled, hooks).catch((error: unknown) => {
+      logFailure(folder, error);
+      throw error;
+    });
   } finally {
     await letGo();
   }
 }
 
-async function settleRecipe(folder: string, recipe: Recipe | "resume"): Promise<Recipe> {
-  const there = await readJson<unknown>(folder, runFiles.recipe);
-  if (recipe === "resume") {
-    if (there === undefined)
-      throw new FilterBasisError("not-found", "there is no run to go on with", { file: folder, expected: runFiles.recipe });
-    return parseRecipe(there, join(folder, runFiles.recipe));
-  }
-  if (there !== undefined) {
-    throw new FilterBasisError("usage", "the folder holds a run already", {
-      file: folder,
-      cures: ["go on with it: --resume", "choose another folder: -o"],
-    });
-  }
-  await writeJson(folder, runFiles.recipe, recipe);
-  return recipe;
+/** On a full disk the log cannot take it either; what is told then is the failure itself. */
+function logFailure(folder: string, error: unknown): void {
+  try {
+    appendLog(folder, `failed: ${error instanceof Error ? error.message : String(error)}`);
+  } catch {}
 }
 
 async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise<LoopResult> {
@@ -80,7 +74,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     await writeJson(folder, runFiles.run, { seed: recipe.seed, versions: await versions() });
     await saveModel(graph, join(folder, runFiles.original));
   }
-  log(resume === undefined ? `begun: ${recipe.name}, seed ${recipe.seed}` : `gone on with at step ${resume.step}`);
+  if (resume !== undefined) log(`gone on with at step ${resume.step}`);
   const compressed = compressFor(recipe, graph, note);
   using training = await assemble(recipe, graph, compressed, note);
   const { learner } = training;
@@ -89,7 +83,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
   }
   if (resume === undefined && recipe.compress !== undefined) {
     await saveModel(training.model(), join(folder, runFiles.start));
-    await writeJson(folder, runFiles.start.replace(".onnx", ".json"), await training.evaluate());
+    await writeJson(folder, runFiles.startFigures, await training.evaluate());
   }
   const metrics = await openJournal(join(folder, runFiles.metrics), resume?.state.journals.metrics ?? 0);
   const events = openEventFile(folder, {

@@ -1,0 +1,176 @@
+// Whole trainings in run folders: how they begin, that loader threads change nothing but the time, and that they end.
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { hostTraining } from "../src/train/host.js";
+import { parseRecipe, type Recipe } from "../src/train/recipe.js";
+import { runTraining } from "../src/train/run.js";
+import { describeEngine } from "./engine.js";
+import { somePicture, writePng } from "./pictures.js";
+
+let root: string;
+const cache = process.env.FILTERBASIS_CACHE;
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), "filterbasis-runs-"));
+  process.env.FILTERBASIS_CACHE = join(root, "cache");
+  for (let label = 0; label < 2; label++) {
+    for (let i = 0; i < 7; i++)
+      await writePng(join(root, "classes/train", `c${label}`, `${i}.png`), somePicture(32, 32, { seed: 10 * label + i }));
+    await writePng(join(root, "classes/test", `c${label}`, "0.png"), somePicture(32, 32, { seed: 10 * label + 9 }));
+  }
+  for (let i = 0; i < 4; i++) await writePng(join(root, "pictures", `${i}.png`), somePicture(48, 40 + 2 * i, { seed: i }));
+});
+afterAll(() => {
+  if (cache === undefined) delete process.env.FILTERBASIS_CACHE;
+  else process.env.FILTERBASIS_CACHE = cache;
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** Three epochs of four steps, 14 images in fours. */
+const classes = (fields: object = {}, data: object = {}): Recipe =>
+  parseRecipe({
+    name: "classes",
+    network: { name: "resnet", depth: 8, widths: [4, 4, 4], classes: 2, init: "kaiming" },
+    data: { name: "folder", folder: join(root, "classes"), batch: 4, ...data },
+    optimizer: { name: "sgd", lr: 0.02 },
+    epochs: 3,
+    threads: 2,
+    ...fields,
+  });
+
+/** Three epochs of four steps, batch norm recalibrated first, distilled from the original. */
+const patches = (fields: object = {}, data: object = {}): Recipe =>
+  parseRecipe({
+    name: "patches",
+    network: { name: "edsr", scale: 2, blocks: 1, width: 8 },
+    compress: { method: "basis", splits: 1, basis: 4 },
+    recalibrate: 5,
+    data: { name: "pairs", folder: join(root, "pictures"), scale: 2, patch: 16, batch: 2, stepsPerEpoch: 4, ...data },
+    loss: { task: "l1", distill: { kind: "l1" } },
+    optimizer: { name: "adam" },
+    epochs: 3,
+    threads: 2,
+    ...fields,
+  });
+
+let made = 0;
+const folder = () => join(root, `run-${made++}`);
+
+/** What a run came to: its model, and every figure of every step and epoch but the time. */
+const outcome = (run: string) => ({
+  model: readFileSync(join(run, "last.onnx")),
+  metrics: readFileSync(join(run, "metrics.jsonl"), "utf8").replace(/"seconds":[\d.e-]+/g, ""),
+});
+
+describeEngine("loader threads", () => {
+  it.each([
+    ["classification", classes],
+    ["super-resolution", patches],
+  ])("1 or 2 of them give the weights of none, and of a run gone on with in the middle of an epoch: %s", async (_, recipe) => {
+    const without = folder();
+    await runTraining(without, recipe());
+    for (const loaders of [1, 2]) {
+      const whole = folder();
+      await runTraining(whole, recipe({}, { loaders }));
+      expect(outcome(whole)).toEqual(outcome(without));
+    }
+    const parts = folder();
+    let steps = 0;
+    const stopping = () => steps === 6; // in the second epoch
+    expect(await runTraining(parts, recipe({}, { loaders: 2 }), { onStep: () => void steps++, stopping })).toMatchObject({
+      finished: false,
+      globalStep: 6,
+    });
+    expect((await runTraining(parts, "resume")).finished).toBe(true);
+    expect(outcome(parts)).toEqual(outcome(without));
+  });
+
+  it("are no more than the threads that compute, and the run says so", async () => {
+    const notes: string[] = [];
+    await runTraining(folder(), classes({ steps: 1, threads: 1 }, { loaders: 2 }), { note: (text) => void notes.push(text) });
+    expect(notes).toEqual(["1 of 2 loaders: no more than the threads that compute"]);
+  });
+
+  it("end with a training on a thread of its own, finished or failed with the loader's own error", async () => {
+    expect((await hostTraining(folder(), classes({ steps: 2 }, { loaders: 2 }))).finished).toBe(true);
+    const large = patches({}, { loaders: 2, patch: 96 });
+    await expect(hostTraining(folder(), large)).rejects.toMatchObject({
+      name: "FilterBasisError",
+      code: "data-mismatch",
+      expected: "at least 96 x 96",
+      place: { file: expect.stringContaining(join("pictures", "0.png")) },
+    });
+  });
+
+  it("let the program end: after a loss that is not finite with 1, after an interrupt with 130", async () => {
+    const program = ["--import", "tsx", fileURLToPath(new URL("../src/cli/main.ts", import.meta.url)), "train"];
+    const train = (recipe: Recipe, run: string, fate?: (said: string, kill: () => void) => void) => {
+      const file = `${run}.json`;
+      writeFileSync(file, JSON.stringify(recipe));
+      const child = spawn(process.execPath, [...program, file, "-o", run], { stdio: ["ignore", "ignore", "pipe"] });
+      let said = "";
+      child.stderr.on("data", (text) => fate?.((said += text), () => child.kill("SIGINT")));
+      return new Promise<{ code: number | null; said: string }>((resolve) =>
+        child.on("close", (code) => resolve({ code, said })),
+      );
+    };
+    const wild = await train(classes({ optimizer: { name: "sgd", lr: 1e30 } }, { loaders: 2 }), folder(), () => undefined);
+    expect(wild).toEqual({ code: 1, said: expect.stringContaining("error non-finite") });
+    const run = folder();
+    const { code } = await train(classes({ epochs: 1000 }, { loaders: 2 }), run, (said, kill) => {
+      if (said.includes("epoch 2:")) kill();
+    });
+    expect(code).toBe(130);
+    expect(readdirSync(join(run, "checkpoints")).length).toBeGreaterThan(0);
+  });
+});
+
+describeEngine("a run's folder", () => {
+  it("holds no best model where there is nothing to judge on", async () => {
+    const run = folder();
+    expect(await runTraining(run, patches({ steps: 1 }))).toMatchObject({ best: null, figures: {} });
+    expect(existsSync(join(run, "best.onnx"))).toBe(false);
+    expect(existsSync(join(run, "last.onnx"))).toBe(true);
+  });
+
+  it("in which a try failed before its first step is begun anew, and what else lies there stays", async () => {
+    const run = folder();
+    mkdirSync(run);
+    writeFileSync(join(run, "notes.txt"), "mine");
+    // It had compressed and judged; its recipe names more than the next one does.
+    const wild = patches({ loss: { task: "l1", gamma: 1e60 } });
+    await expect(runTraining(run, wild)).rejects.toMatchObject({ code: "non-finite" });
+    expect(existsSync(join(run, "start.onnx"))).toBe(true);
+    await expect(runTraining(run, classes({}, { folder: join(root, "nowhere") }))).rejects.toMatchObject({ code: "not-found" });
+    expect(existsSync(join(run, "start.onnx"))).toBe(false);
+    expect(await runTraining(run, classes({ steps: 1 }))).toMatchObject({ finished: true, globalStep: 1 });
+    expect(readFileSync(join(run, "notes.txt"), "utf8")).toBe("mine");
+    expect(JSON.parse(readFileSync(join(run, "recipe.json"), "utf8"))).toMatchObject({ name: "classes", steps: 1 });
+    expect(readFileSync(join(run, "log.txt"), "utf8")).toMatch(/ begun: patches.*failed: .*begun: classes.*failed: .*nowhere/s);
+  });
+
+  it("is refused once a step was made in it, even without a checkpoint", async () => {
+    const run = folder();
+    await runTraining(run, classes({ steps: 1 }));
+    rmSync(join(run, "checkpoints"), { recursive: true });
+    rmSync(join(run, "last.onnx"));
+    rmSync(join(run, "best.onnx"));
+    await expect(runTraining(run, classes())).rejects.toMatchObject({ code: "usage", message: /holds a run already/ });
+  });
+
+  it.each(["recipe.json", "last.onnx", "start.json", "metrics.jsonl"])(
+    "is refused where it holds another's %s, which stays",
+    async (name) => {
+      const run = folder();
+      mkdirSync(run);
+      const own = JSON.stringify(classes());
+      writeFileSync(join(run, name), own);
+      await expect(runTraining(run, classes())).rejects.toMatchObject({ code: "usage" });
+      expect(readFileSync(join(run, name), "utf8")).toBe(own);
+      expect(readdirSync(run)).toEqual([name]);
+    },
+  );
+});
