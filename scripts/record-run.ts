@@ -2,7 +2,7 @@
 // with --weights its model too, as a file that ships.
 // Usage: npm run record -- RUN --data cifar10 --name NAME [--weights weights/FILE.onnx]
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, isAbsolute, join } from "node:path";
 import { parseArgs } from "node:util";
 import { evaluateModel } from "../src/evaluate/evaluate.js";
 import { parseMetrics } from "../src/report/run.js";
@@ -30,9 +30,11 @@ const figures = Object.fromEntries(Object.entries({ top1Error, psnr, ssim }).fil
 const best = epochs.toSorted(
   (a, b) => (a.figures.top1Error ?? -(a.figures.psnr ?? 0)) - (b.figures.top1Error ?? -(b.figures.psnr ?? 0)),
 )[0];
+/** Where files lay on the machine that measured says nothing to others: their names stay. */
+const withoutPath = (value: unknown) => (typeof value === "string" && isAbsolute(value) ? basename(value) : value);
 const result = {
   recipe: recipe.name,
-  data,
+  data: withoutPath(data),
   figures,
   judge: "ONNX Runtime, last epoch",
   images,
@@ -48,7 +50,7 @@ const result = {
   all,
   macs,
   bestOfEpochsOnTestData: best === undefined ? null : { epoch: best.epoch, ...best.figures },
-  settings: recipe,
+  settings: JSON.parse(JSON.stringify(recipe, (_, value) => withoutPath(value))) as Recipe,
 };
 await mkdir("results", { recursive: true });
 await writeFile(join("results", `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
