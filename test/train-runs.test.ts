@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import exporting from "../src/cli/export.js";
 import { hostTraining } from "../src/train/host.js";
 import { parseRecipe, type Recipe } from "../src/train/recipe.js";
 import { runTraining } from "../src/train/run.js";
@@ -173,4 +174,53 @@ describeEngine("a run's folder", () => {
       expect(readdirSync(run)).toEqual([name]);
     },
   );
+});
+
+describeEngine("export of a run", () => {
+  /** What the command prints and how it ends. */
+  async function exported(...words: string[]) {
+    let [stdout, stderr] = ["", ""];
+    const code = await exporting.run([...words, "--threads", "1"], {
+      stdout: { write: (text: string) => void (stdout += text) },
+      stderr: { write: (text: string) => void (stderr += text) },
+      signal: new AbortController().signal,
+    });
+    return { code, stdout, stderr };
+  }
+
+  it("takes the model of the last epoch, or of the best, as they are, and says which", async () => {
+    const [run, out] = [folder(), join(root, "out.onnx")];
+    await runTraining(run, classes({ compress: { method: "basis", splits: 2, basis: 3 } }));
+    const epochs = readFileSync(join(run, "metrics.jsonl"), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+      .filter(({ kind }) => kind === "epoch");
+    for (const [which, words, epoch] of [
+      ["last", [], epochs.at(-1)],
+      ["best", ["--best"], epochs.findLast(({ best }) => best)],
+    ] as const) {
+      const { code, stdout } = await exported(run, "-o", out, ...words, "--json");
+      expect(code).toBe(0);
+      const from = { file: join(run, `${which}.onnx`), which, epoch: epoch.epoch, figures: epoch.figures };
+      expect(JSON.parse(stdout)).toMatchObject({ from, verified: true });
+      expect(readFileSync(out).equals(readFileSync(from.file))).toBe(true);
+      expect((await exported(run, "-o", out, ...words)).stdout).toContain(
+        `took ${from.file}: the model of the ${which} epoch${which === "best" ? " on the test data" : ""} (epoch ${epoch.epoch}, top1Error `,
+      );
+    }
+    const shipped = await exported(run, "-o", out, "--fold-bn", "--form", "dense", "--fp16", "--json");
+    expect(shipped.code).toBe(0);
+    expect(JSON.parse(shipped.stdout)).toMatchObject({ forms: ["7 dense"], verified: true });
+  });
+
+  it("refuses a best that there is not, and a choice where there is none", async () => {
+    const [run, out] = [folder(), join(root, "never.onnx")];
+    await runTraining(run, patches({ steps: 1 }));
+    expect(await exported(run, "-o", out, "--best")).toMatchObject({ code: 1, stderr: expect.stringContaining("no best model") });
+    expect((await exported(join(run, "last.onnx"), "-o", out, "--best")).code).toBe(2);
+    expect((await exported(join(run, "original.onnx"), "-o", out, "--form", "auto")).code).toBe(2);
+    expect((await exported(join(root, "pictures"), "-o", out)).code).toBe(1);
+    expect(existsSync(out)).toBe(false);
+  });
 });

@@ -1,42 +1,60 @@
-// `export`: a model as it is to be shipped: normalisation folded, weights in half precision. Without flags it changes nothing.
+// `export`: a model as it is to be shipped: normalisation folded, compressed layers in their fastest form, weights in half precision; a
+// run's model taken out of its folder. Without flags it changes nothing.
 import { realpath } from "node:fs/promises";
+import { forms } from "../basis/forms.js";
+import { readRecord } from "../compress/record.js";
 import { FilterBasisError } from "../errors/error.js";
 import { cost } from "../graph/cost.js";
 import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
 import { halfWeights, roundedToHalf } from "../graph/passes/half-weights.js";
 import { sequence } from "../graph/passes/sequence.js";
-import type { Graph, Pass } from "../graph/types.js";
+import type { Graph } from "../graph/types.js";
 import { loadModel, saveModel } from "../runtime/files.js";
 import { openSession, referenceOf, sampleFeeds, verifyModel } from "../runtime/index.js";
 import { grouped } from "./columns.js";
+import { chooseForm } from "./finish.js";
 import { command } from "./frame.js";
 import { inputOption, readInputShapes } from "./input-shapes.js";
-import { modelFile } from "./model-file.js";
+import { type ChosenModel, chooseModel } from "./model-file.js";
 
 /** How far a rewritten model may be from what it should compute, relative to the largest output: float32 sums in another order. */
 const tolerance = 1e-4;
 
 export default command({
   name: "export",
-  summary: "fold batch norm, store weights in half precision; verified in ONNX Runtime",
+  summary: "take a model out of a run; fold batch norm, choose forms, store half-precision weights; verified",
   args: {
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     output: { type: "string", alias: "o", description: "the file to write", required: true, valueHint: "FILE" },
+    best: {
+      type: "boolean",
+      description: "of a run: the best epoch on the test data instead of the last (a choice by that data)",
+    },
     "fold-bn": { type: "boolean", description: "fold batch normalisation into the layer before or after it" },
+    form: {
+      type: "enum",
+      options: ["auto", ...forms],
+      description: "how compressed layers are written; auto measures; by default as they are",
+    },
     fp16: { type: "boolean", description: "store weights in half precision (computed in float32)" },
     input: inputOption,
     threads: { type: "string", description: "threads of ONNX Runtime while verifying", valueHint: "N" },
   },
-  async run(args, { note, repeated }) {
-    const file = await modelFile(args.model);
+  async run(args, context) {
+    const { file, taken } = await chooseModel(args.model, args.best ? "best" : undefined);
     if (await sameFile(file, args.output)) throw new FilterBasisError("usage", "the output would replace the input", { file });
     const before = await loadModel(file);
-    const shapes = readInputShapes(before, repeated("input"));
-    const passes: Pass[] = [...(args["fold-bn"] ? [foldBatchNorm] : []), ...(args.fp16 ? [halfWeights] : [])];
-    const { graph, outcomes } = sequence(...passes)(before);
+    const shapes = readInputShapes(before, context.repeated("input"));
+    const threads = readThreads(args.threads);
+    if (args.form !== undefined && readRecord(before) === undefined)
+      throw new FilterBasisError("usage", "--form is for compressed models", { file });
+    const folded = sequence(...(args["fold-bn"] ? [foldBatchNorm] : []))(before);
+    const formed = args.form ? await chooseForm(folded.graph, args.form, { inputs: shapes, ...threads }, context) : folded;
+    const { graph, outcomes: halved } = sequence(...(args.fp16 ? [halfWeights] : []))(formed.graph);
+    const outcomes = [...folded.outcomes, ...halved];
     const refused = outcomes.filter(({ done }) => !done).map(({ site, because }) => ({ name: site, because }));
-    for (const { name, because } of refused) note(`left ${name}: ${because}`);
-    const checked = await verified(before, graph, args.fp16 === true, shapes, readThreads(args.threads));
+    for (const { name, because } of refused) context.note(`left ${name}: ${because}`);
+    const checked = await verified(before, formed.graph, args.fp16 ? graph : undefined, shapes, threads);
     await saveModel(graph, args.output);
     const written = await loadModel(args.output);
     const [was, is] = [cost(before, shapes), cost(written, shapes)];
@@ -44,15 +62,19 @@ export default command({
     return {
       json: {
         file: args.output,
+        from: { file, ...taken },
         done: outcomes.filter((outcome) => outcome.done),
         refused,
         weights: is.weights,
         all: is.all,
         bytes: is.bytes,
+        ...(args.form && { forms: formsOf(written) }),
         ...checked,
       },
       text: [
+        ...(taken ? [describe(file, taken)] : []),
         `wrote ${args.output}: ${done} ${done === 1 ? "place" : "places"} rewritten, ${refused.length} left`,
+        ...(args.form ? [`forms of the compressed layers: ${formsOf(written).join(", ")}`] : []),
         `tensors ${grouped(was.bytes)} -> ${grouped(is.bytes)} bytes, parameters ${grouped(was.all)} -> ${grouped(is.all)}`,
         `verified in ONNX Runtime: ${checked.maxDifference.toExponential(1)} of the largest output from what it should compute${
           args.fp16 ? `, ${checked.change.toExponential(1)} from the model before rounding` : ""
@@ -73,14 +95,28 @@ function readThreads(text: string | undefined): { readonly threads?: number } {
   throw new FilterBasisError("usage", "--threads needs a number", { expected: "1 to 999", got: text });
 }
 
+/** Which model of a run it is, and what the run measured of it. */
+function describe(file: string, { which, epoch, figures }: NonNullable<ChosenModel["taken"]>): string {
+  const values = Object.entries(figures).map(([name, value]) => `, ${name} ${value.toFixed(2)}`);
+  const what = which === "last" ? "the model of the last epoch" : "the model of the best epoch on the test data";
+  return `took ${file}: ${what}${epoch === undefined ? "" : ` (epoch ${epoch}${values.join("")})`}`;
+}
+
+/** How many layers have which form: "3 dense". */
+function formsOf(graph: Graph): readonly string[] {
+  const sites = readRecord(graph)?.sites ?? [];
+  const count = (form: string) => sites.filter((site) => site.form === form).length;
+  return forms.filter((form) => count(form) > 0).map((form) => `${count(form)} ${form}`);
+}
+
 /**
- * Runs both models in ONNX Runtime on seeded inputs. With half weights the reference is the model whose weights are rounded but kept in
- * float32; `change` is what the rounding itself does to the outputs.
+ * Runs the models in ONNX Runtime on seeded inputs: first the rewritten one against the one before, then, with half weights, that against
+ * the rewritten one whose weights are rounded but kept in float32; `change` is what the rounding itself does to the outputs.
  */
 async function verified(
   before: Graph,
-  after: Graph,
-  half: boolean,
+  rewritten: Graph,
+  half: Graph | undefined,
   shapes: ReadonlyMap<string, readonly number[]>,
   options: { readonly threads?: number },
 ): Promise<{ readonly verified: true; readonly maxDifference: number; readonly change: number }> {
@@ -89,15 +125,10 @@ async function verified(
   await session.release();
   const feeds = [1, 2].map((seed) => sampleFeeds(inputs, { shapes, seed }));
   const original = await referenceOf(before, feeds, options);
-  const { maxDifference: change } = await verifyModel(after, original, half ? Number.POSITIVE_INFINITY : tolerance, options);
-  if (!half) return { verified: true, maxDifference: change, change };
-  const references = await referenceOf(roundedToHalf(foldedLike(before, after)), feeds, options);
-  const { maxDifference } = await verifyModel(after, references, tolerance, options);
-  return { verified: true, maxDifference, change };
-}
-
-/** The graph whose weights were rounded: folded where the result was. */
-function foldedLike(before: Graph, after: Graph): Graph {
-  const normalisations = (graph: Graph) => graph.nodes.filter(({ op }) => op === "BatchNormalization").length;
-  return normalisations(after) < normalisations(before) ? foldBatchNorm(before).graph : before;
+  const { maxDifference: change } = await verifyModel(rewritten, original, tolerance, options);
+  if (half === undefined) return { verified: true, maxDifference: change, change };
+  const rounded = await referenceOf(roundedToHalf(rewritten), feeds, options);
+  const { maxDifference } = await verifyModel(half, rounded, tolerance, options);
+  const { maxDifference: rounding } = await verifyModel(half, original, Number.POSITIVE_INFINITY, options);
+  return { verified: true, maxDifference: Math.max(change, maxDifference), change: rounding };
 }

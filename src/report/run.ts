@@ -19,6 +19,8 @@ export interface EpochPoint {
   /** What was measured on data that is not learned from: top1Error in percent, psnr in dB, and so on. */
   readonly figures: Readonly<Record<string, number>>;
   readonly seconds?: number;
+  /** True when its figure was the best so far. */
+  readonly best?: true;
 }
 
 export interface Metrics {
@@ -75,6 +77,7 @@ function epochPoint(line: Line, index: number, steps: readonly StepPoint[]): Epo
     figures,
     ...optional("trainLoss", number(line.trainLoss)),
     ...optional("seconds", number(line.seconds)),
+    ...(line.best === true ? { best: true } : {}),
   };
 }
 
