@@ -3,7 +3,7 @@
 // Usage: npm run record:learning -- RUN --name NAME --title TEXT --data [SET=]DATA ... [--scale 2]
 //        npm run record:learning -- --table
 import { readdir, readFile, writeFile } from "node:fs/promises";
-import { basename, isAbsolute, join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { evaluateModel } from "../src/evaluate/evaluate.js";
 import { parseMetrics } from "../src/report/run.js";
@@ -118,6 +118,6 @@ function drop(figures: Readonly<Record<string, unknown>>): Record<string, unknow
 /** Where files lay on the machine that measured says nothing to others: their names stay. */
 function withoutPaths<T>(value: T): T {
   return JSON.parse(
-    JSON.stringify(value, (_, part) => (typeof part === "string" && isAbsolute(part) ? basename(part) : part)),
+    JSON.stringify(value, (_, part) => (typeof part === "string" && /[\\/]/.test(part) ? basename(part) : part)),
   ) as T;
 }

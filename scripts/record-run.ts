@@ -2,7 +2,7 @@
 // with --weights its model too, as a file that ships.
 // Usage: npm run record -- RUN --data cifar10 --name NAME [--weights weights/FILE.onnx]
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { basename, dirname, isAbsolute, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { evaluateModel } from "../src/evaluate/evaluate.js";
 import { parseMetrics } from "../src/report/run.js";
@@ -31,7 +31,7 @@ const best = epochs.toSorted(
   (a, b) => (a.figures.top1Error ?? -(a.figures.psnr ?? 0)) - (b.figures.top1Error ?? -(b.figures.psnr ?? 0)),
 )[0];
 /** Where files lay on the machine that measured says nothing to others: their names stay. */
-const withoutPath = (value: unknown) => (typeof value === "string" && isAbsolute(value) ? basename(value) : value);
+const withoutPath = (value: unknown) => (typeof value === "string" && /[\\/]/.test(value) ? basename(value) : value);
 const result = {
   recipe: recipe.name,
   data: withoutPath(data),
@@ -58,6 +58,6 @@ console.log(JSON.stringify({ figures, hours: result.hours }));
 if (weights !== undefined) {
   await mkdir(dirname(weights), { recursive: true });
   const graph = await loadModel(model);
-  const note = `trained by recipe ${recipe.name}, seed ${about.seed}, commit ${about.versions.commit}; see results/${name}.json`;
+  const note = `trained by recipe ${recipe.name}, seed ${about.seed}${about.versions.commit ? `, commit ${about.versions.commit}` : ""}; see results/${name}.json`;
   await saveModel({ ...graph, metadata: new Map([...graph.metadata, ["filterbasis.trained", note]]) }, weights);
 }
