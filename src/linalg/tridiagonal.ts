@@ -87,27 +87,86 @@ function sweep(
   p: Float64Array,
 ): void {
   p.fill(0);
-  for (let i = start; i < size; i++) {
+  let i = start;
+  // Two rows at a time: what is read of the vectors, and p, then serve both.
+  for (; i + 1 < size; i += 2) {
     const row = i * size;
-    const vi = v[i]!;
-    const qi = q[i]!;
-    const ui = u[i]!;
-    let sum = 0;
+    const below = row + size;
+    const v0 = v[i]!;
+    const q0 = q[i]!;
+    const u0 = u[i]!;
+    const v1 = v[i + 1]!;
+    const q1 = q[i + 1]!;
+    const u1 = u[i + 1]!;
+    let sum0 = 0;
+    let sum1 = 0;
     for (let j = start; j < i; j++) {
-      const value = a[row + j]! - vi * q[j]! - qi * v[j]!;
-      a[row + j] = value;
-      sum += value * u[j]!;
-      p[j] = p[j]! + value * ui;
+      const vj = v[j]!;
+      const qj = q[j]!;
+      const uj = u[j]!;
+      const upper = a[row + j]! - v0 * qj - q0 * vj;
+      const lower = a[below + j]! - v1 * qj - q1 * vj;
+      a[row + j] = upper;
+      a[below + j] = lower;
+      sum0 += upper * uj;
+      sum1 += lower * uj;
+      p[j] = p[j]! + upper * u0 + lower * u1;
     }
-    const value = a[row + i]! - 2 * vi * qi;
-    a[row + i] = value;
-    p[i] = p[i]! + sum + value * ui;
+    const first = (a[row + i] = a[row + i]! - 2 * v0 * q0);
+    const beside = (a[below + i] = a[below + i]! - v1 * q0 - q1 * v0);
+    const second = (a[below + i + 1] = a[below + i + 1]! - 2 * v1 * q1);
+    p[i] = p[i]! + sum0 + first * u0 + beside * u1;
+    p[i + 1] = p[i + 1]! + sum1 + beside * u0 + second * u1;
   }
+  if (i === size) return;
+  const row = i * size;
+  let sum = 0;
+  for (let j = start; j < i; j++) {
+    const value = a[row + j]! - v[i]! * q[j]! - q[i]! * v[j]!;
+    a[row + j] = value;
+    sum += value * u[j]!;
+    p[j] = p[j]! + value * u[i]!;
+  }
+  const value = a[row + i]! - 2 * v[i]! * q[i]!;
+  a[row + i] = value;
+  p[i] = p[i]! + sum + value * u[i]!;
 }
 
 /** Turns eigenvectors of T, one a row, into those of the matrix that was reduced, in place: v <- Q v. */
 export function backTransform({ size, reflections, scales }: Tridiagonal, vectors: Float64Array): void {
-  for (let row = 0; row < vectors.length; row += size) {
+  let row = 0;
+  // Four vectors at a time: the reflections are the larger part, and are then read a quarter as often.
+  for (; row + 3 * size < vectors.length; row += 4 * size) {
+    const [w0, w1, w2, w3] = [row, row + size, row + 2 * size, row + 3 * size];
+    for (let k = size - 2; k >= 0; k--) {
+      const scale = scales[k]!;
+      if (scale === 0) continue;
+      const r = k * size;
+      let dot0 = 0;
+      let dot1 = 0;
+      let dot2 = 0;
+      let dot3 = 0;
+      for (let i = k + 1; i < size; i++) {
+        const v = reflections[r + i]!;
+        dot0 += v * vectors[w0 + i]!;
+        dot1 += v * vectors[w1 + i]!;
+        dot2 += v * vectors[w2 + i]!;
+        dot3 += v * vectors[w3 + i]!;
+      }
+      dot0 *= scale;
+      dot1 *= scale;
+      dot2 *= scale;
+      dot3 *= scale;
+      for (let i = k + 1; i < size; i++) {
+        const v = reflections[r + i]!;
+        vectors[w0 + i] = vectors[w0 + i]! - dot0 * v;
+        vectors[w1 + i] = vectors[w1 + i]! - dot1 * v;
+        vectors[w2 + i] = vectors[w2 + i]! - dot2 * v;
+        vectors[w3 + i] = vectors[w3 + i]! - dot3 * v;
+      }
+    }
+  }
+  for (; row < vectors.length; row += size) {
     for (let k = size - 2; k >= 0; k--) {
       const scale = scales[k]!;
       if (scale === 0) continue;
