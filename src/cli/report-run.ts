@@ -8,6 +8,7 @@ import { layerRows } from "../report/layers.js";
 import type { Figures, RunReport } from "../report/page.js";
 import { type Metrics, parseMetrics } from "../report/run.js";
 import { loadModel } from "../runtime/files.js";
+import { type Recipe, recipeSchema } from "../train/recipe.js";
 import { readJson, runFiles } from "../train/run-folder.js";
 
 /** The models of a run; those that it has not written are not there. */
@@ -22,9 +23,11 @@ export interface RunModels {
 export interface RunContents {
   readonly report: RunReport;
   readonly models: RunModels;
+  /** Absent where the folder holds none, or one of another version. */
+  readonly recipe?: Recipe;
 }
 
-/** Everything of a run folder that the page shows, apart from measured times. @throws FilterBasisError `not-found`, `malformed` */
+/** Everything of a run folder that the page shows, apart from what is measured and drawn when it is written. @throws FilterBasisError `not-found`, `malformed` */
 export async function readRun(folder: string): Promise<RunContents> {
   const metricsFile = join(folder, runFiles.metrics);
   const text = await readFile(metricsFile, "utf8").catch(() => {
@@ -34,8 +37,9 @@ export async function readRun(folder: string): Promise<RunContents> {
     });
   });
   const metrics = parseMetrics(text, metricsFile);
-  const [recipe, run, summary, startFigures] = await Promise.all(
-    [runFiles.recipe, runFiles.run, runFiles.summary, runFiles.startFigures].map((name) =>
+  const { recipe: recipeFile, run: runFile, summary: summaryFile, originalFigures, startFigures } = runFiles;
+  const [recipe, run, summary, before, compressed] = await Promise.all(
+    [recipeFile, runFile, summaryFile, originalFigures, startFigures].map((name) =>
       readJson<Record<string, unknown>>(folder, name),
     ),
   );
@@ -43,14 +47,15 @@ export async function readRun(folder: string): Promise<RunContents> {
   const { original, last } = models;
   const report: RunReport = {
     title: typeof recipe?.name === "string" ? recipe.name : basename(resolve(folder)),
-    about: about(run, metrics.epochs.at(-1)?.seconds),
+    about: [...about(run, metrics.epochs.at(-1)?.seconds), ...(original ? [countedAt(original)] : [])],
     metrics,
-    states: summary ? statedFigures(summary) : states(models, numbersOf(startFigures ?? {}), metrics),
+    states: summary ? statedFigures(summary) : states(models, numbersOf(before ?? {}), numbersOf(compressed ?? {}), metrics),
     layers: last ? layerRows(last, original) : [],
     pictures: await pictures(folder),
     recipe: recipe ? JSON.stringify(recipe, null, 2) : "",
   };
-  return { report, models };
+  const checked = recipeSchema.safeParse(recipe);
+  return { report, models, ...(checked.success ? { recipe: checked.data } : {}) };
 }
 
 async function readModels(folder: string): Promise<RunModels> {
@@ -78,17 +83,28 @@ function statedFigures(summary: Record<string, unknown>): RunReport["states"] {
 }
 
 /** Without a summary: what can be counted in the models, with the figures that the run measured of them. */
-function states({ original, start, last }: RunModels, startFigures: Figures, { epochs }: Metrics): RunReport["states"] {
+function states(
+  { original, start, last }: RunModels,
+  before: Figures,
+  compressed: Figures,
+  { epochs }: Metrics,
+): RunReport["states"] {
   const counted = (name: string, graph: Graph | undefined, figures: Figures) => {
     if (graph === undefined) return [];
     const { weights, all, macs, bytes } = cost(graph);
     return [{ name, figures: { ...figures, weights, all, macs, bytes } }];
   };
   return [
-    ...counted(start ? "before" : "at the start", original, {}),
-    ...counted("compressed", start, startFigures),
+    ...counted(start ? "before" : "at the start", original, before),
+    ...counted("compressed", start, compressed),
     ...counted("learned", last, epochs.at(-1)?.figures ?? {}),
   ];
+}
+
+/** The size at which MACs are counted, and times measured. */
+function countedAt(graph: Graph): string {
+  const shapes = [...cost(graph).inputs.values()].map((dims) => dims.join(" × "));
+  return `MACs are for an input of ${shapes.join(", ")}`;
 }
 
 function about(run: Record<string, unknown> | undefined, seconds: number | undefined): string[] {

@@ -1,4 +1,5 @@
 // The report's milliseconds: each compressed layer in its fastest form beside dense, and the whole models, timed in ONNX Runtime.
+import { cost } from "../graph/cost.js";
 import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
 import type { RunReport } from "../report/page.js";
 import { fastestForms } from "../runtime/choose-form.js";
@@ -9,12 +10,13 @@ import type { RunModels } from "./report-run.js";
 /** The report with measured times, at a batch of one; as it was where there is nothing compressed to time. */
 export async function withTimes(report: RunReport, { original, last }: RunModels, context: Context): Promise<RunReport> {
   if (!original || !last || report.layers.length === 0) return report;
-  const bar = context.progress("timing layers", report.layers.length + 1);
+  const parts = report.layers.length + 1;
+  const bar = context.progress("timing layers", parts);
   try {
     const folded = foldBatchNorm(last).graph;
     const choice = await fastestForms(folded, {
       signal: context.signal,
-      progress: (done, total) => bar.update((done / total) * (report.layers.length + 1)),
+      progress: (done, total) => bar.update(Math.floor((done / total) * parts)),
     });
     const timings = new Map(choice.layers.flatMap((timing) => timing.layers.map((name) => [name, timing] as const)));
     const layers = report.layers.map((row) => {
@@ -25,7 +27,7 @@ export async function withTimes(report: RunReport, { original, last }: RunModels
         : { ...row, form: timing!.chosen, latencyBeforeMs: before, latencyMs: now };
     });
     const sessions = [await openSession(foldBatchNorm(original).graph), await openSession(choice.graph)] as const;
-    const feeds = sampleFeeds(sessions[0].inputs, { side: 32 });
+    const feeds = sampleFeeds(sessions[0].inputs, { shapes: cost(original).inputs });
     const { medians } = await alternate(
       sessions.map((session) => () => session.run(feeds)),
       { rounds: 15, budget: 2000, signal: context.signal },
@@ -44,7 +46,7 @@ export async function withTimes(report: RunReport, { original, last }: RunModels
       states,
       about: [
         ...report.about,
-        "milliseconds were measured when this page was written: batch of one, each layer in its fastest form",
+        "milliseconds were measured when this page was written: for the same input, each layer in its fastest form",
       ],
     };
   } finally {

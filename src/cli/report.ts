@@ -4,6 +4,7 @@ import { parseHTML } from "linkedom";
 import { reportPage } from "../report/page.js";
 import { writeAside } from "../runtime/write.js";
 import { command } from "./frame.js";
+import { withCrops } from "./report-crops.js";
 import { readRun } from "./report-run.js";
 import { withTimes } from "./report-times.js";
 
@@ -13,6 +14,12 @@ export default command({
   args: {
     run: { type: "positional", description: "a run folder", required: true },
     output: { type: "string", alias: "o", description: "the page; by default report.html in the run folder", valueHint: "FILE" },
+    crops: {
+      type: "boolean",
+      default: true,
+      description: "draw pieces of the test pictures of a super-resolution run",
+      negativeDescription: "leave the pictures out",
+    },
     times: {
       type: "boolean",
       default: true,
@@ -20,19 +27,20 @@ export default command({
       negativeDescription: "leave the times out",
     },
   },
-  async run({ run, output, times }, context) {
-    const { report: contents, models } = await readRun(run);
-    const report = times ? await withTimes(contents, models, context) : contents;
+  async run({ run, output, crops, times }, context) {
+    const read = await readRun(run);
+    const drawn = crops ? await withCrops(read, context) : read.report;
+    const report = times ? await withTimes(drawn, read.models, context) : drawn;
     const file = output ?? join(run, "report.html");
     const { document } = parseHTML("<!doctype html><html><body></body></html>");
     const html = reportPage(report, document as unknown as Document);
     await writeAside(file, html);
-    const { metrics, layers, pictures, states } = report;
+    const { metrics, layers, pictures, states, crops: pieces = [] } = report;
     const counts = {
       steps: metrics.steps.length,
       epochs: metrics.epochs.length,
       layers: layers.length,
-      pictures: pictures.length,
+      pictures: pictures.length + pieces.length,
     };
     return {
       json: { file, bytes: Buffer.byteLength(html), ...counts, states },

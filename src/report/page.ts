@@ -16,10 +16,22 @@ export interface RunReport {
   /** Before, compressed, learned: whichever there are, in this order. */
   readonly states: readonly { readonly name: string; readonly figures: Figures }[];
   readonly layers: readonly LayerRow[];
-  /** Pictures such as super-resolved crops, as data URLs. */
+  /** Super-resolved pieces of pictures. */
+  readonly crops?: readonly Crops[];
+  /** Pictures that lay in the folder, as data URLs. */
   readonly pictures: readonly { readonly caption: string; readonly url: string }[];
   /** The resolved recipe, printed as it is. */
   readonly recipe: string;
+}
+
+/** A picture, and the same piece of it as each network makes it; pictures are data URLs. */
+export interface Crops {
+  readonly picture: string;
+  readonly whole: string;
+  /** Where the piece lies, in percent of the whole. */
+  readonly piece: { readonly left: number; readonly top: number; readonly width: number; readonly height: number };
+  /** PSNR is of the whole picture, in dB. */
+  readonly panels: readonly { readonly label: string; readonly url: string; readonly psnr?: number }[];
 }
 
 /** The page as HTML. `document` is any DOM that can make SVG elements; it is only used to draw. */
@@ -30,6 +42,7 @@ export function reportPage(report: RunReport, document: Document): string {
     ...about.map((line) => `<p class="soft">${escapeHtml(line)}</p>`),
     section("Before and after", statesTable(report.states)),
     section("Learning", curves(report.metrics, document)),
+    section("Super-resolved", cropsFigures(report.crops ?? [])),
     section("Layers", layers.length > 0 ? layersTable(layers) : ""),
     section("Filters", filterPictures(layers)),
     section(
@@ -110,6 +123,7 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
   const parts: Series[] = [
     { name: "task", points: along(({ task }) => task) },
     { name: "approximation", points: along(({ approximation }) => approximation) },
+    { name: "distillation", points: along(({ distillation }) => distillation) },
   ].filter(({ points }) => points.some(({ y }) => y !== 0));
   const whole: Series = { name: "loss", points: along(({ loss }) => loss) };
   // The parts are worth a line each where there is more than one of them.
@@ -122,7 +136,7 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
     });
   const values = losses.flatMap(({ points }) => points.map(({ y }) => y)).filter((y) => y > 0);
   const log = values.length > 1 && smallest(values) * 20 < largest(values);
-  const figures = [...new Set(epochs.flatMap((epoch) => Object.keys(epoch.figures)))];
+  const figures = [...new Set(epochs.flatMap((epoch) => Object.keys(epoch.figures)))].filter((name) => name !== "bicubicPsnr");
   const labels: Record<string, string> = { top1Error: "top-1 error, %", psnr: "PSNR, dB", ssim: "SSIM" };
   return [
     chart(
@@ -137,7 +151,9 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
       document,
     ),
     ...figures.map((name) => {
-      const points = epochs.flatMap(({ epoch, figures: all }) => (all[name] === undefined ? [] : [{ x: epoch, y: all[name] }]));
+      const points = (key: string) =>
+        epochs.flatMap(({ epoch, figures: all }) => (all[key] === undefined ? [] : [{ x: epoch, y: all[key] }]));
+      const bicubic = name === "psnr" ? points("bicubicPsnr") : [];
       const label = escapeHtml(labels[name] ?? name);
       return chart(
         {
@@ -145,7 +161,10 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
           title: `${label} on the test data`,
           x: "epoch",
           y: label,
-          series: [{ name: label, points, dots: true }],
+          series: [
+            { name: label, points: points(name), dots: true },
+            ...(bicubic.length > 0 ? [{ name: "bicubic enlargement", points: bicubic }] : []),
+          ],
         },
         document,
       );
@@ -165,6 +184,28 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
 
 const smallest = (values: readonly number[]): number => values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
 const largest = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+
+function cropsFigures(crops: readonly Crops[]): string {
+  if (crops.length === 0) return "";
+  const network = crops[0]?.panels[2]?.label ?? "network";
+  return `<p class="soft">The piece is where “${escapeHtml(network)}” gains most over bicubic enlargement. PSNR is of the whole picture’s luma.</p>
+${crops.map(cropsFigure).join("\n")}`;
+}
+
+function cropsFigure({ picture, whole, piece, panels }: Crops): string {
+  const [name, box] = [
+    escapeHtml(picture),
+    Object.entries(piece)
+      .map(([side, part]) => `${side}:${part.toFixed(2)}%`)
+      .join(";"),
+  ];
+  const pieces = panels.map(({ label, url, psnr }) => {
+    const decibels = psnr === undefined ? "" : ` <b>${psnr.toFixed(2)} dB</b>`;
+    return `<div><img src="${url}" alt="${name}, ${escapeHtml(label)}"><small>${escapeHtml(label)}${decibels}</small></div>`;
+  });
+  return `<figure class="pieces"><div><span class="whole"><img src="${whole}" alt="${name}"><i style="${box}"></i></span><small>${name}</small></div>
+${pieces.join("\n")}</figure>`;
+}
 
 function layersTable(layers: readonly LayerRow[]): string {
   const timed = layers.some(({ latencyMs }) => latencyMs !== undefined);

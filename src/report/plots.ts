@@ -32,6 +32,10 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
   const legend = (drawn.length > 1 ? drawn : [])
     .map(({ name }, index) => `<span><i style="background:var(--series-${index + 1})"></i>${name}</span>`)
     .join(" ");
+  const [xs, ys] = [
+    drawn.flatMap(({ points }) => points.map((point) => point.x)),
+    drawn.flatMap(({ points }) => points.map((point) => point.y)),
+  ];
   const figures = Object.entries(widths).map(([size, width]) => {
     const svg = Plot.plot({
       document,
@@ -42,13 +46,15 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
       marginBottom: 38,
       ariaLabel: title,
       style: { background: "none", fontSize: "12px" },
-      x: { label: x, grid: false, ticks: width === widths.wide ? 8 : 4 },
+      x: { label: x, grid: false, ...ticksOfX(xs, width === widths.wide ? 8 : 4) },
       y: {
         label: y,
         type: log ? "log" : "linear",
         grid: true,
         nice: true,
-        ...(log ? { ticks: 5, tickFormat: (value: number) => `${Number(value.toPrecision(6))}` } : {}),
+        tickFormat: tick,
+        ...(log ? { ticks: 5 } : {}),
+        ...(extent(ys) === 0 ? { ticks: ys.slice(0, 1), tickFormat: (value: number) => tick(Number(value.toPrecision(4))) } : {}),
       },
       marks: drawn.flatMap(({ name, points, dots }, index) => {
         const color = `var(--series-${index + 1})`;
@@ -75,6 +81,27 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
 
 const finite = (points: Series["points"], log: boolean): Series["points"] =>
   points.filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y) && (!log || y > 0));
+
+const extent = (values: readonly number[]): number =>
+  values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY) -
+  values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+
+/** Steps and epochs are whole: few of them get a tick each, none between. */
+function ticksOfX(
+  values: readonly number[],
+  most: number,
+): { readonly ticks: number | number[]; readonly tickFormat?: (value: number) => string } {
+  const whole = [...new Set(values)].filter(Number.isInteger).sort((a, b) => a - b);
+  return whole.length === new Set(values).size && whole.length <= most ? { ticks: whole, tickFormat: String } : { ticks: most };
+}
+
+/** What stands at a tick: short enough for the margin. */
+function tick(value: number): string {
+  const size = Math.abs(value);
+  return size > 0 && (size < 1e-3 || size >= 1e6)
+    ? Number(value.toPrecision(3)).toExponential()
+    : String(Number(value.toPrecision(6)));
+}
 
 /** A number in as many digits as one reads. */
 export function short(value: number): string {

@@ -8,6 +8,7 @@ export interface StepPoint {
   /** The parts of the loss (Eq. 12), where the run wrote them. */
   readonly task?: number;
   readonly approximation?: number;
+  readonly distillation?: number;
   readonly rate?: number;
 }
 
@@ -57,6 +58,7 @@ function stepPoint(line: Line, index: number): StepPoint {
     loss: number(line.loss) ?? Number.NaN,
     ...optional("task", number(line.task)),
     ...optional("approximation", number(line.approximation) ?? number(line.reconstruction)),
+    ...optional("distillation", number(line.distillation)),
     ...optional("rate", number(line.rate) ?? number(line.lr)),
   };
 }

@@ -20,6 +20,8 @@ export interface Training extends Disposable {
   readonly source: BatchSource;
   readonly merit: TaskData["merit"];
   evaluate(): Promise<Figures>;
+  /** Judges the network as it was before compression. */
+  evaluateOriginal(): Promise<Figures>;
   /** The model as it is now, with what its user must know in the metadata. */
   model(): Graph;
 }
@@ -39,7 +41,8 @@ export async function recipeGraph({ network, seed }: Recipe): Promise<Graph> {
 export async function assemble(recipe: Recipe, original: Graph, graph: Graph, note: (text: string) => void): Promise<Training> {
   using owned = new DisposableStackLike();
   const teacherNetwork = owned.use(new Network(original));
-  const data = owned.use(await openTaskData(recipe, runnable(teacherNetwork, original), note));
+  const before = runnable(teacherNetwork, original);
+  const data = owned.use(await openTaskData(recipe, before, note));
   const only = recipe.train === "basis" ? basisParameters(graph) : undefined;
   const network = owned.use(new Network(graph, only === undefined ? {} : { trainable: (name) => only.has(name) }));
   const layers = recipe.loss.gamma > 0 ? approximatedLayers(graph, original, network) : [];
@@ -64,6 +67,7 @@ export async function assemble(recipe: Recipe, original: Graph, graph: Graph, no
     source: data.source,
     merit: data.merit,
     evaluate: () => data.evaluate(judged),
+    evaluateOriginal: () => data.evaluate(before),
     model: () => withMetadata(network.toGraph(), data.conventions),
     [Symbol.dispose]: keep,
   };

@@ -12,6 +12,7 @@ export const runFiles = {
   metrics: "metrics.jsonl",
   checkpoints: "checkpoints",
   original: "original.onnx",
+  originalFigures: "original.json",
   start: "start.onnx",
   startFigures: "start.json",
   best: "best.onnx",

@@ -83,6 +83,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
   }
   if (resume === undefined && recipe.compress !== undefined) {
     await saveModel(training.model(), join(folder, runFiles.start));
+    await writeJson(folder, runFiles.originalFigures, await training.evaluateOriginal());
     await writeJson(folder, runFiles.startFigures, await training.evaluate());
   }
   const metrics = await openJournal(join(folder, runFiles.metrics), resume?.state.journals.metrics ?? 0);
