@@ -16,6 +16,7 @@ import { chooseForm } from "./finish.js";
 import { command } from "./frame.js";
 import { inputOption, readInputShapes } from "./input-shapes.js";
 import { type ChosenModel, chooseModel } from "./model-file.js";
+import { figureText } from "./values.js";
 
 /** How far a rewritten model may be from what it should compute, relative to the largest output: float32 sums in another order. */
 const tolerance = 1e-4;
@@ -97,7 +98,7 @@ function readThreads(text: string | undefined): { readonly threads?: number } {
 
 /** Which model of a run it is, and what the run measured of it. */
 function describe(file: string, { which, epoch, figures }: NonNullable<ChosenModel["taken"]>): string {
-  const values = Object.entries(figures).map(([name, value]) => `, ${name} ${value.toFixed(2)}`);
+  const values = Object.entries(figures).map((figure) => `, ${figureText(...figure)}`);
   const what = which === "last" ? "the model of the last epoch" : "the model of the best epoch on the test data";
   return `took ${file}: ${what}${epoch === undefined ? "" : ` (epoch ${epoch}${values.join("")})`}`;
 }

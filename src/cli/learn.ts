@@ -11,6 +11,7 @@ import type { EpochReport } from "../train/loop.js";
 import { parseRecipe, type Recipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
 import type { Context } from "./frame.js";
+import { figureText } from "./values.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
 
@@ -79,7 +80,7 @@ export async function runRecipe(folder: string, recipe: Recipe, context: Context
         },
         onEpoch(report) {
           epochs.push(report);
-          const figures = Object.entries(report.figures).map(([name, value]) => `, ${name} ${value.toFixed(2)}`);
+          const figures = Object.entries(report.figures).map((figure) => `, ${figureText(...figure)}`);
           context.note(`epoch ${report.epoch}: loss ${report.trainLoss.toFixed(4)}${figures.join("")}`);
         },
         note: context.note,

@@ -5,6 +5,7 @@ import { hostTraining } from "../train/host.js";
 import type { EpochReport } from "../train/loop.js";
 import { loadRecipe } from "../train/recipe-files.js";
 import { command } from "./frame.js";
+import { figureText } from "./values.js";
 
 export default command({
   name: "train",
@@ -58,7 +59,7 @@ export default command({
         finished
           ? `finished after ${result.globalStep} steps, ${(seconds / 60).toFixed(1)} minutes`
           : `stopped after ${result.globalStep} steps; go on with: filterbasis train ${folder} --resume`,
-        ...Object.entries(figures ?? {}).map(([figure, value]) => `last epoch: ${figure} ${value.toFixed(2)}`),
+        ...Object.entries(figures ?? {}).map((figure) => `last epoch: ${figureText(...figure)}`),
         ...(best === null ? [] : [`best epoch on the test data (not the result): ${best.epoch}, ${best.figure.toFixed(2)}`]),
         `run folder: ${folder}`,
       ];
@@ -70,6 +71,6 @@ export default command({
 });
 
 function describe({ epoch, trainLoss, figures, rate, seconds }: EpochReport): string {
-  const merits = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(2)}`);
+  const merits = Object.entries(figures).map((figure) => figureText(...figure));
   return `epoch ${epoch}: loss ${trainLoss.toFixed(4)}, ${merits.join(", ")}, rate ${rate.toPrecision(3)}, ${(seconds / 60).toFixed(1)} min`;
 }

@@ -1,4 +1,4 @@
-// Reading the values of options.
+// Reading the values of options, and printing figures.
 import { FilterBasisError } from "../errors/error.js";
 
 /** A whole number between two bounds, or undefined where the option was not given. @throws FilterBasisError `usage` */
@@ -13,3 +13,6 @@ export function whole(option: string, text: string | undefined, least: number, m
 export function given<K extends string, V>(key: K, value: V | undefined): { readonly [key in K]?: V } {
   return value === undefined ? {} : ({ [key]: value } as { readonly [key in K]: V });
 }
+
+/** A figure of merit with the digits that mean something: four of SSIM, two of dB and percent. */
+export const figureText = (name: string, value: number): string => `${name} ${value.toFixed(name === "ssim" ? 4 : 2)}`;
