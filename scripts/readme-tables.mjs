@@ -3,6 +3,8 @@
 //   node scripts/readme-tables.mjs           writes
 //   node scripts/readme-tables.mjs --check   only compares; exit code 1 when the README is not what the files say
 //
+// NAME may go on with a dot and a field of the file, whose table then stands under the file's conditions.
+//
 // A file holds { before, compressed, learned } (figures as `evaluate` names them), or { rows } of such figures with a label each,
 // or a table as it is, { columns, rows }; beside them the conditions: date, machine, versions, seed, images, command.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -34,7 +36,8 @@ export function renderResult(result, name) {
   const line = (cells) => `| ${cells.join(" | ")} |`;
   const table = [line(columns), line(columns.map((_, index) => (index === 0 ? "---" : "---:"))), ...rows.map(line)];
   const title = result.title ? [`${result.title}:`, ""] : [];
-  return [...title, ...table, "", `<sub>${conditions(result)} [results/${name}.json](results/${name}.json)</sub>`].join("\n");
+  const file = `results/${name.split(".")[0]}.json`;
+  return [...title, ...table, "", `<sub>${conditions(result)} [${file}](${file})</sub>`].join("\n");
 }
 
 function figureTable(states) {
@@ -79,8 +82,13 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const path = new URL("README.md", root);
   const before = readFileSync(path, "utf8");
   const after = fillTables(before, (name) => {
-    const file = new URL(`results/${name}.json`, root);
-    return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
+    const [base, field] = name.split(".");
+    const file = new URL(`results/${base}.json`, root);
+    if (!existsSync(file)) return undefined;
+    const result = JSON.parse(readFileSync(file, "utf8"));
+    if (field === undefined) return result;
+    const { date, machine, versions, seed, command } = result;
+    return result[field] && { date, machine, versions, seed, command, ...result[field] };
   });
   if (process.argv.includes("--check")) {
     if (after !== before) console.error("README.md: its tables are not what results/ says; npm run readme");

@@ -36,7 +36,8 @@ export interface PictureDemo {
   /** A folder of photographs; by default those of a Debian package. */
   readonly pictures?: string;
   readonly seconds: number;
-  readonly keepParams: number;
+  /** Fraction of the multiply-accumulates to keep. */
+  readonly keepMacs: number;
   readonly canLearn: boolean;
 }
 
@@ -53,7 +54,7 @@ export interface PictureOutcome {
 /** Compresses, learns by distillation on three quarters of the pictures, judges on the rest, draws the figure. Undefined where no network ships. */
 export async function pictureDemo(
   output: string,
-  { pictures, seconds, keepParams, canLearn }: PictureDemo,
+  { pictures, seconds, keepMacs, canLearn }: PictureDemo,
   threads: Threads,
   context: Context,
 ): Promise<PictureOutcome | undefined> {
@@ -65,14 +66,15 @@ export async function pictureDemo(
   const missing = found ? [] : [missingPictures];
   for (const line of missing) context.note(line);
   const sets = found ? await prepare(found.folder, found.files, output, context) : undefined;
-  const learned = sets && canLearn ? await learnFor(output, file, sets.train, keepParams, seconds, threads, context) : undefined;
-  const start = learned?.start ?? methodPass("basis", { keepParams })(original).graph;
   const inputs = inputShapes(original);
+  const plan = { keepMacs, inputs: Object.fromEntries(inputs) };
+  const learned = sets && canLearn ? await learnFor(output, file, sets.train, plan, seconds, threads, context) : undefined;
+  const start = learned?.start ?? methodPass("basis", plan)(original).graph;
   const files = await writeAll(output, original, start, learned?.last, { ...threads, inputs }, context);
   const rows = sets ? await judgePictures(files, sets.test, threads, context) : countOnly(files, inputs);
   const drawn = sets ? await draw(files, sets.test, join(output, "figure.png"), threads) : undefined;
   return {
-    title: `EDSR with 8 blocks of 56 channels, x2, ${keepParams} of its weights kept${learned ? `, learned by distillation for ${Math.round(learned.seconds)} s` : ""}`,
+    title: `EDSR with 8 blocks of 56 channels, x2, ${keepMacs} of its multiply-accumulates kept${learned ? `, learned by distillation for ${Math.round(learned.seconds)} s` : ""}`,
     rows,
     ...(sets ? { images: sets.count } : {}),
     ...given("figure", drawn?.file),
@@ -159,7 +161,7 @@ async function learnFor(
   output: string,
   file: string,
   folder: string,
-  keepParams: number,
+  plan: object,
   seconds: number,
   threads: Threads,
   context: Context,
@@ -167,7 +169,7 @@ async function learnFor(
   const recipe = parseRecipe({
     name: "demo-pictures",
     network: { file },
-    compress: { method: "basis", keepParams },
+    compress: { method: "basis", ...plan },
     data: { name: "pairs", folder, scale, batch: 8, patch: 64 },
     loss: { task: "none", distill: { kind: "l1" } },
     optimizer: { name: "adam", lr: 5e-4 },

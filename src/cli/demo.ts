@@ -65,7 +65,7 @@ export default command({
     const half = {
       ...given("pictures", args.pictures),
       seconds: seconds * (1 - classifierShare),
-      keepParams: 0.5,
+      keepMacs: 0.5,
       canLearn,
     };
     const pictures = await pictureDemo(join(output, "pictures"), half, threads, context);
