@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import exporting from "../src/cli/export.js";
+import { readNewestCheckpoint } from "../src/train/checkpoint.js";
 import { hostTraining } from "../src/train/host.js";
 import { parseRecipe, type Recipe } from "../src/train/recipe.js";
 import { runTraining } from "../src/train/run.js";
@@ -151,6 +152,18 @@ describeEngine("a run's folder", () => {
     expect(readFileSync(join(run, "notes.txt"), "utf8")).toBe("mine");
     expect(JSON.parse(readFileSync(join(run, "recipe.json"), "utf8"))).toMatchObject({ name: "classes", steps: 1 });
     expect(readFileSync(join(run, "log.txt"), "utf8")).toMatch(/ begun: patches.*failed: .*begun: classes.*failed: .*nowhere/s);
+  });
+
+  it("keeps the last good checkpoint where the loss stops being finite, and its log says what went wrong", async () => {
+    const run = folder();
+    const wild = classes({ schedule: { name: "step", milestones: [1], factor: 1e30 }, checkpoint: { everySteps: 1, keep: 9 } });
+    await expect(runTraining(run, wild)).rejects.toMatchObject({ code: "non-finite" });
+    const kept = await readNewestCheckpoint(join(run, "checkpoints"), () => undefined);
+    expect(kept!.step).toBeGreaterThanOrEqual(4); // the first epoch's
+    for (const [name, { type, data }] of kept!.tensors)
+      if (type === "float32")
+        expect([name, [...new Float32Array(data.slice().buffer)].every(Number.isFinite)]).toEqual([name, true]);
+    expect(readFileSync(join(run, "log.txt"), "utf8")).toMatch(/failed: .*not finite/);
   });
 
   it("is refused once a step was made in it, even without a checkpoint", async () => {

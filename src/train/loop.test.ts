@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type ImageSet, normalizations } from "../data/image-set.js";
-import { generatorState, liveTensors, setGeneratorState } from "../engine/index.js";
+import { callAll, generatorState, liveTensors, noGrad, setGeneratorState } from "../engine/index.js";
 import { Network } from "../engine/network.js";
 import { Random } from "../linalg/random.js";
 import { resnet } from "../nets/resnet.js";
@@ -33,11 +33,12 @@ interface Made {
 }
 
 async function train(
-  o: { seed?: number; stopAfter?: number; resume?: Checkpoint<LoopState>; rate?: number } = {},
+  o: { seed?: number; stopAfter?: number; resume?: Checkpoint<LoopState>; rate?: number; spoil?: string } = {},
 ): Promise<Made> {
   const graph = resnet(8, { classes: 3, widths: [4, 4, 8], init: "kaiming", seed: o.seed ?? 1 });
   const recipe = recipeSchema.parse({ name: "test", network: { name: "resnet8" } });
   using network = new Network(graph);
+  if (o.spoil !== undefined) noGrad(() => void callAll("fill_.Scalar", network.parameters.get(o.spoil!)!, 3e38));
   using rule = optimizer(network.parameters, recipe.optimizer);
   const learner: Learner = { graph, network, input: "input", output: "output", optimizer: rule, loss: recipe.loss, layers: [] };
   const [steps, epochs, checkpoints]: [StepReport[], EpochReport[], Checkpoint<LoopState>[]] = [[], [], []];
@@ -96,5 +97,8 @@ describe("trainLoop", () => {
   });
   it("stops on a loss that is not finite and says which layer went wrong first", async () => {
     await expect(train({ rate: 1e30 })).rejects.toMatchObject({ code: "non-finite" });
+    const weight = resnet(8, { classes: 3, widths: [4, 4, 8] }).nodes.filter(({ op }) => op === "Conv")[2]!;
+    const place = { layer: weight.name, op: "Conv" };
+    await expect(train({ spoil: weight.inputs[1]! })).rejects.toMatchObject({ code: "non-finite", place });
   });
 });

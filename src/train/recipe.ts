@@ -8,7 +8,7 @@ const count = z.int().positive();
 const network = z
   .looseObject({
     name: z.string().optional().describe("a network of the zoo (`filterbasis nets` lists them); further fields are its options"),
-    file: z.string().optional().describe("an ONNX file, or a weight file when a name stands beside it"),
+    file: z.string().optional().describe("an ONNX file, instead of a name"),
   })
   .refine((value) => value.name !== undefined || value.file !== undefined, { error: "expected a name or a file" });
 
