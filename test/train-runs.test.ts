@@ -154,6 +154,13 @@ describeEngine("a run's folder", () => {
     expect(readFileSync(join(run, "log.txt"), "utf8")).toMatch(/ begun: patches.*failed: .*begun: classes.*failed: .*nowhere/s);
   });
 
+  it("is left before the first step by a network for other classes", async () => {
+    const run = folder();
+    const ten = classes({ network: { name: "resnet", depth: 8, widths: [4, 4, 4], classes: 10 } });
+    await expect(runTraining(run, ten)).rejects.toMatchObject({ code: "data-mismatch" });
+    expect(existsSync(join(run, "metrics.jsonl"))).toBe(false);
+  });
+
   it("keeps the last good checkpoint where the loss stops being finite, and its log says what went wrong", async () => {
     const run = folder();
     const wild = classes({ schedule: { name: "step", milestones: [1], factor: 1e30 }, checkpoint: { everySteps: 1, keep: 9 } });

@@ -26,12 +26,12 @@ export interface TaskData extends Disposable {
 type Opener = (recipe: Recipe, original: Runnable, note: (text: string) => void) => Promise<TaskData>;
 
 const openers: Readonly<Record<string, Opener>> = {
-  cifar10: (recipe, _, note) => classification(recipe, recipe.data.folder ?? "cifar10", note),
-  folder: (recipe, _, note) => {
+  cifar10: (recipe, original, note) => classification(recipe, recipe.data.folder ?? "cifar10", original, note),
+  folder: (recipe, original, note) => {
     const { folder } = recipe.data;
     if (folder === undefined)
       throw new FilterBasisError("invalid-recipe", "which folder?", { field: "data.folder", expected: "a path" });
-    return classification(recipe, folder, note);
+    return classification(recipe, folder, original, note);
   },
   pairs: superResolution,
 };
@@ -50,7 +50,12 @@ export function openTaskData(recipe: Recipe, original: Runnable, note: (text: st
 }
 
 /** Learns from the training images and judges on the test images; without any of the latter, judges on what was learned from and says so. */
-async function classification(recipe: Recipe, source: string, note: (text: string) => void): Promise<TaskData> {
+async function classification(
+  recipe: Recipe,
+  source: string,
+  original: Runnable,
+  note: (text: string) => void,
+): Promise<TaskData> {
   const { train, test = train } = await loadImageData(source, { note });
   if (train === undefined || test === undefined) {
     throw new FilterBasisError("data-mismatch", "there are no training images", {
@@ -62,6 +67,7 @@ async function classification(recipe: Recipe, source: string, note: (text: strin
   const { data, loss, seed } = recipe;
   const normalization = parseNormalization(data.normalize);
   const judged = firstImages(test, data.testSubset ?? test.count);
+  await topOne(original, firstImages(test, 1), normalization); // a network for other images or classes: now, not after the first epoch
   const { batch, augment, dropLast } = data;
   const set = firstImages(train, data.subset ?? train.count);
   const options = { batch, augment, dropLast, normalization, seed, labelled: loss.task !== "none" };
