@@ -87,9 +87,10 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     await writeJson(folder, runFiles.startFigures, await training.evaluate());
   }
   const metrics = await openJournal(join(folder, runFiles.metrics), resume?.state.journals.metrics ?? 0);
+  const startedAt = Date.now();
   const events = openEventFile(folder, {
-    startedAt: Date.now(),
-    suffix: String(process.pid),
+    startedAt,
+    suffix: `${process.pid}.${startedAt % 1000}`, // one process may begin twice within a second
     ...(resume && { resumedAt: resume.step }),
   });
   const model = (name: string): Promise<void> => saveModel(training.model(), join(folder, name));
