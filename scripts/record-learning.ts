@@ -66,7 +66,7 @@ async function record(): Promise<void> {
     }),
     seed: about.seed,
     judge: "ONNX Runtime; the epochs by libtorch while training",
-    minutes: epochs.reduce((sum, { seconds }) => sum + (seconds ?? 0), 0) / 60,
+    minutes: (epochs.at(-1)?.seconds ?? 0) / 60,
     steps: steps.at(-1)?.step,
     ...judged,
     epochs: epochs.map(({ epoch, figures }) => ({ epoch, ...figures })),
