@@ -25,8 +25,8 @@ const data = z.strictObject({
     .default(true)
     .describe("random crop and flip for classification; flips and transposes for super-resolution"),
   normalize: z.string().default("cifar10").describe("cifar10, imagenet, none, or m,m,m/s,s,s"),
-  subset: count.optional().describe("only the first N training images"),
-  testSubset: count.optional().describe("judge on the first N test images only (for trials)"),
+  subset: count.optional().describe("only the first N training images or pictures"),
+  testSubset: count.optional().describe("judge on the first N test images or pictures only (for trials)"),
   dropLast: z.boolean().default(false),
   scale: z.union([z.literal(2), z.literal(3), z.literal(4)]).optional(),
   patch: count.optional().describe("side of a high-resolution patch, in pixels"),
@@ -34,7 +34,6 @@ const data = z.strictObject({
     .union([z.literal(1), z.literal(255)])
     .optional()
     .describe("largest pixel value that the network sees"),
-  color: z.enum(["rgb", "y"]).default("rgb"),
   stepsPerEpoch: count.optional().describe("for patches: batches that make an epoch"),
   exclude: z.array(z.string()).default([]).describe("file names left out"),
   test: z.string().optional().describe("folder of the pictures to judge on"),
@@ -123,7 +122,10 @@ export const recipeSchema = z.strictObject({
   seed: z.int().min(0).default(1),
   threads: count.optional(),
   checkpoint: z.strictObject({ everySteps: count.optional(), keep: count.default(2) }).prefault({}),
-  selfEnsemble: z.boolean().default(false),
+  selfEnsemble: z
+    .boolean()
+    .default(false)
+    .describe("super-resolution is judged on the mean of eight flipped and turned versions"),
 });
 
 /** A recipe with every default filled in. */

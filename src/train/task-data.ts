@@ -2,12 +2,14 @@
 import { basename } from "node:path";
 import { loadImageData } from "../data/image-data.js";
 import { firstImages, parseNormalization } from "../data/image-set.js";
+import type { Picture } from "../data/picture.js";
 import { findPairs, loadPair, type PairFiles } from "../data/sr-pairs.js";
 import { threads } from "../engine/index.js";
 import { FilterBasisError } from "../errors/error.js";
+import { selfEnsemble } from "../evaluate/chop.js";
 import { type Runnable, topOne } from "../evaluate/classify.js";
 import { measureSr } from "../evaluate/measure-sr.js";
-import { describeSrModel, type SrModel } from "../evaluate/sr-model.js";
+import { describeSrModel, inputPlanes, type SrModel } from "../evaluate/sr-model.js";
 import { openBatches } from "./loaders.js";
 import type { Figures } from "./loop.js";
 import type { Recipe } from "./recipe.js";
@@ -90,12 +92,13 @@ async function superResolution(recipe: Recipe, original: Runnable, note: (text: 
       field: folder === undefined ? "data.folder" : "data.scale",
     });
   }
-  const pairs = without((await findPairs(folder, scale)).pairs, data.exclude);
+  const pairs = without((await findPairs(folder, scale)).pairs, data.exclude).slice(0, data.subset);
   const first = pairs[0];
   if (first === undefined) throw new FilterBasisError("not-found", "no pictures to learn from", { file: folder });
   const sample = (await loadPair(first, scale)).lr;
   const { channels, range, enlarged } = await describeSrModel(original, sample, { scale, range: data.range ?? "auto" });
-  const testPairs = data.test === undefined ? [] : (await findPairs(data.test, scale)).pairs;
+  const testPairs = data.test === undefined ? [] : (await findPairs(data.test, scale)).pairs.slice(0, data.testSubset);
+  const infer = recipe.selfEnsemble ? { infer: (sr: SrModel, lr: Picture) => selfEnsemble(sr, inputPlanes(sr, lr)) } : {};
   const how = { scale, patch, range, channels, enlarged, augment };
   const options = { ...how, batch, stepsPerEpoch, seed, labelled: loss.task !== "none" };
   const batches = await openBatches({ kind: "patches", pairs, options }, loadersOf(recipe, note));
@@ -105,7 +108,7 @@ async function superResolution(recipe: Recipe, original: Runnable, note: (text: 
     async evaluate(model) {
       if (testPairs.length === 0) return {};
       const sr: SrModel = { model, channels, range, scale, enlarged };
-      const { psnr, ssim, bicubic } = await measureSr(sr, testPairs);
+      const { psnr, ssim, bicubic } = await measureSr(sr, testPairs, infer);
       return { psnr, ssim, bicubicPsnr: bicubic.psnr };
     },
     conventions: { "filterbasis.range": String(range), "filterbasis.scale": String(scale) },
