@@ -1,5 +1,6 @@
 // Makes a result out of a run that compressed and learned: the original, the compressed and the learned model judged in ONNX Runtime on test data, and
-// what each epoch reached, with the conditions, as a file of results/. Without a run, gathers the files of classifiers into results/learning.json.
+// what each epoch reached, with the conditions, as a file of results/. With --table, gathers those files into results/learning.json (classifiers)
+// and results/distilling.json (super-resolution).
 // Usage: npm run record:learning -- RUN --name NAME --title TEXT --data [SET=]DATA ... [--scale 2]
 //        npm run record:learning -- --table
 import { readdir, readFile, writeFile } from "node:fs/promises";
@@ -76,39 +77,66 @@ async function record(): Promise<void> {
   console.log(JSON.stringify(judged));
 }
 
+interface Quality {
+  readonly psnr: number;
+}
+
+interface State {
+  readonly weights: number;
+  readonly top1Error?: number;
+  readonly set5?: Quality;
+  readonly set14?: Quality;
+}
+
 interface Learning {
   readonly title: string;
   readonly machine: string;
   readonly date: string;
-  readonly versions: object;
+  readonly versions: Readonly<Record<string, unknown>>;
   readonly seed: number;
-  readonly before: { readonly top1Error: number; readonly weights: number };
-  readonly compressed: { readonly top1Error: number; readonly weights: number };
-  readonly learned: { readonly top1Error: number };
+  readonly steps: number;
+  readonly before: State;
+  readonly compressed: State;
+  readonly learned: State;
   readonly epochs: readonly { readonly epoch: number; readonly top1Error: number }[];
 }
 
-/** One table of all `results/learn-*.json`. */
+/** One table of all results of classifiers, one of those of super-resolution. */
 async function table(): Promise<void> {
-  const names = (await readdir("results")).filter((name) => /^learn-.*\.json$/.test(name)).sort();
-  const all = await Promise.all(names.map(async (name) => JSON.parse(await readFile(join("results", name), "utf8")) as Learning));
-  const percent = (value: number | undefined) => (value === undefined ? "–" : `${value.toFixed(2)} %`);
-  const rows = all.map(({ title, before, compressed, learned, epochs }) => {
-    const share = `${((100 * compressed.weights) / before.weights).toFixed(0)} %`;
-    return [
-      title,
-      share,
-      percent(before.top1Error),
-      percent(compressed.top1Error),
-      percent(learned.top1Error),
-      `${epochs.length}`,
-    ];
+  const share = ({ before, compressed }: Learning) => `${((100 * compressed.weights) / before.weights).toFixed(0)} %`;
+  await gather("learning", /^learn-.*\.json$/, {
+    title: "Top-1 error on the 10,000 test images of CIFAR-10",
+    columns: ["", "weights", "original", "compressed", "learned", "epochs"],
+    rows: (one) => {
+      const errors = [one.before, one.compressed, one.learned].map(({ top1Error }) => `${top1Error?.toFixed(2)} %`);
+      return [[one.title, share(one), ...errors, `${one.epochs.length}`]];
+    },
   });
+  await gather("distilling", /^distill-.*\.json$/, {
+    title: "Luma PSNR, learned from the original's outputs alone",
+    columns: ["", "weights", "data", "original", "compressed", "learned", "steps"],
+    rows: (one) =>
+      (["set5", "set14"] as const).map((set) => {
+        const figures = [one.before, one.compressed, one.learned].map((state) => `${state[set]?.psnr.toFixed(2)} dB`);
+        return [one.title, share(one), set === "set5" ? "Set5" : "Set14", ...figures, `${one.steps}`];
+      }),
+  });
+}
+
+interface Gathered {
+  readonly title: string;
+  readonly columns: readonly string[];
+  readonly rows: (one: Learning) => readonly (readonly string[])[];
+}
+
+async function gather(name: string, pattern: RegExp, { title, columns, rows }: Gathered): Promise<void> {
+  const files = (await readdir("results")).filter((file) => pattern.test(file)).sort();
+  const all = await Promise.all(files.map(async (file) => JSON.parse(await readFile(join("results", file), "utf8")) as Learning));
+  if (all.length === 0) return;
   const { machine, date, versions, seed } = all[0]!;
-  const columns = ["", "weights", "original", "compressed", "learned", "epochs"];
-  const title = "Top-1 error on the 10,000 test images of CIFAR-10";
-  const result = { title, columns, rows, date, machine, versions, seed, files: names };
-  await writeFile(join("results", "learning.json"), `${JSON.stringify(result, null, 2)}\n`);
+  const { commit: _, ...programs } = versions;
+  const result = { title, columns, rows: all.flatMap(rows), date, machine, versions: programs, seed, files };
+  await writeFile(join("results", `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
 }
 
 function drop(figures: Readonly<Record<string, unknown>>): Record<string, unknown> {
