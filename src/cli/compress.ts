@@ -8,10 +8,10 @@ import { type Cost, cost } from "../graph/cost.js";
 import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
 import type { Graph, Outcome } from "../graph/types.js";
 import type { FormChoice } from "../runtime/choose-form.js";
-import { loadModel, saveModel } from "../runtime/files.js";
+import { loadModel } from "../runtime/files.js";
 import { columns, grouped } from "./columns.js";
 import { asksForCompression, compressionOptions, methodPass, readPlanOptions, wholeNumber } from "./compress-options.js";
-import { chooseForm, verifyWritten } from "./finish.js";
+import { chooseForm, writeVerified } from "./finish.js";
 import { type Context, command } from "./frame.js";
 import { learn, learningOptions } from "./learn.js";
 import { modelFile } from "./model-file.js";
@@ -59,8 +59,12 @@ export default command({
       { ...(args.runtime ? { runtime: args.runtime } : {}), inputs, ...threads },
       context,
     );
-    const { maxDifference } = await verifyWritten(formed.graph, inputs as ReadonlyMap<string, readonly number[]>, threads);
-    await saveModel(formed.graph, args.output);
+    const { maxDifference } = await writeVerified(
+      formed.graph,
+      args.output,
+      inputs as ReadonlyMap<string, readonly number[]>,
+      threads,
+    );
     const before = cost(original, inputs);
     const after = cost(formed.graph, inputs);
     const report = {
@@ -88,8 +92,7 @@ async function undo(graph: Graph, output: string, { note }: Context) {
   if (refused.length === outcomes.length) {
     throw new FilterBasisError("unsupported", `nothing can be expanded (${refused[0]?.name}: ${refused[0]?.because})`);
   }
-  const { maxDifference } = await verifyWritten(dense, new Map(), {}, graph);
-  await saveModel(dense, output);
+  const { maxDifference } = await writeVerified(dense, output, new Map(), {}, graph);
   const after = cost(dense);
   const layers = outcomes.filter(({ done }) => done).map(({ site }) => ({ name: site }));
   return {

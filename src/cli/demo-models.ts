@@ -6,9 +6,8 @@ import { type EvaluateOptions, evaluateModel, type ModelFigures } from "../evalu
 import { cost } from "../graph/cost.js";
 import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
 import type { Graph } from "../graph/types.js";
-import { saveModel } from "../runtime/files.js";
 import { columns, grouped } from "./columns.js";
-import { chooseForm, verifyWritten } from "./finish.js";
+import { chooseForm, writeVerified } from "./finish.js";
 import type { Context } from "./frame.js";
 import { given } from "./values.js";
 
@@ -45,8 +44,7 @@ export async function writeAll(
     ...(last ? [["learned", chosen] as const] : []),
   ] as const) {
     const file = join(output, `${label}.onnx`);
-    await verifyWritten(graph, options.inputs ?? new Map(), options);
-    await saveModel(graph, file);
+    await writeVerified(graph, file, options.inputs ?? new Map(), options);
     written.push({ label, file, graph });
   }
   return written;

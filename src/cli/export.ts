@@ -10,7 +10,7 @@ import { halfWeights, roundedToHalf } from "../graph/passes/half-weights.js";
 import { sequence } from "../graph/passes/sequence.js";
 import type { Graph } from "../graph/types.js";
 import { loadModel, saveModel } from "../runtime/files.js";
-import { openSession, referenceOf, sampleFeeds, verifyModel } from "../runtime/index.js";
+import { openSession, type Reference, referenceOf, sampleFeeds, verifyModel } from "../runtime/index.js";
 import { grouped } from "./columns.js";
 import { chooseForm } from "./finish.js";
 import { command } from "./frame.js";
@@ -55,8 +55,9 @@ export default command({
     const outcomes = [...folded.outcomes, ...halved];
     const refused = outcomes.filter(({ done }) => !done).map(({ site, because }) => ({ name: site, because }));
     for (const { name, because } of refused) context.note(`left ${name}: ${because}`);
-    const checked = await verified(before, formed.graph, args.fp16 ? graph : undefined, shapes, threads);
+    const { expected, ...checked } = await verified(before, formed.graph, args.fp16 ? graph : undefined, shapes, threads);
     await saveModel(graph, args.output);
+    await verifyModel(args.output, expected, tolerance, threads); // the file as it lies on the disk
     const written = await loadModel(args.output);
     const [was, is] = [cost(before, shapes), cost(written, shapes)];
     const done = outcomes.length - refused.length;
@@ -110,6 +111,14 @@ function formsOf(graph: Graph): readonly string[] {
   return forms.filter((form) => count(form) > 0).map((form) => `${count(form)} ${form}`);
 }
 
+interface Checked {
+  readonly verified: true;
+  readonly maxDifference: number;
+  readonly change: number;
+  /** What the written file must compute. */
+  readonly expected: readonly Reference[];
+}
+
 /**
  * Runs the models in ONNX Runtime on seeded inputs: first the rewritten one against the one before, then, with half weights, that against
  * the rewritten one whose weights are rounded but kept in float32; `change` is what the rounding itself does to the outputs.
@@ -120,16 +129,16 @@ async function verified(
   half: Graph | undefined,
   shapes: ReadonlyMap<string, readonly number[]>,
   options: { readonly threads?: number },
-): Promise<{ readonly verified: true; readonly maxDifference: number; readonly change: number }> {
+): Promise<Checked> {
   const session = await openSession(before, options);
   const { inputs } = session;
   await session.release();
   const feeds = [1, 2].map((seed) => sampleFeeds(inputs, { shapes, seed }));
   const original = await referenceOf(before, feeds, options);
   const { maxDifference: change } = await verifyModel(rewritten, original, tolerance, options);
-  if (half === undefined) return { verified: true, maxDifference: change, change };
+  if (half === undefined) return { verified: true, maxDifference: change, change, expected: original };
   const rounded = await referenceOf(roundedToHalf(rewritten), feeds, options);
   const { maxDifference } = await verifyModel(half, rounded, tolerance, options);
   const { maxDifference: rounding } = await verifyModel(half, original, Number.POSITIVE_INFINITY, options);
-  return { verified: true, maxDifference: Math.max(change, maxDifference), change: rounding };
+  return { verified: true, maxDifference: Math.max(change, maxDifference), change: rounding, expected: rounded };
 }

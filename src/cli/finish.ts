@@ -5,7 +5,8 @@ import { chooseForms } from "../compress/form.js";
 import { readRecord } from "../compress/record.js";
 import type { Graph } from "../graph/types.js";
 import { type FormChoice, fastestForms } from "../runtime/choose-form.js";
-import { openSession, referenceOf, sampleFeeds, verifyModel } from "../runtime/index.js";
+import { saveModel } from "../runtime/files.js";
+import { openSession, referenceOf, sampleFeeds, type Verification, verifyModel } from "../runtime/index.js";
 import type { Context } from "./frame.js";
 
 /** How far the written model may be from what it should compute, relative to the largest output: float32 sums in another order. */
@@ -43,17 +44,25 @@ export async function chooseForm(
   }
 }
 
-/** Runs the model in ONNX Runtime against the same network with its filters rebuilt here (or against `reference`). */
-export async function verifyWritten(
+/**
+ * Runs the model in ONNX Runtime against the same network with its filters rebuilt here (or against `reference`), writes it, and runs the file as it
+ * lies on the disk. When the first run fails, nothing is written.
+ */
+export async function writeVerified(
   graph: Graph,
+  file: string,
   shapes: ReadonlyMap<string, readonly number[]>,
   threads: { readonly threads?: number },
   reference?: Graph,
-) {
+): Promise<Verification> {
   const against = reference ?? (readRecord(graph) ? expand(graph).graph : graph);
   const session = await openSession(against, threads);
   const feeds = sampleFeeds(session.inputs, { shapes });
   await session.release();
   const half = [...graph.initializers.values()].some(({ type }) => type === "float16" || type === "bfloat16");
-  return verifyModel(graph, await referenceOf(against, [feeds], threads), half ? halfTolerance : tolerance, threads);
+  const expected = await referenceOf(against, [feeds], threads);
+  const limit = half ? halfTolerance : tolerance;
+  await verifyModel(graph, expected, limit, threads);
+  await saveModel(graph, file);
+  return await verifyModel(file, expected, limit, threads);
 }
