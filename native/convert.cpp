@@ -196,7 +196,6 @@ napi_value fromResult(napi_env env, const IValue& value) {
 }
 
 napi_value fromResults(napi_env env, const torch::jit::Stack& stack) {
-  if (stack.empty()) return makeUndefined(env);
   if (stack.size() == 1) return fromResult(env, stack.front());
   return fromElements(env, stack);
 }

@@ -15,7 +15,7 @@ enum class Fit { kNo, kConverted, kExact };
 Fit fits(napi_env env, napi_value value, const c10::Argument& argument);
 
 napi_value fromResult(napi_env env, const c10::IValue& value);
-// Nothing, the one result, or an array of several.
+// The one result, or an array: of several, or empty where there is none.
 napi_value fromResults(napi_env env, const torch::jit::Stack& stack);
 
 }  // namespace engine

@@ -89,6 +89,7 @@ napi_value call(napi_env env, napi_callback_info info) {
     const Operator& op = readOperator(env, all[0]);
     const Given given(env, all, 2, op.plans.size() == 1);
     const Plan& plan = choose(env, op.plans, given);
+    if (plan.lists.count > 0 && callOverLists(env, plan, given)) return fromResults(env, {});
     BorrowedStack borrowed;
     torch::jit::Stack& stack = *borrowed;
     fill(env, plan, given, stack);
@@ -119,25 +120,32 @@ napi_value schemas(napi_env env, napi_callback_info info) {  // (operator): its 
   });
 }
 
-// (operator): [names of its parameters, how many of them may be given without a name, which are lists of tensors], or null when it has several overloads
+napi_value placesOf(napi_env env, const Plan& plan, Kind kind) {
+  napi_value places;
+  check(napi_create_array(env, &places), "array");
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < plan.parameters.size(); i++)
+    if (plan.parameters[i].kind == kind) check(napi_set_element(env, places, count++, makeInt(env, i)), "array element");
+  return places;
+}
+
+// (operator): [names of its parameters, how many of them may be given without a name, which are lists of tensors, which lists of integers], or null
+// when it has several overloads
 napi_value parameters(napi_env env, napi_callback_info info) {
   return guard(env, [&] {
     const Arguments given(env, info);
     const Operator& op = readOperator(env, given[0]);
     if (op.plans.size() != 1) return makeNull(env);
     const Plan& plan = op.plans.front();
-    napi_value described, names, lists;
-    check(napi_create_array_with_length(env, 3, &described), "array");
-    check(napi_create_array(env, &lists), "array");
+    napi_value described, names;
+    check(napi_create_array_with_length(env, 4, &described), "array");
     check(napi_create_array_with_length(env, plan.parameters.size(), &names), "array");
     for (uint32_t i = 0; i < plan.parameters.size(); i++)
       check(napi_set_element(env, names, i, makeString(env, plan.parameters[i].name())), "array element");
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < plan.parameters.size(); i++)
-      if (plan.parameters[i].kind == Kind::kTensorList) check(napi_set_element(env, lists, count++, makeInt(env, i)), "array element");
-    check(napi_set_element(env, described, 2, lists), "array element");
     check(napi_set_element(env, described, 0, names), "array element");
     check(napi_set_element(env, described, 1, makeInt(env, static_cast<int64_t>(plan.positional))), "array element");
+    check(napi_set_element(env, described, 2, placesOf(env, plan, Kind::kTensorList)), "array element");
+    check(napi_set_element(env, described, 3, placesOf(env, plan, Kind::kIntList)), "array element");
     return described;
   });
 }

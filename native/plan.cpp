@@ -39,10 +39,11 @@ Parameter parameterOf(const c10::Argument& argument) {
     type = static_cast<const c10::OptionalType*>(type)->getElementType().get();
     real = static_cast<const c10::OptionalType*>(real)->getElementType().get();
   }
-  Parameter parameter{&argument, kindOf(*type, *real), optional, optional, c10::IValue(), argument.N() ? *argument.N() : -1};
+  Parameter parameter{&argument, kindOf(*type, *real), optional, optional, c10::IValue(), false, argument.N() ? *argument.N() : -1};
   if (argument.default_value()) {
     parameter.hasDefault = true;
     parameter.defaultValue = *argument.default_value();
+    parameter.copiesDefault = parameter.defaultValue.isList() && argument.alias_info() != nullptr;
   }
   return parameter;
 }
@@ -55,12 +56,14 @@ bool givesFirstBack(const c10::FunctionSchema& schema) {
   return writes(schema.arguments().front()) && writes(schema.returns().front()) && !schema.arguments().front().is_out();
 }
 
-// IValue's copy is cheap except for lists, which operators may keep: a default list is copied whole.
-c10::IValue copyOf(const c10::IValue& value) { return value.isList() ? value.deepcopy() : value; }
+// A default list is one object for all calls, unless the schema says that the operator writes into it or gives it back.
+c10::IValue defaultOf(const Parameter& parameter) {
+  return parameter.copiesDefault ? parameter.defaultValue.deepcopy() : parameter.defaultValue;
+}
 
 // The common case of a kind; false for anything that needs a closer look: other representations, null, undefined, mistakes.
-bool readUsual(napi_env env, napi_value value, Kind kind, torch::jit::Stack& stack) {
-  switch (kind) {
+bool readUsual(napi_env env, napi_value value, const Parameter& parameter, torch::jit::Stack& stack) {
+  switch (parameter.kind) {
     case Kind::kTensor: {
       const at::Tensor* tensor = findTensor(env, value);
       if (tensor == nullptr) return false;
@@ -86,9 +89,16 @@ bool readUsual(napi_env env, napi_value value, Kind kind, torch::jit::Stack& sta
       return true;
     }
     case Kind::kIntList: {
+      c10::List<int64_t> list;
+      double number;
+      if (parameter.fixed > 0 && napi_get_value_double(env, value, &number) == napi_ok) {
+        const int64_t one = readInt(env, value);
+        for (int64_t i = 0; i < parameter.fixed; i++) list.push_back(one);
+        stack.emplace_back(std::move(list));
+        return true;
+      }
       uint32_t length;
       if (napi_get_array_length(env, value, &length) != napi_ok) return false;
-      c10::List<int64_t> list;
       list.reserve(length);
       for (uint32_t i = 0; i < length; i++) list.push_back(readInt(env, element(env, value, i)));
       stack.emplace_back(std::move(list));
@@ -108,24 +118,53 @@ bool readUsual(napi_env env, napi_value value, Kind kind, torch::jit::Stack& sta
 }
 
 void read(napi_env env, napi_value value, const Parameter& parameter, torch::jit::Stack& stack) {
-  if (value != nullptr && readUsual(env, value, parameter.kind, stack)) return;
+  if (value != nullptr && readUsual(env, value, parameter, stack)) return;
   if (value != nullptr && typeOf(env, value) != napi_undefined) stack.push_back(toArgument(env, value, *parameter.argument));
-  else if (parameter.hasDefault) stack.push_back(copyOf(parameter.defaultValue));
+  else if (parameter.hasDefault) stack.push_back(defaultOf(parameter));
   else throw Error(code::kArgument, "missing");
 }
 
-// A length and so many tensors: reading an array element by element costs several times as much.
-bool readWrittenOut(napi_env env, const Given& given, size_t& at, const Parameter& parameter, torch::jit::Stack& stack) {
+// Lists come written out: a length and so many elements, because reading an array costs several times as much. A list of integers comes as its
+// length and a half, which no integer that stands for a list of fixed length can be. How many elements follow; -1 where no length stands at the place.
+int64_t writtenOut(napi_env env, const Given& given, size_t at, const Parameter& parameter) {
   napi_value value = given.at(env, at, parameter);
   double length;
-  if (value == nullptr || napi_get_value_double(env, value, &length) != napi_ok) return false;
-  if (!(length >= 0 && length <= static_cast<double>(given.positional() - at - 1))) throw Error(code::kArgument, "expected an array of tensors");
-  c10::List<at::Tensor> list;
-  const size_t end = at + 1 + static_cast<size_t>(length);
-  list.reserve(end - at - 1);
-  for (at++; at < end; at++) list.push_back(readTensor(env, given.at(env, at, parameter)));
+  if (value == nullptr || napi_get_value_double(env, value, &length) != napi_ok) return -1;
+  const bool integers = parameter.kind == Kind::kIntList;
+  if (integers) {
+    if (length == std::trunc(length)) return -1;
+    length -= 0.5;
+  }
+  const auto most = static_cast<double>(given.positional() - at - 1);
+  if (!(length >= 0 && length <= most && length == std::trunc(length)))
+    throw Error(code::kArgument, integers ? "expected an integer" : "expected an array of tensors");
+  return static_cast<int64_t>(length);
+}
+
+template <class List, class Read>
+bool readWrittenOut(napi_env env, const Given& given, size_t& at, const Parameter& parameter, List& list, Read&& readElement) {
+  const int64_t length = writtenOut(env, given, at, parameter);
+  if (length < 0) return false;
+  list.reserve(length);
+  const size_t end = at + 1 + length;
+  for (at++; at < end; at++) list.push_back(readElement(env, given.at(env, at, parameter)));
+  return true;
+}
+
+template <class Element, class Read>
+bool pushWrittenOut(napi_env env, const Given& given, size_t& at, const Parameter& parameter, torch::jit::Stack& stack, Read&& readElement) {
+  c10::List<Element> list;
+  if (!readWrittenOut(env, given, at, parameter, list, readElement)) return false;
   stack.emplace_back(std::move(list));
   return true;
+}
+
+Error named(const Error& error, const Parameter& parameter) {
+  return Error(error.code(), "argument \"" + parameter.name() + "\": " + error.what());
+}
+
+void refuseMore(const Plan& plan, const Given& given, size_t taken) {
+  if (given.positional() > taken) throw Error(code::kArgument, "too many arguments: at most " + std::to_string(plan.parameters.size()));
 }
 
 void refuseUnknownNames(napi_env env, const Plan& plan, const Given& given) {
@@ -153,7 +192,7 @@ Fit fitsAll(napi_env env, const Plan& plan, const Given& given) {
 
 }  // namespace
 
-Plan::Plan(c10::OperatorHandle handle) : overload(std::move(handle)), inPlace(givesFirstBack(schema())) {
+Plan::Plan(c10::OperatorHandle handle) : overload(std::move(handle)), inPlace(givesFirstBack(schema())), lists(overLists(overload)) {
   const auto& arguments = schema().arguments();
   parameters.reserve(arguments.size());
   for (const c10::Argument& argument : arguments) parameters.push_back(parameterOf(argument));
@@ -189,16 +228,42 @@ std::vector<std::string> Given::names(napi_env env) const {
 
 void fill(napi_env env, const Plan& plan, const Given& given, torch::jit::Stack& stack) {
   size_t at = 0;  // beyond the parameter's own place once a list was written out
-  for (const Parameter& parameter : plan.parameters) {
-    try {
-      if (parameter.kind == Kind::kTensorList && given.settled() && readWrittenOut(env, given, at, parameter, stack)) continue;
+  const Parameter* present = nullptr;
+  try {
+    for (const Parameter& parameter : plan.parameters) {
+      present = &parameter;
+      if (given.settled()) {
+        if (parameter.kind == Kind::kTensorList && pushWrittenOut<at::Tensor>(env, given, at, parameter, stack, readTensor)) continue;
+        if (parameter.kind == Kind::kIntList && pushWrittenOut<int64_t>(env, given, at, parameter, stack, readInt)) continue;
+      }
       read(env, given.at(env, at++, parameter), parameter, stack);
-    } catch (const Error& error) {
-      throw Error(error.code(), "argument \"" + parameter.name() + "\": " + error.what());
     }
+  } catch (const Error& error) {
+    throw named(error, *present);
   }
-  if (given.positional() > at) throw Error(code::kArgument, "too many arguments: at most " + std::to_string(plan.parameters.size()));
+  refuseMore(plan, given, at);
   if (given.hasNames()) refuseUnknownNames(env, plan, given);
+}
+
+bool callOverLists(napi_env env, const Plan& plan, const Given& given) {
+  if (!given.settled()) return false;
+  TensorLists lists;
+  torch::jit::Stack number;
+  size_t at = 0;
+  const Parameter* present = nullptr;
+  try {
+    for (size_t i = 0; i < plan.lists.count; i++) {
+      present = &plan.parameters[i];
+      if (!readWrittenOut(env, given, at, *present, lists[i], readTensor)) return false;
+    }
+    present = &plan.parameters.back();
+    read(env, given.at(env, at++, *present), *present, number);
+  } catch (const Error& error) {
+    throw named(error, *present);
+  }
+  refuseMore(plan, given, at);
+  plan.lists.call(lists, number.front().toScalar());
+  return true;
 }
 
 const Plan& choose(napi_env env, const std::vector<Plan>& plans, const Given& given) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "lists.h"
 #include "values.h"
 
 namespace engine {
@@ -19,6 +20,7 @@ struct Parameter {
   bool optional;            // may be null
   bool hasDefault;          // may be left out; also every optional one
   c10::IValue defaultValue;
+  bool copiesDefault;       // it is a list that the operator may change or keep
   int64_t fixed;            // length of a list for which one value may stand, or -1
   const std::string& name() const { return argument->name(); }
 };
@@ -28,6 +30,7 @@ struct Plan {
   std::vector<Parameter> parameters;
   size_t positional;  // how many may be given without a name
   bool inPlace;       // it changes its first argument and returns it
+  OverLists lists;
   explicit Plan(c10::OperatorHandle handle);
   const c10::FunctionSchema& schema() const { return overload.schema(); }
 };
@@ -52,6 +55,9 @@ class Given {
 
 // Puts the arguments of a call on the stack; throws an engine::Error that names the argument at fault.
 void fill(napi_env env, const Plan& plan, const Given& given, torch::jit::Stack& stack);
+
+// Calls an operator over lists without boxes; false where it is none or its lists are not written out.
+bool callOverLists(napi_env env, const Plan& plan, const Given& given);
 
 // The first plan whose parameters fit as they are, else the first that fits after converting numbers.
 const Plan& choose(napi_env env, const std::vector<Plan>& plans, const Given& given);

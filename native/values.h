@@ -19,7 +19,7 @@ class Arguments {
   napi_value operator[](size_t i) const { return i < count_ ? values_[i] : nullptr; }
 
  private:
-  static constexpr size_t kUsual = 8;  // Node-API fills all places that it is given, so few are offered at first
+  static constexpr size_t kUsual = 20;  // a convolution with its lists written out; Node-API fills all places that it is given
   size_t count_ = kUsual;
   napi_value usual_[kUsual];
   std::vector<napi_value> many_;

@@ -14,6 +14,9 @@ export type Argument =
   | readonly Argument[]
   | { readonly [name: string]: Argument };
 
+/** Lists that are written out, length first, because reading an array costs the addon several times as much. */
+export type ListKind = "tensors" | "integers" | undefined;
+
 /** An operator that has been looked up. */
 export interface Operator {
   readonly name: string;
@@ -22,8 +25,8 @@ export interface Operator {
   readonly parameters: readonly string[] | null;
   /** How many may be given without a name. */
   readonly positional: number;
-  /** Which are lists of tensors: they are written out, length first, because reading an array costs the addon several times as much. */
-  readonly lists: readonly number[];
+  /** Which are lists of tensors or of integers, by place; empty where none is. */
+  readonly lists: readonly ListKind[];
 }
 
 /** Longer lists go as arrays: the stack of a call is not endless. */
@@ -48,20 +51,38 @@ export function convert({ parameters, positional, lists }: Operator, args: unkno
   return args;
 }
 
-function writtenOut(lists: readonly number[], args: readonly unknown[]): unknown[] {
-  const flat: unknown[] = [];
+function writtenOut(lists: readonly ListKind[], args: readonly unknown[]): unknown[] {
+  let length = args.length;
   for (let i = 0; i < args.length; i++) {
     const argument = args[i];
-    if (lists.includes(i) && typeof argument === "number") throw new Error("expected an array of tensors, got a number");
-    if (!lists.includes(i) || !Array.isArray(argument) || argument.length > longestWrittenOut) {
-      flat.push(fromOne(argument));
+    if (lists[i] !== undefined && isWrittenOut(argument)) length += argument.length;
+  }
+  const flat = new Array<unknown>(length);
+  let at = 0;
+  for (let i = 0; i < args.length; i++) {
+    const [kind, argument] = [lists[i], args[i]];
+    if (kind === undefined || !isWrittenOut(argument)) {
+      if (typeof argument === "number") checkNumber(kind, argument);
+      flat[at++] = fromOne(argument);
       continue;
     }
-    flat.push(argument.length);
-    for (const one of argument) flat.push(one instanceof Tensor ? one.handle : fromOne(one));
+    // The half tells a length from the one integer that may stand for a list of fixed length.
+    flat[at++] = kind === "integers" ? argument.length + 0.5 : argument.length;
+    for (let j = 0; j < argument.length; j++) {
+      const one = argument[j];
+      flat[at++] = one instanceof Tensor ? one.handle : fromOne(one);
+    }
   }
   return flat;
 }
+
+/** No number that stands for a list may look like the length of one that is written out. */
+function checkNumber(kind: ListKind, argument: number): void {
+  if (kind === "tensors") throw new Error("expected an array of tensors, got a number");
+  if (kind === "integers" && !Number.isInteger(argument)) throw new Error(`expected an integer, got ${argument}`);
+}
+
+const isWrittenOut = (list: unknown): list is readonly unknown[] => Array.isArray(list) && list.length <= longestWrittenOut;
 
 function tooMany(most: number, got: number): Error {
   return new Error(`too many arguments: at most ${most} without a name, got ${got}`);

@@ -10,10 +10,12 @@ import {
   engineInfo,
   fromArray,
   gradients,
+  liveTensors,
   ones,
   randn,
   scalar,
   type Tensor,
+  TensorScope,
   zeros,
 } from "./index.js";
 
@@ -67,6 +69,28 @@ describeEngine("arguments by schema", () => {
     expect(picked.shape).toEqual([1, 1, 2, 4]);
   });
 
+  it("takes lists of any length", () => {
+    const many = Array.from({ length: 5000 }, () => 1); // longer than what is written out
+    expect(callAll("split_with_sizes", zeros([5000]), many)).toHaveLength(5000);
+    expect(call("permute", zeros([2, 3, 4]), [2, 0, 1]).shape).toEqual([4, 2, 3]);
+    expect(call("reshape", scalar(1), []).shape).toEqual([]);
+    expect(call("mean.dim", zeros([2, 3]), -1).shape).toEqual([2]);
+    const tensors = many.map(() => vector(1));
+    callAll("_foreach_add_.List", tensors, tensors, { alpha: 2 });
+    expect(list(tensors[4999]!)).toEqual([3]);
+  });
+
+  it("works through lists of tensors in place and gives nothing", () => {
+    using _scope = new TensorScope();
+    const [a, b, c] = [vector(1, 2), vector(3), vector(4, 5)];
+    const before = liveTensors();
+    expect(callAll("_foreach_add_.List", [a, b], [c, b], { alpha: 2 })).toEqual([]);
+    expect(callAll("_foreach_mul_.Scalar", [a, b], 10)).toEqual([]);
+    expect(callAll("_foreach_addcmul_.Scalar", [a], [c], [c], 0.5)).toEqual([]);
+    expect([a, b].map(list)).toEqual([[98, 132.5], [90]]);
+    expect(liveTensors()).toBeLessThanOrEqual(before); // less: other tests' tensors may be collected meanwhile
+  });
+
   it("promotes numbers as Python does", () => {
     expect(call("mul.Tensor", fromArray(Int32Array.of(3), [1]), 2).dtype).toBe("int32");
     expect(call("mul.Tensor", vector(3), 0.5).dtype).toBe("float32");
@@ -99,6 +123,17 @@ describeEngine("refusals name the operator and its schema, and never abort", () 
     ["no fitting overload", () => call("add", "a", "b"), /overloads takes these arguments.*aten::add/],
     ["a list in which not all are tensors", () => call("cat.", [x(), 1]), /"tensors".*expected a tensor.*aten::cat/],
     ["a number for a list of tensors", () => call("cat.", 3), /expected an array.*aten::cat/],
+    ["a fraction for a list of integers", () => call("mean.dim", x(), 0.5), /expected an integer, got 0.5.*aten::mean/],
+    ["a fraction in a list of integers", () => call("permute", x(), [0.5, 1]), /"dims".*expected an integer.*aten::permute/],
+    ["lists of different lengths", () => callAll("_foreach_add_.List", [x()], [x(), x()]), /aten::_foreach_add_/],
+    ["empty lists", () => callAll("_foreach_add_.Scalar", [], 1), /no tensor arguments/],
+    [
+      "a list without its number",
+      () => callAll("_foreach_mul_.Scalar" as string, [x()]),
+      /"scalar": missing.*aten::_foreach_mul_/,
+    ],
+    ["a list where a number belongs", () => callAll("_foreach_mul_.Scalar" as string, [x()], [1]), /"scalar".*expected a number/],
+    ["nothing where one tensor is wanted", () => call("_foreach_mul_.Scalar" as string, [x()], 1), /does not give one tensor/],
     ["more memory than there is", () => call("empty.memory_format", [2 ** 45]), /memory.*aten::empty/],
     ["a size beyond 64 bits", () => call("empty.memory_format", [1e300]), /expected an integer/],
   ];
@@ -115,6 +150,7 @@ describeEngine("refusals name the operator and its schema, and never abort", () 
     expect(refusal(() => call("relu", gone)).message).toMatch(/disposed.*aten::relu\(/);
     expect(refusal(() => gone.shape).message).toMatch(/disposed/);
     expect(refusal(() => call("cat", [x(), gone])).message).toMatch(/disposed/);
+    expect(refusal(() => callAll("_foreach_add_.List", [x()], [gone])).message).toMatch(/"other".*disposed/);
     gone.dispose(); // twice does no harm
   });
 

@@ -49,7 +49,8 @@ export interface Information {
 /** The exports of native/*.cpp. Every function throws an Error with a `code` of native/errors.h. */
 export interface NativeEngine {
   find(name: string, overload?: string): OperatorHandle;
-  parameters(operator: OperatorHandle): [names: string[], positional: number, lists: number[]] | null;
+  /** Names; how many may be given without one; the places of lists of tensors and of integers. Null where the overload is not settled. */
+  parameters(operator: OperatorHandle): [names: string[], positional: number, tensors: number[], integers: number[]] | null;
   /** Arguments in the schema's order; where the overload is not settled, a plain object may end them. Undefined: the one tensor is in `out`. Else `out` stays empty; an operator that works in place gives its first argument's handle. */
   call(operator: OperatorHandle, out: Handle, ...args: readonly unknown[]): NativeResult;
   callAsync(operator: OperatorHandle, ...args: readonly unknown[]): Promise<NativeResult>;
@@ -128,7 +129,8 @@ export function loadFrom(folder: string): NativeEngine {
     const environment = require(join(folder, "environment.node")) as NativeEnvironment;
     // OpenMP and OpenBLAS read their variables once, while they are loaded.
     for (const [name, value] of Object.entries(environmentDefaults())) environment.setDefault(name, value);
-    return require(file) as NativeEngine;
+    // A copy: V8 keeps an addon's exports as a dictionary, which every call of an operator would search.
+    return { ...(require(file) as NativeEngine) };
   } catch (cause) {
     throw missing("the native engine could not be loaded", file, cause);
   }
