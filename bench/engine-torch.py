@@ -1,19 +1,17 @@
 """The PyTorch side of bench/engine.ts: answers one JSON command a line. Same weights, same batches, same arithmetic."""
-import json
-import sys
 import time
 
 import torch
 import torch.nn.functional as F
+from partner import read, serve, use_threads
 
 names = {"torch": torch, "F": F}
 nets = {}
 
 
 def setup(code, threads):
-    torch.set_num_threads(threads)
     exec(code, names)
-    return {"version": torch.__version__, "threads": torch.get_num_threads()}
+    return use_threads(threads)
 
 
 def overhead(code, n):
@@ -24,19 +22,6 @@ def overhead(code, n):
     start = time.perf_counter_ns()
     loop(n)
     return {"ns": (time.perf_counter_ns() - start) / n}
-
-
-def read(path, index):
-    """Tensors from raw little-endian floats (or int64): index says name, dtype, shape and offset of each."""
-    data = bytearray(open(path, "rb").read())
-    tensors = {}
-    for name, (dtype, shape, offset) in index.items():
-        count = 1
-        for size in shape:
-            count *= size
-        kind = torch.int64 if dtype == "int64" else torch.float32
-        tensors[name] = torch.frombuffer(data, dtype=kind, count=count, offset=offset).reshape(shape).clone()
-    return tensors
 
 
 class Net:
@@ -98,8 +83,4 @@ def step(key, batch):
     return {"ns": time.perf_counter_ns() - start, "loss": loss}
 
 
-commands = {"setup": setup, "overhead": overhead, "net": net, "batches": batches, "step": step}
-for line in sys.stdin:
-    request = json.loads(line)
-    answer = commands[request.pop("command")](**request)
-    print(json.dumps(answer), flush=True)
+serve({"setup": setup, "overhead": overhead, "net": net, "batches": batches, "step": step})

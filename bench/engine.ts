@@ -1,5 +1,5 @@
 // The engine against PyTorch on this machine: overhead of operators, training steps, losses; alternated in one run, both with the same environment.
-// usage: npm run bench:engine [-- --quick]      writes results/bench-engine.json (not with --quick)
+// usage: npm run bench:engine [-- --quick | --overhead]      writes results/bench-engine.json; not with --quick (few rounds) or --overhead (operators only)
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, tmpdir, totalmem } from "node:os";
@@ -10,10 +10,12 @@ import { environmentDefaults } from "../src/engine/environment.js";
 import { engineInfo, packageRoot, setThreads } from "../src/engine/index.js";
 import { writeAside } from "../src/runtime/write.js";
 import { pythonSetup, rows } from "./engine-overhead.js";
-import { Contender, makeBatches, rate, sendBatches } from "./engine-training.js";
+import { makeBatches, rate, sendBatches, startResnet } from "./engine-training.js";
 import { Python, pythonWithTorch } from "./python.js";
 
-const { quick } = parseArgs({ options: { quick: { type: "boolean", default: false } } }).values;
+const { quick, overhead: operatorsOnly } = parseArgs({
+  options: { quick: { type: "boolean", default: false }, overhead: { type: "boolean", default: false } },
+}).values;
 const rounds = { overhead: quick ? 3 : 21, training: quick ? 2 : 12, losses: quick ? 3 : 20 };
 const count = availableParallelism();
 
@@ -80,12 +82,12 @@ const folder = mkdtempSync(join(tmpdir(), "filterbasis-bench-"));
 const training: Measured[] = [];
 const losses: { name: string; ours: number[]; pytorch: number[]; worst: number | null }[] = [];
 try {
-  const batches = makeBatches(rounds.losses, 5);
+  const batches = makeBatches(operatorsOnly ? 0 : rounds.losses, 5);
   if (python !== undefined) await sendBatches(python, join(folder, "batches"), batches);
-  for (const depth of [20, 56]) {
+  for (const depth of operatorsOnly ? [] : [20, 56]) {
     const name = `ResNet-${depth}`;
     {
-      using ours = await Contender.start(depth, name, join(folder, name), python);
+      using ours = await startResnet(depth, name, join(folder, name), python);
       const [mine, other]: [number[], number[]] = [[], []];
       for (const [batch, data] of batches.entries()) {
         mine.push(ours.step(data).loss);
@@ -117,13 +119,13 @@ console.log(
 );
 table("Overhead of operators", "us", 2, overhead);
 console.log(`${"geometric mean of the ratios".padEnd(56)}${figure(mean, 2)}`);
-table("Training step", "ms", 0, training);
+if (!operatorsOnly) table("Training step", "ms", 0, training);
 for (const { name, worst } of losses)
   console.log(
     `${name}: largest relative difference of the first ${rounds.losses} losses at rate ${rate}: ${worst === null ? "-" : worst.toExponential(1)}`,
   );
 
-if (!quick) {
+if (!quick && !operatorsOnly) {
   const report = {
     command: "npm run bench:engine",
     date: new Date().toISOString().slice(0, 10),

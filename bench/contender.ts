@@ -1,0 +1,60 @@
+// A network that learns here as a training does, and the file in which its weights go to PyTorch under the same names.
+import { writeFileSync } from "node:fs";
+import { Network } from "../src/engine/network.js";
+import type { Graph } from "../src/graph/types.js";
+import { type OptimizerOptions, optimizer } from "../src/train/optimizers.js";
+import type { Batch } from "../src/train/sources.js";
+import { type Learner, learn } from "../src/train/step.js";
+
+/** Tensors in one raw file: name -> [dtype, shape, offset in bytes]. */
+export type Index = Record<string, ["float32" | "int64", readonly number[], number]>;
+
+export type Elements = readonly [name: string, shape: readonly number[], data: Float32Array | BigInt64Array];
+
+/** Writes tensors for bench/partner.py. */
+export function writeTensors(path: string, tensors: Iterable<Elements>): Index {
+  const index: Index = {};
+  const parts: Buffer[] = [];
+  let offset = 0;
+  for (const [name, shape, data] of tensors) {
+    index[name] = [data instanceof Float32Array ? "float32" : "int64", shape, offset];
+    const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    const padding = Buffer.alloc((8 - (bytes.length % 8)) % 8);
+    parts.push(bytes, padding);
+    offset += bytes.length + padding.length;
+  }
+  writeFileSync(path, Buffer.concat(parts));
+  return index;
+}
+
+/** Steps of a graph with one input `input` and one output `output`. */
+export class Contender implements Disposable {
+  readonly #learner: Learner;
+  readonly #rate: number;
+
+  constructor(graph: Graph, task: Learner["loss"]["task"], options: OptimizerOptions, rate: number) {
+    const network = new Network(graph);
+    const loss: Learner["loss"] = { task, labelSmoothing: 0, gamma: 0, anneal: "none" };
+    const update = optimizer(network.parameters, options);
+    this.#learner = { graph, network, input: "input", output: "output", optimizer: update, loss, layers: [] };
+    this.#rate = rate;
+  }
+
+  /** Its parameters and statistics as they are now. */
+  tensors(): readonly Elements[] {
+    const { parameters, buffers } = this.#learner.network;
+    return [...parameters, ...buffers].map(([name, tensor]) => [name, tensor.shape, tensor.floats()]);
+  }
+
+  /** One step: its loss and nanoseconds, the batch's copy included. */
+  step(batch: Batch): { loss: number; ns: number } {
+    const start = process.hrtime.bigint();
+    const { loss } = learn(this.#learner, batch, this.#rate, 0);
+    return { loss, ns: Number(process.hrtime.bigint() - start) };
+  }
+
+  [Symbol.dispose](): void {
+    this.#learner.optimizer[Symbol.dispose]();
+    this.#learner.network[Symbol.dispose]();
+  }
+}
