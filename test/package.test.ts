@@ -23,12 +23,19 @@ const folder = mkdtempSync(join(tmpdir(), "filterbasis-package-"));
 const consumer = join(folder, "consumer");
 const tools = join(folder, "bin");
 
+/** How this machine reaches the registry: its proxy, and who vouches for it. */
+const network = Object.fromEntries(
+  ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"].flatMap((name) =>
+    process.env[name] === undefined ? [] : [[name, process.env[name]]],
+  ),
+);
+
 /** Runs a program with nothing on its PATH but Node, npm and a shell. */
 function run(command: string, args: readonly string[], cwd: string) {
   const { status, stdout, stderr, error } = spawnSync(join(tools, command), args, {
     cwd,
     encoding: "utf8",
-    env: { HOME: process.env.HOME ?? "", PATH: tools, NO_COLOR: "1", npm_config_update_notifier: "false" },
+    env: { ...network, HOME: process.env.HOME ?? "", PATH: tools, NO_COLOR: "1", npm_config_update_notifier: "false" },
     maxBuffer: 1 << 26,
   });
   return { status, stdout, stderr: `${stderr}${error ?? ""}` };
