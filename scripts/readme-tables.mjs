@@ -19,7 +19,7 @@ const figures = [
   ["psnr", "PSNR", (value) => `${value.toFixed(2)} dB`],
   ["ssim", "SSIM", (value) => value.toFixed(4)],
   ["weights", "weights", thousands],
-  ["macs", "MACs", (value) => `${(value / 1e6).toFixed(2)} M`],
+  ["macs", "MACs", (value) => (value < 1e9 ? `${(value / 1e6).toFixed(2)} M` : `${(value / 1e9).toFixed(2)} G`)],
   ["bytes", "file", (value) => `${(value / 1000).toFixed(0)} kB`],
   ["latencyMs", "latency", (value) => `${value.toFixed(2)} ms`],
 ];
