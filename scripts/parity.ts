@@ -24,17 +24,20 @@ const kinds: Readonly<Record<string, (entry: Entry, folder: Folder) => readonly 
 /** One entry's line, and whether it agrees. */
 async function runEntry(entry: Entry, folder: Folder): Promise<{ ok: boolean; text: string }> {
   const run = Object.hasOwn(kinds, entry.kind) ? kinds[entry.kind] : undefined;
-  if (run === undefined) return { ok: false, text: `unknown kind ${JSON.stringify(entry.kind)}; known are ${Object.keys(kinds).join(", ")}` };
+  if (run === undefined)
+    return { ok: false, text: `unknown kind ${JSON.stringify(entry.kind)}; known are ${Object.keys(kinds).join(", ")}` };
   try {
     const checks = await run(entry, folder);
     const bad = checks.filter(({ difference, allowed }) => !(difference <= allowed));
-    const shown = (bad.length > 0 ? bad : worst(checks)).map(({ what, difference, allowed }) => `${what} off by ${difference.toPrecision(3)} of ${allowed.toPrecision(3)}`);
+    const shown = (bad.length > 0 ? bad : worst(checks)).map(
+      ({ what, difference, allowed }) => `${what} off by ${difference.toPrecision(3)} of ${allowed.toPrecision(3)}`,
+    );
     return { ok: bad.length === 0 && checks.length > 0, text: shown.join("; ") };
   } catch (error) {
     if (error instanceof FilterBasisError) return { ok: false, text: `${error.code}: ${error.message}` };
     throw error;
   }
-} // biome-ignore format: long lines
+}
 
 /** The comparison nearest to its bound. */
 function worst(checks: readonly Check[]): readonly Check[] {

@@ -15,19 +15,27 @@ const recipes = (await listRecipes()).filter(
 );
 
 describeEngine("networks at full size", () => {
-  it.each(all ? Object.keys(nets) : [])("%s", async (name) => {
-    const { relative } = await checkNet(buildNet(name), nets[name as keyof typeof nets].task);
-    console.log(`${name}: largest difference to ONNX Runtime ${relative.toExponential(1)} of the largest output`);
-  }, 600_000);
+  it.each(all ? Object.keys(nets) : [])(
+    "%s",
+    async (name) => {
+      const { relative } = await checkNet(buildNet(name), nets[name as keyof typeof nets].task);
+      console.log(`${name}: largest difference to ONNX Runtime ${relative.toExponential(1)} of the largest output`);
+    },
+    600_000,
+  );
 
-  it.each(recipes.map((file) => [basename(file, extname(file)), file]))("recipe %s", async (_, file) => {
-    const { network, compress } = await loadRecipe(file);
-    const { name = "", file: _weights, ...options } = network;
-    const plain = buildNet(name, options);
-    const { method = "", ...given } = compress ?? {};
-    const { graph, outcomes } = compress === undefined ? { graph: plain, outcomes: [] } : methodPass(method, given)(plain);
-    if (compress !== undefined) expect(outcomes.some(({ done }) => done)).toBe(true);
-    const { relative } = await checkNet(graph, nets[name as keyof typeof nets].task);
-    console.log(`${basename(file)}: largest difference to ONNX Runtime ${relative.toExponential(1)} of the largest output`);
-  }, 600_000);
-}); // biome-ignore format: tests with their time limits
+  it.each(recipes.map((file) => [basename(file, extname(file)), file]))(
+    "recipe %s",
+    async (_, file) => {
+      const { network, compress } = await loadRecipe(file);
+      const { name = "", file: _weights, ...options } = network;
+      const plain = buildNet(name, options);
+      const { method = "", ...given } = compress ?? {};
+      const { graph, outcomes } = compress === undefined ? { graph: plain, outcomes: [] } : methodPass(method, given)(plain);
+      if (compress !== undefined) expect(outcomes.some(({ done }) => done)).toBe(true);
+      const { relative } = await checkNet(graph, nets[name as keyof typeof nets].task);
+      console.log(`${basename(file)}: largest difference to ONNX Runtime ${relative.toExponential(1)} of the largest output`);
+    },
+    600_000,
+  );
+});

@@ -12,13 +12,17 @@ const named = new Map(files.map((file) => [basename(file, extname(file)), file])
 
 describe("recipes of the paper's tables", () => {
   it("are one for every Baseline and Basis row, and cite that row", async () => {
-    const rows = paperTables.flatMap(({ number, rows }) => rows.flatMap(({ row, recipe }) => (recipe === undefined ? [] : [{ number, row, recipe }])));
+    const rows = paperTables.flatMap(({ number, rows }) =>
+      rows.flatMap(({ row, recipe }) => (recipe === undefined ? [] : [{ number, row, recipe }])),
+    );
     expect(rows.map(({ recipe }) => recipe).sort()).toEqual([...named.keys()].sort());
     for (const { number, row, recipe } of rows) {
       const { table, name } = await loadRecipe(named.get(recipe) ?? recipe);
       expect({ number: table?.number, row: table?.row, name }).toEqual({ number, row, name: recipe });
     }
-    const without = paperTables.flatMap(({ number, rows }) => rows.filter(({ recipe, row }) => recipe === undefined && /Basis|Baseline/.test(row)).map(({ row }) => `${number} ${row}`));
+    const without = paperTables.flatMap(({ number, rows }) =>
+      rows.filter(({ recipe, row }) => recipe === undefined && /Basis|Baseline/.test(row)).map(({ row }) => `${number} ${row}`),
+    );
     expect(without).toEqual([]);
   });
 
@@ -29,7 +33,10 @@ describe("recipes of the paper's tables", () => {
     const { method = "", ...given } = compress ?? {};
     const graph = compress === undefined ? plain : methodPass(method, { ...given, init: "zeros" })(plain).graph;
     const { layers, weights } = cost(graph);
-    const counted = (table?.number ?? 0) > 3 ? weights : layers.filter(({ node }) => node.startsWith("body.0.")).reduce((sum, layer) => sum + layer.weights, 0);
+    const counted =
+      (table?.number ?? 0) > 3
+        ? weights
+        : layers.filter(({ node }) => node.startsWith("body.0.")).reduce((sum, layer) => sum + layer.weights, 0);
     expect(counted).toBe(table?.counted);
   });
-}); // biome-ignore format: long lines
+});

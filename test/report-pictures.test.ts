@@ -74,7 +74,11 @@ test("the first two test pictures are shown as every model makes them, with the 
   const [left, top] = [Math.round(1.2 * piece.left), Math.round(0.9 * piece.top)];
   const truth = somePicture(120, 90, { seed: 1 });
   expect([shown.width, shown.height]).toEqual([72, 72]);
-  for (const [x, y] of [[0, 0], [71, 3], [40, 71]] as const) // biome-ignore format: one row
+  for (const [x, y] of [
+    [0, 0],
+    [71, 3],
+    [40, 71],
+  ] as const)
     expect(shown.data[y * 72 + x]).toBe(truth.data[(top + y) * 120 + left + x]);
 });
 

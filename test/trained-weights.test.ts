@@ -50,13 +50,17 @@ describe.skipIf(!here)(`published checkpoints${here ? "" : ` (${noShared})`}`, (
   });
 
   // 10,000 images: with npm run test:nets.
-  it.skipIf(process.env.FILTERBASIS_FULL !== "1").each(checkpoints)("%s (%s, %d layers) errs in %f %% of CIFAR-10's test images", async (file, _, depth, error) => {
-    const { test } = await loadCifar10();
-    const session = await openSession(writeModel(await fromCheckpoint(file, depth)));
-    const { top1Error } = await topOne(session, test, normalizations.imagenet);
-    await session.release();
-    expect(Math.abs(top1Error - error)).toBeLessThanOrEqual(0.02);
-  }, 600_000); // biome-ignore format: a test with its time limit
+  it.skipIf(process.env.FILTERBASIS_FULL !== "1").each(checkpoints)(
+    "%s (%s, %d layers) errs in %f %% of CIFAR-10's test images",
+    async (file, _, depth, error) => {
+      const { test } = await loadCifar10();
+      const session = await openSession(writeModel(await fromCheckpoint(file, depth)));
+      const { top1Error } = await topOne(session, test, normalizations.imagenet);
+      await session.release();
+      expect(Math.abs(top1Error - error)).toBeLessThanOrEqual(0.02);
+    },
+    600_000,
+  );
 });
 
 /** The graph's parameters under other names. */
@@ -67,8 +71,9 @@ function renamed(graph: Graph, rename: (name: string) => string): ReadonlyMap<st
 function expectLoads(graph: Graph, blank: Graph, tensors: ReadonlyMap<string, TensorData>, scheme: string): void {
   const loaded = loadWeights(blank, tensors);
   expect(loaded.scheme).toBe(scheme);
-  for (const name of parameterNames(graph)) expect(Buffer.compare(loaded.graph.initializers.get(name)!.data, graph.initializers.get(name)!.data), name).toBe(0);
-} // biome-ignore format: one comparison
+  for (const name of parameterNames(graph))
+    expect(Buffer.compare(loaded.graph.initializers.get(name)!.data, graph.initializers.get(name)!.data), name).toBe(0);
+}
 
 describe("names of others", () => {
   it.each([
@@ -77,11 +82,16 @@ describe("names of others", () => {
   ] as const)("torchvision's VGG-16, norm %s", (norm, convolutions) => {
     const modules = [0, 1, 3, 4, 6, 7, 8, 10, 11, 12, 14, 15, 16];
     const flat = (name: string) =>
-      name.replace(/^features\.(\d+)\.(\d)\./, (_, module, part) => `features.${convolutions[modules.indexOf(Number(module))]! + Number(part)}.`).replace("classifier.", "classifier.0.");
+      name
+        .replace(
+          /^features\.(\d+)\.(\d)\./,
+          (_, module, part) => `features.${convolutions[modules.indexOf(Number(module))]! + Number(part)}.`,
+        )
+        .replace("classifier.", "classifier.0.");
     const options = { norm, widthDivisor: 16 };
     const graph = vgg16(options);
     expectLoads(graph, vgg16({ ...options, init: "zeros" }), renamed(graph, flat), "torchvision VGG");
-  }); // biome-ignore format: a rule on one line
+  });
 
   it("torchvision's DenseNet with bottlenecks", () => {
     const options = { depth: 16, bottleneck: true, reduction: 0.5, growth: 4 };
@@ -89,12 +99,19 @@ describe("names of others", () => {
     const theirs = (name: string) =>
       name
         .replace(/^features\.0\./, "features.conv0.")
-        .replace(/^features\.([135])\.(\d+)\.body\.(\d)\./, (_, block, layer, part) => `features.denseblock${(Number(block) + 1) / 2}.denselayer${Number(layer) + 1}.${modules[part]}.`)
-        .replace(/^features\.([24])\.([02])\./, (_, at, part) => `features.transition${Number(at) / 2}.${part === "0" ? "norm" : "conv"}.`)
+        .replace(
+          /^features\.([135])\.(\d+)\.body\.(\d)\./,
+          (_, block, layer, part) =>
+            `features.denseblock${(Number(block) + 1) / 2}.denselayer${Number(layer) + 1}.${modules[part]}.`,
+        )
+        .replace(
+          /^features\.([24])\.([02])\./,
+          (_, at, part) => `features.transition${Number(at) / 2}.${part === "0" ? "norm" : "conv"}.`,
+        )
         .replace(/^features\.6\./, "features.norm5.");
     const graph = densenet(options);
     expectLoads(graph, densenet({ ...options, init: "zeros" }), renamed(graph, theirs), "torchvision DenseNet");
-  }); // biome-ignore format: rules on one line
+  });
 
   it("says which parameters a file lacks, which tensors have no place, and which have another shape", () => {
     const graph = resnet(8);

@@ -84,9 +84,19 @@ const methods = {
   },
   group: {
     fields: z.object({ ...layersOfOne, channelsPerGroup: groupsOfOne.optional(), groups: groupsOfOne.optional() }),
-    pass: (o: { plainFirstConvs?: number | undefined; channelsPerGroup?: z.infer<typeof groupsOfOne> | undefined; groups?: z.infer<typeof groupsOfOne> | undefined }, style: Style): Pass =>
-      group({ style, ...defined({ keepFirst: o.plainFirstConvs, channelsPerGroup: o.channelsPerGroup, groups: ranges(o.groups) }) }),
-  }, // biome-ignore format: the fields in one line
+    pass: (
+      o: {
+        plainFirstConvs?: number | undefined;
+        channelsPerGroup?: z.infer<typeof groupsOfOne> | undefined;
+        groups?: z.infer<typeof groupsOfOne> | undefined;
+      },
+      style: Style,
+    ): Pass =>
+      group({
+        style,
+        ...defined({ keepFirst: o.plainFirstConvs, channelsPerGroup: o.channelsPerGroup, groups: ranges(o.groups) }),
+      }),
+  },
 } as const;
 
 /** {upTo252Channels: 3, above: 6}: so many groups up to so many input channels, and above. */
@@ -94,10 +104,11 @@ function ranges(groups: z.infer<typeof groupsOfOne> | undefined) {
   if (groups === undefined || typeof groups === "number") return groups;
   return Object.entries(groups).map(([key, value]) => {
     const [, bound] = /^upTo(\d+)Channels$/.exec(key) ?? [];
-    if (bound === undefined && key !== "above") throw new FilterBasisError("unsupported", "unknown range of channels", { field: `config.groups.${key}` });
+    if (bound === undefined && key !== "above")
+      throw new FilterBasisError("unsupported", "unknown range of channels", { field: `config.groups.${key}` });
     return bound === undefined ? { groups: value } : { upTo: Number(bound), groups: value };
   });
-} // biome-ignore format: one condition
+}
 
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 

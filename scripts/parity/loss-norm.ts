@@ -35,8 +35,12 @@ export function checkLossNorm(entry: Entry, folder: Folder): readonly Check[] {
     loss = add(loss, call("div.Scalar", approximationLoss([layer]) as Tensor, elements(original.shape)));
     norm = add(norm, call("mean", call("square", basis)));
     const zero = { ...layer, original: leaf(`recon.${i}`) }; // our reconstruction against the recorded one
-    checks.push({ what: `reconstruction ${i}`, difference: (approximationLoss([zero]) as Tensor).item() / elements(original.shape), allowed: 1e-12 });
-  }); // biome-ignore format: long line
+    checks.push({
+      what: `reconstruction ${i}`,
+      difference: (approximationLoss([zero]) as Tensor).item() / elements(original.shape),
+      allowed: 1e-12,
+    });
+  });
   const total = add(loss, call("mul.Scalar", norm as unknown as Tensor, share));
   backward(total);
   const close = (what: string, value: number, recorded: number) =>

@@ -20,7 +20,11 @@ import { type Check, type Entry, type Folder, largest, largestDifference, need, 
 import { toPlanes } from "./images.js";
 
 export function checkAugment(entry: Entry, folder: Folder): readonly Check[] {
-  const { file, cases } = parse(z.looseObject({ file: z.string(), cases: z.array(z.string().regex(/^h[01]v[01]t[01]$/)) }), entry, entry.name);
+  const { file, cases } = parse(
+    z.looseObject({ file: z.string(), cases: z.array(z.string().regex(/^h[01]v[01]t[01]$/)) }),
+    entry,
+    entry.name,
+  );
   const tensors = folder.tensors(file);
   const input = need(tensors, "input_hwc");
   const [height = 0, width = 0] = input.dims;
@@ -31,10 +35,13 @@ export function checkAugment(entry: Entry, folder: Folder): readonly Check[] {
     turnPatch(planes, height, width, 3, turn, out);
     const expected = need(tensors, name);
     const [h = 0, w = 0] = expected.dims;
-    return largestDifference(float32Tensor([3, h, w], out), float32Tensor([3, h, w], Float32Array.from(toPlanes(expected.data, h, w))));
+    return largestDifference(
+      float32Tensor([3, h, w], out),
+      float32Tensor([3, h, w], Float32Array.from(toPlanes(expected.data, h, w))),
+    );
   });
   return [{ what: `${cases.length} flips and transposes`, difference: Math.max(...off), allowed: 0 }];
-} // biome-ignore format: long lines
+}
 
 const patchEntry = z.looseObject({
   cases: z.array(
@@ -74,10 +81,18 @@ export async function checkPatches(entry: Entry): Promise<readonly Check[]> {
       const folder = join(root, String(i), `image_SRF_${o.scale}`);
       await mkdir(folder, { recursive: true });
       const [height, width] = o.lr_hw;
-      await writeFile(join(folder, `p_SRF_${o.scale}_HR.png`), await encodePicture(coordinates(width * o.scale, height * o.scale), "png"));
+      await writeFile(
+        join(folder, `p_SRF_${o.scale}_HR.png`),
+        await encodePicture(coordinates(width * o.scale, height * o.scale), "png"),
+      );
       await writeFile(join(folder, `p_SRF_${o.scale}_LR.png`), await encodePicture(coordinates(width, height), "png"));
       const { pairs } = await findPairs(join(root, String(i)), o.scale);
-      const source = await openPatches(pairs, { scale: o.scale, patch: o.patch_size, augment: false, folder: join(root, "cache") });
+      const source = await openPatches(pairs, {
+        scale: o.scale,
+        patch: o.patch_size,
+        augment: false,
+        folder: join(root, "cache"),
+      });
       const { lr, hr, shapes } = source.at([0], new Scripted([o.ix, o.iy]));
       const hwc = ([, c, h, w]: readonly number[]) => [h, w, c].join();
       const origin = (data: Float32Array, size: number) => [data[size], data[0]];
@@ -88,13 +103,17 @@ export async function checkPatches(entry: Entry): Promise<readonly Check[]> {
         [origin(lr, shapes.lr[2] * shapes.lr[3]).join(), [o.iy, o.ix].join()],
       ];
       source.close();
-      checks.push({ what: `patch ${i + 1} of ${cases.length}, shapes and places`, difference: same.filter(([ours, theirs]) => ours !== theirs).length, allowed: 0 });
+      checks.push({
+        what: `patch ${i + 1} of ${cases.length}, shapes and places`,
+        difference: same.filter(([ours, theirs]) => ours !== theirs).length,
+        allowed: 0,
+      });
     }
   } finally {
     await rm(root, { recursive: true, force: true });
   }
   return checks;
-} // biome-ignore format: long lines
+}
 
 function coordinates(width: number, height: number): Picture {
   const size = width * height;
@@ -108,7 +127,9 @@ const ofLargest = 1e-5;
 export async function checkChop(entry: Entry, folder: Folder): Promise<readonly Check[]> {
   const o = parse(z.looseObject({ file: z.string(), config: z.looseObject({ scale: z.int() }) }), entry, entry.name);
   const tensors = folder.tensors(o.file);
-  const weights = new Map([...tensors].flatMap(([name, tensor]) => (name.startsWith("w.") ? [[name.slice(2), tensor] as const] : [])));
+  const weights = new Map(
+    [...tensors].flatMap(([name, tensor]) => (name.startsWith("w.") ? [[name.slice(2), tensor] as const] : [])),
+  );
   const { graph } = loadWeights(buildFromConfig(o.config), weights, { file: o.file });
   const input = need(tensors, "input");
   const [, , height = 0, width = 0] = input.dims;
@@ -120,7 +141,10 @@ export async function checkChop(entry: Entry, folder: Folder): Promise<readonly 
     for (const [name, expected] of tensors) {
       const [, , minSize] = /^output_(chop(?:_min(\d+))?|full)$/.exec(name) ?? [];
       if (!name.startsWith("output_")) continue;
-      const out = name === "output_full" ? await runPlanes(sr, planes) : await forwardChop(sr, planes, minSize === undefined ? {} : { minSize: Number(minSize) });
+      const out =
+        name === "output_full"
+          ? await runPlanes(sr, planes)
+          : await forwardChop(sr, planes, minSize === undefined ? {} : { minSize: Number(minSize) });
       const difference = largestDifference(float32Tensor([1, 3, out.height, out.width], out.data), expected);
       checks.push({ what: name, difference, allowed: ofLargest * largest(expected) });
     }
@@ -128,4 +152,4 @@ export async function checkChop(entry: Entry, folder: Folder): Promise<readonly 
   } finally {
     await model.release();
   }
-} // biome-ignore format: long lines
+}

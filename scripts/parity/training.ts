@@ -74,15 +74,20 @@ function train(graph: Graph, t: Training, io: Tensors, disturb?: number): Outcom
   let gradients: Tensors = new Map();
   for (let step = 0; step < t.steps; step++) {
     using _scope = new TensorScope();
-    const truth = classify ? fromArray(BigInt64Array.from(numbers(target), BigInt), target.dims, "int64") : fromArray(floats(target), target.dims);
+    const truth = classify
+      ? fromArray(BigInt64Array.from(numbers(target), BigInt), target.dims, "int64")
+      : fromArray(floats(target), target.dims);
     const loss = taskLoss(task, run(net, need(io, "input"), true), truth) as Tensor;
     backward(loss);
     losses.push(loss.item());
-    if (step === 0) gradients = new Map([...net.parameters].flatMap(([name, { grad }]) => (grad === null ? [] : [[name, copy(grad)] as const])));
+    if (step === 0)
+      gradients = new Map(
+        [...net.parameters].flatMap(([name, { grad }]) => (grad === null ? [] : [[name, copy(grad)] as const])),
+      );
     steps.step(t.lr);
   }
   return { losses, gradients, state: new Map([...net.parameters, ...net.buffers].map(([name, tensor]) => [name, copy(tensor)])) };
-} // biome-ignore format: long lines
+}
 
 /** Multiplies every weight by 1 + 2^-23 or 1 - 2^-23. */
 function moveByOneRounding(net: Network, seed: number): void {
@@ -104,7 +109,12 @@ function moveByOneRounding(net: Network, seed: number): void {
  * 10 x (float error / largest output) of the tensor's largest gradient, and of 1e-5 of the network's largest at least: gradients that are 0 but
  * for rounding (a bias before a batch norm) have no size of their own.
  */
-export function checkTraining(graph: Graph, { max_abs_f32_minus_f64: error, max_abs_output: size, train: t }: Trained, io: Tensors, folder: Folder): readonly Check[] {
+export function checkTraining(
+  graph: Graph,
+  { max_abs_f32_minus_f64: error, max_abs_output: size, train: t }: Trained,
+  io: Tensors,
+  folder: Folder,
+): readonly Check[] {
   const recorded = folder.tensors(t.file);
   const relative = Math.max((times * error) / size, floor);
   const toOurs = names(graph, recorded);
@@ -121,7 +131,7 @@ export function checkTraining(graph: Graph, { max_abs_f32_minus_f64: error, max_
   if (plain.difference <= 1) return [...checks, plain];
   const disturbed = [1, 2].map((seed) => train(graph, t, io, seed).state);
   return [...checks, compareState(ours, recorded, toOurs, relative, t, disturbed)];
-} // biome-ignore format: long lines
+}
 
 function compareGradients(ours: Outcome, recorded: Tensors, toOurs: (name: string) => string, relative: number): Check {
   const entries = [...recorded].filter(([name]) => name.startsWith("grad."));
@@ -141,7 +151,14 @@ function compareGradients(ours: Outcome, recorded: Tensors, toOurs: (name: strin
  * gradient, so an element whose gradient is nothing but rounding (a bias before a batch norm) may go either way. Plus three times what one
  * rounding of the starting weights does to the tensor, where that was measured.
  */
-function compareState(ours: Outcome, recorded: Tensors, toOurs: (name: string) => string, relative: number, t: Training, disturbed: readonly Tensors[]): Check {
+function compareState(
+  ours: Outcome,
+  recorded: Tensors,
+  toOurs: (name: string) => string,
+  relative: number,
+  t: Training,
+  disturbed: readonly Tensors[],
+): Check {
   const entries = [...recorded].filter(([name]) => name.startsWith("after2."));
   const network = largestGradient(recorded);
   let worst = 0;
@@ -164,8 +181,12 @@ function compareState(ours: Outcome, recorded: Tensors, toOurs: (name: string) =
     }
   }
   const measured = disturbed.length > 0 ? " (one rounding grows: measured)" : "";
-  return { what: `state of ${entries.length} tensors after ${t.steps} steps, of what is allowed${measured}`, difference: worst, allowed: 1 };
-} // biome-ignore format: long lines
+  return {
+    what: `state of ${entries.length} tensors after ${t.steps} steps, of what is allowed${measured}`,
+    difference: worst,
+    allowed: 1,
+  };
+}
 
 function largestGradient(recorded: Tensors): number {
   return [...recorded].reduce((most, [name, tensor]) => (name.startsWith("grad.") ? Math.max(most, largest(tensor)) : most), 0);

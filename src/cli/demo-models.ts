@@ -1,11 +1,12 @@
 // What both halves of the demo share: models are written in their fastest form and verified; a table shows what became of them.
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { chooseForms } from "../compress/form.js";
 import { readRecord } from "../compress/record.js";
 import { type EvaluateOptions, evaluateModel, type ModelFigures } from "../evaluate/evaluate.js";
 import { cost } from "../graph/cost.js";
 import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
 import type { Graph } from "../graph/types.js";
+import type { Recipe } from "../train/recipe.js";
 import { columns, grouped } from "./columns.js";
 import { chooseForm, writeVerified } from "./finish.js";
 import type { Context } from "./frame.js";
@@ -79,6 +80,19 @@ export async function judge(
     return { label, file, weights, all, macs, bytes, ...measured, ...given("latencyMs", latencyMs) };
   });
   return { rows, last };
+}
+
+/** How a model of the demo was learned, as its result states it. */
+export interface DemoLearning {
+  readonly seconds: number;
+  readonly steps: number;
+  readonly recipe: Recipe;
+}
+
+/** Where the network's file lies here says nothing to others: its name stays. */
+export function learningOf({ seconds, steps }: Omit<DemoLearning, "recipe">, recipe: Recipe): DemoLearning {
+  const { file } = recipe.network;
+  return { seconds, steps, recipe: { ...recipe, network: file === undefined ? recipe.network : { file: basename(file) } } };
 }
 
 /** What can be said of a model without any data. */

@@ -1,7 +1,7 @@
 // The demo's second half: the super-resolution network that ships with the project is compressed, learns from its own former self, and is judged on
 // photographs that it did not learn from; a picture shows the result (the paper's Figure 4).
 import { access, mkdir, readdir } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { decodePicture, encodePicture, encodeRaster, interleave, pictureFormat } from "../data/codec.js";
 import { imresize } from "../data/imresize.js";
 import { crop, type Picture, toRgb } from "../data/picture.js";
@@ -16,9 +16,19 @@ import { type Panel, type RgbImage, sideBySide, tellingPiece } from "../report/f
 import { loadModel } from "../runtime/files.js";
 import { openSession, writeAside } from "../runtime/index.js";
 import { methodPass } from "../train/compression.js";
-import { parseRecipe, type Recipe } from "../train/recipe.js";
+import { parseRecipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
-import { countOnly, judge, type Row, type Shapes, type Threads, type Written, writeAll } from "./demo-models.js";
+import {
+  countOnly,
+  type DemoLearning,
+  judge,
+  learningOf,
+  type Row,
+  type Shapes,
+  type Threads,
+  type Written,
+  writeAll,
+} from "./demo-models.js";
 import type { Context } from "./frame.js";
 import { runRecipe } from "./learn.js";
 import { stepsFor } from "./speed.js";
@@ -33,8 +43,6 @@ const pieceSide = 72;
 const package_ = "lomiri-wallpapers-16.04";
 
 export interface PictureDemo {
-  /** A folder of photographs; by default those of a Debian package. */
-  readonly pictures?: string;
   readonly seconds: number;
   /** Fraction of the multiply-accumulates to keep. */
   readonly keepMacs: number;
@@ -48,13 +56,35 @@ export interface PictureOutcome {
   readonly figure?: string;
   readonly credit?: string;
   readonly missing: readonly string[];
-  readonly learning?: { readonly seconds: number; readonly steps: number; readonly recipe: Recipe };
+  readonly learning?: DemoLearning;
+}
+
+/** The photographs, made ready; without `sets` there are none, and `missing` says what would help. */
+export interface Prepared {
+  readonly sets?: Sets;
+  readonly credited: boolean;
+  readonly missing: readonly string[];
+}
+
+/**
+ * Finds and reads the photographs: those of `asked`, or those of a Debian package. Done before anything slow, so that a picture that cannot be read
+ * is told at once.
+ * @throws FilterBasisError `not-found` for a folder of the user's without two pictures, and what decoding throws
+ */
+export async function preparePictures(output: string, asked: string | undefined, context: Context): Promise<Prepared> {
+  const found = await photographs(asked);
+  if (found === undefined) {
+    context.note(missingPictures);
+    return { credited: false, missing: [missingPictures] };
+  }
+  return { sets: await prepare(found.folder, found.files, output, context), credited: found.credited, missing: [] };
 }
 
 /** Compresses, learns by distillation on three quarters of the pictures, judges on the rest, draws the figure. Undefined where no network ships. */
 export async function pictureDemo(
   output: string,
-  { pictures, seconds, keepMacs, canLearn }: PictureDemo,
+  { sets, credited, missing }: Prepared,
+  { seconds, keepMacs, canLearn }: PictureDemo,
   threads: Threads,
   context: Context,
 ): Promise<PictureOutcome | undefined> {
@@ -62,10 +92,6 @@ export async function pictureDemo(
   if (!(await exists(file))) return undefined;
   await mkdir(output, { recursive: true });
   const original = await loadModel(file);
-  const found = await photographs(pictures);
-  const missing = found ? [] : [missingPictures];
-  for (const line of missing) context.note(line);
-  const sets = found ? await prepare(found.folder, found.files, output, context) : undefined;
   const inputs = inputShapes(original);
   const plan = { keepMacs, inputs: Object.fromEntries(inputs) };
   const learned = sets && canLearn ? await learnFor(output, file, sets.train, plan, seconds, threads, context) : undefined;
@@ -78,17 +104,9 @@ export async function pictureDemo(
     rows,
     ...(sets ? { images: sets.count } : {}),
     ...given("figure", drawn?.file),
-    ...(found?.credited && drawn ? { credit: creditOf(drawn.name) } : {}),
+    ...(credited && drawn ? { credit: creditOf(drawn.name) } : {}),
     missing,
-    ...(learned
-      ? {
-          learning: {
-            seconds: learned.seconds,
-            steps: learned.steps,
-            recipe: { ...learned.recipe, network: { file: basename(file) } },
-          },
-        }
-      : {}),
+    ...(learned ? { learning: learningOf(learned, learned.recipe) } : {}),
   };
 }
 

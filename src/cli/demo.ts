@@ -1,6 +1,6 @@
 // `demo`: the main job on real data in minutes. The networks that ship with the project are compressed, learned for a while, verified, judged.
 import { access, mkdir } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { getCifar10 } from "../data/cifar10.js";
 import { engineInfo, packageRoot } from "../engine/index.js";
 import { FilterBasisError, isError } from "../errors/error.js";
@@ -11,8 +11,8 @@ import { runtimeVersion } from "../runtime/session.js";
 import { methodPass } from "../train/compression.js";
 import { parseRecipe, type Recipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
-import { countOnly, judge, showRows, type Threads, writeAll } from "./demo-models.js";
-import { pictureDemo } from "./demo-pictures.js";
+import { countOnly, judge, learningOf, showRows, type Threads, writeAll } from "./demo-models.js";
+import { pictureDemo, preparePictures } from "./demo-pictures.js";
 import { type Context, command } from "./frame.js";
 import { runRecipe } from "./learn.js";
 import { stepsFor } from "./speed.js";
@@ -49,6 +49,7 @@ export default command({
     });
     const output = args.output ?? join("runs", `demo-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}`);
     await mkdir(output, { recursive: true });
+    const photographs = await preparePictures(join(output, "pictures"), args.pictures, context);
     const missing = await whatIsMissing(context);
     for (const line of missing) context.note(line);
     const canLearn = !missing.some((line) => line.startsWith("libtorch"));
@@ -62,13 +63,8 @@ export default command({
     const start = learned?.start ?? methodPass("basis", { keepParams })(foldBatchNorm(original).graph).graph;
     const files = await writeAll(output, original, start, learned?.last, threads, context);
     const rows = hasData ? (await judge(files, { data: "cifar10", normalize, ...threads }, context)).rows : countOnly(files);
-    const half = {
-      ...given("pictures", args.pictures),
-      seconds: seconds * (1 - classifierShare),
-      keepMacs: 0.5,
-      canLearn,
-    };
-    const pictures = await pictureDemo(join(output, "pictures"), half, threads, context);
+    const half = { seconds: seconds * (1 - classifierShare), keepMacs: 0.5, canLearn };
+    const pictures = await pictureDemo(join(output, "pictures"), photographs, half, threads, context);
     const title = `ResNet-20 on CIFAR-10, ${keepParams} of its weights kept${learned ? `, learned for ${Math.round(learned.seconds)} s` : ""}`;
     return {
       json: {
@@ -82,15 +78,7 @@ export default command({
         output,
         rows,
         missing,
-        ...(learned
-          ? {
-              learning: {
-                seconds: learned.seconds,
-                steps: learned.steps,
-                recipe: { ...recipe, network: { file: basename(file) } },
-              },
-            }
-          : {}),
+        ...(learned ? { learning: learningOf(learned, recipe) } : {}),
         ...given("pictures", pictures),
       },
       text: [

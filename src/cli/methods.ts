@@ -11,7 +11,10 @@ export default command({
     const entries = Object.entries(methods).map(([name, { summary, from }]) => ({ name, from, summary }));
     return {
       json: { methods: entries },
-      text: columns([["method", "starts from", ""], ...entries.map(({ name, from, summary }) => [name, from === "weights" ? "trained weights" : "new weights", summary])]),
+      text: columns([
+        ["method", "starts from", ""],
+        ...entries.map(({ name, from, summary }) => [name, from === "weights" ? "trained weights" : "new weights", summary]),
+      ]),
     };
   },
-}); // biome-ignore format: one expression a line
+});

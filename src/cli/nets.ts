@@ -30,26 +30,45 @@ export default command({
     const options = Object.fromEntries([...set, ...(seed === undefined ? [] : [`seed=${seed}`])].map(assignment));
     const built = buildNet(name, options);
     const file = weights === undefined ? undefined : await readWeights(weights);
-    const loaded = file && loadWeights(built, file.tensors, { aliases: file.aliases, file: weights as string, ...(keep === undefined ? {} : { keep }) });
+    const loaded =
+      file &&
+      loadWeights(built, file.tensors, {
+        aliases: file.aliases,
+        file: weights as string,
+        ...(keep === undefined ? {} : { keep }),
+      });
     for (const parameter of loaded?.kept ?? []) context.note(`not in the weight file: ${parameter}`);
     const graph = loaded?.graph ?? built;
     await saveModel(graph, output);
     const { weights: count, all, macs, bytes, inputs } = cost(graph);
     const at = [...inputs].map(([input, dims]) => `${input} ${dims.join("x")}`).join(", ");
     return {
-      json: { name, options, output, weights: count, all, macs, bytes, inputs: Object.fromEntries(inputs), kept: loaded?.kept ?? [] },
+      json: {
+        name,
+        options,
+        output,
+        weights: count,
+        all,
+        macs,
+        bytes,
+        inputs: Object.fromEntries(inputs),
+        kept: loaded?.kept ?? [],
+      },
       text: `${output}: ${name}, ${grouped(count)} weights, ${grouped(all)} with all else, ${grouped(macs)} MACs at ${at}`,
     };
   },
-}); // biome-ignore format: one expression a line
+});
 
 function list() {
   const entries = Object.entries(nets).map(([name, { summary, task }]) => ({ name, task, summary, options: netOptions(name) }));
   return {
     json: { nets: entries },
-    text: columns([["network", "task", "", "options"], ...entries.map(({ name, task, summary, options }) => [name, task, summary, options.join(" ")])]),
+    text: columns([
+      ["network", "task", "", "options"],
+      ...entries.map(({ name, task, summary, options }) => [name, task, summary, options.join(" ")]),
+    ]),
   };
-} // biome-ignore format: one expression a line
+}
 
 /** option=value: a number, true, false, or text. */
 function assignment(text: string): readonly [string, unknown] {

@@ -24,7 +24,14 @@ export default command({
         };
       }),
     );
-    const rows = recipes.map(({ name, network, method, data, epochs, table, row }) => [name, network, method ?? "-", data, String(epochs), table === undefined ? "" : `table ${table}: ${row}`]);
+    const rows = recipes.map(({ name, network, method, data, epochs, table, row }) => [
+      name,
+      network,
+      method ?? "-",
+      data,
+      String(epochs),
+      table === undefined ? "" : `table ${table}: ${row}`,
+    ]);
     return { json: { recipes }, text: columns([["recipe", "network", "method", "data", "epochs", ""], ...rows]) };
   },
-}); // biome-ignore format: one expression a line
+});

@@ -43,9 +43,12 @@ async function readResults(folder: string, named: boolean): Promise<readonly Run
     if (named) throw new FilterBasisError("not-found", "there is no such folder", { file: folder, cause });
     return [];
   });
-  const files = entries.filter((entry) => entry.isFile() && entry.name.endsWith(".json")).map((entry) => join(entry.parentPath, entry.name)).sort();
+  const files = entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".json"))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
   return (await Promise.all(files.map(async (file) => parseResults(await readFile(file, "utf8"), file)))).flat();
-} // biome-ignore format: one expression a line
+}
 
 /** What stands here for each row of a table; every network is built and counted now, once. */
 async function oursOf(table: PaperTable, results: readonly RunResult[]): Promise<ReadonlyMap<string, Ours>> {
@@ -56,20 +59,28 @@ async function oursOf(table: PaperTable, results: readonly RunResult[]): Promise
     const counted = loadRecipe(name).then(({ network, compress, table: cited }) => {
       const { name: net = "", file: _, ...options } = network;
       const note = cited?.note;
-      return { ...count({ network: { ...options, name: net }, ...(compress === undefined ? {} : { compress }) }, table.unit), ...(typeof note === "string" ? { note } : {}) };
-    }); // biome-ignore format: one expression a line
+      return {
+        ...count({ network: { ...options, name: net }, ...(compress === undefined ? {} : { compress }) }, table.unit),
+        ...(typeof note === "string" ? { note } : {}),
+      };
+    });
     counts.set(name, counted);
     return counted;
   };
   const rows = table.rows.map(async (row): Promise<[string, Ours]> => {
     const ofRecipe = results.filter(({ recipe }) => recipe === row.recipe);
-    const own = row.recipe !== undefined ? await countRecipe(row.recipe) : row.architecture && count(row.architecture, table.unit);
+    const own =
+      row.recipe !== undefined ? await countRecipe(row.recipe) : row.architecture && count(row.architecture, table.unit);
     if (own === undefined || row.relativeTo === undefined) return [row.row, { results: ofRecipe }];
     const base = await countRecipe(row.relativeTo);
-    const counted: Counted = { weights: own.weights, weightsRate: (100 * own.weights) / base.weights, macsRate: (100 * own.macs) / base.macs };
+    const counted: Counted = {
+      weights: own.weights,
+      weightsRate: (100 * own.weights) / base.weights,
+      macsRate: (100 * own.macs) / base.macs,
+    };
     const note = row.note ?? (own as { readonly note?: string }).note;
     return [row.row, { counted, results: ofRecipe, ...(note === undefined ? {} : { note }) }];
-  }); // biome-ignore format: one expression a line
+  });
   return new Map(await Promise.all(rows));
 }
 

@@ -95,7 +95,7 @@ export async function encodeRaster(
     channels < 3 ? "b-w" : "srgb",
   );
   const encoded = {
-    png: () => image.png(),
+    png: () => image.png({ adaptiveFiltering: true }),
     webp: () => image.webp({ lossless: true, exact: true }),
     jpeg: () => image.jpeg({ quality: 95, chromaSubsampling: "4:4:4" }),
   };

@@ -263,8 +263,16 @@ engine(`local functions${because}`, () => {
     makeNode("Scaled", ["x", "w"], ["y", "z"], attributes, { domain: "local" });
 
   test("are unfolded: attributes given or by default, weights learn under their own names", () => {
-    for (const [attributes, slope] of [[{}, 0.5], [{ slope: float(0.25) }, 0.25]] as const) {
-      const whole = graph({ nodes: [calls(attributes)], constants: { w: real([1, 1], -2) }, outputs: ["y", "z"], functions: [scaled] });
+    for (const [attributes, slope] of [
+      [{}, 0.5],
+      [{ slope: float(0.25) }, 0.25],
+    ] as const) {
+      const whole = graph({
+        nodes: [calls(attributes)],
+        constants: { w: real([1, 1], -2) },
+        outputs: ["y", "z"],
+        functions: [scaled],
+      });
       using network = new Network(whole);
       using _scope = new TensorScope();
       const outputs = network.forward(feed([1, 1], 3));
@@ -272,7 +280,7 @@ engine(`local functions${because}`, () => {
       expect(outputs.get("z")!.item()).toBe(3);
       expect([...network.parameters.keys()]).toEqual(["w"]);
     }
-  }); // biome-ignore format: rows
+  });
 
   test("that call themselves are a typed error", () => {
     const endless: LocalFunction = { ...scaled, nodes: [makeNode("Scaled", ["a", "w"], ["out", "u"], {}, { domain: "local" })] };

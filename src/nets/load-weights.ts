@@ -106,8 +106,12 @@ function withAliases(
 /** A file may hold one tensor under several names. */
 function sharesStorage(tensor: TensorData | undefined, filled: Match["filled"]): boolean {
   return [...filled.values()].some(
-    (other) => tensor !== undefined && other.tensor.data.buffer === tensor.data.buffer && other.tensor.data.byteOffset === tensor.data.byteOffset && other.tensor.data.length === tensor.data.length,
-  ); // biome-ignore format: one condition
+    (other) =>
+      tensor !== undefined &&
+      other.tensor.data.buffer === tensor.data.buffer &&
+      other.tensor.data.byteOffset === tensor.data.byteOffset &&
+      other.tensor.data.length === tensor.data.length,
+  );
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -149,7 +149,11 @@ function translate(
   bases: readonly string[],
   basisOf: ReadonlyMap<string, string>,
 ): string | undefined {
-  const own = rules.reduce<string | undefined>((found, [from, to]) => found ?? (from.test(name) ? name.replace(from, to) : undefined), undefined) ?? name; // biome-ignore format: one expression
+  const own =
+    rules.reduce<string | undefined>(
+      (found, [from, to]) => found ?? (from.test(name) ? name.replace(from, to) : undefined),
+      undefined,
+    ) ?? name;
   const candidates = places.reduce<string[]>(
     (list, [general, special]) =>
       list.flatMap((entry) => (entry.includes(general) ? special.map((to) => entry.replace(general, to)) : [entry])),

@@ -29,9 +29,13 @@ export async function readWeights(file: string): Promise<WeightFile> {
 }
 
 /** Writes a safetensors file: aside, synced, renamed. */
-export async function writeWeights(file: string, tensors: ReadonlyMap<string, TensorData>, metadata: ReadonlyMap<string, string> = new Map()): Promise<void> {
+export async function writeWeights(
+  file: string,
+  tensors: ReadonlyMap<string, TensorData>,
+  metadata: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
   await writeAside(file, writeSafetensors(tensors, metadata));
-} // biome-ignore format: one line
+}
 
 function readAliases(text: string | undefined, file: string): Readonly<Record<string, string>> {
   if (text === undefined) return {};

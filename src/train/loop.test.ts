@@ -53,8 +53,13 @@ async function train(
     now: () => 0,
   };
   const source = imageSource(pictures(), {
-    batch: 16, augment: true, normalization: normalizations.cifar10, dropLast: false, seed: o.seed ?? 1, labelled: true,
-  }); // biome-ignore format: one row
+    batch: 16,
+    augment: true,
+    normalization: normalizations.cifar10,
+    dropLast: false,
+    seed: o.seed ?? 1,
+    labelled: true,
+  });
   await trainLoop(
     learner,
     {

@@ -42,8 +42,11 @@ describe("totalLoss", () => {
     const loss = options({ task: "mse", gamma: 0.5, anneal: "linear", distill: { weight: 2, kind: "mse" } });
     const output = fromArray(Float32Array.of(1, 2), [2]);
     const layer = {
-      name: "l", original: fromArray(Float32Array.of(3), [1, 1, 1, 1]), basis: () => fromArray(Float32Array.of(1), [1, 1, 1, 1]), coefficients: fromArray(Float32Array.of(1), [1, 1, 1, 1]),
-    }; // biome-ignore format: one row
+      name: "l",
+      original: fromArray(Float32Array.of(3), [1, 1, 1, 1]),
+      basis: () => fromArray(Float32Array.of(1), [1, 1, 1, 1]),
+      coefficients: fromArray(Float32Array.of(1), [1, 1, 1, 1]),
+    };
     const parts = {
       output,
       target: fromArray(Float32Array.of(0, 0), [2]),

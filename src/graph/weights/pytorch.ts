@@ -116,10 +116,14 @@ function readStream(bytes: Uint8Array): PickleValue {
   if (system.value instanceof Map && system.value.get("little_endian") === false)
     throw new FilterBasisError("unsupported", "the file is big-endian", { field: "little_endian" });
   const known = new Map<string, Storage>();
-  const main = readPickle(bytes, rules((id) => {
-    const { type, key, count } = storageId(id);
-    return remember(known, key, type, count, undefined);
-  }), system.end); // biome-ignore format: one call
+  const main = readPickle(
+    bytes,
+    rules((id) => {
+      const { type, key, count } = storageId(id);
+      return remember(known, key, type, count, undefined);
+    }),
+    system.end,
+  );
   const keys = readPickle(bytes, none, main.end);
   let at = keys.end;
   if (!Array.isArray(keys.value)) malformed("the list of storages is no list");
