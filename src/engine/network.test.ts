@@ -1,5 +1,6 @@
 // The interpreter's promises beside the operators': parameters, statistics, memory, functions.
 import { expect, test } from "vitest";
+import { liveTensorsAfterCollection } from "../../test/engine.js";
 import { because, engine, feed, graph, node, real, thrown, weights } from "../../test/network-graphs.js";
 import { float, int, int64Tensor, makeNode, tensor } from "../graph/attributes.js";
 import type { Attribute, LocalFunction } from "../graph/types.js";
@@ -160,7 +161,7 @@ engine(`a forward pass${because}`, () => {
   });
 
   test("leaves nothing behind but its outputs, and disposing the network leaves nothing at all", () => {
-    const before = liveTensors();
+    const before = liveTensorsAfterCollection();
     const network = new Network(chain);
     const held = liveTensors();
     {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { describeEngine } from "../../test/engine.js";
+import { describeEngine, liveTensorsAfterCollection } from "../../test/engine.js";
 import {
   call,
   callAsync,
@@ -77,7 +77,7 @@ describeEngine("typed arrays in and out", () => {
 
 describeEngine("scopes", () => {
   it("dispose what was made in them, but for what is kept", () => {
-    const before = liveTensors();
+    const before = liveTensorsAfterCollection();
     const kept: Tensor[] = [];
     {
       using outer = new TensorScope();
@@ -97,7 +97,7 @@ describeEngine("scopes", () => {
   });
 
   it("close when an error flies through", () => {
-    const before = liveTensors();
+    const before = liveTensorsAfterCollection();
     expect(() => tidy(() => call("mm", zeros([2, 3]), zeros([2, 3])))).toThrow();
     expect(liveTensors()).toBe(before);
   });
