@@ -2,10 +2,17 @@
 import { FilterBasisError } from "../errors/error.js";
 
 export interface LatencyOptions {
-  /** Alternations; each runs every candidate once. */
+  /** Alternations; each times every candidate once. */
   readonly rounds?: number;
-  /** Runs of each candidate before the clock starts. */
+  /** Runs of each candidate before the first round. */
   readonly warmup?: number;
+  /**
+   * Milliseconds for which a candidate runs untimed whenever its turn comes, once at least. The threads of the one before it spin on for about
+   * 20 ms, waiting for work on the cores that it needs, and its data has left the caches.
+   */
+  readonly settle?: number;
+  /** Milliseconds over which a candidate is then timed, one run at least; a sample is the mean run. */
+  readonly burst?: number;
   /** No further round begins after this many milliseconds, once there are five. */
   readonly budget?: number;
   /** A clock in milliseconds. */
@@ -26,22 +33,34 @@ export interface Latencies {
  */
 export async function alternate(
   candidates: readonly (() => Promise<unknown>)[],
-  { rounds = 20, warmup = 3, budget = Number.POSITIVE_INFINITY, now = () => performance.now(), signal }: LatencyOptions = {},
+  options: LatencyOptions = {},
 ): Promise<Latencies> {
+  const { rounds = 20, warmup = 3, settle = 30, burst = 5, budget = Number.POSITIVE_INFINITY, signal } = options;
+  const { now = () => performance.now() } = options;
   if (candidates.length === 0) throw new FilterBasisError("usage", "there is nothing to time");
   for (let i = 0; i < warmup; i++) for (const candidate of candidates) await candidate();
   const samples: number[][] = candidates.map(() => []);
   const begun = now();
   for (let round = 0; round < rounds && (round < 5 || now() - begun < budget); round++) {
-    if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while timing");
     const order = candidates.map((candidate, i) => ({ candidate, own: samples[i]! }));
     for (const { candidate, own } of round % 2 === 0 ? order : order.reverse()) {
-      const start = now();
-      await candidate();
-      own.push(now() - start);
+      if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while timing");
+      await runFor(candidate, settle, now);
+      const { runs, milliseconds } = await runFor(candidate, burst, now);
+      own.push(milliseconds / runs);
     }
   }
   return { samples, medians: samples.map(median) };
+}
+
+async function runFor(candidate: () => Promise<unknown>, least: number, now: () => number) {
+  const start = now();
+  let runs = 0;
+  do {
+    await candidate();
+    runs++;
+  } while (now() - start < least);
+  return { runs, milliseconds: now() - start };
 }
 
 /** The median; of an even count, the mean of the two in the middle. */

@@ -113,11 +113,28 @@ describe("alternate", () => {
     const { medians, samples } = await alternate([candidate("a", 2), candidate("b", 3)], {
       rounds: 4,
       warmup: 1,
+      settle: 0,
+      burst: 0,
       now: () => clock,
     });
     expect(medians).toEqual([2, 3]);
     expect(samples.map(({ length }) => length)).toEqual([4, 4]);
-    expect(turns.join("")).toBe("ab" + "ab" + "ba" + "ab" + "ba");
+    expect(turns.join("")).toBe("ab" + "aabb" + "bbaa" + "aabb" + "bbaa");
+  });
+
+  test("a turn runs untimed until others' threads sleep, and gives the mean of a burst", async () => {
+    let clock = 0;
+    let turn = { name: "", since: 0 };
+    // Slow as long as the threads of another session spin on.
+    const candidate = (name: string, takes: number) => async () => {
+      if (turn.name !== name) turn = { name, since: clock };
+      clock += clock - turn.since < 20 ? 3 * takes : takes;
+    };
+    const options = { rounds: 2, warmup: 0, settle: 30, burst: 5, now: () => clock };
+    expect((await alternate([candidate("a", 1), candidate("b", 2)], options)).samples).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
   });
 
   test("stops at its budget, after five rounds at least", async () => {
@@ -125,8 +142,8 @@ describe("alternate", () => {
     const slow = async () => {
       clock += 100;
     };
-    expect((await alternate([slow], { rounds: 50, budget: 10, now: () => clock })).samples[0]).toHaveLength(5);
-    expect((await alternate([slow], { rounds: 50, budget: 800, now: () => clock })).samples[0]).toHaveLength(8);
+    expect((await alternate([slow], { rounds: 50, budget: 20, now: () => clock })).samples[0]).toHaveLength(5);
+    expect((await alternate([slow], { rounds: 50, budget: 1600, now: () => clock })).samples[0]).toHaveLength(8);
   });
 
   test("the median of an even count is the mean of the middle two", () => {
