@@ -8,13 +8,19 @@ import type { Context } from "./frame.js";
 import type { RunModels } from "./report-run.js";
 
 /** The report with measured times, at a batch of one; as it was where there is nothing compressed to time. */
-export async function withTimes(report: RunReport, { original, last }: RunModels, context: Context): Promise<RunReport> {
+export async function withTimes(
+  report: RunReport,
+  { original, last }: RunModels,
+  context: Context,
+  limits: { readonly threads?: number } = {},
+): Promise<RunReport> {
   if (!original || !last || report.layers.length === 0) return report;
   const parts = report.layers.length + 1;
   const bar = context.progress("timing layers", parts);
   try {
     const folded = foldBatchNorm(last).graph;
     const choice = await fastestForms(folded, {
+      ...limits,
       signal: context.signal,
       progress: (done, total) => bar.update(Math.floor((done / total) * parts)),
     });
@@ -26,7 +32,7 @@ export async function withTimes(report: RunReport, { original, last }: RunModels
         ? row
         : { ...row, form: timing!.chosen, latencyBeforeMs: before, latencyMs: now };
     });
-    const sessions = [await openSession(foldBatchNorm(original).graph), await openSession(choice.graph)] as const;
+    const sessions = [await openSession(foldBatchNorm(original).graph, limits), await openSession(choice.graph, limits)] as const;
     const feeds = sampleFeeds(sessions[0].inputs, { shapes: cost(original).inputs });
     const { medians } = await alternate(
       sessions.map((session) => () => session.run(feeds)),

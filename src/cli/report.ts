@@ -7,6 +7,7 @@ import { command } from "./frame.js";
 import { withCrops } from "./report-crops.js";
 import { readRun } from "./report-run.js";
 import { withTimes } from "./report-times.js";
+import { given, whole } from "./values.js";
 
 export default command({
   name: "report",
@@ -26,11 +27,13 @@ export default command({
       description: "measure how long the compressed layers and the models take",
       negativeDescription: "leave the times out",
     },
+    threads: { type: "string", description: "threads of ONNX Runtime for the times", valueHint: "N" },
   },
-  async run({ run, output, crops, times }, context) {
+  async run({ run, output, crops, times, threads }, context) {
+    const limits = given("threads", whole("--threads", threads, 1, 1024));
     const read = await readRun(run);
     const drawn = crops ? await withCrops(read, context) : read.report;
-    const report = times ? await withTimes(drawn, read.models, context) : drawn;
+    const report = times ? await withTimes(drawn, read.models, context, limits) : drawn;
     const file = output ?? join(run, "report.html");
     const { document } = parseHTML("<!doctype html><html><body></body></html>");
     const html = reportPage(report, document as unknown as Document);

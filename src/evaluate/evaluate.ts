@@ -196,7 +196,7 @@ async function time(
     );
     return () => session.run(inputs);
   });
-  return (await alternate(runs, { rounds: 50, budget: 10_000, ...(signal && { signal }) })).medians;
+  return (await alternate(runs, { rounds: 20, budget: 10_000, ...(signal && { signal }) })).medians;
 }
 
 /** The model's file, and the files beside it where its tensors take more than that. */

@@ -35,7 +35,7 @@ export async function alternate(
   candidates: readonly (() => Promise<unknown>)[],
   options: LatencyOptions = {},
 ): Promise<Latencies> {
-  const { rounds = 20, warmup = 3, settle = 30, burst = 5, budget = Number.POSITIVE_INFINITY, signal } = options;
+  const { rounds = 20, warmup = 3, settle = 100, burst = 5, budget = Number.POSITIVE_INFINITY, signal } = options;
   const { now = () => performance.now() } = options;
   if (candidates.length === 0) throw new FilterBasisError("usage", "there is nothing to time");
   for (let i = 0; i < warmup; i++) for (const candidate of candidates) await candidate();
