@@ -23,7 +23,7 @@ export const learningOptions = {
   batch: text("images of a batch (default 128, super-resolution 16)", "N"),
   lr: text("learning rate (default 0.01 with SGD, 0.0002 with Adam for super-resolution)", "RATE"),
   gamma: text("weight of sum ||W - BA||^2 (Eq. 12; default 0)", "G"),
-  distill: { type: "boolean" as const, description: "learn from the original network's outputs, without labels" },
+  distill: { type: "boolean" as const, description: "learn from the original network's outputs alone, without labels" },
   normalize: text("what the classifier takes: cifar10, imagenet, none or m,m,m/s,s,s", "HOW"),
   scale: text("for super-resolution: 2, 3 or 4", "S"),
   "train-threads": text("threads of libtorch while learning", "N"),
@@ -117,7 +117,11 @@ function learningRecipe(file: string, graph: Graph, method: string, options: Pla
         normalize: args.normalize ?? graph.metadata.get("filterbasis.normalize"),
       };
   const task = pictures ? "l1" : "cross-entropy";
-  const distill = { kind: pictures ? "l1" : "soft-targets" };
+  // Labelled images teach together with the original's soft targets; --distill leaves the labels out.
+  const withLabels = pictures ? undefined : { weight: 0.5, temperature: 3 };
+  const distill = args.distill ? { kind: pictures ? "l1" : "soft-targets" } : withLabels;
+  const epochs = number("epochs");
+  const warmup = args.steps === undefined ? 0.1 * Math.min(1, epochs ?? 1) : 0;
   return parseRecipe(
     prune({
       name: "compress",
@@ -125,9 +129,10 @@ function learningRecipe(file: string, graph: Graph, method: string, options: Pla
       compress: { method, ...compress, inputs: inputs && Object.fromEntries(inputs) },
       recalibrate: graph.nodes.some(({ op }) => op === "BatchNormalization") ? 50 : 0,
       data,
-      loss: { task: args.distill ? "none" : task, gamma: number("gamma"), distill: args.distill ? distill : undefined },
+      loss: { task: args.distill ? "none" : task, gamma: number("gamma"), distill },
       optimizer: pictures ? { name: "adam", lr: lr ?? 2e-4 } : { name: "sgd", lr: lr ?? 0.01, nesterov: true },
-      epochs: number("epochs"),
+      schedule: { name: "cosine", per: "step", warmup },
+      epochs,
       steps: number("steps"),
       seed: number("seed"),
       threads: number("train-threads"),
