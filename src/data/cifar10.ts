@@ -14,9 +14,7 @@ export interface ImageData {
   readonly test?: ImageSet;
 }
 
-export const cifar10Classes = [
-  "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-] as const; // biome-ignore format: a list
+export const cifar10Classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"] as const;
 
 /** The official binary files with their MD5 sums. A record is one label byte, then 1024 red, 1024 green and 1024 blue bytes. */
 export const cifar10Files = {

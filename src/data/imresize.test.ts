@@ -5,7 +5,10 @@ import { decodePicture } from "./codec.js";
 import { imresize, imresizeFloat } from "./imresize.js";
 import type { Picture } from "./picture.js";
 
-const sets = [["set5", 5], ["set14", 14]] as const; // biome-ignore format: a table
+const sets = [
+  ["set5", 5],
+  ["set14", 14],
+] as const;
 const here = shared("data/set5") !== undefined;
 
 describe.skipIf(!here)(`imresize equals MATLAB's in every pixel${here ? "" : `: ${noShared}`}`, () => {

@@ -15,7 +15,11 @@ import { findPairs } from "./sr-pairs.js";
 import { starts, subImagesOf } from "./sub-images.js";
 
 let root: string;
-const sizes = [[40, 30], [33, 47], [28, 28]] as const; // biome-ignore format: a table
+const sizes = [
+  [40, 30],
+  [33, 47],
+  [28, 28],
+] as const;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "filterbasis-patches-"));
   for (const [i, [w, h]] of sizes.entries())

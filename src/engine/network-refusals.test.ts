@@ -65,14 +65,24 @@ engine(`what a network refuses${because}`, () => {
     const huge = { s: int64Tensor([3], [1_000_000, 1_000_000, 1_000]) };
     const cases: Parts[] = [
       { nodes: [node("Expand", "x s", "y")], constants: huge },
-      { nodes: [node("Tile", "x s", "y")], constants: huge, inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 1, 1] } }] },
+      {
+        nodes: [node("Tile", "x s", "y")],
+        constants: huge,
+        inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 1, 1] } }],
+      },
       { nodes: [node("ConstantOfShape", "s", "c"), node("Add", "c x", "y")], constants: huge },
       { nodes: [node("Pad", "x p", "y")], constants: { p: int64Tensor([6], [0, 0, 0, 1e9, 1e9, 1e3]) } },
       { nodes: [node("Upsample", "x", "y", { scales: { kind: "floats", value: [1, 1, 1e12] } })], opset: 7 },
-      { nodes: [node("Range", "a b d", "r"), node("Add", "r x", "y")], constants: { a: int64Tensor([], [0]), b: int64Tensor([], [2 ** 50]), d: int64Tensor([], [1]) } },
+      {
+        nodes: [node("Range", "a b d", "r"), node("Add", "r x", "y")],
+        constants: { a: int64Tensor([], [0]), b: int64Tensor([], [2 ** 50]), d: int64Tensor([], [1]) },
+      },
       { nodes: [node("Conv", "x w", "y", { pads: ints([2 ** 40, 2 ** 40]) })], constants: { w: weights(1, 1, 1) } },
       { nodes: [node("MaxPool", "x", "y", { kernel_shape: ints([2]), pads: ints([2 ** 40, 2 ** 40]) })] },
-      { nodes: [node("ConvTranspose", "x w", "y", { strides: ints([2 ** 40]), output_padding: ints([2 ** 39]) })], constants: { w: weights(1, 1, 1) } },
+      {
+        nodes: [node("ConvTranspose", "x w", "y", { strides: ints([2 ** 40]), output_padding: ints([2 ** 39]) })],
+        constants: { w: weights(1, 1, 1) },
+      },
     ];
     for (const parts of cases) {
       const error = thrown(() => {
@@ -83,7 +93,7 @@ engine(`what a network refuses${because}`, () => {
       expect(error.code, parts.nodes[0]!.op).toBe("too-large");
       expect(error.place.node, parts.nodes[0]!.op).toBe(`the ${parts.nodes[0]!.op}`);
     }
-  }); // biome-ignore format: a table
+  });
 
   test("axes of size zero pass through or end in a typed error", () => {
     const ops: Node[] = [

@@ -19,9 +19,16 @@ export function constantsOf(initializers: ReadonlyMap<string, TensorData>, nodes
 
 /** Inputs that hold weights, by operator. A weight may be computed from constants: what it is computed from then learns. */
 const weightInputs: ReadonlyMap<string, readonly number[]> = new Map([
-  ["Conv", [1, 2]], ["ConvTranspose", [1, 2]], ["BatchNormalization", [1, 2]], ["InstanceNormalization", [1, 2]],
-  ["GroupNormalization", [1, 2]], ["LayerNormalization", [1, 2]], ["PRelu", [1]], ["Gemm", [0, 1, 2]], ["MatMul", [0, 1]],
-]); // biome-ignore format: a table
+  ["Conv", [1, 2]],
+  ["ConvTranspose", [1, 2]],
+  ["BatchNormalization", [1, 2]],
+  ["InstanceNormalization", [1, 2]],
+  ["GroupNormalization", [1, 2]],
+  ["LayerNormalization", [1, 2]],
+  ["PRelu", [1]],
+  ["Gemm", [0, 1, 2]],
+  ["MatMul", [0, 1]],
+]);
 
 /** Inputs of which only initializers of one number a channel are weights: a bias or a scale on its own. */
 const channelInputs: ReadonlySet<string> = new Set(["Add", "Mul"]);

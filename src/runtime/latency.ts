@@ -7,8 +7,8 @@ export interface LatencyOptions {
   /** Runs of each candidate before the first round. */
   readonly warmup?: number;
   /**
-   * Milliseconds for which a candidate runs untimed whenever its turn comes, once at least. The threads of the one before it spin on for about
-   * 20 ms, waiting for work on the cores that it needs, and its data has left the caches.
+   * Milliseconds for which a candidate runs untimed whenever its turn comes after another's, once at least. The threads of the one before it spin
+   * on for a while, waiting for work on the cores that it needs, and its data has left the caches.
    */
   readonly settle?: number;
   /** Milliseconds over which a candidate is then timed, one run at least; a sample is the mean run. */
@@ -41,11 +41,13 @@ export async function alternate(
   for (let i = 0; i < warmup; i++) for (const candidate of candidates) await candidate();
   const samples: number[][] = candidates.map(() => []);
   const begun = now();
+  let before = candidates.at(-1);
   for (let round = 0; round < rounds && (round < 5 || now() - begun < budget); round++) {
     const order = candidates.map((candidate, i) => ({ candidate, own: samples[i]! }));
     for (const { candidate, own } of round % 2 === 0 ? order : order.reverse()) {
       if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while timing");
-      await runFor(candidate, settle, now);
+      if (candidate !== before) await runFor(candidate, settle, now);
+      before = candidate;
       const { runs, milliseconds } = await runFor(candidate, burst, now);
       own.push(milliseconds / runs);
     }

@@ -10,9 +10,16 @@ import type { Inputs, Value } from "./site.js";
 
 /** libtorch's element types among ONNX's. float16 is computed as float32 and therefore stands here as float32. */
 const engineTypes = {
-  float32: "float32", float16: "float32", float64: "float64", int8: "int8", int16: "int16", int32: "int32", int64: "int64", uint8: "uint8",
+  float32: "float32",
+  float16: "float32",
+  float64: "float64",
+  int8: "int8",
+  int16: "int16",
+  int32: "int32",
+  int64: "int64",
+  uint8: "uint8",
   bool: "bool",
-} as const satisfies Partial<Record<DataType, string>>; // biome-ignore format: a table
+} as const satisfies Partial<Record<DataType, string>>;
 
 export type EngineType = (typeof engineTypes)[keyof typeof engineTypes];
 
@@ -22,9 +29,15 @@ export function engineType(type: DataType): EngineType | undefined {
 }
 
 const arrays = {
-  float32: Float32Array, float64: Float64Array, int8: Int8Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array,
-  uint8: Uint8Array, bool: Uint8Array,
-}; // biome-ignore format: a table
+  float32: Float32Array,
+  float64: Float64Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+};
 
 /** A constant as a tensor in its engine type (float16 widened to float32). A copy: the bytes may lie in a file's buffer. */
 export function tensorFrom(constant: TensorData, name?: string): Tensor {
