@@ -1,0 +1,86 @@
+// `compress --data`: the model learns after it was compressed, from labels and the original together or from the original alone.
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import compress from "../src/cli/compress.js";
+import { readRecord } from "../src/compress/record.js";
+import { resnet } from "../src/nets/resnet.js";
+import { loadModel, saveModel } from "../src/runtime/files.js";
+import { describeEngine } from "./engine.js";
+import { somePicture, writePng } from "./pictures.js";
+
+let root: string;
+const cache = process.env.FILTERBASIS_CACHE;
+const at = (name: string) => join(root, name);
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), "filterbasis-learns-"));
+  process.env.FILTERBASIS_CACHE = at("cache");
+  await saveModel(resnet(8, { widths: [8, 8, 8], classes: 2 }), at("model.onnx"));
+  for (const label of [0, 1])
+    for (const [part, count] of [["train", 6] as const, ["test", 1] as const])
+      for (let i = 0; i < count; i++)
+        await writePng(at(`classes/${part}/c${label}/${i}.png`), somePicture(32, 32, { seed: 10 * label + i }));
+});
+afterAll(() => {
+  if (cache === undefined) delete process.env.FILTERBASIS_CACHE;
+  else process.env.FILTERBASIS_CACHE = cache;
+  rmSync(root, { recursive: true, force: true });
+});
+
+let made = 0;
+async function learned(...options: string[]) {
+  const [run, out] = [at(`run-${made}`), at(`out-${made++}.onnx`)];
+  let [stdout, stderr] = ["", ""];
+  const io = {
+    stdout: { write: (text: string) => void (stdout += text) },
+    stderr: { write: (text: string) => void (stderr += text) },
+    signal: new AbortController().signal,
+  };
+  const fixed = ["--keep-params", "0.6", "--form", "folded", "--batch", "4", "--normalize", "none", "--json"];
+  const code = await compress.run([at("model.onnx"), "-o", out, "--data", at("classes"), "--run", run, ...fixed, ...options], io);
+  const recipe = existsSync(join(run, "recipe.json")) ? JSON.parse(readFileSync(join(run, "recipe.json"), "utf8")) : undefined;
+  return { code, stderr, json: JSON.parse(stdout), recipe, run, out };
+}
+
+describeEngine("compress --data", () => {
+  it("learns from labels and the original's soft targets, warms up, and writes the learned model verified", async () => {
+    const { code, stderr, json, recipe, run, out } = await learned("--epochs", "2");
+    expect(code, stderr).toBe(0);
+    expect(recipe.loss).toMatchObject({ task: "cross-entropy", distill: { kind: "soft-targets", weight: 0.5, temperature: 3 } });
+    expect(recipe.schedule).toMatchObject({ name: "cosine", per: "step", warmup: 0.1 });
+    expect(json).toMatchObject({ verified: true, learned: { epochs: [{ epoch: 1 }, { epoch: 2 }] } });
+    const steps = readFileSync(join(run, "metrics.jsonl"), "utf8")
+      .split("\n")
+      .filter((line) => line.includes('"kind":"step"'));
+    for (const line of steps)
+      expect(JSON.parse(line)).toMatchObject({ task: expect.any(Number), distillation: expect.any(Number) });
+    expect(readRecord(await loadModel(out))?.sites.length).toBeGreaterThan(0);
+  });
+
+  it("with --distill leaves the labels out", async () => {
+    const { code, stderr, recipe } = await learned("--distill", "--steps", "2");
+    expect(code, stderr).toBe(0);
+    expect(recipe).toMatchObject({
+      steps: 2,
+      loss: { task: "none", distill: { kind: "soft-targets" } },
+      schedule: { warmup: 0 },
+    });
+  });
+
+  it("warms up for a tenth of what is less than an epoch", async () => {
+    const { code, stderr, recipe } = await learned("--epochs", "0.5");
+    expect(code, stderr).toBe(0);
+    expect(recipe.schedule.warmup).toBeCloseTo(0.05, 12);
+  });
+
+  it.each([
+    ["--lr", "fast", "usage"],
+    ["--data", "/nowhere/at/all", "not-found"],
+  ])("refuses %s %s and writes no model", async (option, value, error) => {
+    const { code, json, out } = await learned(option, value);
+    expect(code).not.toBe(0);
+    expect(json.error.code).toBe(error);
+    expect(existsSync(out)).toBe(false);
+  });
+});
