@@ -26,6 +26,8 @@ export interface Factors {
   readonly squaredErrors: readonly number[];
   /** For each layer ||W||_F^2. */
   readonly squaredNorms: readonly number[];
+  /** For each layer (W - BA) E[x], [n], which its bias gains; where coefficients were fitted to outputs and the mean E[x] of the input is known. */
+  readonly shifts?: readonly (Float64Array | undefined)[];
 }
 
 /** W as [(n s) x (p h w)]. */

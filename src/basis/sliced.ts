@@ -4,7 +4,7 @@
 // from the SVD of the zero-padded stack and never gets worse than that, since each half step is optimal.
 import { solveNormal } from "../linalg/least-squares.js";
 import type { Spectrum } from "../linalg/low-rank.js";
-import { gram, type Matrix, matrix, multiply, squaredNorm, transpose } from "../linalg/matrix.js";
+import { columns, gram, type Matrix, matrix, multiply, squaredNorm, transpose } from "../linalg/matrix.js";
 import { stackSpectrum } from "./energies.js";
 import { checkRank, difference, type Factors, type Filters, splitMatrix } from "./initialise.js";
 import { type SliceEnd, sliceStart } from "./split.js";
@@ -93,11 +93,4 @@ function squaredErrors(
   starts: readonly number[],
 ): number[] {
   return parts.map((part, i) => difference(part, multiply(coefficients[i]!, columns(basis, starts[i]!, part.cols))));
-}
-
-function columns({ rows, cols, data }: Matrix, start: number, count: number): Matrix {
-  if (start === 0 && count === cols) return { rows, cols, data };
-  const out = new Float64Array(rows * count);
-  for (let i = 0; i < rows; i++) out.set(data.subarray(i * cols + start, i * cols + start + count), i * count);
-  return matrix(rows, count, out);
 }

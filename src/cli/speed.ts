@@ -17,7 +17,7 @@ export async function stepsFor(recipe: Recipe, seconds: number, { signal }: Cont
   const times: number[] = [];
   try {
     const { test: _, ...data } = recipe.data;
-    const short: Recipe = { ...recipe, steps: trial, recalibrate: 0, data: { ...data, testSubset: 10 } };
+    const short: Recipe = { ...recipe, steps: trial, calibrate: 0, recalibrate: 0, data: { ...data, testSubset: 10 } };
     await hostTraining(folder, short, { onStep: () => void times.push(performance.now()) }, signal);
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -1,14 +1,16 @@
 // Method basis: every planned convolution becomes a convolution with a small basis and a 1 x 1 with the coefficients,
 // both made from its own filters by truncated SVD.
+import { constants } from "../basis/constant.js";
 import { canonicalForm, type Form, formNodes } from "../basis/forms.js";
 import { type Factors, initialise } from "../basis/initialise.js";
+import { fitToOutputs } from "../basis/moments.js";
 import { initialiseSliced } from "../basis/sliced.js";
 import { sliceStart } from "../basis/split.js";
 import { int, makeNode } from "../graph/attributes.js";
 import { freshNames, replaceNodes } from "../graph/edit.js";
 import type { Attribute, Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { dataTypes } from "../graph/types.js";
-import { tensorOf } from "../graph/values.js";
+import { numbers, tensorOf } from "../graph/values.js";
 import { dropUnused } from "./cleanup.js";
 import { filtersOf, type Layer } from "./layers.js";
 import { type Plan, type PlanOptions, planCompression, type UnitPlan } from "./plan.js";
@@ -34,6 +36,7 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
   const casts: Node[] = [];
   const sites: SiteRecord[] = [];
   const outcomes: Outcome[] = [];
+  const constant = constants(graph);
   const context = { fresh, opset: graph.opsets.get("") ?? 1 };
   /** Stores a tensor as the layer's weight is stored; returns the names of the initializer and of the value to read. */
   const store = (stem: string, layer: Layer, dims: readonly number[], values: Float64Array) => {
@@ -43,6 +46,14 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
     const value = fresh(`${stem}.cast`);
     casts.push(makeNode("Cast", [name], [value], { to: int(dataTypes.indexOf(layer.type) + 1) }));
     return { name, value };
+  };
+  /** The node's bias, with what the basis loses of a constant input added, where that is known. */
+  const shiftedBias = (node: Node, layer: Layer, shift: Float64Array | undefined): string => {
+    const name = node.inputs[2] ?? "";
+    const bias = shift && name !== "" ? constant(name)?.tensor : undefined;
+    if (shift === undefined || bias === undefined) return name;
+    const values = Float64Array.from(numbers(bias), (value, n) => value + shift[n]!);
+    return store(`${stemOf(layer)}.bias`, layer, [values.length], values).value;
   };
   for (const planned of plan.units) {
     const { unit, choice } = planned;
@@ -68,6 +79,7 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
       const error = Math.sqrt(factors.squaredErrors[index]! / (factors.squaredNorms[index]! || 1));
       const start = sliceStart(channels, layer.inChannels, unit.slice ?? "first");
       const slice = unit.slice && layer.inChannels < channels ? ([start, start + layer.inChannels] as const) : null;
+      const shift = factors.shifts?.[index];
       for (const { node, name } of layer.nodes) {
         const attributes = ownAttributes(node);
         const output = node.outputs[0]!;
@@ -77,7 +89,7 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
           output,
           basis: b.value,
           coefficients: a.value,
-          bias: node.inputs[2] ?? "",
+          bias: shiftedBias(node, layer, shift),
           basisBias: "",
           splits,
           basisSize,
@@ -111,16 +123,17 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
   const rewritten = replaceNodes(graph, replacements, initializers);
   const cleaned = dropUnused(
     { ...rewritten, nodes: [...casts, ...rewritten.nodes] },
-    plan.units.flatMap(({ unit }) => unit.layers.flatMap(({ nodes }) => nodes.map(({ node }) => node.inputs[1]!))),
+    plan.units.flatMap(({ unit }) => unit.layers.flatMap(({ nodes }) => nodes.flatMap(({ node }) => node.inputs.slice(1)))),
   );
   const earlier = readRecord(graph)?.sites ?? [];
   return { graph: withRecord(cleaned, { version: 1, method, sites: [...earlier, ...sites] }), outcomes };
 }
 
-function factorise({ unit, choice, layers, spectrum }: UnitPlan): Factors {
+function factorise({ unit, choice, layers, spectrum, moments }: UnitPlan): Factors {
   const filters = layers.map(({ layer, splits }) => filtersOf(layer, splits));
   if (unit.slice) return initialiseSliced(filters, choice.basisSize, { end: unit.slice, known: spectrum });
-  return initialise(filters, choice.basisSize, spectrum);
+  const factors = initialise(filters, choice.basisSize, spectrum);
+  return moments === undefined ? factors : fitToOutputs(factors, filters, moments);
 }
 
 /** The weight's name without ".weight": what parameters of the layer are named after. */

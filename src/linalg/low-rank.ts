@@ -71,7 +71,7 @@ function smallerGram(matrix: Matrix): Matrix {
 }
 
 /** Scales column j of left and row j of right so that both get the same length, leaving the product alone. */
-function balance(left: Matrix, right: Matrix): [Matrix, Matrix] {
+export function balance(left: Matrix, right: Matrix): [Matrix, Matrix] {
   const rank = left.cols;
   const a = Float64Array.from(left.data);
   const b = Float64Array.from(right.data);

@@ -44,6 +44,14 @@ export function transpose({ rows, cols, data }: Matrix): Matrix {
   return { rows: cols, cols: rows, data: out };
 }
 
+/** `count` columns from `start` on: [r x count]. */
+export function columns({ rows, cols, data }: Matrix, start: number, count: number): Matrix {
+  if (start === 0 && count === cols) return { rows, cols, data };
+  const out = new Float64Array(rows * count);
+  for (let i = 0; i < rows; i++) out.set(data.subarray(i * cols + start, i * cols + start + count), i * count);
+  return matrix(rows, count, out);
+}
+
 /** a b: [r x k] [k x q] -> [r x q]. */
 export function multiply(a: Matrix, b: Matrix): Matrix {
   if (a.cols !== b.rows) {

@@ -37,12 +37,21 @@ export async function recipeGraph({ network, seed }: Recipe): Promise<Graph> {
   return buildNet(name, { seed, ...options });
 }
 
-/** Builds a training of `graph` (compressed or not) by a recipe. `original` is what a compressed network is held against. */
-export async function assemble(recipe: Recipe, original: Graph, graph: Graph, note: (text: string) => void): Promise<Training> {
+/** Makes of the original network the one that learns, with its batches at hand. */
+export type Compress = (original: Network, source: BatchSource) => Promise<Graph>;
+
+/** Builds a training by a recipe. `original` is what the compressed network is held against. */
+export async function assemble(
+  recipe: Recipe,
+  original: Graph,
+  compress: Compress,
+  note: (text: string) => void,
+): Promise<Training> {
   using owned = new DisposableStackLike();
   const teacherNetwork = owned.use(new Network(original));
   const before = runnable(teacherNetwork, original);
   const data = owned.use(await openTaskData(recipe, before, note));
+  const graph = await compress(teacherNetwork, data.source);
   const only = recipe.train === "basis" ? basisParameters(graph) : undefined;
   const network = owned.use(new Network(graph, only === undefined ? {} : { trainable: (name) => only.has(name) }));
   const layers = recipe.loss.gamma > 0 ? approximatedLayers(graph, original, network) : [];

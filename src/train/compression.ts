@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { forms } from "../basis/forms.js";
 import { type MethodName, methods } from "../compress/methods.js";
+import type { PlanOptions } from "../compress/plan-options.js";
 import { shares } from "../compress/sharing.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Pass } from "../graph/types.js";
@@ -71,8 +72,8 @@ const options: Readonly<Record<MethodName, z.ZodObject>> = {
   transition,
 };
 
-/** The pass of a method. Throws `not-found` for an unknown method, `invalid-recipe` for options that it does not have. */
-export function methodPass(name: string, given: Readonly<Record<string, unknown>>): Pass {
+/** The pass of a method; `moments` of what layers see are for the methods that start from filters. Throws `not-found` for an unknown method, `invalid-recipe` for options that it does not have. */
+export function methodPass(name: string, given: Readonly<Record<string, unknown>>, moments?: PlanOptions["moments"]): Pass {
   if (!Object.hasOwn(methods, name)) {
     throw new FilterBasisError("not-found", "there is no such method", {
       field: "compress.method",
@@ -88,5 +89,10 @@ export function methodPass(name: string, given: Readonly<Record<string, unknown>
   }
   const { inputs, ...rest } = given;
   const shapes = inputs === undefined ? {} : { inputs: new Map(Object.entries(inputs as object)) };
-  return (methods[name as MethodName].pass as (options: Readonly<Record<string, unknown>>) => Pass)({ ...rest, ...shapes });
+  const seen = moments === undefined ? {} : { moments };
+  return (methods[name as MethodName].pass as (options: Readonly<Record<string, unknown>>) => Pass)({
+    ...rest,
+    ...shapes,
+    ...seen,
+  });
 }

@@ -111,6 +111,11 @@ export const recipeSchema = z.strictObject({
     .describe("the row of the paper that this recipe stands for"),
   network,
   compress: compression.optional(),
+  calibrate: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe("batches on which it is seen what layers read, so that compression keeps their outputs rather than their filters"),
   recalibrate: z.int().min(0).default(0).describe("batches that set the batch-norm statistics anew after compression"),
   data: data.prefault({}),
   loss: loss.prefault({}),

@@ -6,16 +6,19 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { engineInfo, generatorState, manualSeed, setGeneratorState, setThreads } from "../engine/index.js";
+import type { Network } from "../engine/network.js";
 import type { Graph } from "../graph/types.js";
-import { saveModel } from "../runtime/files.js";
+import { loadModel, saveModel } from "../runtime/files.js";
 import { assemble, recipeGraph } from "./assemble.js";
 import { beginRun } from "./begin.js";
 import { readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { methodPass } from "./compression.js";
 import { type EpochReport, type LoopResult, type LoopState, type StepReport, trainLoop } from "./loop.js";
+import { inputMoments } from "./moments.js";
 import { recalibrate } from "./recalibrate.js";
 import type { Recipe } from "./recipe.js";
 import { appendLog, holdRun, openJournal, runFiles, writeJson } from "./run-folder.js";
+import type { BatchSource } from "./sources.js";
 import { openEventFile } from "./tensorboard.js";
 
 /** What a run tells while it goes on. */
@@ -75,8 +78,14 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     await saveModel(graph, join(folder, runFiles.original));
   }
   if (resume !== undefined) log(`gone on with at step ${resume.step}`);
-  const compressed = compressFor(recipe, graph, note);
-  using training = await assemble(recipe, graph, compressed, note);
+  const begun = resume !== undefined && recipe.compress !== undefined && recipe.calibrate > 0;
+  using training = await assemble(
+    recipe,
+    graph,
+    // What layers see need not come out to the last bit again: a run that goes on takes the network that it began with.
+    (network, source) => (begun ? loadModel(join(folder, runFiles.start)) : compressFor(recipe, graph, network, source, note)),
+    note,
+  );
   const { learner } = training;
   if (resume === undefined && recipe.recalibrate > 0) {
     await recalibrate(learner.network, learner.input, training.source, recipe.recalibrate);
@@ -145,10 +154,17 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
 }
 
 /** The compressed graph; every layer that was left alone is told with its reason. */
-function compressFor({ compress }: Recipe, graph: Graph, note: (text: string) => void): Graph {
+async function compressFor(
+  { compress, calibrate, seed }: Recipe,
+  graph: Graph,
+  network: Network,
+  source: BatchSource,
+  note: (text: string) => void,
+): Promise<Graph> {
   if (compress === undefined) return graph;
   const { method, ...options } = compress;
-  const { graph: compressed, outcomes } = methodPass(method, options)(graph);
+  const moments = calibrate > 0 ? await inputMoments(graph, network, source, { batches: calibrate, seed, note }) : undefined;
+  const { graph: compressed, outcomes } = methodPass(method, options, moments)(graph);
   for (const { site, done, because } of outcomes) if (!done) note(`left alone: ${site}, because ${because}`);
   return compressed;
 }

@@ -16,7 +16,7 @@ export interface Windows {
 }
 
 /** The attributes of a windowed operator over `kernel` [k1 ... kn]. */
-export function windows(site: Site, kernel: readonly number[]): Windows {
+export function windows(site: Pick<Site, "node">, kernel: readonly number[]): Windows {
   const rank = kernel.length;
   const ones = kernel.map(() => 1);
   const auto = readString(site.node, "auto_pad", "NOTSET");
