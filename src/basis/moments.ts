@@ -2,6 +2,7 @@
 // E|(W - BA) x|^2 = tr (W - BA) C (W - BA)^T, which a basis can make least instead of ||W - BA||_F^2: the truncated SVD of
 // W L with C = L L^T (Zhang et al., Accelerating Very Deep Convolutional Networks, section 2.2, for a factor before L), and
 // then, over all splits together, the coefficients of least squares.
+import { FilterBasisError } from "../errors/error.js";
 import { cholesky, solveFromRight } from "../linalg/cholesky.js";
 import { solveNormal } from "../linalg/least-squares.js";
 import { balance, type LinearAlgebra, type Spectrum } from "../linalg/low-rank.js";
@@ -21,11 +22,22 @@ export interface InputMoments {
 
 /** Of the mean of the diagonal: what directions that no sample showed still weigh, so that their filters are not lost. */
 const floor = 1e-3;
-/** Of the mean of the diagonal: how much the coefficients of least squares are held to those of the SVD. */
-const ridge = 1e-4;
+/**
+ * Of the mean of the diagonal: how much the coefficients of least squares are held to those of the SVD. Splits that nearly say the same make
+ * large coefficients that cancel out; held like this the filters stay as near to the original's as those of the SVD alone.
+ */
+const ridge = 0.1;
 
-/** The moments for blocks of `channels` channels: averaged where they are smaller, side by side where they are larger; positive definite. */
+/**
+ * The moments for blocks of `channels` channels: averaged where they are smaller, side by side where they are larger; positive definite.
+ * Errors: `shape-mismatch` for moments of something else.
+ */
 export function blockMoments({ channels: known, second }: InputMoments, taps: number, channels: number): Matrix {
+  if (second.rows !== known * taps || second.cols !== second.rows) {
+    const expected = `${known * taps} x ${known * taps}`;
+    const got = `${second.rows} x ${second.cols}`;
+    throw new FilterBasisError("shape-mismatch", "the moments are not those of this layer's patches", { expected, got });
+  }
   const common = greatestCommonDivisor([known, channels]);
   const [width, blocks, side] = [common * taps, known / common, second.rows];
   const mean = new Float64Array(width * width);

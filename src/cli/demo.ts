@@ -124,6 +124,7 @@ function demoRecipe(file: string, normalize: string, keepParams: number, threads
     name: "demo",
     network: { file },
     compress: { method: "basis", keepParams },
+    calibrate: 4,
     recalibrate: 50,
     data: { name: "cifar10", batch: 128, normalize },
     loss: { task: "cross-entropy", distill: { weight: 0.5, temperature: 3 } },

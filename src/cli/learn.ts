@@ -127,6 +127,7 @@ function learningRecipe(file: string, graph: Graph, method: string, options: Pla
       name: "compress",
       network: { file },
       compress: { method, ...compress, inputs: inputs && Object.fromEntries(inputs) },
+      calibrate: 4,
       recalibrate: graph.nodes.some(({ op }) => op === "BatchNormalization") ? 50 : 0,
       data,
       loss: { task: args.distill ? "none" : task, gamma: number("gamma"), distill },

@@ -2,8 +2,8 @@
 // both made from its own filters by truncated SVD.
 import { constants } from "../basis/constant.js";
 import { canonicalForm, type Form, formNodes } from "../basis/forms.js";
-import { type Factors, initialise } from "../basis/initialise.js";
-import { fitToOutputs } from "../basis/moments.js";
+import { type Factors, initialise, splitMatrix } from "../basis/initialise.js";
+import { fitToOutputs, type InputMoments, outputSpectrum, sharedMoments } from "../basis/moments.js";
 import { initialiseSliced } from "../basis/sliced.js";
 import { sliceStart } from "../basis/split.js";
 import { int, makeNode } from "../graph/attributes.js";
@@ -11,6 +11,8 @@ import { freshNames, replaceNodes } from "../graph/edit.js";
 import type { Attribute, Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { dataTypes } from "../graph/types.js";
 import { numbers, tensorOf } from "../graph/values.js";
+import { type LinearAlgebra, pureLinearAlgebra } from "../linalg/low-rank.js";
+import { stackRows } from "../linalg/matrix.js";
 import { dropUnused } from "./cleanup.js";
 import { filtersOf, type Layer } from "./layers.js";
 import { type Plan, type PlanOptions, planCompression, type UnitPlan } from "./plan.js";
@@ -21,6 +23,11 @@ export interface BasisOptions extends PlanOptions {
   readonly form?: Form;
   /** The name under which the record files it. */
   readonly method?: string;
+  /**
+   * What each layer's filters see on data, by layer name: then basis and coefficients keep the layer's outputs rather than its filters; what is
+   * planned stays the same. A layer without an entry, and one that reads a slice of its basis, keeps to its filters.
+   */
+  readonly moments?: ReadonlyMap<string, InputMoments>;
 }
 
 /** The pass: plans, then rewrites. Every layer is among the outcomes, done or refused with its reason. */
@@ -29,7 +36,7 @@ export function basis(options: BasisOptions = {}): Pass {
 }
 
 /** Carries out a plan made for this graph. */
-export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = "basis" }: BasisOptions = {}) {
+export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = "basis", moments, linear }: BasisOptions = {}) {
   const fresh = freshNames(graph);
   const replacements = new Map<Node, readonly Node[]>();
   const initializers = new Map<string, TensorData>();
@@ -58,7 +65,7 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
   for (const planned of plan.units) {
     const { unit, choice } = planned;
     const { channels, basisSize } = choice;
-    const factors = factorise(planned);
+    const factors = factorise(planned, moments, linear);
     const [first] = unit.layers as [Layer, ...Layer[]];
     const stem = unit.shared ? unit.name : stemOf(first);
     const stored = new Map<string, { name: string; value: string }>(); // one for each pair of types, which nearly always is one
@@ -129,11 +136,18 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
   return { graph: withRecord(cleaned, { version: 1, method, sites: [...earlier, ...sites] }), outcomes };
 }
 
-function factorise({ unit, choice, layers, spectrum, moments }: UnitPlan): Factors {
+function factorise(
+  { unit, choice, layers, spectrum }: UnitPlan,
+  moments: BasisOptions["moments"],
+  linear: LinearAlgebra = pureLinearAlgebra,
+): Factors {
   const filters = layers.map(({ layer, splits }) => filtersOf(layer, splits));
   if (unit.slice) return initialiseSliced(filters, choice.basisSize, { end: unit.slice, known: spectrum });
-  const factors = initialise(filters, choice.basisSize, spectrum);
-  return moments === undefined ? factors : fitToOutputs(factors, filters, moments);
+  const seen = unit.layers.map(({ name }) => moments?.get(name)).filter((found) => found !== undefined);
+  if (seen.length < filters.length) return initialise(filters, choice.basisSize, spectrum);
+  const block = sharedMoments(seen, unit.layers[0]!.taps, choice.channels);
+  const ofOutputs = outputSpectrum(stackRows(filters.map(splitMatrix)), block, linear);
+  return fitToOutputs(initialise(filters, choice.basisSize, ofOutputs), filters, seen);
 }
 
 /** The weight's name without ".weight": what parameters of the layer are named after. */

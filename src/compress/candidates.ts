@@ -1,11 +1,8 @@
 // A unit is what gets one basis: a layer, or several that share. Which splits it may have, what each basis size costs and
 // how much of the filters' energy it loses.
 import { stackSpectrum } from "../basis/energies.js";
-import { splitMatrix } from "../basis/initialise.js";
-import { type InputMoments, outputSpectrum, sharedMoments } from "../basis/moments.js";
 import { basisMacs, bestSplits, divisors, greatestCommonDivisor, type SliceEnd } from "../basis/split.js";
 import type { LinearAlgebra, Spectrum } from "../linalg/low-rank.js";
-import { stackRows } from "../linalg/matrix.js";
 import { filtersOf, type Layer, layerWeights } from "./layers.js";
 
 export interface Unit {
@@ -66,24 +63,9 @@ export function possibleChannels(unit: Unit): readonly number[] {
   return unit.slice ? [Math.max(...channels)] : divisors(greatestCommonDivisor(channels));
 }
 
-/** Moments of what layers see, by layer name. */
-export type MomentsByLayer = ReadonlyMap<string, InputMoments>;
-
-/** The moments of all layers of the unit, if all are known; a basis that is read in slices is made from filters alone. */
-export function unitMoments(unit: Unit, moments: MomentsByLayer | undefined): readonly InputMoments[] | undefined {
-  const known = unit.slice ? [] : unit.layers.map(({ name }) => moments?.get(name)).filter((found) => found !== undefined);
-  return known.length === unit.layers.length ? known : undefined;
-}
-
-/**
- * The spectrum of the unit's stacked split matrices (zero-padded for slices, whose energies bound the loss from above); where the moments of
- * all its inputs are known, that of their outputs.
- */
-export function unitSpectrum(unit: Unit, channels: number, linear: LinearAlgebra, moments?: MomentsByLayer): Spectrum {
+/** The spectrum of the unit's stacked split matrices (zero-padded for slices, whose energies bound the loss from above). */
+export function unitSpectrum(unit: Unit, channels: number, linear: LinearAlgebra): Spectrum {
   const filters = unit.layers.map((layer) => filtersOf(layer, splitsOf(layer, unit, channels)));
-  const known = unitMoments(unit, moments);
-  if (known !== undefined)
-    return outputSpectrum(stackRows(filters.map(splitMatrix)), sharedMoments(known, unit.layers[0]!.taps, channels), linear);
   return stackSpectrum(filters, unit.slice, linear);
 }
 

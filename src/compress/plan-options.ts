@@ -1,5 +1,4 @@
 // What a plan may be asked for.
-import type { InputMoments } from "../basis/moments.js";
 import type { SliceEnd } from "../basis/split.js";
 import type { Dim } from "../graph/types.js";
 import type { LinearAlgebra } from "../linalg/low-rank.js";
@@ -31,9 +30,4 @@ export interface PlanOptions {
   /** Shapes that fix free axes; multiply-accumulates hold at these. */
   readonly inputs?: ReadonlyMap<string, readonly Dim[]>;
   readonly linear?: LinearAlgebra;
-  /**
-   * What each layer's filters see on data, by layer name: then the error of the layer's outputs is made least, not that of its filters. Layers
-   * without an entry, and bases that are read in slices, keep to the filters.
-   */
-  readonly moments?: ReadonlyMap<string, InputMoments>;
 }

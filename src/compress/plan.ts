@@ -2,7 +2,6 @@
 // sizes, what that costs and what it loses.
 import type { Refusal } from "../basis/convolution.js";
 import { tails } from "../basis/energies.js";
-import type { InputMoments } from "../basis/moments.js";
 import { FilterBasisError } from "../errors/error.js";
 import { concreteInputs, cost } from "../graph/cost.js";
 import { inferShapes } from "../graph/shapes/infer.js";
@@ -19,7 +18,6 @@ import {
   type Unit,
   unitFullRank,
   unitMacs,
-  unitMoments,
   unitSpectrum,
   unitWeights,
 } from "./candidates.js";
@@ -44,12 +42,10 @@ export interface UnitPlan {
   readonly weightsAfter: number;
   readonly macsBefore: number;
   readonly macsAfter: number;
-  /** ||W - B A||_F / ||W||_F over all layers of the unit, from the singular values; with `moments` that of the outputs. */
+  /** ||W - B A||_F / ||W||_F over all layers of the unit, from the singular values. */
   readonly error: number;
   /** Of the unit's stacked filters at this choice: the decomposition begins where the plan left off. */
   readonly spectrum: Spectrum;
-  /** Of what each layer sees, where the spectrum is that of the outputs. */
-  readonly moments: readonly InputMoments[] | undefined;
 }
 
 export interface Plan {
@@ -84,7 +80,7 @@ export function planCompression(graph: Graph, options: PlanOptions = {}): Plan {
   const explicit = options.basis !== undefined || units.some((unit) => ruleFor(unit, options)?.basis !== undefined);
   const { planned, refused } = explicit ? planExplicit(units, options) : planBudget(units, options, before, positions);
   if (planned.length === 0 && explicit) throw nothingToDo([...left, ...refused]);
-  const plans = planned.map((one) => describe(one, positions, options.moments));
+  const plans = planned.map((one) => describe(one, positions));
   const change = (key: "weights" | "macs") => plans.reduce((sum, plan) => sum + plan[`${key}After`] - plan[`${key}Before`], 0);
   return {
     units: plans,
@@ -142,7 +138,7 @@ function planExplicit(units: readonly Unit[], options: PlanOptions): Decision {
       refuse(`a basis of ${basisSize} is larger than the full rank ${full} of its filters`);
       continue;
     }
-    const spectrum = unitSpectrum(unit, channels, options.linear ?? pureLinearAlgebra, options.moments);
+    const spectrum = unitSpectrum(unit, channels, options.linear ?? pureLinearAlgebra);
     planned.push({ unit, choice: { channels, basisSize }, loss: relative(spectrum.energies, basisSize), notes, spectrum });
   }
   if (planned.length === 0 && beyond) throw beyond;
@@ -169,7 +165,7 @@ function planBudget(units: readonly Unit[], options: PlanOptions, before: Plan["
     spectra.set(unit, own);
     const smaller = widths.flatMap((channels) => {
       if (price(unit, { channels, basisSize: 1 }) >= whole.cost) return [];
-      own.set(channels, unitSpectrum(unit, channels, linear, options.moments));
+      own.set(channels, unitSpectrum(unit, channels, linear));
       return choicesOf(unit, channels, whole.cost, price, own.get(channels)!.energies);
     });
     return [whole, ...smaller];
@@ -224,11 +220,7 @@ function choicesOf(
   return options;
 }
 
-function describe(
-  { unit, choice, loss, notes, spectrum }: Planned,
-  positions: Positions,
-  moments: PlanOptions["moments"],
-): UnitPlan {
+function describe({ unit, choice, loss, notes, spectrum }: Planned, positions: Positions): UnitPlan {
   return {
     unit,
     choice,
@@ -242,7 +234,6 @@ function describe(
     macsAfter: choiceMacs(unit, choice, positions),
     error: Math.sqrt(loss),
     spectrum,
-    moments: unitMoments(unit, moments),
   };
 }
 

@@ -1,8 +1,8 @@
 // The compression that a recipe asks for: a method's name and its options, checked, as a pass over the graph.
 import * as z from "zod";
 import { forms } from "../basis/forms.js";
+import type { BasisOptions } from "../compress/basis.js";
 import { type MethodName, methods } from "../compress/methods.js";
-import type { PlanOptions } from "../compress/plan-options.js";
 import { shares } from "../compress/sharing.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Pass } from "../graph/types.js";
@@ -73,7 +73,7 @@ const options: Readonly<Record<MethodName, z.ZodObject>> = {
 };
 
 /** The pass of a method; `moments` of what layers see are for the methods that start from filters. Throws `not-found` for an unknown method, `invalid-recipe` for options that it does not have. */
-export function methodPass(name: string, given: Readonly<Record<string, unknown>>, moments?: PlanOptions["moments"]): Pass {
+export function methodPass(name: string, given: Readonly<Record<string, unknown>>, moments?: BasisOptions["moments"]): Pass {
   if (!Object.hasOwn(methods, name)) {
     throw new FilterBasisError("not-found", "there is no such method", {
       field: "compress.method",

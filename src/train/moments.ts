@@ -89,7 +89,9 @@ function forgivesShift(graph: Graph, { nodes }: Layer): boolean {
 
 /** The layers in runs whose inputs together take no more than `memory`. */
 function portions(graph: Graph, layers: readonly Layer[], input: string, dims: readonly number[]): readonly (readonly Layer[])[] {
-  const shapes = inferShapes(graph, new Map([[input, dims]]));
+  // A batch is as large as the recipe says, whatever the file states; the engine does not mind.
+  const inputs = graph.inputs.map((value) => (value.name === input ? { name: input } : value));
+  const shapes = inferShapes({ ...graph, inputs }, new Map([[input, dims]]));
   const runs: Layer[][] = [];
   let held = Number.POSITIVE_INFINITY;
   for (const layer of layers) {
