@@ -106,16 +106,29 @@ describe("a basis for what a layer sees", () => {
     }
   });
 
-  test("has coefficients that no change makes better", () => {
+  test("has coefficients that no change makes better, counting a little how far they went from those of the SVD", () => {
     const filters = layer(6, 4, 2);
     const patches = patchesOf(4);
-    const best = calibrated(filters, 3, momentsOf(patches, 4));
-    const least = outputError(filters, best, patches);
+    const moments = momentsOf(patches, 4);
+    const start = initialise(
+      [filters],
+      3,
+      outputSpectrum(splitMatrix(filters), blockMoments(moments, taps, 2), pureLinearAlgebra),
+    );
+    const best = fitToOutputs(start, [filters], [moments]);
+    // What the basis makes of the patches, split by split: a tenth of its mean square is what a coefficient's way weighs.
+    const blocks = matrix(patches.rows * 2, 8, centred(patches).rest.data);
+    const seen = multiply(blocks, transpose(matrix(3, 8, start.basis)));
+    const held = (0.1 * squaredNorm(seen.data)) / patches.rows / 6;
+    const objective = (coefficients: Float64Array) =>
+      outputError(filters, { ...best, coefficients: [coefficients] }, patches) +
+      held * squaredNorm(coefficients.map((value, i) => value - start.coefficients[0]![i]!));
     const random = new Random(5);
     for (let i = 0; i < 50; i++) {
-      const change = best.coefficients[0]!.map((value) => value + 0.05 * random.normal());
-      expect(outputError(filters, { ...best, coefficients: [change] }, patches)).toBeGreaterThan(least);
+      const change = best.coefficients[0]!.map((value) => value + 0.01 * random.normal());
+      expect(objective(change)).toBeGreaterThan(objective(best.coefficients[0]!));
     }
+    expect(squaredNorm(best.coefficients[0]!.map((value, i) => value - start.coefficients[0]![i]!))).toBeGreaterThan(0.01);
   });
 
   test("gives the filters themselves back at full rank", () => {
@@ -222,5 +235,6 @@ describe("moments of blocks", () => {
     const filters = layer(3, 2, 1);
     expect(squaredNorm(calibrated(filters, 2, nothing).coefficients[0]!)).toBeGreaterThan(0);
     expect(() => cholesky(matrix(2, 2, [1, 2, 2, 1]))).toThrow(expect.objectContaining({ code: "invalid-plan" }));
+    expect(() => blockMoments(nothing, 9, 2)).toThrow(expect.objectContaining({ code: "shape-mismatch", expected: "18 x 18" }));
   });
 });
