@@ -49,6 +49,7 @@ describeEngine("compress --data", () => {
     expect(code, stderr).toBe(0);
     expect(recipe.loss).toMatchObject({ task: "cross-entropy", distill: { kind: "soft-targets", weight: 0.5, temperature: 3 } });
     expect(recipe.schedule).toMatchObject({ name: "cosine", per: "step", warmup: 0.1 });
+    expect(recipe).toMatchObject({ calibrate: 4, recalibrate: 50 });
     expect(json).toMatchObject({ verified: true, learned: { epochs: [{ epoch: 1 }, { epoch: 2 }] } });
     const steps = readFileSync(join(run, "metrics.jsonl"), "utf8")
       .split("\n")
@@ -66,6 +67,20 @@ describeEngine("compress --data", () => {
       loss: { task: "none", distill: { kind: "soft-targets" } },
       schedule: { warmup: 0 },
     });
+  });
+
+  it("with no steps only looks at the data: the filters are others than those of the weights alone", async () => {
+    const { code, stderr, json, out } = await learned("--steps", "0");
+    expect(code, stderr).toBe(0);
+    expect(json).toMatchObject({ verified: true, learned: { epochs: [] } });
+    const alone = at("alone.onnx");
+    const io = { stdout: { write: () => undefined }, stderr: { write: () => undefined }, signal: new AbortController().signal };
+    expect(await compress.run([at("model.onnx"), "-o", alone, "--keep-params", "0.6", "--form", "folded"], io)).toBe(0);
+    const [looked, blind] = await Promise.all([out, alone].map(async (file) => readRecord(await loadModel(file))!.sites));
+    expect(looked!.map(({ name, splits, basisSize }) => [name, splits, basisSize])).toEqual(
+      blind!.map(({ name, splits, basisSize }) => [name, splits, basisSize]),
+    );
+    expect(looked!.every(({ error }, i) => error! > blind![i]!.error!)).toBe(true); // the SVD alone is nearest to the filters
   });
 
   it("warms up for a tenth of what is less than an epoch", async () => {

@@ -188,6 +188,7 @@ async function learnFor(
     name: "demo-pictures",
     network: { file },
     compress: { method: "basis", ...plan },
+    calibrate: 8,
     data: { name: "pairs", folder, scale, batch: 8, patch: 64 },
     loss: { task: "none", distill: { kind: "l1" } },
     optimizer: { name: "adam", lr: 5e-4 },

@@ -19,7 +19,7 @@ const text = (description: string, valueHint: string) => ({ type: "string" as co
 export const learningOptions = {
   data: text("learn on this after compressing: cifar10, or a folder of pictures for super-resolution", "NAME|FOLDER"),
   epochs: text("epochs to learn (default 1)", "N"),
-  steps: text("steps to learn, instead of epochs", "N"),
+  steps: text("steps to learn, instead of epochs; 0: the data is only looked at, nothing is learned", "N"),
   batch: text("images of a batch (default 128, super-resolution 16)", "N"),
   lr: text("learning rate (default 0.01 with SGD, 0.0002 with Adam for super-resolution)", "RATE"),
   gamma: text("weight of sum ||W - BA||^2 (Eq. 12; default 0)", "G"),

@@ -123,7 +123,11 @@ export const recipeSchema = z.strictObject({
   optimizer: optimizer.prefault({ name: "sgd" }),
   schedule: schedule.prefault({ name: "cosine" }),
   epochs: positive.default(1),
-  steps: count.optional().describe("ends after so many steps, whatever `epochs` says"),
+  steps: z
+    .int()
+    .min(0)
+    .optional()
+    .describe("ends after so many steps, whatever `epochs` says; 0: only what `calibrate` and `recalibrate` do"),
   seed: z.int().min(0).default(1),
   threads: count.optional(),
   checkpoint: z.strictObject({ everySteps: count.optional(), keep: count.default(2) }).prefault({}),
