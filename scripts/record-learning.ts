@@ -70,7 +70,7 @@ async function record(): Promise<void> {
     minutes: (epochs.at(-1)?.seconds ?? 0) / 60,
     steps: steps.at(-1)?.step,
     ...judged,
-    epochs: epochs.map(({ epoch, figures }) => ({ epoch, ...figures })),
+    epochs: epochs.map(({ epoch, figures, trainLoss }) => ({ epoch, ...figures, trainLoss })),
     settings: withoutPaths(recipe),
   };
   await writeFile(join("results", `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);

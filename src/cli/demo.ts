@@ -128,7 +128,7 @@ function demoRecipe(file: string, normalize: string, keepParams: number, threads
     recalibrate: 50,
     data: { name: "cifar10", batch: 128, normalize },
     loss: { task: "cross-entropy", distill: { weight: 0.5, temperature: 3 } },
-    optimizer: { name: "sgd", lr: 0.005, nesterov: true, weightDecay: 1e-4 },
+    optimizer: { name: "sgd", lr: 0.02, nesterov: true, weightDecay: 1e-4 },
     schedule: { name: "cosine", per: "step", warmup: 0.1 },
     ...threads,
   });
