@@ -29,13 +29,22 @@ afterAll(() => {
 });
 
 let made = 0;
-async function learned(...options: string[]) {
+const learned = (...options: string[]) => learnedUntil(() => false, ...options);
+
+/** Asks it to stop as soon as what it has told says so. */
+async function learnedUntil(enough: (told: string) => boolean, ...options: string[]) {
+  const stop = new AbortController();
   const [run, out] = [at(`run-${made}`), at(`out-${made++}.onnx`)];
   let [stdout, stderr] = ["", ""];
   const io = {
     stdout: { write: (text: string) => void (stdout += text) },
-    stderr: { write: (text: string) => void (stderr += text) },
-    signal: new AbortController().signal,
+    stderr: {
+      write(text: string) {
+        stderr += text;
+        if (enough(stderr)) stop.abort("SIGINT");
+      },
+    },
+    signal: stop.signal,
   };
   const fixed = ["--keep-params", "0.6", "--form", "folded", "--batch", "4", "--normalize", "none", "--json"];
   const code = await compress.run([at("model.onnx"), "-o", out, "--data", at("classes"), "--run", run, ...fixed, ...options], io);
@@ -81,6 +90,13 @@ describeEngine("compress --data", () => {
       blind!.map(({ name, splits, basisSize }) => [name, splits, basisSize]),
     );
     expect(looked!.every(({ error }, i) => error! > blind![i]!.error!)).toBe(true); // the SVD alone is nearest to the filters
+  });
+
+  it("stops when asked to: the run can be gone on with, and no model is written", async () => {
+    const { code, stderr, run, out } = await learnedUntil((told) => told.includes("epoch 1: "), "--epochs", "10000");
+    expect([code, existsSync(out)]).toEqual([130, false]);
+    expect(stderr).toContain(`stopped while learning\n  cure: go on: filterbasis train ${run} --resume`);
+    expect(existsSync(join(run, "checkpoints"))).toBe(true);
   });
 
   it("warms up for a tenth of what is less than an epoch", async () => {

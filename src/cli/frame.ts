@@ -113,6 +113,8 @@ interface Failure {
   readonly usage: () => Promise<string>;
 }
 
+const cures = (error: FilterBasisError): string => error.cures.map((cure) => `  cure: ${cure}\n`).join("");
+
 /** A mistake prints usage, a failure its cures, a bug its stack. */
 export async function fail(error: unknown, { json, stdout, stderr, signal, usage }: Failure): Promise<number> {
   const known = error instanceof FilterBasisError;
@@ -121,7 +123,7 @@ export async function fail(error: unknown, { json, stdout, stderr, signal, usage
     stdout.write(toJson({ error: plain }) + "\n");
   }
   if (signal.aborted) {
-    stderr.write(known ? `${error.message}\n` : `interrupted\n`);
+    stderr.write(known ? `${error.message}\n${cures(error)}` : `interrupted\n`);
     return exitOf(signal);
   }
   if (isError(error, "usage")) {
@@ -129,7 +131,7 @@ export async function fail(error: unknown, { json, stdout, stderr, signal, usage
     return 2;
   }
   if (known) {
-    stderr.write(`error ${error.code}: ${error.message}\n` + error.cures.map((cure) => `  cure: ${cure}\n`).join(""));
+    stderr.write(`error ${error.code}: ${error.message}\n` + cures(error));
     return 1;
   }
   stderr.write(

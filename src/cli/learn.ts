@@ -59,14 +59,14 @@ export async function learn(
   const recipe = learningRecipe(file, graph, method, options, args);
   const folder = args.run ?? (await mkdtemp(join(tmpdir(), "filterbasis-run-")));
   try {
-    return await runRecipe(folder, recipe, context);
+    return await runRecipe(folder, recipe, context, args.run !== undefined);
   } finally {
     if (args.run === undefined) await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** Runs a recipe with progress, and loads the model of its last epoch. Throws `interrupted` when it was stopped. */
-export async function runRecipe(folder: string, recipe: Recipe, context: Context): Promise<Learned> {
+/** Runs a recipe with progress, and loads the model of its last epoch. Throws `interrupted` when it was stopped; `kept` says whether the folder stays. */
+export async function runRecipe(folder: string, recipe: Recipe, context: Context, kept = true): Promise<Learned> {
   const epochs: EpochReport[] = [];
   let bar: ReturnType<Context["progress"]> | undefined;
   try {
@@ -89,7 +89,7 @@ export async function runRecipe(folder: string, recipe: Recipe, context: Context
     );
     if (!finished) {
       throw new FilterBasisError("interrupted", "stopped while learning", {
-        cures: [`go on: filterbasis train ${folder} --resume`],
+        cures: [kept ? `go on: filterbasis train ${folder} --resume` : "next time keep the run, to go on with it: --run FOLDER"],
       });
     }
     return { graph: await loadModel(join(folder, runFiles.last)), epochs, seconds };
