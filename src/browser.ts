@@ -3,6 +3,7 @@
 
 // Compressing
 export { type Form, forms } from "./basis/forms.js";
+export type { InputMoments } from "./basis/moments.js";
 export { bestSplits, optimalSplits, rate } from "./basis/split.js";
 export { applyPlan, type BasisOptions, basis } from "./compress/basis.js";
 export { expand } from "./compress/expand.js";

@@ -2,6 +2,7 @@
 
 // Compressing
 export { type Form, forms } from "./basis/forms.js";
+export type { InputMoments } from "./basis/moments.js";
 export { bestSplits, optimalSplits, rate } from "./basis/split.js";
 export { applyPlan, type BasisOptions, basis } from "./compress/basis.js";
 export { expand } from "./compress/expand.js";
@@ -87,5 +88,7 @@ export {
   verifyModel,
 } from "./runtime/index.js";
 // Learning
+export { inputMoments, type MomentsOptions } from "./train/moments.js";
 export { parseRecipe, type Recipe, recipeJsonSchema } from "./train/recipe.js";
 export { listRecipes, loadRecipe } from "./train/recipe-files.js";
+export type { Batch, BatchSource } from "./train/sources.js";

@@ -22,8 +22,16 @@ export const requiredOperators: ReadonlySet<string> = new Set(
 
 /** Element types that libtorch computes with. */
 const types: ReadonlySet<DataType> = new Set<DataType>([
-  "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool",
-]); // biome-ignore format: a list
+  "float16",
+  "float32",
+  "float64",
+  "int8",
+  "int16",
+  "int32",
+  "int64",
+  "uint8",
+  "bool",
+]);
 
 /** Why a model is not among those that must match; undefined where it is. */
 export function beyond(graph: Graph): string | undefined {

@@ -70,7 +70,10 @@ export const gradientCases = {
     { inputs: [x(1, 1, 4, 4, 4), x(2, 1, 2, 2, 2), x(2)], attributes: { strides: ints([2, 2, 2]) } },
   ],
   ConvTranspose: [
-    { inputs: [x(1, 3, 3, 4), x(3, 2, 3, 3), x(2)], attributes: { strides: ints([2, 2]), pads: ints([1, 1, 1, 1]), output_padding: ints([1, 1]) } },
+    {
+      inputs: [x(1, 3, 3, 4), x(3, 2, 3, 3), x(2)],
+      attributes: { strides: ints([2, 2]), pads: ints([1, 1, 1, 1]), output_padding: ints([1, 1]) },
+    },
     { inputs: [x(1, 2, 4), x(2, 1, 3)], attributes: { group: int(2), strides: ints([2]), output_shape: ints([8]) } },
     { inputs: [x(1, 2, 3, 3), x(2, 2, 2, 2), x(2)], attributes: { pads: ints([0, 1, 1, 0]), dilations: ints([2, 2]) } },
     { inputs: [x(1, 1, 3), x(1, 2, 2), x(2)], attributes: { output_padding: ints([2]), strides: ints([2]) } },
@@ -83,7 +86,11 @@ export const gradientCases = {
   BatchNormalization: [
     { inputs: [x(3, 2, 4), x(2), x(2), x(2), positive(2)] },
     { inputs: [x(3, 2, 2, 2), x(2), x(2), fixed([2], [0.1, -0.2]), fixed([2], [1, 2])], training: true },
-    { inputs: [x(3, 2, 2), x(2), x(2), fixed([2], [0, 0]), fixed([2], [1, 1])], attributes: { training_mode: int(1) }, outputs: 3 },
+    {
+      inputs: [x(3, 2, 2), x(2), x(2), fixed([2], [0, 0]), fixed([2], [1, 1])],
+      attributes: { training_mode: int(1) },
+      outputs: 3,
+    },
   ],
   InstanceNormalization: just(x(2, 3, 4, 4), x(3), x(3)),
   GroupNormalization: [
@@ -121,7 +128,10 @@ export const gradientCases = {
   Clip: [{ inputs: [x(3, 4), number(-0.5), number(0.8)] }, { inputs: [x(3, 4)], attributes: { min: float(-0.4) }, opset: 9 }],
   ThresholdedRelu: [{ inputs: [x(3, 4)], attributes: { alpha: float(0.3) } }],
   Shrink: [{ inputs: [x(3, 4)], attributes: { lambd: float(0.4), bias: float(0.2) } }],
-  Softmax: [{ inputs: [x(2, 3, 4)], attributes: { axis: int(1) } }, { inputs: [x(2, 3, 4)], attributes: { axis: int(1) }, opset: 11 }],
+  Softmax: [
+    { inputs: [x(2, 3, 4)], attributes: { axis: int(1) } },
+    { inputs: [x(2, 3, 4)], attributes: { axis: int(1) }, opset: 11 },
+  ],
   LogSoftmax: just(x(2, 3, 4)),
   Hardmax: whyFlat,
   Swish: [{ inputs: [x(3, 4)] }, { inputs: [x(3, 4)], attributes: { alpha: float(1.5) } }],
@@ -169,7 +179,10 @@ export const gradientCases = {
   Greater: whyWhole,
   GreaterOrEqual: whyWhole,
   Where: just(bools([3, 1], [1, 0, 1]), x(3, 4), x(4)),
-  ReduceSum: [{ inputs: [x(2, 3, 4), whole(0, 2)], attributes: { keepdims: int(0) }, opset: 13 }, { inputs: [x(2, 3)], opset: 11 }],
+  ReduceSum: [
+    { inputs: [x(2, 3, 4), whole(0, 2)], attributes: { keepdims: int(0) }, opset: 13 },
+    { inputs: [x(2, 3)], opset: 11 },
+  ],
   ReduceMean: reduced(x(2, 3, 4)),
   ReduceMax: reduced(x(2, 3, 4)),
   ReduceMin: reduced(x(2, 3, 4)),
@@ -182,16 +195,25 @@ export const gradientCases = {
   ArgMax: whyWhole,
   ArgMin: whyWhole,
   CumSum: [{ inputs: [x(3, 4), one(1)] }, { inputs: [x(3, 4), one(0)], attributes: { exclusive: int(1), reverse: int(1) } }],
-  TopK: [{ inputs: [x(3, 5), whole(2)], outputs: 2 }, { inputs: [x(3, 5), whole(3)], attributes: { largest: int(0), axis: int(0) }, outputs: 2 }],
+  TopK: [
+    { inputs: [x(3, 5), whole(2)], outputs: 2 },
+    { inputs: [x(3, 5), whole(3)], attributes: { largest: int(0), axis: int(0) }, outputs: 2 },
+  ],
   Concat: [{ inputs: [x(2, 3), x(2, 1), x(2, 2)], attributes: { axis: int(-1) } }],
-  Split: [{ inputs: [x(5, 3), whole(2, 3)], outputs: 2 }, { inputs: [x(2, 7)], attributes: { axis: int(1), num_outputs: int(3) }, outputs: 3, opset: 18 }],
+  Split: [
+    { inputs: [x(5, 3), whole(2, 3)], outputs: 2 },
+    { inputs: [x(2, 7)], attributes: { axis: int(1), num_outputs: int(3) }, outputs: 3, opset: 18 },
+  ],
   Slice: [
     { inputs: [x(4, 5), whole(1, -1), whole(4, -4), whole(0, 1), whole(2, -1)] },
     { inputs: [x(4, 5)], attributes: { starts: ints([1]), ends: ints([1000]), axes: ints([1]) }, opset: 9 },
   ],
   Gather: [{ inputs: [x(4, 3), wholes([2, 2], [0, -1, 2, 2])] }, { inputs: [x(2, 5), one(3)], attributes: { axis: int(1) } }],
   GatherElements: [{ inputs: [x(3, 3), wholes([2, 3], [0, 1, 2, 2, -1, 0])] }],
-  GatherND: [{ inputs: [x(3, 4, 2), wholes([2, 2], [0, 1, 2, 3])] }, { inputs: [x(2, 4, 2), wholes([2, 1], [1, 3])], attributes: { batch_dims: int(1) } }],
+  GatherND: [
+    { inputs: [x(3, 4, 2), wholes([2, 2], [0, 1, 2, 3])] },
+    { inputs: [x(2, 4, 2), wholes([2, 1], [1, 3])], attributes: { batch_dims: int(1) } },
+  ],
   ScatterElements: [
     { inputs: [x(3, 3), wholes([1, 3], [0, 2, 1]), x(1, 3)] },
     { inputs: [x(3, 3), wholes([2, 3], [0, 2, 1, 0, 0, 1]), x(2, 3)], attributes: { reduction: string("add") } },
@@ -208,7 +230,10 @@ export const gradientCases = {
   Expand: just(x(3, 1), whole(2, 1, 4)),
   Tile: just(x(2, 3), whole(2, 2)),
   Pad: [
-    ...["constant", "reflect", "edge"].map((mode) => ({ inputs: [x(1, 2, 3, 4), whole(0, 0, 1, 2, 0, 0, 2, 1)], attributes: { mode: string(mode) } })),
+    ...["constant", "reflect", "edge"].map((mode) => ({
+      inputs: [x(1, 2, 3, 4), whole(0, 0, 1, 2, 0, 0, 2, 1)],
+      attributes: { mode: string(mode) },
+    })),
     { inputs: [x(3, 4), whole(1, -1, 2, 3)], attributes: { mode: string("wrap") }, opset: 19 },
     { inputs: [x(2, 3), whole(4, 1, 3, 2)], attributes: { mode: string("reflect") } },
   ],
@@ -221,10 +246,20 @@ export const gradientCases = {
     resized("nearest", "asymmetric", { nearest_mode: string("floor") }),
     resized("linear", "half_pixel", { antialias: int(1) }),
     resized("cubic", "half_pixel", { antialias: int(1) }),
-    { inputs: [x(1, 1, 3, 3), undefined, real(1, 1, 2, 2)], attributes: { mode: string("nearest"), coordinate_transformation_mode: string("asymmetric"), nearest_mode: string("floor") } },
+    {
+      inputs: [x(1, 1, 3, 3), undefined, real(1, 1, 2, 2)],
+      attributes: {
+        mode: string("nearest"),
+        coordinate_transformation_mode: string("asymmetric"),
+        nearest_mode: string("floor"),
+      },
+    },
   ],
   Upsample: [{ inputs: [x(1, 2, 3, 3)], attributes: { scales: floats([1, 1, 2, 2]), mode: string("linear") }, opset: 7 }],
-  DepthToSpace: [{ inputs: [x(1, 8, 2, 3)], attributes: { blocksize: int(2) } }, { inputs: [x(1, 8, 2, 3)], attributes: { blocksize: int(2), mode: string("CRD") } }],
+  DepthToSpace: [
+    { inputs: [x(1, 8, 2, 3)], attributes: { blocksize: int(2) } },
+    { inputs: [x(1, 8, 2, 3)], attributes: { blocksize: int(2), mode: string("CRD") } },
+  ],
   SpaceToDepth: [{ inputs: [x(1, 2, 4, 6)], attributes: { blocksize: int(2) } }],
   Trilu: [{ inputs: [x(3, 4)] }, { inputs: [x(4, 3), one(-1)], attributes: { upper: int(0) } }],
   Shape: whyWhole,
@@ -239,4 +274,4 @@ export const gradientCases = {
   EyeLike: "its input is a shape",
   OneHot: just(wholes([3], [0, 2, 1]), one(3), x(2)),
   NonZero: whyWhole,
-} satisfies Record<OperatorName, readonly GradientCase[] | string>; // biome-ignore format: a table
+} satisfies Record<OperatorName, readonly GradientCase[] | string>;

@@ -16,23 +16,48 @@ const small = [
   ["vgg16", { widthDivisor: 8 }, { method: "group", style: "vgg", channelsPerGroup: 8 }, classification],
   ["resnet", { depth: 8 }, { method: "none" }, classification],
   ["resnet", { depth: 8, shortcut: "stride", stemBias: false }, { method: "none" }, classification],
-  ["resnet", { depth: 8 }, { method: "basis-scratch", style: "resnet", basis: { "16": 6, "32": 12, "64": 20 }, splits: 2 }, classification],
-  ["resnet", { depth: 8 }, { method: "basis-scratch", style: "resnet", basis: 12, coefficientKernel: 3, form: "separate" }, classification],
+  [
+    "resnet",
+    { depth: 8 },
+    { method: "basis-scratch", style: "resnet", basis: { "16": 6, "32": 12, "64": 20 }, splits: 2 },
+    classification,
+  ],
+  [
+    "resnet",
+    { depth: 8 },
+    { method: "basis-scratch", style: "resnet", basis: 12, coefficientKernel: 3, form: "separate" },
+    classification,
+  ],
   ["resnet", { depth: 8 }, { method: "factor", style: "resnet", layers: 3 }, classification],
   ["resnet", { depth: 8 }, { method: "group", style: "resnet", channelsPerGroup: 4 }, classification],
   ["densenet", { depth: 10 }, { method: "none" }, classification],
   ["densenet", { depth: 16, bottleneck: true, reduction: 0.5 }, { method: "none" }, classification],
   ["densenet", { depth: 10 }, { method: "basis-scratch", style: "densenet", basis: 10, transition: 6 }, classification],
-  ["densenet", { depth: 10 }, { method: "basis-scratch", style: "densenet", basis: 10, slice: "last", splits: 2, form: "grouped" }, classification],
+  [
+    "densenet",
+    { depth: 10 },
+    { method: "basis-scratch", style: "densenet", basis: 10, slice: "last", splits: 2, form: "grouped" },
+    classification,
+  ],
   ["densenet", { depth: 10 }, { method: "factor", style: "densenet" }, classification],
   ["densenet", { depth: 10 }, { method: "group", style: "densenet", groups: 3 }, classification],
   ["srresnet", { blocks: 1, width: 8, scale: 3 }, { method: "none" }, superResolution],
-  ["srresnet", { blocks: 1, width: 8, scale: 4 }, { method: "basis-scratch", style: "srresnet", basis: 5, channels: 4, share: "block" }, superResolution],
+  [
+    "srresnet",
+    { blocks: 1, width: 8, scale: 4 },
+    { method: "basis-scratch", style: "srresnet", basis: 5, channels: 4, share: "block" },
+    superResolution,
+  ],
   ["srresnet", { blocks: 1, width: 8, scale: 2 }, { method: "factor", style: "srresnet" }, superResolution],
   ["edsr", { blocks: 1, width: 8, scale: 4, resScale: 0.1 }, { method: "none" }, superResolution],
-  ["edsr", { blocks: 2, width: 8, scale: 2 }, { method: "basis-scratch", style: "edsr", basis: 3, channels: 2, share: "block" }, superResolution],
+  [
+    "edsr",
+    { blocks: 2, width: 8, scale: 2 },
+    { method: "basis-scratch", style: "edsr", basis: 3, channels: 2, share: "block" },
+    superResolution,
+  ],
   ["edsr", { blocks: 1, width: 8, scale: 3 }, { method: "factor", style: "edsr", layers: 1 }, superResolution],
-] as const; // biome-ignore format: a table
+] as const;
 
 describeEngine("networks", () => {
   it.each(small)(

@@ -3,9 +3,19 @@
 import { InferenceSession, Tensor } from "onnxruntime-node";
 
 const arrays = {
-  float32: Float32Array, uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array,
-  bool: Uint8Array, float64: Float64Array, uint32: Uint32Array, uint64: BigUint64Array, float16: Uint16Array,
-}; // biome-ignore format: a table
+  float32: Float32Array,
+  uint8: Uint8Array,
+  int8: Int8Array,
+  uint16: Uint16Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  bool: Uint8Array,
+  float64: Float64Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  float16: Uint16Array,
+};
 
 function toTensor({ type, dims, data, strings }) {
   if (type === "string")

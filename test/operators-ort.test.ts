@@ -57,7 +57,10 @@ const draws: Readonly<Record<string, Draw>> = {
     // ONNX Runtime refuses automatic pads with dilations.
     const widest = "auto_pad" in window ? 1 : 2;
     const attributes = { ...window, dilations: ints(many(rank, () => whole(random, 1, widest))), group: int(group) };
-    const constants = [noise(random, [4, 4 / group, ...kernelOf(attributes)]), random.next() < 0.5 ? noise(random, [4]) : undefined];
+    const constants = [
+      noise(random, [4, 4 / group, ...kernelOf(attributes)]),
+      random.next() < 0.5 ? noise(random, [4]) : undefined,
+    ];
     return { op: "Conv", dims: [2, 4, ...spatial(random, rank)], attributes, constants };
   },
   ConvTranspose: (random) => {
@@ -67,20 +70,46 @@ const draws: Readonly<Record<string, Draw>> = {
     const group = pick(random, [1, 2]);
     const pads = [...kernel, ...kernel].map((k) => whole(random, 0, k - 1));
     const extra = strides.map((s) => whole(random, 0, s - 1));
-    const attributes = { kernel_shape: ints(kernel), strides: ints(strides), pads: ints(pads), output_padding: ints(extra), group: int(group) };
-    return { op: "ConvTranspose", dims: [1, 4, ...spatial(random, rank)], attributes, constants: [noise(random, [4, 3, ...kernel]), noise(random, [3 * group])] };
+    const attributes = {
+      kernel_shape: ints(kernel),
+      strides: ints(strides),
+      pads: ints(pads),
+      output_padding: ints(extra),
+      group: int(group),
+    };
+    return {
+      op: "ConvTranspose",
+      dims: [1, 4, ...spatial(random, rank)],
+      attributes,
+      constants: [noise(random, [4, 3, ...kernel]), noise(random, [3 * group])],
+    };
   },
   MaxPool: (random) => {
     const rank = whole(random, 1, 3);
-    const attributes = { ...windowed(random, rank), ceil_mode: int(whole(random, 0, 1)), dilations: ints(many(rank, () => whole(random, 1, 2))) };
+    const attributes = {
+      ...windowed(random, rank),
+      ceil_mode: int(whole(random, 0, 1)),
+      dilations: ints(many(rank, () => whole(random, 1, 2))),
+    };
     return { op: "MaxPool", dims: [1, 2, ...spatial(random, rank)], attributes, constants: [], opset: 12 };
   },
   AveragePool: (random) => {
     const rank = whole(random, 1, 3);
-    const attributes = { ...windowed(random, rank), dilations: ints(many(rank, () => whole(random, 1, 2))), ceil_mode: int(whole(random, 0, 1)), count_include_pad: int(whole(random, 0, 1)) };
+    const attributes = {
+      ...windowed(random, rank),
+      dilations: ints(many(rank, () => whole(random, 1, 2))),
+      ceil_mode: int(whole(random, 0, 1)),
+      count_include_pad: int(whole(random, 0, 1)),
+    };
     return { op: "AveragePool", dims: [1, 2, ...spatial(random, rank)], attributes, constants: [], opset: 19 };
   },
-  LpPool: (random) => ({ op: "LpPool", dims: [1, 2, ...spatial(random, 2)], attributes: { ...windowed(random, 2), p: int(pick(random, [1, 2, 3])) }, constants: [], opset: 11 }),
+  LpPool: (random) => ({
+    op: "LpPool",
+    dims: [1, 2, ...spatial(random, 2)],
+    attributes: { ...windowed(random, 2), p: int(pick(random, [1, 2, 3])) },
+    constants: [],
+    opset: 11,
+  }),
   Pad: (random) => {
     const mode = pick(random, ["constant", "reflect", "edge"]);
     const pads = many(8, () => whole(random, mode === "reflect" ? 0 : -1, 2));
@@ -94,25 +123,55 @@ const draws: Readonly<Record<string, Draw>> = {
       mode: string(mode),
       coordinate_transformation_mode: string(coordinates),
       ...(mode === "nearest" ? { nearest_mode: string(rounding) } : {}),
-      ...(mode === "cubic" ? { cubic_coeff_a: float(pick(random, [-0.75, -0.5])), exclude_outside: int(coordinates === "half_pixel" ? whole(random, 0, 1) : 0) } : {}),
+      ...(mode === "cubic"
+        ? {
+            cubic_coeff_a: float(pick(random, [-0.75, -0.5])),
+            exclude_outside: int(coordinates === "half_pixel" ? whole(random, 0, 1) : 0),
+          }
+        : {}),
     };
     const scales = random.next() < 0.5;
     const sizes = int64Tensor([4], [1, 2, whole(random, 3, 12), whole(random, 3, 12)]);
-    const factors = float32Tensor([4], Float32Array.of(1, 1, pick(random, [0.5, 0.75, 1, 1.5, 2, 3]), pick(random, [0.5, 1, 1.25, 2, 4])));
-    return { op: "Resize", dims: [1, 2, 6, 8], attributes, constants: scales ? [undefined, factors] : [undefined, undefined, sizes], opset: 13 };
+    const factors = float32Tensor(
+      [4],
+      Float32Array.of(1, 1, pick(random, [0.5, 0.75, 1, 1.5, 2, 3]), pick(random, [0.5, 1, 1.25, 2, 4])),
+    );
+    return {
+      op: "Resize",
+      dims: [1, 2, 6, 8],
+      attributes,
+      constants: scales ? [undefined, factors] : [undefined, undefined, sizes],
+      opset: 13,
+    };
   },
   "Resize with antialiasing": (random) => {
-    const attributes = { mode: string(pick(random, ["linear", "cubic"])), antialias: int(1), coordinate_transformation_mode: string("half_pixel") };
+    const attributes = {
+      mode: string(pick(random, ["linear", "cubic"])),
+      antialias: int(1),
+      coordinate_transformation_mode: string("half_pixel"),
+    };
     const sizes = int64Tensor([4], [1, 2, whole(random, 3, 12), whole(random, 3, 12)]);
     return { op: "Resize", dims: [1, 2, 9, 8], attributes, constants: [undefined, undefined, sizes], opset: 18 };
   },
-  LRN: (random) => ({ op: "LRN", dims: [2, 6, 3, 3], attributes: { size: int(pick(random, [1, 3, 5])), alpha: float(0.3), beta: float(0.6) }, constants: [] }),
+  LRN: (random) => ({
+    op: "LRN",
+    dims: [2, 6, 3, 3],
+    attributes: { size: int(pick(random, [1, 3, 5])), alpha: float(0.3), beta: float(0.6) },
+    constants: [],
+  }),
   Slice: (random) => {
-    const bounds = () => int64Tensor([2], many(2, () => whole(random, -9, 9)));
-    const steps = int64Tensor([2], many(2, () => pick(random, [-2, -1, 1, 2])));
+    const bounds = () =>
+      int64Tensor(
+        [2],
+        many(2, () => whole(random, -9, 9)),
+      );
+    const steps = int64Tensor(
+      [2],
+      many(2, () => pick(random, [-2, -1, 1, 2])),
+    );
     return { op: "Slice", dims: [5, 6], attributes: {}, constants: [bounds(), bounds(), int64Tensor([2], [0, -1]), steps] };
   },
-}; // biome-ignore format: a table of short rules
+};
 
 function graphOf({ op, dims, attributes, constants, opset = 13 }: Sample): Graph {
   const initializers = new Map(constants.flatMap((data, i) => (data === undefined ? [] : [[`c${i}`, data] as const])));

@@ -113,7 +113,15 @@ describe("tables", () => {
   });
 
   it("takes measured figures from result files alone, and states their conditions", async () => {
-    const result = { recipe: "table4-m36t6", figures: { top1Error: 5.5 }, epochs: 10, epochsOfRecipe: 400, seed: 3, machine: "2 cores", commit: "abc" };
+    const result = {
+      recipe: "table4-m36t6",
+      figures: { top1Error: 5.5 },
+      epochs: 10,
+      epochsOfRecipe: 400,
+      seed: 3,
+      machine: "2 cores",
+      commit: "abc",
+    };
     await writeFile(join(folder, "run.json"), JSON.stringify(result));
     await writeFile(join(folder, "bench.json"), JSON.stringify({ command: "something else" }));
     const { lines, notes } = await tableOf("4", "--results", folder);
@@ -129,4 +137,4 @@ describe("tables", () => {
   it("refuses a table that the paper has not", async () => {
     expect((await run(tables, "7")).code).toBe(2);
   });
-}); // biome-ignore format: long lines of data
+});

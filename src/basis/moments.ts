@@ -1,7 +1,7 @@
 // What convolutions see. With the second moments C of its input patches x, the mean squared error of a layer's outputs is
 // E|(W - BA) x|^2 = tr (W - BA) C (W - BA)^T, which a basis can make least instead of ||W - BA||_F^2: the truncated SVD of
-// W L with C = L L^T (Zhang et al., Accelerating Very Deep Convolutional Networks, section 2.2, for a factor before L), and
-// then, over all splits together, the coefficients of least squares.
+// W L with C = L L^T, and then, over all splits together, the coefficients of least squares. The aim, outputs instead of filters, is
+// that of Zhang et al., Accelerating Very Deep Convolutional Networks, section 2; the way to it by splits is our own.
 import { FilterBasisError } from "../errors/error.js";
 import { cholesky, solveFromRight } from "../linalg/cholesky.js";
 import { solveNormal } from "../linalg/least-squares.js";
@@ -24,7 +24,7 @@ export interface InputMoments {
 const floor = 1e-3;
 /**
  * Of the mean of the diagonal: how much the coefficients of least squares are held to those of the SVD. Splits that nearly say the same make
- * large coefficients that cancel out; held like this the filters stay as near to the original's as those of the SVD alone.
+ * large coefficients that cancel out; held like this the filters stay about as near to the original's as those of the SVD alone.
  */
 const ridge = 0.1;
 

@@ -33,8 +33,16 @@ export interface Program {
 }
 
 const freshOperators: ReadonlySet<string> = new Set<OperatorName>([
-  "Conv", "ConvTranspose", "BatchNormalization", "InstanceNormalization", "Add", "Sub", "Gemm", "MatMul", "Concat",
-]); // biome-ignore format: a list
+  "Conv",
+  "ConvTranspose",
+  "BatchNormalization",
+  "InstanceNormalization",
+  "Add",
+  "Sub",
+  "Gemm",
+  "MatMul",
+  "Concat",
+]);
 
 /**
  * Compiles a graph.

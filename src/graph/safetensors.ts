@@ -4,9 +4,22 @@ import { elementBytes, elements } from "./attributes.js";
 import type { DataType, TensorData } from "./types.js";
 
 const names = {
-  F64: "float64", F32: "float32", F16: "float16", BF16: "bfloat16", I64: "int64", I32: "int32", I16: "int16", I8: "int8",
-  U64: "uint64", U32: "uint32", U16: "uint16", U8: "uint8", BOOL: "bool", F8_E4M3: "float8e4m3fn", F8_E5M2: "float8e5m2",
-} as const satisfies Record<string, DataType>; // biome-ignore format: a table
+  F64: "float64",
+  F32: "float32",
+  F16: "float16",
+  BF16: "bfloat16",
+  I64: "int64",
+  I32: "int32",
+  I16: "int16",
+  I8: "int8",
+  U64: "uint64",
+  U32: "uint32",
+  U16: "uint16",
+  U8: "uint8",
+  BOOL: "bool",
+  F8_E4M3: "float8e4m3fn",
+  F8_E5M2: "float8e5m2",
+} as const satisfies Record<string, DataType>;
 const codes = new Map<DataType, string>(Object.entries(names).map(([code, type]) => [type, code]));
 const types = new Map<string, DataType>(Object.entries(names));
 

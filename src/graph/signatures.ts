@@ -22,9 +22,19 @@ const range = (count: number | readonly [number, number]): readonly [number, num
   typeof count === "number" ? [count, count] : count;
 
 const window = {
-  auto_pad: "string", ceil_mode: "int", count_include_pad: "int", dilations: "ints", group: "int", kernel_shape: "ints",
-  output_padding: "ints", output_shape: "ints", p: "int", pads: "ints", storage_order: "int", strides: "ints",
-} satisfies Kinds; // biome-ignore format: a table
+  auto_pad: "string",
+  ceil_mode: "int",
+  count_include_pad: "int",
+  dilations: "ints",
+  group: "int",
+  kernel_shape: "ints",
+  output_padding: "ints",
+  output_shape: "ints",
+  p: "int",
+  pads: "ints",
+  storage_order: "int",
+  strides: "ints",
+} satisfies Kinds;
 const normal = {
   axis: "int",
   epsilon: "float",
@@ -45,10 +55,19 @@ const axis = op(1, { axis: "int" });
 const axes = op([1, 2], { axes: "ints" });
 const globalPool = op(1, { p: "int" });
 const resize = {
-  antialias: "int", axes: "ints", coordinate_transformation_mode: "string", cubic_coeff_a: "float", exclude_outside: "int",
-  extrapolation_value: "float", height_scale: "float", keep_aspect_ratio_policy: "string", mode: "string", nearest_mode: "string",
-  scales: "floats", width_scale: "float",
-} satisfies Kinds; // biome-ignore format: a table
+  antialias: "int",
+  axes: "ints",
+  coordinate_transformation_mode: "string",
+  cubic_coeff_a: "float",
+  exclude_outside: "int",
+  extrapolation_value: "float",
+  height_scale: "float",
+  keep_aspect_ratio_policy: "string",
+  mode: "string",
+  nearest_mode: "string",
+  scales: "floats",
+  width_scale: "float",
+} satisfies Kinds;
 
 export const signatures = {
   Conv: op([2, 3], window),
@@ -132,9 +151,15 @@ export const signatures = {
   SpaceToDepth: op(1, { blocksize: "int" }),
   Shape: op(1, { end: "int", start: "int" }),
   Constant: op(0, {
-    sparse_value: "other", value: "tensor", value_float: "float", value_floats: "floats", value_int: "int", value_ints: "ints",
-    value_string: "string", value_strings: "strings",
-  }), // biome-ignore format: a table
+    sparse_value: "other",
+    value: "tensor",
+    value_float: "float",
+    value_floats: "floats",
+    value_int: "int",
+    value_ints: "ints",
+    value_string: "string",
+    value_strings: "strings",
+  }),
   ConstantOfShape: op(1, { value: "tensor" }),
   Range: op(3),
   // Before opset 6 the type was text.

@@ -1,11 +1,34 @@
 // The graph as plain readonly data, close to ONNX. Functions make new graphs; nothing here is ever changed in place.
 
-/** Element types, named as in ONNX but in one spelling. */
+/** Element types, named as in ONNX but in one spelling; the order is that of its TensorProto.DataType, from 1. */
 export const dataTypes = [
-  "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool", "float16", "float64", "uint32", "uint64",
-  "complex64", "complex128", "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4", "int4",
-  "float4e2m1", "float8e8m0", "uint2", "int2",
-] as const; // biome-ignore format: the order is that of ONNX's TensorProto.DataType, from 1
+  "float32",
+  "uint8",
+  "int8",
+  "uint16",
+  "int16",
+  "int32",
+  "int64",
+  "string",
+  "bool",
+  "float16",
+  "float64",
+  "uint32",
+  "uint64",
+  "complex64",
+  "complex128",
+  "bfloat16",
+  "float8e4m3fn",
+  "float8e4m3fnuz",
+  "float8e5m2",
+  "float8e5m2fnuz",
+  "uint4",
+  "int4",
+  "float4e2m1",
+  "float8e8m0",
+  "uint2",
+  "int2",
+] as const;
 
 export type DataType = (typeof dataTypes)[number];
 

@@ -58,7 +58,7 @@ const authors: readonly Rule[] = [
   // SIC layers without norm: ResNet, SRResNet, EDSR
   rule(String.raw`((?:features\.\d+\.\d+|body\.\d+)\.body\.\d+)\.body\.(\d+)\.body\.0\.${part}`, "$1.sic.$2.depthwise.$3"),
   rule(String.raw`((?:features\.\d+\.\d+|body\.\d+)\.body\.\d+)\.body\.(\d+)\.body\.1\.${part}`, "$1.sic.$2.pointwise.$3"),
-]; // biome-ignore format: a table
+];
 
 /** ResNets for CIFAR as in torchvision and in many repositories. */
 const resnet: readonly Rule[] = [

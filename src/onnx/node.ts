@@ -24,10 +24,21 @@ const number = (name: keyof (typeof AttributeProtoSchema)["field"] & string): nu
 
 /** Which field holds the value of which type of attribute. */
 const fieldOfKind: Partial<Record<Kind, (typeof valueFields)[number]>> = {
-  [Kind.FLOAT]: "f", [Kind.INT]: "i", [Kind.STRING]: "s", [Kind.TENSOR]: "t", [Kind.GRAPH]: "g", [Kind.SPARSE_TENSOR]: "sparseTensor",
-  [Kind.TYPE_PROTO]: "tp", [Kind.FLOATS]: "floats", [Kind.INTS]: "ints", [Kind.STRINGS]: "strings", [Kind.TENSORS]: "tensors",
-  [Kind.GRAPHS]: "graphs", [Kind.SPARSE_TENSORS]: "sparseTensors", [Kind.TYPE_PROTOS]: "typeProtos",
-}; // biome-ignore format: a table
+  [Kind.FLOAT]: "f",
+  [Kind.INT]: "i",
+  [Kind.STRING]: "s",
+  [Kind.TENSOR]: "t",
+  [Kind.GRAPH]: "g",
+  [Kind.SPARSE_TENSOR]: "sparseTensor",
+  [Kind.TYPE_PROTO]: "tp",
+  [Kind.FLOATS]: "floats",
+  [Kind.INTS]: "ints",
+  [Kind.STRINGS]: "strings",
+  [Kind.TENSORS]: "tensors",
+  [Kind.GRAPHS]: "graphs",
+  [Kind.SPARSE_TENSORS]: "sparseTensors",
+  [Kind.TYPE_PROTOS]: "typeProtos",
+};
 
 export function readNode(bytes: Uint8Array, context: ReadContext, readBody: ReadBody): Node {
   const { message, apart } = decode(NodeProtoSchema, bytes, nodeHead, nodeParts);

@@ -39,9 +39,19 @@ type Ort = Pick<typeof import("onnxruntime-node"), "InferenceSession" | "Tensor"
 type OrtType = Tensor.Type;
 
 const arrays = {
-  float32: Float32Array, uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array,
-  bool: Uint8Array, float64: Float64Array, uint32: Uint32Array, uint64: BigUint64Array, float16: Uint16Array,
-} as const; // biome-ignore format: a table
+  float32: Float32Array,
+  uint8: Uint8Array,
+  int8: Int8Array,
+  uint16: Uint16Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  bool: Uint8Array,
+  float64: Float64Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  float16: Uint16Array,
+} as const;
 
 /**
  * Opens a model: the bytes of a file, or its path (then external data is found beside it).

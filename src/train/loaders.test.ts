@@ -49,7 +49,15 @@ async function take(plan: SourcePlan, loaders: number) {
 
 const inOrder = Array.from({ length: 14 }, (_, i) => [Math.floor(i / 6), i % 6] as const);
 // As when batch norm is recalibrated on the first batches over and over, and an epoch is gone on with in its middle.
-const jumps = [[0, 0], [0, 1], [0, 0], [0, 1], [2, 4], [2, 5], [3, 0]] as const; // biome-ignore format: a list
+const jumps = [
+  [0, 0],
+  [0, 1],
+  [0, 0],
+  [0, 1],
+  [2, 4],
+  [2, 5],
+  [3, 0],
+] as const;
 const places = [...inOrder, ...jumps];
 
 describe.each([1, 2])("%i loader threads", (loaders) => {

@@ -220,6 +220,7 @@ const tuple = (count: number) =>
 type Instruction = (machine: Machine) => void;
 
 /** Instructions by their code: a number, or the character that it is. */
+// biome-ignore format: one instruction a line; laid out by the formatter a line becomes up to eight
 const instructions: readonly (readonly [number | string, Instruction])[] = [
   [0x80, ({ reader }) => void reader.byte()], // PROTO
   [0x95, ({ reader }) => void reader.number(8)], // FRAME
@@ -278,7 +279,7 @@ const instructions: readonly (readonly [number | string, Instruction])[] = [
   ["g", (machine) => recall(machine, Number(machine.reader.line()))], // GET
   ["h", (machine) => recall(machine, machine.reader.byte())], // BINGET
   ["j", (machine) => recall(machine, machine.reader.number(4))], // LONG_BINGET
-]; // biome-ignore format: a table
+];
 
 const operations = new Map(instructions.map(([code, run]) => [typeof code === "string" ? code.charCodeAt(0) : code, run]));
 

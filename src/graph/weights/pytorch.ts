@@ -6,10 +6,17 @@ import { PickleGlobal, type PickleRules, type PickleValue, readPickle } from "./
 import { isZip, readZip } from "./zip.js";
 
 const storages: Readonly<Record<string, DataType>> = {
-  "torch.DoubleStorage": "float64", "torch.FloatStorage": "float32", "torch.HalfStorage": "float16", "torch.BFloat16Storage": "bfloat16",
-  "torch.LongStorage": "int64", "torch.IntStorage": "int32", "torch.ShortStorage": "int16", "torch.CharStorage": "int8",
-  "torch.ByteStorage": "uint8", "torch.BoolStorage": "bool",
-}; // biome-ignore format: a table
+  "torch.DoubleStorage": "float64",
+  "torch.FloatStorage": "float32",
+  "torch.HalfStorage": "float16",
+  "torch.BFloat16Storage": "bfloat16",
+  "torch.LongStorage": "int64",
+  "torch.IntStorage": "int32",
+  "torch.ShortStorage": "int16",
+  "torch.CharStorage": "int8",
+  "torch.ByteStorage": "uint8",
+  "torch.BoolStorage": "bool",
+};
 
 /** Strided tensors are copied; many windows on one large storage must not fill the memory. */
 const largestCopies = 4 * 2 ** 30;
