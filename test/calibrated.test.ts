@@ -162,20 +162,21 @@ describeEngine("a run that looked at data before it compressed", () => {
     rmSync(root, { recursive: true, force: true });
   });
 
+  const recipe = (more: object = {}) =>
+    parseRecipe({
+      name: "looked",
+      network: { name: "resnet", depth: 8, widths: [8, 8, 8], classes: 2, init: "kaiming" },
+      compress: { method: "basis", keepParams: 0.5 },
+      calibrate: 2,
+      recalibrate: 3,
+      data: { name: "folder", folder: join(root, "classes"), batch: 4 },
+      optimizer: { name: "sgd", lr: 0.02 },
+      epochs: 2,
+      threads: 1,
+      ...more,
+    });
+
   it("goes on from where it was stopped with the network that it began with", async () => {
-    const recipe = (more: object = {}) =>
-      parseRecipe({
-        name: "looked",
-        network: { name: "resnet", depth: 8, widths: [8, 8, 8], classes: 2, init: "kaiming" },
-        compress: { method: "basis", keepParams: 0.5 },
-        calibrate: 2,
-        recalibrate: 3,
-        data: { name: "folder", folder: join(root, "classes"), batch: 4 },
-        optimizer: { name: "sgd", lr: 0.02 },
-        epochs: 2,
-        threads: 1,
-        ...more,
-      });
     const whole = await runTraining(join(root, "whole"), recipe());
     let steps = 0;
     const stopping = () => steps === 4;
@@ -188,5 +189,18 @@ describeEngine("a run that looked at data before it compressed", () => {
     await runTraining(join(root, "again"), recipe(), { onStep: ({ loss }) => void losses.whole.push(loss) });
     await runTraining(join(root, "blind"), recipe({ calibrate: 0 }), { onStep: ({ loss }) => void losses.blind.push(loss) });
     expect(losses.whole[0]).not.toBeCloseTo(losses.blind[0]!, 6);
+  });
+
+  // Asked for each batch that is looked at (2) or sets batch norms anew (3), then before the figures of the original and of the start.
+  it.each([1, 4, 6])("stopped before its first step, at question %i, begins anew", async (when) => {
+    const few = recipe({ steps: 1 });
+    await runTraining(join(root, `once ${when}`), few);
+    let asked = 0;
+    const early = join(root, `early ${when}`);
+    await expect(runTraining(early, few, { stopping: () => ++asked === when })).rejects.toMatchObject({ code: "interrupted" });
+    expect(asked).toBe(when);
+    expect(await runTraining(early, few)).toMatchObject({ finished: true });
+    const [once, anew] = await Promise.all(["once", "early"].map((run) => loadModel(join(root, `${run} ${when}`, "last.onnx"))));
+    expect(anew!.initializers).toEqual(once!.initializers);
   });
 });

@@ -189,10 +189,10 @@ async function learnFor(
     network: { file },
     compress: { method: "basis", ...plan },
     calibrate: 8,
-    data: { name: "pairs", folder, scale, batch: 8, patch: 64 },
+    data: { name: "pairs", folder, scale, batch: 8, patch: 64, stepsPerEpoch: 100 },
     loss: { task: "none", distill: { kind: "l1" } },
     optimizer: { name: "adam", lr: 5e-4 },
-    schedule: { name: "cosine", per: "step" },
+    schedule: { name: "cosine", per: "step", warmup: 0.2 },
     ...threads,
   });
   context.note("measuring how fast this machine learns");

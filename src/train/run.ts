@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { engineInfo, generatorState, manualSeed, setGeneratorState, setThreads } from "../engine/index.js";
 import type { Network } from "../engine/network.js";
+import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { loadModel, saveModel } from "../runtime/files.js";
 import { assemble, recipeGraph } from "./assemble.js";
@@ -78,21 +79,28 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     await saveModel(graph, join(folder, runFiles.original));
   }
   if (resume !== undefined) log(`gone on with at step ${resume.step}`);
+  const goOn = (): void => {
+    if (hooks.stopping?.())
+      throw new FilterBasisError("interrupted", "stopped before the first step; the same command begins it again");
+  };
   const begun = resume !== undefined && recipe.compress !== undefined && recipe.calibrate > 0;
   using training = await assemble(
     recipe,
     graph,
     // What layers see need not come out to the last bit again: a run that goes on takes the network that it began with.
-    (network, source) => (begun ? loadModel(join(folder, runFiles.start)) : compressFor(recipe, graph, network, source, note)),
+    (network, source) =>
+      begun ? loadModel(join(folder, runFiles.start)) : compressFor(recipe, graph, network, watched(source, goOn), note),
     note,
   );
   const { learner } = training;
   if (resume === undefined && recipe.recalibrate > 0) {
-    await recalibrate(learner.network, learner.input, training.source, recipe.recalibrate);
+    await recalibrate(learner.network, learner.input, watched(training.source, goOn), recipe.recalibrate);
   }
   if (resume === undefined && recipe.compress !== undefined) {
     await saveModel(training.model(), join(folder, runFiles.start));
+    goOn();
     await writeJson(folder, runFiles.originalFigures, await training.evaluateOriginal());
+    goOn();
     await writeJson(folder, runFiles.startFigures, await training.evaluate());
   }
   const metrics = await openJournal(join(folder, runFiles.metrics), resume?.state.journals.metrics ?? 0);
@@ -151,6 +159,19 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     await metrics.close();
     events.close();
   }
+}
+
+/** The source, which asks before every batch whether to go on: until the first step there is nothing to save. */
+function watched(source: BatchSource, goOn: () => void): BatchSource {
+  const { stepsPerEpoch, batchSize } = source;
+  return {
+    stepsPerEpoch,
+    batchSize,
+    batch(epoch, step) {
+      goOn();
+      return source.batch(epoch, step);
+    },
+  };
 }
 
 /** The compressed graph; every layer that was left alone is told with its reason. */
