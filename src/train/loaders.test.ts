@@ -8,7 +8,7 @@ import { normalizations } from "../data/image-set.js";
 import { findPairs } from "../data/sr-pairs.js";
 import { Random } from "../linalg/random.js";
 import { openBatches } from "./loaders.js";
-import type { SourcePlan } from "./sources.js";
+import { nthBatch, openSource, type SourcePlan } from "./sources.js";
 
 let root: string;
 beforeAll(async () => {
@@ -48,7 +48,7 @@ async function take(plan: SourcePlan, loaders: number) {
 }
 
 const inOrder = Array.from({ length: 14 }, (_, i) => [Math.floor(i / 6), i % 6] as const);
-// As when batch norm is recalibrated on the first batches over and over, and an epoch is gone on with in its middle.
+// As when batch norm was recalibrated on the first batches, and an epoch is gone on with in its middle.
 const jumps = [
   [0, 0],
   [0, 1],
@@ -112,4 +112,13 @@ describe.each([1, 2])("%i loader threads", (loaders) => {
     source[Symbol.dispose]();
     await expect(Promise.resolve(source.batch(7, 0))).rejects.toMatchObject({ code: "internal" });
   });
+});
+
+it("batches counted on over short epochs are not the same ones again", async () => {
+  const { options, ...plan } = (await patches("short")) as Extract<SourcePlan, { kind: "patches" }>;
+  using source = await openSource({ ...plan, options: { ...options, stepsPerEpoch: 2 } });
+  const input = async (n: number) => (await nthBatch(source, n)).input.slice();
+  const five = [await input(0), await input(1), await input(2), await input(3), await input(4)];
+  expect(new Set(five.map((one) => one.join())).size).toBe(5);
+  expect(five[3]).toEqual((await source.batch(1, 1)).input);
 });

@@ -12,7 +12,7 @@ import { feeds, inferShapes } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
 import { matrix } from "../linalg/matrix.js";
 import { Random } from "../linalg/random.js";
-import type { Batch, BatchSource } from "./sources.js";
+import { type Batch, type BatchSource, nthBatch } from "./sources.js";
 
 export interface MomentsOptions {
   readonly batches: number;
@@ -43,7 +43,7 @@ export async function inputMoments(
     else note(`compressed by its filters alone: ${layer.name}, because its kernel is not two-dimensional`);
   }
   for (let step = 0; step < batches; step++) {
-    const batch = await source.batch(0, step % source.stepsPerEpoch);
+    const batch = await nthBatch(source, step);
     for (const layers of portions(graph, [...samples.keys()], feed.name, batch.inputDims)) {
       noGrad(() => {
         using _scope = new TensorScope();

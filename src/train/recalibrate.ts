@@ -1,12 +1,12 @@
 // Batch-norm statistics set anew: after a compression the running averages are those of the network that was.
 import { fromArray, noGrad, TensorScope } from "../engine/index.js";
 import type { Network } from "../engine/network.js";
-import type { BatchSource } from "./sources.js";
+import { type BatchSource, nthBatch } from "./sources.js";
 
 /** Runs batches through the network in training mode without learning; each moves the running averages as training does. */
 export async function recalibrate(network: Network, input: string, source: BatchSource, batches: number): Promise<void> {
   for (let step = 0; step < batches; step++) {
-    const batch = await source.batch(0, step % source.stepsPerEpoch);
+    const batch = await nthBatch(source, step);
     noGrad(() => {
       using _scope = new TensorScope();
       network.forward(new Map([[input, fromArray(batch.input, batch.inputDims)]]), { training: true });

@@ -22,6 +22,12 @@ export interface BatchSource {
   batch(epoch: number, step: number): Batch | Promise<Batch>;
 }
 
+/** Batch `n` counted on over the epochs: where an epoch is short, its successors bring other patches. */
+export async function nthBatch(source: BatchSource, n: number): Promise<Batch> {
+  const { stepsPerEpoch } = source;
+  return await source.batch(Math.floor(n / stepsPerEpoch), n % stepsPerEpoch);
+}
+
 /** A source that makes its batches where it is asked for them. May own open files: dispose it. */
 export interface BatchMaker extends BatchSource, Disposable {
   batch(epoch: number, step: number): Batch;
