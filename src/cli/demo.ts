@@ -28,7 +28,7 @@ export default command({
       description: "where everything is written (default runs/demo-TIME)",
       valueHint: "FOLDER",
     },
-    seconds: { type: "string", description: "how long to learn, both networks together", default: "360", valueHint: "S" },
+    seconds: { type: "string", description: "how long to learn, both networks together", default: "300", valueHint: "S" },
     "keep-params": {
       type: "string",
       description: "fraction of the classifier's weights to keep",
@@ -98,7 +98,7 @@ export default command({
 });
 
 /** Of the time to learn; the rest is for super-resolution. */
-const classifierShare = 2 / 3;
+const classifierShare = 4 / 5;
 
 /** What stands in the way of the whole demo; it then runs on what there is. */
 async function whatIsMissing(context: Context): Promise<readonly string[]> {
