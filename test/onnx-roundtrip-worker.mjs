@@ -2,6 +2,7 @@
 // that brings native code down must not take the tests with it.
 import { InferenceSession, Tensor } from "onnxruntime-node";
 
+// As in src/runtime/session.ts, which a script that Node runs as it stands, without a build, cannot import.
 const arrays = {
   float32: Float32Array,
   uint8: Uint8Array,
