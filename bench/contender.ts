@@ -1,7 +1,7 @@
 // A network that learns here as a training does, and the file in which its weights go to PyTorch under the same names.
 import { writeFileSync } from "node:fs";
-import { Network } from "../src/engine/network.js";
 import type { Graph } from "../src/graph/types.js";
+import { Network } from "../src/interpreter/network.js";
 import { type OptimizerOptions, optimizer } from "../src/train/optimizers.js";
 import type { Batch } from "../src/train/sources.js";
 import { type Learner, learn } from "../src/train/step.js";

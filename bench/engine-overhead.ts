@@ -1,6 +1,6 @@
 // Small operators: what a call costs here and in PyTorch.
-import { backward, empty, ones, type Tensor } from "../src/engine/index.js";
-import * as ops from "../src/engine/ops.js";
+import { backward, empty, ones, type Tensor } from "../src/torch/index.js";
+import * as ops from "../src/torch/ops.js";
 
 /** The tensors below, in Python. */
 export const pythonSetup = `

@@ -3,12 +3,12 @@
 // Run on a quiet machine: npx tsx bench/forms.ts [--threads 2] [--rounds 40] [--brief]
 import { parseArgs } from "node:util";
 import { type Form, forms } from "../src/basis/forms.js";
-import { basis } from "../src/compress/basis.js";
-import { chooseForms } from "../src/compress/form.js";
 import { float32Tensor, ints, makeNode } from "../src/graph/attributes.js";
 import { cost } from "../src/graph/cost.js";
 import type { Graph } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
+import { basis } from "../src/methods/basis.js";
+import { chooseForms } from "../src/methods/form.js";
 import { edsr } from "../src/nets/edsr.js";
 import { fastestForms } from "../src/runtime/choose-form.js";
 import { alternate } from "../src/runtime/latency.js";

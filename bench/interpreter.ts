@@ -5,14 +5,14 @@ import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { environmentDefaults } from "../src/engine/environment.js";
-import { call, engineInfo, fromArray, noGrad, setThreads, type Tensor, TensorScope } from "../src/engine/index.js";
-import { Network } from "../src/engine/network.js";
 import { makeNode } from "../src/graph/attributes.js";
 import type { Graph } from "../src/graph/types.js";
+import { Network } from "../src/interpreter/network.js";
 import { Random } from "../src/linalg/random.js";
 import { resnet } from "../src/nets/resnet.js";
 import { median } from "../src/runtime/latency.js";
+import { environmentDefaults } from "../src/torch/environment.js";
+import { call, engineInfo, fromArray, noGrad, setThreads, type Tensor, TensorScope } from "../src/torch/index.js";
 import { Python, pythonWithTorch } from "./python.js";
 import { writeResult } from "./result.js";
 

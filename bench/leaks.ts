@@ -3,6 +3,9 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { Network } from "../src/interpreter/network.js";
+import { resnet } from "../src/nets/resnet.js";
+import { writeAside } from "../src/runtime/write.js";
 import {
   backward,
   engineInfo,
@@ -13,11 +16,8 @@ import {
   randn,
   setThreads,
   TensorScope,
-} from "../src/engine/index.js";
-import { Network } from "../src/engine/network.js";
-import * as ops from "../src/engine/ops.js";
-import { resnet } from "../src/nets/resnet.js";
-import { writeAside } from "../src/runtime/write.js";
+} from "../src/torch/index.js";
+import * as ops from "../src/torch/ops.js";
 import { optimizer } from "../src/train/optimizers.js";
 import { plainResnet } from "./plain-resnet.js";
 

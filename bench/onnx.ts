@@ -5,10 +5,10 @@ import { copyFile, mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { writeModelChunks } from "../src/formats/onnx/index.js";
 import { float32Tensor, ints, makeNode } from "../src/graph/attributes.js";
 import type { Graph } from "../src/graph/types.js";
 import { verifyGraph } from "../src/graph/verify.js";
-import { writeModelChunks } from "../src/onnx/index.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { median } from "../src/runtime/latency.js";
 import { writeResult } from "./result.js";

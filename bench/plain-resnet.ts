@@ -1,6 +1,6 @@
 // ResNet for CIFAR written out with the engine's operators, over a network's tensors by name: nothing in it is disposed.
-import type { Tensor } from "../src/engine/index.js";
-import * as ops from "../src/engine/ops.js";
+import type { Tensor } from "../src/torch/index.js";
+import * as ops from "../src/torch/ops.js";
 
 /** Classes of a batch [N, 3, 32, 32], in training mode. */
 export function plainResnet(

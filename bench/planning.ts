@@ -1,11 +1,12 @@
 // How long planning and decomposing take: ResNet-56, and a graph with the layers of ResNet-50; time and peak memory.
 // Run on a quiet machine: npx tsx bench/planning.ts
-import { applyPlan } from "../src/compress/basis.js";
-import { planCompression } from "../src/compress/plan.js";
+
 import { float32Tensor, ints, makeNode } from "../src/graph/attributes.js";
 import { cost } from "../src/graph/cost.js";
 import type { Graph, Node, TensorData } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
+import { applyPlan } from "../src/methods/basis.js";
+import { planCompression } from "../src/methods/plan.js";
 import { resnet } from "../src/nets/resnet.js";
 import { writeResult } from "./result.js";
 

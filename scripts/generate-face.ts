@@ -1,9 +1,9 @@
-// Writes src/engine/face.ts and src/engine/ops.ts from libtorch's schemas of the operators in scripts/face-operators.txt.
+// Writes src/torch/face.ts and src/torch/ops.ts from libtorch's schemas of the operators in scripts/face-operators.txt.
 // usage: npx tsx scripts/generate-face.ts
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { engineInfo, packageRoot, schemas } from "../src/engine/index.js";
-import { camel, parseSchema, signature } from "../src/engine/schema.js";
+import { engineInfo, packageRoot, schemas } from "../src/torch/index.js";
+import { camel, parseSchema, signature } from "../src/torch/schema.js";
 
 const root = packageRoot();
 const names = readFileSync(join(root, "scripts/face-operators.txt"), "utf8").trim().split("\n").sort();
@@ -36,7 +36,7 @@ function functionName(name: string): string {
 }
 
 const files = [
-  ["src/engine/face.ts", face],
-  ["src/engine/ops.ts", ops],
+  ["src/torch/face.ts", face],
+  ["src/torch/ops.ts", ops],
 ] as const;
 for (const [file, text] of files) writeFileSync(join(root, file), text);

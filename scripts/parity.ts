@@ -1,7 +1,7 @@
 // npm run parity -- DIR: runs every entry of DIR/index.json against this project. One line an entry; exit 1 when any is off or unknown.
 import { resolve } from "node:path";
-import { setThreads } from "../src/engine/index.js";
 import { FilterBasisError } from "../src/errors/error.js";
+import { setThreads } from "../src/torch/index.js";
 import { type Check, type Entry, type Folder, openFolder, readIndex } from "./parity/entry.js";
 import { checkNormalize, checkPsnr, checkQuantize } from "./parity/images.js";
 import { checkLossNorm } from "./parity/loss-norm.js";

@@ -3,12 +3,12 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { writeResult } from "../bench/result.js";
-import { basis } from "../src/compress/basis.js";
 import { type ImageSet, normalizations } from "../src/data/image-set.js";
-import { liveTensors } from "../src/engine/index.js";
-import { Network } from "../src/engine/network.js";
+import { Network } from "../src/interpreter/network.js";
 import { Random } from "../src/linalg/random.js";
+import { basis } from "../src/methods/basis.js";
 import { resnet } from "../src/nets/resnet.js";
+import { liveTensors } from "../src/torch/index.js";
 import { approximatedLayers } from "../src/train/approximation.js";
 import { trainLoop } from "../src/train/loop.js";
 import { optimizer } from "../src/train/optimizers.js";

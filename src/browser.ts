@@ -5,13 +5,8 @@
 export { type Form, forms } from "./basis/forms.js";
 export type { InputMoments } from "./basis/moments.js";
 export { bestSplits, optimalSplits, rate } from "./basis/split.js";
-export { applyPlan, type BasisOptions, basis } from "./compress/basis.js";
-export { expand } from "./compress/expand.js";
-export { chooseForm, chooseForms } from "./compress/form.js";
-export { type MethodName, methods } from "./compress/methods.js";
-export { type LayerPlan, type Plan, type PlanOptions, planCompression, type UnitPlan } from "./compress/plan.js";
-export { type CompressionRecord, readRecord, type SiteRecord } from "./compress/record.js";
 export { type ErrorCode, type ErrorPlace, FilterBasisError, isError } from "./errors/error.js";
+export { type ReadOptions, readModel, writeModel } from "./formats/onnx/index.js";
 // The graph
 export {
   type Attribute,
@@ -20,10 +15,7 @@ export {
   type DataType,
   type Dim,
   floats,
-  foldBatchNorm,
-  foldConstants,
   type Graph,
-  halfWeights,
   inferShapes,
   type LayerCost,
   type Node,
@@ -31,14 +23,22 @@ export {
   type Pass,
   type PassResult,
   printGraph,
-  removeDeadNodes,
-  sequence,
   type TensorData,
   tensorOf,
   type Value,
   type ValueType,
   verifyGraph,
 } from "./graph/index.js";
+export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
+export { expand } from "./methods/expand.js";
+export { chooseForm, chooseForms } from "./methods/form.js";
+export { type MethodName, methods } from "./methods/methods.js";
+export { type LayerPlan, type Plan, type PlanOptions, planCompression, type UnitPlan } from "./methods/plan.js";
+export { type CompressionRecord, readRecord, type SiteRecord } from "./methods/record.js";
 // Networks
 export { buildNet, type Net, type NetName, nets } from "./nets/table.js";
-export { type ReadOptions, readModel, writeModel } from "./onnx/index.js";
+export { foldBatchNorm } from "./passes/fold-batch-norm.js";
+export { foldConstants } from "./passes/fold-constants.js";
+export { halfWeights } from "./passes/half-weights.js";
+export { removeDeadNodes } from "./passes/remove-dead-nodes.js";
+export { sequence } from "./passes/sequence.js";

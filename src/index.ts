@@ -4,12 +4,6 @@
 export { type Form, forms } from "./basis/forms.js";
 export type { InputMoments } from "./basis/moments.js";
 export { bestSplits, optimalSplits, rate } from "./basis/split.js";
-export { applyPlan, type BasisOptions, basis } from "./compress/basis.js";
-export { expand } from "./compress/expand.js";
-export { chooseForm, chooseForms } from "./compress/form.js";
-export { type MethodName, methods } from "./compress/methods.js";
-export { type LayerPlan, type Plan, type PlanOptions, planCompression, type UnitPlan } from "./compress/plan.js";
-export { type CompressionRecord, readRecord, type SiteRecord } from "./compress/record.js";
 // Pictures and data sets
 export { cifar10Classes, getCifar10, loadCifar10 } from "./data/cifar10.js";
 export { decodePicture, encodePicture } from "./data/codec.js";
@@ -19,22 +13,6 @@ export { imresize } from "./data/imresize.js";
 export { openPatches, type Patches, type PatchOptions, type PatchSource } from "./data/patches.js";
 export type { Picture } from "./data/picture.js";
 export { findPairs, loadPair, type Pair, type PairFiles } from "./data/sr-pairs.js";
-// libtorch
-export {
-  backward,
-  call,
-  callAll,
-  engineInfo,
-  fromArray,
-  gradients,
-  hasCuda,
-  manualSeed,
-  noGrad,
-  setThreads,
-  Tensor,
-  TensorScope,
-} from "./engine/index.js";
-export { Network, type NetworkOptions } from "./engine/network.js";
 export { type ErrorCode, type ErrorPlace, FilterBasisError, isError } from "./errors/error.js";
 // Judging
 export { type TopOne, topOne } from "./evaluate/classify.js";
@@ -43,6 +21,7 @@ export { psnr } from "./evaluate/psnr.js";
 export { type ReceptiveField, receptiveField } from "./evaluate/receptive-field.js";
 export { ssim } from "./evaluate/ssim.js";
 export { type UpscaledFile, type UpscaleFileOptions, upscaleFile } from "./evaluate/upscale-file.js";
+export { type ReadOptions, readModel, writeModel } from "./formats/onnx/index.js";
 // The graph
 export {
   type Attribute,
@@ -51,10 +30,7 @@ export {
   type DataType,
   type Dim,
   floats,
-  foldBatchNorm,
-  foldConstants,
   type Graph,
-  halfWeights,
   inferShapes,
   type LayerCost,
   type Node,
@@ -62,17 +38,26 @@ export {
   type Pass,
   type PassResult,
   printGraph,
-  removeDeadNodes,
-  sequence,
   type TensorData,
   tensorOf,
   type Value,
   type ValueType,
   verifyGraph,
 } from "./graph/index.js";
+export { Network, type NetworkOptions } from "./interpreter/network.js";
+export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
+export { expand } from "./methods/expand.js";
+export { chooseForm, chooseForms } from "./methods/form.js";
+export { type MethodName, methods } from "./methods/methods.js";
+export { type LayerPlan, type Plan, type PlanOptions, planCompression, type UnitPlan } from "./methods/plan.js";
+export { type CompressionRecord, readRecord, type SiteRecord } from "./methods/record.js";
 // Networks
 export { buildNet, type Net, type NetName, nets } from "./nets/table.js";
-export { type ReadOptions, readModel, writeModel } from "./onnx/index.js";
+export { foldBatchNorm } from "./passes/fold-batch-norm.js";
+export { foldConstants } from "./passes/fold-constants.js";
+export { halfWeights } from "./passes/half-weights.js";
+export { removeDeadNodes } from "./passes/remove-dead-nodes.js";
+export { sequence } from "./passes/sequence.js";
 // Running and files
 export { type ChooseFormOptions, type FormChoice, fastestForms } from "./runtime/choose-form.js";
 export { loadModel, type SaveOptions, saveModel } from "./runtime/files.js";
@@ -87,6 +72,21 @@ export {
   type Verification,
   verifyModel,
 } from "./runtime/index.js";
+// libtorch
+export {
+  backward,
+  call,
+  callAll,
+  engineInfo,
+  fromArray,
+  gradients,
+  hasCuda,
+  manualSeed,
+  noGrad,
+  setThreads,
+  Tensor,
+  TensorScope,
+} from "./torch/index.js";
 // Learning
 export { inputMoments, type MomentsOptions } from "./train/moments.js";
 export { parseRecipe, type Recipe, recipeJsonSchema } from "./train/recipe.js";

@@ -9,9 +9,9 @@ import { fileURLToPath } from "node:url";
 import { type Browser, chromium as driver } from "playwright-core";
 import { build, type Rollup } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { writeModel } from "../src/formats/onnx/index.js";
 import { edsr } from "../src/nets/edsr.js";
 import { resnet } from "../src/nets/resnet.js";
-import { writeModel } from "../src/onnx/index.js";
 import { chromium, noBrowser } from "./browser.js";
 import type { PageResult } from "./browser-page/main.js";
 
@@ -56,7 +56,7 @@ async function bundle(
 test("the door bundles with vite free of Node's modules", { timeout: 120_000 }, async () => {
   const outDir = join(folder, "door");
   const { modules, imported } = await bundle("src/browser.ts", outDir);
-  expect(modules.some((id) => id.endsWith("src/compress/basis.ts"))).toBe(true);
+  expect(modules.some((id) => id.endsWith("src/methods/basis.ts"))).toBe(true);
   const forbidden = modules.filter(
     (id) => id.includes("browser-external") || id.startsWith("node:") || builtinModules.includes(id),
   );

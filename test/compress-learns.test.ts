@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import compress from "../src/cli/compress.js";
-import { readRecord } from "../src/compress/record.js";
+import { readRecord } from "../src/methods/record.js";
 import { resnet } from "../src/nets/resnet.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { describeEngine } from "./engine.js";

@@ -1,15 +1,15 @@
 // Real networks, trained and exported elsewhere: each keeps a budget or says the least that can be reached, every convolution
 // is either compressed or refused with a reason, and ONNX Runtime computes what the filters say.
 import { describe, expect, test } from "vitest";
-import { basis } from "../src/compress/basis.js";
-import { expand } from "../src/compress/expand.js";
-import { readRecord } from "../src/compress/record.js";
 import { isError } from "../src/errors/error.js";
+import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { siteName } from "../src/graph/attributes.js";
 import { cost } from "../src/graph/cost.js";
-import { foldBatchNorm } from "../src/graph/passes/fold-batch-norm.js";
 import { verifyGraph } from "../src/graph/verify.js";
-import { readModel, writeModel } from "../src/onnx/index.js";
+import { basis } from "../src/methods/basis.js";
+import { expand } from "../src/methods/expand.js";
+import { readRecord } from "../src/methods/record.js";
+import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { loadModel } from "../src/runtime/files.js";
 import { openSession, referenceOf, sampleFeeds, verifyModel } from "../src/runtime/index.js";
 import { noShared, shared } from "./shared.js";

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { arch, cpus, platform } from "node:os";
-import { engineInfo } from "../src/engine/index.js";
+import { engineInfo } from "../src/torch/index.js";
 import { conformance, type Verdict } from "./conformance.js";
 import { noTestdata, testCases } from "./onnx-testdata.js";
 

@@ -2,13 +2,13 @@
 // code down must not take the others with it.
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { noGrad, setThreads, type Tensor, TensorScope } from "../src/engine/index.js";
-import { Network } from "../src/engine/network.js";
-import { tensorFrom } from "../src/engine/operators/values.js";
 import { isError } from "../src/errors/error.js";
+import { readModel } from "../src/formats/onnx/index.js";
 import type { TensorData } from "../src/graph/types.js";
 import { numbers } from "../src/graph/values.js";
-import { readModel } from "../src/onnx/index.js";
+import { Network } from "../src/interpreter/network.js";
+import { tensorFrom } from "../src/interpreter/operators/values.js";
+import { noGrad, setThreads, type Tensor, TensorScope } from "../src/torch/index.js";
 import { type DataSet, testCases } from "./onnx-testdata.js";
 
 /** ONNX's own runner compares with these. */

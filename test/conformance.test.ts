@@ -2,7 +2,7 @@
 // `npm run test:conformance` runs all models, those beyond the list too.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { readModel } from "../src/onnx/index.js";
+import { readModel } from "../src/formats/onnx/index.js";
 import { beyond, conformance } from "./conformance.js";
 import { noTestdata, testCases } from "./onnx-testdata.js";
 

@@ -3,8 +3,8 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { readModel } from "../src/formats/onnx/index.js";
 import type { Attribute, DataType, Graph } from "../src/graph/types.js";
-import { readModel } from "../src/onnx/index.js";
 import type { CaseResult } from "./conformance-worker.js";
 import type { TestCase } from "./onnx-testdata.js";
 

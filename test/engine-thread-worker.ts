@@ -11,7 +11,7 @@ import {
   setThreads,
   TensorScope,
   zeros,
-} from "../src/engine/index.js";
+} from "../src/torch/index.js";
 
 setThreads(1);
 const x = randn([64, 8]);

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { expect, it } from "vitest";
-import { environmentDefaults } from "../src/engine/environment.js";
+import { environmentDefaults } from "../src/torch/environment.js";
 import { describeEngine } from "./engine.js";
 
 interface Answer {

@@ -2,7 +2,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe } from "vitest";
-import { liveTensors, unloadableReason } from "../src/engine/index.js";
+import { liveTensors, unloadableReason } from "../src/torch/index.js";
 
 const reason = unloadableReason();
 

@@ -3,13 +3,13 @@
 import { describe, expect, test } from "vitest";
 import { type Form, formNodes, forms } from "../src/basis/forms.js";
 import { reconstruct } from "../src/basis/initialise.js";
-import { fromArray, TensorScope, unloadableReason } from "../src/engine/index.js";
-import { Network } from "../src/engine/network.js";
 import { float32Tensor, int, ints, makeNode, string } from "../src/graph/attributes.js";
 import { freshNames } from "../src/graph/edit.js";
 import type { Attribute, Graph, Node, TensorData } from "../src/graph/types.js";
 import { floats } from "../src/graph/values.js";
+import { Network } from "../src/interpreter/network.js";
 import { openSession } from "../src/runtime/index.js";
+import { fromArray, TensorScope, unloadableReason } from "../src/torch/index.js";
 import { randomTensor, smallGraph } from "./small-graphs.js";
 
 const tolerance = 1e-4; // of the largest output: what the project promises for float32 sums in another order

@@ -1,9 +1,9 @@
 // For every operator of the interpreter: small graphs on which its gradient is checked, or why it has none.
 
-import type { OperatorName } from "../src/engine/operators/names.js";
 import { float, floats, int, ints, string } from "../src/graph/attributes.js";
 import type { Attribute, TensorData } from "../src/graph/types.js";
 import { tensorOf } from "../src/graph/values.js";
+import type { OperatorName } from "../src/interpreter/operators/names.js";
 
 type Dims = readonly number[];
 

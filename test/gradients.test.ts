@@ -1,10 +1,10 @@
 // The interpreter's gradients agree with central differences in float64, for every operator that has one.
 import { describe, expect, test } from "vitest";
-import { backward, fromArray, setThreads, type Tensor, TensorScope, unloadableReason } from "../src/engine/index.js";
-import { Network } from "../src/engine/network.js";
-import { call } from "../src/engine/operators/aten.js";
 import { elements, makeNode } from "../src/graph/attributes.js";
 import type { Graph, TensorData } from "../src/graph/types.js";
+import { Network } from "../src/interpreter/network.js";
+import { call } from "../src/interpreter/operators/aten.js";
+import { backward, fromArray, setThreads, type Tensor, TensorScope, unloadableReason } from "../src/torch/index.js";
 import { type GradientCase, gradientCases } from "./gradient-cases.js";
 
 /** With steps of 1e-6 the truncation error of central differences is near 1e-12 and the rounding error near 1e-10. */

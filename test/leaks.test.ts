@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import { backward, fromArray, liveTensors, ones, randn, TensorScope } from "../src/engine/index.js";
-import { Network } from "../src/engine/network.js";
-import * as ops from "../src/engine/ops.js";
+import { Network } from "../src/interpreter/network.js";
 import { resnet } from "../src/nets/resnet.js";
+import { backward, fromArray, liveTensors, ones, randn, TensorScope } from "../src/torch/index.js";
+import * as ops from "../src/torch/ops.js";
 import { optimizer } from "../src/train/optimizers.js";
 import { describeEngine } from "./engine.js";
 

@@ -1,14 +1,14 @@
 // Real pretrained networks, written by real exporters: the interpreter's outputs against ONNX Runtime's, at two batch and image sizes.
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import { noGrad, setThreads, TensorScope, unloadableReason } from "../src/engine/index.js";
-import { Network } from "../src/engine/network.js";
-import { tensorFrom } from "../src/engine/operators/values.js";
+import { readModel } from "../src/formats/onnx/index.js";
 import { elements, float32Tensor } from "../src/graph/attributes.js";
 import type { Graph, TensorData } from "../src/graph/types.js";
-import { readModel } from "../src/onnx/index.js";
+import { Network } from "../src/interpreter/network.js";
+import { tensorFrom } from "../src/interpreter/operators/values.js";
 import { compareOutputs } from "../src/runtime/compare.js";
 import { openSession } from "../src/runtime/open.js";
+import { noGrad, setThreads, TensorScope, unloadableReason } from "../src/torch/index.js";
 import { noShared, shared } from "./shared.js";
 
 /** ONNX Runtime's Sigmoid is approximate; everything else is nearer. */

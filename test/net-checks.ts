@@ -1,14 +1,14 @@
 // What every network must do: go out as ONNX, give the same values in ONNX Runtime, come back as it was, and learn.
 import { expect } from "vitest";
-import { backward, fromArray, manualSeed, noGrad, type Tensor, TensorScope } from "../src/engine/index.js";
-import { Network } from "../src/engine/network.js";
+import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { elements } from "../src/graph/attributes.js";
 import { printGraph } from "../src/graph/print.js";
 import type { Graph } from "../src/graph/types.js";
 import { floats } from "../src/graph/values.js";
+import { Network } from "../src/interpreter/network.js";
 import { Random } from "../src/linalg/random.js";
-import { readModel, writeModel } from "../src/onnx/index.js";
 import { openSession } from "../src/runtime/index.js";
+import { backward, fromArray, manualSeed, noGrad, type Tensor, TensorScope } from "../src/torch/index.js";
 import { taskLoss } from "../src/train/losses.js";
 import { optimizer } from "../src/train/optimizers.js";
 

@@ -1,7 +1,7 @@
 // Every kind of network and every architecture method, small: out as ONNX, judged by ONNX Runtime, back, and one step of learning.
 import { describe, expect, it } from "vitest";
-import { methods } from "../src/compress/methods.js";
 import { verifyGraph } from "../src/graph/verify.js";
+import { methods } from "../src/methods/methods.js";
 import { buildNet, nets } from "../src/nets/table.js";
 import { describeEngine } from "./engine.js";
 import { checkNet } from "./net-checks.js";

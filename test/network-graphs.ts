@@ -1,10 +1,10 @@
 // Small graphs for tests of the interpreter, in few words.
 import { describe } from "vitest";
-import { unloadableReason } from "../src/engine/native.js";
-import { fromArray } from "../src/engine/tensor.js";
 import { FilterBasisError } from "../src/errors/error.js";
 import { float32Tensor, makeNode } from "../src/graph/attributes.js";
 import type { Attribute, Graph, LocalFunction, Node, TensorData } from "../src/graph/types.js";
+import { unloadableReason } from "../src/torch/native.js";
+import { fromArray } from "../src/torch/tensor.js";
 
 const reason = unloadableReason();
 export const engine = describe.skipIf(reason !== undefined);

@@ -2,7 +2,7 @@
 // and the valid ones beside them. Each gets a typed error that says where, or is read.
 import { describe, expect, test } from "vitest";
 import { isError } from "../src/errors/error.js";
-import { readModel } from "../src/onnx/index.js";
+import { readModel } from "../src/formats/onnx/index.js";
 import { graphs } from "./malformed/graphs.js";
 import { models } from "./malformed/models.js";
 import { nodes } from "./malformed/nodes.js";

@@ -1,6 +1,7 @@
 // Seeded damage to ONNX files: what disks, networks and attackers do to bytes.
+
+import { Cursor, wire } from "../src/formats/onnx/wire.js";
 import type { Random } from "../src/linalg/random.js";
-import { Cursor, wire } from "../src/onnx/wire.js";
 
 /** Payloads longer than this are weights: most damage is done outside of them, where it matters. */
 const longRun = 4096;

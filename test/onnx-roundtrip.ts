@@ -2,8 +2,8 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import type { TensorData } from "../src/graph/types.js";
-import { readModel, writeModel } from "../src/onnx/index.js";
 import { overTensors } from "./onnx-sequences.js";
 import type { TestCase } from "./onnx-testdata.js";
 import { rebuilt } from "./rebuilt.js";

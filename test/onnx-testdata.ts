@@ -2,9 +2,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { readModel, readTensorProto } from "../src/formats/onnx/index.js";
+import { Cursor } from "../src/formats/onnx/wire.js";
 import type { TensorData } from "../src/graph/types.js";
-import { readModel, readTensorProto } from "../src/onnx/index.js";
-import { Cursor } from "../src/onnx/wire.js";
 
 /** The reason that a test gives when it skips. */
 export const noTestdata = "libonnx-testdata is not installed (npm run testdata:onnx fetches it)";

@@ -1,15 +1,15 @@
 // Random windows, pads and resizes: the interpreter against ONNX Runtime, whose reading of the corner cases is the one that counts.
 import { describe, expect, test } from "vitest";
-import { noGrad, setThreads, TensorScope, unloadableReason } from "../src/engine/index.js";
-import { Network } from "../src/engine/network.js";
-import { tensorFrom } from "../src/engine/operators/values.js";
 import { isError } from "../src/errors/error.js";
+import { writeModel } from "../src/formats/onnx/index.js";
 import { elements, float, float32Tensor, int, int64Tensor, ints, makeNode, string } from "../src/graph/attributes.js";
 import type { Attribute, Graph, TensorData } from "../src/graph/types.js";
+import { Network } from "../src/interpreter/network.js";
+import { tensorFrom } from "../src/interpreter/operators/values.js";
 import { Random } from "../src/linalg/random.js";
-import { writeModel } from "../src/onnx/index.js";
 import { compareOutputs } from "../src/runtime/compare.js";
 import { openSession } from "../src/runtime/open.js";
+import { noGrad, setThreads, TensorScope, unloadableReason } from "../src/torch/index.js";
 
 interface Sample {
   readonly op: string;

@@ -1,20 +1,14 @@
 // The first passes over graphs, judged by ONNX Runtime: what they rewrite computes what it did before.
 import { describe, expect, it } from "vitest";
+import { writeModel } from "../src/formats/onnx/index.js";
 import { elements, float, int, int64Tensor, ints, makeNode, tensor } from "../src/graph/attributes.js";
-import {
-  cost,
-  foldBatchNorm,
-  foldConstants,
-  numbers,
-  printGraph,
-  removeDeadNodes,
-  sequence,
-  tensorOf,
-  verifyGraph,
-} from "../src/graph/index.js";
+import { cost, numbers, printGraph, tensorOf, verifyGraph } from "../src/graph/index.js";
 import type { DataType, Dim, Graph, Node, Pass, TensorData } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
-import { writeModel } from "../src/onnx/index.js";
+import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
+import { foldConstants } from "../src/passes/fold-constants.js";
+import { removeDeadNodes } from "../src/passes/remove-dead-nodes.js";
+import { sequence } from "../src/passes/sequence.js";
 import { loadModel } from "../src/runtime/files.js";
 import { openSession, sampleFeeds } from "../src/runtime/index.js";
 import { noShared, shared } from "./shared.js";

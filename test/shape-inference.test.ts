@@ -3,12 +3,12 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { isError } from "../src/errors/error.js";
+import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { substitute } from "../src/graph/dims.js";
 import { feeds } from "../src/graph/edit.js";
 import { inferShapes } from "../src/graph/shapes/infer.js";
 import { rules } from "../src/graph/shapes/table.js";
 import type { Dim, Graph, TensorData, Value } from "../src/graph/types.js";
-import { readModel, writeModel } from "../src/onnx/index.js";
 import { loadModel } from "../src/runtime/files.js";
 import { openSession, sampleFeeds } from "../src/runtime/index.js";
 import { noTestdata, type TestCase, testCases } from "./onnx-testdata.js";

@@ -1,11 +1,11 @@
 // From an entry's `config` to the network that it describes. Every field must be known: one that is not is an error, never ignored.
 import { z } from "zod";
-import { basisScratch } from "../../src/compress/basis-scratch.js";
-import { factor } from "../../src/compress/factor.js";
-import { group } from "../../src/compress/group.js";
-import type { Style } from "../../src/compress/styles.js";
 import { FilterBasisError } from "../../src/errors/error.js";
 import type { Graph, Pass } from "../../src/graph/types.js";
+import { basisScratch } from "../../src/methods/basis-scratch.js";
+import { factor } from "../../src/methods/factor.js";
+import { group } from "../../src/methods/group.js";
+import type { Style } from "../../src/methods/styles.js";
 import { buildNet } from "../../src/nets/table.js";
 import { parse } from "./entry.js";
 

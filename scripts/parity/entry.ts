@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { FilterBasisError } from "../../src/errors/error.js";
-import { readSafetensors } from "../../src/graph/safetensors.js";
+import { readSafetensors } from "../../src/formats/safetensors.js";
 import type { TensorData } from "../../src/graph/types.js";
 import { floats } from "../../src/graph/values.js";
 

@@ -1,9 +1,9 @@
 // The authors' approximation term: the mean of squared differences over each compressed layer's filters, plus a small mean of squared
 // basis values (the design's Eq. 12 takes sums instead: `approximationLoss`, from which this is made).
 import { z } from "zod";
-import { backward, call, fromArray, type Tensor, TensorScope } from "../../src/engine/index.js";
 import { elements, float32Tensor } from "../../src/graph/attributes.js";
 import { floats } from "../../src/graph/values.js";
+import { backward, call, fromArray, type Tensor, TensorScope } from "../../src/torch/index.js";
 import { approximationLoss } from "../../src/train/losses.js";
 import { type Check, type Entry, type Folder, largest, largestDifference, need, parse } from "./entry.js";
 

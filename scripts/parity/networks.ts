@@ -1,12 +1,12 @@
 // Networks: their outputs with stored or procedural weights, the gradients of one step and the state after two.
 import { z } from "zod";
-import { noGrad, TensorScope } from "../../src/engine/index.js";
-import { Network } from "../../src/engine/network.js";
 import { FilterBasisError } from "../../src/errors/error.js";
 import { elements } from "../../src/graph/attributes.js";
 import type { Graph } from "../../src/graph/types.js";
 import { floats } from "../../src/graph/values.js";
+import { Network } from "../../src/interpreter/network.js";
 import { loadWeights } from "../../src/nets/load-weights.js";
+import { noGrad, TensorScope } from "../../src/torch/index.js";
 import { buildFromConfig } from "./config.js";
 import { type Check, type Entry, type Folder, largestDifference, need, parse, type Tensors } from "./entry.js";
 import { proceduralTensor } from "./procedural.js";

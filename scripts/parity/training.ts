@@ -1,13 +1,13 @@
 // The gradients of one training step and the state after a few, against recorded ones.
 import { z } from "zod";
-import { backward, callAll, fromArray, noGrad, type Tensor, TensorScope } from "../../src/engine/index.js";
-import { Network } from "../../src/engine/network.js";
 import { FilterBasisError } from "../../src/errors/error.js";
 import { float32Tensor } from "../../src/graph/attributes.js";
 import type { Graph, TensorData } from "../../src/graph/types.js";
 import { floats, numbers } from "../../src/graph/values.js";
+import { Network } from "../../src/interpreter/network.js";
 import { Random } from "../../src/linalg/random.js";
 import { nameSchemes, translator } from "../../src/nets/names.js";
+import { backward, callAll, fromArray, noGrad, type Tensor, TensorScope } from "../../src/torch/index.js";
 import { taskLoss } from "../../src/train/losses.js";
 import { type OptimizerOptions, optimizer } from "../../src/train/optimizers.js";
 import { type Check, type Folder, largest, largestDifference, need, type Tensors } from "./entry.js";

@@ -1,9 +1,10 @@
 // The options that `plan` and `compress` share: what is to be compressed, how far, and over which bases.
-import { methods, weightMethods } from "../compress/methods.js";
-import type { PlanOptions, Splitting } from "../compress/plan-options.js";
-import { shares } from "../compress/sharing.js";
+
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph, Pass } from "../graph/types.js";
+import { methods, weightMethods } from "../methods/methods.js";
+import type { PlanOptions, Splitting } from "../methods/plan-options.js";
+import { shares } from "../methods/sharing.js";
 import { inputOption, readInputShapes } from "./input-shapes.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });

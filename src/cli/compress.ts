@@ -1,12 +1,12 @@
 // `compress`: replaces the filters of a model's convolutions by a basis, chooses the form of each layer by measurement,
 // verifies the result in ONNX Runtime and writes it. With --undo the other way round.
 import { realpath } from "node:fs/promises";
-import { expand } from "../compress/expand.js";
-import { readRecord } from "../compress/record.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type Cost, cost } from "../graph/cost.js";
-import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
 import type { Graph, Outcome } from "../graph/types.js";
+import { expand } from "../methods/expand.js";
+import { readRecord } from "../methods/record.js";
+import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import type { FormChoice } from "../runtime/choose-form.js";
 import { loadModel } from "../runtime/files.js";
 import { columns, grouped } from "./columns.js";

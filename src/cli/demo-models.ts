@@ -1,11 +1,11 @@
 // What both halves of the demo share: models are written in their fastest form and verified; a table shows what became of them.
 import { basename, join } from "node:path";
-import { chooseForms } from "../compress/form.js";
-import { readRecord } from "../compress/record.js";
 import { type EvaluateOptions, evaluateModel, type ModelFigures } from "../evaluate/evaluate.js";
 import { cost } from "../graph/cost.js";
-import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
 import type { Graph } from "../graph/types.js";
+import { chooseForms } from "../methods/form.js";
+import { readRecord } from "../methods/record.js";
+import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import type { Recipe } from "../train/recipe.js";
 import { columns, grouped } from "./columns.js";
 import { chooseForm, writeVerified } from "./finish.js";

@@ -6,7 +6,6 @@ import { decodePicture, encodePicture, encodeRaster, interleave, pictureFormat }
 import { imresize } from "../data/imresize.js";
 import { crop, type Picture, toRgb } from "../data/picture.js";
 import { loadPair } from "../data/sr-pairs.js";
-import { packageRoot } from "../engine/index.js";
 import { FilterBasisError } from "../errors/error.js";
 import { toPicture } from "../evaluate/measure-sr.js";
 import { psnr } from "../evaluate/psnr.js";
@@ -15,6 +14,7 @@ import type { Graph } from "../graph/types.js";
 import { type Panel, type RgbImage, sideBySide, tellingPiece } from "../report/figure.js";
 import { loadModel } from "../runtime/files.js";
 import { openSession, writeAside } from "../runtime/index.js";
+import { packageRoot } from "../torch/index.js";
 import { methodPass } from "../train/compression.js";
 import { parseRecipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";

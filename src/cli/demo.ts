@@ -2,12 +2,12 @@
 import { access, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { getCifar10 } from "../data/cifar10.js";
-import { engineInfo, packageRoot } from "../engine/index.js";
 import { FilterBasisError, isError } from "../errors/error.js";
-import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
+import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { loadModel } from "../runtime/files.js";
 import { describeMachine, type Machine } from "../runtime/machine.js";
 import { runtimeVersion } from "../runtime/session.js";
+import { engineInfo, packageRoot } from "../torch/index.js";
 import { methodPass } from "../train/compression.js";
 import { parseRecipe, type Recipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";

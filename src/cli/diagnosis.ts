@@ -1,7 +1,8 @@
 // What is wrong with a set-up, from what was measured: each problem with its cure.
-import type { Information } from "../engine/native.js";
-import type { Speed } from "../engine/speed.js";
+
 import type { Machine } from "../runtime/machine.js";
+import type { Information } from "../torch/native.js";
+import type { Speed } from "../torch/speed.js";
 
 export interface Problem {
   readonly problem: string;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { unloadableReason } from "../engine/index.js";
 import type { Machine } from "../runtime/machine.js";
+import { unloadableReason } from "../torch/index.js";
 import { diagnose, expectedGflops, type Findings } from "./diagnosis.js";
 import doctor from "./doctor.js";
 

@@ -1,10 +1,10 @@
 // `doctor`: versions, threads, instruction sets, GPU, memory; measured speed against what the processor should give; advice.
 
-import { engineInfo } from "../engine/index.js";
-import { measureSpeed, type Speed } from "../engine/speed.js";
 import { isError } from "../errors/error.js";
 import { runtimeVersion } from "../runtime/index.js";
 import { describeMachine, type Machine, measureFrequency } from "../runtime/machine.js";
+import { engineInfo } from "../torch/index.js";
+import { measureSpeed, type Speed } from "../torch/speed.js";
 import { diagnose, expectedGflops, type Findings, type Problem, percent } from "./diagnosis.js";
 import { command } from "./frame.js";
 

@@ -2,13 +2,13 @@
 // run's model taken out of its folder. Without flags it changes nothing.
 import { realpath } from "node:fs/promises";
 import { forms } from "../basis/forms.js";
-import { readRecord } from "../compress/record.js";
 import { FilterBasisError } from "../errors/error.js";
 import { cost } from "../graph/cost.js";
-import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
-import { halfWeights, roundedToHalf } from "../graph/passes/half-weights.js";
-import { sequence } from "../graph/passes/sequence.js";
 import type { Graph } from "../graph/types.js";
+import { readRecord } from "../methods/record.js";
+import { foldBatchNorm } from "../passes/fold-batch-norm.js";
+import { halfWeights, roundedToHalf } from "../passes/half-weights.js";
+import { sequence } from "../passes/sequence.js";
 import { loadModel, saveModel } from "../runtime/files.js";
 import { openSession, type Reference, referenceOf, sampleFeeds, verifyModel } from "../runtime/index.js";
 import { grouped } from "./columns.js";

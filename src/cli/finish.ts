@@ -1,9 +1,9 @@
 // The last steps before a compressed model is written: its layers' forms are chosen, and ONNX Runtime judges what it computes.
 import type { forms } from "../basis/forms.js";
-import { expand } from "../compress/expand.js";
-import { chooseForms } from "../compress/form.js";
-import { readRecord } from "../compress/record.js";
 import type { Graph } from "../graph/types.js";
+import { expand } from "../methods/expand.js";
+import { chooseForms } from "../methods/form.js";
+import { readRecord } from "../methods/record.js";
 import { type FormChoice, fastestForms } from "../runtime/choose-form.js";
 import { saveModel } from "../runtime/files.js";
 import { openSession, referenceOf, sampleFeeds, type Verification, verifyModel } from "../runtime/index.js";

@@ -1,8 +1,6 @@
 // `inspect`: what a model consists of, what it costs, what can be compressed and what was done to it.
 import { stat } from "node:fs/promises";
 import type { Refusal } from "../basis/convolution.js";
-import { findLayers } from "../compress/layers.js";
-import { type CompressionRecord, readRecord } from "../compress/record.js";
 import { isError } from "../errors/error.js";
 import { siteName } from "../graph/attributes.js";
 import { type Cost, cost, type LayerCost } from "../graph/cost.js";
@@ -10,6 +8,8 @@ import { feeds } from "../graph/edit.js";
 import { showType } from "../graph/print.js";
 import { inferShapes } from "../graph/shapes/infer.js";
 import type { Graph, Node, Value, ValueType } from "../graph/types.js";
+import { findLayers } from "../methods/layers.js";
+import { type CompressionRecord, readRecord } from "../methods/record.js";
 import { loadModel } from "../runtime/files.js";
 import { columns, grouped } from "./columns.js";
 import { command } from "./frame.js";

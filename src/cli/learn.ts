@@ -2,9 +2,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { PlanOptions } from "../compress/plan-options.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
+import type { PlanOptions } from "../methods/plan-options.js";
 import { loadModel } from "../runtime/files.js";
 import { hostTraining } from "../train/host.js";
 import type { EpochReport } from "../train/loop.js";

@@ -1,5 +1,5 @@
 // `methods`: lists the ways to make a network smaller.
-import { methods } from "../compress/methods.js";
+import { methods } from "../methods/methods.js";
 import { columns } from "./columns.js";
 import { command } from "./frame.js";
 

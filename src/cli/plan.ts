@@ -1,5 +1,5 @@
 // `plan`: what `compress` would do to each layer with the same options, before anything is done.
-import { type Plan, planCompression } from "../compress/plan.js";
+import { type Plan, planCompression } from "../methods/plan.js";
 import { loadModel } from "../runtime/files.js";
 import { columns, grouped } from "./columns.js";
 import { compressionOptions, methodSplits, readPlanOptions } from "./compress-options.js";

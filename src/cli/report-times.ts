@@ -1,6 +1,6 @@
 // The report's milliseconds: each compressed layer in its fastest form beside dense, and the whole models, timed in ONNX Runtime.
 import { cost } from "../graph/cost.js";
-import { foldBatchNorm } from "../graph/passes/fold-batch-norm.js";
+import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import type { RunReport } from "../report/page.js";
 import { fastestForms } from "../runtime/choose-form.js";
 import { alternate, openSession, sampleFeeds } from "../runtime/index.js";

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { noShared, shared } from "../../test/shared.js";
-import { readSafetensors } from "../graph/safetensors.js";
+import { readSafetensors } from "../formats/safetensors.js";
 import { Random } from "../linalg/random.js";
 import { cropFlipBatch, labelBatch, normalizeBatch } from "./augment.js";
 import { type ImageSet, normalizations, normalizationTable, parseNormalization, permutation } from "./image-set.js";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { somePicture, writePng } from "../../test/pictures.js";
 import { noShared, shared } from "../../test/shared.js";
-import { readSafetensors } from "../graph/safetensors.js";
+import { readSafetensors } from "../formats/safetensors.js";
 import { Random } from "../linalg/random.js";
 import { imresize, imresizeFloat } from "./imresize.js";
 import { openPatches, turnPatch } from "./patches.js";

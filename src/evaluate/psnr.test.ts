@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { noShared, shared } from "../../test/shared.js";
 import type { Picture } from "../data/picture.js";
-import { readSafetensors } from "../graph/safetensors.js";
+import { readSafetensors } from "../formats/safetensors.js";
 import { floats } from "../graph/values.js";
 import { psnr, quantize } from "./psnr.js";
 import { ssim } from "./ssim.js";

@@ -33,11 +33,6 @@ export {
   withMetadata,
   withoutInitializers,
 } from "./edit.js";
-export { foldBatchNorm } from "./passes/fold-batch-norm.js";
-export { type FoldOptions, foldConstants } from "./passes/fold-constants.js";
-export { halfWeights, roundedToHalf } from "./passes/half-weights.js";
-export { removeDeadNodes } from "./passes/remove-dead-nodes.js";
-export { sequence } from "./passes/sequence.js";
 export { printGraph, showType } from "./print.js";
 export { inferShapes } from "./shapes/infer.js";
 export * from "./types.js";

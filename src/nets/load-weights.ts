@@ -1,12 +1,12 @@
 // Puts the tensors of a weight file into a network, whatever their file calls them. Every parameter is filled and every tensor is used, or
 // it is said which are not.
 
-import { matches } from "../compress/pattern.js";
 import { FilterBasisError } from "../errors/error.js";
 import { float32Tensor } from "../graph/attributes.js";
 import { withInitializers } from "../graph/edit.js";
 import type { Graph, TensorData } from "../graph/types.js";
 import { floats } from "../graph/values.js";
+import { matches } from "../methods/pattern.js";
 import { type NameScheme, nameSchemes, parameterNames, translator } from "./names.js";
 
 export interface LoadOptions {

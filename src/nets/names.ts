@@ -1,8 +1,8 @@
 // What other people call the parameters of the networks: from the names in a weight file to those of our graphs.
 
-import { readRecord } from "../compress/record.js";
 import { elements } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
+import { readRecord } from "../methods/record.js";
 
 type Rule = readonly [RegExp, string];
 

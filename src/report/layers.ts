@@ -1,8 +1,8 @@
 // The compressed layers of a model beside what they were: splits, basis, rate, what is left of the original filters, pictures.
 import { rate } from "../basis/split.js";
-import { readRecord, type SiteRecord } from "../compress/record.js";
 import type { Graph } from "../graph/types.js";
 import { floats } from "../graph/values.js";
+import { readRecord, type SiteRecord } from "../methods/record.js";
 import { bitmapUrl, mosaic } from "./bitmap.js";
 
 export interface LayerRow {

@@ -4,8 +4,6 @@
 // form everywhere, dense among them: what is returned is never slower than dense as measured.
 import type { Form } from "../basis/forms.js";
 import { canonicalForm, formNodes, forms } from "../basis/forms.js";
-import { chooseForms, siteLabel } from "../compress/form.js";
-import { attributesFromJson, readRecord, type SiteRecord } from "../compress/record.js";
 import { FilterBasisError } from "../errors/error.js";
 import { elements, float32Tensor, int, ints, makeNode } from "../graph/attributes.js";
 import { concreteInputs } from "../graph/cost.js";
@@ -13,6 +11,8 @@ import { freshNames } from "../graph/edit.js";
 import { inferShapes } from "../graph/shapes/infer.js";
 import type { Dim, Graph, TensorData } from "../graph/types.js";
 import { Random } from "../linalg/random.js";
+import { chooseForms, siteLabel } from "../methods/form.js";
+import { attributesFromJson, readRecord, type SiteRecord } from "../methods/record.js";
 import { alternate } from "./latency.js";
 import { openSession } from "./open.js";
 import { sampleFeeds } from "./samples.js";

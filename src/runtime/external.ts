@@ -2,7 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
-import type { PutExternal, ReadExternal } from "../onnx/index.js";
+import type { PutExternal, ReadExternal } from "../formats/onnx/index.js";
 
 /**
  * Reads tensors from files in the model's folder or below it: no absolute path, no "..", no link that leads out, nothing but

@@ -7,9 +7,9 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { ModelProtoSchema } from "onnx-buf";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isError } from "../errors/error.js";
+import { writeModelChunks } from "../formats/onnx/index.js";
 import { float32Tensor, makeNode, tensor } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
-import { writeModelChunks } from "../onnx/index.js";
 import { loadModel, saveModel } from "./files.js";
 import { openSession } from "./open.js";
 

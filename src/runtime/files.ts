@@ -3,9 +3,9 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FilterBasisError, isError } from "../errors/error.js";
+import { largestModel, type ReadOptions, readModel, writeModelChunks } from "../formats/onnx/index.js";
 import type { Graph } from "../graph/types.js";
 import { verifyGraph } from "../graph/verify.js";
-import { largestModel, type ReadOptions, readModel, writeModelChunks } from "../onnx/index.js";
 import { externalReader, externalWriter } from "./external.js";
 import { writeAside } from "./write.js";
 

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, freemem, loadavg, platform, release, totalmem } from "node:os";
-import { usableCores } from "../engine/environment.js";
+import { usableCores } from "../torch/environment.js";
 
 export interface Machine {
   readonly system: string;

@@ -3,9 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isError } from "../errors/error.js";
+import { readModel, writeModel } from "../formats/onnx/index.js";
 import type { Graph } from "../graph/types.js";
 import { verifyGraph } from "../graph/verify.js";
-import { readModel, writeModel } from "../onnx/index.js";
 import { loadModel, saveModel } from "./files.js";
 import { defaultRuntime, openOrtSession, type Session, type SessionOptions } from "./session.js";
 

@@ -1,9 +1,9 @@
 // Sessions in both runtimes, verification against a reference, and alternated timing, on models made here.
 import { describe, expect, test } from "vitest";
+import { writeModel } from "../formats/onnx/index.js";
 import { elements, float32Tensor, makeNode } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
 import { floats } from "../graph/values.js";
-import { writeModel } from "../onnx/index.js";
 import { compareOutputs } from "./compare.js";
 import { alternate, median } from "./latency.js";
 import { openSession } from "./open.js";

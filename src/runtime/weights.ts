@@ -1,10 +1,10 @@
 // Weight files on disk: safetensors and what torch.save wrote, told apart by their first bytes.
 import { readFile } from "node:fs/promises";
 import { FilterBasisError } from "../errors/error.js";
-import { readSafetensors, writeSafetensors } from "../graph/safetensors.js";
+import { readPyTorch } from "../formats/pytorch/pytorch.js";
+import { isZip } from "../formats/pytorch/zip.js";
+import { readSafetensors, writeSafetensors } from "../formats/safetensors.js";
 import type { TensorData } from "../graph/types.js";
-import { readPyTorch } from "../graph/weights/pytorch.js";
-import { isZip } from "../graph/weights/zip.js";
 import { writeAside } from "./write.js";
 
 export interface WeightFile {

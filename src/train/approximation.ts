@@ -1,12 +1,12 @@
 // The compressed layers of a network as the approximation term of Eq. 12 sees them: original filters beside basis and coefficients.
 import { constants } from "../basis/constant.js";
-import type { SiteRecord } from "../compress/record.js";
-import { readRecord } from "../compress/record.js";
-import { call, fromArray, type Tensor, unowned } from "../engine/index.js";
-import type { Network } from "../engine/network.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { floats } from "../graph/values.js";
+import type { Network } from "../interpreter/network.js";
+import type { SiteRecord } from "../methods/record.js";
+import { readRecord } from "../methods/record.js";
+import { call, fromArray, type Tensor, unowned } from "../torch/index.js";
 import type { ApproximatedLayer } from "./losses.js";
 
 /** Names of the bases and coefficients of a compressed graph, for learning those alone. */

@@ -1,8 +1,9 @@
 // From a recipe to what the loop needs: the graph, the network on the engine, batches, loss, optimiser and judge.
-import { Network } from "../engine/network.js";
+
 import { FilterBasisError } from "../errors/error.js";
 import { feeds, withMetadata } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
+import { Network } from "../interpreter/network.js";
 import { buildNet } from "../nets/table.js";
 import { loadModel } from "../runtime/files.js";
 import { approximatedLayers, basisParameters } from "./approximation.js";

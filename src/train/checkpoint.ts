@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
-import { readSafetensors, writeSafetensors } from "../graph/safetensors.js";
+import { readSafetensors, writeSafetensors } from "../formats/safetensors.js";
 import type { TensorData } from "../graph/types.js";
 import { writeAside } from "../runtime/write.js";
 

@@ -1,11 +1,11 @@
 // The compression that a recipe asks for: a method's name and its options, checked, as a pass over the graph.
 import * as z from "zod";
 import { forms } from "../basis/forms.js";
-import type { BasisOptions } from "../compress/basis.js";
-import { type MethodName, methods } from "../compress/methods.js";
-import { shares } from "../compress/sharing.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Pass } from "../graph/types.js";
+import type { BasisOptions } from "../methods/basis.js";
+import { type MethodName, methods } from "../methods/methods.js";
+import { shares } from "../methods/sharing.js";
 
 const count = z.int().positive();
 const byChannels = z.union([count, z.record(z.string(), count)]);

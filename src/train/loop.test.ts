@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type ImageSet, normalizations } from "../data/image-set.js";
-import { callAll, generatorState, liveTensors, noGrad, setGeneratorState } from "../engine/index.js";
-import { Network } from "../engine/network.js";
+import { Network } from "../interpreter/network.js";
 import { Random } from "../linalg/random.js";
 import { resnet } from "../nets/resnet.js";
+import { callAll, generatorState, liveTensors, noGrad, setGeneratorState } from "../torch/index.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { type EpochReport, type LoopHooks, type LoopState, type StepReport, trainLoop } from "./loop.js";
 import { optimizer } from "./optimizers.js";

@@ -1,7 +1,8 @@
 // The training loop: batches, steps, epochs, checkpoints. What it is given decides everything; it reads no clock, file or seed of its own.
-import type { Tensor } from "../engine/index.js";
+
 import { FilterBasisError } from "../errors/error.js";
 import type { TensorData } from "../graph/types.js";
+import type { Tensor } from "../torch/index.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { learningRate, type Schedule } from "./schedules.js";
 import { restore, snapshot } from "./snapshot.js";

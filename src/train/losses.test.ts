@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { backward, fromArray, TensorScope } from "../engine/index.js";
 import { Random } from "../linalg/random.js";
+import { backward, fromArray, TensorScope } from "../torch/index.js";
 import { approximationLoss, gammaAt, taskLoss, totalLoss } from "./losses.js";
 import { recipeSchema } from "./recipe.js";
 

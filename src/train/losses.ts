@@ -1,8 +1,8 @@
 // What is minimised (Eq. 12): the task's loss, gamma times the distance of the bases from the original filters, and distillation.
 
-import { call } from "../engine/call.js";
-import type { Tensor } from "../engine/index.js";
 import { FilterBasisError } from "../errors/error.js";
+import { call } from "../torch/call.js";
+import type { Tensor } from "../torch/index.js";
 import type { Recipe } from "./recipe.js";
 
 type LossOptions = Recipe["loss"];

@@ -2,16 +2,16 @@
 import { constants } from "../basis/constant.js";
 import type { InputMoments } from "../basis/moments.js";
 import { divisors } from "../basis/split.js";
-import { findLayers, type Layer } from "../compress/layers.js";
-import { call, fromArray, noGrad, type Tensor, TensorScope } from "../engine/index.js";
-import type { Network } from "../engine/network.js";
-import { padsFor, windows } from "../engine/operators/windows.js";
 import { FilterBasisError } from "../errors/error.js";
 import { consumers } from "../graph/edit.js";
 import { feeds, inferShapes } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
+import type { Network } from "../interpreter/network.js";
+import { padsFor, windows } from "../interpreter/operators/windows.js";
 import { matrix } from "../linalg/matrix.js";
 import { Random } from "../linalg/random.js";
+import { findLayers, type Layer } from "../methods/layers.js";
+import { call, fromArray, noGrad, type Tensor, TensorScope } from "../torch/index.js";
 import { type Batch, type BatchSource, nthBatch } from "./sources.js";
 
 export interface MomentsOptions {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { callAll, fromArray, liveTensors, type Tensor } from "../engine/index.js";
+import { callAll, fromArray, liveTensors, type Tensor } from "../torch/index.js";
 import { type OptimizerOptions, optimizer } from "./optimizers.js";
 
 // Minimises sum of c_i x_i^2 / 2, whose gradient c_i x_i is set by hand, so that a plain calculation can follow every step.

@@ -1,8 +1,8 @@
 // SGD and Adam, computed as PyTorch computes them, over all parameters at once through libtorch's _foreach operators.
 
-import { noGrad } from "../engine/autograd.js";
-import { callAll } from "../engine/call.js";
-import { type Tensor, TensorScope, unowned, zerosLike } from "../engine/index.js";
+import { noGrad } from "../torch/autograd.js";
+import { callAll } from "../torch/call.js";
+import { type Tensor, TensorScope, unowned, zerosLike } from "../torch/index.js";
 
 export interface SgdOptions {
   readonly name: "sgd";

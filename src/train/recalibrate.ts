@@ -1,6 +1,7 @@
 // Batch-norm statistics set anew: after a compression the running averages are those of the network that was.
-import { fromArray, noGrad, TensorScope } from "../engine/index.js";
-import type { Network } from "../engine/network.js";
+
+import type { Network } from "../interpreter/network.js";
+import { fromArray, noGrad, TensorScope } from "../torch/index.js";
 import { type BatchSource, nthBatch } from "./sources.js";
 
 /** Runs batches through the network in training mode without learning; each moves the running averages as training does. */

@@ -1,9 +1,10 @@
 // A network in training, offered as something that can be run and judged like a session of ONNX Runtime.
-import { fromArray, noGrad, TensorScope } from "../engine/index.js";
-import type { Network } from "../engine/network.js";
+
 import { feeds } from "../graph/index.js";
 import type { Graph, TensorData, Value } from "../graph/types.js";
+import type { Network } from "../interpreter/network.js";
 import type { Port, Session } from "../runtime/session.js";
+import { fromArray, noGrad, TensorScope } from "../torch/index.js";
 import { snapshot, typed } from "./snapshot.js";
 
 /** Runs in inference mode on the engine. Gives way to other work of the thread after each run. */

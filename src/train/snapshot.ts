@@ -1,12 +1,12 @@
 // Tensors of a training to and from the plain constants that a checkpoint holds.
 
-import { noGrad } from "../engine/autograd.js";
-import { callAll } from "../engine/call.js";
-import type { Tensor } from "../engine/index.js";
-import { fromArray } from "../engine/index.js";
 import { FilterBasisError } from "../errors/error.js";
 import { elementBytes } from "../graph/attributes.js";
 import type { DataType, TensorData } from "../graph/types.js";
+import { noGrad } from "../torch/autograd.js";
+import { callAll } from "../torch/call.js";
+import type { Tensor } from "../torch/index.js";
+import { fromArray } from "../torch/index.js";
 
 /** Copies the values out. */
 export function snapshot(tensor: Tensor): TensorData {

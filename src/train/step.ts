@@ -1,11 +1,12 @@
 // One step of learning: forward, loss, backward, update; and the search for what went wrong when the loss is not finite.
-import { backward, noGrad } from "../engine/autograd.js";
-import { call, callAll } from "../engine/call.js";
-import { fromArray, type Tensor, TensorScope } from "../engine/index.js";
-import type { Network } from "../engine/network.js";
+
 import { FilterBasisError } from "../errors/error.js";
 import { siteName } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
+import type { Network } from "../interpreter/network.js";
+import { backward, noGrad } from "../torch/autograd.js";
+import { call, callAll } from "../torch/call.js";
+import { fromArray, type Tensor, TensorScope } from "../torch/index.js";
 import { type ApproximatedLayer, totalLoss } from "./losses.js";
 import type { Optimizer } from "./optimizers.js";
 import type { Recipe } from "./recipe.js";

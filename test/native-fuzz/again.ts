@@ -2,8 +2,8 @@
 // usage: npx tsx test/native-fuzz/again.ts
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { packageRoot } from "../../src/engine/index.js";
 import { writeAside } from "../../src/runtime/write.js";
+import { packageRoot } from "../../src/torch/index.js";
 import type { CallSpec } from "./calls.js";
 import { type Ending, performAll, replay } from "./processes.js";
 

@@ -1,7 +1,7 @@
 // Random calls of operators, drawn from their schemas. A call is plain data, so that it can be replayed elsewhere.
 import fc from "fast-check";
-import type { DType } from "../../src/engine/dtype.js";
-import { type Parameter, parseSchema, type Schema } from "../../src/engine/schema.js";
+import type { DType } from "../../src/torch/dtype.js";
+import { type Parameter, parseSchema, type Schema } from "../../src/torch/schema.js";
 
 export interface TensorSpec {
   readonly kind: "tensor";

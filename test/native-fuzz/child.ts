@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { setThreads } from "../../src/engine/index.js";
+import { setThreads } from "../../src/torch/index.js";
 import type { CallSpec } from "./calls.js";
 import { perform } from "./perform.js";
 

@@ -1,8 +1,8 @@
 // Performs a random call in this process.
 
-import type { Argument } from "../../src/engine/call.js";
-import { backward, call, callAll, fromArray, Tensor, TensorScope, type Value } from "../../src/engine/index.js";
-import type { NumberArray } from "../../src/engine/native.js";
+import type { Argument } from "../../src/torch/call.js";
+import { backward, call, callAll, fromArray, Tensor, TensorScope, type Value } from "../../src/torch/index.js";
+import type { NumberArray } from "../../src/torch/native.js";
 import { type ArgumentSpec, type CallSpec, elementOf, type TensorSpec } from "./calls.js";
 
 /** "returned", or the message of the error; anything else that happens to the process is a crash. */

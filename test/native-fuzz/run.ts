@@ -5,9 +5,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import fc from "fast-check";
-import { engineInfo, packageRoot, schemas } from "../../src/engine/index.js";
-import { loadEngine } from "../../src/engine/native.js";
 import { writeAside } from "../../src/runtime/write.js";
+import { engineInfo, packageRoot, schemas } from "../../src/torch/index.js";
+import { loadEngine } from "../../src/torch/native.js";
 import { type CallSpec, callsOf } from "./calls.js";
 import { type Ending, performAll, replay } from "./processes.js";
 

@@ -1,0 +1,198 @@
+// The paper's architecture, to be trained from scratch: every selected convolution W[n, c, h, w] becomes a convolution with a basis
+// B[m, p, h, w], run over the s = c / p splits of the input, and a convolution with the coefficients A[n, s m, k, k].
+// Channel g m + j of what lies between is split g, basis filter j.
+import { type BasisConvolution, basisPart, canonicalForm, type Form, type FormContext, formNodes } from "../basis/forms.js";
+import { type SliceEnd, sliceStart } from "../basis/split.js";
+import { makeNode } from "../graph/attributes.js";
+import { convAttributes, type GraphBuilder } from "../graph/builder.js";
+import { freshNames } from "../graph/edit.js";
+import { type InitRule, initialiser } from "../graph/initialise.js";
+import type { Node, Pass } from "../graph/types.js";
+import { sequence } from "../passes/sequence.js";
+import { attributesToJson, readRecord, type SiteRecord, withRecord } from "./record.js";
+import { activation, type Rewrite, replaceConvolutions } from "./replace.js";
+import { type ConvSite, convSites, type Selection } from "./site.js";
+import { basisStyles, type Style, styled } from "./styles.js";
+import { transitionBottleneck } from "./transition.js";
+
+/** A number for all layers, or one for each count of input channels. */
+export type ByChannels = number | Readonly<Record<string, number>>;
+
+export interface BasisScratchOptions extends Selection {
+  /** How the authors build it for one of their networks. */
+  readonly style?: Style;
+  /** m: basis filters. */
+  readonly basis: ByChannels;
+  /** p: input channels of a basis filter. Default: c / splits. */
+  readonly channels?: ByChannels;
+  /** s, where p is not stated. Default 1. */
+  readonly splits?: number;
+  /** Which layers read one basis: none, the convolutions of a residual block, those with equal input channels, or all (slices of one). */
+  readonly share?: "none" | "block" | "group" | "network";
+  /** Which channels of the network's one basis a narrower layer reads. */
+  readonly slice?: SliceEnd;
+  /** Batch norm and activation between basis and coefficients. The filter can then not be folded back. */
+  readonly between?: boolean;
+  /** An activation behind the layer's batch norm where the network has none. */
+  readonly closing?: boolean;
+  readonly coefficientKernel?: 1 | 3;
+  /** T: DenseNet's transitions become C -> C / T -> C with a skip. Default: they stay as they are. */
+  readonly transition?: number;
+  /** How the convolutions over the splits are written; all compute the same. */
+  readonly form?: Exclude<Form, "dense">;
+  /** Rule for the coefficients; bases are always drawn from U(-b, b), b = sqrt(6 / (p h w)). */
+  readonly init?: InitRule;
+  readonly seed?: number;
+}
+
+const defaults = {
+  share: "none",
+  slice: "first",
+  between: false,
+  closing: false,
+  coefficientKernel: 1,
+  form: "folded",
+  init: "default",
+  seed: 1,
+} as const satisfies Partial<BasisScratchOptions>;
+
+/** The pass. Every convolution that it leaves alone is among the outcomes, with the reason. */
+export function basisScratch(options: BasisScratchOptions): Pass {
+  const all = { ...defaults, ...styled(basisStyles, options.style), ...options };
+  const own: Pass = (graph) => {
+    const candidates = convSites(graph, all).flatMap(({ site }) => (site !== undefined && applies(site) ? [site] : []));
+    const widest = Math.max(0, ...candidates.map((site) => channelsOf(site, all) ?? 0));
+    const owners = new Map<string, ConvSite>();
+    const context = { fresh: freshNames(graph), opset: graph.opsets.get("") ?? 1 };
+    const records: SiteRecord[] = [];
+    const result = replaceConvolutions(graph, "basis-scratch", all, initialiser(all.init, all.seed), (site, net) => {
+      if (!applies(site)) return { because: site.taps === 1 ? "its kernel is 1 x 1" : "it is not two-dimensional" };
+      const basisSize = byChannels(all.basis, site.inChannels);
+      const p = channelsOf(site, all);
+      if (basisSize === undefined) return { because: `no basis size is stated for ${site.inChannels} input channels` };
+      if (p === undefined) return { because: `its ${site.inChannels} input channels cannot be split so` };
+      const key = sharingKey(site, all.share);
+      const owner = owners.get(key) ?? site;
+      owners.set(key, owner);
+      const total = all.share === "network" ? widest : p;
+      const unit = { m: basisSize, p, total, owner, ...all };
+      const subgraph = describe(net, site, unit);
+      records.push(siteRecord(site, subgraph, unit));
+      return writeUnit(net, site, subgraph, unit, context);
+    });
+    const sites = [...(readRecord(graph)?.sites ?? []), ...records];
+    return { ...result, graph: withRecord(result.graph, { version: 1, method: "basis-scratch", sites }) };
+  };
+  const { transition } = options;
+  return transition ? sequence(own, transitionBottleneck({ bottleneck: transition, init: all.init, seed: all.seed })) : own;
+}
+
+const applies = ({ taps, kernel }: ConvSite): boolean => taps > 1 && kernel.length === 2;
+
+function byChannels(value: ByChannels | undefined, channels: number): number | undefined {
+  return typeof value === "object" ? value[String(channels)] : value;
+}
+
+/** p, or undefined where the channels cannot be split evenly. */
+function channelsOf(site: ConvSite, { channels, splits = 1 }: BasisScratchOptions): number | undefined {
+  const p = byChannels(channels, site.inChannels) ?? site.inChannels / splits;
+  return Number.isInteger(p) && p > 0 && site.inChannels % p === 0 ? p : undefined;
+}
+
+/** Sites with equal keys read the same basis. A block's convolutions have the same name up to the last two parts ("body.0.body.2"). */
+function sharingKey(site: ConvSite, share: BasisScratchOptions["share"]): string {
+  if (share === "none") return site.name;
+  const kernel = site.kernel.join("x");
+  if (share === "network") return kernel;
+  if (share === "group") return `${kernel} ${site.inChannels}`;
+  return `${kernel} ${site.inChannels} ${site.name.split(".").slice(0, -2).join(".")}`;
+}
+
+interface Unit {
+  readonly m: number;
+  readonly p: number;
+  /** Channels of the stored basis; more than p where layers read slices of one. */
+  readonly total: number;
+  /** The first site that reads the basis; the basis is named after it. */
+  readonly owner: ConvSite;
+  readonly between: boolean;
+  readonly closing: boolean;
+  readonly slice: SliceEnd;
+  readonly coefficientKernel: number;
+  readonly form: Exclude<Form, "dense">;
+}
+
+/** The subgraph's parts by name; its parameters are made here. */
+function describe(net: GraphBuilder, site: ConvSite, unit: Unit): BasisConvolution {
+  const { m, p, total, owner, coefficientKernel: kernel } = unit;
+  const { name, taps, outChannels } = site;
+  const splits = site.inChannels / p;
+  const start = sliceStart(total, p, unit.slice);
+  const basisFans = { path: `${owner.name}.basis`, fanIn: total * taps, channelsIn: total * taps, channelsOut: m * taps };
+  const fanIn = splits * m * kernel * kernel;
+  const coefficientFans = { path: `${name}.coefficients`, fanIn, channelsIn: fanIn, channelsOut: outChannels * kernel * kernel };
+  return {
+    name,
+    input: site.input,
+    output: site.output,
+    basis: net.parameter(basisFans, "weight", "basis", [m, total, ...site.kernel]),
+    basisBias: net.parameter({ ...basisFans, path: `${name}.basis` }, "bias", "basis-bias", [m]),
+    coefficients: net.parameter(coefficientFans, "weight", "conv", [outChannels, splits * m, kernel, kernel]),
+    bias: net.parameter(coefficientFans, "bias", "conv-bias", [outChannels]),
+    splits,
+    basisSize: m,
+    outChannels,
+    inChannels: site.inChannels,
+    kernel: site.kernel,
+    slice: total === p ? null : [start, start + p],
+    attributes: site.node.attributes,
+    combine: new Map(Object.entries(convAttributes(kernel))),
+  };
+}
+
+function writeUnit(net: GraphBuilder, site: ConvSite, subgraph: BasisConvolution, unit: Unit, context: FormContext): Rewrite {
+  const { name } = site;
+  const { splits, basisSize: m } = subgraph;
+  if (unit.between) {
+    const part = basisPart(subgraph, unit.form, context);
+    for (const node of part.nodes) net.push(node);
+    const normed = net.norm(part.output, `${name}.between`, splits * m);
+    const x = net.push(activation(site, normed, `${name}.between.activation`));
+    const inputs = [x, subgraph.coefficients, subgraph.bias];
+    net.push(makeNode("Conv", inputs, [site.output], convAttributes(unit.coefficientKernel), { name }));
+  } else {
+    for (const node of formNodes(subgraph, unit.form, context)) net.push(node);
+  }
+  const shared = unit.owner === site ? "" : `, the basis of ${unit.owner.name}`;
+  const done = `${m} basis filters of ${unit.p} channels, ${splits} split${splits === 1 ? "" : "s"}${shared}`;
+  if (!unit.closing || site.norm === undefined || site.activation !== undefined) return { done };
+  return { done, also: new Map([[site.norm, close(site, site.norm)]]) };
+}
+
+/** What the model's metadata will say of the site. A 3 x 3 convolution with the coefficients cannot be folded back either. */
+function siteRecord(site: ConvSite, subgraph: BasisConvolution, { between, form, coefficientKernel }: Unit): SiteRecord {
+  const { splits, basisSize, basis, coefficients, basisBias, slice, outChannels, inChannels, kernel } = subgraph;
+  return {
+    name: site.node.name,
+    output: site.output,
+    splits,
+    basisSize,
+    basis,
+    coefficients,
+    basisBias,
+    ...(slice === null ? {} : { slice: [...slice] }),
+    form: canonicalForm(form, splits),
+    error: null,
+    weight: site.weightName,
+    shape: [outChannels, inChannels, ...kernel],
+    attributes: attributesToJson(site.node.attributes),
+    ...(between || coefficientKernel > 1 ? { between: true } : {}),
+  };
+}
+
+/** The norm, and an activation behind it that takes over the name of its output. */
+function close(site: ConvSite, norm: Node): readonly Node[] {
+  const output = norm.outputs[0] ?? "";
+  const inner = `${site.name}.normed`;
+  return [{ ...norm, outputs: [inner, ...norm.outputs.slice(1)] }, activation(site, inner, `${site.name}.closing`, output)];
+}

@@ -1,0 +1,177 @@
+// Scaling and shifting the channels of a layer by changing its weights: what folding a normalisation comes down to.
+import { float, readFloat, readInt, readInts, readString, siteName } from "../graph/attributes.js";
+import type { Node, TensorData } from "../graph/types.js";
+import { floats, isFloat, numbers, tensorOf } from "../graph/values.js";
+import type { Affine } from "./fold-batch-norm.js";
+
+export interface Refusal {
+  readonly because: string;
+}
+
+/** The changed layer and its new constants. */
+export interface Folded {
+  readonly layer: Node;
+  readonly added: ReadonlyMap<string, TensorData>;
+}
+
+/** What folding needs to know of the graph around a layer. */
+export interface Context {
+  readonly initializers: ReadonlyMap<string, TensorData>;
+  readonly readers: ReadonlyMap<string, readonly Node[]>;
+  readonly constant: (name: string) => TensorData | undefined;
+  readonly fresh: (stem: string) => string;
+}
+
+/** The weights of a layer: W[o, i, rest] as three sizes, with the place of each channel in the stored order. */
+interface Layer {
+  readonly weight: TensorData;
+  readonly bias: Float64Array;
+  readonly outChannels: number;
+  readonly inChannels: number;
+  /** For each stored element: its output and its input channel. */
+  readonly channels: (index: number) => readonly [out: number, into: number];
+  /** Attributes that change because the bias now holds what they said. */
+  readonly node: Node;
+  /** Does every output see every weight, so that a shift of the input is the same everywhere? */
+  readonly padded: boolean;
+}
+
+/** The layer followed by k y + t on its output channels. */
+export function foldBefore(context: Context, node: Node, { k, t }: Affine): Folded | Refusal {
+  const layer = layerOf(context, node);
+  if ("because" in layer) return layer;
+  if (k.length !== layer.outChannels)
+    return { because: `${siteName(node)} has ${layer.outChannels} output channels, not ${k.length}` };
+  const weight = numbers(layer.weight).map((value, index) => value * k[layer.channels(index)[0]]!);
+  const bias = layer.bias.map((value, channel) => value * k[channel]! + t[channel]!);
+  return written(context, layer, weight, bias);
+}
+
+/** The layer fed with k x + t on its input channels; `value` names that input. */
+export function foldAfter(context: Context, node: Node, value: string, { k, t }: Affine): Folded | Refusal {
+  if (node.inputs[0] !== value || node.inputs.lastIndexOf(value) !== 0)
+    return { because: `${siteName(node)} does not read it as its data` };
+  const layer = layerOf(context, node);
+  if ("because" in layer) return layer;
+  if (k.length !== layer.inChannels)
+    return { because: `${siteName(node)} has ${layer.inChannels} input channels, not ${k.length}` };
+  if (layer.padded && t.some((shift) => shift !== 0))
+    return { because: `${siteName(node)} pads with zeros, which are not shifted` };
+  const weight = numbers(layer.weight);
+  const bias = layer.bias.slice();
+  const scaled = weight.map((element, index) => {
+    const [out, into] = layer.channels(index);
+    bias[out]! += element * t[into]!;
+    return element * k[into]!;
+  });
+  return written(context, layer, scaled, bias);
+}
+
+function layerOf(context: Context, node: Node): Layer | Refusal {
+  const reader = node.domain === "" && Object.hasOwn(layers, node.op) ? layers[node.op] : undefined;
+  if (reader === undefined) return { because: `${siteName(node)} is a ${node.op}, which takes no weights` };
+  const weight = context.constant(node.inputs[1] ?? "");
+  if (weight === undefined) return { because: `the weight of ${siteName(node)} is not a stored constant` };
+  if (!isFloat(weight.type)) return { because: `the weight of ${siteName(node)} is of type ${weight.type}` };
+  const bias = (node.inputs[2] ?? "") === "" ? undefined : context.constant(node.inputs[2]!);
+  if ((node.inputs[2] ?? "") !== "" && bias === undefined)
+    return { because: `the bias of ${siteName(node)} is not a stored constant` };
+  return reader(node, weight, bias);
+}
+
+type Reader = (node: Node, weight: TensorData, bias: TensorData | undefined) => Layer | Refusal;
+
+const biasOr0 = (bias: TensorData | undefined, channels: number): Float64Array =>
+  bias === undefined ? new Float64Array(channels) : numbers(bias);
+
+/** W[M, C/group, k...] */
+const convolution: Reader = (node, weight, bias) => {
+  const [outChannels, groupInputs, ...kernel] = weight.dims as [number, number, ...number[]];
+  const group = readInt(node, "group", 1);
+  const area = kernel.reduce((product, size) => product * size, 1);
+  const perGroup = outChannels / group;
+  const pads = readInts(node, "pads", []).some((pad) => pad !== 0) || readString(node, "auto_pad", "NOTSET").startsWith("SAME");
+  return {
+    ...{ weight, bias: biasOr0(bias, outChannels), outChannels, inChannels: groupInputs * group, node, padded: pads },
+    channels: (index) => {
+      const out = Math.floor(index / (groupInputs * area));
+      return [out, Math.floor(out / perGroup) * groupInputs + (Math.floor(index / area) % groupInputs)];
+    },
+  };
+};
+
+/** W[C, M/group, k...]; which weights an output pixel sees depends on its place, as if padded. */
+const transposed: Reader = (node, weight, bias) => {
+  const [inChannels, groupOutputs, ...kernel] = weight.dims as [number, number, ...number[]];
+  const group = readInt(node, "group", 1);
+  const area = kernel.reduce((product, size) => product * size, 1);
+  const perGroup = inChannels / group;
+  return {
+    ...{ weight, bias: biasOr0(bias, groupOutputs * group), outChannels: groupOutputs * group, inChannels, node, padded: true },
+    channels: (index) => {
+      const into = Math.floor(index / (groupOutputs * area));
+      return [Math.floor(into / perGroup) * groupOutputs + (Math.floor(index / area) % groupOutputs), into];
+    },
+  };
+};
+
+/** y = alpha a b + beta c, b[K, N] (or [N, K] with transB): alpha stays, beta goes into the bias. */
+const matrix: Reader = (node, weight, bias) => {
+  const swapped = readInt(node, "transB", 0) !== 0;
+  const [rows, columns] = weight.dims as [number, number];
+  const [inChannels, outChannels] = swapped ? [columns, rows] : [rows, columns];
+  if (readInt(node, "transA", 0) !== 0) return { because: `${siteName(node)} transposes its input` };
+  const alpha = readFloat(node, "alpha", 1);
+  if (alpha !== 1) return { because: `${siteName(node)} has alpha = ${alpha}` };
+  const beta = readFloat(node, "beta", 1);
+  const stored = bias && numbers(bias);
+  if (stored !== undefined && stored.length !== 1 && (stored.length !== outChannels || bias!.dims.at(-1) !== outChannels)) {
+    return { because: `the bias of ${siteName(node)} differs from row to row` };
+  }
+  const each = Float64Array.from(
+    { length: outChannels },
+    (_, channel) => beta * (stored?.[stored.length === 1 ? 0 : channel] ?? 0),
+  );
+  const attributes = new Map(node.attributes);
+  if (attributes.has("beta")) attributes.set("beta", float(1));
+  return {
+    ...{ weight, bias: each, outChannels, inChannels, node: { ...node, attributes }, padded: false },
+    channels: (index) => {
+      const [row, column] = [Math.floor(index / columns), index % columns];
+      return swapped ? [row, column] : [column, row];
+    },
+  };
+};
+
+const layers: Readonly<Record<string, Reader>> = { Conv: convolution, ConvTranspose: transposed, Gemm: matrix };
+
+/** The layer with new weights: under their old names where nothing else reads these, else under fresh ones. */
+function written(
+  { initializers, readers, fresh }: Context,
+  layer: Layer,
+  weight: Float64Array,
+  bias: Float64Array,
+): Folded | Refusal {
+  const { node } = layer;
+  const { type, dims } = layer.weight;
+  const [newWeight, newBias] = [tensorOf(type, dims, weight), tensorOf(type, [bias.length], bias)];
+  if (![newWeight, newBias].every((tensor) => floats(tensor).every(Number.isFinite)))
+    return { because: `the weights of ${siteName(node)} would not be finite in ${type}` };
+  const own = (name: string | undefined, stem: string) =>
+    name &&
+    initializers.has(name) &&
+    readers.get(name)?.length === 1 &&
+    node.inputs.filter((input) => input === name).length === 1
+      ? name
+      : fresh(name || stem);
+  const weightName = own(node.inputs[1], `${node.outputs[0]}_weight`);
+  const biasName = own(node.inputs[2], `${weightName.replace(/[._]?weight$/, "")}.bias`);
+  const inputs = [node.inputs[0]!, weightName, biasName];
+  return {
+    layer: { ...node, inputs },
+    added: new Map([
+      [weightName, newWeight],
+      [biasName, newBias],
+    ]),
+  };
+}

@@ -1,0 +1,95 @@
+// Storing weights in half precision: each float32 weight becomes a float16 constant and a Cast, so that all computing stays in float32.
+import { int, makeNode, siteName, tensor as tensorAttribute } from "../graph/attributes.js";
+import { freshNames, reads, renameReads } from "../graph/edit.js";
+import type { Graph, GraphBody, Node, Outcome, Pass, TensorData } from "../graph/types.js";
+import { floats, tensorOf } from "../graph/values.js";
+
+const name = "half-weights";
+const largestHalf = 65504;
+/** ONNX's number of float32, for Cast. */
+const float32 = 1;
+
+/**
+ * Turns every float32 constant with two axes or more (initializers and Constant nodes of the main graph) into float16 followed by a Cast. Vectors
+ * and scalars (biases, normalisation) stay: they are small and the most sensitive. Refused: values beyond 65504 or not finite.
+ * Initializers keep their names. Runtimes fold the Cast when they load the model, so that speed and memory are as before.
+ */
+export const halfWeights: Pass = (graph) => {
+  const outcomes: Outcome[] = [];
+  const fresh = freshNames(graph);
+  const initializers = new Map(graph.initializers);
+  const casts: Node[] = [];
+  const renamed = new Map<string, string>();
+  const read = readValues(graph);
+  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const report = (site: string, because: string | undefined) =>
+    outcomes.push({
+      pass: name,
+      site,
+      done: because === undefined,
+      because: because ?? "its values are stored in half precision",
+    });
+  for (const [key, tensor] of graph.initializers) {
+    if (!isWeight(tensor) || !read.has(key)) continue;
+    const because = outputs.has(key) ? "it is an output of the graph" : outOfRange(tensor);
+    report(key, because);
+    if (because !== undefined) continue;
+    const wide = fresh(`${key}_float32`);
+    initializers.set(key, half(tensor));
+    renamed.set(key, wide);
+    casts.push(castTo(key, wide));
+  }
+  const replaced = renameReads({ ...graph, nodes: graph.nodes.flatMap((node) => halveConstant(node, fresh, report)) }, renamed);
+  if (!outcomes.some((outcome) => outcome.done)) return { graph, outcomes };
+  // an initializer whose type changed cannot stay an optional input: a caller would feed float32
+  const inputs = graph.inputs.filter((input) => !renamed.has(input.name));
+  const values = new Map([...graph.values].filter(([key]) => !renamed.has(key)));
+  return { graph: { ...replaced, initializers, inputs, values, nodes: [...casts, ...replaced.nodes] }, outcomes };
+};
+
+/** The same graph with the weights rounded to half precision but stored as float32: what a graph from halfWeights computes. */
+export function roundedToHalf(graph: Graph): Graph {
+  const round = (tensor: TensorData): TensorData =>
+    isWeight(tensor) && outOfRange(tensor) === undefined
+      ? { ...tensor, data: tensorOf("float32", tensor.dims, floats(half(tensor))).data }
+      : tensor;
+  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const initializers = new Map([...graph.initializers].map(([key, tensor]) => [key, outputs.has(key) ? tensor : round(tensor)]));
+  const nodes = graph.nodes.map((node) => {
+    const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
+    if (value?.kind !== "tensor" || !isWeight(value.value)) return node;
+    return { ...node, attributes: new Map([...node.attributes, ["value", tensorAttribute(round(value.value))]]) };
+  });
+  return { ...graph, initializers, nodes };
+}
+
+function halveConstant(
+  node: Node,
+  fresh: (stem: string) => string,
+  report: (site: string, because: string | undefined) => void,
+): readonly Node[] {
+  const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
+  if (value?.kind !== "tensor" || !isWeight(value.value)) return [node];
+  const because = outOfRange(value.value);
+  report(siteName(node), because);
+  if (because !== undefined) return [node];
+  const stored = fresh(`${node.outputs[0]}_float16`);
+  const attributes = new Map([...node.attributes, ["value", tensorAttribute(half(value.value))] as const]);
+  return [{ ...node, attributes, outputs: [stored] }, castTo(stored, node.outputs[0]!)];
+}
+
+const castTo = (from: string, to: string): Node => makeNode("Cast", [from], [to], { to: int(float32) });
+
+const isWeight = ({ type, dims }: TensorData): boolean => type === "float32" && dims.length >= 2;
+
+function outOfRange(tensor: TensorData): string | undefined {
+  const worst = floats(tensor).find((value) => !(Math.abs(value) <= largestHalf));
+  return worst === undefined ? undefined : `it holds ${worst}, which half precision cannot`;
+}
+
+const half = (tensor: TensorData): TensorData => tensorOf("float16", tensor.dims, floats(tensor));
+
+/** What nodes read, subgraphs included. */
+function readValues(graph: GraphBody): ReadonlySet<string> {
+  return new Set(graph.nodes.flatMap((node) => [...reads(node)]));
+}
