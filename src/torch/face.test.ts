@@ -6,7 +6,7 @@ import { engineInfo, packageRoot, schemas } from "./index.js";
 import * as ops from "./ops.js";
 import { parameterType, parseSchema, resultType, signature } from "./schema.js";
 
-const face = readFileSync(join(packageRoot(), "src/engine/face.ts"), "utf8");
+const face = readFileSync(join(packageRoot(), "src/torch/face.ts"), "utf8");
 const generatedFrom = /Generated from libtorch (\S+)/.exec(face)?.[1];
 const written = new Map([...face.matchAll(/^ {2}"([\w.]+)": (.*);$/gm)].map(([, name, text]) => [name!, text!]));
 
