@@ -199,7 +199,7 @@ describe("plans", () => {
     const flat = [option(100, 0), option(60, 5), option(50, 1), option(20, 2)];
     expect(lowerHull(flat).map(({ cost }) => cost)).toEqual([20, 50, 100]);
     const solved = solveBudget([steep, flat], { fixed: 0, whole: 200, keep: 0.6, option: "keep-params" });
-    expect(solved.map(({ cost }) => cost)).toEqual([100, 20]);
+    expect(solved.chosen.map(({ cost }) => cost)).toEqual([100, 20]);
   });
 });
 

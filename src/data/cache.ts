@@ -1,14 +1,6 @@
 // Where fetched and converted data is kept, and how it is read back into memory.
 import { mkdir, open, stat } from "node:fs/promises";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
-
-/** The cache folder: FILTERBASIS_CACHE, else XDG_CACHE_HOME/filterbasis, else ~/.cache/filterbasis. Not created here. */
-export function cacheFolder(environment: Readonly<Record<string, string | undefined>> = process.env): string {
-  const { FILTERBASIS_CACHE: own, XDG_CACHE_HOME: shared } = environment;
-  return own || join(shared || join(homedir(), ".cache"), "filterbasis");
-}
 
 /** Makes a folder with its parents. @throws FilterBasisError `io` */
 export async function makeFolder(path: string): Promise<string> {

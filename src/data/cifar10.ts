@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
+import { cacheFolder } from "../runtime/cache-folder.js";
 import { writeAside } from "../runtime/write.js";
-import { cacheFolder, fileSize, makeFolder, readShared } from "./cache.js";
+import { fileSize, makeFolder, readShared } from "./cache.js";
 import { fetchCifar10Package } from "./cifar10-package.js";
 import type { ImageSet } from "./image-set.js";
 

@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { tar } from "../../test/archives.js";
 import { somePicture, writePng } from "../../test/pictures.js";
-import { cacheFolder } from "./cache.js";
+import { cacheFolder } from "../runtime/cache-folder.js";
 import { checkCifar10, getCifar10 } from "./cifar10.js";
 import { loadImageData } from "./image-data.js";
 import { readPickle } from "./pickle.js";

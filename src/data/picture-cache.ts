@@ -4,8 +4,9 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
+import { cacheFolder } from "../runtime/cache-folder.js";
 import { writeAside } from "../runtime/write.js";
-import { cacheFolder, fileSize, makeFolder } from "./cache.js";
+import { fileSize, makeFolder } from "./cache.js";
 import { toRgb } from "./picture.js";
 import { loadPair, type PairFiles } from "./sr-pairs.js";
 

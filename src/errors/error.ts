@@ -12,6 +12,8 @@ export type ErrorCode =
   | "type-mismatch"
   | "too-large" // a limit on size, memory or time
   | "budget-unreachable"
+  | "does-not-pay" // the result would be no better than the file that was given
+  | "loses-function" // the result is too far from the original
   | "invalid-plan" // splits or basis sizes that cannot be
   | "invalid-recipe"
   | "non-finite" // NaN or infinite weights, loss or data
@@ -40,6 +42,8 @@ export interface ErrorDetails extends ErrorPlace {
   readonly expected?: string;
   readonly got?: string;
   readonly cures?: readonly string[];
+  /** What was found out, as plain data for `--json`: what a budget could reach, say, layer by layer. */
+  readonly facts?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
 }
 
@@ -51,24 +55,26 @@ export class FilterBasisError extends Error {
   readonly expected: string | undefined;
   readonly got: string | undefined;
   readonly cures: readonly string[];
+  readonly facts: Readonly<Record<string, unknown>>;
   /** What went wrong, without the place and the difference that `message` adds. */
   readonly problem: string;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    const { expected, got, cures = [], cause, ...place } = details;
+    const { expected, got, cures = [], facts = {}, cause, ...place } = details;
     super(sentence(message, place, expected, got), cause === undefined ? undefined : { cause });
     this.code = code;
     this.place = place;
     this.expected = expected;
     this.got = got;
     this.cures = cures;
+    this.facts = facts;
     this.problem = message;
   }
 
   /** The same error with what the caller knows about its place (the file, say); what it says of its place itself stays. */
   at(place: ErrorPlace): FilterBasisError {
-    const { expected, got, cures, cause, stack } = this;
-    const details = { ...place, ...this.place, cures, ...(expected && { expected }), ...(got && { got }) };
+    const { expected, got, cures, facts, cause, stack } = this;
+    const details = { ...place, ...this.place, cures, facts, ...(expected && { expected }), ...(got && { got }) };
     const made = new FilterBasisError(this.code, this.problem, cause === undefined ? details : { ...details, cause });
     if (stack !== undefined) made.stack = stack.replace(this.message, made.message);
     return made;
@@ -76,7 +82,8 @@ export class FilterBasisError extends Error {
 
   /** The error as plain data, for `--json`. */
   toJSON(): object {
-    return { code: this.code, message: this.message, ...this.place, expected: this.expected, got: this.got, cures: this.cures };
+    const { code, message, place, expected, got, cures, facts } = this;
+    return { code, message, ...place, expected, got, cures, ...facts };
   }
 }
 

@@ -8,11 +8,12 @@ import { initialiseSliced } from "../basis/sliced.js";
 import { sliceStart } from "../basis/split.js";
 import { int, makeNode } from "../graph/attributes.js";
 import { freshNames, replaceNodes } from "../graph/edit.js";
-import type { Attribute, Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
+import type { Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { dataTypes } from "../graph/types.js";
 import { numbers, tensorOf } from "../graph/values.js";
 import { type LinearAlgebra, pureLinearAlgebra } from "../linalg/low-rank.js";
 import { stackRows } from "../linalg/matrix.js";
+import { ownAttributes } from "./attributes.js";
 import { dropUnused } from "./cleanup.js";
 import { filtersOf, type Layer } from "./layers.js";
 import { type Plan, type PlanOptions, planCompression, type UnitPlan } from "./plan.js";
@@ -153,11 +154,6 @@ function factorise(
 /** The weight's name without ".weight": what parameters of the layer are named after. */
 function stemOf({ weightName, name }: Layer): string {
   return weightName.endsWith(".weight") ? weightName.slice(0, -".weight".length) : name;
-}
-
-/** What of a convolution's attributes goes to the convolution with the basis; kernel and groups are written anew. */
-function ownAttributes(node: Node): ReadonlyMap<string, Attribute> {
-  return new Map([...node.attributes].filter(([key]) => key !== "group" && key !== "kernel_shape"));
 }
 
 function sentence(

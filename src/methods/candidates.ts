@@ -72,11 +72,14 @@ export function unitSpectrum(unit: Unit, channels: number, linear: LinearAlgebra
 /** Multiply-accumulates of a Gram matrix beyond which only the best split of a unit is tried: about a tenth of a second. */
 const affordable = 2e8;
 
-/** The possible p worth trying for a budget: the best one; where that is cheap also its neighbours and the whole filter. */
-export function candidateChannels(unit: Unit): readonly number[] {
+/**
+ * The possible p worth trying for a budget: the best one (by weights that of Eq. 7, by multiply-accumulates the whole filter); where that is cheap
+ * also its neighbours and the whole filter.
+ */
+export function candidateChannels(unit: Unit, kind: "weights" | "macs" = "weights"): readonly number[] {
   const possible = possibleChannels(unit);
   const least = (p: number) => choiceWeights(unit, { channels: p, basisSize: 1 });
-  const best = possible.reduce((a, p) => (least(p) < least(a) ? p : a));
+  const best = kind === "macs" ? possible.at(-1)! : possible.reduce((a, p) => (least(p) < least(a) ? p : a));
   const at = possible.indexOf(best);
   const near = new Set([possible.at(-1)!, ...possible.slice(Math.max(0, at - 1), at + 3)]);
   // Both sides of the matrix times its rank: rows * cols is the number of weights, whatever the split.

@@ -2,6 +2,7 @@
 import type { SliceEnd } from "../basis/split.js";
 import type { Dim } from "../graph/types.js";
 import type { LinearAlgebra } from "../linalg/low-rank.js";
+import type { Latencies } from "./latencies.js";
 import type { Share } from "./sharing.js";
 
 export type Splitting = number | "auto" | "channels";
@@ -30,4 +31,10 @@ export interface PlanOptions {
   /** Shapes that fix free axes; multiply-accumulates hold at these. */
   readonly inputs?: ReadonlyMap<string, readonly Dim[]>;
   readonly linear?: LinearAlgebra;
+  /** What F is a fraction of: the counts of the file that was given, where the graph is that file after passes. Default: of the graph. */
+  readonly original?: { readonly weights: number; readonly macs: number };
+  /** Measured times: then a budget in multiply-accumulates takes only what is not slower, and layouts are chosen by them. */
+  readonly latencies?: Latencies;
+  /** Milliseconds that a plan must save at the least, as `latencies` has them. */
+  readonly save?: number;
 }

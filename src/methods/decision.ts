@@ -1,0 +1,28 @@
+// What planning decides before it is described: a choice for each group, or the reason for none.
+
+import type { Refusal } from "../basis/convolution.js";
+import { tails } from "../basis/energies.js";
+import type { Spectrum } from "../linalg/low-rank.js";
+import type { Choice, Unit } from "./candidates.js";
+import type { Layer } from "./layers.js";
+
+export interface Planned {
+  readonly unit: Unit;
+  readonly choice: Choice;
+  /** Relative squared error. */
+  readonly loss: number;
+  readonly notes: ReadonlyMap<Layer, string>;
+  readonly spectrum: Spectrum;
+}
+
+export interface Decision {
+  readonly planned: readonly Planned[];
+  readonly refused: readonly Refusal[];
+  readonly why?: string | undefined;
+}
+
+/** The share of the squared singular values that a basis of this size loses. */
+export function relative(energies: Float64Array, basisSize: number): number {
+  const lost = tails(energies);
+  return basisSize >= energies.length ? 0 : lost[basisSize]! / (lost[0]! || 1);
+}

@@ -1,0 +1,159 @@
+// A plan that keeps a budget in weights or multiply-accumulates: the options of each group, what they cost, lose and take.
+import type { Refusal } from "../basis/convolution.js";
+import { tails } from "../basis/energies.js";
+import type { DataType } from "../graph/types.js";
+import { pureLinearAlgebra, type Spectrum } from "../linalg/low-rank.js";
+import { faster, type Option, solveBudget } from "./budget.js";
+import {
+  type Choice,
+  choiceMacs,
+  choiceWeights,
+  type Positions,
+  splitsOf,
+  type Unit,
+  unitMacs,
+  unitSpectrum,
+  unitWeights,
+} from "./candidates.js";
+import { type Decision, type Planned, relative } from "./decision.js";
+import { type Latencies, step } from "./latencies.js";
+import type { Layer } from "./layers.js";
+import type { PlanOptions } from "./plan-options.js";
+import { unitChannels } from "./plan-units.js";
+
+/** The counts that F is a fraction of, and those of the graph that is planned. */
+export interface Counts {
+  readonly before: { readonly weights: number; readonly macs: number };
+  readonly now: { readonly weights: number; readonly macs: number };
+}
+
+/** @throws FilterBasisError `budget-unreachable` */
+export function planBudget(
+  units: readonly Unit[],
+  options: PlanOptions,
+  { before, now }: Counts,
+  positions: Positions,
+): Decision {
+  const { keepMacs, keepParams = 0.5, linear = pureLinearAlgebra, save } = options;
+  const kind = keepMacs === undefined ? "weights" : "macs";
+  const macs = kind === "macs";
+  const dense = (unit: Unit) => (macs ? unitMacs(unit, positions) : unitWeights(unit));
+  const price = (unit: Unit, choice: Choice) => (macs ? choiceMacs(unit, choice, positions) : choiceWeights(unit, choice));
+  const latencies = macs ? options.latencies : undefined;
+  const notes = new Map<Layer, string>();
+  const spectra = new Map<Unit, Map<number, Spectrum>>();
+  const untimed = new Set<Unit>();
+  const table = units.map((unit): readonly Option[] => {
+    const milliseconds = latencies && unitTime(unit, (layer) => latencies.original(layer));
+    const whole: Option = {
+      cost: dense(unit),
+      loss: 0,
+      choice: undefined,
+      ...(milliseconds === undefined ? {} : { milliseconds }),
+    };
+    if (latencies && milliseconds === undefined) {
+      untimed.add(unit);
+      return [whole];
+    }
+    const { channels: widths, notes: own } = unitChannels(unit, options);
+    for (const [layer, note] of own) notes.set(layer, note);
+    const found = new Map<number, Spectrum>();
+    spectra.set(unit, found);
+    const smaller = widths.flatMap((channels) => {
+      if (price(unit, { channels, basisSize: 1 }) >= whole.cost) return [];
+      found.set(channels, unitSpectrum(unit, channels, linear));
+      return optionsOf(unit, channels, whole.cost, price, found.get(channels)!.energies, latencies);
+    });
+    return [whole, ...smaller];
+  });
+  const option = macs ? "keep-macs" : "keep-params";
+  const keep = keepMacs ?? keepParams;
+  const fixed = now[kind] - units.reduce((sum, unit) => sum + dense(unit), 0);
+  const names = units.map(({ name }) => name);
+  const solved = solveBudget(table, { fixed, whole: before[kind], keep, option, names, ...(save === undefined ? {} : { save }) });
+  const planned: Planned[] = [];
+  const refused: Refusal[] = [];
+  for (const [index, unit] of units.entries()) {
+    const { choice } = solved.chosen[index]!;
+    if (choice) {
+      const spectrum = spectra.get(unit)!.get(choice.channels)!;
+      planned.push({ unit, choice, loss: relative(spectrum.energies, choice.basisSize), notes, spectrum });
+      continue;
+    }
+    const because = untimed.has(unit) ? fewMacs : whyWhole(table[index]!, dense(unit), macs ? "multiply-accumulates" : "weights");
+    refused.push(...unit.layers.map(({ name }) => ({ name, because })));
+  }
+  return { planned, refused, why: solved.why };
+}
+
+const fewMacs = "it has too few of the multiply-accumulates to matter for the budget";
+
+function whyWhole(options: readonly Option[], cost: number, what: string): string {
+  const [whole, ...smaller] = options;
+  if (smaller.length === 0) return `no basis would save any of its ${cost.toLocaleString("en")} ${what}`;
+  const time = whole!.milliseconds;
+  const slower = time !== undefined && smaller.every(({ milliseconds }) => milliseconds! > faster * time);
+  return slower
+    ? `no basis is faster than it is (${time.toFixed(3)} ms)`
+    : "the budget is met with less loss by compressing other layers";
+}
+
+/** The sum over a group's layers; undefined where one is not known. */
+function unitTime(unit: Unit, of: (layer: Layer) => number | undefined): number | undefined {
+  let sum = 0;
+  for (const layer of unit.layers) {
+    const one = of(layer);
+    if (one === undefined) return undefined;
+    sum += one;
+  }
+  return sum;
+}
+
+/** Keeps the logarithm finite where rounding leaves nothing of the energy. */
+const leastShare = 1e-12;
+
+/** Squared singular values that sum to less than this share of all are rounding noise: the square of half a unit in the last place. */
+const rounding: Readonly<Partial<Record<DataType, number>>> = { float16: 2 ** -22, bfloat16: 2 ** -16 };
+const roundingElsewhere = 2 ** -46;
+
+/**
+ * Every basis size that costs less than the group as it is, for one p, up to the rank that its filters really have. The loss is minus the logarithm
+ * of the share of the squared singular values that is kept, once for each layer of the group: the least sum of them is the largest product of the
+ * shares (Zhang et al., Accelerating Very Deep Convolutional Networks, section 2.4), so that no single layer loses nearly everything. Where
+ * times are known, sizes are those that were timed and multiples of their step.
+ */
+function optionsOf(
+  unit: Unit,
+  channels: number,
+  whole: number,
+  price: (unit: Unit, choice: Choice) => number,
+  energies: Float64Array,
+  latencies: PlanOptions["latencies"],
+): Option[] {
+  const lost = tails(energies);
+  const total = lost[0]! || 1;
+  const noise = (rounding[unit.layers[0]!.weight.type] ?? roundingElsewhere) * total;
+  const options: Option[] = [];
+  for (let basisSize = 1; basisSize <= energies.length; basisSize++) {
+    const cost = price(unit, { channels, basisSize });
+    if (cost >= whole) break;
+    const free = lost[basisSize]! <= noise;
+    const time = latencies && timeOf(unit, channels, basisSize, latencies, free);
+    if (latencies && time === undefined) {
+      if (free && basisSize % step === 0) break;
+      continue;
+    }
+    const kept = Math.max(1 - lost[basisSize]! / total, leastShare);
+    const loss = free ? 0 : unit.layers.length * -Math.log(kept);
+    options.push({ cost, loss, choice: { channels, basisSize }, ...(time === undefined ? {} : { milliseconds: time }) });
+    if (free) break;
+  }
+  return options;
+}
+
+/** Milliseconds of a group over a basis; undefined for sizes that are not worth a thought: between two steps (unless nothing more is lost). */
+function timeOf(unit: Unit, channels: number, basisSize: number, latencies: Latencies, free: boolean): number | undefined {
+  const worth = free || basisSize % step === 0 || (basisSize < 2 * step && basisSize % 4 === 0);
+  if (!worth) return undefined;
+  return unitTime(unit, (layer) => latencies.basis(layer, splitsOf(layer, unit, channels), basisSize)?.milliseconds);
+}

@@ -1,0 +1,153 @@
+// Measured milliseconds of layers, kept in the cache by machine, runtime, version and threads: every layer is timed once.
+// All candidates of one layer are timed one after another, several times over, one session at a time, so that what else the
+// machine does meanwhile falls on all of them alike and memory stays that of one layer.
+import { createHash } from "node:crypto";
+import { mkdir, readFile } from "node:fs/promises";
+import { arch, cpus } from "node:os";
+import { join } from "node:path";
+import * as z from "zod";
+import { FilterBasisError } from "../errors/error.js";
+import type { Clock, TimedLayer } from "../methods/latencies.js";
+import { cacheFolder } from "./cache-folder.js";
+import { layerGraph } from "./layer-graph.js";
+import { openSession } from "./open.js";
+import { sampleFeeds } from "./samples.js";
+import { defaultRuntime, type RuntimeName, runtimeVersion } from "./session.js";
+import { writeAside } from "./write.js";
+
+export interface LatencyTable {
+  /** What was measured so far. */
+  readonly clock: Clock;
+  /** Times what is not known yet, and keeps it. @throws FilterBasisError `interrupted`; what ONNX Runtime throws */
+  measure(layers: readonly TimedLayer[], options?: MeasureOptions): Promise<void>;
+}
+
+export interface MeasureOptions {
+  readonly signal?: AbortSignal;
+  readonly progress?: (done: number, total: number) => void;
+}
+
+export interface TableOptions {
+  readonly runtime?: RuntimeName;
+  readonly threads?: number;
+  /** The folder of the tables; by default in the cache folder. */
+  readonly folder?: string;
+}
+
+/** Raised when what is timed, or how, changes: older tables are then not read. */
+const version = 1;
+const stored = z.object({ version: z.literal(version), milliseconds: z.record(z.string(), z.number().positive()) });
+
+/** Opens the table of this machine; one that cannot be read (damaged, of another version) is made anew. */
+export async function openLatencyTable({ threads, folder, ...options }: TableOptions = {}): Promise<LatencyTable> {
+  const runtime = options.runtime ?? (await defaultRuntime());
+  const processor = cpus()[0]?.model ?? "unknown";
+  const conditions = [version, runtime, await runtimeVersion(runtime), threads ?? "default", processor, cpus().length, arch()];
+  const name = createHash("sha256").update(JSON.stringify(conditions)).digest("hex").slice(0, 16);
+  const where = folder ?? join(cacheFolder(), "latencies");
+  const file = join(where, `${name}.json`);
+  const known = await readTable(file);
+  const clock: Clock = (layer) => known.get(keyOf(layer));
+  return {
+    clock,
+    async measure(layers, { signal, progress } = {}) {
+      const missing = new Map(layers.filter((layer) => clock(layer) === undefined).map((layer) => [keyOf(layer), layer]));
+      if (missing.size === 0) return;
+      let done = 0;
+      for (const group of alike([...missing.values()])) {
+        const timed = await timeLayers(group, { runtime, ...(threads === undefined ? {} : { threads }) }, signal);
+        for (const [i, layer] of group.entries()) known.set(keyOf(layer), timed[i]!);
+        progress?.((done += group.length), missing.size);
+      }
+      await mkdir(where, { recursive: true });
+      // Another process may have added to it meanwhile.
+      for (const [key, milliseconds] of await readTable(file)) if (!known.has(key)) known.set(key, milliseconds);
+      await writeAside(file, [new TextEncoder().encode(JSON.stringify({ version, milliseconds: Object.fromEntries(known) }))]);
+    },
+  };
+}
+
+const keyOf = ({ input, shape, attributes, type, opset, basis }: TimedLayer): string =>
+  JSON.stringify([input, shape, Object.entries(attributes).sort(), type, opset >= 13 ? 13 : opset, basis ?? null]);
+
+async function readTable(file: string): Promise<Map<string, number>> {
+  try {
+    return new Map(Object.entries(stored.parse(JSON.parse(await readFile(file, "utf8"))).milliseconds));
+  } catch {
+    return new Map();
+  }
+}
+
+/** Those of one layer together: they are compared with each other. */
+function alike(layers: readonly TimedLayer[]): readonly (readonly TimedLayer[])[] {
+  const groups = new Map<string, TimedLayer[]>();
+  for (const layer of layers) {
+    const { basis: _, ...bare } = layer;
+    const key = keyOf(bare);
+    groups.set(key, [...(groups.get(key) ?? []), layer]);
+  }
+  return [...groups.values()];
+}
+
+interface Place {
+  readonly runtime: RuntimeName;
+  readonly threads?: number;
+}
+
+const passes = 3;
+
+async function timeLayers(layers: readonly TimedLayer[], place: Place, signal: AbortSignal | undefined): Promise<number[]> {
+  const samples: number[][] = layers.map(() => []);
+  for (let pass = 0; pass < passes; pass++) {
+    const order = [...layers.keys()];
+    for (const index of pass % 2 === 0 ? order : order.reverse()) {
+      if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while timing layers");
+      samples[index]!.push(...(await timeOnce(layers[index]!, place)));
+    }
+  }
+  return samples.map(lowerQuartile);
+}
+
+/** Milliseconds over which a session warms up (threads of another one may still spin), and over which each sample is taken. */
+const [settle, settleThreads, burst, bursts] = [4, 25, 4, 5] as const;
+
+async function timeOnce(layer: TimedLayer, { runtime, threads }: Place): Promise<number[]> {
+  const graph = layerGraph(layer);
+  const session = await openSession(graph, { runtime, ...(threads === undefined ? {} : { threads }) });
+  try {
+    const feeds = sampleFeeds(session.inputs, { shapes: new Map([["x", layer.input]]) });
+    const run = () => session.run(feeds);
+    await run();
+    const single = threads === 1 && runtime === "node";
+    await mean(run, single ? settle : settleThreads, false);
+    const samples: number[] = [];
+    const begun = performance.now();
+    while (samples.length < bursts && (samples.length < 2 || performance.now() - begun < 12 * bursts * burst))
+      samples.push(await mean(run, burst, single));
+    return samples;
+  } finally {
+    await session.release();
+  }
+}
+
+/**
+ * Milliseconds of one run, over as many as fit. With one thread the processor's time is taken where it is less than the clock's: on a
+ * busy machine the clock also counts the time in which another process ran.
+ */
+async function mean(run: () => Promise<unknown>, least: number, single: boolean): Promise<number> {
+  const [start, used] = [performance.now(), process.cpuUsage()];
+  let runs = 0;
+  do {
+    await run();
+    runs++;
+  } while (performance.now() - start < least);
+  const wall = performance.now() - start;
+  const { user, system } = process.cpuUsage(used);
+  return Math.max(1e-6, (single ? Math.min(wall, (user + system) / 1000) : wall) / runs);
+}
+
+/** What disturbs a timing makes it longer: the lower quartile rather than the median. */
+function lowerQuartile(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor((sorted.length - 1) / 4)]!;
+}

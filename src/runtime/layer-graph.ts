@@ -1,0 +1,58 @@
+// A layer as it is timed: between two 1 x 1 depthwise convolutions, which cost next to nothing but keep ONNX Runtime's blocked
+// layout, since it keeps its tensors so from convolution to convolution and a reshape costs it that.
+import { formNodes } from "../basis/forms.js";
+import { elements, int, ints, makeNode } from "../graph/attributes.js";
+import { freshNames } from "../graph/edit.js";
+import type { Graph, Node, TensorData } from "../graph/types.js";
+import { tensorOf } from "../graph/values.js";
+import { Random } from "../linalg/random.js";
+import type { TimedLayer } from "../methods/latencies.js";
+import { attributesFromJson } from "../methods/record.js";
+
+/** The graph, with input "x" of the layer's size, output "y" and random weights. */
+export function layerGraph({ input, shape, attributes, type, opset, basis }: TimedLayer): Graph {
+  const [outChannels, inChannels, ...kernel] = shape as [number, number, ...number[]];
+  const random = new Random(1);
+  const initializers = new Map<string, TensorData>();
+  const constant = (name: string, size: readonly number[]): string => {
+    const values = Float64Array.from({ length: elements(size) }, () => random.next() - 0.5);
+    initializers.set(name, tensorOf(type, size, values));
+    return name;
+  };
+  const ones = kernel.map(() => 1);
+  const neighbour = (name: string, channels: number, from: string, to: string): Node =>
+    makeNode("Conv", [from, constant(name, [channels, 1, ...ones])], [to], {
+      group: int(channels),
+      kernel_shape: ints(ones),
+    });
+  const { splits = 1, basisSize = 1, layout = "dense" as const } = basis ?? {};
+  const own = attributesFromJson(attributes);
+  const bias = constant("bias", [outChannels]);
+  const layer = (fresh: (stem: string) => string): readonly Node[] => {
+    if (basis === undefined) {
+      const all = { ...Object.fromEntries(own), kernel_shape: ints(kernel) };
+      return [makeNode("Conv", ["before", constant("W", shape), bias], ["after"], all)];
+    }
+    const described = {
+      ...{ name: "layer", input: "before", output: "after", bias, basisBias: "", slice: null, attributes: own },
+      ...{ splits, basisSize, outChannels, inChannels, kernel },
+      basis: constant("B", [basisSize, inChannels / splits, ...kernel]),
+      coefficients: constant("A", [outChannels, splits * basisSize, ...ones]),
+    };
+    return formNodes(described, layout, { fresh, opset });
+  };
+  const graph: Graph = {
+    name: "layer",
+    nodes: [],
+    initializers,
+    inputs: [{ name: "x", tensor: { type, dims: input } }],
+    outputs: [{ name: "y", tensor: { type, dims: [null, outChannels, ...kernel.map(() => null)] } }],
+    values: new Map(),
+    opsets: new Map([["", opset]]),
+    irVersion: 8,
+    metadata: new Map(),
+  };
+  const first = neighbour("first", inChannels, "x", "before");
+  const last = [makeNode("Relu", ["after"], ["active"]), neighbour("last", outChannels, "active", "y")];
+  return { ...graph, nodes: [first, ...layer(freshNames(graph, ["before", "after", "active"])), ...last] };
+}
