@@ -1,8 +1,10 @@
 // The options that `plan` and `compress` share: what is to be compressed, how far, and over which bases.
 
+import { type Form, forms } from "../basis/forms.js";
+import type { JobOptions } from "../compress/job.js";
 import { FilterBasisError } from "../errors/error.js";
-import type { Graph, Pass } from "../graph/types.js";
-import { methods, weightMethods } from "../methods/methods.js";
+import type { Graph } from "../graph/types.js";
+import { weightMethods } from "../methods/methods.js";
 import type { PlanOptions, Splitting } from "../methods/plan-options.js";
 import { shares } from "../methods/sharing.js";
 import { inputOption, readInputShapes } from "./input-shapes.js";
@@ -29,6 +31,13 @@ export const compressionOptions = {
   skip: text("leave layers alone that match; may be repeated", "PATTERN"),
   method: { ...choice(weightMethods, "how filters are decomposed"), default: "basis" as const },
   input: inputOption,
+  form: {
+    ...choice(["auto", ...forms], "how layers are written; auto measures"),
+    default: "auto" as const,
+  },
+  runtime: choice(["node", "web"] as const, "where layers are timed; node where it is there"),
+  threads: text("threads of ONNX Runtime", "N"),
+  "keep-bn": { type: "boolean" as const, description: "leave batch normalisation as it is instead of folding it first" },
 };
 
 /** The options' values as citty hands them over. */
@@ -40,6 +49,10 @@ export interface CompressionArguments {
   readonly share?: (typeof shares)[number] | undefined;
   readonly slice?: "first" | "last" | undefined;
   readonly method?: (typeof weightMethods)[number] | undefined;
+  readonly form?: "auto" | Form | undefined;
+  readonly runtime?: "node" | "web" | undefined;
+  readonly threads?: string | undefined;
+  readonly "keep-bn"?: boolean | undefined;
 }
 
 /** True where any of them was given that has no place beside --undo. */
@@ -73,15 +86,17 @@ export function readPlanOptions(
   };
 }
 
-/** The pass of the method asked for. */
-export function methodPass({ method = "basis" }: CompressionArguments, options: Parameters<typeof methods.basis.pass>[0]): Pass {
-  return methods[method].pass(options);
-}
-
-/** The splits that a method fixes; `plan` shows the same plan that `compress` carries out. */
-export function methodSplits({ method = "basis" }: CompressionArguments): { readonly splits?: Splitting } {
-  if (method === "basis") return {};
-  return { splits: method === "channel-wise" ? "channels" : 1 };
+/** The options of the main job. @throws FilterBasisError `usage` */
+export function jobOptions(args: CompressionArguments, plan: PlanOptions): JobOptions {
+  const { method, form, runtime, threads } = args;
+  return {
+    plan,
+    ...(method === undefined ? {} : { method }),
+    ...(form === undefined ? {} : { layout: form }),
+    ...(runtime === undefined ? {} : { runtime }),
+    ...(threads === undefined ? {} : { threads: wholeNumber("--threads", threads) }),
+    keepBatchNorm: args["keep-bn"] === true,
+  };
 }
 
 function readSplits(text: string): Splitting {

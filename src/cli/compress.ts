@@ -1,19 +1,20 @@
-// `compress`: replaces the filters of a model's convolutions by a basis, chooses the form of each layer by measurement,
+// `compress`: replaces the filters of a model's convolutions by a basis, chooses the layout of each layer by measurement,
 // verifies the result in ONNX Runtime and writes it. With --undo the other way round.
 import { realpath } from "node:fs/promises";
+import { type Compressed, compressModel } from "../compress/compress.js";
+import type { PlannedModel } from "../compress/plan.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type Cost, cost } from "../graph/cost.js";
-import type { Graph, Outcome } from "../graph/types.js";
+import type { Graph } from "../graph/types.js";
 import { expand } from "../methods/expand.js";
+import { planAsOptions } from "../methods/plan.js";
 import { readRecord } from "../methods/record.js";
-import { foldBatchNorm } from "../passes/fold-batch-norm.js";
-import type { FormChoice } from "../runtime/choose-form.js";
 import { loadModel } from "../runtime/files.js";
 import { columns, grouped } from "./columns.js";
-import { asksForCompression, compressionOptions, methodPass, readPlanOptions, wholeNumber } from "./compress-options.js";
-import { chooseForm, writeVerified } from "./finish.js";
+import { asksForCompression, compressionOptions, jobOptions, readPlanOptions } from "./compress-options.js";
+import { writeVerified } from "./finish.js";
 import { type Context, command } from "./frame.js";
-import { learn, learningOptions } from "./learn.js";
+import { type Learned, learn, learningOptions } from "./learn.js";
 import { modelFile } from "./model-file.js";
 
 export default command({
@@ -23,66 +24,49 @@ export default command({
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     output: { type: "string", alias: "o", description: "the file to write", required: true, valueHint: "FILE" },
     ...compressionOptions,
-    form: {
-      type: "enum",
-      options: ["auto", "separate", "folded", "grouped", "dense"],
-      default: "auto",
-      description: "how layers are written; auto measures",
-    },
-    runtime: { type: "enum", options: ["node", "web"], description: "where forms are measured; node where it is there" },
-    threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
-    "keep-bn": { type: "boolean", description: "leave batch normalisation as it is instead of folding it first" },
     ...learningOptions,
     undo: { type: "boolean", description: "expand a compressed model back to dense filters" },
   },
   async run(args, context) {
     const file = await modelFile(args.model);
     if (await sameFile(file, args.output)) throw new FilterBasisError("usage", "the output would replace the input", { file });
-    const original = await loadModel(file);
+    const graph = await loadModel(file);
     if (args.undo) {
       if (asksForCompression(args)) throw new FilterBasisError("usage", "--undo takes no budget, splits or basis");
-      return undo(original, args.output, context);
+      return undo(graph, args.output, context);
     }
-    const options = readPlanOptions(original, args, context.repeated);
-    const { inputs = new Map() } = options;
-    const threads = args.threads === undefined ? {} : { threads: wholeNumber("--threads", args.threads) };
-    const folded = args["keep-bn"] ? { graph: original, outcomes: [] } : foldBatchNorm(original);
-    const { graph: approximated, outcomes } = methodPass(args, options)(folded.graph);
-    for (const { site, because } of outcomes.filter(({ done }) => !done)) context.note(`left ${site}: ${because}`);
-    const learned = await learn(await realpath(file), original, args.method, options, args, context);
-    // Learning keeps batch norms, which are then folded behind it.
-    const compressed =
-      learned === undefined ? approximated : args["keep-bn"] ? learned.graph : foldBatchNorm(learned.graph).graph;
-    const formed = await chooseForm(
-      compressed,
-      args.form,
-      { ...(args.runtime ? { runtime: args.runtime } : {}), inputs, ...threads },
-      context,
-    );
-    const { maxDifference } = await writeVerified(
-      formed.graph,
-      args.output,
-      inputs as ReadonlyMap<string, readonly number[]>,
-      threads,
-    );
-    const before = cost(original, inputs);
-    const after = cost(formed.graph, inputs);
-    const report = {
-      file: args.output,
-      method: args.method,
-      before: totals(before),
-      ...totals(after),
-      layers: layerReport(formed.graph, formed.choice),
-      refused: outcomes.filter(({ done }) => !done).map(({ site, because }) => ({ name: site, because })),
-      batchNormFolded: folded.outcomes.filter(({ done }) => done).length,
-      verified: true,
-      maxDifference,
-      ...(learned ? { learned: { seconds: learned.seconds, epochs: learned.epochs } } : {}),
-      ...(formed.choice ? { forms: { winner: formed.choice.winner, milliseconds: formed.choice.model } } : {}),
-    };
-    return { json: report, text: show(report, outcomes) };
+    const asked = readPlanOptions(graph, args, context.repeated);
+    const train = async ({ plan }: PlannedModel) =>
+      (await learn(await realpath(file), graph, args.method, planAsOptions(plan, asked), args, context))!;
+    const training = args.data !== undefined;
+    if (!training) await learn(file, graph, args.method, asked, args, context); // refuses options that need --data
+    const options = jobOptions(args, asked);
+    const result = await compressModel<Learned>({ graph, file }, args.output, options, context, training ? train : undefined);
+    for (const { name, because } of result.plan.refused) context.note(`skipped ${name}: ${because}`);
+    const report = reportOf(result, args.method);
+    return { json: report, text: show(report, result) };
   },
 });
+
+/** The result as plain data. */
+function reportOf(result: Compressed<Learned>, method: string) {
+  const { file, before, after, bytes, plan, graph, foldOutcomes, verified, milliseconds, trained } = result;
+  return {
+    file,
+    method,
+    before: { ...totals(before), ...(bytes.original === undefined ? {} : { bytes: bytes.original }) },
+    ...totals(after),
+    bytes: bytes.written,
+    layers: layerReport(graph),
+    refused: plan.refused,
+    ...(plan.why === undefined ? {} : { why: plan.why }),
+    batchNormFolded: foldOutcomes.filter(({ done }) => done).length,
+    verified: true,
+    maxDifference: verified.maxDifference,
+    milliseconds,
+    ...(trained ? { learned: { seconds: trained.seconds, epochs: trained.epochs } } : {}),
+  };
+}
 
 async function undo(graph: Graph, output: string, { note }: Context) {
   const before = cost(graph);
@@ -108,34 +92,20 @@ async function undo(graph: Graph, output: string, { note }: Context) {
 const totals = ({ weights, all, macs, bytes }: Cost) => ({ weights, all, macs, bytes });
 type Totals = ReturnType<typeof totals>;
 
-function layerReport(graph: Graph, choice: FormChoice | undefined) {
-  return (readRecord(graph)?.sites ?? []).map(({ name, output, splits, basisSize, shared, form, error, shape }) => {
-    const label = name || output;
-    const timed = choice?.layers.find(({ layers }) => layers.includes(label));
-    return {
-      name: label,
-      filters: shape,
-      splits,
-      basis: basisSize,
-      ...(shared === undefined ? {} : { shared }),
-      form,
-      error,
-      ...(timed ? { milliseconds: timed.milliseconds } : {}),
-    };
-  });
+function layerReport(graph: Graph) {
+  return (readRecord(graph)?.sites ?? []).map(({ name, output, splits, basisSize, shared, form, error, shape }) => ({
+    name: name || output,
+    filters: shape,
+    splits,
+    basis: basisSize,
+    ...(shared === undefined ? {} : { shared }),
+    form,
+    error,
+  }));
 }
 
-interface Report {
-  readonly file: string;
-  readonly before: Totals;
-  readonly layers: ReturnType<typeof layerReport>;
-  readonly refused: readonly { readonly name: string; readonly because: string }[];
-  readonly maxDifference: number;
-  readonly forms?: { readonly winner: string; readonly milliseconds: FormChoice["model"] };
-}
-
-function show(report: Report & Totals, outcomes: readonly Outcome[]): string {
-  const { file, layers, refused, before, maxDifference, forms: timed } = report;
+function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Learned>): string {
+  const { file, layers, refused, before, maxDifference, milliseconds, why } = report;
   const rows = layers.map(({ name, filters, splits, basis, shared, form, error }) => [
     name,
     filters.join("x"),
@@ -146,17 +116,15 @@ function show(report: Report & Totals, outcomes: readonly Outcome[]): string {
     error === null ? "" : error.toFixed(3),
   ]);
   const warnings = outcomes.filter(({ done, because }) => done && because.includes("warning:"));
+  const { original, written } = milliseconds;
   return [
-    columns([["layer", "filters", "splits", "basis", "shared", "form", "error"], ...rows]),
+    columns([["layer", "filters", "splits", "basis", "shared", "layout", "error"], ...rows]),
     "",
     ...warnings.map(({ site, because }) => `${site}: ${because}`),
-    `wrote ${file}: ${layers.length} layers compressed, ${refused.length} left`,
+    `wrote ${file}: ${layers.length} layers compressed, ${refused.length} skipped`,
     changes(before, report),
-    ...(timed
-      ? [
-          `${timed.milliseconds.chosen.toFixed(2)} ms in ONNX Runtime, ${timed.milliseconds.dense.toFixed(2)} ms with dense filters (forms: ${timed.winner})`,
-        ]
-      : []),
+    ...(why === undefined ? [] : [`below the budget: ${why}`]),
+    `${original.toFixed(2)} ms -> ${written.toFixed(2)} ms in ONNX Runtime, original file and written file in turns (${(original / written).toFixed(2)} x)`,
     `verified in ONNX Runtime: ${maxDifference.toExponential(1)} of the largest output from what it should compute`,
   ].join("\n");
 }

@@ -1,27 +1,27 @@
 // `plan`: what `compress` would do to each layer with the same options, before anything is done.
-import { type Plan, planCompression } from "../methods/plan.js";
+import { type PlannedModel, planModel } from "../compress/plan.js";
 import { loadModel } from "../runtime/files.js";
 import { columns, grouped } from "./columns.js";
-import { compressionOptions, methodSplits, readPlanOptions } from "./compress-options.js";
+import { compressionOptions, jobOptions, readPlanOptions } from "./compress-options.js";
 import { command } from "./frame.js";
 import { modelFile } from "./model-file.js";
 
 export default command({
   name: "plan",
-  summary: "per-layer splits, basis sizes, expected rate and error, before anything is done",
+  summary: "per-layer splits, basis sizes, layout, expected rate and error, before anything is done",
   args: { model: { type: "positional", description: "an ONNX file or a run folder", required: true }, ...compressionOptions },
-  async run(args, { repeated }) {
+  async run(args, context) {
     const file = await modelFile(args.model);
     const graph = await loadModel(file);
-    const plan = planCompression(graph, { ...readPlanOptions(graph, args, repeated), ...methodSplits(args) });
-    return { json: { file, method: args.method, ...planReport(plan) }, text: `${file}\n${showPlan(plan)}` };
+    const planned = await planModel(graph, jobOptions(args, readPlanOptions(graph, args, context.repeated)), context);
+    return { json: { file, method: args.method, ...planReport(planned) }, text: `${file}\n${showPlan(planned)}` };
   },
 });
 
 /** The plan as plain data: one entry for each layer, in the order of the graph. */
-export function planReport({ units, refused, before, after }: Plan) {
+export function planReport({ plan: { units, refused, before, after, why }, times }: PlannedModel) {
   const layers = units.flatMap(({ unit, choice, layers: members, weightsBefore, weightsAfter, macsBefore, macsAfter, error }) =>
-    members.map(({ layer, splits, note }) => ({
+    members.map(({ layer, splits, note, timed }) => ({
       name: layer.name,
       filters: layer.weight.dims,
       splits,
@@ -36,35 +36,49 @@ export function planReport({ units, refused, before, after }: Plan) {
       macsBefore,
       rate: weightsAfter / weightsBefore,
       error,
+      ...(timed ? { form: timed.layout, milliseconds: { original: timed.original, expected: timed.milliseconds } } : {}),
       ...(note === undefined ? {} : { note }),
       ...(weightsAfter > weightsBefore ? { warning: "it grows" } : {}),
     })),
   );
-  return { before, weights: after.weights, macs: after.macs, layers, refused };
+  return {
+    before,
+    weights: after.weights,
+    macs: after.macs,
+    layers,
+    refused,
+    ...(why === undefined ? {} : { why }),
+    ...(times ? { milliseconds: times } : {}),
+  };
 }
 
-function showPlan(plan: Plan): string {
-  const { layers, refused, before, weights, macs } = planReport(plan);
+function showPlan(planned: PlannedModel): string {
+  const { layers, refused, before, weights, macs, why, milliseconds } = planReport(planned);
   const rows = layers.map(
-    ({ name, filters, splits, basis, shared, weightsBefore, weights: after, rate, error, note, warning }) => [
+    ({ name, filters, splits, basis, shared, form, weightsBefore, weights: after, rate, error, note, warning, ...layer }) => [
       name,
       filters.join("x"),
       String(splits),
       String(basis),
       shared ?? "",
+      form ?? "",
       grouped(weightsBefore),
       grouped(after),
       percent(rate),
       error.toFixed(3),
+      layer.milliseconds ? `${layer.milliseconds.original.toFixed(3)} -> ${layer.milliseconds.expected.toFixed(3)}` : "",
       [note, warning && `warning: ${warning}`].filter(Boolean).join("; "),
     ],
   );
+  const head = ["layer", "filters", "splits", "basis", "shared", "layout", "weights", "after", "rate", "error", "ms", ""];
   return [
-    columns([["layer", "filters", "splits", "basis", "shared", "weights", "after", "rate", "error", ""], ...rows]),
+    columns([head, ...rows]),
     "",
-    ...refused.map(({ name, because }) => `left ${name}: ${because}`),
-    `weights ${grouped(before.weights)} -> ${grouped(weights)} (${percent(weights / before.weights)})`,
-    `MACs ${grouped(before.macs)} -> ${grouped(macs)} (${percent(macs / before.macs)})`,
+    ...refused.map(({ name, because }) => `skipped ${name}: ${because}`),
+    `weights ${grouped(before.weights)} -> ${grouped(weights)} (${percent(weights / (before.weights || 1))})`,
+    `MACs ${grouped(before.macs)} -> ${grouped(macs)} (${percent(macs / (before.macs || 1))})`,
+    ...(why === undefined ? [] : [`below the budget: ${why}`]),
+    ...(milliseconds ? [`${milliseconds.original.toFixed(2)} ms -> ${milliseconds.written.toFixed(2)} ms in ONNX Runtime`] : []),
   ].join("\n");
 }
 

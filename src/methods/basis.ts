@@ -20,7 +20,7 @@ import { type Plan, type PlanOptions, planCompression, type UnitPlan } from "./p
 import { attributesToJson, readRecord, type SiteRecord, withRecord } from "./record.js";
 
 export interface BasisOptions extends PlanOptions {
-  /** How the sites are written; any can be changed afterwards (see form.ts). Default: folded. */
+  /** The layout of layers for which the plan has none; any can be changed afterwards (see form.ts). Default: folded. */
   readonly form?: Form;
   /** The name under which the record files it. */
   readonly method?: string;
@@ -76,7 +76,8 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
       stored.set(key, known);
       return known;
     };
-    for (const [index, { layer, splits, note }] of planned.layers.entries()) {
+    for (const [index, { layer, splits, note, timed }] of planned.layers.entries()) {
+      const layout = timed?.layout ?? form;
       const b = basisFor(layer);
       const a = store(
         `${stemOf(layer)}.coefficients`,
@@ -107,7 +108,7 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
           slice,
           attributes,
         };
-        replacements.set(node, formNodes(site, form, context));
+        replacements.set(node, formNodes(site, layout, context));
         sites.push({
           name: node.name,
           output,
@@ -117,7 +118,7 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
           coefficients: a.name,
           ...(slice ? { slice: [slice[0], slice[1]] as [number, number] } : {}),
           ...(unit.shared ? { shared: unit.name } : {}),
-          form: canonicalForm(form, splits),
+          form: canonicalForm(layout, splits),
           error,
           weight: layer.weightName,
           shape: [layer.outChannels, layer.inChannels, ...layer.kernel],

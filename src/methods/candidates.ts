@@ -64,9 +64,19 @@ export function possibleChannels(unit: Unit): readonly number[] {
 }
 
 /** The spectrum of the unit's stacked split matrices (zero-padded for slices, whose energies bound the loss from above). */
-export function unitSpectrum(unit: Unit, channels: number, linear: LinearAlgebra): Spectrum {
+export function unitSpectrum(
+  unit: Unit,
+  channels: number,
+  linear: LinearAlgebra,
+  known: Map<string, Spectrum> = new Map(),
+): Spectrum {
+  const key = JSON.stringify([unit.name, unit.layers.map(({ name }) => name), channels]);
+  const found = known.get(key);
+  if (found) return found;
   const filters = unit.layers.map((layer) => filtersOf(layer, splitsOf(layer, unit, channels)));
-  return stackSpectrum(filters, unit.slice, linear);
+  const made = stackSpectrum(filters, unit.slice, linear);
+  known.set(key, made);
+  return made;
 }
 
 /** Multiply-accumulates of a Gram matrix beyond which only the best split of a unit is tried: about a tenth of a second. */

@@ -4,6 +4,7 @@ import { type BasisOptions, basis } from "./basis.js";
 import { basisScratch } from "./basis-scratch.js";
 import { factor } from "./factor.js";
 import { group } from "./group.js";
+import type { Splitting } from "./plan-options.js";
 import { transitionBottleneck } from "./transition.js";
 
 interface Entry {
@@ -11,6 +12,8 @@ interface Entry {
   readonly summary: string;
   /** `weights`: made from a trained network's filters. `architecture`: replaces them by new ones that have to be trained. */
   readonly from: "weights" | "architecture";
+  /** The splits that a method fixes. */
+  readonly splits?: Splitting;
   readonly pass: (options: never) => Pass;
 }
 
@@ -24,16 +27,19 @@ export const methods = {
   "filter-wise": {
     summary: "a basis of whole 3D filters: one split (Zhang et al.)",
     from: "weights",
+    splits: 1,
     pass: (options: BasisOptions) => basis({ ...options, splits: 1, method: "filter-wise" }),
   },
   "channel-wise": {
     summary: "a basis of 2D filters: a split for every input channel (Jaderberg et al.)",
     from: "weights",
+    splits: "channels",
     pass: (options: BasisOptions) => basis({ ...options, splits: "channels", method: "channel-wise" }),
   },
   svd: {
     summary: "the truncated SVD of each layer's filters: filter-wise under its usual name",
     from: "weights",
+    splits: 1,
     pass: (options: BasisOptions) => basis({ ...options, splits: 1, method: "svd" }),
   },
   "basis-scratch": {
@@ -47,6 +53,12 @@ export const methods = {
 } as const satisfies Readonly<Record<string, Entry>>;
 
 export type MethodName = keyof typeof methods;
+
+/** The splits that a method fixes, as options of a plan. */
+export function fixedSplits(name: MethodName): { readonly splits?: Splitting } {
+  const { splits }: Entry = methods[name];
+  return splits === undefined ? {} : { splits };
+}
 
 /** The methods that start from a trained network's filters, with budgets, splits and basis sizes as options. */
 export const weightMethods = ["basis", "filter-wise", "channel-wise", "svd"] as const satisfies readonly MethodName[];

@@ -61,7 +61,7 @@ export function planBudget(
     spectra.set(unit, found);
     const smaller = widths.flatMap((channels) => {
       if (price(unit, { channels, basisSize: 1 }) >= whole.cost) return [];
-      found.set(channels, unitSpectrum(unit, channels, linear));
+      found.set(channels, unitSpectrum(unit, channels, linear, options.spectra));
       return optionsOf(unit, channels, whole.cost, price, found.get(channels)!.energies, latencies);
     });
     return [whole, ...smaller];

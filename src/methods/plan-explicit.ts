@@ -42,7 +42,7 @@ export function planExplicit(units: readonly Unit[], options: PlanOptions): Deci
       refuse(`a basis of ${basisSize} is larger than the full rank ${full} of its filters`);
       continue;
     }
-    const spectrum = unitSpectrum(unit, channels, options.linear ?? pureLinearAlgebra);
+    const spectrum = unitSpectrum(unit, channels, options.linear ?? pureLinearAlgebra, options.spectra);
     planned.push({ unit, choice: { channels, basisSize }, loss: relative(spectrum.energies, basisSize), notes, spectrum });
   }
   if (planned.length === 0 && beyond) throw beyond;

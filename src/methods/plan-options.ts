@@ -1,7 +1,7 @@
 // What a plan may be asked for.
 import type { SliceEnd } from "../basis/split.js";
 import type { Dim } from "../graph/types.js";
-import type { LinearAlgebra } from "../linalg/low-rank.js";
+import type { LinearAlgebra, Spectrum } from "../linalg/low-rank.js";
 import type { Latencies } from "./latencies.js";
 import type { Share } from "./sharing.js";
 
@@ -35,6 +35,8 @@ export interface PlanOptions {
   readonly original?: { readonly weights: number; readonly macs: number };
   /** Measured times: then a budget in multiply-accumulates takes only what is not slower, and layouts are chosen by them. */
   readonly latencies?: Latencies;
+  /** Squared singular values that were computed before, by group and split; what is computed is added. */
+  readonly spectra?: Map<string, Spectrum>;
   /** Milliseconds that a plan must save at the least, as `latencies` has them. */
   readonly save?: number;
 }

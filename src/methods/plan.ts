@@ -63,7 +63,7 @@ export function planCompression(graph: Graph, options: PlanOptions = {}): Plan {
     ? planExplicit(units, options)
     : planBudget(units, options, { before, now: { weights, macs } }, positions);
   if (planned.length === 0 && explicit) throw nothingToDo([...left, ...refused]);
-  const plans = planned.map((one) => describe(one, positions, options.latencies));
+  const plans = planned.map((one) => describe(one, positions));
   const change = (key: "weights" | "macs") => plans.reduce((sum, plan) => sum + plan[`${key}After`] - plan[`${key}Before`], 0);
   return {
     units: plans,
@@ -74,24 +74,43 @@ export function planCompression(graph: Graph, options: PlanOptions = {}): Plan {
   };
 }
 
-function describe(
-  { unit, choice, loss, notes, spectrum }: Planned,
-  positions: Positions,
-  latencies: Latencies | undefined,
-): UnitPlan {
+/** The plan with the fastest layout of every layer, where times are known. */
+export function withLayouts(plan: Plan, latencies: Latencies): Plan {
+  const units = plan.units.map((planned): UnitPlan => {
+    const layers = planned.layers.map((one): LayerPlan => {
+      const original = latencies.original(one.layer);
+      const timed = latencies.basis(one.layer, one.splits, planned.choice.basisSize);
+      return original === undefined || timed === undefined ? one : { ...one, timed: { ...timed, original } };
+    });
+    return { ...planned, layers };
+  });
+  return { ...plan, units };
+}
+
+/** Options that ask for exactly this plan, layer by layer: for a recipe, which has no clock. */
+export function planAsOptions({ units }: Plan, { share, shareNamed, slice, inputs }: PlanOptions): PlanOptions {
+  const layers = Object.fromEntries(
+    units.flatMap(({ choice: { basisSize }, layers: members }) =>
+      members.map(({ layer, splits }) => [layer.name, { splits, basis: basisSize }] as const),
+    ),
+  );
+  return {
+    ...(share === undefined ? {} : { share }),
+    ...(shareNamed === undefined ? {} : { shareNamed }),
+    ...(slice === undefined ? {} : { slice }),
+    ...(inputs === undefined ? {} : { inputs }),
+    only: Object.keys(layers),
+    layers,
+  };
+}
+
+function describe({ unit, choice, loss, notes, spectrum }: Planned, positions: Positions): UnitPlan {
   return {
     unit,
     choice,
     layers: unit.layers.map((layer) => {
       const note = notes.get(layer);
-      const splits = splitsOf(layer, unit, choice.channels);
-      const [original, timed] = [latencies?.original(layer), latencies?.basis(layer, splits, choice.basisSize)];
-      return {
-        layer,
-        splits,
-        ...(note === undefined ? {} : { note }),
-        ...(original === undefined || timed === undefined ? {} : { timed: { ...timed, original } }),
-      };
+      return { layer, splits: splitsOf(layer, unit, choice.channels), ...(note === undefined ? {} : { note }) };
     }),
     weightsBefore: unit.layers.reduce((sum, layer) => sum + layerWeights(layer), 0),
     weightsAfter: choiceWeights(unit, choice),

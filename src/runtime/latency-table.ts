@@ -20,6 +20,13 @@ export interface LatencyTable {
   readonly clock: Clock;
   /** Times what is not known yet, and keeps it. @throws FilterBasisError `interrupted`; what ONNX Runtime throws */
   measure(layers: readonly TimedLayer[], options?: MeasureOptions): Promise<void>;
+  /** Times of two whole networks, by a key that stands for both: what was measured before, or what `time` says now. */
+  networks(key: string, time: () => Promise<NetworkTimes>): Promise<NetworkTimes>;
+}
+
+export interface NetworkTimes {
+  readonly original: number;
+  readonly written: number;
 }
 
 export interface MeasureOptions {
@@ -36,7 +43,12 @@ export interface TableOptions {
 
 /** Raised when what is timed, or how, changes: older tables are then not read. */
 const version = 1;
-const stored = z.object({ version: z.literal(version), milliseconds: z.record(z.string(), z.number().positive()) });
+const positive = z.number().positive();
+const stored = z.object({
+  version: z.literal(version),
+  milliseconds: z.record(z.string(), positive),
+  networks: z.record(z.string(), z.object({ original: positive, written: positive })),
+});
 
 /** Opens the table of this machine; one that cannot be read (damaged, of another version) is made anew. */
 export async function openLatencyTable({ threads, folder, ...options }: TableOptions = {}): Promise<LatencyTable> {
@@ -47,22 +59,40 @@ export async function openLatencyTable({ threads, folder, ...options }: TableOpt
   const where = folder ?? join(cacheFolder(), "latencies");
   const file = join(where, `${name}.json`);
   const known = await readTable(file);
-  const clock: Clock = (layer) => known.get(keyOf(layer));
+  const clock: Clock = (layer) => known.milliseconds.get(keyOf(layer));
+  const keep = async (): Promise<void> => {
+    await mkdir(where, { recursive: true });
+    // Another process may have added to it meanwhile.
+    const { milliseconds, networks } = await readTable(file);
+    for (const [key, value] of milliseconds) if (!known.milliseconds.has(key)) known.milliseconds.set(key, value);
+    for (const [key, value] of networks) if (!known.networks.has(key)) known.networks.set(key, value);
+    const plain = { milliseconds: Object.fromEntries(known.milliseconds), networks: Object.fromEntries(known.networks) };
+    await writeAside(file, [new TextEncoder().encode(JSON.stringify({ version, ...plain }))]);
+  };
   return {
     clock,
     async measure(layers, { signal, progress } = {}) {
       const missing = new Map(layers.filter((layer) => clock(layer) === undefined).map((layer) => [keyOf(layer), layer]));
       if (missing.size === 0) return;
       let done = 0;
-      for (const group of alike([...missing.values()])) {
-        const timed = await timeLayers(group, { runtime, ...(threads === undefined ? {} : { threads }) }, signal);
-        for (const [i, layer] of group.entries()) known.set(keyOf(layer), timed[i]!);
-        progress?.((done += group.length), missing.size);
+      try {
+        for (const group of alike([...missing.values()])) {
+          const timed = await timeLayers(group, { runtime, ...(threads === undefined ? {} : { threads }) }, signal);
+          for (const [i, layer] of group.entries()) known.milliseconds.set(keyOf(layer), timed[i]!);
+          done += group.length;
+          progress?.(done, missing.size);
+        }
+      } finally {
+        if (done > 0) await keep();
       }
-      await mkdir(where, { recursive: true });
-      // Another process may have added to it meanwhile.
-      for (const [key, milliseconds] of await readTable(file)) if (!known.has(key)) known.set(key, milliseconds);
-      await writeAside(file, [new TextEncoder().encode(JSON.stringify({ version, milliseconds: Object.fromEntries(known) }))]);
+    },
+    async networks(key, time) {
+      const found = known.networks.get(key) ?? (await time());
+      if (!known.networks.has(key)) {
+        known.networks.set(key, found);
+        await keep();
+      }
+      return found;
     },
   };
 }
@@ -70,11 +100,17 @@ export async function openLatencyTable({ threads, folder, ...options }: TableOpt
 const keyOf = ({ input, shape, attributes, type, opset, basis }: TimedLayer): string =>
   JSON.stringify([input, shape, Object.entries(attributes).sort(), type, opset >= 13 ? 13 : opset, basis ?? null]);
 
-async function readTable(file: string): Promise<Map<string, number>> {
+interface Known {
+  readonly milliseconds: Map<string, number>;
+  readonly networks: Map<string, NetworkTimes>;
+}
+
+async function readTable(file: string): Promise<Known> {
   try {
-    return new Map(Object.entries(stored.parse(JSON.parse(await readFile(file, "utf8"))).milliseconds));
+    const { milliseconds, networks } = stored.parse(JSON.parse(await readFile(file, "utf8")));
+    return { milliseconds: new Map(Object.entries(milliseconds)), networks: new Map(Object.entries(networks)) };
   } catch {
-    return new Map();
+    return { milliseconds: new Map(), networks: new Map() };
   }
 }
 

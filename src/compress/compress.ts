@@ -1,0 +1,91 @@
+// The main job: a model and a wish become a verified file. plan -> apply -> (train) -> layouts -> write -> verify -> compare,
+// always with the file that was given.
+import type { Form } from "../basis/forms.js";
+import { FilterBasisError } from "../errors/error.js";
+import { type Cost, cost } from "../graph/cost.js";
+import type { Graph } from "../graph/types.js";
+import { chooseForms, siteLabel } from "../methods/form.js";
+import { readRecord } from "../methods/record.js";
+import { foldBatchNorm } from "../passes/fold-batch-norm.js";
+import { modelBytes, saveVerified } from "../runtime/save-verified.js";
+import type { Given, JobHooks, JobOptions } from "./job.js";
+import { type PlannedModel, planModel } from "./plan.js";
+import { timeNetworks } from "./time.js";
+import { type Verified, verifyWritten } from "./verify.js";
+
+/** What fine-tuning makes of a plan: the trained network, batch normalisation and all. */
+export type Train<T> = (planned: PlannedModel) => Promise<{ readonly graph: Graph } & T>;
+
+export interface Compressed<T = unknown> extends PlannedModel {
+  readonly file: string;
+  /** Counts of the written file, and bytes of both files. */
+  readonly after: Cost;
+  readonly bytes: { readonly original: number | undefined; readonly written: number };
+  readonly verified: Verified;
+  /** Milliseconds of the original file and of the written file, in turns. */
+  readonly milliseconds: { readonly original: number; readonly written: number };
+  readonly trained?: { readonly graph: Graph } & T;
+}
+
+/**
+ * Compresses a model into a file. Nothing is written when anything fails.
+ * @throws FilterBasisError as `planModel`; `verification-failed`; `does-not-pay` where a budget's result is larger than the original file
+ */
+export async function compressModel<T = unknown>(
+  given: Given,
+  output: string,
+  options: JobOptions,
+  hooks: JobHooks = {},
+  train?: Train<T>,
+): Promise<Compressed<T>> {
+  // Training keeps batch normalisation: its plan is made for the network that is trained.
+  const planned = await planModel(given.graph, train === undefined ? options : { ...options, keepBatchNorm: true }, hooks);
+  const trained = await train?.(planned);
+  const graph = trained === undefined ? planned.graph : inLayouts(trained.graph, planned, options);
+  const { inputs } = options.plan ?? {};
+  const place = {
+    ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    inputs,
+  };
+  const original = given.file === undefined ? undefined : await modelBytes(given.file);
+  const judged = await saveVerified(graph, output, async (file) => {
+    const written = await modelBytes(file);
+    checkSize(original, written, options);
+    const verified = await verifyWritten(given.graph, graph, file, place);
+    const { milliseconds } = await timeNetworks([given.graph, file], place, hooks);
+    return { verified, written, milliseconds: { original: milliseconds[0]!, written: milliseconds[1]! } };
+  });
+  return {
+    ...planned,
+    graph,
+    file: output,
+    after: cost(graph, inputs),
+    bytes: { original, written: judged.written },
+    verified: judged.verified,
+    milliseconds: judged.milliseconds,
+    ...(trained === undefined ? {} : { trained }),
+  };
+}
+
+/** A trained network with its batch normalisation folded and its layers as the plan has them. */
+function inLayouts(graph: Graph, { graph: untrained }: PlannedModel, { keepBatchNorm = false }: JobOptions): Graph {
+  const folded = keepBatchNorm ? graph : foldBatchNorm(graph).graph;
+  const layouts = new Map<string, Form>((readRecord(untrained)?.sites ?? []).map((site) => [siteLabel(site), site.form]));
+  return chooseForms((site) => layouts.get(siteLabel(site)) ?? site.form)(folded).graph;
+}
+
+/** A budget is asked for to get a smaller file; sizes that were given are obeyed. */
+function checkSize(original: number | undefined, written: number, { plan = {} }: JobOptions): void {
+  const explicit = plan.basis !== undefined || Object.values(plan.layers ?? {}).some(({ basis }) => basis !== undefined);
+  if (explicit || original === undefined || written <= original) return;
+  throw new FilterBasisError(
+    "does-not-pay",
+    "the written file would be larger than the original: its few weights are less than what describes them",
+    {
+      expected: `at most ${original} bytes`,
+      got: `${written} bytes`,
+      facts: { bytes: { original, written } },
+    },
+  );
+}

@@ -1,0 +1,54 @@
+// What the main job is asked for, and whom it tells meanwhile.
+import type { Form } from "../basis/forms.js";
+import type { Graph } from "../graph/types.js";
+import type { PlanOptions } from "../methods/plan-options.js";
+import type { RuntimeName } from "../runtime/index.js";
+
+/** A model as it was given: as data, and the file where it came from one. */
+export interface Given {
+  readonly graph: Graph;
+  readonly file?: string;
+}
+
+export interface JobOptions {
+  /** A method that starts from weights, by name. Default: basis. */
+  readonly method?: WeightMethod;
+  /** Budget or sizes, which layers, sharing; sizes of free axes (`inputs`). */
+  readonly plan?: Omit<PlanOptions, "latencies" | "original" | "save" | "spectra">;
+  /** How layers are written; `auto`, the default, measures. */
+  readonly layout?: "auto" | Form;
+  /** Leaves batch normalisation as it is instead of folding it before anything else. */
+  readonly keepBatchNorm?: boolean;
+  /** Where times are taken and results verified; Node's where it is there. */
+  readonly runtime?: RuntimeName;
+  /** Threads of ONNX Runtime; its own choice when left out. */
+  readonly threads?: number;
+  /** The folder of measured times; by default in the cache folder. */
+  readonly latencies?: string;
+}
+
+export type WeightMethod = "basis" | "filter-wise" | "channel-wise" | "svd";
+
+/** A bar, a line, a wish to stop. All are optional. */
+export interface JobHooks {
+  note?(text: string): void;
+  progress?(label: string, total: number): { update(done: number, extra?: string): void; stop(): void };
+  readonly signal?: AbortSignal;
+}
+
+/** Runs a step with a bar that begins with its first report and ends with it. */
+export async function withBar<T>(
+  label: string,
+  { progress }: JobHooks,
+  step: (report: (done: number, total: number) => void) => Promise<T>,
+): Promise<T> {
+  let bar: ReturnType<NonNullable<JobHooks["progress"]>> | undefined;
+  try {
+    return await step((done, total) => {
+      bar ??= progress?.(label, total);
+      bar?.update(done);
+    });
+  } finally {
+    bar?.stop();
+  }
+}
