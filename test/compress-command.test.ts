@@ -1,5 +1,5 @@
 // `plan` and `compress` as they are called: results as JSON, refusals listed, verified files, nothing written when they fail.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -55,13 +55,14 @@ describe("compress", () => {
     expect(code, stderr).toBe(0);
     const before = cost(await loadModel(model), new Map([["input", [1, 3, 16, 16]]]));
     const after = await loadModel(out);
-    expect(json.before).toMatchObject({ weights: before.weights, all: before.all, macs: before.macs, bytes: before.bytes });
+    expect(json.before).toMatchObject({ weights: before.weights, all: before.all, macs: before.macs, bytes: statSync(model).size });
+    expect(json.bytes).toBe(statSync(out).size);
     expect(json).toMatchObject({ weights: planned.json.weights, verified: true });
     expect(json.weights).toBe(cost(after).weights);
     expect(json.maxDifference).toBeLessThan(1e-4);
     expect(json.layers.map(({ name }: { name: string }) => name)).toEqual(readRecord(after)!.sites.map(({ name }) => name));
     expect(json.refused).toEqual(planned.json.refused);
-    for (const { name, because } of json.refused) expect(stderr).toContain(`left ${name}: ${because}`);
+    for (const { name, because } of json.refused) expect(stderr).toContain(`skipped ${name}: ${because}`);
   });
 
   test("--undo gives the dense model back", async () => {

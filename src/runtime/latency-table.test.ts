@@ -1,0 +1,79 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { TimedLayer } from "../methods/latencies.js";
+import { openLatencyTable } from "./latency-table.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "filterbasis-latencies-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const layer: TimedLayer = {
+  input: [1, 16, 8, 8],
+  shape: [16, 16, 3, 3],
+  attributes: { pads: [1, 1, 1, 1] },
+  type: "float32",
+  opset: 17,
+};
+const over: TimedLayer = { ...layer, basis: { splits: 2, basisSize: 4, layout: "grouped" } };
+const open = () => openLatencyTable({ threads: 1, folder });
+
+describe("the table of latencies", () => {
+  test("times a layer once: another table of the same folder knows it", async () => {
+    const table = await open();
+    expect(table.clock(layer)).toBeUndefined();
+    await table.measure([layer, over, layer]);
+    expect(table.clock(layer)).toBeGreaterThan(0);
+    const again = await open();
+    expect(again.clock(over)).toBe(table.clock(over));
+    await again.measure([layer, over], { progress: () => expect.unreachable("nothing is left to be timed") });
+  });
+
+  test("tells layers apart by all that their time depends on", async () => {
+    const table = await open();
+    await table.measure([layer]);
+    const others: readonly TimedLayer[] = [
+      { ...layer, input: [1, 16, 9, 8] },
+      { ...layer, attributes: { pads: [1, 1, 1, 1], strides: [2, 2] } },
+      { ...layer, shape: [32, 16, 3, 3] },
+      over,
+    ];
+    for (const other of others) expect(table.clock(other)).toBeUndefined();
+    expect((await openLatencyTable({ threads: 2, folder })).clock(layer)).toBeUndefined();
+  });
+
+  test.each([
+    ["empty", ""],
+    ["cut short", '{"version":1,"milliseconds":{"a":'],
+    ["of another version", '{"version":0,"milliseconds":{},"networks":{}}'],
+    ["of something else", "[1,2,3]"],
+    ["with a time below zero", '{"version":1,"milliseconds":{"a":-1},"networks":{}}'],
+  ])("made anew where its file is %s", async (_, text) => {
+    await (await open()).measure([layer]);
+    const file = join(folder, readdirSync(folder)[0]!);
+    writeFileSync(file, text);
+    const table = await open();
+    expect(table.clock(layer)).toBeUndefined();
+    await table.measure([layer]);
+    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ version: 1 });
+  });
+
+  test("keeps what was timed before it was stopped", async () => {
+    const table = await open();
+    const stop = new AbortController();
+    const other: TimedLayer = { ...layer, input: [1, 16, 12, 12] };
+    const stopped = table.measure([layer, other], { signal: stop.signal, progress: () => stop.abort() });
+    await expect(stopped).rejects.toMatchObject({ code: "interrupted" });
+    const again = await open();
+    expect([layer, other].filter((one) => again.clock(one) !== undefined)).toEqual([layer]);
+  });
+
+  test("keeps times of whole networks under their key", async () => {
+    const times = { original: 2, written: 1 };
+    expect(await (await open()).networks("a b", async () => times)).toEqual(times);
+    expect(await (await open()).networks("a b", async () => expect.unreachable("known"))).toEqual(times);
+  });
+});
