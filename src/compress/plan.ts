@@ -3,7 +3,7 @@
 // are written so that they take as long as the original's.
 import { createHash } from "node:crypto";
 import type { Form } from "../basis/forms.js";
-import { FilterBasisError } from "../errors/error.js";
+import { FilterBasisError, isError } from "../errors/error.js";
 import { writeModel } from "../formats/onnx/index.js";
 import { type Cost, cost } from "../graph/cost.js";
 import type { Graph, Outcome } from "../graph/types.js";
@@ -34,6 +34,8 @@ export interface PlannedModel {
 
 /** A whole network counts as slower than the original from here on. */
 const slower = 1.015;
+/** What the times of single layers may add up to above the original's, as a share of the network's: less than what counts as slower. */
+const slack = 0.005;
 /** A mixture of layouts has to save this much of the time to be worth taking over the dense layout. */
 const worthwhile = 0.985;
 const tries = 4;
@@ -119,9 +121,16 @@ async function planInTime(job: Job): Promise<{ readonly plan: Plan; readonly tim
   const { prepared, planOptions, table, hooks } = job;
   await measure(job, budgetQuestions(prepared, planOptions), "timing layers", hooks);
   const latencies = latenciesOf(table.clock, inputSizes(prepared, planOptions.inputs), opsetOf(prepared));
-  let save = 0;
+  const alone = await originalTime(job);
+  let save = -slack * alone;
+  let last: { readonly plan: Plan; readonly times: NetworkTimes } | undefined;
   for (let attempt = 0; ; attempt++) {
-    let plan = planCompression(prepared, { ...planOptions, latencies, save });
+    let plan: Plan;
+    try {
+      plan = planCompression(prepared, { ...planOptions, latencies, save });
+    } catch (error) {
+      throw last && isError(error, "budget-unreachable") ? tooSlow(planOptions, last.plan, last.times) : error;
+    }
     for (let round = 0; round < tries; round++) {
       const measured = await layoutsFor(job, plan, savingLayouts);
       const next = planCompression(prepared, { ...planOptions, latencies, save });
@@ -132,6 +141,7 @@ async function planInTime(job: Job): Promise<{ readonly plan: Plan; readonly tim
     }
     const times = await timesOf(job, plan);
     if (times.written <= slower * times.original) return { plan, times };
+    last = { plan, times };
     if (attempt === tries) throw tooSlow(planOptions, plan, times);
     save = Math.max(save, predictedSaving(plan)) + (times.written - times.original) + 0.01 * times.original;
   }
@@ -159,6 +169,18 @@ function tooSlow({ keepMacs }: PlanOptions, { units, refused }: Plan, { original
       facts: { milliseconds: { original, written }, layers, skipped: refused },
     },
   );
+}
+
+/** Milliseconds of the original by itself. */
+async function originalTime({ original, planOptions, table, options, hooks }: Job): Promise<number> {
+  const key = createHash("sha256")
+    .update(writeModel(original))
+    .update(JSON.stringify([...(planOptions.inputs ?? [])]));
+  const { written } = await table.networks(key.digest("hex").slice(0, 32), async () => {
+    const { milliseconds } = await timeNetworks([original], { ...pick(options), inputs: planOptions.inputs }, hooks);
+    return { original: milliseconds[0]!, written: milliseconds[0]! };
+  });
+  return written;
 }
 
 /** Times of the original and of a plan carried out, from the table where the same two were timed before. */

@@ -28,7 +28,7 @@ export interface Budget {
   readonly option: string;
   /** Names of the groups, for messages. */
   readonly names?: readonly string[];
-  /** Milliseconds that the plan must save over the original at the least. Default 0. */
+  /** Milliseconds that the plan must save over the original at the least; below 0, that it may take longer. Default 0. */
   readonly save?: number;
 }
 
@@ -67,7 +67,22 @@ export function solveBudget(groups: Groups, budget: Budget): Solution {
 
 function solveInTime(groups: Groups, budget: Budget): readonly Option[] {
   const timed = groups.some((options) => options.some(({ milliseconds }) => milliseconds !== undefined));
-  if (!timed) return solve(groups, budget) ?? unreachable(groups, budget, false);
+  if (!timed) return solve(groups, budget) ?? unreachable(groups, cheapest(groups), budget, false);
+  const found = withinTime(groups, budget);
+  if (found) return found;
+  let [least, reachable] = [budget.keep, 1];
+  let best = groups.map(originalOf);
+  for (let step = 0; step < 12; step++) {
+    const keep = (least + reachable) / 2;
+    const other = withinTime(groups, { ...budget, keep });
+    if (other) [reachable, best] = [keep, [...other]];
+    else least = keep;
+  }
+  return unreachable(groups, best, budget, true);
+}
+
+/** First with options that are faster than their layer only, else with all, as long as the whole saves what it must. */
+function withinTime(groups: Groups, budget: Budget): readonly Option[] | undefined {
   const quick = groups.map((options) => {
     const original = originalOf(options).milliseconds;
     return options.filter(
@@ -76,7 +91,7 @@ function solveInTime(groups: Groups, budget: Budget): readonly Option[] {
   });
   const direct = solve(quick, budget);
   if (direct && saved(groups, direct) >= (budget.save ?? 0)) return direct;
-  return solvePenalised(groups, budget) ?? unreachable(quick, budget, true);
+  return solvePenalised(groups, budget);
 }
 
 /** Milliseconds saved over the original. */
@@ -123,14 +138,19 @@ function solve(groups: Groups, { fixed, whole, keep }: Budget): readonly Option[
   return chosen;
 }
 
-function unreachable(groups: Groups, { fixed, whole, keep, option, names = [] }: Budget, timed: boolean): never {
-  const least = cheapest(groups);
-  const fraction = Math.ceil(((fixed + sum(least, costOf)) / whole) * 10_000) / 10_000;
+/** Says what can be reached: by the options that cost least, or by the best plan that is fast enough. */
+function unreachable(
+  groups: Groups,
+  best: readonly Option[],
+  { fixed, whole, keep, option, names = [] }: Budget,
+  timed: boolean,
+): never {
+  const fraction = Math.ceil(((fixed + sum(best, costOf)) / whole) * 10_000) / 10_000;
   const layers = groups.map((options, i) => ({
     name: names[i] ?? `${i}`,
     original: originalOf(options).cost,
-    least: least[i]!.cost,
-    ...(timed ? { milliseconds: { original: originalOf(options).milliseconds, least: least[i]!.milliseconds } } : {}),
+    best: best[i]!.cost,
+    ...(timed ? { milliseconds: { original: originalOf(options).milliseconds, best: best[i]!.milliseconds } } : {}),
   }));
   const without = timed ? " without becoming slower" : "";
   throw new FilterBasisError(
