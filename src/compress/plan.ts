@@ -35,7 +35,7 @@ export interface PlannedModel {
 /** A whole network counts as slower than the original from here on. */
 const slower = 1.015;
 /** What the times of single layers may add up to above the original's, as a share of the network's: less than what counts as slower. */
-const slack = 0.005;
+const slack = 0.01;
 /** A mixture of layouts has to save this much of the time to be worth taking over the dense layout. */
 const worthwhile = 0.985;
 const tries = 4;

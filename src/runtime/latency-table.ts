@@ -144,6 +144,8 @@ async function timeLayers(layers: readonly TimedLayer[], place: Place, signal: A
   return samples.map(lowerQuartile);
 }
 
+/** A run that takes so many milliseconds needs no warming up beyond the first, and fewer repetitions. */
+const slow = 25;
 /** Milliseconds over which a session warms up (threads of another one may still spin), and over which each sample is taken. */
 const [settle, settleThreads, burst, bursts] = [4, 25, 4, 5] as const;
 
@@ -153,13 +155,11 @@ async function timeOnce(layer: TimedLayer, { runtime, threads }: Place): Promise
   try {
     const feeds = sampleFeeds(session.inputs, { shapes: new Map([["x", layer.input]]) });
     const run = () => session.run(feeds);
-    await run();
     const single = threads === 1 && runtime === "node";
-    await mean(run, single ? settle : settleThreads, false);
+    const first = await mean(run, 0, single);
+    if (first < slow) await mean(run, single ? settle : settleThreads, false);
     const samples: number[] = [];
-    const begun = performance.now();
-    while (samples.length < bursts && (samples.length < 2 || performance.now() - begun < 12 * bursts * burst))
-      samples.push(await mean(run, burst, single));
+    for (let taken = 0; taken < (first < slow ? bursts : 2); taken++) samples.push(await mean(run, burst, single));
     return samples;
   } finally {
     await session.release();
