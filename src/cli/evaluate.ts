@@ -3,8 +3,9 @@ import { FilterBasisError } from "../errors/error.js";
 import { type Evaluation, evaluateModel, type ModelFigures } from "../evaluate/evaluate.js";
 import { columns, grouped } from "./columns.js";
 import { command } from "./frame.js";
-import { inputOption, readInputShapes } from "./input-shapes.js";
+import { readStatedInputs } from "./input-values.js";
 import { modelFile } from "./model-file.js";
+import { inputLines, inputOptions } from "./model-inputs.js";
 import { given, whole } from "./values.js";
 
 export default command({
@@ -46,7 +47,7 @@ export default command({
       valueHint: "HOW",
     },
     limit: { type: "string", description: "only the first N images", valueHint: "N" },
-    input: inputOption,
+    ...inputOptions,
     threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
     runtime: { type: "enum", options: ["node", "web"], description: "node or web", valueHint: "R" },
     latency: { type: "boolean", description: "time the models (--no-latency: do not)", default: true },
@@ -65,7 +66,11 @@ export default command({
       ...given("limit", whole("--limit", args.limit, 1, 1e9)),
       ...given("threads", whole("--threads", args.threads, 1, 1024)),
       ...given("runtime", args.runtime),
-      shapes: (graph) => readInputShapes(graph, context.repeated("input")),
+      shapes: (graph) => readStatedInputs(graph, context.repeated).shapes,
+      values: (graph) => readStatedInputs(graph, context.repeated).values,
+      chosen(file, inputs) {
+        for (const line of inputLines(inputs)) context.note(`${file}: ${line}`);
+      },
       latency: args.latency,
       note: context.note,
       progress: context.progress,
@@ -98,10 +103,12 @@ function show(result: Evaluation): string {
     plain.ssim.toFixed(4),
   ]);
   const shapes = [...result.input].map(([name, dims]) => `${name} ${dims.join("x")}`).join(", ");
+  const uncounted = models.filter((one) => one.uncounted.length > 0);
   return [
     ...(each ? [columns([["picture", "PSNR dB", "SSIM", "bicubic", "SSIM"], ...each]), ""] : []),
     table,
     "",
     `${result.images} images; MACs${result.latencyMs === undefined ? "" : " and milliseconds (median, models in turns)"} at ${shapes}`,
+    ...uncounted.map((one) => `${one.model}: MACs without those of ${one.uncounted.join(", ")}, whose sizes are not known`),
   ].join("\n");
 }

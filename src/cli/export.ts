@@ -10,7 +10,7 @@ import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { halfWeights, roundedToHalf } from "../passes/half-weights.js";
 import { sequence } from "../passes/sequence.js";
 import { loadModel, saveModel } from "../runtime/files.js";
-import { openSession, type Reference, referenceOf, sampleFeeds, verifyModel } from "../runtime/index.js";
+import { findInputs, openSession, type Reference, referenceOf, sampleFeeds, verifyModel } from "../runtime/index.js";
 import { grouped } from "./columns.js";
 import { chooseForm } from "./finish.js";
 import { command } from "./frame.js";
@@ -132,8 +132,9 @@ async function verified(
 ): Promise<Checked> {
   const session = await openSession(before, options);
   const { inputs } = session;
+  const found = await findInputs(before, { shapes, session });
   await session.release();
-  const feeds = [1, 2].map((seed) => sampleFeeds(inputs, { shapes, seed }));
+  const feeds = [1, 2].map((seed) => sampleFeeds(inputs, { ...found, seed }));
   const original = await referenceOf(before, feeds, options);
   const { maxDifference: change } = await verifyModel(rewritten, original, tolerance, options);
   if (half === undefined) return { verified: true, maxDifference: change, change, expected: original };

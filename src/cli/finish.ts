@@ -6,7 +6,7 @@ import { chooseForms } from "../methods/form.js";
 import { readRecord } from "../methods/record.js";
 import { type FormChoice, fastestForms } from "../runtime/choose-form.js";
 import { saveModel } from "../runtime/files.js";
-import { openSession, referenceOf, sampleFeeds, type Verification, verifyModel } from "../runtime/index.js";
+import { findInputs, openSession, referenceOf, sampleFeeds, type Verification, verifyModel } from "../runtime/index.js";
 import type { Context } from "./frame.js";
 
 /** How far the written model may be from what it should compute, relative to the largest output: float32 sums in another order. */
@@ -57,7 +57,7 @@ export async function writeVerified(
 ): Promise<Verification> {
   const against = reference ?? (readRecord(graph) ? expand(graph).graph : graph);
   const session = await openSession(against, threads);
-  const feeds = sampleFeeds(session.inputs, { shapes });
+  const feeds = sampleFeeds(session.inputs, await findInputs(against, { shapes, session }));
   await session.release();
   const half = [...graph.initializers.values()].some(({ type }) => type === "float16" || type === "bfloat16");
   const expected = await referenceOf(against, [feeds], threads);

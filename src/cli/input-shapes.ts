@@ -1,6 +1,8 @@
 // The option --input: sizes for the free axes of a model's inputs.
 import { FilterBasisError } from "../errors/error.js";
+import { usable } from "../graph/dims.js";
 import { feeds } from "../graph/edit.js";
+import { freeSizes } from "../graph/free-sizes.js";
 import type { Graph } from "../graph/types.js";
 
 /** The definition of the option, for a command's `args`. */
@@ -12,8 +14,8 @@ export const inputOption = {
 
 /**
  * Reads every value given for --input.
- * @throws FilterBasisError `usage` for a text that is no shape or a name that the model does not have; `shape-mismatch` for another number of
- * axes or another size than the model fixes
+ * @throws FilterBasisError `usage` for a text that is no shape, a name that the model does not have, or two shapes for one input; `shape-mismatch`
+ * for another number of axes or another size than the model fixes, and where one symbol gets two sizes
  */
 export function readInputShapes(graph: Graph, texts: readonly string[]): ReadonlyMap<string, readonly number[]> {
   const inputs = feeds(graph);
@@ -33,7 +35,7 @@ export function readInputShapes(graph: Graph, texts: readonly string[]): Readonl
       throw new FilterBasisError("usage", "--input needs sizes joined by x", { expected: "1x3x224x224", got: text });
     }
     const dims = words.map(Number);
-    const stated = input.tensor?.dims;
+    const stated = input.tensor?.dims?.map(usable);
     if (
       stated !== undefined &&
       (stated.length !== dims.length || stated.some((dim, axis) => typeof dim === "number" && dim !== dims[axis]))
@@ -44,7 +46,16 @@ export function readInputShapes(graph: Graph, texts: readonly string[]): Readonl
         got: dims.join("x"),
       });
     }
+    const before = shapes.get(input.name);
+    if (before !== undefined && before.join() !== dims.join()) {
+      throw new FilterBasisError("usage", "--input gives an input two shapes", {
+        tensor: input.name,
+        expected: before.join("x"),
+        got: dims.join("x"),
+      });
+    }
     shapes.set(input.name, dims);
   }
+  freeSizes(graph, shapes); // refuses a symbol with two sizes
   return shapes;
 }

@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import type { Refusal } from "../basis/convolution.js";
 import { isError } from "../errors/error.js";
 import { siteName } from "../graph/attributes.js";
+import { chooseInputs } from "../graph/concrete-inputs.js";
 import { type Cost, cost, type LayerCost } from "../graph/cost.js";
 import { feeds } from "../graph/edit.js";
 import { showType } from "../graph/print.js";
@@ -11,25 +12,40 @@ import type { Graph, Node, Value, ValueType } from "../graph/types.js";
 import { findLayers } from "../methods/layers.js";
 import { type CompressionRecord, readRecord } from "../methods/record.js";
 import { loadModel } from "../runtime/files.js";
+import { type FindInputsOptions, findInputs, type ModelInputs } from "../runtime/index.js";
 import { columns, grouped } from "./columns.js";
 import { command } from "./frame.js";
-import { inputOption, readInputShapes } from "./input-shapes.js";
+import { readStatedInputs } from "./input-values.js";
 import { modelFile } from "./model-file.js";
+import { inputLines, inputOptions } from "./model-inputs.js";
 
 export default command({
   name: "inspect",
   summary: "layers, shapes, parameters, MACs, bytes; what can be compressed, what not and why",
   args: {
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
-    input: inputOption,
+    ...inputOptions,
   },
-  async run({ model }, { repeated }) {
+  async run({ model }, { repeated, signal }) {
     const file = await modelFile(model);
     const graph = await loadModel(file);
-    const report = inspectModel(graph, readInputShapes(graph, repeated("input")), (await stat(file)).size);
-    return { json: { file, ...report }, text: show(file, report) };
+    const stated = readStatedInputs(graph, repeated);
+    const inputs = await inputsToCount(graph, { ...stated, signal });
+    const report = inspectModel(graph, stated.shapes, inputs, (await stat(file)).size);
+    return { json: { file, ...report }, text: show(file, report, inputs) };
   },
 });
+
+/** What MACs are counted at. A model that cannot be run here is counted as far as its shapes tell. */
+async function inputsToCount(graph: Graph, options: FindInputsOptions): Promise<ModelInputs> {
+  try {
+    return await findInputs(graph, options);
+  } catch (error) {
+    if (!isError(error, "runtime", "unsupported")) throw error;
+    const { shapes, values = new Map() } = options;
+    return { ...chooseInputs(graph, shapes), values, assumed: [], untried: error.problem };
+  }
+}
 
 /** One node as `inspect` lists it. */
 export interface NodeReport {
@@ -50,24 +66,39 @@ export interface ModelReport extends Pick<Cost, "weights" | "all" | "macs" | "un
   /** Of the file; with tensors beside it, of these too. */
   readonly bytes: number;
   readonly opsets: ReadonlyMap<string, number>;
+  /** `shape` is what the model and the user state, `used` what is counted at. */
   readonly inputs: readonly object[];
   readonly outputs: readonly object[];
   /** The input sizes at which MACs are counted. */
   readonly countedAt: Cost["inputs"];
+  /** True where any of these was chosen here; `chosen` says why. */
+  readonly guessed: boolean;
+  readonly chosen: ModelInputs["chosen"];
+  /** Why sizes were chosen by shapes alone. */
+  readonly untried?: string;
   readonly layers: readonly NodeReport[];
   readonly refused: readonly Refusal[];
   readonly compression: CompressionRecord | undefined;
 }
 
-/** Everything that `inspect` tells about a graph; `fileBytes` is the size of its file. */
-export function inspectModel(graph: Graph, shapes: ReadonlyMap<string, readonly number[]>, fileBytes: number): ModelReport {
+/** Everything that `inspect` tells about a graph; work is counted at the inputs that were `found`. `fileBytes` is the size of its file. */
+export function inspectModel(
+  graph: Graph,
+  stated: ReadonlyMap<string, readonly number[]>,
+  { shapes, chosen, guessed, untried }: Omit<ModelInputs, "values" | "assumed">,
+  fileBytes: number,
+): ModelReport {
   const counted = cost(graph, shapes);
   const types = inferShapes(graph, shapes);
   const { replaceable, refused } = sites(graph);
   const costs = new Map(counted.layers.map((layer) => [layer.value, layer]));
   const reasons = new Map(refused.map(({ name, because }) => [name, because]));
   const layers = graph.nodes.map((node) => nodeReport(node, types, costs, replaceable, reasons));
-  const port = ({ name, tensor }: Value) => ({ name, type: tensor?.type, shape: types.get(name)?.dims ?? tensor?.dims });
+  const interfaces = inferShapes(graph, stated);
+  const port = ({ name, tensor }: Value) => {
+    const used = types.get(name)?.dims;
+    return { name, type: tensor?.type, shape: interfaces.get(name)?.dims ?? tensor?.dims, ...(used && { used }) };
+  };
   return {
     weights: counted.weights,
     all: counted.all,
@@ -78,6 +109,9 @@ export function inspectModel(graph: Graph, shapes: ReadonlyMap<string, readonly 
     inputs: feeds(graph).map(port),
     outputs: graph.outputs.map(port),
     countedAt: counted.inputs,
+    guessed,
+    chosen,
+    ...(untried === undefined ? {} : { untried }),
     uncounted: counted.uncounted,
     layers,
     refused,
@@ -122,7 +156,7 @@ function nodeReport(
   };
 }
 
-function show(file: string, report: ModelReport): string {
+function show(file: string, report: ModelReport, inputs: ModelInputs): string {
   const weighted = report.layers.filter((layer) => layer.macs > 0 || layer.weights > 0 || layer.replaceable !== undefined);
   const shape = ({ outputs }: NodeReport) => outputs[0]?.shape?.map((dim) => dim ?? "?").join("x") ?? "?";
   const verdict = ({ replaceable }: NodeReport) => (replaceable === undefined ? "" : replaceable ? "yes" : "no");
@@ -144,6 +178,7 @@ function show(file: string, report: ModelReport): string {
     "",
     `${grouped(report.weights)} weights, ${grouped(report.all)} parameters in all, ${grouped(report.bytes)} bytes`,
     `${grouped(report.macs)} MACs at ${at}${report.uncounted.length > 0 ? ` (without ${report.uncounted.join(", ")}: sizes unknown)` : ""}`,
+    ...inputLines(inputs),
     otherNodes(report.layers, weighted),
     ...verdicts(report),
     ...(report.compression ? ["", ...showRecord(report.compression)] : []),

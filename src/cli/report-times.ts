@@ -1,10 +1,10 @@
 // The report's milliseconds: each compressed layer in its fastest form beside dense, and the whole models, timed in ONNX Runtime.
-import { cost } from "../graph/cost.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import type { RunReport } from "../report/page.js";
 import { fastestForms } from "../runtime/choose-form.js";
-import { alternate, openSession, sampleFeeds } from "../runtime/index.js";
+import { alternate, findInputs, openSession, sampleFeeds } from "../runtime/index.js";
 import type { Context } from "./frame.js";
+import { inputLines } from "./model-inputs.js";
 import type { RunModels } from "./report-run.js";
 
 /** The report with measured times, at a batch of one; as it was where there is nothing compressed to time. */
@@ -19,8 +19,11 @@ export async function withTimes(
   const bar = context.progress("timing layers", parts);
   try {
     const folded = foldBatchNorm(last).graph;
+    const inputs = await findInputs(original, { signal: context.signal });
+    for (const line of inputLines(inputs)) context.note(line);
     const choice = await fastestForms(folded, {
       ...limits,
+      inputs: inputs.shapes,
       signal: context.signal,
       progress: (done, total) => bar.update(Math.floor((done / total) * parts)),
     });
@@ -33,13 +36,14 @@ export async function withTimes(
         : { ...row, form: timing!.chosen, latencyBeforeMs: before, latencyMs: now };
     });
     const sessions = [await openSession(foldBatchNorm(original).graph, limits), await openSession(choice.graph, limits)] as const;
-    const feeds = sampleFeeds(sessions[0].inputs, { shapes: cost(original).inputs });
+    const feeds = sampleFeeds(sessions[0].inputs, inputs);
     const { medians } = await alternate(
       sessions.map((session) => () => session.run(feeds)),
       { rounds: 15, budget: 2000, signal: context.signal },
     );
     for (const session of sessions) await session.release();
     const [before, now] = medians as [number, number];
+    const at = [...inputs.shapes].map(([name, dims]) => `${name} ${dims.join("x")}`).join(", ");
     const latency: Readonly<Record<string, number>> = { before, compressed: now, learned: now };
     const states = report.states.map(({ name, figures }) => ({
       name,
@@ -52,7 +56,7 @@ export async function withTimes(
       states,
       about: [
         ...report.about,
-        "milliseconds were measured when this page was written: for the same input, each layer in its fastest form",
+        `milliseconds were measured when this page was written: for the same input (${at}), each layer in its fastest form`,
       ],
     };
   } finally {

@@ -8,10 +8,18 @@ import { pictureFolder } from "../data/picture-sets.js";
 import { findPairs, loadPair, type PairFiles, type Split } from "../data/sr-pairs.js";
 import { FilterBasisError } from "../errors/error.js";
 import { cost } from "../graph/cost.js";
-import { feeds } from "../graph/edit.js";
-import type { Graph } from "../graph/types.js";
+import { freeSizes } from "../graph/free-sizes.js";
+import type { Graph, TensorData } from "../graph/types.js";
 import { loadModel } from "../runtime/files.js";
-import { alternate, openSession, type RuntimeName, type Session, sampleFeeds } from "../runtime/index.js";
+import {
+  alternate,
+  findInputs,
+  type ModelInputs,
+  openSession,
+  type RuntimeName,
+  type Session,
+  sampleFeeds,
+} from "../runtime/index.js";
 import { forwardChop, selfEnsemble } from "./chop.js";
 import { topOne } from "./classify.js";
 import { measureSr, type SrQuality } from "./measure-sr.js";
@@ -34,7 +42,10 @@ export interface EvaluateOptions {
   readonly inference?: "whole" | "chop" | "ensemble";
   /** Only the first so many images or pictures. */
   readonly limit?: number;
+  /** What is stated of a model's inputs; what is free is found (see `findInputs`) and told by `chosen`. */
   readonly shapes?: (graph: Graph) => ReadonlyMap<string, readonly number[]>;
+  readonly values?: (graph: Graph) => ReadonlyMap<string, TensorData>;
+  readonly chosen?: (file: string, inputs: ModelInputs) => void;
   readonly threads?: number;
   readonly runtime?: RuntimeName;
   /** False: nothing is timed. */
@@ -53,12 +64,16 @@ export interface ModelFigures extends Partial<SrQuality> {
   readonly weights: number;
   readonly all: number;
   readonly macs: number;
+  /** Layers whose MACs are not in the sum: see `cost`. */
+  readonly uncounted: readonly string[];
   /** Of the file and of the files with its tensors. */
   readonly bytes: number;
   /** Median milliseconds of one run at `input`; absent where nothing was timed. */
   readonly latencyMs?: number;
   /** Input shapes at which MACs are counted and time is taken. */
   readonly input: ReadonlyMap<string, readonly number[]>;
+  /** True where any of these sizes was chosen here. */
+  readonly guessed: boolean;
   readonly normalize?: string;
   readonly scale?: number;
   readonly range?: 1 | 255;
@@ -74,6 +89,12 @@ interface Loaded {
   readonly session: Session;
 }
 
+/** One model's figures, and what it was run with. */
+interface Measured {
+  readonly figures: ModelFigures;
+  readonly inputs: ModelInputs;
+}
+
 /**
  * Measures a model on data in ONNX Runtime.
  * @throws FilterBasisError `data-mismatch` (model and data do not fit), `usage` (a convention must be stated), and what loading throws
@@ -84,10 +105,10 @@ export async function evaluateModel(file: string, options: EvaluateOptions): Pro
   try {
     for (const path of files)
       loaded.push({ file: path, graph: await loadModel(path), session: await openSession(path, options) });
-    const figures: ModelFigures[] = [];
-    for (const one of loaded) figures.push(await quality(one, options));
-    const medians = options.latency === false ? undefined : await time(loaded, figures, options);
-    const [own, other] = figures.map((figure, i) => (medians ? { ...figure, latencyMs: medians[i]! } : figure)) as [
+    const measured: Measured[] = [];
+    for (const one of loaded) measured.push(await quality(one, options, measured[0]?.inputs));
+    const medians = options.latency === false ? undefined : await time(loaded, measured, options);
+    const [own, other] = measured.map(({ figures }, i) => (medians ? { ...figures, latencyMs: medians[i]! } : figures)) as [
       ModelFigures,
       ModelFigures?,
     ];
@@ -97,18 +118,36 @@ export async function evaluateModel(file: string, options: EvaluateOptions): Pro
   }
 }
 
-async function quality(model: Loaded, options: EvaluateOptions): Promise<ModelFigures> {
+async function quality(model: Loaded, options: EvaluateOptions, first?: ModelInputs): Promise<Measured> {
   const { file, graph, session } = model;
   const pictures = session.outputs[0]?.dims.length === 4;
-  const stated = options.shapes?.(graph) ?? new Map<string, readonly number[]>();
-  const result = pictures ? await superResolution(model, options) : await classification(model, options);
-  const shapes = new Map([...result.shapes, ...stated]);
-  const { weights, all, macs, bytes, inputs } = cost(graph, shapes);
-  return { model: file, ...result.figures, weights, all, macs, bytes: await fileBytes(file, bytes), input: inputs };
+  const [stated, values] = [options.shapes?.(graph), options.values?.(graph)]; // mistakes in them come before any work
+  const { figures, shapes } = pictures ? await superResolution(model, options) : await classification(model, options);
+  const inputs = await findInputs(graph, {
+    session,
+    shapes: new Map([...alike(graph, first), ...shapes, ...(stated ?? [])]),
+    ...(values && { values }),
+    ...(options.signal && { signal: options.signal }),
+  });
+  if (inputs.chosen.length > 0) options.chosen?.(file, inputs);
+  const { weights, all, macs, bytes, uncounted } = cost(graph, inputs.shapes);
+  const counts = { weights, all, macs, uncounted, bytes: await fileBytes(file, bytes) };
+  return { figures: { model: file, ...figures, ...counts, input: inputs.shapes, guessed: inputs.guessed }, inputs };
+}
+
+/** What the first model is counted and timed at, where this one takes it: two models are compared at one size. */
+function alike(graph: Graph, first: ModelInputs | undefined): ReadonlyMap<string, readonly number[]> {
+  if (first === undefined) return new Map();
+  try {
+    freeSizes(graph, first.shapes);
+    return first.shapes;
+  } catch {
+    return new Map();
+  }
 }
 
 interface Result {
-  readonly figures: Omit<ModelFigures, "model" | "weights" | "all" | "macs" | "bytes" | "input">;
+  readonly figures: Omit<ModelFigures, "model" | "weights" | "all" | "macs" | "uncounted" | "bytes" | "input" | "guessed">;
   readonly shapes: ReadonlyMap<string, readonly number[]>;
 }
 
@@ -184,16 +223,12 @@ const ramp: Picture = {
 /** Both models in turns, on random input of the shape at which MACs are counted. */
 async function time(
   loaded: readonly Loaded[],
-  figures: readonly ModelFigures[],
+  measured: readonly Measured[],
   { signal, note }: EvaluateOptions,
 ): Promise<readonly number[]> {
   note?.("timing");
-  const runs = loaded.map(({ graph, session }, i) => {
-    const names = new Set(feeds(graph).map(({ name }) => name));
-    const inputs = sampleFeeds(
-      session.inputs.filter(({ name }) => names.has(name)),
-      { shapes: figures[i]!.input },
-    );
+  const runs = loaded.map(({ session }, i) => {
+    const inputs = sampleFeeds(session.inputs, measured[i]!.inputs);
     return () => session.run(inputs);
   });
   return (await alternate(runs, { rounds: 20, budget: 10_000, ...(signal && { signal }) })).medians;

@@ -1,88 +1,142 @@
-// Sizes for the axes that a model leaves free, where a count or a trial run needs some and the caller states none.
+// Sizes for the axes that a model leaves free, where a count or a trial run needs some and the caller states none. What shapes tell is decided here;
+// `findInputs` (runtime) tries what is chosen in ONNX Runtime as well.
 import { FilterBasisError, isError } from "../errors/error.js";
-import { readInt } from "./attributes.js";
-import { substitute, symbolsOf } from "./dims.js";
-import { consumers, feeds } from "./edit.js";
+import { siteName } from "./attributes.js";
+import { symbolsOf } from "./dims.js";
+import { noSizes } from "./example-input.js";
+import { type FreeSizes, freeSizes, shapesOf } from "./free-sizes.js";
+import { roughWork } from "./macs.js";
 import { inferShapes } from "./shapes/infer.js";
-import type { Dim, Graph, Value } from "./types.js";
+import { type SizeDemands, sizeDemands } from "./size-choices.js";
+import type { SizeEquation } from "./size-equations.js";
+import { type Assignment, assignments, type Sizes } from "./size-search.js";
+import type { Dim, Graph } from "./types.js";
+import { kindsOf } from "./usual-sizes.js";
 
-/** Sizes that are tried along free axes of pictures, in this order: networks that end in a fully connected layer fit one only. */
-const usualPixels = [64, 224, 32, 28, 256, 299, 512] as const;
+export type Shapes = ReadonlyMap<string, readonly number[]>;
 
-type Shapes = ReadonlyMap<string, readonly number[]>;
+/** An input for which sizes were chosen, and why these. A batch of 1 is nobody's choice and not among them. */
+export interface ChosenSizes {
+  readonly input: string;
+  readonly dims: readonly number[];
+  readonly why: string;
+}
+
+export interface InputSizes {
+  /** Of every input of known or stated rank. */
+  readonly shapes: Shapes;
+  readonly chosen: readonly ChosenSizes[];
+  /** True where any size was chosen. */
+  readonly guessed: boolean;
+}
 
 /**
- * The inputs' shapes with every axis a number: as given, as the model states, or else batch 1, the channels that the first
- * convolution reads, and the first usual number of pixels with which no shapes of the model contradict each other.
- * @throws FilterBasisError `shape-mismatch` where none of these fits
+ * Sizes above these are put off until everything smaller was refused, and above the second never tried. They are high: the same sizes are to be chosen
+ * for a network and for what it is compressed to.
  */
-export function concreteInputs(graph: Graph, inputShapes: ReadonlyMap<string, readonly Dim[]>): Shapes {
-  const [first, assumed] = fill(graph, inputShapes, usualPixels[0]);
-  if (!assumed) return first;
-  let failure: unknown;
-  for (const pixels of usualPixels) {
-    const [shapes] = fill(graph, inputShapes, pixels);
-    try {
-      inferShapes(graph, shapes);
-      return shapes;
-    } catch (error) {
-      if (!isError(error, "shape-mismatch")) throw error;
-      failure ??= error;
-    }
+const comfortable = { macs: 2e11, elements: 2 ** 28 };
+const bearable = { macs: 2e12, elements: 2 ** 30 };
+/** Assignments of which shapes are inferred before the search gives up. */
+const patience = 150;
+
+/** The inputs' shapes with every axis a number: see `chooseInputs`. */
+export function concreteInputs(graph: Graph, stated: ReadonlyMap<string, readonly Dim[]>): Shapes {
+  return chooseInputs(graph, stated).shapes;
+}
+
+/**
+ * The first sizes with which no shapes of the model contradict each other: as stated, as the model fixes them, or else batch 1, the channels and
+ * features that the model's constants demand, and what is usual. Inputs of unknown rank that are not stated are left out.
+ * @throws FilterBasisError those of `freeSizes`; `shape-mismatch` where no sizes fit, naming --input
+ */
+export function chooseInputs(graph: Graph, stated: ReadonlyMap<string, readonly Dim[]> = new Map()): InputSizes {
+  const first = inputCandidates(graph, stated).next();
+  if (first.done) throw first.value;
+  return first.value;
+}
+
+/**
+ * Sizes that fit as far as shapes tell, likely ones first, large ones last; where there are no more, the error that says what kept the others out.
+ * With every size stated or fixed there is one candidate, which is not checked.
+ */
+export function* inputCandidates(
+  graph: Graph,
+  stated: ReadonlyMap<string, readonly Dim[]> = new Map(),
+): Generator<InputSizes, FilterBasisError> {
+  const free = freeSizes(graph, stated);
+  if (free.symbols.length === 0) {
+    yield { shapes: shapesOf(free, new Map()), chosen: [], guessed: false };
+    return noSizes(graph, stated);
   }
-  throw new FilterBasisError("shape-mismatch", `no usual size of picture fits the model (${(failure as Error).message})`, {
-    cures: ["state the size of its input, as --input 1x3x224x224"],
-    cause: failure,
+  const tried: Tried = { refused: [], large: [] };
+  let left = patience;
+  const demands = sizeDemands(graph, free);
+  for (const assignment of assignments(demands)) {
+    if (--left < 0) break;
+    if (tried.large.some((one) => covers(assignment.sizes, one.assignment.sizes))) continue;
+    const candidate = check(graph, free, assignment, tried);
+    if (candidate !== undefined) yield candidate;
+  }
+  const large = [...tried.large].sort((a, b) => a.work - b.work);
+  for (const { assignment } of large) yield candidateOf(graph, free, assignment, tried);
+  return noSizes(graph, stated, tried.failure ?? unmet(demands));
+}
+
+/** What kept every size out before shapes were inferred. */
+function unmet({ equations }: SizeDemands): FilterBasisError | undefined {
+  const [hardest] = [...equations].filter(({ likely }) => !likely).sort((a, b) => b.dim.length - a.dim.length);
+  if (hardest === undefined) return undefined;
+  const { node, dim, equals } = hardest;
+  return new FilterBasisError("shape-mismatch", "no size of the inputs makes this one right", {
+    node: siteName(node),
+    op: node.op,
+    expected: String(equals),
+    got: dim,
   });
 }
 
-/** The shapes with one number of pixels, and whether it was needed. */
-function fill(
-  graph: Graph,
-  inputShapes: ReadonlyMap<string, readonly Dim[]>,
-  pixels: number,
-): readonly [shapes: Shapes, assumed: boolean] {
-  const inputs = feeds(graph);
-  const symbols = new Map<string, Dim>();
-  for (const [name, given] of inputShapes) {
-    const own = inputs.find((input) => input.name === name)?.tensor?.dims;
-    for (const [axis, dim] of given.entries()) {
-      const symbol = own?.[axis];
-      if (typeof dim === "number" && typeof symbol === "string") symbols.set(symbol, dim);
-    }
-  }
-  const shapes = new Map<string, readonly number[]>();
-  let assumed = false;
-  for (const input of inputs) {
-    const { name, tensor } = input;
-    const given = inputShapes.get(name);
-    const dims = tensor?.dims ?? given;
-    if (dims === undefined) continue;
-    const concrete = dims.map((dim, axis) => {
-      const stated = substitute(given?.[axis] ?? dim, symbols);
-      const known = typeof stated === "number" && stated >= 0;
-      if (!known && axis > 0) assumed = true;
-      const size = known
-        ? stated
-        : axis === 0
-          ? 1
-          : axis === 1 && dims.length > 2
-            ? (channelsOf(graph, input) ?? pixels)
-            : pixels;
-      if (typeof dim === "string" && symbolsOf(dim).has(dim)) symbols.set(dim, size);
-      return size;
-    });
-    shapes.set(name, concrete);
-  }
-  for (const [name, given] of inputShapes) if (!shapes.has(name)) shapes.set(name, given as readonly number[]); // refused by inferShapes
-  return [shapes, assumed];
+interface Tried {
+  readonly refused: Shapes[];
+  readonly large: { readonly assignment: Assignment; readonly work: number }[];
+  failure?: FilterBasisError;
 }
 
-/** The channels of the convolution that reads an input. */
-function channelsOf(graph: Graph, { name }: Value): number | undefined {
-  const reader = consumers(graph)
-    .get(name)
-    ?.find((node) => node.op === "Conv" && node.domain === "" && node.inputs[0] === name);
-  const weight = graph.initializers.get(reader?.inputs[1] ?? "");
-  return reader && weight?.dims[1] && weight.dims[1] * readInt(reader, "group", 1);
+/** The candidate, unless it is refused or put off. */
+function check(graph: Graph, free: FreeSizes, assignment: Assignment, tried: Tried): InputSizes | undefined {
+  const candidate = candidateOf(graph, free, assignment, tried);
+  try {
+    const work = roughWork(graph, inferShapes(graph, candidate.shapes));
+    if (work.macs <= comfortable.macs && work.elements <= comfortable.elements) return candidate;
+    if (work.macs <= bearable.macs && work.elements <= bearable.elements) tried.large.push({ assignment, work: work.macs });
+  } catch (error) {
+    if (!isError(error, "shape-mismatch")) throw error;
+    tried.failure ??= error;
+    tried.refused.push(candidate.shapes);
+  }
+  return undefined;
+}
+
+/** Is every size at least as large? */
+const covers = (sizes: Sizes, large: Sizes): boolean => [...large].every(([symbol, size]) => sizes.get(symbol)! >= size);
+
+function candidateOf(graph: Graph, free: FreeSizes, { sizes, needed }: Assignment, tried: Tried): InputSizes {
+  const shapes = shapesOf(free, sizes);
+  const kinds = kindsOf(graph, free);
+  const isChosen = (symbol: string) => kinds.get(symbol) !== "batch" || sizes.get(symbol) !== 1;
+  const chosen = [...free.dims]
+    .filter(([, dims]) => dims.some((dim) => [...symbolsOf(dim)].some(isChosen)))
+    .map(([input]) => ({ input, dims: shapes.get(input)!, why: reason(input, needed, tried) }));
+  return { shapes, chosen, guessed: chosen.length > 0 };
+}
+
+function reason(input: string, needed: SizeEquation | undefined, { refused, large }: Tried): string {
+  if (needed !== undefined) return `free in the model, what ${siteName(needed.node)} needs`;
+  if (refused.length > 0) return refusedBefore(refused, input);
+  return large.length > 0 ? "free in the model, larger ones take long" : "free in the model";
+}
+
+/** The reason for sizes after others were refused. */
+export function refusedBefore(refused: readonly Shapes[], input: string): string {
+  const more = refused.length > 1 ? ` and ${refused.length - 1} more` : "";
+  return `free in the model, ${refused[0]!.get(input)!.join("x")}${more} refused`;
 }

@@ -1,9 +1,10 @@
 // What a network costs: parameters, multiply-accumulates and bytes, counted from the graph.
-import { elementBytes, elements, readInt, siteName } from "./attributes.js";
+import { elementBytes, elements, siteName } from "./attributes.js";
 import { concreteInputs } from "./concrete-inputs.js";
 import { reads } from "./edit.js";
+import { layerMacs } from "./macs.js";
 import { inferShapes } from "./shapes/infer.js";
-import type { Dim, Graph, Node, TensorData, ValueType } from "./types.js";
+import type { Dim, Graph, Node, TensorData } from "./types.js";
 import { isFloat } from "./values.js";
 
 export { concreteInputs };
@@ -191,25 +192,6 @@ function weightOf(node: Node, constant: ReadonlyMap<string, unknown>): string | 
     return [1, 0].map((index) => node.inputs[index] ?? "").find((name) => constant.has(name));
   return undefined;
 }
-
-function layerMacs(node: Node, weight: string, shapes: ReadonlyMap<string, ValueType>): number | undefined {
-  const count = (name: string, from = 0): number | undefined => {
-    const dims = shapes.get(name)?.dims?.slice(from);
-    return dims?.every((dim) => typeof dim === "number") ? elements(dims as number[]) : undefined;
-  };
-  const [input, output] = [node.inputs[0]!, node.outputs[0]!];
-  if (node.op === "Conv") return times(count(output), count(weight, 1));
-  if (node.op === "ConvTranspose") return times(count(input), count(weight, 1));
-  const data = weight === input ? node.inputs[1]! : input;
-  const dims = shapes.get(data)?.dims;
-  const transposed = node.op === "Gemm" && readInt(node, weight === input ? "transB" : "transA", 0) !== 0;
-  // the axis that is summed over: the data's last where it stands left, else its last but one
-  const inner = dims?.at(dims.length > 1 && transposed !== (weight === input) ? -2 : -1);
-  return typeof inner === "number" ? times(count(output), inner) : undefined;
-}
-
-const times = (a: number | undefined, b: number | undefined): number | undefined =>
-  a === undefined || b === undefined ? undefined : a * b;
 
 const storedBytes = ({ type, dims, strings }: TensorData): number =>
   strings === undefined ? Math.ceil(elements(dims) * elementBytes[type]) : strings.reduce((sum, one) => sum + one.byteLength, 0);

@@ -90,6 +90,38 @@ export function symbolsOf(dim: Dim): ReadonlySet<string> {
   return found;
 }
 
+/** Names that exporters give to every size they do not know: two axes of that name need not be equal. */
+const placeholder = /^(\?|-|none|null|nil|unk|unknown|undefined|dynamic|any)$/i;
+
+/** A stated size as it can be used: negative numbers, texts that are numbers and placeholders mean "unknown" in files found in the wild. */
+export const usable = (dim: Dim): Dim =>
+  (typeof dim === "number" && dim < 0) || (typeof dim === "string" && (placeholder.test(dim) || symbolsOf(dim).size === 0))
+    ? null
+    : dim;
+
+/** The size as a function of its symbols' numbers: NaN where one is missing. For trying many numbers; `substitute` is for once. */
+export function evaluator(dim: number | string): (numbers: ReadonlyMap<string, number>) => number {
+  if (typeof dim === "number") return () => dim;
+  const terms = [...parse(dim)].map(([monomial, coefficient]) => ({
+    coefficient,
+    factors: atomsOf(monomial).map(atomEvaluator),
+  }));
+  return (numbers) =>
+    terms.reduce(
+      (sum, { coefficient, factors }) => sum + factors.reduce((value, factor) => value * factor(numbers), coefficient),
+      0,
+    );
+}
+
+function atomEvaluator(atom: string): (numbers: ReadonlyMap<string, number>) => number {
+  const inner = floorOf(atom);
+  if (inner === undefined) return (numbers) => numbers.get(atom) ?? Number.NaN;
+  const over = toDim(inner.over);
+  if (over === null) return () => Number.NaN;
+  const value = evaluator(over);
+  return (numbers) => Math.floor(value(numbers) / inner.by);
+}
+
 function substituteAtom(atom: string, numbers: ReadonlyMap<string, Dim>): Dim {
   const inner = floorOf(atom);
   if (inner === undefined) return numbers.has(atom) ? numbers.get(atom)! : toDim(new Map([[atom, 1]]));

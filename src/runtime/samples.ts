@@ -1,6 +1,7 @@
-// Inputs for trying a model out: shapes for its free sizes, and numbers to fill them with.
+// Numbers to fill a model's inputs with. Their shapes, and the values of inputs that are settings, are decided elsewhere: see `findInputs`.
 import { FilterBasisError } from "../errors/error.js";
 import { elements } from "../graph/attributes.js";
+import type { DataType, TensorData } from "../graph/types.js";
 import { isFloat, tensorOf } from "../graph/values.js";
 import { Random } from "../linalg/random.js";
 import type { Feeds, Port } from "./session.js";
@@ -8,20 +9,34 @@ import type { Feeds, Port } from "./session.js";
 export interface SampleOptions {
   /** Whole shapes by the input's name; they win over everything else. */
   readonly shapes?: ReadonlyMap<string, readonly number[]>;
-  /** For a free first axis. */
-  readonly batch?: number;
-  /** For every other free axis. */
+  /** Whole inputs by name: what is here is not drawn. */
+  readonly values?: ReadonlyMap<string, TensorData>;
+  /** For every free axis but the first of an input without a shape here. */
   readonly side?: number;
+  /** For a free first axis of such an input; 1 where `side` is given. */
+  readonly batch?: number;
   /** Numbers are drawn uniformly from here. */
   readonly range?: readonly [low: number, high: number];
   readonly seed?: number;
 }
 
-/** A shape without free sizes: the same symbol gets the same size everywhere in one shape. */
-export function sampleShape({ name, dims }: Port, { shapes, batch = 1, side = 48 }: SampleOptions = {}): readonly number[] {
+/**
+ * A shape without free sizes.
+ * @throws FilterBasisError `shape-mismatch` for a shape that is not the input's; `usage` for a free size that nothing decides
+ */
+export function sampleShape({ name, dims }: Port, options: SampleOptions = {}): readonly number[] {
+  const { shapes, side, batch = side === undefined ? undefined : 1 } = options;
   const given = shapes?.get(name);
-  if (given === undefined) return dims.map((dim, axis) => (typeof dim === "number" ? dim : axis === 0 ? batch : side));
-  if (given.length !== dims.length || dims.some((dim, axis) => typeof dim === "number" && dim !== given[axis])) {
+  if (given === undefined) {
+    return dims.map((dim, axis) => {
+      const size = typeof dim === "number" ? dim : axis === 0 ? batch : side;
+      if (size !== undefined) return size;
+      throw new FilterBasisError("usage", "the input has a free size: decide its shape first (findInputs)", { tensor: name });
+    });
+  }
+  // no sizes at all: a scalar, or an input of unknown rank
+  const fits = given.length === dims.length && dims.every((dim, axis) => typeof dim !== "number" || dim === given[axis]);
+  if (!fits && dims.length > 0) {
     throw new FilterBasisError("shape-mismatch", "the shape does not fit the model's input", {
       tensor: name,
       expected: `[${dims.map((dim) => dim ?? "?").join(", ")}]`,
@@ -31,17 +46,19 @@ export function sampleShape({ name, dims }: Port, { shapes, batch = 1, side = 48
   return given;
 }
 
-/** Seeded random inputs: floats uniform on the range, integers 0 or 1 (valid wherever an index or a flag is wanted). */
+/** Seeded random inputs: floats uniform on the range, integers 0 or 1 (valid wherever an index or a flag is wanted), bools false, texts empty. */
 export function sampleFeeds(inputs: readonly Port[], options: SampleOptions = {}): Feeds {
-  const { range: [low, high] = [0, 1], seed = 0 } = options;
+  const { range = [0, 1], seed = 0, values } = options;
   const random = new Random(seed);
   return Object.fromEntries(
-    inputs.map((port) => {
-      const dims = sampleShape(port, options);
-      const values = Float64Array.from({ length: elements(dims) }, () =>
-        isFloat(port.type) ? low + (high - low) * random.next() : random.int(2),
-      );
-      return [port.name, tensorOf(port.type, dims, values)];
-    }),
+    inputs.map((port) => [port.name, values?.get(port.name) ?? sample(port.type, sampleShape(port, options), range, random)]),
   );
+}
+
+function sample(type: DataType, dims: readonly number[], [low, high]: readonly [number, number], random: Random): TensorData {
+  const length = elements(dims);
+  if (type === "string") return { type, dims, data: new Uint8Array(0), strings: Array.from({ length }, () => new Uint8Array(0)) };
+  if (type === "bool") return tensorOf(type, dims, new Float64Array(length));
+  const draw = isFloat(type) ? () => low + (high - low) * random.next() : () => random.int(2);
+  return tensorOf(type, dims, Float64Array.from({ length }, draw));
 }

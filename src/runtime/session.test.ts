@@ -95,11 +95,13 @@ test("samples keep fixed sizes, fill free ones, and obey given shapes", () => {
   expect(sampleShape(port, { batch: 2, side: 20 })).toEqual([2, 3, 20, 32]);
   expect(sampleShape(port, { shapes: new Map([["x", [1, 3, 8, 32]]]) })).toEqual([1, 3, 8, 32]);
   expect(() => sampleShape(port, { shapes: new Map([["x", [1, 4, 8, 32]]]) })).toThrow(/does not fit/);
-  const feeds = sampleFeeds([port], { seed: 4, range: [5, 6] });
+  expect(() => sampleShape(port)).toThrow(/free size/);
+  const shapes = new Map([["x", [1, 3, 8, 32]]]);
+  const feeds = sampleFeeds([port], { shapes, seed: 4, range: [5, 6] });
   const values = floats(feeds.x!);
   expect(values.length).toBe(elements(feeds.x!.dims));
   expect(values.every((value) => value >= 5 && value <= 6)).toBe(true);
-  expect(sampleFeeds([port], { seed: 4, range: [5, 6] })).toEqual(feeds);
+  expect(sampleFeeds([port], { shapes, seed: 4, range: [5, 6] })).toEqual(feeds);
 });
 
 describe("alternate", () => {

@@ -66,7 +66,7 @@ export async function openOrtSession(
   const place = typeof model === "string" ? { file: model } : {};
   const settings: InferenceSession.SessionOptions = {
     executionProviders: [runtime === "web" ? "wasm" : "cpu"],
-    logSeverityLevel: 3,
+    logSeverityLevel: 4, // what it has to say goes into our error
     interOpNumThreads: 1,
     enableCpuMemArena: arena,
     ...(threads === undefined || runtime === "web" ? {} : { intraOpNumThreads: threads }),

@@ -1,7 +1,7 @@
 // Shape inference: what is known of every value of a graph before it runs.
 import { FilterBasisError } from "../../errors/error.js";
 import { elements, readTensor } from "../attributes.js";
-import { substitute, symbolsOf } from "../dims.js";
+import { substitute, symbolsOf, usable } from "../dims.js";
 import { feeds } from "../edit.js";
 import type { Dim, Graph, TensorData, Value, ValueType } from "../types.js";
 import { numbers } from "../values.js";
@@ -123,8 +123,8 @@ function bindOne(stated: Value, given: readonly Dim[], bound: Map<string, Dim>):
       got: `[${given.map((dim) => dim ?? "?").join(", ")}]`,
     });
   if (own.length !== given.length) throw contradiction();
-  own.forEach((dim, axis) => {
-    const value = given[axis]!;
+  own.forEach((size, axis) => {
+    const [dim, value] = [usable(size), given[axis]!];
     if (value === null) return;
     if (typeof value === "number" && (!Number.isInteger(value) || value < 0)) throw contradiction();
     if (typeof dim === "number" && typeof value === "number" && dim !== value) throw contradiction();
@@ -134,10 +134,6 @@ function bindOne(stated: Value, given: readonly Dim[], bound: Map<string, Dim>):
     bound.set(dim, value);
   });
 }
-
-/** A stated size as it can be used: negative numbers and texts that are numbers mean "unknown" in files found in the wild. */
-const usable = (dim: Dim): Dim =>
-  (typeof dim === "number" && dim < 0) || (typeof dim === "string" && symbolsOf(dim).size === 0) ? null : dim;
 
 /** Fills what inference does not know from what the file states. */
 function completed(own: Known, stated: Value | undefined, bound: ReadonlyMap<string, Dim>): Known {

@@ -1,8 +1,8 @@
-// Operators that change the size of pictures: Resize, Upsample, DepthToSpace, SpaceToDepth.
+// Operators that change the size of pictures: Resize, Upsample, DepthToSpace, SpaceToDepth, Crop.
 import { readFloats, readInt, readInts, readString } from "../attributes.js";
-import { divideExactly, floorDivide, multiply } from "../dims.js";
+import { divideExactly, floorDivide, multiply, subtract } from "../dims.js";
 import type { Dim } from "../types.js";
-import { axisOf, type Call, has, input, mismatch, type Rule, unknownDims } from "./rule.js";
+import { axisOf, type Call, has, input, mismatch, needRank, type Rule, unknownDims } from "./rule.js";
 
 /** Resize and Upsample, every opset: scales by attribute (7), input 1 (9, 10) or input 2 (11 on); sizes are input 3. */
 export const resize: Rule = (call) => {
@@ -67,4 +67,16 @@ export const blocks: Rule = (call) => {
   };
   if (call.node.op === "DepthToSpace") return [{ type, dims: [n, even(c, b * b), multiply(h, b), multiply(w, b)] }];
   return [{ type, dims: [n, multiply(c, b * b), even(h, b), even(w, b)] }];
+};
+
+/** Crop, which left the standard: the middle of a picture without `border` (left, top, right, bottom), or `scale` (height, width) from there on. */
+export const crop: Rule = (call) => {
+  const { type, dims } = input(call, 0);
+  const [left, top, right, bottom] = readInts(call.node, "border", [0, 0, 0, 0]) as readonly [number, number, number, number];
+  needRank(call, 0, 4);
+  if (dims === undefined) return [{ type }];
+  const [batch, channels, height, width] = dims as [Dim, Dim, Dim, Dim];
+  const scale = readInts(call.node, "scale", undefined);
+  const rest = [subtract(height, top + bottom), subtract(width, left + right)];
+  return [{ type, dims: [batch, channels, ...(scale?.length === 2 ? scale : rest)] }];
 };

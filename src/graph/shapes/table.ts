@@ -1,6 +1,7 @@
 // Which shape rule each operator of the standard domain has. Operators that are not here have unknown results.
 import { readInt, readTensor } from "../attributes.js";
 import * as layout from "./layout.js";
+import { recurrent } from "./recurrent.js";
 import * as picture from "./resize.js";
 import { input, type Rule } from "./rule.js";
 import * as simple from "./simple.js";
@@ -75,6 +76,8 @@ export const rules: Readonly<Record<string, Rule>> = {
       "Trilu",
     ],
     ...["ScatterElements", "Scatter", "ScatterND", "ReverseSequence", "PRelu", "CumProd"],
+    // these left the standard, but networks of WinMLTools have them and ONNX Runtime runs them
+    ...["ImageScaler", "Affine", "ScaledTanh", "ParametricSoftplus"],
   ),
   ...every(simple.likeInputOf("bool"), "IsNaN", "IsInf"),
   ...every(
@@ -123,6 +126,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   BatchNormalization: simple.batchNormalization,
   LayerNormalization: simple.layerNormalization,
   Dropout: simple.dropout,
+  ...every(recurrent, "RNN", "GRU", "LSTM"),
   MatMul: simple.matMul(),
   MatMulInteger: simple.matMul("int32"),
   Gemm: simple.gemm,
@@ -142,6 +146,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   Pad: layout.pad,
   Resize: picture.resize,
   Upsample: picture.resize,
+  Crop: picture.crop,
   DepthToSpace: picture.blocks,
   SpaceToDepth: picture.blocks,
   Shape: simple.shape,

@@ -1,0 +1,40 @@
+// What a command runs a model with: what --input and --value state, and what is found for the rest, which is printed.
+import type { ChosenSizes } from "../graph/concrete-inputs.js";
+import type { Graph } from "../graph/types.js";
+import { type FindInputsOptions, findInputs, type ModelInputs } from "../runtime/index.js";
+import type { Context } from "./frame.js";
+import { inputOption } from "./input-shapes.js";
+import { readStatedInputs, valueOption } from "./input-values.js";
+
+/** The options, for a command's `args`. */
+export const inputOptions = { input: inputOption, value: valueOption };
+
+/**
+ * Reads the options, decides the model's inputs and notes what was chosen: one call, before anything else is done with the model.
+ * @throws FilterBasisError those of `readStatedInputs` and `findInputs`
+ */
+export async function modelInputs(
+  graph: Graph,
+  context: Pick<Context, "repeated" | "note" | "signal">,
+  options: Pick<FindInputsOptions, "runtime" | "session"> = {},
+): Promise<ModelInputs> {
+  const found = await findInputs(graph, {
+    ...options,
+    ...readStatedInputs(graph, context.repeated),
+    signal: context.signal,
+  });
+  for (const line of inputLines(found)) context.note(line);
+  return found;
+}
+
+/** What was chosen, for people: a line for sizes, one for values, one where nothing could be tried. */
+export function inputLines({ chosen, assumed, untried }: Pick<ModelInputs, "chosen" | "assumed" | "untried">): readonly string[] {
+  const values = assumed.map(({ input, value }) => `${input} = ${value}`);
+  return [
+    ...(chosen.length > 0 ? [`sizes: ${chosen.map(showSizes).join("; ").slice(0, -1)}; state others with --input)`] : []),
+    ...(values.length > 0 ? [`values: ${values.join(", ")} (state others with --value)`] : []),
+    ...(untried === undefined ? [] : [`not tried in ONNX Runtime: ${untried}`]),
+  ];
+}
+
+const showSizes = ({ input, dims, why }: ChosenSizes): string => `${input} = ${dims.join("x")} (${why})`;
