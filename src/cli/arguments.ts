@@ -2,6 +2,7 @@
 import { parseArgs as tokenize } from "node:util";
 import { type ArgsDef, type ParsedArgs, parseArgs } from "citty";
 import { FilterBasisError } from "../errors/error.js";
+import { nearest } from "../errors/nearest.js";
 import type { GivenOptions } from "./option-rules.js";
 
 export interface ReadArguments<A extends ArgsDef> {
@@ -84,27 +85,6 @@ function spellings(definition: ArgsDef) {
 
 function usage(message: string): FilterBasisError {
   return new FilterBasisError("usage", message);
-}
-
-/** ", did you mean --epochs?" for a near miss, else nothing. */
-export function nearest(word: string, known: readonly string[], prefix = "--"): string {
-  const scored = known.map((name) => ({ name, distance: editDistance(word, name) })).sort((a, b) => a.distance - b.distance);
-  const best = scored[0];
-  return best && best.name.length > 1 && best.distance <= Math.max(1, Math.floor(word.length / 3))
-    ? `, did you mean ${prefix}${best.name}?`
-    : "";
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }
 
 /** citty colours its messages; a message inside an error is plain. */

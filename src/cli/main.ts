@@ -2,7 +2,7 @@
 // The program `filterbasis`: finds the command, hands it streams and signals, ends with its exit code.
 import { readFileSync } from "node:fs";
 import { FilterBasisError } from "../errors/error.js";
-import { nearest } from "./arguments.js";
+import { nearest } from "../errors/nearest.js";
 import { wrapped } from "./fitting.js";
 import { asksForJson, type Command, type CommandIo, fail } from "./frame.js";
 
