@@ -14,6 +14,7 @@ import { asksForCompression, compressionOptions, methodPass, readPlanOptions, wh
 import { chooseForm, writeVerified } from "./finish.js";
 import { type Context, command } from "./frame.js";
 import { learn, learningOptions } from "./learn.js";
+import { keepingLearned, releaseLearned } from "./learned-run.js";
 import { modelFile } from "./model-file.js";
 
 export default command({
@@ -53,18 +54,13 @@ export default command({
     // Learning keeps batch norms, which are then folded behind it.
     const compressed =
       learned === undefined ? approximated : args["keep-bn"] ? learned.graph : foldBatchNorm(learned.graph).graph;
-    const formed = await chooseForm(
-      compressed,
-      args.form,
-      { ...(args.runtime ? { runtime: args.runtime } : {}), inputs, ...threads },
-      context,
+    const formed = await keepingLearned(learned, args.output, context, () =>
+      chooseForm(compressed, args.form, { ...(args.runtime ? { runtime: args.runtime } : {}), inputs, ...threads }, context),
     );
-    const { maxDifference } = await writeVerified(
-      formed.graph,
-      args.output,
-      inputs as ReadonlyMap<string, readonly number[]>,
-      threads,
+    const { maxDifference } = await keepingLearned(learned, args.output, context, () =>
+      writeVerified(formed.graph, args.output, inputs as ReadonlyMap<string, readonly number[]>, threads),
     );
+    await releaseLearned(learned);
     const before = cost(original, inputs);
     const after = cost(formed.graph, inputs);
     const report = {
