@@ -55,7 +55,12 @@ describe("compress", () => {
     expect(code, stderr).toBe(0);
     const before = cost(await loadModel(model), new Map([["input", [1, 3, 16, 16]]]));
     const after = await loadModel(out);
-    expect(json.before).toMatchObject({ weights: before.weights, all: before.all, macs: before.macs, bytes: statSync(model).size });
+    expect(json.before).toMatchObject({
+      weights: before.weights,
+      all: before.all,
+      macs: before.macs,
+      bytes: statSync(model).size,
+    });
     expect(json.bytes).toBe(statSync(out).size);
     expect(json).toMatchObject({ weights: planned.json.weights, verified: true });
     expect(json.weights).toBe(cost(after).weights);

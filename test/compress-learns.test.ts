@@ -1,9 +1,10 @@
 // `compress --data`: the model learns after it was compressed, from labels and the original together or from the original alone.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import compress from "../src/cli/compress.js";
+import exporting from "../src/cli/export.js";
 import { readRecord } from "../src/methods/record.js";
 import { resnet } from "../src/nets/resnet.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
@@ -16,6 +17,7 @@ const at = (name: string) => join(root, name);
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), "filterbasis-learns-"));
   process.env.FILTERBASIS_CACHE = at("cache");
+  mkdirSync(at("empty"));
   await saveModel(resnet(8, { widths: [8, 8, 8], classes: 2 }), at("model.onnx"));
   for (const label of [0, 1])
     for (const [part, count] of [["train", 6] as const, ["test", 1] as const])
@@ -33,24 +35,35 @@ const learned = (...options: string[]) => learnedUntil(() => false, ...options);
 
 /** Asks it to stop as soon as what it has told says so. */
 async function learnedUntil(enough: (told: string) => boolean, ...options: string[]) {
-  const stop = new AbortController();
   const [run, out] = [at(`run-${made}`), at(`out-${made++}.onnx`)];
+  const told = (text: string, stop: AbortController) => void (enough(text) && stop.abort("SIGINT"));
+  const { code, stdout, stderr } = await compressed(out, told, "--run", run, ...options);
+  const recipe = existsSync(join(run, "recipe.json")) ? JSON.parse(readFileSync(join(run, "recipe.json"), "utf8")) : undefined;
+  return { code, stderr, json: JSON.parse(stdout), recipe, run, out };
+}
+
+/** Compresses and learns; `told` hears all that has been told so far, and may stop it. */
+async function compressed(out: string, told: (text: string, stop: AbortController) => void, ...options: string[]) {
+  const stop = new AbortController();
   let [stdout, stderr] = ["", ""];
   const io = {
     stdout: { write: (text: string) => void (stdout += text) },
     stderr: {
       write(text: string) {
         stderr += text;
-        if (enough(stderr)) stop.abort("SIGINT");
+        told(stderr, stop);
       },
     },
     signal: stop.signal,
   };
   const fixed = ["--keep-params", "0.6", "--form", "folded", "--batch", "4", "--normalize", "none", "--json"];
-  const code = await compress.run([at("model.onnx"), "-o", out, "--data", at("classes"), "--run", run, ...fixed, ...options], io);
-  const recipe = existsSync(join(run, "recipe.json")) ? JSON.parse(readFileSync(join(run, "recipe.json"), "utf8")) : undefined;
-  return { code, stderr, json: JSON.parse(stdout), recipe, run, out };
+  const data = options.includes("--data") ? [] : ["--data", at("classes")];
+  const code = await compress.run([at("model.onnx"), "-o", out, ...data, ...fixed, ...options], io);
+  return { code, stdout, stderr };
 }
+
+/** What lies beside an output that begins with its name. */
+const beside = (out: string) => readdirSync(dirname(out)).filter((name) => name.startsWith(`${basename(out)}.run-`));
 
 describeEngine("compress --data", () => {
   it("learns from labels and the original's soft targets, warms up, and writes the learned model verified", async () => {
@@ -97,6 +110,47 @@ describeEngine("compress --data", () => {
     expect([code, existsSync(out)]).toEqual([130, false]);
     expect(stderr).toContain(`stopped while learning\n  cure: go on: filterbasis train ${run} --resume`);
     expect(existsSync(join(run, "checkpoints"))).toBe(true);
+  });
+
+  it("keeps what was learned when the writing fails, and says how to take it from there", async () => {
+    const out = at("in-the-way.onnx");
+    const { code, stderr } = await compressed(
+      out,
+      (text) => void (text.includes("epoch 1: ") && mkdirSync(out, { recursive: true })),
+    );
+    expect(code, stderr).toBe(1);
+    const [folder] = beside(out).map(at);
+    expect(stderr).toContain(`what was learned is in ${folder}; go on: filterbasis train ${folder} --resume`);
+    expect(stderr).toContain(`filterbasis export ${folder} -o ${out} --fold-bn --form auto`);
+    rmdirSync(out);
+    const said = /filterbasis export (.*)/.exec(stderr)![1]!;
+    const io = { stdout: { write: () => undefined }, stderr: { write: () => undefined }, signal: new AbortController().signal };
+    expect(await exporting.run(said.split(" "), io)).toBe(0);
+    expect(readRecord(await loadModel(out))?.sites.length).toBeGreaterThan(0);
+  });
+
+  it("keeps a run that was stopped, though no folder was named for it", async () => {
+    const out = at("stopped.onnx");
+    const { code, stderr } = await compressed(
+      out,
+      (text, stop) => void (text.includes("epoch 1: ") && stop.abort("SIGINT")),
+      "--epochs",
+      "10000",
+    );
+    expect(code).toBe(130);
+    const [folder] = beside(out).map(at);
+    expect(stderr).toContain(`go on: filterbasis train ${folder} --resume`);
+    expect(stderr).toContain(`filterbasis export ${folder} -o ${out}`);
+    expect(existsSync(join(folder!, "checkpoints"))).toBe(true);
+  });
+
+  it("leaves no run folder behind when all went well, or when nothing was learned", async () => {
+    const well = at("well.onnx");
+    expect((await compressed(well, () => undefined)).code).toBe(0);
+    expect(beside(well)).toEqual([]);
+    const badly = at("badly.onnx");
+    expect((await compressed(badly, () => undefined, "--data", at("empty"))).code).toBe(1);
+    expect(beside(badly)).toEqual([]);
   });
 
   it("warms up for a tenth of what is less than an epoch", async () => {

@@ -14,7 +14,8 @@ import { columns, grouped } from "./columns.js";
 import { asksForCompression, compressionOptions, jobOptions, readPlanOptions } from "./compress-options.js";
 import { writeVerified } from "./finish.js";
 import { type Context, command } from "./frame.js";
-import { type Learned, learn, learningOptions } from "./learn.js";
+import { learn, learningOptions } from "./learn.js";
+import { keepingLearned, type LearnedRun, releaseLearned } from "./learned-run.js";
 import { modelFile } from "./model-file.js";
 
 export default command({
@@ -36,12 +37,19 @@ export default command({
       return undo(graph, args.output, context);
     }
     const asked = readPlanOptions(graph, args, context.repeated);
-    const train = async ({ plan }: PlannedModel) =>
-      (await learn(await realpath(file), graph, args.method, planAsOptions(plan, asked), args, context))!;
-    const training = args.data !== undefined;
-    if (!training) await learn(file, graph, args.method, asked, args, context); // refuses options that need --data
+    let learned: LearnedRun | undefined;
+    const train = async ({ plan }: PlannedModel) => {
+      learned = (await learn(await realpath(file), graph, args.method, planAsOptions(plan, asked), args, context))!;
+      return learned;
+    };
+    if (args.data === undefined) await learn(file, graph, args.method, asked, args, context); // refuses options that need --data
     const options = jobOptions(args, asked);
-    const result = await compressModel<Learned>({ graph, file }, args.output, options, context, training ? train : undefined);
+    const job = () =>
+      compressModel<LearnedRun>({ graph, file }, args.output, options, context, args.data === undefined ? undefined : train);
+    const result = await job().catch((error: unknown) =>
+      keepingLearned(learned, args.output, context, () => Promise.reject(error)),
+    );
+    await releaseLearned(learned);
     for (const { name, because } of result.plan.refused) context.note(`skipped ${name}: ${because}`);
     const report = reportOf(result, args.method);
     return { json: report, text: show(report, result) };
@@ -49,7 +57,7 @@ export default command({
 });
 
 /** The result as plain data. */
-function reportOf(result: Compressed<Learned>, method: string) {
+function reportOf(result: Compressed<LearnedRun>, method: string) {
   const { file, before, after, bytes, plan, graph, foldOutcomes, verified, milliseconds, trained } = result;
   return {
     file,
@@ -104,7 +112,7 @@ function layerReport(graph: Graph) {
   }));
 }
 
-function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Learned>): string {
+function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<LearnedRun>): string {
   const { file, layers, refused, before, maxDifference, milliseconds, why } = report;
   const rows = layers.map(({ name, filters, splits, basis, shared, form, error }) => [
     name,

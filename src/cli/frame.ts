@@ -1,14 +1,17 @@
 // The frame around every command: a command is data plus one call; the frame does arguments, output, errors and signals.
-import { type ArgsDef, type ParsedArgs, renderUsage } from "citty";
+import type { ArgsDef, ParsedArgs } from "citty";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { readArguments } from "./arguments.js";
+import { checkRules, type OptionRule } from "./option-rules.js";
 import { type Progress, startProgress, type TextStream } from "./progress.js";
+import { helpText, usageLine } from "./usage.js";
+import { message, visible, visibleJson } from "./visible.js";
 
 /** What a command may use besides its arguments. */
 export interface Context {
   /** True when the result goes out as one JSON object. */
   readonly json: boolean;
-  /** A line for people, on stderr. */
+  /** A line for people, on stderr; what a terminal would not show of it is escaped. */
   note(text: string): void;
   /** A bar with the time left on a terminal, plain lines elsewhere; on stderr. */
   progress(label: string, total: number): Progress;
@@ -18,7 +21,7 @@ export interface Context {
   repeated(option: string): readonly string[];
 }
 
-/** The result of a command: `json` with --json, else `text`. */
+/** The result of a command: `json` with --json, else `text`, of which all but the ends of lines is shown as it is. */
 export interface Outcome {
   readonly json: object;
   readonly text: string;
@@ -29,6 +32,8 @@ export interface Command {
   readonly name: string;
   readonly summary: string;
   readonly args: ArgsDef;
+  /** The text that --help prints. */
+  help(): string;
   run(raw: readonly string[], io: CommandIo): Promise<number>;
 }
 
@@ -44,53 +49,54 @@ const common = {
   help: { type: "boolean", alias: "h", description: "print this" },
 } as const satisfies ArgsDef;
 
+/** What a command is: data, and one call. */
+export interface CommandSpec<A extends ArgsDef> {
+  readonly name: string;
+  readonly summary: string;
+  readonly args: A;
+  /** Which options exclude or need each other; checked before `run`. */
+  readonly rules?: readonly OptionRule[];
+  /** True for a command that writes nothing: the first Ctrl-C ends it as soon as the program is awake, for there is nothing to save. */
+  readonly readsOnly?: boolean;
+  run(args: ParsedArgs<A>, context: Context): Promise<Outcome>;
+}
+
 /**
  * Describes a command. Exit codes of its `run`: 0 done, 1 failed, 2 wrong use (also a `usage` error thrown by the
  * command itself), 130/143 interrupted.
  */
-export function command<const A extends ArgsDef>(spec: {
-  readonly name: string;
-  readonly summary: string;
-  readonly args: A;
-  run(args: ParsedArgs<A>, context: Context): Promise<Outcome>;
-}): Command {
+export function command<const A extends ArgsDef>(spec: CommandSpec<A>): Command {
+  const { name, summary, rules = [] } = spec;
   const args = { ...spec.args, ...common };
-  const usage = () =>
-    renderUsage({ meta: { name: `filterbasis ${spec.name}`, description: spec.summary }, args }).then((text) => text.trimEnd());
+  const help = () => helpText({ name, summary, args });
+  const usage = async () => `${usageLine({ name, summary, args })}\nfilterbasis ${name} --help explains the options`;
   return {
-    name: spec.name,
-    summary: spec.summary,
+    name,
+    summary,
     args,
+    help,
     async run(raw, { stdout, stderr, signal }) {
-      if (raw.some((word) => word === "--help" || word === "-h")) {
-        stdout.write((await usage()) + "\n");
+      if (asksForHelp(raw)) {
+        stdout.write(`${help()}\n`);
         return 0;
       }
       // Known before the arguments are read, so that a mistake in them is answered in the form asked for.
-      const json = raw.includes("--json");
+      const json = asksForJson(raw);
       const bars = new Set<Progress>();
       try {
-        const { args: parsed, repeated } = readArguments(raw, args);
+        const { args: parsed, repeated, given } = readArguments(raw, args);
+        checkRules(given, rules);
         const context: Context = {
           json,
-          note: (text) => stderr.write((stderr.isTTY && bars.size > 0 ? "\r\u001b[K" : "") + text + "\n"),
-          progress(label, total) {
-            const progress = startProgress(label, total, { stream: stderr });
-            bars.add(progress);
-            return {
-              update: (done, extra) => progress.update(done, extra),
-              stop() {
-                bars.delete(progress);
-                progress.stop();
-              },
-            };
-          },
+          note: (text) => stderr.write(`${stderr.isTTY && bars.size > 0 ? "\r\u001b[K" : ""}${message(text)}\n`),
+          progress: (label, total) => shownProgress(bars, startProgress(label, total, { stream: stderr })),
           signal,
           repeated: (option) => repeated.get(option) ?? [],
         };
-        const result = await spec.run(parsed as unknown as ParsedArgs<A>, context);
+        const running = spec.run(parsed as unknown as ParsedArgs<A>, context);
+        const result = await (spec.readsOnly ? orStopped(running, signal) : running);
         await signalsHeard();
-        stdout.write(json ? toJson(result.json) + "\n" : result.text.trimEnd() + "\n");
+        stdout.write(json ? `${toJson(result.json)}\n` : `${visible(result.text.trimEnd())}\n`);
         return signal.aborted ? exitOf(signal) : 0;
       } catch (error) {
         for (const bar of bars) bar.stop(); // a bar leaves the line it was drawing on
@@ -98,6 +104,38 @@ export function command<const A extends ArgsDef>(spec: {
       }
     },
   };
+}
+
+const asksForHelp = (raw: readonly string[]): boolean => raw.some((word) => word === "--help" || word === "-h");
+
+/** Whether the result, or the error, goes out as one JSON object. */
+export const asksForJson = (raw: readonly string[]): boolean => raw.some((word) => word === "--json" || word === "--json=true");
+
+/** A bar that is known until it stops. */
+function shownProgress(bars: Set<Progress>, progress: Progress): Progress {
+  bars.add(progress);
+  return {
+    update: (done, extra) => progress.update(done, extra),
+    stop() {
+      bars.delete(progress);
+      progress.stop();
+    },
+  };
+}
+
+/** The result, or an error as soon as the signal comes; what still runs then ends with the program. */
+async function orStopped<T>(running: Promise<T>, signal: AbortSignal): Promise<T> {
+  let listener: (() => void) | undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    listener = () => reject(new FilterBasisError("interrupted", "interrupted"));
+    if (signal.aborted) listener();
+    signal.addEventListener("abort", listener);
+  });
+  try {
+    return await Promise.race([running, stopped]);
+  } finally {
+    if (listener) signal.removeEventListener("abort", listener);
+  }
 }
 
 /** Signals that came while native code computed are handed over in the next round of the event loop: a whole round is waited for. */
@@ -113,30 +151,29 @@ interface Failure {
   readonly usage: () => Promise<string>;
 }
 
-const cures = (error: FilterBasisError): string => error.cures.map((cure) => `  cure: ${cure}\n`).join("");
+const cures = (error: FilterBasisError): string => error.cures.map((cure) => `  cure: ${message(cure)}\n`).join("");
 
 /** A mistake prints usage, a failure its cures, a bug its stack. */
 export async function fail(error: unknown, { json, stdout, stderr, signal, usage }: Failure): Promise<number> {
   const known = error instanceof FilterBasisError;
   if (json) {
     const plain = known ? error.toJSON() : { code: "internal", message: error instanceof Error ? error.message : String(error) };
-    stdout.write(toJson({ error: plain }) + "\n");
+    stdout.write(`${toJson({ error: plain })}\n`);
   }
   if (signal.aborted) {
-    stderr.write(known ? `${error.message}\n${cures(error)}` : `interrupted\n`);
+    stderr.write(known ? `${message(error.message)}\n${cures(error)}` : "interrupted\n");
     return exitOf(signal);
   }
   if (isError(error, "usage")) {
-    stderr.write(`${await usage()}\n\n${error.message}\n`);
+    stderr.write(`${await usage()}\n\n${message(error.message)}\n${cures(error)}`);
     return 2;
   }
   if (known) {
-    stderr.write(`error ${error.code}: ${error.message}\n` + cures(error));
+    stderr.write(`error ${error.code}: ${message(error.message)}\n${cures(error)}`);
     return 1;
   }
-  stderr.write(
-    `a bug of filterbasis; please report it with these lines:\n${error instanceof Error ? error.stack : String(error)}\n`,
-  );
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  stderr.write(`a bug of filterbasis; please report it with these lines:\n${visible(stack)}\n`);
   return 1;
 }
 
@@ -145,7 +182,7 @@ export function exitOf(signal: AbortSignal): number {
   return signal.reason === "SIGTERM" ? 143 : 130;
 }
 
-/** JSON of a result: big integers as numbers, typed arrays as lists, maps as objects. */
+/** JSON of a result: big integers as numbers, typed arrays as lists, maps as objects; what a terminal would not show is escaped. */
 export function toJson(value: object): string {
   const plain = (_: string, item: unknown): unknown => {
     if (typeof item === "bigint") return Number(item);
@@ -153,5 +190,5 @@ export function toJson(value: object): string {
     if (ArrayBuffer.isView(item) && !(item instanceof DataView)) return Array.from(item as unknown as ArrayLike<number>);
     return item;
   };
-  return JSON.stringify(value, plain, 2);
+  return visibleJson(JSON.stringify(value, plain, 2));
 }

@@ -1,16 +1,21 @@
 // Learning as `compress` offers it: a recipe made of its options, run in a run folder, whose last model comes back.
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { checkDataSource } from "../data/check-source.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import type { PlanOptions } from "../methods/plan-options.js";
 import { loadModel } from "../runtime/files.js";
+import { checkOutputFolder } from "../runtime/output.js";
+import { engineInfo } from "../torch/index.js";
+import { holdsLearned } from "../train/begin.js";
 import { hostTraining } from "../train/host.js";
 import type { EpochReport } from "../train/loop.js";
 import { parseRecipe, type Recipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
 import type { Context } from "./frame.js";
+import { keptIn, type Learned, type LearnedRun } from "./learned-run.js";
+import type { OptionRule } from "./option-rules.js";
 import { figureText } from "./values.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
@@ -28,21 +33,37 @@ export const learningOptions = {
   scale: text("for super-resolution: 2, 3 or 4", "S"),
   "train-threads": text("threads of libtorch while learning", "N"),
   seed: text("the seed of everything random", "N"),
-  run: text("keep the run in this folder", "FOLDER"),
+  run: text("keep the run in this folder (without it, a folder beside the output until that is written)", "FOLDER"),
 };
+
+/** Options of learning say nothing without data; and there is one way to say how long. */
+export const learningRules: readonly OptionRule[] = [
+  ...Object.keys(learningOptions)
+    .filter((option) => option !== "data")
+    .map((option) => ({ option, needs: ["data"], why: "without data nothing is learned" })),
+  { oneOf: ["epochs", "steps"], why: "both say how long to learn" },
+];
 
 /** Their values as citty hands them over. */
 export type LearningArguments = {
   readonly [K in keyof typeof learningOptions]?: (K extends "distill" ? boolean : string) | undefined;
-};
+} & { readonly output: string };
 
-export interface Learned {
-  readonly graph: Graph;
-  readonly epochs: readonly EpochReport[];
-  readonly seconds: number;
+/**
+ * What stands in the way of learning, as far as it can be known before the model is read: the data, libtorch, the run's folder.
+ * @throws FilterBasisError `not-found`, `engine-missing`, `io`
+ */
+export async function checkLearning({ data, run }: Pick<LearningArguments, "data" | "run">): Promise<void> {
+  if (data === undefined) return;
+  await checkDataSource(data);
+  engineInfo();
+  if (run !== undefined) await checkOutputFolder(run);
 }
 
-/** Compresses by `options`, learns, and gives the learned model; undefined where no data was named. The method is the recipe's. */
+/**
+ * Compresses by `options`, learns, and gives the learned model; undefined where no data was named. The method is the recipe's. The run lies in the
+ * folder asked for, else in a new one beside the output, and stays there, however it ends, where anything was learned.
+ */
 export async function learn(
   file: string,
   graph: Graph,
@@ -50,23 +71,38 @@ export async function learn(
   options: PlanOptions,
   args: LearningArguments,
   context: Context,
-): Promise<Learned | undefined> {
+): Promise<LearnedRun | undefined> {
   if (args.data === undefined) {
-    const idle = (Object.keys(learningOptions) as (keyof LearningArguments)[]).find((name) => args[name] !== undefined);
-    if (idle !== undefined) throw new FilterBasisError("usage", `--${idle} asks for learning, which needs --data`);
+    const idle = learningRules.find((rule) => "needs" in rule && args[rule.option as keyof LearningArguments] !== undefined);
+    if (idle !== undefined && "option" in idle)
+      throw new FilterBasisError("usage", `--${idle.option} asks for learning, which needs --data`);
     return undefined;
   }
   const recipe = learningRecipe(file, graph, method, options, args);
-  const folder = args.run ?? (await mkdtemp(join(tmpdir(), "filterbasis-run-")));
+  const asked = args.run !== undefined;
+  const folder = args.run ?? (await mkdtemp(`${args.output}.run-`).catch(cannotMake(args.output)));
   try {
-    return await runRecipe(folder, recipe, context, args.run !== undefined);
-  } finally {
-    if (args.run === undefined) await rm(folder, { recursive: true, force: true });
+    return { ...(await runRecipe(folder, recipe, context)), folder, asked };
+  } catch (error) {
+    if (await holdsLearned(folder)) throw keptIn(folder, args.output, error, context);
+    if (!asked) await rm(folder, { recursive: true, force: true });
+    throw error;
   }
 }
 
-/** Runs a recipe with progress, and loads the model of its last epoch. Throws `interrupted` when it was stopped; `kept` says whether the folder stays. */
-export async function runRecipe(folder: string, recipe: Recipe, context: Context, kept = true): Promise<Learned> {
+const cannotMake =
+  (output: string) =>
+  (cause: NodeJS.ErrnoException): never => {
+    throw new FilterBasisError("io", "cannot make a folder for the run beside the output", {
+      file: output,
+      got: cause.code ?? cause.message,
+      cures: ["name one: --run FOLDER"],
+      cause,
+    });
+  };
+
+/** Runs a recipe with progress, and loads the model of its last epoch. Throws `interrupted` when it was stopped. */
+export async function runRecipe(folder: string, recipe: Recipe, context: Context): Promise<Learned> {
   const epochs: EpochReport[] = [];
   let bar: ReturnType<Context["progress"]> | undefined;
   try {
@@ -89,7 +125,7 @@ export async function runRecipe(folder: string, recipe: Recipe, context: Context
     );
     if (!finished) {
       throw new FilterBasisError("interrupted", "stopped while learning", {
-        cures: [kept ? `go on: filterbasis train ${folder} --resume` : "next time keep the run, to go on with it: --run FOLDER"],
+        cures: [`go on: filterbasis train ${folder} --resume`],
       });
     }
     return { graph: await loadModel(join(folder, runFiles.last)), epochs, seconds };

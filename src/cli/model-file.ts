@@ -1,7 +1,9 @@
 // Where a command's MODEL is: an ONNX file, or a run folder, which stands for a model that was learned in it.
-import { readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
+import { nearestNames } from "../errors/nearest.js";
+import { identifyFolder, notWanted } from "../formats/foreign/identify.js";
 import { type EpochPoint, parseMetrics } from "../report/run.js";
 import { runFiles } from "../train/run-folder.js";
 
@@ -14,23 +16,51 @@ export interface ChosenModel {
   readonly taken?: { readonly which: Which; readonly epoch?: number; readonly figures: EpochPoint["figures"] };
 }
 
-/** The path of the ONNX file that a word on the command line means. @throws FilterBasisError `not-found` */
+/** The path of the ONNX file that a word on the command line means. @throws FilterBasisError as `chooseModel` */
 export async function modelFile(path: string): Promise<string> {
   return (await chooseModel(path)).file;
 }
 
-/** The same, with which of a run's models it is. @throws FilterBasisError `not-found`, `usage` (a choice where there is one file) */
+/**
+ * The same, with which of a run's models it is.
+ * @throws FilterBasisError `not-found` (with the nearest names that there are), `usage` (a choice where there is one file), `malformed` (a
+ * folder that is a model of another kind)
+ */
 export async function chooseModel(path: string, which?: Which): Promise<ChosenModel> {
   const found = await stat(path).catch(() => undefined);
-  if (!found?.isDirectory()) {
+  if (found === undefined) throw await nothingThere(path);
+  if (!found.isDirectory()) {
     if (which === undefined) return { file: path };
     throw new FilterBasisError("usage", `--${which} chooses between the models of a run folder`, { file: path });
   }
   const taken = which ?? "last";
   const file = join(path, runFiles[taken]);
   if (await stat(file).catch(() => undefined)) return { file, taken: { which: taken, ...(await epochOf(path, taken)) } };
-  const cures = ["name an ONNX file or a run folder", ...(taken === "best" ? ["a run that judges on nothing has no best"] : [])];
-  throw new FilterBasisError("not-found", `this folder holds no ${taken === "best" ? "best" : "learned"} model`, { file, cures });
+  throw await noModelIn(path, taken);
+}
+
+async function nothingThere(path: string): Promise<FilterBasisError> {
+  const names = await readdir(dirname(path)).catch(() => []);
+  const near = nearestNames(basename(path), names).map((name) => join(dirname(path), name));
+  const cures = near.length > 0 ? [`did you mean ${near.join(" or ")}?`] : [];
+  return new FilterBasisError("not-found", "there is no such file", { file: path, cures });
+}
+
+/** A folder that is no run, or whose run has not come so far: what it is instead. */
+async function noModelIn(folder: string, taken: Which): Promise<FilterBasisError> {
+  const names = await readdir(folder).catch((): string[] => []);
+  const other = identifyFolder(names, folder);
+  if (other) return notWanted(other, { wanted: "an ONNX model or a run folder", file: folder, cures: other.cures });
+  const models = names.filter((name) => name.endsWith(".onnx")).map((name) => join(folder, name));
+  const isRun = names.includes(runFiles.recipe) && names.includes(runFiles.log);
+  const cures = [
+    ...(isRun && taken === "best" ? ["a run that judges on nothing has no best"] : []),
+    ...(isRun && taken === "last" ? [`go on with the run: filterbasis train ${folder} --resume`] : []),
+    ...(models.length > 0 ? [`name one of its files: ${models.slice(0, 5).join(", ")}`] : []),
+    ...(isRun || models.length > 0 ? [] : ["name an ONNX file or a run folder"]),
+  ];
+  const what = `this folder holds no ${taken === "best" ? "best" : "learned"} model`;
+  return new FilterBasisError("not-found", what, { file: join(folder, runFiles[taken]), cures });
 }
 
 /** What the run's metrics say of the epoch that wrote a model. */

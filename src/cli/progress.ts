@@ -1,5 +1,6 @@
 // Progress on stderr: a bar with the time left on a terminal, plain lines elsewhere.
 import { Presets, SingleBar } from "cli-progress";
+import { oneLine } from "./visible.js";
 
 /** Where text for people goes; `process.stderr` in the program, a collector in tests. */
 export interface TextStream {
@@ -21,7 +22,9 @@ export interface ProgressOptions {
 
 /** A bar on a terminal, else lines. `total` is in whatever unit `update` counts. */
 export function startProgress(label: string, total: number, { stream, now = Date.now }: ProgressOptions): Progress {
-  return stream.isTTY ? bar(label, total, stream as NodeJS.WriteStream) : lines(label, total, stream, now);
+  const title = oneLine(label);
+  const { update, stop } = stream.isTTY ? bar(title, total, stream as NodeJS.WriteStream) : lines(title, total, stream, now);
+  return { update: (done, extra = "") => update(done, oneLine(extra)), stop };
 }
 
 function bar(label: string, total: number, stream: NodeJS.WriteStream): Progress {

@@ -4,6 +4,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
 import { cacheFolder } from "../runtime/cache-folder.js";
+import { checkOutputFolder } from "../runtime/output.js";
 import { writeAside } from "../runtime/write.js";
 import { fileSize, makeFolder, readShared } from "./cache.js";
 import { fetchCifar10Package } from "./cifar10-package.js";
@@ -75,6 +76,7 @@ export async function getCifar10(options: Cifar10Options = {}): Promise<string> 
       cures: ["run `filterbasis data get cifar10` with a network connection"],
     });
   }
+  await checkOutputFolder(folder, { bytes: Object.keys(cifar10Files).length * record * 10_000 });
   await makeFolder(folder);
   await fetchCifar10Package({
     note,

@@ -72,7 +72,14 @@ describe("what is refused", () => {
       .toBuffer();
   const cases: readonly [string, string, RegExp, () => Promise<Uint8Array>][] = [
     ["0 bytes", "malformed", /0 bytes/, async () => new Uint8Array(0)],
-    ["no picture", "malformed", /no known format/, async () => Buffer.from("hello, world, this is text")],
+    [
+      "no picture",
+      "malformed",
+      /no known format/,
+      async () => Uint8Array.from({ length: 300 }, (_, at) => (at * 151 + 231) % 256),
+    ],
+    ["text", "malformed", /this is a text file, not a PNG, JPEG or WebP picture/, async () => Buffer.from("hello, this is text")],
+    ["a web page", "malformed", /this is a web page.*, not a PNG/, async () => Buffer.from("<!DOCTYPE html><html>")],
     ["CMYK", "unsupported", /CMYK/, cmyk],
     ["16 bits", "unsupported", /16-bit/, grey16],
     ["animated", "unsupported", /animated.*2 frames/, frames],

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import type { Metadata, SharpConstructor } from "sharp";
 import { FilterBasisError } from "../errors/error.js";
+import { identify, notWanted } from "../formats/foreign/identify.js";
 import type { Picture } from "./picture.js";
 
 export interface DecodeOptions {
@@ -47,6 +48,11 @@ export async function decodePicture(source: string | Uint8Array, options: Decode
   // Our own limit gives the better message; sharp's then never applies.
   const open = () => sharp(bytes, { limitInputPixels: false, ignoreIcc: colours === "raw", autoOrient: true, failOn: "warning" });
   const refuse = (error: unknown): never => {
+    const found = identify(bytes, { name: file ?? "" });
+    if (found !== undefined && !["png", "jpeg", "webp"].includes(found.kind)) {
+      const cures = ["give a PNG, JPEG or WebP file"];
+      throw notWanted(found, { wanted: "a PNG, JPEG or WebP picture", ...place, cures, cause: error });
+    }
     const got = error instanceof Error ? error.message.split("\n")[0]!.slice(0, 200) : String(error);
     throw new FilterBasisError("malformed", "the picture is damaged, cut off, or of no known format", {
       ...place,

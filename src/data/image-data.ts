@@ -1,7 +1,9 @@
 // Labelled images from wherever a user has them: CIFAR-10 by name, its official archives, or folders of pictures.
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { FilterBasisError } from "../errors/error.js";
+import { FilterBasisError, isError } from "../errors/error.js";
+import { notWanted } from "../formats/foreign/identify.js";
+import { identifyFile } from "../runtime/identify-file.js";
 import { readShared } from "./cache.js";
 import { type Cifar10Options, cifar10FromBinary, type ImageData, loadCifar10 } from "./cifar10.js";
 import { cifar10FromPython } from "./cifar10-python.js";
@@ -40,8 +42,16 @@ export async function loadImageData(source: string, options: Cifar10Options = {}
 
 async function loadArchive(path: string): Promise<ImageData> {
   const parts = new Map<string, Uint8Array>();
-  for await (const { name, bytes } of readTar(path, { wanted: (entry) => binaryBatch.test(entry) || pythonBatch.test(entry) })) {
-    parts.set((binaryBatch.exec(name) ?? pythonBatch.exec(name))![1]!, bytes);
+  const wanted = (entry: string): boolean => binaryBatch.test(entry) || pythonBatch.test(entry);
+  try {
+    for await (const { name, bytes } of readTar(path, { wanted })) {
+      parts.set((binaryBatch.exec(name) ?? pythonBatch.exec(name))![1]!, bytes);
+    }
+  } catch (error) {
+    const found = isError(error, "malformed") ? await identifyFile(path) : undefined;
+    if (found === undefined || found.kind === "tar" || found.kind === "gzip") throw error;
+    const cures = ["give cifar10, its archive (.tar.gz), or a folder of pictures"];
+    throw notWanted(found, { wanted: "a data set", file: path, cures, cause: error });
   }
   return toSets(parts, path);
 }

@@ -4,6 +4,7 @@ import { readFile, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
 import { cacheFolder } from "../runtime/cache-folder.js";
+import { checkOutputFolder } from "../runtime/output.js";
 import { writeAside } from "../runtime/write.js";
 import { fileSize, makeFolder } from "./cache.js";
 import { type Checksum, digestOf, download } from "./download.js";
@@ -92,12 +93,17 @@ export const setFolder = (name: string): string => join(cacheFolder(), name);
  */
 export async function getPictureSet(set: PictureSet, options: GetOptions = {}): Promise<string> {
   const { mirror, scale, note = () => undefined, progress, signal } = options;
-  const folder = resolve(await makeFolder(options.folder ?? setFolder(set.name)));
+  const folder = resolve(options.folder ?? setFolder(set.name));
   const archives = options.folder === undefined ? join(cacheFolder(), "archives") : join(folder, "archives");
   let manifest = await readManifest(folder);
-  for (const { url, size, checksum, scale: own } of set.archives) {
+  const missing = set.archives.filter(({ url, scale: own }) => {
+    return manifest[basename(url)] === undefined && (scale === undefined || own === undefined || own === scale);
+  });
+  // Unpacked, pictures take what their archive takes; one archive at a time lies beside them.
+  const sizes = missing.map(({ size = 0 }) => size);
+  await checkOutputFolder(folder, { bytes: sizes.reduce((sum, size) => sum + size, 0) + Math.max(0, ...sizes) });
+  for (const { url, size, checksum } of missing) {
     const name = basename(url);
-    if (manifest[name] !== undefined || (scale !== undefined && own !== undefined && own !== scale)) continue;
     const archive = join(await makeFolder(archives), name);
     note(`fetching ${name}`);
     await download(mirror === undefined ? url : `${mirror.replace(/\/$/, "")}/${name}`, archive, {

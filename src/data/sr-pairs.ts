@@ -2,6 +2,8 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
+import { notWanted } from "../formats/foreign/identify.js";
+import { identifyFile } from "../runtime/identify-file.js";
 import { decodePicture, pictureFormat } from "./codec.js";
 import { imresize } from "./imresize.js";
 import { crop, cropToMultiple, type Picture, toRgb } from "./picture.js";
@@ -161,8 +163,11 @@ async function picturesBelow(folder: string, names: readonly string[]): Promise<
 
 /** The names in a folder, in the order of their UTF-16 codes, which is the same everywhere. */
 async function list(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch((error: unknown) => {
+  const names = await readdir(folder).catch(async (error: unknown) => {
     const { code = "" } = error as NodeJS.ErrnoException;
+    const found = code === "ENOTDIR" ? await identifyFile(folder) : undefined;
+    const cures = ["give the folder in which the pictures are"];
+    if (found) throw notWanted(found, { wanted: "a folder of pictures", file: folder, cures, cause: error });
     throw new FilterBasisError(code === "ENOENT" ? "not-found" : "io", "the folder cannot be read", {
       file: folder,
       got: code,

@@ -80,6 +80,15 @@ export class FilterBasisError extends Error {
     return made;
   }
 
+  /** The same error with further cures. */
+  curedBy(...cures: readonly string[]): FilterBasisError {
+    const { expected, got, cause, stack, place } = this;
+    const details = { ...place, cures: [...this.cures, ...cures], ...(expected && { expected }), ...(got && { got }) };
+    const made = new FilterBasisError(this.code, this.problem, cause === undefined ? details : { ...details, cause });
+    if (stack !== undefined) made.stack = stack;
+    return made;
+  }
+
   /** The error as plain data, for `--json`. */
   toJSON(): object {
     const { code, message, place, expected, got, cures, facts } = this;

@@ -3,24 +3,36 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FilterBasisError, isError } from "../errors/error.js";
+import { type Identified, identify, notWanted } from "../formats/foreign/identify.js";
 import { largestModel, type ReadOptions, readModel, writeModelChunks } from "../formats/onnx/index.js";
 import type { Graph } from "../graph/types.js";
 import { verifyGraph } from "../graph/verify.js";
 import { externalReader, externalWriter } from "./external.js";
+import { identifyOpen } from "./identify-file.js";
 import { writeAside } from "./write.js";
 
 /**
  * Reads and verifies a model file, with its external data if it has any.
- * @throws FilterBasisError `not-found`, `io`, `too-large`, and whatever `readModel` throws; all name the file
+ * @throws FilterBasisError `not-found`, `io`, `too-large`, `malformed` (a file of another kind is named for what it is), and whatever
+ * `readModel` throws; all name the file
  */
 export async function loadModel(path: string, options: Pick<ReadOptions, "verify" | "memory"> = {}): Promise<Graph> {
   const bytes = await readWhole(path);
   const external = externalReader(path);
   try {
     return readModel(bytes, { ...options, file: path, external: external.read });
+  } catch (error) {
+    if (isError(error, "malformed", "too-large")) refuseOtherKinds(path, identify(bytes, { name: basename(path) }), error);
+    throw error;
   } finally {
     external.close();
   }
+}
+
+/** @throws FilterBasisError `malformed` where the file is something else than an ONNX model */
+function refuseOtherKinds(file: string, found: Identified | undefined, cause: unknown): void {
+  if (found === undefined || found.kind === "onnx") return;
+  throw notWanted(found, { wanted: "an ONNX model", file, cures: found.cures, cause });
 }
 
 export interface SaveOptions {
@@ -88,7 +100,12 @@ async function readWhole(path: string): Promise<Uint8Array> {
     const state = await file.stat();
     if (!state.isFile()) throw new FilterBasisError("io", "this is not a file", { file: path });
     if (state.size > largestModel) {
-      throw new FilterBasisError("too-large", "an ONNX file cannot pass 2 GB", { file: path, got: `${state.size} bytes` });
+      const error = new FilterBasisError("too-large", "an ONNX file cannot pass 2 GB", {
+        file: path,
+        got: `${state.size} bytes`,
+      });
+      refuseOtherKinds(path, await identifyOpen(file, path), error);
+      throw error;
     }
     const memory = Buffer.allocUnsafeSlow(state.size);
     // Fresh memory costs more than the reading does; pieces read side by side share that between cores.

@@ -1,6 +1,7 @@
 // Weight files on disk: safetensors and what torch.save wrote, told apart by their first bytes.
 import { readFile } from "node:fs/promises";
-import { FilterBasisError } from "../errors/error.js";
+import { FilterBasisError, isError } from "../errors/error.js";
+import { type Identified, identify, notWanted } from "../formats/foreign/identify.js";
 import { readPyTorch } from "../formats/pytorch/pytorch.js";
 import { isZip } from "../formats/pytorch/zip.js";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors.js";
@@ -23,10 +24,20 @@ export async function readWeights(file: string): Promise<WeightFile> {
       cause,
     });
   });
-  if (isZip(bytes) || bytes[0] === 0x80) return { tensors: readPyTorch(bytes, { file }), aliases: {} };
-  const { tensors, metadata } = readSafetensors(bytes, { file });
-  return { tensors, aliases: readAliases(metadata.get("aliases"), file) };
+  try {
+    if (isZip(bytes) || bytes[0] === 0x80) return { tensors: readPyTorch(bytes, { file }), aliases: {} };
+    const { tensors, metadata } = readSafetensors(bytes, { file });
+    return { tensors, aliases: readAliases(metadata.get("aliases"), file) };
+  } catch (error) {
+    const found = isError(error, "malformed", "unsupported") ? identify(bytes, { name: file }) : undefined;
+    if (found === undefined || holdsWeights.includes(found.kind)) throw error;
+    const cures = ["give a safetensors file, or what torch.save wrote"];
+    throw notWanted(found, { wanted: "a file of weights", file, cures, cause: error });
+  }
 }
+
+/** Of these the readers' own errors say more. */
+const holdsWeights: readonly Identified["kind"][] = ["safetensors", "pytorch", "torchscript", "pickle"];
 
 /** Writes a safetensors file: aside, synced, renamed. */
 export async function writeWeights(

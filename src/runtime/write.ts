@@ -18,7 +18,7 @@ export async function writeAside(path: string, content: Writable): Promise<void>
   if (old?.isDirectory()) throw new FilterBasisError("io", "cannot write a file over a folder", { file: path });
   if (old !== undefined && !old.isFile()) return writeThrough(target, path, content);
   const folder = dirname(target);
-  const aside = join(folder, `.${basename(target)}.${process.pid}.${randomBytes(4).toString("hex")}.part`);
+  const aside = join(folder, `.${basename(target).slice(0, 60)}.${process.pid}.${randomBytes(4).toString("hex")}.part`);
   try {
     const file = await open(aside, "wx", old === undefined ? 0o666 : old.mode & 0o777);
     try {
@@ -71,7 +71,8 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   }
 }
 
-function writeError(error: unknown, path: string): FilterBasisError {
+/** What the operating system says, as an error of ours. */
+export function writeError(error: unknown, path: string): FilterBasisError {
   if (error instanceof FilterBasisError) return error;
   const { code = "", message = String(error) } = error as NodeJS.ErrnoException;
   if (code === "ENOENT") {
@@ -85,6 +86,10 @@ function writeError(error: unknown, path: string): FilterBasisError {
     ENOSPC: "the disk is full",
     EACCES: "no permission to write",
     EROFS: "read-only file system",
+    EDQUOT: "the disk quota is used up",
+    ENAMETOOLONG: "the name is too long",
+    ENOTDIR: "the folder to write into is a file",
+    EPERM: "no permission to write",
   };
   return new FilterBasisError("io", reasons[code] ?? "cannot write", { file: path, got: code || message, cause: error });
 }

@@ -41,6 +41,11 @@ export async function beginRun(folder: string, recipe: Recipe | "resume"): Promi
   return recipe;
 }
 
+/** Whether a run folder holds anything that was learned, so that a run can go on from it or its model be taken. */
+export async function holdsLearned(folder: string): Promise<boolean> {
+  return (await present(folder, [runFiles.checkpoints, runFiles.best, runFiles.last])).length > 0;
+}
+
 /** True where the recipe is a run's, not somebody's own file of that name: a run opens its log before. */
 async function wasBegun(folder: string): Promise<boolean> {
   const log = await readFile(join(folder, runFiles.log), "utf8").catch(() => "");

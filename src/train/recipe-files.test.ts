@@ -1,6 +1,6 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { recipeJsonSchema } from "./recipe.js";
 import { listRecipes, loadRecipe, recipeFolder } from "./recipe-files.js";
@@ -76,6 +76,8 @@ describe("loadRecipe", () => {
     await expect(loadRecipe(join(folder, "one.yaml"))).rejects.toMatchObject({ code: "invalid-recipe" });
     await expect(loadRecipe(join(folder, "none.yaml"))).rejects.toMatchObject({ code: "not-found" });
     await expect(loadRecipe("no-such-recipe")).rejects.toMatchObject({ code: "not-found" });
+    const [known] = (await listRecipes()).map((file) => basename(file, ".yaml"));
+    await expect(loadRecipe(`${known}x`)).rejects.toThrow(`did you mean ${known}?`);
     for (const wrong of ["lr", "=3", "a..b=1", "__proto__.x=1"]) {
       await expect(loadRecipe(join(folder, "base.yaml"), [wrong])).rejects.toMatchObject({ code: "usage" });
     }

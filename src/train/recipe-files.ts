@@ -1,9 +1,12 @@
 // Recipes as files: YAML or JSON, one `extends` at a time, values overridden from the command line.
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse, type YAMLParseError } from "yaml";
 import { FilterBasisError } from "../errors/error.js";
+import { nearest } from "../errors/nearest.js";
+import { type Identified, identify, notWanted } from "../formats/foreign/identify.js";
+import { identifyFile } from "../runtime/identify-file.js";
 import { parseRecipe, type Recipe } from "./recipe.js";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -33,13 +36,37 @@ export async function listRecipes(folder = recipeFolder): Promise<readonly strin
 async function findRecipe(pathOrName: string, from: string): Promise<string> {
   const own = resolve(from, pathOrName);
   if (extensions.includes(extname(pathOrName))) return own;
-  const found = (await listRecipes()).find((file) => basename(file, extname(file)) === pathOrName);
+  const files = await listRecipes();
+  const nameOf = (file: string): string => basename(file, extname(file));
+  const found = files.find((file) => nameOf(file) === pathOrName);
   if (found !== undefined) return found;
-  throw new FilterBasisError("not-found", "no recipe of this name", {
+  const there = await stat(own).catch(() => undefined);
+  if (there?.isFile()) throw notRecipe(pathOrName, await identifyFile(own));
+  const folder = there?.isDirectory() ? [`go on with the run in this folder: filterbasis train ${pathOrName} --resume`] : [];
+  throw new FilterBasisError("not-found", `no recipe of this name${nearest(pathOrName, files.map(nameOf), "")}`, {
     file: pathOrName,
     expected: "a recipe's file, or a name that `filterbasis recipes` lists",
+    cures: folder,
   });
 }
+
+/** A file that is given as a recipe and is none, or is not named like one. */
+function notRecipe(file: string, found: Identified | undefined, cause?: unknown): FilterBasisError {
+  if (found === undefined || isText(found)) {
+    return new FilterBasisError("invalid-recipe", "a recipe's file is named .yaml, .yml or .json", { file, cause });
+  }
+  const cures =
+    found.kind === "onnx"
+      ? [
+          "name the model in a recipe (network.file)",
+          "or learn while it is compressed: filterbasis compress MODEL -o OUT --data DATA",
+        ]
+      : ["give a recipe in YAML or JSON, or a name that `filterbasis recipes` lists"];
+  return notWanted(found, { wanted: "a recipe", file, cures, cause });
+}
+
+/** YAML is text, and so are things that look like other kinds of text. */
+const isText = ({ kind }: Identified): boolean => ["text", "json", "python", "darknet", "caffe", "onnx-text"].includes(kind);
 
 async function readChain(file: string, seen: readonly string[]): Promise<Fields> {
   if (seen.includes(file)) {
@@ -63,9 +90,9 @@ async function readChain(file: string, seen: readonly string[]): Promise<Fields>
 }
 
 async function readFields(file: string): Promise<Fields> {
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = await readFile(file, "utf8");
+    bytes = await readFile(file);
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     throw new FilterBasisError(code === "ENOENT" ? "not-found" : "io", "cannot read the recipe", {
@@ -74,6 +101,9 @@ async function readFields(file: string): Promise<Fields> {
       got: code ?? String(cause),
     });
   }
+  const found = identify(bytes, { name: basename(file) });
+  if (bytes.length > 0 && found !== undefined && !isText(found)) throw notRecipe(file, found);
+  const text = new TextDecoder().decode(bytes);
   if (text.length > longest)
     throw new FilterBasisError("too-large", "a recipe of this size cannot be right", {
       file,

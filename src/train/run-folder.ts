@@ -24,7 +24,9 @@ export const runFiles = {
 
 /** Makes the folder and takes hold of it; `busy` when a living process has it. The returned function lets go. */
 export async function holdRun(folder: string): Promise<() => Promise<void>> {
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
+    throw new FilterBasisError("io", "cannot make the run's folder", { file: folder, got: cause.code ?? cause.message, cause });
+  });
   const file = join(folder, runFiles.lock);
   const mine = await processMark(process.pid);
   for (let tries = 0; tries < 10; tries++) {

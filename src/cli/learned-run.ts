@@ -1,0 +1,49 @@
+// What was learned, from the end of its run until its model is written: whatever fails meanwhile, it stays and can be gone on from.
+import { rm } from "node:fs/promises";
+import { FilterBasisError, isError } from "../errors/error.js";
+import type { Graph } from "../graph/types.js";
+import type { EpochReport } from "../train/loop.js";
+import type { Context } from "./frame.js";
+
+export interface Learned {
+  readonly graph: Graph;
+  readonly epochs: readonly EpochReport[];
+  readonly seconds: number;
+}
+
+/** What `compress` learned, and where it lies until it is written. */
+export interface LearnedRun extends Learned {
+  readonly folder: string;
+  /** Whether the folder was asked for; else it goes once the model is written. */
+  readonly asked: boolean;
+}
+
+/** A step behind learning. Where it fails, what was learned stays, and the error says how to go on from there. */
+export async function keepingLearned<T>(
+  learned: LearnedRun | undefined,
+  output: string,
+  context: Context,
+  step: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    throw learned === undefined ? error : keptIn(learned.folder, output, error, context);
+  }
+}
+
+/** The error, with how to go on from the run: further learning, and what makes its model into what `compress` would have written. */
+export function keptIn(folder: string, output: string, error: unknown, { note }: Context): unknown {
+  const stopped = isError(error, "interrupted")
+    ? []
+    : [`what was learned is in ${folder}; go on: filterbasis train ${folder} --resume`];
+  const cures = [...stopped, `then, or at once: filterbasis export ${folder} -o ${output} --fold-bn --form auto`];
+  if (error instanceof FilterBasisError) return error.curedBy(...cures);
+  for (const cure of cures) note(cure);
+  return error;
+}
+
+/** After the model is written: a run folder that nobody asked for goes. */
+export async function releaseLearned(learned: LearnedRun | undefined): Promise<void> {
+  if (learned !== undefined && !learned.asked) await rm(learned.folder, { recursive: true, force: true });
+}
