@@ -3,11 +3,12 @@
 import { type Form, forms } from "../basis/forms.js";
 import type { JobOptions } from "../compress/job.js";
 import { FilterBasisError } from "../errors/error.js";
-import type { Graph } from "../graph/types.js";
 import { weightMethods } from "../methods/methods.js";
 import type { PlanOptions, Splitting } from "../methods/plan-options.js";
 import { shares } from "../methods/sharing.js";
-import { inputOption, readInputShapes } from "./input-shapes.js";
+import type { Context } from "./frame.js";
+import { inputOptions } from "./model-inputs.js";
+import type { OptionRule } from "./option-rules.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
 // citty wants the list writable
@@ -30,7 +31,7 @@ export const compressionOptions = {
   only: text("compress only layers that match; may be repeated", "PATTERN"),
   skip: text("leave layers alone that match; may be repeated", "PATTERN"),
   method: { ...choice(weightMethods, "how filters are decomposed"), default: "basis" as const },
-  input: inputOption,
+  ...inputOptions,
   form: {
     ...choice(["auto", ...forms], "how layers are written; auto measures"),
     default: "auto" as const,
@@ -39,6 +40,21 @@ export const compressionOptions = {
   threads: text("threads of ONNX Runtime", "N"),
   "keep-bn": { type: "boolean" as const, description: "leave batch normalisation as it is instead of folding it first" },
 };
+
+/** One budget or sizes; nothing of the kind where a compression is undone; and no budget that the layout cannot keep. */
+export const budgetRules: readonly OptionRule[] = [
+  { oneOf: ["keep-params", "keep-macs", "basis"], why: "each says how far to compress" },
+  {
+    option: "undo",
+    excludes: ["keep-params", "keep-macs", "basis", "splits", "layer", "data"],
+    why: "undoing a compression gives every layer its own filters back",
+  },
+  {
+    option: "form=dense",
+    excludes: ["keep-macs"],
+    why: "the dense layout computes all multiply-accumulates of the original",
+  },
+];
 
 /** The options' values as citty hands them over. */
 export interface CompressionArguments {
@@ -55,19 +71,8 @@ export interface CompressionArguments {
   readonly "keep-bn"?: boolean | undefined;
 }
 
-/** True where any of them was given that has no place beside --undo. */
-export function asksForCompression(args: CompressionArguments): boolean {
-  return [args["keep-params"], args["keep-macs"], args.basis, args.splits].some((value) => value !== undefined);
-}
-
-/** Reads the options. Errors: `usage`, and those of `readInputShapes`. */
-export function readPlanOptions(
-  graph: Graph,
-  args: CompressionArguments,
-  repeated: (option: string) => readonly string[],
-): PlanOptions {
-  const budgets = [args["keep-params"], args["keep-macs"], args.basis].filter((value) => value !== undefined);
-  if (budgets.length > 1) throw new FilterBasisError("usage", "give one of --keep-params, --keep-macs and --basis");
+/** Reads what is to be compressed, and how far. @throws FilterBasisError `usage` */
+function readPlanOptions(args: CompressionArguments, repeated: (option: string) => readonly string[]): PlanOptions {
   const { share = "none", slice } = args;
   return {
     ...(args.splits === undefined ? {} : { splits: readSplits(args.splits) }),
@@ -82,15 +87,14 @@ export function readPlanOptions(
     layers: Object.fromEntries(repeated("layer").map((text) => named("--layer", text, "PATTERN=SxM", splitsAndBasis))),
     ...(repeated("only").length > 0 ? { only: repeated("only") } : {}),
     skip: repeated("skip"),
-    inputs: readInputShapes(graph, repeated("input")),
   };
 }
 
-/** The options of the main job. @throws FilterBasisError `usage` */
-export function jobOptions(args: CompressionArguments, plan: PlanOptions): JobOptions {
+/** The options of the main job, before the model is read. @throws FilterBasisError `usage` */
+export function jobOptions(args: CompressionArguments, { repeated }: Pick<Context, "repeated">): JobOptions {
   const { method, form, runtime, threads } = args;
   return {
-    plan,
+    plan: readPlanOptions(args, repeated),
     ...(method === undefined ? {} : { method }),
     ...(form === undefined ? {} : { layout: form }),
     ...(runtime === undefined ? {} : { runtime }),

@@ -2,21 +2,23 @@
 // verifies the result in ONNX Runtime and writes it. With --undo the other way round.
 import { realpath } from "node:fs/promises";
 import { type Compressed, compressModel } from "../compress/compress.js";
+import { type Given, type Place, placeOf } from "../compress/job.js";
 import type { PlannedModel } from "../compress/plan.js";
-import { FilterBasisError } from "../errors/error.js";
-import { type Cost, cost } from "../graph/cost.js";
+import { undoModel } from "../compress/rewrite.js";
+import type { Cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
-import { expand } from "../methods/expand.js";
 import { planAsOptions } from "../methods/plan.js";
 import { readRecord } from "../methods/record.js";
 import { loadModel } from "../runtime/files.js";
+import { checkOutput } from "../runtime/output.js";
+import { modelBytes } from "../runtime/save-verified.js";
 import { columns, grouped } from "./columns.js";
-import { asksForCompression, compressionOptions, jobOptions, readPlanOptions } from "./compress-options.js";
-import { writeVerified } from "./finish.js";
+import { budgetRules, compressionOptions, jobOptions } from "./compress-options.js";
 import { type Context, command } from "./frame.js";
-import { learn, learningOptions } from "./learn.js";
+import { checkLearning, learn, learningOptions, learningRules } from "./learn.js";
 import { keepingLearned, type LearnedRun, releaseLearned } from "./learned-run.js";
 import { modelFile } from "./model-file.js";
+import { modelInputs } from "./model-inputs.js";
 
 export default command({
   name: "compress",
@@ -28,24 +30,24 @@ export default command({
     ...learningOptions,
     undo: { type: "boolean", description: "expand a compressed model back to dense filters" },
   },
+  rules: [...budgetRules, ...learningRules],
   async run(args, context) {
     const file = await modelFile(args.model);
-    if (await sameFile(file, args.output)) throw new FilterBasisError("usage", "the output would replace the input", { file });
+    const options = jobOptions(args, context);
+    await checkLearning(args);
+    await checkOutput(args.output, { inputs: [file], bytes: await modelBytes(file).catch(() => 0) });
     const graph = await loadModel(file);
-    if (args.undo) {
-      if (asksForCompression(args)) throw new FilterBasisError("usage", "--undo takes no budget, splits or basis");
-      return undo(graph, args.output, context);
-    }
-    const asked = readPlanOptions(graph, args, context.repeated);
+    const place = options.runtime === undefined ? {} : { runtime: options.runtime };
+    const inputs = await modelInputs(graph, context, place);
+    if (args.undo) return undo({ graph, file }, args.output, placeOf(options, inputs), context);
     let learned: LearnedRun | undefined;
     const train = async ({ plan }: PlannedModel) => {
-      learned = (await learn(await realpath(file), graph, args.method, planAsOptions(plan, asked), args, context))!;
+      const asked = planAsOptions(plan, { ...options.plan, inputs: inputs.shapes });
+      learned = (await learn(await realpath(file), graph, args.method, asked, args, context))!;
       return learned;
     };
-    if (args.data === undefined) await learn(file, graph, args.method, asked, args, context); // refuses options that need --data
-    const options = jobOptions(args, asked);
     const job = () =>
-      compressModel<LearnedRun>({ graph, file }, args.output, options, context, args.data === undefined ? undefined : train);
+      compressModel<LearnedRun>({ graph, file }, args.output, { ...options, inputs }, context, args.data ? train : undefined);
     const result = await job().catch((error: unknown) =>
       keepingLearned(learned, args.output, context, () => Promise.reject(error)),
     );
@@ -62,9 +64,8 @@ function reportOf(result: Compressed<LearnedRun>, method: string) {
   return {
     file,
     method,
-    before: { ...totals(before), ...(bytes.original === undefined ? {} : { bytes: bytes.original }) },
-    ...totals(after),
-    bytes: bytes.written,
+    before: withBytes(before, bytes.original),
+    ...withBytes(after, bytes.written),
     layers: layerReport(graph),
     refused: plan.refused,
     ...(plan.why === undefined ? {} : { why: plan.why }),
@@ -76,29 +77,29 @@ function reportOf(result: Compressed<LearnedRun>, method: string) {
   };
 }
 
-async function undo(graph: Graph, output: string, { note }: Context) {
-  const before = cost(graph);
-  const { graph: dense, outcomes } = expand(graph);
+async function undo(given: Given, output: string, place: Place, hooks: Context) {
+  const { outcomes, before, after, bytes, agreement, milliseconds } = await undoModel(given, output, place, hooks);
   const refused = outcomes.filter(({ done }) => !done).map(({ site, because }) => ({ name: site, because }));
-  for (const { name, because } of refused) note(`left ${name}: ${because}`);
-  if (refused.length === outcomes.length) {
-    throw new FilterBasisError("unsupported", `nothing can be expanded (${refused[0]?.name}: ${refused[0]?.because})`);
-  }
-  const { maxDifference } = await writeVerified(dense, output, new Map(), {}, graph);
-  const after = cost(dense);
+  for (const { name, because } of refused) hooks.note(`skipped ${name}: ${because}`);
   const layers = outcomes.filter(({ done }) => done).map(({ site }) => ({ name: site }));
+  const [was, is] = [withBytes(before, bytes.original), withBytes(after, bytes.written)];
+  const { maxDifference } = agreement;
   return {
-    json: { file: output, before: totals(before), ...totals(after), layers, refused, verified: true, maxDifference },
+    json: { file: output, before: was, ...is, layers, refused, verified: true, maxDifference, milliseconds },
     text: [
-      `wrote ${output}: ${layers.length} layers expanded, ${refused.length} left`,
-      changes(totals(before), totals(after)),
+      `wrote ${output}: ${layers.length} layers expanded, ${refused.length} skipped`,
+      changes(was, is),
+      timesText(milliseconds),
       `verified in ONNX Runtime: ${maxDifference.toExponential(1)} of the largest output from the compressed model`,
     ].join("\n"),
   };
 }
 
-const totals = ({ weights, all, macs, bytes }: Cost) => ({ weights, all, macs, bytes });
-type Totals = ReturnType<typeof totals>;
+const withBytes = ({ weights, all, macs, bytes }: Cost, file = bytes) => ({ weights, all, macs, bytes: file });
+type Totals = ReturnType<typeof withBytes>;
+
+const timesText = ({ original, written }: Compressed["milliseconds"]): string =>
+  `${original.toFixed(2)} ms -> ${written.toFixed(2)} ms in ONNX Runtime, original and written file in turns (${(original / written).toFixed(2)} x)`;
 
 function layerReport(graph: Graph) {
   return (readRecord(graph)?.sites ?? []).map(({ name, output, splits, basisSize, shared, form, error, shape }) => ({
@@ -124,7 +125,6 @@ function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Lear
     error === null ? "" : error.toFixed(3),
   ]);
   const warnings = outcomes.filter(({ done, because }) => done && because.includes("warning:"));
-  const { original, written } = milliseconds;
   return [
     columns([["layer", "filters", "splits", "basis", "shared", "layout", "error"], ...rows]),
     "",
@@ -132,7 +132,7 @@ function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Lear
     `wrote ${file}: ${layers.length} layers compressed, ${refused.length} skipped`,
     changes(before, report),
     ...(why === undefined ? [] : [`below the budget: ${why}`]),
-    `${original.toFixed(2)} ms -> ${written.toFixed(2)} ms in ONNX Runtime, original file and written file in turns (${(original / written).toFixed(2)} x)`,
+    timesText(milliseconds),
     `verified in ONNX Runtime: ${maxDifference.toExponential(1)} of the largest output from what it should compute`,
   ].join("\n");
 }
@@ -141,9 +141,4 @@ function changes(before: Totals, after: Totals): string {
   const change = (key: keyof Totals, label: string) =>
     `${label} ${grouped(before[key])} -> ${grouped(after[key])} (${((100 * after[key]) / (before[key] || 1)).toFixed(1)}%)`;
   return [change("weights", "weights"), change("macs", "MACs"), change("bytes", "bytes")].join(", ");
-}
-
-async function sameFile(a: string, b: string): Promise<boolean> {
-  const [one, other] = await Promise.all([a, b].map((path) => realpath(path).catch(() => undefined)));
-  return one !== undefined && one === other;
 }

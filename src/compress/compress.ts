@@ -8,7 +8,7 @@ import { chooseForms, siteLabel } from "../methods/form.js";
 import { readRecord } from "../methods/record.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { modelBytes, saveVerified } from "../runtime/save-verified.js";
-import type { Given, JobHooks, JobOptions } from "./job.js";
+import { type Given, type JobHooks, type JobOptions, placeOf } from "./job.js";
 import { type PlannedModel, planModel } from "./plan.js";
 import { timeNetworks } from "./time.js";
 import { type Verified, verifyWritten } from "./verify.js";
@@ -42,12 +42,7 @@ export async function compressModel<T = unknown>(
   const planned = await planModel(given.graph, train === undefined ? options : { ...options, keepBatchNorm: true }, hooks);
   const trained = await train?.(planned);
   const graph = trained === undefined ? planned.graph : inLayouts(trained.graph, planned, options);
-  const { inputs } = options.plan ?? {};
-  const place = {
-    ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
-    inputs,
-  };
+  const place = placeOf(options, planned.inputs);
   const original = given.file === undefined ? undefined : await modelBytes(given.file);
   const judged = await saveVerified(graph, output, async (file) => {
     const written = await modelBytes(file);
@@ -60,7 +55,7 @@ export async function compressModel<T = unknown>(
     ...planned,
     graph,
     file: output,
-    after: cost(graph, inputs),
+    after: cost(graph, planned.inputs.shapes),
     bytes: { original, written: judged.written },
     verified: judged.verified,
     milliseconds: judged.milliseconds,

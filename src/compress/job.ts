@@ -2,7 +2,7 @@
 import type { Form } from "../basis/forms.js";
 import type { Graph } from "../graph/types.js";
 import type { PlanOptions } from "../methods/plan-options.js";
-import type { RuntimeName } from "../runtime/index.js";
+import type { ModelInputs, RuntimeName } from "../runtime/index.js";
 
 /** A model as it was given: as data, and the file where it came from one. */
 export interface Given {
@@ -13,8 +13,10 @@ export interface Given {
 export interface JobOptions {
   /** A method that starts from weights, by name. Default: basis. */
   readonly method?: WeightMethod;
-  /** Budget or sizes, which layers, sharing; sizes of free axes (`inputs`). */
-  readonly plan?: Omit<PlanOptions, "latencies" | "original" | "save" | "spectra">;
+  /** Budget or sizes, which layers, sharing. */
+  readonly plan?: Omit<PlanOptions, "latencies" | "original" | "save" | "spectra" | "inputs">;
+  /** Sizes and values of the model's inputs; found by trying when left out (see `findInputs`). */
+  readonly inputs?: ModelInputs;
   /** How layers are written; `auto`, the default, measures. */
   readonly layout?: "auto" | Form;
   /** Leaves batch normalisation as it is instead of folding it before anything else. */
@@ -34,6 +36,18 @@ export interface JobHooks {
   note?(text: string): void;
   progress?(label: string, total: number): { update(done: number, extra?: string): void; stop(): void };
   readonly signal?: AbortSignal;
+}
+
+/** Where a model is run, and on what. */
+export interface Place {
+  readonly runtime?: RuntimeName;
+  readonly threads?: number;
+  readonly inputs: Pick<ModelInputs, "shapes" | "values">;
+}
+
+/** The place that options name, once the inputs are decided. */
+export function placeOf({ runtime, threads }: JobOptions, inputs: ModelInputs): Place {
+  return { ...(runtime === undefined ? {} : { runtime }), ...(threads === undefined ? {} : { threads }), inputs };
 }
 
 /** Runs a step with a bar that begins with its first report and ends with it. */

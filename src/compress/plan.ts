@@ -13,8 +13,9 @@ import { fixedSplits } from "../methods/methods.js";
 import { type Plan, planCompression, withLayouts } from "../methods/plan.js";
 import type { PlanOptions } from "../methods/plan-options.js";
 import { budgetQuestions, layoutQuestions } from "../methods/questions.js";
+import { findInputs, type ModelInputs } from "../runtime/index.js";
 import { type LatencyTable, type NetworkTimes, openLatencyTable } from "../runtime/latency-table.js";
-import { type JobHooks, type JobOptions, withBar } from "./job.js";
+import { type JobHooks, type JobOptions, type Place, placeOf, withBar } from "./job.js";
 import { prepare } from "./prepare.js";
 import { timeNetworks } from "./time.js";
 
@@ -28,6 +29,8 @@ export interface PlannedModel {
   readonly outcomes: readonly Outcome[];
   /** Counts of the original as it was given. */
   readonly before: Cost;
+  /** Sizes and values at which all this holds. */
+  readonly inputs: ModelInputs;
   /** Milliseconds of the original and of the compressed network, where times decided. */
   readonly times?: NetworkTimes;
 }
@@ -43,8 +46,14 @@ const tries = 4;
 /** @throws FilterBasisError as `planCompression` does; `budget-unreachable` also where every plan is slower than the original */
 export async function planModel(original: Graph, options: JobOptions, hooks: JobHooks = {}): Promise<PlannedModel> {
   const { method = "basis", layout = "auto" } = options;
-  const asked = options.plan ?? {};
-  checkLayout(layout, asked);
+  const given = options.plan ?? {};
+  checkLayout(layout, given);
+  const { signal } = hooks;
+  const { runtime } = options;
+  const search = { ...(runtime === undefined ? {} : { runtime }), ...(signal ? { signal } : {}) };
+  const inputs = options.inputs ?? (await findInputs(original, search));
+  const place = placeOf(options, inputs);
+  const asked: PlanOptions = { ...given, inputs: inputs.shapes };
   const { graph: prepared, outcomes: foldOutcomes } = prepare(original, options);
   const before = cost(original, asked.inputs);
   const planOptions: PlanOptions = { ...asked, ...fixedSplits(method), original: before, spectra: new Map() };
@@ -56,14 +65,16 @@ export async function planModel(original: Graph, options: JobOptions, hooks: Job
     foldOutcomes,
     ...apply(plan),
     before,
+    inputs,
     ...(times ? { times } : {}),
   });
   if (layout !== "auto") return result(planCompression(prepared, planOptions));
   const table = await openLatencyTable({
-    ...pick(options),
+    ...(place.runtime === undefined ? {} : { runtime: place.runtime }),
+    ...(place.threads === undefined ? {} : { threads: place.threads }),
     ...(options.latencies === undefined ? {} : { folder: options.latencies }),
   });
-  const job: Job = { original, prepared, planOptions, table, options, hooks, apply };
+  const job: Job = { original, prepared, planOptions, table, place, hooks, apply };
   if (asked.keepMacs !== undefined) {
     const { plan, times } = await planInTime(job);
     return result(plan, times);
@@ -81,15 +92,10 @@ interface Job {
   readonly prepared: Graph;
   readonly planOptions: PlanOptions;
   readonly table: LatencyTable;
-  readonly options: JobOptions;
+  readonly place: Place;
   readonly hooks: JobHooks;
   readonly apply: (plan: Plan) => { readonly graph: Graph };
 }
-
-const pick = ({ runtime, threads }: JobOptions) => ({
-  ...(runtime === undefined ? {} : { runtime }),
-  ...(threads === undefined ? {} : { threads }),
-});
 
 /** A budget in multiply-accumulates is no use to a layout that computes them all. */
 function checkLayout(layout: "auto" | Form, { keepMacs }: PlanOptions): void {
@@ -172,26 +178,26 @@ function tooSlow({ keepMacs }: PlanOptions, { units, refused }: Plan, { original
 }
 
 /** Milliseconds of the original by itself. */
-async function originalTime({ original, planOptions, table, options, hooks }: Job): Promise<number> {
+async function originalTime({ original, planOptions, table, place, hooks }: Job): Promise<number> {
   const key = createHash("sha256")
     .update(writeModel(original))
     .update(JSON.stringify([...(planOptions.inputs ?? [])]));
   const { written } = await table.networks(key.digest("hex").slice(0, 32), async () => {
-    const { milliseconds } = await timeNetworks([original], { ...pick(options), inputs: planOptions.inputs }, hooks);
+    const { milliseconds } = await timeNetworks([original], place, hooks);
     return { original: milliseconds[0]!, written: milliseconds[0]! };
   });
   return written;
 }
 
 /** Times of the original and of a plan carried out, from the table where the same two were timed before. */
-async function timesOf({ original, planOptions, table, options, hooks, apply }: Job, plan: Plan): Promise<NetworkTimes> {
+async function timesOf({ original, planOptions, table, place, hooks, apply }: Job, plan: Plan): Promise<NetworkTimes> {
   const { graph } = apply(plan);
   const key = createHash("sha256")
     .update(writeModel(original))
     .update(writeModel(graph))
     .update(JSON.stringify([...(planOptions.inputs ?? [])]));
   return table.networks(key.digest("hex").slice(0, 32), async () => {
-    const { milliseconds } = await timeNetworks([original, graph], { ...pick(options), inputs: planOptions.inputs }, hooks);
+    const { milliseconds } = await timeNetworks([original, graph], place, hooks);
     return { original: milliseconds[0]!, written: milliseconds[1]! };
   });
 }

@@ -1,30 +1,20 @@
 // Whole networks timed against each other, in turns.
-import { FilterBasisError } from "../errors/error.js";
-import { concreteInputs } from "../graph/cost.js";
-import type { Dim, Graph } from "../graph/types.js";
-import { openSession, type RuntimeName, type Session, sampleFeeds } from "../runtime/index.js";
+import type { Graph } from "../graph/types.js";
+import { openSession, type Session, sampleFeeds } from "../runtime/index.js";
 import { alternate } from "../runtime/latency.js";
-import { type JobHooks, withBar } from "./job.js";
-
-export interface TimeOptions {
-  readonly runtime?: RuntimeName;
-  readonly threads?: number;
-  readonly inputs?: ReadonlyMap<string, readonly Dim[]> | undefined;
-}
+import { type JobHooks, type Place, withBar } from "./job.js";
 
 /** Median milliseconds of each model, graphs or files, on the same inputs. */
 export async function timeNetworks(
   models: readonly (Graph | string)[],
-  { inputs = new Map(), ...options }: TimeOptions,
+  { inputs, ...options }: Place,
   hooks: JobHooks = {},
 ): Promise<{ readonly milliseconds: readonly number[] }> {
   const sessions: Session[] = [];
   const { signal } = hooks;
   try {
     for (const model of models) sessions.push(await openSession(model, options));
-    const [first] = models;
-    if (first === undefined || typeof first === "string") throw new FilterBasisError("usage", "the first model must be a graph");
-    const feeds = sampleFeeds(sessions[0]!.inputs, { shapes: concreteInputs(first, inputs) });
+    const feeds = sampleFeeds(sessions[0]!.inputs, inputs);
     return await withBar("timing the network", hooks, async () => {
       const runs = sessions.map((session) => () => session.run(feeds));
       const single = options.threads === 1;

@@ -1,0 +1,59 @@
+// Steps that change how a model is written but not what it computes: undoing a compression, folding, half precision. The written
+// file is run against the file that was given, before it takes its place.
+import { FilterBasisError } from "../errors/error.js";
+import { type Cost, cost } from "../graph/cost.js";
+import type { Graph, Outcome } from "../graph/types.js";
+import { expand } from "../methods/expand.js";
+import { modelBytes, saveVerified } from "../runtime/save-verified.js";
+import type { Given, JobHooks, Place } from "./job.js";
+import { timeNetworks } from "./time.js";
+import { type Verified, verifyExact } from "./verify.js";
+
+export interface Rewritten {
+  readonly graph: Graph;
+  readonly outcomes: readonly Outcome[];
+  readonly before: Cost;
+  readonly after: Cost;
+  readonly bytes: { readonly original: number | undefined; readonly written: number };
+  /** With the file that was given. */
+  readonly agreement: Verified;
+  /** Of the original file and of the written file, in turns. */
+  readonly milliseconds: { readonly original: number; readonly written: number };
+}
+
+/** Writes a graph that must compute what the given model computes. @throws FilterBasisError `verification-failed` */
+export async function writeRewritten(
+  given: Given,
+  graph: Graph,
+  outcomes: readonly Outcome[],
+  output: string,
+  place: Place,
+  hooks: JobHooks = {},
+): Promise<Rewritten> {
+  const before = cost(given.graph, place.inputs.shapes);
+  const original = given.file === undefined ? undefined : await modelBytes(given.file);
+  const judged = await saveVerified(graph, output, async (file) => {
+    const agreement = await verifyExact(given.graph, file, place);
+    const { milliseconds } = await timeNetworks([given.graph, file], place, hooks);
+    return { agreement, written: await modelBytes(file), milliseconds };
+  });
+  const [was = 0, is = 0] = judged.milliseconds;
+  return {
+    graph,
+    outcomes,
+    before,
+    after: cost(graph, place.inputs.shapes),
+    bytes: { original, written: judged.written },
+    agreement: judged.agreement,
+    milliseconds: { original: was, written: is },
+  };
+}
+
+/** Gives every compressed layer its dense filters back. @throws FilterBasisError `not-found` (no record), `unsupported` (nothing can be expanded) */
+export async function undoModel(given: Given, output: string, place: Place, hooks: JobHooks = {}): Promise<Rewritten> {
+  const { graph, outcomes } = expand(given.graph);
+  const [first] = outcomes;
+  if (outcomes.every(({ done }) => !done))
+    throw new FilterBasisError("unsupported", `nothing can be expanded (${first?.site}: ${first?.because})`);
+  return writeRewritten(given, graph, outcomes, output, place, hooks);
+}
