@@ -100,11 +100,24 @@ export async function evaluateModel(file: string, options: EvaluateOptions): Pro
 async function quality(model: Loaded, options: EvaluateOptions): Promise<ModelFigures> {
   const { file, graph, session } = model;
   const pictures = session.outputs[0]?.dims.length === 4;
+  checkKind(file, pictures, options);
   const stated = options.shapes?.(graph) ?? new Map<string, readonly number[]>();
   const result = pictures ? await superResolution(model, options) : await classification(model, options);
   const shapes = new Map([...result.shapes, ...stated]);
   const { weights, all, macs, bytes, inputs } = cost(graph, shapes);
   return { model: file, ...result.figures, weights, all, macs, bytes: await fileBytes(file, bytes), input: inputs };
+}
+
+const ofPictures = ["scale", "range", "measure", "shave", "split", "inference"] as const;
+
+/** @throws FilterBasisError `usage` for an option that says nothing about a network of this kind */
+function checkKind(file: string, pictures: boolean, options: EvaluateOptions): void {
+  const other = (pictures ? (["normalize"] as const) : ofPictures).find((name) => options[name] !== undefined);
+  if (other === undefined) return;
+  throw new FilterBasisError("usage", `--${other} is for ${pictures ? "classifiers" : "super-resolution"}`, {
+    file,
+    got: pictures ? "a network that gives pictures" : "a network that gives scores of classes",
+  });
 }
 
 interface Result {
