@@ -8,10 +8,10 @@ import compress from "../src/cli/compress.js";
 import type { Command } from "../src/cli/frame.js";
 import inspect from "../src/cli/inspect.js";
 import plan from "../src/cli/plan.js";
-import { cacheFolder } from "../src/data/cache.js";
 import { readModel } from "../src/formats/onnx/index.js";
 import { cost } from "../src/graph/cost.js";
 import { verifyGraph } from "../src/graph/verify.js";
+import { cacheFolder } from "../src/runtime/cache-folder.js";
 import { loadModel } from "../src/runtime/files.js";
 
 const model = join(cacheFolder(), "isnet.onnx");

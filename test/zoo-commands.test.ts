@@ -82,7 +82,7 @@ describe("nets", () => {
     [["resnet20"], 2, "-o"],
     [["resnet20", "-o", "x.onnx", "--set", "scale=2"], 2, "scale"],
     [["resnet20", "-o", "x.onnx", "--set", "seed"], 2, "option=value"],
-    [["--set", "scale=2"], 2, "which network"],
+    [["--set", "scale=2"], 2, "--set needs NAME: name a network"],
   ])("ends with an error for %j", async (raw, code, message) => {
     const result = await run(nets, ...raw);
     expect(result.code).toBe(code);

@@ -2,6 +2,7 @@
 import { checkCifar10, getCifar10 } from "../data/cifar10.js";
 import { checkPictureSet, getPictureSet, pictureSets } from "../data/picture-sets.js";
 import { FilterBasisError } from "../errors/error.js";
+import { nearest } from "../errors/nearest.js";
 import { command } from "./frame.js";
 import { given, whole } from "./values.js";
 
@@ -22,12 +23,22 @@ export default command({
     scale: { type: "string", description: "div2k: only this scale", valueHint: "S" },
     repair: { type: "boolean", description: "check cifar10: remove a file that is wrong, so that get fetches it again" },
   },
+  rules: [
+    { option: "mirror", excludes: ["ACTION=check", "NAME=cifar10"], why: "it is where the archives of a picture set come from" },
+    { option: "scale", excludes: ["ACTION=check"], why: "it says what is fetched" },
+    { option: "scale", needs: ["NAME=div2k"], why: "the other sets have no archives of one scale" },
+    { option: "repair", needs: ["ACTION=check"], why: "it is a part of checking" },
+    { option: "repair", needs: ["NAME=cifar10"], why: "of the picture sets delete the folder and get them again" },
+  ],
   async run(args, { note, progress, signal }) {
     const { action, name } = args;
     if (action !== "get" && action !== "check")
       throw new FilterBasisError("usage", "the action is unknown", { expected: "get or check", got: action });
     if (!names.includes(name))
-      throw new FilterBasisError("usage", "there is no such data set", { expected: names.join(", "), got: name });
+      throw new FilterBasisError("usage", `there is no such data set${nearest(name, names, "")}`, {
+        expected: names.join(", "),
+        got: name,
+      });
     const where = given("folder", args.folder);
     const done = (folder: string, rest: object = {}) => ({
       json: { name, folder, ok: true, ...rest },

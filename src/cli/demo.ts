@@ -1,11 +1,12 @@
 // `demo`: the main job on real data in minutes. The networks that ship with the project are compressed, learned for a while, verified, judged.
-import { access, mkdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { getCifar10 } from "../data/cifar10.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { loadModel } from "../runtime/files.js";
 import { describeMachine, type Machine } from "../runtime/machine.js";
+import { checkOutputFolder, modelBytes } from "../runtime/output.js";
 import { runtimeVersion } from "../runtime/session.js";
 import { engineInfo, packageRoot } from "../torch/index.js";
 import { methodPass } from "../train/compression.js";
@@ -15,8 +16,9 @@ import { countOnly, judge, learningOf, showRows, type Threads, writeAll } from "
 import { pictureDemo, preparePictures } from "./demo-pictures.js";
 import { type Context, command } from "./frame.js";
 import { runRecipe } from "./learn.js";
+import { modelFile } from "./model-file.js";
 import { stepsFor } from "./speed.js";
-import { given } from "./values.js";
+import { given, whole } from "./values.js";
 
 export default command({
   name: "demo",
@@ -40,14 +42,15 @@ export default command({
     normalize: { type: "string", description: "what that model takes: cifar10, imagenet, none or m,m,m/s,s,s", valueHint: "HOW" },
     pictures: { type: "string", description: "photographs for the super-resolution half", valueHint: "FOLDER" },
   },
+  rules: [{ option: "normalize", needs: ["model"], why: "the model that ships says it itself" }],
   async run(args, context) {
-    const [seconds, keepParams] = [number("--seconds", args.seconds), number("--keep-params", args["keep-params"])];
-    const threads: Threads = args.threads === undefined ? {} : { threads: number("--threads", args.threads) };
-    const file = args.model !== undefined ? resolve(args.model) : join(packageRoot(), "weights", "resnet20.onnx");
-    await access(file).catch(() => {
-      throw new FilterBasisError("not-found", "the network to compress is not there", { file });
-    });
+    const [seconds, keepParams] = [number("--seconds", args.seconds), number("--keep-params", args["keep-params"], 1)];
+    const threads: Threads = args.threads === undefined ? {} : { threads: whole("--threads", args.threads, 1, 1024)! };
+    const file = await modelFile(
+      args.model !== undefined ? resolve(args.model) : join(packageRoot(), "weights", "resnet20.onnx"),
+    );
     const output = args.output ?? join("runs", `demo-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}`);
+    await checkOutputFolder(output, { bytes: 20 * (await modelBytes(file)) }); // models, checkpoints, and what becomes of them
     await mkdir(output, { recursive: true });
     const photographs = await preparePictures(join(output, "pictures"), args.pictures, context);
     const missing = await whatIsMissing(context);
@@ -157,8 +160,9 @@ async function programVersions(): Promise<Readonly<Record<string, string>>> {
   return { Node: process.version, libtorch, "ONNX Runtime": await runtimeVersion("node") };
 }
 
-function number(option: string, given: string): number {
-  const value = Number(given);
-  if (given !== "" && Number.isFinite(value) && value > 0) return value;
-  throw new FilterBasisError("usage", `${option} takes a number above 0`, { got: given });
+function number(option: string, text: string, most = Number.MAX_VALUE): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value > 0 && value <= most) return value;
+  const range = most === Number.MAX_VALUE ? "above 0" : `above 0, at most ${most}`;
+  throw new FilterBasisError("usage", `${option} takes a number ${range}`, { got: text });
 }

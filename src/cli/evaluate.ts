@@ -1,4 +1,5 @@
 // `evaluate`: how good a model is on data, what it costs, how fast it runs; beside another where one is named.
+import { checkDataSource } from "../data/check-source.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type Evaluation, evaluateModel, type ModelFigures } from "../evaluate/evaluate.js";
 import { columns, grouped } from "./columns.js";
@@ -29,33 +30,41 @@ export default command({
     range: {
       type: "enum",
       options: ["1", "255", "auto"],
-      description: "super-resolution: what 8-bit 255 is in the network: 1, 255 or auto",
-      valueHint: "R",
+      description: "super-resolution: what 8-bit 255 is in the network; auto finds it by running it",
     },
     measure: {
       type: "enum",
       options: ["luma", "rgb"],
-      description: "luma (border: the scale) or rgb (border: the scale + 6)",
-      valueHint: "M",
+      description: "super-resolution: on luma (without a border of the scale) or on RGB (of the scale + 6)",
     },
-    shave: { type: "string", description: "another border, in pixels", valueHint: "N" },
-    split: { type: "enum", options: ["train", "valid"], description: "DIV2K: train or valid", valueHint: "PART" },
+    shave: { type: "string", description: "super-resolution: another border, in pixels", valueHint: "N" },
+    split: { type: "enum", options: ["train", "valid"], description: "DIV2K: which of its pictures (default valid)" },
     inference: {
       type: "enum",
       options: ["whole", "chop", "ensemble"],
-      description: "whole, chop (the authors' quarters) or ensemble (eight turned copies)",
+      description: "super-resolution: the whole picture, chop (the authors' quarters) or ensemble (eight turned copies)",
       valueHint: "HOW",
     },
     limit: { type: "string", description: "only the first N images", valueHint: "N" },
     ...inputOptions,
     threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
-    runtime: { type: "enum", options: ["node", "web"], description: "node or web", valueHint: "R" },
-    latency: { type: "boolean", description: "time the models (--no-latency: do not)", default: true },
+    runtime: { type: "enum", options: ["node", "web"], description: "which ONNX Runtime" },
+    latency: { type: "boolean", description: "time the models", negativeDescription: "time nothing", default: true },
   },
+  rules: [
+    {
+      option: "normalize",
+      excludes: ["scale", "range", "measure", "shave", "split", "inference"],
+      why: "the one is for classifiers, the other for super-resolution",
+    },
+  ],
   async run(args, context) {
-    const result = await evaluateModel(await modelFile(args.model), {
+    const file = await modelFile(args.model);
+    const against = args.against === undefined ? undefined : await modelFile(args.against);
+    await checkDataSource(args.data);
+    const result = await evaluateModel(file, {
       data: args.data,
-      ...given("against", args.against === undefined ? undefined : await modelFile(args.against)),
+      ...given("against", against),
       ...given("normalize", args.normalize),
       ...given("scale", whole("--scale", args.scale, 1, 16)),
       ...given("range", args.range === undefined || args.range === "auto" ? args.range : (Number(args.range) as 1 | 255)),

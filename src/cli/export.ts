@@ -1,6 +1,5 @@
 // `export`: a model as it is to be shipped: normalisation folded, compressed layers in their fastest form, weights in half precision; a
 // run's model taken out of its folder. Without flags it changes nothing.
-import { realpath } from "node:fs/promises";
 import { forms } from "../basis/forms.js";
 import { FilterBasisError } from "../errors/error.js";
 import { cost } from "../graph/cost.js";
@@ -11,6 +10,7 @@ import { halfWeights, roundedToHalf } from "../passes/half-weights.js";
 import { sequence } from "../passes/sequence.js";
 import { loadModel, saveModel } from "../runtime/files.js";
 import { findInputs, openSession, type Reference, referenceOf, sampleFeeds, verifyModel } from "../runtime/index.js";
+import { checkOutput, modelBytes } from "../runtime/output.js";
 import { grouped } from "./columns.js";
 import { chooseForm } from "./finish.js";
 import { command } from "./frame.js";
@@ -43,7 +43,7 @@ export default command({
   },
   async run(args, context) {
     const { file, taken } = await chooseModel(args.model, args.best ? "best" : undefined);
-    if (await sameFile(file, args.output)) throw new FilterBasisError("usage", "the output would replace the input", { file });
+    await checkOutput(args.output, { inputs: [file], bytes: await modelBytes(file) });
     const before = await loadModel(file);
     const shapes = readInputShapes(before, context.repeated("input"));
     const threads = readThreads(args.threads);
@@ -85,11 +85,6 @@ export default command({
     };
   },
 });
-
-async function sameFile(a: string, b: string): Promise<boolean> {
-  const [one, other] = await Promise.all([a, b].map((path) => realpath(path).catch(() => undefined)));
-  return one !== undefined && one === other;
-}
 
 function readThreads(text: string | undefined): { readonly threads?: number } {
   if (text === undefined) return {};

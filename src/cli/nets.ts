@@ -4,6 +4,7 @@ import { cost } from "../graph/cost.js";
 import { loadWeights } from "../nets/load-weights.js";
 import { buildNet, netOptions, nets } from "../nets/table.js";
 import { saveModel } from "../runtime/files.js";
+import { checkOutput } from "../runtime/output.js";
 import { readWeights } from "../runtime/weights.js";
 import { columns, grouped } from "./columns.js";
 import { command } from "./frame.js";
@@ -19,14 +20,19 @@ export default command({
     keep: { type: "string", description: "parameters that the weight file may lack, such as tail.*", valueHint: "PATTERN" },
     seed: { type: "string", description: "the seed of the new weights", valueHint: "N" },
   },
+  rules: [
+    ...["output", "weights", "set", "seed", "keep"].map((option) => ({
+      option,
+      needs: ["NAME"],
+      why: `name a network: ${Object.keys(nets).join(", ")}`,
+    })),
+    { option: "keep", needs: ["weights"], why: "it is about a weight file" },
+  ],
   async run({ name, output, weights, keep, seed }, context) {
     const set = context.repeated("set");
-    if (name === undefined) {
-      if (output !== undefined || weights !== undefined || set.length > 0)
-        throw new FilterBasisError("usage", "which network? give its name", { expected: Object.keys(nets).join(", ") });
-      return list();
-    }
-    if (output === undefined) throw new FilterBasisError("usage", "where to? give the file with -o", { field: "output" });
+    if (name === undefined) return list();
+    if (output === undefined) throw new FilterBasisError("usage", "name the file to write with -o", { field: "output" });
+    await checkOutput(output, { inputs: weights === undefined ? [] : [weights] });
     const options = Object.fromEntries([...set, ...(seed === undefined ? [] : [`seed=${seed}`])].map(assignment));
     const built = buildNet(name, options);
     const file = weights === undefined ? undefined : await readWeights(weights);

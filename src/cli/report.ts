@@ -2,7 +2,9 @@
 import { join } from "node:path";
 import { parseHTML } from "linkedom";
 import { reportPage } from "../report/page.js";
+import { checkOutput } from "../runtime/output.js";
 import { writeAside } from "../runtime/write.js";
+import { runFiles } from "../train/run-folder.js";
 import { command } from "./frame.js";
 import { withCrops } from "./report-crops.js";
 import { readRun } from "./report-run.js";
@@ -29,12 +31,14 @@ export default command({
     },
     threads: { type: "string", description: "threads of ONNX Runtime for the times", valueHint: "N" },
   },
+  rules: [{ option: "threads", excludes: ["times=false"], why: "nothing else takes threads" }],
   async run({ run, output, crops, times, threads }, context) {
     const limits = given("threads", whole("--threads", threads, 1, 1024));
+    const file = output ?? join(run, "report.html");
     const read = await readRun(run);
+    await checkOutput(file, { inputs: Object.values(runFiles).map((name) => join(run, name)) });
     const drawn = crops ? await withCrops(read, context) : read.report;
     const report = times ? await withTimes(drawn, read.models, context, limits) : drawn;
-    const file = output ?? join(run, "report.html");
     const { document } = parseHTML("<!doctype html><html><body></body></html>");
     const html = reportPage(report, document as unknown as Document);
     await writeAside(file, html);

@@ -1,8 +1,11 @@
 // `train`: trains or learns by a recipe into a run folder, or goes on with a run.
 import { stat } from "node:fs/promises";
+import { checkDataSource } from "../data/check-source.js";
 import { FilterBasisError } from "../errors/error.js";
+import { checkOutputFolder, modelBytes } from "../runtime/output.js";
 import { hostTraining } from "../train/host.js";
 import type { EpochReport } from "../train/loop.js";
+import type { Recipe } from "../train/recipe.js";
 import { loadRecipe } from "../train/recipe-files.js";
 import { command } from "./frame.js";
 import { figureText } from "./values.js";
@@ -22,19 +25,19 @@ export default command({
     seed: { type: "string", description: "the seed of everything random", valueHint: "N" },
     threads: { type: "string", description: "the most threads of each kind: that compute, that load data", valueHint: "N" },
   },
+  rules: [
+    { option: "resume", excludes: ["set", "seed", "threads"], why: "a run goes on by the recipe it began with" },
+    { option: "resume", excludes: ["output"], why: "a run goes on in its own folder" },
+  ],
   async run({ recipe: name, output, resume, seed, threads }, context) {
     const number = (field: string, value: string | undefined): string[] => (value === undefined ? [] : [`${field}=${value}`]);
     const overrides = [...context.repeated("set"), ...number("seed", seed), ...number("threads", threads)];
-    if (resume === true && overrides.length > 0) {
-      throw new FilterBasisError("usage", "a run goes on by the recipe it began with", {
-        expected: "--resume without --set, --seed, --threads",
-      });
-    }
     const recipe = resume === true ? ("resume" as const) : await loadRecipe(name, overrides);
     const folder = recipe === "resume" ? name : (output ?? `runs/${recipe.name}`);
     if (recipe === "resume" && !(await stat(folder).catch(() => undefined))?.isDirectory()) {
       throw new FilterBasisError("not-found", "there is no such run folder", { file: folder });
     }
+    await checkStart(folder, recipe);
     const epochs: EpochReport[] = [];
     let bar: ReturnType<typeof context.progress> | undefined;
     try {
@@ -69,6 +72,15 @@ export default command({
     }
   },
 });
+
+/** What can be known before anything is read: the data, and room for the run's models and checkpoints (weights and what the optimiser keeps). */
+async function checkStart(folder: string, recipe: Recipe | "resume"): Promise<void> {
+  if (recipe === "resume") return checkOutputFolder(folder);
+  const { data, network, checkpoint } = recipe;
+  for (const source of [data.folder, data.test]) if (source !== undefined) await checkDataSource(source);
+  const bytes = network.file === undefined ? 0 : await modelBytes(network.file);
+  await checkOutputFolder(folder, { bytes: bytes * (2 + 3 * (checkpoint.keep + 1)) });
+}
 
 function describe({ epoch, trainLoss, figures, rate, seconds }: EpochReport): string {
   const merits = Object.entries(figures).map((figure) => figureText(...figure));

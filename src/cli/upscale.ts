@@ -20,11 +20,11 @@ export default command({
       required: true,
     },
     scale: { type: "string", description: "the scale; must be said for networks that only sharpen", valueHint: "S" },
-    range: { type: "enum", options: ["1", "255", "auto"], description: "what 8-bit 255 is in the network", valueHint: "R" },
+    range: { type: "enum", options: ["1", "255", "auto"], description: "what 8-bit 255 is in the network (default auto)" },
     tile: { type: "string", description: "pixels of a tile's side that are kept; by default 512 / scale", valueHint: "N" },
     overlap: { type: "string", description: "pixels read beyond a tile; by default as far as the network looks", valueHint: "N" },
     threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
-    runtime: { type: "enum", options: ["node", "web"], description: "node or web", valueHint: "R" },
+    runtime: { type: "enum", options: ["node", "web"], description: "which ONNX Runtime" },
   },
   async run(args, { note, progress, signal }) {
     let bar: ReturnType<typeof progress> | undefined;

@@ -6,14 +6,15 @@ export function nearest(word: string, known: readonly string[], prefix = "--"): 
   return best === undefined ? "" : `, did you mean ${prefix}${best}?`;
 }
 
-/** Names that differ from the word in at most a third of its letters, the nearest first. */
+/** The names that differ least from the word, in at most a third of its letters. */
 export function nearestNames(word: string, known: readonly string[], most = 3): readonly string[] {
   const near = Math.max(1, Math.floor(word.length / 3));
-  return known
+  const scored = known
     .filter((name) => name.length > 1 && Math.abs(name.length - word.length) <= near)
-    .map((name) => ({ name, distance: editDistance(word, name) }))
-    .filter(({ distance }) => distance <= near)
-    .sort((a, b) => a.distance - b.distance)
+    .map((name) => ({ name, distance: editDistance(word, name) }));
+  const least = Math.min(near, ...scored.map(({ distance }) => distance));
+  return scored
+    .filter(({ distance }) => distance === least)
     .slice(0, most)
     .map(({ name }) => name);
 }

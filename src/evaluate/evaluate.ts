@@ -121,6 +121,7 @@ export async function evaluateModel(file: string, options: EvaluateOptions): Pro
 async function quality(model: Loaded, options: EvaluateOptions, first?: ModelInputs): Promise<Measured> {
   const { file, graph, session } = model;
   const pictures = session.outputs[0]?.dims.length === 4;
+  checkKind(file, pictures, options);
   const [stated, values] = [options.shapes?.(graph), options.values?.(graph)]; // mistakes in them come before any work
   const { figures, shapes } = pictures ? await superResolution(model, options) : await classification(model, options);
   const inputs = await findInputs(graph, {
@@ -144,6 +145,18 @@ function alike(graph: Graph, first: ModelInputs | undefined): ReadonlyMap<string
   } catch {
     return new Map();
   }
+}
+
+const ofPictures = ["scale", "range", "measure", "shave", "split", "inference"] as const;
+
+/** @throws FilterBasisError `usage` for an option that says nothing about a network of this kind */
+function checkKind(file: string, pictures: boolean, options: EvaluateOptions): void {
+  const other = (pictures ? (["normalize"] as const) : ofPictures).find((name) => options[name] !== undefined);
+  if (other === undefined) return;
+  throw new FilterBasisError("usage", `--${other} is for ${pictures ? "classifiers" : "super-resolution"}`, {
+    file,
+    got: pictures ? "a network that gives pictures" : "a network that gives scores of classes",
+  });
 }
 
 interface Result {

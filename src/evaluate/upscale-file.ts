@@ -3,6 +3,7 @@ import { decodePicture, encodeRaster, pictureFormat } from "../data/codec.js";
 import { FilterBasisError } from "../errors/error.js";
 import { loadModel } from "../runtime/files.js";
 import { openSession, type RuntimeName, writeAside } from "../runtime/index.js";
+import { checkOutput } from "../runtime/output.js";
 import { receptiveField } from "./receptive-field.js";
 import { describeSrModel } from "./sr-model.js";
 import { type UpscaleOptions, upscale } from "./upscale.js";
@@ -51,8 +52,9 @@ export async function upscaleFile(
       file: output,
       expected: "an ending .png, .jpg or .webp",
     });
-  const graph = await loadModel(model);
+  await checkOutput(output, { inputs: [model, picture] });
   const source = await decodePicture(picture, { colours: "srgb" });
+  const graph = await loadModel(model);
   if (source.alpha && format === "jpeg") {
     throw new FilterBasisError("unsupported", "the picture has transparency, which JPEG cannot hold", {
       file: output,
@@ -78,6 +80,7 @@ export async function upscaleFile(
         got: `${source.width * sr.scale} x ${source.height * sr.scale}`,
       });
     }
+    checkSides(format, output, [source.width * sr.scale, source.height * sr.scale]);
     const field = receptiveField(graph);
     const began = performance.now();
     const { raster, tiles, overlap, exact } = await upscale(sr, source, field, options);
@@ -98,6 +101,18 @@ export async function upscaleFile(
   } finally {
     await session.release();
   }
+}
+
+/** What the formats hold: known before hours of work, and not only when the result is encoded. */
+function checkSides(format: "png" | "jpeg" | "webp", file: string, [width, height]: readonly [number, number]): void {
+  const most = { png: 2 ** 31 - 1, jpeg: 65_535, webp: 16_383 }[format];
+  if (Math.max(width, height) <= most) return;
+  throw new FilterBasisError("too-large", `the result cannot be written as ${format}`, {
+    file,
+    expected: `at most ${most} pixels a side`,
+    got: `${width} x ${height}`,
+    cures: ["name a .png"],
+  });
 }
 
 const told = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));

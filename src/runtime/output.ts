@@ -94,13 +94,10 @@ async function tryToWrite(folder: string, name: string, file: string): Promise<v
     });
     handle = await open(trial, "wx");
   } catch (error) {
-    const refused = writeError(error, file);
-    throw new FilterBasisError(refused.code, refused.problem, {
-      file,
-      got: refused.got ?? "",
-      cures: [otherPlace],
-      cause: error,
-    });
+    const { code, problem, got = "" } = writeError(error, file);
+    // The folder is there, so what is not found is a way to write into it: /proc and the like.
+    const why = code === "not-found" ? "this folder takes no files" : problem;
+    throw new FilterBasisError("io", why, { file, got, cures: [otherPlace], cause: error });
   } finally {
     await handle?.close();
     if (handle !== undefined) await rm(trial, { force: true });

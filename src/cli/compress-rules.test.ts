@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { compressionOptions } from "./compress-options.js";
+import { compressRules, planRules } from "./compress-rules.js";
+import { learningOptions } from "./learn.js";
+import { checkRules, type OptionRule } from "./option-rules.js";
+
+const given = (line: string) => new Map(line.split(" ").map((option) => option.split("=") as [string, string]));
+const refused = (rules: readonly OptionRule[], line: string) => () => checkRules(given(line), rules);
+
+test.each([
+  "keep-params=0.5 keep-macs=0.5",
+  "basis=8 keep-macs=0.5",
+  "method=svd splits=4",
+  "method=channel-wise splits=4",
+  "slice=first",
+  "slice=first share=none",
+])("plan and compress refuse %s", (line) => {
+  expect(refused(planRules, line)).toThrow(/--/);
+  expect(refused(compressRules, line)).toThrow(/--/);
+});
+
+test.each([
+  "undo=true keep-macs=0.5",
+  "undo=true only=a",
+  "undo=true form=dense",
+  "undo=true data=x",
+  "epochs=3",
+  "seed=3",
+  "data=x epochs=3 steps=4",
+  "run=x",
+])("compress refuses %s", (line) => expect(refused(compressRules, line)).toThrow(/--/));
+
+test.each([
+  "undo=true threads=2",
+  "undo=false basis=3",
+  "method=basis splits=4",
+  "slice=first share=block",
+  "data=x epochs=3 run=y seed=4",
+  "basis=8 splits=2",
+])("%s is taken", (line) => expect(refused(compressRules, line)).not.toThrow());
+
+test("a rule speaks of options that there are", () => {
+  const known = new Set([...Object.keys(compressionOptions), ...Object.keys(learningOptions), "undo", "form", "keep-bn"]);
+  const named = compressRules.flatMap((rule) =>
+    "oneOf" in rule ? rule.oneOf : [rule.option, ...("excludes" in rule ? rule.excludes : rule.needs)],
+  );
+  expect(named.map((option) => option.split("=")[0]!).filter((option) => !known.has(option))).toEqual([]);
+});
