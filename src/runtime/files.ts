@@ -13,7 +13,7 @@ import { writeAside } from "./write.js";
  * Reads and verifies a model file, with its external data if it has any.
  * @throws FilterBasisError `not-found`, `io`, `too-large`, and whatever `readModel` throws; all name the file
  */
-export async function loadModel(path: string, options: Pick<ReadOptions, "verify" | "memory"> = {}): Promise<Graph> {
+export async function loadModel(path: string, options: Pick<ReadOptions, "verify" | "memory" | "note"> = {}): Promise<Graph> {
   const bytes = await readWhole(path);
   const external = externalReader(path);
   try {
