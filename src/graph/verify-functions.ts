@@ -10,7 +10,7 @@ export function functionKey({ domain, name, overload }: LocalFunction): string {
 }
 
 /** The function as people read it. */
-function title({ domain, name, overload }: LocalFunction): string {
+export function functionTitle({ domain, name, overload }: LocalFunction): string {
   return `${domain}::${name}${overload && `:${overload}`}`;
 }
 
@@ -40,7 +40,7 @@ function verifyFunction(local: LocalFunction, context: Context): void {
   try {
     verifyNodes(local.nodes, scope, { ...context, opsets: local.opsets, parameters: new Set(parameters) }, makers);
   } catch (error) {
-    throw error instanceof FilterBasisError ? error.at({ layer: `function ${title(local)}` }) : error;
+    throw error instanceof FilterBasisError ? error.at({ layer: `function ${functionTitle(local)}` }) : error;
   }
   for (const output of local.outputs) if (!scope.makes(output)) throw invalid(local, `does not make its output "${output}"`);
 }
@@ -63,8 +63,11 @@ function verifyNoRecursion(functions: readonly LocalFunction[]): void {
         state.set(top.local, "done");
         stack.pop();
       } else if (state.get(next) === "open") {
-        const names = stack.map(({ local }) => title(local));
-        throw invalid(next, `calls itself: ${[...names.slice(names.lastIndexOf(title(next))), title(next)].join(" -> ")}`);
+        const names = stack.map(({ local }) => functionTitle(local));
+        throw invalid(
+          next,
+          `calls itself: ${[...names.slice(names.lastIndexOf(functionTitle(next))), functionTitle(next)].join(" -> ")}`,
+        );
       } else if (!state.has(next)) {
         state.set(next, "open");
         stack.push({ local: next, callees: calleesOf(next, byKey) });
@@ -87,5 +90,5 @@ function calleesOf(local: LocalFunction, byKey: ReadonlyMap<string, LocalFunctio
 }
 
 function invalid(local: LocalFunction, message: string): FilterBasisError {
-  return new FilterBasisError("invalid-graph", message, { layer: `function ${title(local)}` });
+  return new FilterBasisError("invalid-graph", message, { layer: `function ${functionTitle(local)}` });
 }

@@ -2,12 +2,16 @@
 // attributes of the right types, their operands complete.
 import { type ErrorPlace, FilterBasisError } from "../errors/error.js";
 import { siteName } from "./attributes.js";
+import { orderNodes } from "./order.js";
 import { type Signature, signatures } from "./signatures.js";
 import type { Attribute, GraphBody, Node } from "./types.js";
 import { verifyTensor } from "./verify-tensor.js";
 
 /** The names that a graph sees: its own, and those of the graphs around it. */
 export class Scope {
+  /** The nodes of this graph, and who of them makes what: set while they are verified. */
+  nodes: readonly Node[] = [];
+  makers: ReadonlyMap<string, Node> = new Map();
   private readonly own = new Set<string>();
   private readonly outer: Scope | undefined;
 
@@ -27,6 +31,12 @@ export class Scope {
   sees(name: string): boolean {
     for (let scope: Scope | undefined = this; scope !== undefined; scope = scope.outer) if (scope.own.has(name)) return true;
     return false;
+  }
+
+  /** The nearest graph of which a later node makes the name. */
+  makesLater(name: string): Scope | undefined {
+    for (let scope: Scope | undefined = this; scope !== undefined; scope = scope.outer) if (scope.makers.has(name)) return scope;
+    return undefined;
   }
 }
 
@@ -58,13 +68,14 @@ export function fault(
 
 /** Nodes in order: each input made before, each output made once. Adds the outputs to the scope. */
 export function verifyNodes(nodes: readonly Node[], scope: Scope, context: Context, makers: ReadonlyMap<string, Node>): void {
+  scope.nodes = nodes;
+  scope.makers = makers;
   for (const node of nodes) {
     for (const name of node.inputs) {
       if (name === "" || scope.sees(name)) continue;
-      const later = makers.get(name);
-      if (later === node) throw fault(node, "reads its own output", { tensor: name });
-      if (later !== undefined)
-        throw fault(node, "reads a value that a later node makes: nodes must be in topological order", { tensor: name });
+      const later = scope.makesLater(name);
+      if (later?.makers.get(name) === node) throw fault(node, "reads its own output", { tensor: name });
+      if (later !== undefined) throw outOfOrder(node, name, later.nodes);
       throw fault(node, "reads a value that nothing makes", { tensor: name });
     }
     verifyNode(node, scope, context);
@@ -74,6 +85,14 @@ export function verifyNodes(nodes: readonly Node[], scope: Scope, context: Conte
       scope.add(name);
     }
   }
+}
+
+function outOfOrder(node: Node, tensor: string, nodes: readonly Node[]): FilterBasisError {
+  const { cycle } = orderNodes(nodes);
+  if (cycle === undefined)
+    return fault(node, "reads a value that a later node makes: nodes must be in topological order", { tensor });
+  const got = cycle.length <= 12 ? cycle : [...cycle.slice(0, 6), "...", ...cycle.slice(-5)];
+  return fault(node, "reads what depends on its own output: these nodes read each other", { tensor, got: got.join(" -> ") });
 }
 
 function verifyNode(node: Node, scope: Scope, context: Context): void {

@@ -16,7 +16,7 @@ import { writeAside } from "./write.js";
  * @throws FilterBasisError `not-found`, `io`, `too-large`, `malformed` (a file of another kind is named for what it is), and whatever
  * `readModel` throws; all name the file
  */
-export async function loadModel(path: string, options: Pick<ReadOptions, "verify" | "memory"> = {}): Promise<Graph> {
+export async function loadModel(path: string, options: Pick<ReadOptions, "verify" | "memory" | "note"> = {}): Promise<Graph> {
   const bytes = await readWhole(path);
   const external = externalReader(path);
   try {

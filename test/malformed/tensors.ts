@@ -8,9 +8,10 @@ const withSparse = (...args: Parameters<typeof sparse>): Uint8Array =>
 const big = 2n ** 62n;
 
 export const tensors: readonly Row[] = [
+  ["float_data and raw_data in one tensor", withConstant({ ...sample("t"), rawData: bytes(24) }), "valid"],
   [
-    "float_data and raw_data in one tensor",
-    withConstant({ ...sample("t"), rawData: bytes(24) }),
+    "float_data and int32_data in one tensor",
+    withConstant({ ...sample("t"), int32Data: [1, 2, 3, 4, 5, 6] }),
     "malformed",
     /more than one field/,
   ],

@@ -1,5 +1,5 @@
 // The first look at a file: are these bytes an ONNX message at all, and can they be held in memory bounded by the file's size?
-// After it, nothing that reads these bytes can run out of them, recurse too deeply, or meet text that is not text.
+// After it, nothing that reads these bytes can run out of them or recurse too deeply.
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { FilterBasisError } from "../../errors/error.js";
 import { Cursor, malformed, maxDepth, wire } from "./wire.js";
@@ -25,13 +25,15 @@ const carried: ReadonlySet<string> = new Set(["training_info", "sparse_tensor", 
 const rules = new WeakMap<DescMessage, ReadonlyMap<number, Rule>>();
 
 /**
- * Checks wire types, bounds, nesting (at most 100 messages) and UTF-8 of every field that the schema knows, and that what will
+ * Checks wire types, bounds and nesting (at most 100 messages) of every field that the schema knows, and that what will
  * be made of them takes no more than `memory` bytes. Unknown fields need only be well-formed. Tensor bytes are not looked at.
+ * Returns whether all text is UTF-8 (see `withLatin1Text`).
  * @throws FilterBasisError `malformed` with the field's path and byte; `too-large`
  */
-export function checkBytes(schema: DescMessage, bytes: Uint8Array, memory = 48 * 2 ** 20 + 3 * bytes.length): void {
+export function checkBytes(schema: DescMessage, bytes: Uint8Array, memory = 48 * 2 ** 20 + 3 * bytes.length): boolean {
   const path: string[] = [];
   let cost = 0;
+  let utf8 = true;
 
   function spend(amount: number): void {
     cost += amount;
@@ -67,7 +69,7 @@ export function checkBytes(schema: DescMessage, bytes: Uint8Array, memory = 48 *
     else if (rule.message !== undefined) message(rule.message, cursor.from, cursor.to);
     else {
       spend(rule.cost + (rule.text ? 2 * (cursor.to - cursor.from) : 0));
-      if (rule.text && !isText(bytes, cursor.from, cursor.to)) throw malformed("text that is not UTF-8", cursor.from);
+      if (rule.text && !isText(bytes, cursor.from, cursor.to)) utf8 = false;
     }
     path.pop();
   }
@@ -93,6 +95,7 @@ export function checkBytes(schema: DescMessage, bytes: Uint8Array, memory = 48 *
 
   try {
     message(schema, 0, bytes.length);
+    return utf8;
   } catch (error) {
     if (!(error instanceof FilterBasisError) || error.code !== "malformed" || path.length === 0) throw error;
     throw malformed(`${schema.name}.${shorten(path)}: ${error.message}`);
@@ -103,7 +106,8 @@ function shorten(path: readonly string[]): string {
   return path.length <= 12 ? path.join(".") : [...path.slice(0, 6), "...", ...path.slice(-5)].join(".");
 }
 
-function rulesOf(desc: DescMessage): ReadonlyMap<number, Rule> {
+/** The fields of a message by number. */
+export function rulesOf(desc: DescMessage): ReadonlyMap<number, Rule> {
   let known = rules.get(desc);
   if (known === undefined) rules.set(desc, (known = new Map(desc.fields.map((field) => [field.number, ruleOf(desc, field)]))));
   return known;
@@ -129,7 +133,8 @@ function ruleOf(desc: DescMessage, field: DescField): Rule {
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-function isText(bytes: Uint8Array, from: number, to: number): boolean {
+/** Whether bytes are UTF-8. */
+export function isText(bytes: Uint8Array, from: number, to: number): boolean {
   for (let at = from; at < to; at++) {
     if ((bytes[at] as number) < 128) continue;
     try {

@@ -7,13 +7,18 @@ import {
   StringStringEntryProtoSchema,
 } from "onnx-buf";
 import { FilterBasisError, isError } from "../../errors/error.js";
-import type { Graph, GraphBody, LocalFunction, SparseTensorData, TensorData, Value } from "../../graph/types.js";
+import { siteName } from "../../graph/attributes.js";
+import { orderGraph } from "../../graph/order.js";
+import type { Graph, GraphBody, LocalFunction, Node, Value } from "../../graph/types.js";
 import { verifyGraph } from "../../graph/verify.js";
+import { functionKey, functionTitle } from "../../graph/verify-functions.js";
 import { checkBytes } from "./check.js";
 import { decode, numberOf, numbers, parse } from "./decode.js";
+import { withLatin1Text } from "./latin1.js";
 import { domainName, readAttributes, readNode } from "./node.js";
 import { isComplete, neededIrVersion, type Source, sourceOf, withSource } from "./origin.js";
 import { type ReadContext, type ReadExternal, readSparseTensor, readTensorMessage } from "./tensor.js";
+import { completeImports, eachOnce, lastConstants, lastOnes, namedValues } from "./tolerate.js";
 import { readValue } from "./value.js";
 import { join, plainBytes } from "./wire.js";
 
@@ -26,6 +31,8 @@ export interface ReadOptions {
   readonly verify?: boolean;
   /** The most memory, in bytes, that the parts read may take; 48 MiB and three times the file's size if not given. */
   readonly memory?: number;
+  /** Told, in a sentence each, of what the file breaks the rules in and ONNX Runtime opens all the same: nodes out of order, names given twice. */
+  readonly note?: (text: string) => void;
 }
 
 const modelParts = numbers(ModelProtoSchema, "graph", "opsetImport", "metadataProps", "functions");
@@ -44,17 +51,32 @@ export const functionFields = new Set([...functionParts, ...functionHead]);
  * Reads an ONNX model (`ModelProto`). Tensors are views on `bytes`: do not change those while the graph is in use.
  * @throws FilterBasisError `malformed` (not an ONNX file, or a broken one), `invalid-graph`, `unsupported`, `too-large`,
  * `not-found` (a tensor lies in another file, and `external` was not given)
+ *
+ * Nodes are put in order where they are not, as ONNX Runtime does.
  */
-export function readModel(bytes: Uint8Array, { file, external, verify = true, memory }: ReadOptions = {}): Graph {
+export function readModel(bytes: Uint8Array, { file, external, verify = true, memory, note }: ReadOptions = {}): Graph {
   try {
-    const plain = plainBytes(bytes);
-    checkBytes(ModelProtoSchema, plain, memory);
-    const graph = readModelMessage(plain, external === undefined ? {} : { external });
+    const plain = utf8Bytes(plainBytes(bytes), memory, note);
+    const read = readModelMessage(plain, { ...(external && { external }), ...(note && { note }) });
+    const graph = orderGraph(read, (moved, where) => note?.(orderNote(moved, where)));
     if (verify) verifyGraph(graph);
     return graph;
   } catch (error) {
     throw file !== undefined && isError(error) ? error.at({ file }) : error;
   }
+}
+
+/** The bytes, checked; a file with names that are not UTF-8 is copied. */
+function utf8Bytes(bytes: Uint8Array, memory: number | undefined, note: ReadOptions["note"]): Uint8Array {
+  if (checkBytes(ModelProtoSchema, bytes, memory)) return bytes;
+  note?.("names in the file are not UTF-8: they are read as Latin-1");
+  return withLatin1Text(ModelProtoSchema, bytes);
+}
+
+function orderNote(moved: readonly Node[], where: string): string {
+  const [first] = moved.map((node) => `${siteName(node)} (${node.op})`);
+  const nodes = moved.length === 1 ? `${first} stood` : `${moved.length} nodes (the first is ${first}) stood`;
+  return `the nodes of ${where} were not in order: ${nodes} behind nodes that read what they make, and moved up`;
 }
 
 function readModelMessage(bytes: Uint8Array, context: ReadContext): Graph {
@@ -67,12 +89,13 @@ function readModelMessage(bytes: Uint8Array, context: ReadContext): Graph {
     if (sourceOf(input)?.type !== undefined || body.initializers.has(input.name)) continue;
     throw new FilterBasisError("invalid-graph", "an input of the graph has no type", { tensor: input.name });
   }
-  const functions = apart(number("functions")).map((inner) => readFunction(inner, context));
+  const read = apart(number("functions")).map((inner) => readFunction(inner, context));
+  const functions = [...lastOnes(named(read, functionKey), "function", context, functionTitle).values()];
   const graph = {
     ...body,
-    opsets: readOpsets(apart(number("opsetImport"))),
-    irVersion: smallInteger(message.irVersion, "ir_version"),
-    metadata: readMetadata(apart(number("metadataProps"))),
+    opsets: completeImports(readOpsets(apart(number("opsetImport")), context), body.nodes, functions, context),
+    irVersion: readIrVersion(message.irVersion, context),
+    metadata: readMetadata(apart(number("metadataProps")), context),
     ...(functions.length > 0 && { functions }),
   };
   // The graph inside the model has fields of its own to carry.
@@ -84,29 +107,29 @@ function readModelMessage(bytes: Uint8Array, context: ReadContext): Graph {
 export function readBody(bytes: Uint8Array, context: ReadContext): GraphBody & { readonly origin: Source } {
   const { message, apart } = decode(GraphProtoSchema, bytes, bodyHead, bodyParts);
   const number = (name: keyof (typeof GraphProtoSchema)["field"] & string): number => numberOf(GraphProtoSchema, name);
-  const nodes = apart(number("node")).map((inner) => readNode(inner, context, readBody));
-  const initializers = new Map<string, TensorData>();
-  const sparse = new Map<string, SparseTensorData>();
-  const fresh = (name: string): string => {
-    if (name === "") throw new FilterBasisError("invalid-graph", "an initializer has no name", { field: message.name });
-    if (!initializers.has(name) && !sparse.has(name)) return name;
-    throw new FilterBasisError("invalid-graph", "there are two initializers of this name", { tensor: name });
-  };
-  for (const inner of apart(number("initializer"))) {
-    const { name, tensor } = readTensorMessage(inner, context);
-    initializers.set(fresh(name), tensor);
-  }
-  for (const inner of apart(number("sparseInitializer"))) {
-    const { name, sparse: tensor } = readSparseTensor(inner, context);
-    sparse.set(fresh(name), tensor);
-  }
-  const values = apart(number("valueInfo")).map(readValue);
+  const tensors = apart(number("initializer")).map((inner) => readTensorMessage(inner, context));
+  const dense = lastOnes(
+    tensors.map(({ name, tensor }) => [name, tensor] as const),
+    "initializer",
+    context,
+  );
+  const sparses = apart(number("sparseInitializer")).map((inner) => readSparseTensor(inner, context));
+  const sparse = lastOnes(
+    sparses.map((one) => [one.name, one.sparse] as const),
+    "sparse initializer",
+    context,
+  );
+  const made = apart(number("node")).map((inner) => readNode(inner, context, readBody));
+  const { nodes, initializers } = lastConstants(made, dense, context);
+  const values = apart(number("valueInfo"))
+    .map(readValue)
+    .filter(({ name }) => name !== "");
   const body = {
     name: message.name,
     nodes,
     initializers,
-    inputs: apart(number("input")).map(readValue),
-    outputs: apart(number("output")).map(readValue),
+    inputs: namedValues(apart(number("input")).map(readValue), "an input", context),
+    outputs: eachOnce(apart(number("output")).map(readValue), context),
     values: new Map(values.map((value): [string, Value] => [value.name, value])),
     ...(sparse.size > 0 && { sparseInitializers: sparse }),
   };
@@ -119,7 +142,7 @@ function readFunction(bytes: Uint8Array, context: ReadContext): LocalFunction {
   const { name, overload, input: inputs, output: outputs, attribute: attributes } = message;
   const defaults = readAttributes(apart(number("attributeProto")), name, name, context, readBody);
   const nodes = apart(number("node")).map((inner) => readNode(inner, context, readBody));
-  const opsets = readOpsets(apart(number("opsetImport")));
+  const opsets = readOpsets(apart(number("opsetImport")), context);
   const made = {
     name,
     overload,
@@ -134,33 +157,41 @@ function readFunction(bytes: Uint8Array, context: ReadContext): LocalFunction {
   return withSource(made, bytes, { complete: defaults.complete && nodes.every(isComplete) });
 }
 
-function readOpsets(messages: readonly Uint8Array[]): ReadonlyMap<string, number> {
+function readOpsets(messages: readonly Uint8Array[], { note }: ReadContext): ReadonlyMap<string, number> {
   const opsets = new Map<string, number>();
   for (const bytes of messages) {
     const { domain, version } = parse(OperatorSetIdProtoSchema, bytes);
     const name = domainName(domain);
     const number = smallInteger(version, "opset_import.version");
     const before = opsets.get(name);
-    if (before !== undefined && before !== number) {
-      const got = `${before} and ${number}`;
-      throw new FilterBasisError("invalid-graph", `the operators of domain "${name}" are imported in two versions`, { got });
-    }
+    if (before !== undefined && before !== number)
+      note?.(`the operators of "${name || "ai.onnx"}" are imported in versions ${before} and ${number}: the last one counts`);
     opsets.set(name, number);
   }
   return opsets;
 }
 
-function readMetadata(messages: readonly Uint8Array[]): ReadonlyMap<string, string> {
+function readMetadata(messages: readonly Uint8Array[], context: ReadContext): ReadonlyMap<string, string> {
   const metadata = new Map<string, string>();
   for (const bytes of messages) {
     const { key, value } = parse(StringStringEntryProtoSchema, bytes);
-    if (metadata.has(key)) throw new FilterBasisError("invalid-graph", "metadata_props has a key twice", { field: key });
+    if (metadata.has(key)) context.note?.(`metadata_props has "${key}" more than once: the last one counts`);
     metadata.set(key, value);
   }
   return metadata;
+}
+
+/** The version as the file says it; a file that says none is read as one of the oldest that must name its operators. */
+function readIrVersion(version: bigint, { note }: ReadContext): number {
+  if (version >= 1n) return smallInteger(version, "ir_version");
+  note?.(`the file says no IR version that could be (${version}): it is read as version 3`);
+  return 3;
 }
 
 function smallInteger(value: bigint, field: string): number {
   if (value >= 0n && value <= 0x7fffffffn) return Number(value);
   throw new FilterBasisError("malformed", "a version is out of range", { field, expected: "0 to 2^31 - 1", got: String(value) });
 }
+
+const named = <T>(list: readonly T[], name: (element: T) => string): readonly (readonly [string, T])[] =>
+  list.map((element) => [name(element), element]);

@@ -1,13 +1,13 @@
 // TensorProto -> TensorData. Raw bytes stay views on the file; numbers in typed fields are decoded into one new array.
 import { SparseTensorProtoSchema, TensorProto_DataLocation, TensorProtoSchema } from "onnx-buf";
 import { FilterBasisError, isError } from "../../errors/error.js";
-import { dataTypes, type SparseTensorData, type TensorData } from "../../graph/types.js";
+import { type DataType, dataTypes, type SparseTensorData, type TensorData } from "../../graph/types.js";
 import { tensorBytes } from "../../graph/verify-tensor.js";
 import { checkBytes } from "./check.js";
 import { decode, numberOf, numbers } from "./decode.js";
 import { isComplete, withSource } from "./origin.js";
 import { typedData } from "./typed.js";
-import { join, plainBytes } from "./wire.js";
+import { join, malformed, plainBytes } from "./wire.js";
 
 /** Gives the bytes of a tensor that lies in another file. `length` is undefined where the model does not say: to the end. */
 export type ReadExternal = (location: string, offset: number, length: number | undefined) => Uint8Array;
@@ -15,6 +15,8 @@ export type ReadExternal = (location: string, offset: number, length: number | u
 /** What reading carries along. */
 export interface ReadContext {
   readonly external?: ReadExternal;
+  /** Told of what breaks the rules and is read all the same. */
+  readonly note?: (text: string) => void;
 }
 
 const field = (name: keyof (typeof TensorProtoSchema)["field"] & string): number => numberOf(TensorProtoSchema, name);
@@ -53,8 +55,8 @@ export function readTensorMessage(bytes: Uint8Array, context: ReadContext): { na
     const data = readExternal(message.externalData, tensorBytes(type, dims), name, context, fault);
     return { name, tensor: withSource({ type, dims, data }, bytes, { name, complete: false }) };
   }
-  if (given.length > 1) throw fault("has data in more than one field", "one", given.join(", "));
-  const source = given[0];
+  const source = given.length > 1 ? rawAmong(given, type, name, context) : given[0];
+  if (given.length > 1 && source === undefined) throw fault("has data in more than one field", "one", given.join(", "));
   if (type === "string") {
     if (source !== undefined && source !== "stringData") throw fault("strings in the wrong field", "string_data", source);
     return { name, tensor: withSource({ type, dims, data: empty, strings: apart(field("stringData")) }, bytes, { name }) };
@@ -68,13 +70,20 @@ export function readTensorMessage(bytes: Uint8Array, context: ReadContext): { na
   return { name, tensor: withSource({ type, dims, data }, bytes, { name }) };
 }
 
+/** Of data in several fields the raw ones count, as in ONNX Runtime: files whose tensors were edited with onnx's helpers have such. */
+function rawAmong<T extends string>(given: readonly T[], type: DataType, name: string, { note }: ReadContext): T | undefined {
+  const raw = type === "string" ? undefined : given.find((field) => field === "rawData");
+  if (raw !== undefined) note?.(`the tensor "${name}" has raw data and numbers in another field: the raw data count`);
+  return raw;
+}
+
 /**
  * A tensor file: a TensorProto by itself, as ONNX's test data come.
  * @throws FilterBasisError `malformed`, `unsupported`, `too-large`
  */
 export function readTensorProto(bytes: Uint8Array): TensorData & { readonly name: string } {
   const plain = plainBytes(bytes);
-  checkBytes(TensorProtoSchema, plain);
+  if (!checkBytes(TensorProtoSchema, plain)) throw malformed("text that is not UTF-8");
   const { name, tensor } = readTensorMessage(plain, {});
   return { ...tensor, name };
 }

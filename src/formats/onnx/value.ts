@@ -55,8 +55,8 @@ function tensorType({ value }: TypeProto, name: string): ValueType | undefined {
   const dims = shape.dim.map(({ value: dim }): Dim => {
     if (dim.case === "dimParam") return dim.value === "" ? null : dim.value;
     if (dim.case === undefined) return null;
-    // Some exporters write -1 for "not known".
-    if (dim.value === -1n) return null;
+    // Some exporters write -1 for "not known"; ONNX Runtime takes any negative number so.
+    if (dim.value < 0n) return null;
     if (dim.value >= 0n && dim.value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(dim.value);
     throw new FilterBasisError("malformed", "a size is out of range", {
       tensor: name,
