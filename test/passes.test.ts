@@ -168,12 +168,80 @@ describe("foldBatchNorm", () => {
     expect(reason(norm("z", "y"), { ...statistics(4), variance: constant([4], "float32", -2, -1) })).toMatch(/not finite/);
   });
 
-  it("gives a weight that another layer reads a copy of its own", async () => {
-    const nodes = [makeNode("Conv", ["x", "w"], ["z"]), norm("z", "n"), makeNode("Conv", ["n", "w"], ["y"])];
+  it("does not fold where a weight that another layer reads would be stored twice", () => {
+    const nodes = [
+      makeNode("Conv", ["x", "w"], ["z"]),
+      norm("z", "n"),
+      makeNode("Conv", ["n", "w"], ["y"], {}, { name: "last" }),
+    ];
     const before = graphOf(nodes, [1, 4, 4, 4], { w: constant([4, 4, 1, 1]), ...statistics(4) });
-    const { graph } = foldBatchNorm(before);
-    expect([...graph.initializers.keys()]).toEqual(["w", "w_1", "w_1.bias"]);
+    const { graph, outcomes } = foldBatchNorm(before);
+    expect(graph).toBe(before);
+    expect(outcomes[0]!.because).toMatch(/^the weight of z is also read by last, and would be stored more than once/);
+  });
+
+  it("folds into a weight that several layers read where all are followed by the same scale, and keeps it shared", async () => {
+    const bn = (from: string, to: string, shift: string) =>
+      makeNode("BatchNormalization", [from, "scale", shift, "mean", "variance"], [to]);
+    const nodes = [
+      ...[makeNode("Conv", ["x", "w", "b"], ["a"]), bn("a", "p", "shift"), makeNode("Identity", ["w"], ["w2"])],
+      ...[makeNode("Conv", ["p", "w2", "b"], ["c"]), bn("c", "q", "shift"), makeNode("Conv", ["q", "w", "b"], ["d"])],
+      bn("d", "y", "shift2"),
+    ];
+    const constants = { w: constant([4, 4, 1, 1]), b: constant([4]), ...statistics(4), shift2: constant([4]) };
+    const before = graphOf(nodes, [1, 4, 4, 4], constants);
+    const { graph, outcomes } = foldBatchNorm(before);
+    expect(outcomes.map(({ done }) => done)).toEqual([true, true, true]);
+    expect([...graph.initializers.keys()]).toEqual(["b", "w_1", "b_1"]);
+    expect(ops(graph)).toEqual(["Conv", "Conv", "Conv"]);
     expect(await difference(before, graph, [1, 4, 4, 4])).toBeLessThan(1e-6);
+  });
+
+  it("leaves no Constant node behind, and adds no bias of zeros", async () => {
+    const zeros = tensorOf("float32", [4], [0, 0, 0, 0]);
+    const nodes = [
+      makeNode("Constant", [], ["w"], { value: tensor(constant([4, 4, 3, 3])) }),
+      ...["scale", "shift", "mean", "variance"].map((name) =>
+        makeNode("Constant", [], [name], { value: tensor(name === "shift" || name === "mean" ? zeros : statistics(4).variance) }),
+      ),
+      ...[makeNode("Conv", ["x", "w"], ["z"]), norm("z", "y")],
+    ];
+    const before = graphOf(nodes, [1, 4, 6, 6], {});
+    const { graph } = foldBatchNorm(before);
+    expect(ops(graph)).toEqual(["Conv"]);
+    expect(graph.nodes[0]!.inputs).toEqual(["x", "w_1"]);
+    expect(writeModel(graph).length).toBeLessThan(writeModel(before).length);
+    expect(await difference(before, graph, [1, 4, 6, 6])).toBeLessThan(1e-6);
+  });
+
+  it("does not give layers biases that take more than what goes", () => {
+    const nodes = Array.from({ length: 3 }, (_, at) => [
+      makeNode("Conv", [at === 0 ? "x" : `n${at - 1}`, `w${at}`], [`z${at}`]),
+      norm(`z${at}`, at === 2 ? "y" : `n${at}`),
+    ]).flat();
+    const weights = Object.fromEntries([0, 1, 2].map((at) => [`w${at}`, constant([128, 128, 1, 1])]));
+    const before = graphOf(nodes, [1, 128, 4, 4], { ...weights, ...statistics(128) });
+    const { graph, outcomes } = foldBatchNorm(before);
+    expect(outcomes[0]!.because).toMatch(/^the biases that z0 would get take \d+ bytes more than what would go/);
+    expect(writeModel(graph).length).toBeLessThanOrEqual(writeModel(before).length);
+  });
+
+  it.each([
+    ["of opset 9 with five outputs, none of them read", 9, ["y", "a", "b", "c", "d"], {}, /training mode: before opset 14/],
+    ["of opset 13 with five outputs", 13, ["y", "a", "b", "c", "d"], {}, /training mode/],
+    ["of opset 7 with a second output alone", 7, ["y", "", "", "c"], {}, /training mode/],
+    ["of opset 15 with training_mode", 15, ["y", "a", "b"], { training_mode: int(1) }, /training_mode = 1/],
+    ["of opset 6, where training is the default", 6, ["y"], {}, /is_test = 0/],
+    ["of opset 6 with is_test", 6, ["y"], { is_test: int(1) }, /^it was folded/],
+    ["of opset 9 whose further outputs are left out", 9, ["y", "", "", "", ""], {}, /^it was folded/],
+    ["of opset 15", 15, ["y"], {}, /^it was folded/],
+    ["of opset 8 for each pixel", 8, ["y"], { spatial: int(0) }, /every pixel by itself/],
+  ] as const)("judges a normalisation %s", (_, opset, outputs, attributes, because) => {
+    const node = makeNode("BatchNormalization", ["z", "scale", "shift", "mean", "variance"], outputs, attributes);
+    const before = graphOf([makeNode("Conv", ["x", "w"], ["z"]), node], [1, 4, 4, 4], {
+      ...{ w: constant([4, 4, 1, 1]), ...statistics(4) },
+    });
+    expect(foldBatchNorm({ ...before, opsets: new Map([["", opset]]) }).outcomes[0]!.because).toMatch(because);
   });
 
   it("keeps half-precision weights half and reads weights from Constant nodes behind Identity", async () => {

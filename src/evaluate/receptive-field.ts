@@ -1,5 +1,6 @@
 // How far a network looks: which pixels of its input one pixel of its output can depend on, found from the graph.
 import { readInt, readInts, readString, siteName } from "../graph/attributes.js";
+import { trainingMode } from "../graph/batch-norm.js";
 import { inferShapes } from "../graph/shapes/infer.js";
 import type { Graph, Node } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
@@ -26,6 +27,7 @@ interface Reach {
 type Rule = (node: Node, reach: Reach, context: Context) => Reach | string;
 
 interface Context {
+  readonly opset: number;
   readonly rank: (name: string) => number | undefined;
   readonly dims: (name: string) => readonly (number | string | null)[] | undefined;
   readonly constant: (name: string | undefined) => readonly number[] | undefined;
@@ -34,7 +36,7 @@ interface Context {
 const pointwise = new Set(
   (
     "Identity Dropout Cast Relu LeakyRelu PRelu Elu Selu Celu Gelu Sigmoid HardSigmoid HardSwish Mish Softplus Softsign Tanh Clip Abs Neg Exp Log Sqrt Erf Floor Ceil Round Reciprocal Sign " +
-    "Add Sub Mul Div Pow Min Max Sum Mean Where Equal Greater Less GreaterOrEqual LessOrEqual And Or Not BatchNormalization"
+    "Add Sub Mul Div Pow Min Max Sum Mean Where Equal Greater Less GreaterOrEqual LessOrEqual And Or Not"
   ).split(" "),
 );
 
@@ -53,7 +55,7 @@ export function receptiveField(graph: Graph): ReceptiveField {
     const tensor = graph.initializers.get(name);
     return constants.get(name) ?? (tensor && tensor.type !== "string" ? [...numbers(tensor)] : undefined);
   };
-  const context: Context = { dims, constant, rank: (name) => dims(name)?.length };
+  const context: Context = { opset: graph.opsets.get("") ?? 1, dims, constant, rank: (name) => dims(name)?.length };
   const reaches = new Map<string, Reach>([[input, { pitch: 1, low: 0, high: 0 }]]);
   let period = 1;
   for (const node of graph.nodes) {
@@ -215,6 +217,7 @@ const rules: Readonly<Record<string, Rule>> = {
   GlobalAveragePool: whole,
   GlobalMaxPool: whole,
   InstanceNormalization: whole,
+  BatchNormalization: (node, reach, { opset }) => trainingMode(node, opset) ?? reach,
 };
 
 function leastCommonMultiple(period: number, pitch: number): number {

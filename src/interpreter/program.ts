@@ -2,7 +2,7 @@
 import { FilterBasisError } from "../errors/error.js";
 import { siteName } from "../graph/attributes.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";
-import type { VersionedNode } from "./inline.js";
+import type { VersionedNode } from "../passes/inline-functions.js";
 import { type Host, hostOf } from "./operators/host.js";
 import { type HostKernel, hostTable } from "./operators/host-table.js";
 import type { OperatorName } from "./operators/names.js";

@@ -3,56 +3,133 @@
 //   BN(z) = k z + t  per channel,  k = scale / sqrt(variance + epsilon),  t = shift - mean k
 //   behind a layer  z = W x + b:   W' = k W (each output channel),  b' = k b + t
 //   before a layer  y = W z + b:   W' = W k (each input channel),   b' = b + sum W t, if no zero padding comes between (or t = 0)
+//
+// A weight that several layers read is folded only where all of them are followed by the same k: otherwise it would be stored once for each.
 import { readFloat, readInt, siteName } from "../graph/attributes.js";
+import { trainingMode } from "../graph/batch-norm.js";
 import type { Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { isFloat, numbers } from "../graph/values.js";
-import { type Folded, foldAfter, foldBefore, type Refusal } from "./fold-into-layer.js";
+import { type Fold, storeFolds } from "./fold-groups.js";
+import { foldAfter, foldBefore, type Refusal } from "./fold-into-layer.js";
 import { Rewriting } from "./rewriting.js";
 
 const name = "fold-batch-norm";
 
 /**
  * Folds every BatchNormalization that runs in inference mode with constant statistics into the Conv, ConvTranspose or Gemm whose output only
- * it reads, or else into the Conv or Gemm that alone reads its output, where that is exact. Weights keep their element type (computed in
- * double, rounded once) and their names, unless other nodes read them too. Refusals say why.
+ * it reads, or else into the Conv or Gemm that alone reads its output, where that is exact and the model does not grow. Weights keep their element
+ * type (computed in double, rounded once) and, where they are initializers, their names. Refusals say why.
  */
 export const foldBatchNorm: Pass = (graph) => {
-  const outcomes: Outcome[] = [];
   const work = new Rewriting(graph);
+  const done = new Map<Node, string>();
+  const outcomes: Outcome[] = [];
+  const report = (node: Node, because: string, folded: boolean) =>
+    outcomes.push({ pass: name, site: siteName(node), done: folded, because });
   for (const node of graph.nodes) {
-    if (node.op !== "BatchNormalization" || node.domain !== "") continue;
-    const result = foldOne(work, node);
-    outcomes.push({ pass: name, site: siteName(node), done: "done" in result, because: result.because });
+    if (!isNorm(node)) continue;
+    const earlier = done.get(node);
+    const result = earlier === undefined ? foldOne(work, node) : new Map<Node, string>();
+    if ("because" in result) report(node, result.because, false);
+    else {
+      for (const [norm, because] of result) done.set(norm, because);
+      report(node, done.get(node)!, true);
+    }
   }
   return { graph: work.result(), outcomes };
 };
 
-function foldOne(work: Rewriting, node: Node): { readonly done: true; readonly because: string } | Refusal {
+const isNorm = (node: Node | undefined): node is Node => node?.op === "BatchNormalization" && node.domain === "";
+
+/** The normalisations that were folded, with what was done. */
+type Done = ReadonlyMap<Node, string>;
+
+function foldOne(work: Rewriting, node: Node): Done | Refusal {
   const affine = affineOf(work, node);
   if ("because" in affine) return affine;
+  const backward = foldBackward(work, node, affine);
+  if (!("because" in backward)) return backward;
+  const forward = foldForward(work, node, affine);
+  return "because" in forward ? { because: `${backward.because}, and ${forward.because}` } : forward;
+}
+
+function foldBackward(work: Rewriting, node: Node, affine: Affine): Done | Refusal {
+  const [from] = node.inputs as [string];
+  const layer = work.made.get(from);
+  if (layer === undefined) return { because: "its input is not made by a node" };
+  if (!work.readByOne(from)) return { because: `the output of ${siteName(layer)} is read elsewhere too` };
+  const alone = foldBefore(work.constant, layer, affine);
+  if ("because" in alone) return alone;
+  const folds: Fold[] = [];
+  for (const { layer: each, norm, affine: own } of group(work, layer, node, affine) ?? []) {
+    const folded = each === layer ? alone : foldBefore(work.constant, each, own);
+    if ("because" in folded) return folded;
+    folds.push({ old: each, norm, folded, inputs: each.inputs.slice(0, 1), outputs: norm.outputs.slice(0, 1) });
+  }
+  if (folds.length === 0) return sharedWeight(work, layer);
+  return (
+    storeFolds(work, folds) ?? new Map(folds.map(({ old, norm }) => [norm, `it was folded into ${siteName(old)} before it`]))
+  );
+}
+
+function foldForward(work: Rewriting, node: Node, affine: Affine): Done | Refusal {
   const [from, to] = [node.inputs[0]!, node.outputs[0]!];
-  const before = work.made.get(from);
-  const backward: Folded | Refusal =
-    before === undefined
-      ? { because: "its input is not made by a node" }
-      : work.readByOne(from)
-        ? foldBefore(work, before, affine)
-        : { because: `the output of ${siteName(before)} is read elsewhere too` };
-  if ("layer" in backward) {
-    work.replace(before!, { ...backward.layer, outputs: [to] }, node, backward.added);
-    return { done: true, because: `it was folded into ${siteName(before!)} before it` };
+  const layer = work.readers.get(to)?.[0];
+  if (layer === undefined || !work.readByOne(to)) return { because: "its output is not read by one layer alone" };
+  const folded = foldAfter(work.constant, layer, to, affine);
+  if ("because" in folded) return folded;
+  if (partners(work, layer)?.length !== 1) return sharedWeight(work, layer);
+  const fold: Fold = { old: layer, norm: node, folded, inputs: [from], outputs: layer.outputs };
+  return storeFolds(work, [fold]) ?? new Map([[node, `it was folded into ${siteName(layer)} after it`]]);
+}
+
+/** The nodes that read a layer's weight, the layer itself among them; undefined where an output of the graph reads it. */
+function partners(work: Rewriting, layer: Node): readonly Node[] | undefined {
+  const weight = layer.inputs[1] ?? "";
+  return work.constant(weight) === undefined ? [layer] : work.endReaders(work.rootOf(weight));
+}
+
+function sharedWeight(work: Rewriting, layer: Node): Refusal {
+  const others = partners(work, layer)?.filter((node) => node !== layer);
+  const by = others === undefined ? "an output of the graph" : others.map(siteName).slice(0, 3).join(", ");
+  const more = others !== undefined && others.length > 3 ? ` and ${others.length - 3} more` : "";
+  return { because: `the weight of ${siteName(layer)} is also read by ${by}${more}, and would be stored more than once` };
+}
+
+interface Member {
+  readonly layer: Node;
+  readonly norm: Node;
+  readonly affine: Affine;
+}
+
+/** All layers that read the weight, each followed by a normalisation that scales alike; undefined where one of them is not. */
+function group(work: Rewriting, layer: Node, norm: Node, affine: Affine): readonly Member[] | undefined {
+  const members: Member[] = [];
+  for (const partner of partners(work, layer) ?? []) {
+    const own = partner === layer ? { layer, norm, affine } : followed(work, partner);
+    if (own === undefined || !alike(own, { layer, norm, affine })) return undefined;
+    members.push(own);
   }
-  const after = work.readers.get(to)?.[0];
-  const forward: Folded | Refusal =
-    after === undefined || !work.readByOne(to)
-      ? { because: "its output is not read by one layer alone" }
-      : foldAfter(work, after, to, affine);
-  if ("layer" in forward) {
-    const inputs = forward.layer.inputs.map((input) => (input === to ? from : input));
-    work.replace(after!, { ...forward.layer, inputs }, node, forward.added);
-    return { done: true, because: `it was folded into ${siteName(after!)} after it` };
-  }
-  return { because: `${backward.because}, and ${forward.because}` };
+  return members;
+}
+
+function followed(work: Rewriting, layer: Node): Member | undefined {
+  const [output = ""] = layer.outputs;
+  const [norm] = work.readers.get(output) ?? [];
+  if (!isNorm(norm) || norm.inputs[0] !== output || !work.readByOne(output)) return undefined;
+  const affine = affineOf(work, norm);
+  return "because" in affine ? undefined : { layer, norm, affine };
+}
+
+function alike(a: Member, b: Member): boolean {
+  return (
+    a.layer.op === b.layer.op &&
+    a.layer.domain === b.layer.domain &&
+    readInt(a.layer, "group", 1) === readInt(b.layer, "group", 1) &&
+    readInt(a.layer, "transB", 0) === readInt(b.layer, "transB", 0) &&
+    a.affine.k.length === b.affine.k.length &&
+    a.affine.k.every((value, channel) => value === b.affine.k[channel])
+  );
 }
 
 /** k and t of each channel. */
@@ -61,9 +138,10 @@ export interface Affine {
   readonly t: Float64Array;
 }
 
-function affineOf({ readers, outputs, constant }: Rewriting, node: Node): Affine | Refusal {
+function affineOf({ readers, outputs, constant, opset }: Rewriting, node: Node): Affine | Refusal {
   const isRead = (value: string) => outputs.has(value) || (readers.get(value) ?? []).length > 0;
-  if (readInt(node, "training_mode", 0) !== 0) return { because: "it runs in training mode" };
+  const training = trainingMode(node, opset);
+  if (training !== undefined) return { because: training };
   if (node.outputs.slice(1).some((output) => output !== "" && isRead(output)))
     return { because: "its batch statistics are read" };
   if (readInt(node, "spatial", 1) === 0) return { because: "it normalises every pixel by itself (spatial = 0)" };

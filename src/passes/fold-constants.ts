@@ -4,8 +4,9 @@ import { constantOf } from "../graph/constants.js";
 import { consumers, reads } from "../graph/edit.js";
 import { inferKnown } from "../graph/shapes/infer.js";
 import type { Known } from "../graph/shapes/rule.js";
-import type { Dim, Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
+import type { Dim, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { isFloat, tensorOf } from "../graph/values.js";
+import { dropUnread } from "./remove-unread.js";
 
 const name = "fold-constants";
 
@@ -49,10 +50,10 @@ export function foldConstants({ limit = 1 << 16 }: FoldOptions = {}): Pass {
       }
       outcomes.push({ pass: name, site: siteName(node), done: true, because: "its result does not depend on the inputs" });
     }
-    return {
-      graph: outcomes.some((outcome) => outcome.done) ? withoutUnread({ ...graph, nodes, initializers }, graph) : graph,
-      outcomes,
-    };
+    if (!outcomes.some((outcome) => outcome.done)) return { graph, outcomes };
+    const kept = new Set(nodes);
+    const touched = graph.nodes.filter((node) => !kept.has(node)).flatMap((node) => [...node.outputs, ...reads(node)]);
+    return { graph: dropUnread({ ...graph, nodes, initializers }, touched), outcomes };
   };
 }
 
@@ -114,14 +115,4 @@ function tensorFrom(value: Known | undefined): TensorData | undefined {
   const whole = !isFloat(value.type);
   const exact = (element: Dim) => typeof element === "number" && (!whole || Number.isSafeInteger(element));
   return value.elements.every(exact) ? tensorOf(value.type, value.dims as number[], value.elements as number[]) : undefined;
-}
-
-/** Drops the initializers that were read before and are not any more. */
-function withoutUnread(graph: Graph, before: Graph): Graph {
-  const readIn = (nodes: readonly Node[]) => new Set(nodes.flatMap((node) => [...reads(node)]));
-  const [was, is] = [readIn(before.nodes), readIn(graph.nodes)];
-  for (const output of graph.outputs) is.add(output.name);
-  const stale = (value: string) => !is.has(value) && (was.has(value) || !before.initializers.has(value));
-  const inputs = graph.inputs.filter((input) => !(before.initializers.has(input.name) && stale(input.name)));
-  return { ...graph, inputs, initializers: new Map([...graph.initializers].filter(([value]) => !stale(value))) };
 }

@@ -8,19 +8,15 @@ export interface Refusal {
   readonly because: string;
 }
 
-/** The changed layer and its new constants. */
+/** The layer with the attributes that go with its new constants; its inputs are still the old ones. */
 export interface Folded {
-  readonly layer: Node;
-  readonly added: ReadonlyMap<string, TensorData>;
+  readonly node: Node;
+  readonly weight: TensorData;
+  readonly bias: TensorData | undefined;
 }
 
-/** What folding needs to know of the graph around a layer. */
-export interface Context {
-  readonly initializers: ReadonlyMap<string, TensorData>;
-  readonly readers: ReadonlyMap<string, readonly Node[]>;
-  readonly constant: (name: string) => TensorData | undefined;
-  readonly fresh: (stem: string) => string;
-}
+/** Gives the tensor behind a name. */
+type ConstantOf = (name: string) => TensorData | undefined;
 
 /** The weights of a layer: W[o, i, rest] as three sizes, with the place of each channel in the stored order. */
 interface Layer {
@@ -37,21 +33,21 @@ interface Layer {
 }
 
 /** The layer followed by k y + t on its output channels. */
-export function foldBefore(context: Context, node: Node, { k, t }: Affine): Folded | Refusal {
-  const layer = layerOf(context, node);
+export function foldBefore(constant: ConstantOf, node: Node, { k, t }: Affine): Folded | Refusal {
+  const layer = layerOf(constant, node);
   if ("because" in layer) return layer;
   if (k.length !== layer.outChannels)
     return { because: `${siteName(node)} has ${layer.outChannels} output channels, not ${k.length}` };
   const weight = numbers(layer.weight).map((value, index) => value * k[layer.channels(index)[0]]!);
   const bias = layer.bias.map((value, channel) => value * k[channel]! + t[channel]!);
-  return written(context, layer, weight, bias);
+  return written(layer, weight, bias);
 }
 
 /** The layer fed with k x + t on its input channels; `value` names that input. */
-export function foldAfter(context: Context, node: Node, value: string, { k, t }: Affine): Folded | Refusal {
+export function foldAfter(constant: ConstantOf, node: Node, value: string, { k, t }: Affine): Folded | Refusal {
   if (node.inputs[0] !== value || node.inputs.lastIndexOf(value) !== 0)
     return { because: `${siteName(node)} does not read it as its data` };
-  const layer = layerOf(context, node);
+  const layer = layerOf(constant, node);
   if ("because" in layer) return layer;
   if (k.length !== layer.inChannels)
     return { because: `${siteName(node)} has ${layer.inChannels} input channels, not ${k.length}` };
@@ -64,16 +60,16 @@ export function foldAfter(context: Context, node: Node, value: string, { k, t }:
     bias[out]! += element * t[into]!;
     return element * k[into]!;
   });
-  return written(context, layer, scaled, bias);
+  return written(layer, scaled, bias);
 }
 
-function layerOf(context: Context, node: Node): Layer | Refusal {
+function layerOf(constant: ConstantOf, node: Node): Layer | Refusal {
   const reader = node.domain === "" && Object.hasOwn(layers, node.op) ? layers[node.op] : undefined;
   if (reader === undefined) return { because: `${siteName(node)} is a ${node.op}, which takes no weights` };
-  const weight = context.constant(node.inputs[1] ?? "");
+  const weight = constant(node.inputs[1] ?? "");
   if (weight === undefined) return { because: `the weight of ${siteName(node)} is not a stored constant` };
   if (!isFloat(weight.type)) return { because: `the weight of ${siteName(node)} is of type ${weight.type}` };
-  const bias = (node.inputs[2] ?? "") === "" ? undefined : context.constant(node.inputs[2]!);
+  const bias = (node.inputs[2] ?? "") === "" ? undefined : constant(node.inputs[2]!);
   if ((node.inputs[2] ?? "") !== "" && bias === undefined)
     return { because: `the bias of ${siteName(node)} is not a stored constant` };
   return reader(node, weight, bias);
@@ -145,33 +141,13 @@ const matrix: Reader = (node, weight, bias) => {
 
 const layers: Readonly<Record<string, Reader>> = { Conv: convolution, ConvTranspose: transposed, Gemm: matrix };
 
-/** The layer with new weights: under their old names where nothing else reads these, else under fresh ones. */
-function written(
-  { initializers, readers, fresh }: Context,
-  layer: Layer,
-  weight: Float64Array,
-  bias: Float64Array,
-): Folded | Refusal {
+/** The layer with new weights; without a bias where it had none and needs none. */
+function written(layer: Layer, weight: Float64Array, bias: Float64Array): Folded | Refusal {
   const { node } = layer;
   const { type, dims } = layer.weight;
   const [newWeight, newBias] = [tensorOf(type, dims, weight), tensorOf(type, [bias.length], bias)];
   if (![newWeight, newBias].every((tensor) => floats(tensor).every(Number.isFinite)))
     return { because: `the weights of ${siteName(node)} would not be finite in ${type}` };
-  const own = (name: string | undefined, stem: string) =>
-    name &&
-    initializers.has(name) &&
-    readers.get(name)?.length === 1 &&
-    node.inputs.filter((input) => input === name).length === 1
-      ? name
-      : fresh(name || stem);
-  const weightName = own(node.inputs[1], `${node.outputs[0]}_weight`);
-  const biasName = own(node.inputs[2], `${weightName.replace(/[._]?weight$/, "")}.bias`);
-  const inputs = [node.inputs[0]!, weightName, biasName];
-  return {
-    layer: { ...node, inputs },
-    added: new Map([
-      [weightName, newWeight],
-      [biasName, newBias],
-    ]),
-  };
+  const none = node.op !== "Gemm" && (node.inputs[2] ?? "") === "" && bias.every((value) => value === 0);
+  return { node, weight: newWeight, bias: none ? undefined : newBias };
 }

@@ -1,7 +1,8 @@
-// Dropping what nothing reads.
+// Dropping nodes that no output depends on.
 import { siteName } from "../graph/attributes.js";
 import { reads } from "../graph/edit.js";
-import type { Graph, Node, Outcome, Pass } from "../graph/types.js";
+import type { Node, Outcome, Pass } from "../graph/types.js";
+import { dropUnread } from "./remove-unread.js";
 
 const name = "remove-dead-nodes";
 
@@ -10,7 +11,8 @@ export const removeDeadNodes: Pass = (graph) => {
   const live = new Set(graph.outputs.map((output) => output.name));
   const kept: Node[] = [];
   const outcomes: Outcome[] = [];
-  for (const node of [...graph.nodes].reverse()) {
+  for (let index = graph.nodes.length - 1; index >= 0; index--) {
+    const node = graph.nodes[index]!;
     if (!node.outputs.some((output) => live.has(output))) {
       outcomes.push({ pass: name, site: siteName(node), done: true, because: "no output of the graph depends on it" });
       continue;
@@ -19,21 +21,11 @@ export const removeDeadNodes: Pass = (graph) => {
     for (const value of reads(node)) live.add(value);
   }
   const made = new Set(kept.flatMap((node) => node.outputs));
-  const unread = [...graph.initializers.keys()].filter((initializer) => !live.has(initializer));
-  for (const initializer of unread)
-    outcomes.push({ pass: name, site: initializer, done: true, because: "nothing reads this constant" });
-  if (outcomes.length === 0) return { graph, outcomes };
-  return { graph: { ...graph, ...remaining(graph, live, made), nodes: kept.reverse() }, outcomes: outcomes.reverse() };
+  const values = new Map([...graph.values].filter(([value]) => made.has(value) || graph.initializers.has(value)));
+  const alive = outcomes.length === 0 ? graph : { ...graph, nodes: kept.reverse(), values };
+  const result = dropUnread(alive, graph.initializers.keys());
+  for (const initializer of graph.initializers.keys())
+    if (!result.initializers.has(initializer))
+      outcomes.push({ pass: name, site: initializer, done: true, because: "nothing reads this constant" });
+  return outcomes.length === 0 ? { graph, outcomes } : { graph: result, outcomes: outcomes.reverse() };
 };
-
-function remaining(
-  graph: Graph,
-  live: ReadonlySet<string>,
-  made: ReadonlySet<string>,
-): Pick<Graph, "initializers" | "inputs" | "values"> {
-  return {
-    initializers: new Map([...graph.initializers].filter(([initializer]) => live.has(initializer))),
-    inputs: graph.inputs.filter((input) => live.has(input.name) || !graph.initializers.has(input.name)), // what a caller feeds stays
-    values: new Map([...graph.values].filter(([value]) => made.has(value) || graph.initializers.has(value))),
-  };
-}

@@ -2,6 +2,7 @@
 import { constantLookup } from "../graph/constants.js";
 import { consumers, freshNames, producers, reads } from "../graph/edit.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";
+import { dropUnread } from "./remove-unread.js";
 
 /** The graph itself is never changed; `result` makes the new one. */
 export class Rewriting {
@@ -11,11 +12,14 @@ export class Rewriting {
   readonly outputs: ReadonlySet<string>;
   readonly constant: (name: string) => TensorData | undefined;
   readonly fresh: (stem: string) => string;
+  /** Of the standard operators. */
+  readonly opset: number;
   readonly #graph: Graph;
   /** What stands in the place of each node of the graph that changed, and the way back. */
   readonly #now = new Map<Node, Node | undefined>();
   readonly #original = new Map<Node, Node>();
-  readonly #gone = new Set<string>();
+  /** Values that may have lost their last reader. */
+  readonly #touched = new Set<string>();
 
   constructor(graph: Graph) {
     this.#graph = graph;
@@ -25,6 +29,7 @@ export class Rewriting {
     this.outputs = new Set(graph.outputs.map((output) => output.name));
     this.constant = constantLookup(this.initializers, this.made);
     this.fresh = freshNames(graph);
+    this.opset = graph.opsets.get("") ?? 1;
   }
 
   /** Is a value read by exactly one node, and no output of the graph? */
@@ -32,7 +37,29 @@ export class Rewriting {
     return this.readers.get(value)?.length === 1 && !this.outputs.has(value);
   }
 
-  /** Puts `node` in the place of `old`, takes `removed` out, adds constants and drops those that nothing reads any more. */
+  /** The value at which a stored constant begins: an initializer or the output of a Constant node, behind any Identity. */
+  rootOf(value: string): string {
+    let root = value;
+    for (let node = this.made.get(root); node?.op === "Identity" && node.domain === ""; node = this.made.get(root))
+      root = node.inputs[0] ?? "";
+    return root;
+  }
+
+  /** The nodes that read a value, themselves or through Identity, each once; undefined where an output of the graph is among them. */
+  endReaders(value: string): readonly Node[] | undefined {
+    const found = new Set<Node>();
+    const open = [value];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      if (this.outputs.has(next)) return undefined;
+      for (const reader of this.readers.get(next) ?? []) {
+        if (reader.op === "Identity" && reader.domain === "") open.push(...reader.outputs);
+        else found.add(reader);
+      }
+    }
+    return [...found];
+  }
+
+  /** Puts `node` in the place of `old`, takes `removed` out, adds constants. What nothing reads any more goes at the end. */
   replace(old: Node, node: Node, removed: Node, added: ReadonlyMap<string, TensorData>): void {
     const place = this.#original.get(old) ?? old;
     this.#now.set(place, node);
@@ -40,32 +67,26 @@ export class Rewriting {
     this.#now.set(this.#original.get(removed) ?? removed, undefined);
     for (const [name, tensor] of added) this.initializers.set(name, tensor);
     for (const leaving of [old, removed]) {
-      for (const value of reads(leaving))
+      for (const value of reads(leaving)) {
+        this.#touched.add(value);
         this.readers.set(
           value,
           (this.readers.get(value) ?? []).filter((reader) => reader !== leaving),
         );
+      }
       for (const output of leaving.outputs) this.made.delete(output);
     }
     for (const value of reads(node)) this.readers.set(value, [...(this.readers.get(value) ?? []), node]);
     for (const output of node.outputs) this.made.set(output, node);
-    for (const value of [...old.inputs, ...removed.inputs, ...old.outputs, ...removed.outputs]) {
-      if (this.made.has(value) || this.outputs.has(value) || (this.readers.get(value) ?? []).length > 0) continue;
-      this.initializers.delete(value);
-      this.#gone.add(value);
-    }
   }
 
   /** The graph as it is now; the very same where nothing was replaced. */
   result(): Graph {
     if (this.#now.size === 0) return this.#graph;
-    const { nodes, inputs, values, initializers } = this.#graph;
-    return {
-      ...this.#graph,
-      nodes: nodes.flatMap((node) => (this.#now.has(node) ? (this.#now.get(node) ?? []) : [node])),
-      initializers: this.initializers,
-      inputs: inputs.filter((input) => !(initializers.has(input.name) && this.#gone.has(input.name))),
-      values: new Map([...values].filter(([value]) => !this.#gone.has(value))),
-    };
+    const nodes = this.#graph.nodes.flatMap((node) => (this.#now.has(node) ? (this.#now.get(node) ?? []) : [node]));
+    const made = new Set(nodes.flatMap(({ outputs }) => outputs));
+    const gone = new Set(this.#graph.nodes.flatMap(({ outputs }) => outputs.filter((output) => !made.has(output))));
+    const values = new Map([...this.#graph.values].filter(([value]) => !gone.has(value)));
+    return dropUnread({ ...this.#graph, nodes, values, initializers: this.initializers }, this.#touched);
   }
 }

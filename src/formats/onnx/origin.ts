@@ -1,5 +1,6 @@
 // What the file held for one part of a graph. A part that nobody changed is written as the very bytes that were read; a part
 // that was rewritten keeps what the graph does not know about it: doc strings, metadata, fields newer than this program.
+import { feeds } from "../../graph/edit.js";
 import type { Graph, Origin, ValueType } from "../../graph/types.js";
 
 export interface Source {
@@ -13,13 +14,15 @@ export interface Source {
   readonly name?: string;
   /** Of a model: where its main graph came from. */
   readonly body?: Source;
+  /** Of a graph: all its initializers were listed among its inputs, as old exporters do without meaning that a caller should feed them. */
+  readonly listsConstants?: boolean;
   /** Of a value: its TypeProto, and what that was read as. */
   readonly type?: Uint8Array;
   readonly read?: ValueType;
 }
 
 /** What is remembered beside the bytes. */
-export type Remark = Partial<Pick<Source, "complete" | "name" | "body" | "type" | "read">>;
+export type Remark = Partial<Pick<Source, "complete" | "name" | "body" | "listsConstants" | "type" | "read">>;
 
 /** The part with its origin. */
 export function withSource<T extends object>(part: T, bytes: Uint8Array, remark: Remark = {}): T & { readonly origin: Source } {
@@ -51,6 +54,17 @@ export function neededIrVersion(graph: Pick<Graph, "irVersion" | "inputs" | "ini
   if (graph.irVersion >= 4) return graph.irVersion;
   const listed = new Set(graph.inputs.map(({ name }) => name));
   return [...graph.initializers.keys()].every((name) => listed.has(name)) ? graph.irVersion : 4;
+}
+
+/**
+ * The graph as a file may say it. Where the IR version is raised to 4, and where old exporters listed all constants among the inputs, constants
+ * leave the inputs: from version 4 on ONNX Runtime takes a listed one for a value that the caller may feed, and neither folds nor prepacks it.
+ */
+export function asWritten(graph: Graph): Graph {
+  const irVersion = neededIrVersion(graph);
+  const listed = sourceOf(graph)?.body?.listsConstants === true;
+  if (irVersion < 4 || (irVersion === graph.irVersion && !listed)) return graph;
+  return { ...graph, irVersion, inputs: feeds(graph) };
 }
 
 /** False where the part's bytes refer to another file. */

@@ -133,7 +133,10 @@ export function readBody(bytes: Uint8Array, context: ReadContext): GraphBody & {
     values: new Map(values.map((value): [string, Value] => [value.name, value])),
     ...(sparse.size > 0 && { sparseInitializers: sparse }),
   };
-  return withSource(body, bytes, { complete: [...nodes, ...initializers.values(), ...sparse.values()].every(isComplete) });
+  const inputs = new Set(body.inputs.map(({ name }) => name));
+  const listsConstants = initializers.size > 0 && [...initializers.keys()].every((name) => inputs.has(name));
+  const complete = [...nodes, ...initializers.values(), ...sparse.values()].every(isComplete);
+  return withSource(body, bytes, { complete, listsConstants });
 }
 
 function readFunction(bytes: Uint8Array, context: ReadContext): LocalFunction {

@@ -11,7 +11,7 @@ import type { Graph, GraphBody, LocalFunction } from "../../graph/types.js";
 import { concat, largestModel, Message, tooLarge } from "./chunks.js";
 import { numberOf, parse } from "./decode.js";
 import { domainName } from "./node.js";
-import { neededIrVersion, type Source, sourceOf, unchangedBytes } from "./origin.js";
+import { asWritten, type Source, sourceOf, unchangedBytes } from "./origin.js";
 import { bodyFields, functionFields, modelFields } from "./read.js";
 import { writeValue } from "./value.js";
 import { payloads, remainder } from "./wire.js";
@@ -36,14 +36,15 @@ export function writeModelChunks(
   return { chunks: message.runs(), length: message.length };
 }
 
-function modelMessage(graph: Graph, context: WriteContext): Message {
-  const same = context.external === undefined ? unchangedBytes(graph) : undefined;
+function modelMessage(given: Graph, context: WriteContext): Message {
+  const same = context.external === undefined ? unchangedBytes(given) : undefined;
   if (same !== undefined) return new Message().add(same);
+  const graph = asWritten(given);
   const number = (name: keyof (typeof ModelProtoSchema)["field"] & string): number => numberOf(ModelProtoSchema, name);
   const source = sourceOf(graph);
   const producer = source === undefined ? { producerName: "filterbasis" } : {};
   const message = new Message().add(
-    toBinary(ModelProtoSchema, create(ModelProtoSchema, { irVersion: BigInt(neededIrVersion(graph)), ...producer })),
+    toBinary(ModelProtoSchema, create(ModelProtoSchema, { irVersion: BigInt(graph.irVersion), ...producer })),
   );
   message.field(number("graph"), bodyMessage(graph, source?.body, context));
   writeOpsets(message, number("opsetImport"), graph.opsets, source);

@@ -1,6 +1,7 @@
 // Normalisations.
 import { FilterBasisError } from "../../errors/error.js";
 import { readFloat, readInt } from "../../graph/attributes.js";
+import { trainingMode } from "../../graph/batch-norm.js";
 import { call, callAll, noGrad, type Tensor } from "./aten.js";
 import { sameDims } from "./limits.js";
 import { type Lowering, refuse, type Value } from "./site.js";
@@ -19,7 +20,9 @@ const batchNormalization: Lowering = (site) => {
   const momentum = 1 - readFloat(node, "momentum", 0.9);
   if (opset < 9 && readInt(node, "spatial", 1) === 0)
     throw refuse(site, "statistics per position (spatial = 0) are not supported");
-  const stated = opset >= 14 && readInt(node, "training_mode", 0) !== 0;
+  const mode = trainingMode(node, opset);
+  if (mode !== undefined && opset < 14) throw refuse(site, mode);
+  const stated = mode !== undefined;
   if (!stated && node.outputs.slice(1).some(Boolean)) throw refuse(site, "statistics are given out with training_mode only");
   return ([x, scale, bias, mean, variance], { training }) => {
     const [w, b, m, v] = [tensor(scale), tensor(bias), tensor(mean), tensor(variance)];

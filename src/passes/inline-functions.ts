@@ -1,0 +1,204 @@
+// Calls of functions that a model defines itself, replaced by the functions' nodes, as ONNX Runtime does when it loads the model.
+import { FilterBasisError, isError } from "../errors/error.js";
+import { siteName } from "../graph/attributes.js";
+import { bodies, freshNames } from "../graph/edit.js";
+import { signatures } from "../graph/signatures.js";
+import type { Attribute, Graph, GraphBody, LocalFunction, Node, Outcome, Pass } from "../graph/types.js";
+import { functionKey, functionTitle } from "../graph/verify-functions.js";
+import { calledKey } from "../graph/verify-node.js";
+import { nodesOfCall } from "./inline-call.js";
+import { unchangedSince } from "./unchanged-operators.js";
+
+const name = "inline-functions";
+
+/** A node and the version of the standard operators that it was written for. */
+export interface VersionedNode {
+  readonly node: Node;
+  readonly opset: number;
+}
+
+/** More nodes than this and the functions call each other without end, or nearly so. */
+const mostNodes = 1_000_000;
+const deepest = 100;
+
+/**
+ * The nodes of a graph with every call of a local function replaced by its body, values inside renamed; not those in bodies of If, Loop and Scan.
+ * @throws FilterBasisError `invalid-graph` for functions that call themselves, `too-large` beyond a million nodes
+ */
+export function inlined(graph: Graph): readonly VersionedNode[] {
+  const opset = graph.opsets.get("") ?? 1;
+  const table = tableOf(graph);
+  if (table.size === 0) return graph.nodes.map((node) => ({ node, opset }));
+  const fresh = freshNames(graph);
+  const out: VersionedNode[] = [];
+  for (const node of graph.nodes) expand(node, opset, table, fresh, (made) => pushTo(out, made));
+  return out;
+}
+
+type Table = ReadonlyMap<string, LocalFunction>;
+
+/** What nodes may call: not functions named as a standard operator, for ONNX Runtime then takes the operator. */
+function tableOf({ functions = [] }: Graph): Table {
+  const callable = functions.filter(({ domain, name: op }) => domain !== "" || !Object.hasOwn(signatures, op));
+  return new Map(callable.map((local) => [functionKey(local), local]));
+}
+
+function pushTo(out: VersionedNode[], made: VersionedNode): void {
+  if (out.push(made) <= mostNodes) return;
+  throw new FilterBasisError("too-large", "the model's functions unfold to too many nodes", { expected: `at most ${mostNodes}` });
+}
+
+/** Hands on the nodes that a node stands for, in order. */
+function expand(
+  node: Node,
+  opset: number,
+  table: Table,
+  fresh: (stem: string) => string,
+  hand: (made: VersionedNode) => void,
+): void {
+  const open = [{ node, opset, depth: 0 }];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const called = table.get(calledKey(next.node));
+    if (called === undefined) {
+      hand({ node: next.node, opset: next.opset });
+      continue;
+    }
+    const depth = next.depth + 1;
+    if (depth > deepest)
+      throw new FilterBasisError("invalid-graph", `the model's functions call each other more than ${deepest} deep`, {
+        ...{ node: siteName(node), op: node.op },
+      });
+    const own = called.opsets.get("") ?? next.opset;
+    const inner = nodesOfCall(called, next.node, fresh).map((made) => ({ node: made, opset: own, depth }));
+    for (let at = inner.length - 1; at >= 0; at--) open.push(inner[at]!);
+  }
+}
+
+/**
+ * Puts the functions' nodes in the place of their calls, also in bodies of If, Loop and Scan, wherever that is exact: a function whose
+ * operators mean something else in the version that the main graph imports stays, with the reason. Functions that nobody calls any more go.
+ */
+export const inlineFunctions: Pass = (graph) => {
+  if ((graph.functions ?? []).length === 0) return { graph, outcomes: [] };
+  const work: Inlining = {
+    ...{ outcomes: [], opsets: new Map(graph.opsets), table: tableOf(graph), fresh: freshNames(graph), reasons: new Map() },
+  };
+  const body = inlinedBody(work, graph);
+  const { outcomes } = work;
+  if (!outcomes.some(({ done }) => done)) return { graph, outcomes };
+  const { functions: before, ...rest } = { ...body, opsets: work.opsets };
+  const functions = called(rest, before!);
+  return { graph: functions.length === 0 ? rest : { ...rest, functions }, outcomes };
+};
+
+/** Inlining in progress. */
+interface Inlining {
+  readonly outcomes: Outcome[];
+  /** The imports of the main graph, with what inlined functions need beside them. */
+  readonly opsets: Map<string, number>;
+  readonly table: Table;
+  readonly fresh: (stem: string) => string;
+  /** Why a function cannot be inlined; undefined where it can. */
+  readonly reasons: Map<LocalFunction, string | undefined>;
+}
+
+function inlinedBody<G extends GraphBody>(work: Inlining, body: G): G {
+  const nodes = body.nodes.flatMap((node) => inlinedNode(work, node));
+  const same = nodes.length === body.nodes.length && nodes.every((node, at) => node === body.nodes[at]);
+  return same ? body : { ...body, nodes };
+}
+
+function inlinedNode(work: Inlining, node: Node): readonly Node[] {
+  const local = work.table.get(calledKey(node));
+  if (local === undefined) return [inlinedInside(work, node)];
+  const result = inlinedCall(work, node, local);
+  const done = typeof result !== "string";
+  const because = done ? `the nodes of ${functionTitle(local)} stand in its place` : result;
+  work.outcomes.push({ pass: name, site: siteName(node), done, because });
+  return done ? result.map((made) => inlinedInside(work, made)) : [node];
+}
+
+/** The nodes in the place of a call, or why it stays. */
+function inlinedCall({ opsets, table, fresh, reasons }: Inlining, node: Node, local: LocalFunction): readonly Node[] | string {
+  const functions = reached(local.nodes, table).add(local);
+  if (!reasons.has(local)) {
+    const found = [...functions].map((one) => whyInexact(one, opsets, table));
+    reasons.set(
+      local,
+      found.find((reason) => reason !== undefined),
+    );
+  }
+  const because = reasons.get(local);
+  if (because !== undefined) return because;
+  const made: VersionedNode[] = [];
+  try {
+    expand(node, opsets.get("") ?? 1, table, fresh, (one) => pushTo(made, one));
+  } catch (error) {
+    if (isError(error)) return error.problem;
+    throw error;
+  }
+  for (const one of functions) for (const [domain, version] of one.opsets) if (!opsets.has(domain)) opsets.set(domain, version);
+  return made.map((one) => one.node);
+}
+
+/** A node with the calls in its bodies inlined. */
+function inlinedInside(work: Inlining, node: Node): Node {
+  if (bodies(node).length === 0) return node;
+  const attributes = [...node.attributes].map(([key, attribute]): [string, Attribute] => {
+    if (attribute.kind === "graph") return [key, { ...attribute, value: inlinedBody(work, attribute.value) }];
+    if (attribute.kind !== "graphs") return [key, attribute];
+    return [key, { ...attribute, value: attribute.value.map((body) => inlinedBody(work, body)) }];
+  });
+  const made = { ...node, attributes: new Map(attributes) };
+  return bodies(made).every((body, at) => body === bodies(node)[at]) ? node : made;
+}
+
+/** The functions that nodes call, directly or not. */
+function reached(nodes: readonly Node[], table: Table): Set<LocalFunction> {
+  const found = new Set<LocalFunction>();
+  const open = [nodes];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    for (const node of next) {
+      for (const body of bodies(node)) open.push(body.nodes);
+      const callee = table.get(calledKey(node));
+      if (callee === undefined || found.has(callee)) continue;
+      found.add(callee);
+      open.push(callee.nodes);
+    }
+  }
+  return found;
+}
+
+/** Why a function's nodes would mean something else in the main graph, if so. */
+function whyInexact(local: LocalFunction, opsets: ReadonlyMap<string, number>, table: Table): string | undefined {
+  const title = functionTitle(local);
+  if (local.domain === "com.microsoft") return `${title} may be one of ONNX Runtime's own operators`;
+  const other = [...local.opsets].find(
+    ([domain, version]) => domain !== "" && opsets.has(domain) && opsets.get(domain) !== version,
+  );
+  if (other !== undefined)
+    return `${title} is written for version ${other[1]} of "${other[0]}", the model for ${opsets.get(other[0])}`;
+  const [own, outer] = [local.opsets.get(""), opsets.get("")];
+  if (own === undefined || outer === undefined || own === outer) return undefined;
+  const changed = firstChanged(local.nodes, Math.min(own, outer), Math.max(own, outer), table);
+  return changed === undefined
+    ? undefined
+    : `${title} is written for opset ${own}, the model for ${outer}: ${changed} may differ`;
+}
+
+function firstChanged(nodes: readonly Node[], from: number, to: number, table: Table): string | undefined {
+  for (const node of nodes) {
+    if (node.domain === "" && !table.has(calledKey(node)) && !unchangedSince(node, from, to)) return node.op;
+    for (const body of bodies(node)) {
+      const inner = firstChanged(body.nodes, from, to, table);
+      if (inner !== undefined) return inner;
+    }
+  }
+  return undefined;
+}
+
+/** The functions that the graph still calls, directly or through others. */
+function called(graph: GraphBody, functions: readonly LocalFunction[]): readonly LocalFunction[] {
+  const live = reached(graph.nodes, new Map(functions.map((local) => [functionKey(local), local])));
+  return functions.filter((local) => live.has(local));
+}
