@@ -1,4 +1,4 @@
-// The demo's second half: the super-resolution network that ships with the project is compressed, learns from its own former self, and is judged on
+// The demo's second half: the super-resolution network that ships with the project is compressed, learns from the outputs of the original, and is judged on
 // photographs that it did not learn from; a picture shows the result (the paper's Figure 4).
 import { access, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";

@@ -60,7 +60,7 @@ export default command({
         inputs: Object.fromEntries(inputs),
         kept: loaded?.kept ?? [],
       },
-      text: `${output}: ${name}, ${grouped(count)} weights, ${grouped(all)} with all else, ${grouped(macs)} MACs at ${at}`,
+      text: `${output}: ${name}, ${grouped(count)} weights, ${grouped(all)} parameters in all, ${grouped(macs)} MACs at ${at}`,
     };
   },
 });

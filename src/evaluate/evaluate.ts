@@ -99,13 +99,19 @@ export async function evaluateModel(file: string, options: EvaluateOptions): Pro
 
 async function quality(model: Loaded, options: EvaluateOptions): Promise<ModelFigures> {
   const { file, graph, session } = model;
-  const pictures = session.outputs[0]?.dims.length === 4;
+  const pictures = givesPictures(session);
   checkKind(file, pictures, options);
   const stated = options.shapes?.(graph) ?? new Map<string, readonly number[]>();
   const result = pictures ? await superResolution(model, options) : await classification(model, options);
   const shapes = new Map([...result.shapes, ...stated]);
   const { weights, all, macs, bytes, inputs } = cost(graph, shapes);
   return { model: file, ...result.figures, weights, all, macs, bytes: await fileBytes(file, bytes), input: inputs };
+}
+
+/** Four axes are a picture, unless height and width are 1: some classifiers end so. */
+function givesPictures({ outputs }: Session): boolean {
+  const [, , height, width] = outputs[0]?.dims ?? [];
+  return outputs[0]?.dims.length === 4 && !(height === 1 && width === 1);
 }
 
 const ofPictures = ["scale", "range", "measure", "shave", "split", "inference"] as const;
