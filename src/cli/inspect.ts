@@ -11,10 +11,11 @@ import type { Graph, Node, Value, ValueType } from "../graph/types.js";
 import { findLayers } from "../methods/layers.js";
 import { type CompressionRecord, readRecord } from "../methods/record.js";
 import { loadModel } from "../runtime/files.js";
-import { columns, grouped } from "./columns.js";
+import { columns, grouped, someNames } from "./columns.js";
 import { command } from "./frame.js";
 import { inputOption, readInputShapes } from "./input-shapes.js";
 import { modelFile } from "./model-file.js";
+import { oneLine } from "./visible.js";
 
 export default command({
   name: "inspect",
@@ -23,6 +24,7 @@ export default command({
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     input: inputOption,
   },
+  readsOnly: true,
   async run({ model }, { repeated }) {
     const file = await modelFile(model);
     const graph = await loadModel(file);
@@ -134,16 +136,16 @@ function show(file: string, report: ModelReport): string {
     grouped(layer.macs),
     verdict(layer),
   ]);
-  const at = [...report.countedAt].map(([name, dims]) => `${name} ${dims.join("x")}`).join(", ");
+  const at = [...report.countedAt].map(([name, dims]) => `${oneLine(name)} ${dims.join("x")}`).join(", ");
   return [
-    `${file} (${[...report.opsets].map(([domain, version]) => `${domain || "opset"} ${version}`).join(", ")})`,
+    `${file} (${[...report.opsets].map(([domain, version]) => `${oneLine(domain) || "opset"} ${version}`).join(", ")})`,
     ...report.inputs.map((port) => `  in   ${showPort(port as Port)}`),
     ...report.outputs.map((port) => `  out  ${showPort(port as Port)}`),
     "",
     columns([["layer", "op", "output", "weights", "MACs", "basis"], ...rows]),
     "",
     `${grouped(report.weights)} weights, ${grouped(report.all)} parameters in all, ${grouped(report.bytes)} bytes`,
-    `${grouped(report.macs)} MACs at ${at}${report.uncounted.length > 0 ? ` (without ${report.uncounted.join(", ")}: sizes unknown)` : ""}`,
+    `${grouped(report.macs)} MACs at ${at}${report.uncounted.length > 0 ? ` (without ${someNames(report.uncounted)}: sizes unknown)` : ""}`,
     otherNodes(report.layers, weighted),
     ...verdicts(report),
     ...(report.compression ? ["", ...showRecord(report.compression)] : []),
@@ -156,13 +158,13 @@ interface Port {
   readonly shape?: ValueType["dims"];
 }
 
-const showPort = ({ name, type, shape }: Port): string => (type === undefined ? name : `${name} ${showType(type, shape)}`);
+const showPort = ({ name, type, shape }: Port): string => oneLine(type === undefined ? name : `${name} ${showType(type, shape)}`);
 
 function otherNodes(layers: readonly NodeReport[], weighted: readonly NodeReport[]): string {
   const counts = new Map<string, number>();
   const named = new Set(weighted.map(({ name }) => name));
   for (const { op, name } of layers) if (!named.has(name)) counts.set(op, (counts.get(op) ?? 0) + 1);
-  const parts = [...counts].sort(([, a], [, b]) => b - a).map(([op, count]) => `${count} ${op}`);
+  const parts = [...counts].sort(([, a], [, b]) => b - a).map(([op, count]) => `${count} ${oneLine(op)}`);
   return parts.length === 0 ? "no other nodes" : `other nodes: ${parts.join(", ")}`;
 }
 
@@ -171,7 +173,7 @@ function verdicts({ layers, refused }: ModelReport): string[] {
   const lines = [`a basis can replace ${taken} of ${layers.filter(({ op }) => op === "Conv").length} convolutions`];
   const reasons = new Map<string, Refusal[]>();
   for (const refusal of refused) reasons.set(refusal.because, [...(reasons.get(refusal.because) ?? []), refusal]);
-  for (const [because, list] of reasons) lines.push(`  not ${list.map(({ name }) => name).join(", ")}: ${because}`);
+  for (const [because, list] of reasons) lines.push(`  not ${someNames(list.map(({ name }) => name))}: ${because}`);
   return lines;
 }
 
@@ -186,7 +188,7 @@ function showRecord({ method, sites }: CompressionRecord): string[] {
     site.error === null ? "" : site.error.toFixed(4),
   ]);
   return [
-    `compressed with method ${method}:`,
+    `compressed with method ${oneLine(method)}:`,
     columns([["layer", "filters", "splits", "basis", "form", "shared", "error"], ...rows]),
   ];
 }

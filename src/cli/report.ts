@@ -35,8 +35,10 @@ export default command({
   async run({ run, output, crops, times, threads }, context) {
     const limits = given("threads", whole("--threads", threads, 1, 1024));
     const file = output ?? join(run, "report.html");
+    const check = () => checkOutput(file, { inputs: Object.values(runFiles).map((name) => join(run, name)) });
+    if (output !== undefined) await check();
     const read = await readRun(run);
-    await checkOutput(file, { inputs: Object.values(runFiles).map((name) => join(run, name)) });
+    if (output === undefined) await check(); // whether the run's own folder is one is known now
     const drawn = crops ? await withCrops(read, context) : read.report;
     const report = times ? await withTimes(drawn, read.models, context, limits) : drawn;
     const { document } = parseHTML("<!doctype html><html><body></body></html>");
