@@ -13,7 +13,7 @@ import { openSession, type Reference, referenceOf, sampleFeeds, verifyModel } fr
 import { checkOutput, modelBytes } from "../runtime/output.js";
 import { grouped } from "./columns.js";
 import { chooseForm } from "./finish.js";
-import { command } from "./frame.js";
+import { command, stopIfAsked } from "./frame.js";
 import { inputOption, readInputShapes } from "./input-shapes.js";
 import { type ChosenModel, chooseModel } from "./model-file.js";
 import { figureText } from "./values.js";
@@ -45,6 +45,7 @@ export default command({
     const { file, taken } = await chooseModel(args.model, args.best ? "best" : undefined);
     await checkOutput(args.output, { inputs: [file], bytes: await modelBytes(file) });
     const before = await loadModel(file);
+    await stopIfAsked(context.signal);
     const shapes = readInputShapes(before, context.repeated("input"));
     const threads = readThreads(args.threads);
     if (args.form !== undefined && readRecord(before) === undefined)
@@ -56,6 +57,7 @@ export default command({
     const refused = outcomes.filter(({ done }) => !done).map(({ site, because }) => ({ name: site, because }));
     for (const { name, because } of refused) context.note(`left ${name}: ${because}`);
     const { expected, ...checked } = await verified(before, formed.graph, args.fp16 ? graph : undefined, shapes, threads);
+    await stopIfAsked(context.signal);
     await saveModel(graph, args.output);
     await verifyModel(args.output, expected, tolerance, threads); // the file as it lies on the disk
     const written = await loadModel(args.output);

@@ -1,7 +1,7 @@
 import type { ArgsDef } from "citty";
 import { describe, expect, test } from "vitest";
 import { FilterBasisError } from "../errors/error.js";
-import { type CommandIo, type Context, command, toJson } from "./frame.js";
+import { type CommandIo, type Context, command, stopIfAsked, toJson } from "./frame.js";
 import { duration, startProgress } from "./progress.js";
 
 function harness() {
@@ -179,6 +179,22 @@ describe("a command", () => {
     });
     expect(await made.run([], io)).toBe(143);
     expect(written.out).toBe("saved\n");
+  });
+
+  test("that asks between reading and writing whether to go on ends there after a signal", async () => {
+    const { io, controller, written } = harness();
+    const made = command({
+      name: "try",
+      summary: "",
+      args: {},
+      async run(_, { signal }) {
+        setImmediate(() => controller.abort("SIGINT")); // as a signal that came while native code computed
+        await stopIfAsked(signal);
+        return { json: {}, text: "written" };
+      },
+    });
+    expect(await made.run(["--json"], io)).toBe(130);
+    expect(JSON.parse(written.out)).toMatchObject({ error: { code: "interrupted" } });
   });
 
   test("refuses options that exclude each other before it does anything", async () => {

@@ -5,7 +5,7 @@ import { reportPage } from "../report/page.js";
 import { checkOutput } from "../runtime/output.js";
 import { writeAside } from "../runtime/write.js";
 import { runFiles } from "../train/run-folder.js";
-import { command } from "./frame.js";
+import { command, stopIfAsked } from "./frame.js";
 import { withCrops } from "./report-crops.js";
 import { readRun } from "./report-run.js";
 import { withTimes } from "./report-times.js";
@@ -39,6 +39,7 @@ export default command({
     if (output !== undefined) await check();
     const read = await readRun(run);
     if (output === undefined) await check(); // whether the run's own folder is one is known now
+    await stopIfAsked(context.signal);
     const drawn = crops ? await withCrops(read, context) : read.report;
     const report = times ? await withTimes(drawn, read.models, context, limits) : drawn;
     const { document } = parseHTML("<!doctype html><html><body></body></html>");
