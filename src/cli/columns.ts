@@ -12,7 +12,7 @@ const leastProse = 24;
 
 /**
  * Rows as aligned columns, two spaces apart; columns whose cells (but the first row's) are all numbers stand to the right. Where a line would
- * be wider than `width`, sentences in the last column are wrapped and the longest names are shortened in the middle.
+ * be wider than `width`, sentences are wrapped and the longest names are shortened in the middle.
  */
 export function columns(rows: readonly (readonly string[])[], width = process.stdout.columns ?? usualWidth): string {
   const cells = rows.map((row) => row.map(oneLine));
@@ -28,12 +28,13 @@ export function columns(rows: readonly (readonly string[])[], width = process.st
       .slice(1)
       .every((cell) => /^([-+\d].{0,23})?$/.test(cell)),
   );
-  const last = count - 1;
-  const prose = column(last).some((cell) => cell.includes(" "));
-  const natural = Array.from({ length: count }, (_, at) => Math.max(...column(at).map(displayWidth)));
-  const widths = fitted(natural, figures, prose, width);
+  // A name has no spaces, a sentence several.
+  const prose = figures.map((rigid, at) => !rigid && column(at).some((cell) => cell.split(" ").length > 2));
+  const natural = figures.map((_, at) => Math.max(...column(at).map(displayWidth)));
+  const least = natural.map((size, at) => (figures[at] ? size : prose[at] ? leastProse : leastName));
+  const widths = fitted(natural, least, width);
   const parts = (cell: string, at: number): readonly string[] =>
-    at === last && prose ? wrapped(cell, widths[at]!) : [shortened(cell, widths[at]!)];
+    prose[at] ? wrapped(cell, widths[at]!) : [shortened(cell, widths[at]!)];
   return cells
     .flatMap((row) => {
       const split = widths.map((_, at) => parts(row[at] ?? "", at));
@@ -48,19 +49,17 @@ export function columns(rows: readonly (readonly string[])[], width = process.st
     .join("\n");
 }
 
-/** The columns' widths: figures stay whole; of names and sentences the widest column gives way first. */
-function fitted(natural: readonly number[], figures: readonly boolean[], prose: boolean, most: number): readonly number[] {
+/** The columns' widths: of those wider than they must be, the widest gives way first. */
+function fitted(natural: readonly number[], least: readonly number[], most: number): readonly number[] {
   const widths = [...natural];
-  const last = widths.length - 1;
-  const least = (at: number): number => (figures[at] ? widths[at]! : at === last && prose ? leastProse : leastName);
   for (;;) {
-    const over = widths.reduce((sum, size) => sum + size, gap.length * last) - most;
+    const over = widths.reduce((sum, size) => sum + size, gap.length * (widths.length - 1)) - most;
     if (over <= 0) return widths;
-    const giving = widths.map((_, at) => at).filter((at) => widths[at]! > least(at));
+    const giving = widths.map((_, at) => at).filter((at) => widths[at]! > least[at]!);
     if (giving.length === 0) return widths;
     const [first, second] = giving.sort((a, b) => widths[b]! - widths[a]!) as [number, number?];
     // down to the next widest one, so that two long columns share what has to be given
-    const target = Math.max(least(first), Math.min(widths[first]! - 1, second === undefined ? 0 : widths[second]!));
+    const target = Math.max(least[first]!, Math.min(widths[first]! - 1, second === undefined ? 0 : widths[second]!));
     widths[first] = Math.max(target, widths[first]! - over);
   }
 }

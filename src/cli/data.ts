@@ -42,7 +42,7 @@ export default command({
     const where = given("folder", args.folder);
     const done = (folder: string, rest: object = {}) => ({
       json: { name, folder, ok: true, ...rest },
-      text: `${name}: ${action === "get" ? "ready" : "in order"} in ${folder}`,
+      text: `${name}: ${action === "get" ? "complete" : "every file is as it should be"}, in ${folder}`,
     });
     if (name === "cifar10") {
       if (action === "check") return done(await checkCifar10({ ...where, repair: args.repair === true }), { files: 6 });

@@ -1,4 +1,4 @@
-// The demo's second half: the super-resolution network that ships with the project is compressed, learns from its own former self, and is judged on
+// The demo's second half: the super-resolution network that ships with the project is compressed, learns from the outputs of the original, and is judged on
 // photographs that it did not learn from; a picture shows the result (the paper's Figure 4).
 import { access, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -31,6 +31,7 @@ import {
 } from "./demo-models.js";
 import type { Context } from "./frame.js";
 import { runRecipe } from "./learn.js";
+import { keepingLearned } from "./learned-run.js";
 import { stepsFor } from "./speed.js";
 import { given } from "./values.js";
 
@@ -96,7 +97,10 @@ export async function pictureDemo(
   const plan = { keepMacs, inputs: Object.fromEntries(inputs) };
   const learned = sets && canLearn ? await learnFor(output, file, sets.train, plan, seconds, threads, context) : undefined;
   const start = learned?.start ?? methodPass("basis", plan)(original).graph;
-  const files = await writeAll(output, original, start, learned?.last, { ...threads, inputs }, context);
+  const run = learned && { graph: learned.last, epochs: [], seconds: learned.seconds, folder: join(output, "run"), asked: true };
+  const files = await keepingLearned(run, join(output, "learned.onnx"), context, () =>
+    writeAll(output, original, start, learned?.last, { ...threads, inputs }, context),
+  );
   const rows = sets ? await judgePictures(files, sets.test, threads, context) : countOnly(files, inputs);
   const drawn = sets ? await draw(files, sets.test, join(output, "figure.png"), threads) : undefined;
   return {

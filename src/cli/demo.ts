@@ -17,6 +17,7 @@ import { countOnly, judge, learningOf, showRows, type Threads, writeAll } from "
 import { pictureDemo, preparePictures } from "./demo-pictures.js";
 import { type Context, command } from "./frame.js";
 import { runRecipe } from "./learn.js";
+import { keepingLearned } from "./learned-run.js";
 import { modelFile } from "./model-file.js";
 import { stepsFor } from "./speed.js";
 import { given, whole } from "./values.js";
@@ -65,7 +66,16 @@ export default command({
     const learned =
       hasData && canLearn ? await learnFor(join(output, "run"), recipe, seconds * classifierShare, context) : undefined;
     const start = learned?.start ?? methodPass("basis", { keepParams })(foldBatchNorm(original).graph).graph;
-    const files = await writeAll(output, original, start, learned?.last, threads, context);
+    const run = learned && {
+      graph: learned.last,
+      epochs: [],
+      seconds: learned.seconds,
+      folder: join(output, "run"),
+      asked: true,
+    };
+    const files = await keepingLearned(run, join(output, "learned.onnx"), context, () =>
+      writeAll(output, original, start, learned?.last, threads, context),
+    );
     const rows = hasData ? (await judge(files, { data: "cifar10", normalize, ...threads }, context)).rows : countOnly(files);
     const half = { seconds: seconds * (1 - classifierShare), keepMacs: 0.5, canLearn };
     const pictures = await pictureDemo(join(output, "pictures"), photographs, half, threads, context);

@@ -14,6 +14,7 @@ export default command({
   name: "doctor",
   summary: "which libtorch, ONNX Runtime, threads, GPU; how fast they are here; what to install",
   args: {},
+  readsOnly: true,
   async run(_, { note }) {
     const machine = describeMachine();
     const runtimes = await Promise.all((["node", "web"] as const).map(describeRuntime));
@@ -40,7 +41,7 @@ export default command({
         ...section("libtorch", engine ? engineLines(engine) : [engineMissing?.problem ?? ""]),
         ...section(
           "ONNX Runtime",
-          runtimes.map(({ name, version, because }) => `onnxruntime-${name} ${version ?? `not there: ${because}`}`),
+          runtimes.map(({ name, version, because }) => `onnxruntime-${name} ${version ?? `is missing: ${because}`}`),
         ),
         ...section("speed", speedLines(findings)),
         ...section("advice", adviceLines(problems)),
@@ -76,7 +77,7 @@ function machineLines(machine: Machine, environment: Readonly<Record<string, str
     `${machine.processor}: ${machine.cores} cores, ${machine.threads} threads, ${machine.instructions.join(" ")}; load ${machine.load.toFixed(1)}`,
     `${gigabytes(machine.memoryBytes)} of memory, ${gigabytes(machine.freeMemoryBytes)} free`,
     machine.gpus.length > 0 ? `GPU: ${machine.gpus.join("; ")}` : "no GPU",
-    ...(set.length > 0 ? [`in force: ${set.map(([name, value]) => `${name}=${value}`).join(" ")}`] : []),
+    ...(set.length > 0 ? [`environment: ${set.map(([name, value]) => `${name}=${value}`).join(" ")}`] : []),
   ];
 }
 
@@ -108,7 +109,7 @@ function speedLines(findings: Findings): string[] {
 }
 
 function adviceLines(problems: readonly Problem[]): string[] {
-  if (problems.length === 0) return ["all is well"];
+  if (problems.length === 0) return ["no problems were found"];
   return problems.flatMap(({ problem, cures }) => [problem, ...cures.map((cure) => `  cure: ${cure}`)]);
 }
 

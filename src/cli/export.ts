@@ -14,7 +14,7 @@ import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutput } from "../runtime/output.js";
 import { grouped } from "./columns.js";
 import { chooseForm } from "./finish.js";
-import { command } from "./frame.js";
+import { command, stopIfAsked } from "./frame.js";
 import { inputOption, readInputShapes } from "./input-shapes.js";
 import { type ChosenModel, chooseModel } from "./model-file.js";
 import { figureText } from "./values.js";
@@ -46,6 +46,7 @@ export default command({
     const { file, taken } = await chooseModel(args.model, args.best ? "best" : undefined);
     await checkOutput(args.output, { inputs: [file], bytes: await modelBytes(file) });
     const before = await loadModel(file, { note: context.note });
+    await stopIfAsked(context.signal);
     const shapes = readInputShapes(before, context.repeated("input"));
     const threads = readThreads(args.threads);
     if (args.form !== undefined && readRecord(before) === undefined)
@@ -57,6 +58,7 @@ export default command({
     const refused = outcomes.filter(({ done }) => !done).map(({ site, because }) => ({ name: site, because }));
     for (const { name, because } of refused) context.note(`left ${name}: ${because}`);
     const { expected, ...checked } = await verified(before, formed.graph, args.fp16 ? graph : undefined, shapes, threads);
+    await stopIfAsked(context.signal);
     await saveModel(graph, args.output);
     await verifyModel(args.output, expected, tolerance, threads); // the file as it lies on the disk
     const written = await loadModel(args.output);

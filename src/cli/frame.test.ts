@@ -1,7 +1,7 @@
 import type { ArgsDef } from "citty";
 import { describe, expect, test } from "vitest";
 import { FilterBasisError } from "../errors/error.js";
-import { type CommandIo, type Context, command, toJson } from "./frame.js";
+import { type CommandIo, type Context, command, stopIfAsked, toJson } from "./frame.js";
 import { duration, startProgress } from "./progress.js";
 
 function harness() {
@@ -146,6 +146,85 @@ describe("a command", () => {
       });
       expect(await made.run([], io)).toBe(expected);
     }
+  });
+
+  test("that only reads ends at the first signal, however long its work would go on", async () => {
+    for (const json of [[], ["--json"]]) {
+      const { io, controller, written } = harness();
+      const made = command({
+        name: "try",
+        summary: "",
+        args: {},
+        readsOnly: true,
+        run: () => new Promise<never>(() => setTimeout(() => controller.abort("SIGINT"), 5)),
+      });
+      expect(await made.run(json, io)).toBe(130);
+      expect(written.err).toBe("interrupted\n");
+      if (json.length > 0)
+        expect(JSON.parse(written.out)).toEqual({ error: { code: "interrupted", message: "interrupted", cures: [] } });
+    }
+  });
+
+  test("that writes is waited for after a signal, so that it can save", async () => {
+    const { io, controller, written } = harness();
+    const made = command({
+      name: "try",
+      summary: "",
+      args: {},
+      async run() {
+        controller.abort("SIGTERM");
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return { json: {}, text: "saved" };
+      },
+    });
+    expect(await made.run([], io)).toBe(143);
+    expect(written.out).toBe("saved\n");
+  });
+
+  test("that asks between reading and writing whether to go on ends there after a signal", async () => {
+    const { io, controller, written } = harness();
+    const made = command({
+      name: "try",
+      summary: "",
+      args: {},
+      async run(_, { signal }) {
+        setImmediate(() => controller.abort("SIGINT")); // as a signal that came while native code computed
+        await stopIfAsked(signal);
+        return { json: {}, text: "written" };
+      },
+    });
+    expect(await made.run(["--json"], io)).toBe(130);
+    expect(JSON.parse(written.out)).toMatchObject({ error: { code: "interrupted" } });
+  });
+
+  test("refuses options that exclude each other before it does anything", async () => {
+    const { io, written } = harness();
+    const made = command({
+      name: "try",
+      summary: "",
+      args: { a: { type: "string" }, b: { type: "boolean" } },
+      rules: [{ oneOf: ["a", "b"], why: "there is one way" }],
+      run: () => Promise.reject(new Error("it ran")),
+    });
+    expect(await made.run(["--a", "1", "--b", "--json"], io)).toBe(2);
+    expect(JSON.parse(written.out)).toMatchObject({
+      error: { code: "usage", message: "--a and --b exclude each other: there is one way" },
+    });
+  });
+
+  test("shows names in results, notes, progress and errors so that none of them steers the terminal", async () => {
+    const name = "a\u001b[2J\nerror internal: b";
+    const { out, err } = await run(["a.onnx"], (_, context) => {
+      context.note(`left ${name}`);
+      const bar = context.progress(name, 2);
+      bar.update(1, name);
+      bar.stop();
+      throw new FilterBasisError("malformed", name, { node: name, cures: [name] });
+    });
+    expect(out).toBe("");
+    expect(err).not.toContain("\u001b");
+    expect(err).not.toMatch(/^error internal/m);
+    expect(err).toContain("left a\\u001b[2J\n  | error internal: b\n");
   });
 
   test("notes go to stderr and leave stdout alone", async () => {

@@ -138,6 +138,15 @@ async function orStopped<T>(running: Promise<T>, signal: AbortSignal): Promise<T
   }
 }
 
+/**
+ * Ends the command here if Ctrl-C was pressed meanwhile; for places between reading and writing, where there is nothing to save.
+ * @throws FilterBasisError `interrupted`
+ */
+export async function stopIfAsked(signal: AbortSignal): Promise<void> {
+  await signalsHeard();
+  if (signal.aborted) throw new FilterBasisError("interrupted", "interrupted; nothing was written");
+}
+
 /** Signals that came while native code computed are handed over in the next round of the event loop: a whole round is waited for. */
 async function signalsHeard(): Promise<void> {
   for (let half = 0; half < 2; half++) await new Promise((resolve) => setImmediate(resolve));
@@ -157,7 +166,8 @@ const cures = (error: FilterBasisError): string => error.cures.map((cure) => `  
 export async function fail(error: unknown, { json, stdout, stderr, signal, usage }: Failure): Promise<number> {
   const known = error instanceof FilterBasisError;
   if (json) {
-    const plain = known ? error.toJSON() : { code: "internal", message: error instanceof Error ? error.message : String(error) };
+    const code = signal.aborted ? "interrupted" : "internal";
+    const plain = known ? error.toJSON() : { code, message: error instanceof Error ? error.message : String(error) };
     stdout.write(`${toJson({ error: plain })}\n`);
   }
   if (signal.aborted) {

@@ -13,11 +13,12 @@ import { findLayers } from "../methods/layers.js";
 import { type CompressionRecord, readRecord } from "../methods/record.js";
 import { loadModel } from "../runtime/files.js";
 import { type FindInputsOptions, findInputs, type ModelInputs } from "../runtime/index.js";
-import { columns, grouped } from "./columns.js";
+import { columns, grouped, someNames } from "./columns.js";
 import { command } from "./frame.js";
 import { readStatedInputs } from "./input-values.js";
 import { modelFile } from "./model-file.js";
 import { inputLines, inputOptions } from "./model-inputs.js";
+import { oneLine } from "./visible.js";
 
 export default command({
   name: "inspect",
@@ -26,6 +27,7 @@ export default command({
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     ...inputOptions,
   },
+  readsOnly: true,
   async run({ model }, { repeated, signal, note }) {
     const file = await modelFile(model);
     const graph = await loadModel(file, { note });
@@ -168,16 +170,16 @@ function show(file: string, report: ModelReport, inputs: ModelInputs): string {
     grouped(layer.macs),
     verdict(layer),
   ]);
-  const at = [...report.countedAt].map(([name, dims]) => `${name} ${dims.join("x")}`).join(", ");
+  const at = [...report.countedAt].map(([name, dims]) => `${oneLine(name)} ${dims.join("x")}`).join(", ");
   return [
-    `${file} (${[...report.opsets].map(([domain, version]) => `${domain || "opset"} ${version}`).join(", ")})`,
+    `${file} (${[...report.opsets].map(([domain, version]) => `${oneLine(domain) || "opset"} ${version}`).join(", ")})`,
     ...report.inputs.map((port) => `  in   ${showPort(port as Port)}`),
     ...report.outputs.map((port) => `  out  ${showPort(port as Port)}`),
     "",
     columns([["layer", "op", "output", "weights", "MACs", "basis"], ...rows]),
     "",
     `${grouped(report.weights)} weights, ${grouped(report.all)} parameters in all, ${grouped(report.bytes)} bytes`,
-    `${grouped(report.macs)} MACs at ${at}${report.uncounted.length > 0 ? ` (without ${report.uncounted.join(", ")}: sizes unknown)` : ""}`,
+    `${grouped(report.macs)} MACs at ${at}${report.uncounted.length > 0 ? ` (without ${someNames(report.uncounted)}: sizes unknown)` : ""}`,
     ...inputLines(inputs),
     otherNodes(report.layers, weighted),
     ...verdicts(report),
@@ -191,13 +193,13 @@ interface Port {
   readonly shape?: ValueType["dims"];
 }
 
-const showPort = ({ name, type, shape }: Port): string => (type === undefined ? name : `${name} ${showType(type, shape)}`);
+const showPort = ({ name, type, shape }: Port): string => oneLine(type === undefined ? name : `${name} ${showType(type, shape)}`);
 
 function otherNodes(layers: readonly NodeReport[], weighted: readonly NodeReport[]): string {
   const counts = new Map<string, number>();
   const named = new Set(weighted.map(({ name }) => name));
   for (const { op, name } of layers) if (!named.has(name)) counts.set(op, (counts.get(op) ?? 0) + 1);
-  const parts = [...counts].sort(([, a], [, b]) => b - a).map(([op, count]) => `${count} ${op}`);
+  const parts = [...counts].sort(([, a], [, b]) => b - a).map(([op, count]) => `${count} ${oneLine(op)}`);
   return parts.length === 0 ? "no other nodes" : `other nodes: ${parts.join(", ")}`;
 }
 
@@ -206,7 +208,7 @@ function verdicts({ layers, refused }: ModelReport): string[] {
   const lines = [`a basis can replace ${taken} of ${layers.filter(({ op }) => op === "Conv").length} convolutions`];
   const reasons = new Map<string, Refusal[]>();
   for (const refusal of refused) reasons.set(refusal.because, [...(reasons.get(refusal.because) ?? []), refusal]);
-  for (const [because, list] of reasons) lines.push(`  not ${list.map(({ name }) => name).join(", ")}: ${because}`);
+  for (const [because, list] of reasons) lines.push(`  not ${someNames(list.map(({ name }) => name))}: ${because}`);
   return lines;
 }
 
@@ -221,7 +223,7 @@ function showRecord({ method, sites }: CompressionRecord): string[] {
     site.error === null ? "" : site.error.toFixed(4),
   ]);
   return [
-    `compressed with method ${method}:`,
+    `compressed with method ${oneLine(method)}:`,
     columns([["layer", "filters", "splits", "basis", "form", "shared", "error"], ...rows]),
   ];
 }

@@ -88,7 +88,7 @@ function listenForSignals(): AbortSignal {
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => {
       if (controller.signal.aborted) process.exit(name === "SIGTERM" ? 143 : 130);
-      process.stderr.write("\nstopping; once more stops at once\n");
+      process.stderr.write("\nstopping; a second signal stops at once\n");
       controller.abort(name);
     });
   }

@@ -7,6 +7,7 @@ export default command({
   name: "methods",
   summary: "list the methods of compression",
   args: {},
+  readsOnly: true,
   async run() {
     const entries = Object.entries(methods).map(([name, { summary, from }]) => ({ name, from, summary }));
     return {

@@ -7,7 +7,7 @@ import { saveModel } from "../runtime/files.js";
 import { checkOutput } from "../runtime/output.js";
 import { readWeights } from "../runtime/weights.js";
 import { columns, grouped } from "./columns.js";
-import { command } from "./frame.js";
+import { command, stopIfAsked } from "./frame.js";
 
 export default command({
   name: "nets",
@@ -45,6 +45,7 @@ export default command({
       });
     for (const parameter of loaded?.kept ?? []) context.note(`not in the weight file: ${parameter}`);
     const graph = loaded?.graph ?? built;
+    await stopIfAsked(context.signal);
     await saveModel(graph, output);
     const { weights: count, all, macs, bytes, inputs } = cost(graph);
     const at = [...inputs].map(([input, dims]) => `${input} ${dims.join("x")}`).join(", ");
@@ -60,7 +61,7 @@ export default command({
         inputs: Object.fromEntries(inputs),
         kept: loaded?.kept ?? [],
       },
-      text: `${output}: ${name}, ${grouped(count)} weights, ${grouped(all)} with all else, ${grouped(macs)} MACs at ${at}`,
+      text: `${output}: ${name}, ${grouped(count)} weights, ${grouped(all)} parameters in all, ${grouped(macs)} MACs at ${at}`,
     };
   },
 });

@@ -8,6 +8,7 @@ export default command({
   name: "recipes",
   summary: "list the recipes",
   args: {},
+  readsOnly: true,
   async run() {
     const recipes = await Promise.all(
       (await listRecipes()).map(async (file) => {

@@ -31,7 +31,7 @@ export interface RunContents {
 export async function readRun(folder: string): Promise<RunContents> {
   const metricsFile = join(folder, runFiles.metrics);
   const text = await readFile(metricsFile, "utf8").catch(() => {
-    throw new FilterBasisError("not-found", "this is no run folder, or nothing was measured yet", {
+    throw new FilterBasisError("not-found", "this is not a run folder, or nothing was measured in it yet", {
       file: metricsFile,
       cures: ["give the folder that `train` wrote"],
     });

@@ -5,7 +5,7 @@ import { reportPage } from "../report/page.js";
 import { checkOutput } from "../runtime/output.js";
 import { writeAside } from "../runtime/write.js";
 import { runFiles } from "../train/run-folder.js";
-import { command } from "./frame.js";
+import { command, stopIfAsked } from "./frame.js";
 import { withCrops } from "./report-crops.js";
 import { readRun } from "./report-run.js";
 import { withTimes } from "./report-times.js";
@@ -35,8 +35,11 @@ export default command({
   async run({ run, output, crops, times, threads }, context) {
     const limits = given("threads", whole("--threads", threads, 1, 1024));
     const file = output ?? join(run, "report.html");
+    const check = () => checkOutput(file, { inputs: Object.values(runFiles).map((name) => join(run, name)) });
+    if (output !== undefined) await check();
     const read = await readRun(run);
-    await checkOutput(file, { inputs: Object.values(runFiles).map((name) => join(run, name)) });
+    if (output === undefined) await check(); // whether the run's own folder is one is known now
+    await stopIfAsked(context.signal);
     const drawn = crops ? await withCrops(read, context) : read.report;
     const report = times ? await withTimes(drawn, read.models, context, limits) : drawn;
     const { document } = parseHTML("<!doctype html><html><body></body></html>");

@@ -20,6 +20,7 @@ export default command({
     number: { type: "positional", description: "1 to 6; all without it", required: false },
     results: { type: "string", description: "folder of the results; by default the project's", valueHint: "FOLDER" },
   },
+  readsOnly: true,
   async run({ number, results: folder }) {
     const chosen = number === undefined ? paperTables : paperTables.filter((table) => String(table.number) === number);
     if (chosen.length === 0)

@@ -46,7 +46,11 @@ export default command({
       const { file, from, to, scale, range, tiles, seconds, bytes } = result;
       const lines = [
         `${file}: ${from.join(" x ")} -> ${to.join(" x ")} pixels (x${scale}, values 0..${range}), ${grouped(bytes)} bytes, ${seconds.toFixed(1)} s`,
-        ...(tiles > 1 ? [`${tiles} tiles, ${result.exact ? "equal to the whole picture" : `not exact: ${result.because}`}`] : []),
+        ...(tiles > 1
+          ? [
+              `${tiles} tiles, ${result.exact ? "equal to the whole picture" : `not exactly the whole picture: ${result.because}`}`,
+            ]
+          : []),
       ];
       return { json: result, text: lines.join("\n") };
     } finally {

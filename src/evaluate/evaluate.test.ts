@@ -126,6 +126,40 @@ describe("evaluate a classifier", () => {
     expect(json.error).toMatchObject({ code: "data-mismatch", expected: "an output [4, 2]", got: "[4, 3]" });
   });
 
+  test("scores over one pixel are scores, not a picture", async () => {
+    const [conv, pool] = redOrBlue().nodes;
+    const outputs = [{ name: "means", tensor: { type: "float32", dims: ["N", 2, 1, 1] } }] as const;
+    await saveModel({ ...redOrBlue(), nodes: [conv!, pool!], outputs }, at("pixel.onnx"));
+    const { json } = await run(
+      evaluate,
+      at("pixel.onnx"),
+      "--data",
+      at("classes"),
+      "--normalize",
+      "none",
+      "--no-latency",
+      "--json",
+    );
+    expect(json).toMatchObject({ top1Error: 25, images: 4 });
+  });
+
+  test("options of the other kind of network are refused, not ignored", async () => {
+    const classifier = await run(evaluate, at("told.onnx"), "--data", at("classes"), "--shave", "3", "--json");
+    expect([classifier.code, classifier.json.error]).toEqual([2, expect.objectContaining({ code: "usage" })]);
+    expect(classifier.notes).toContain("--shave is for super-resolution");
+    const pictures = await run(evaluate, at("sr.onnx"), "--data", at("pictures"), "--normalize", "none");
+    expect([pictures.code, pictures.notes]).toEqual([2, expect.stringContaining("--normalize is for classifiers")]);
+    const both = await run(evaluate, at("nothing.onnx"), "--data", at("nothing"), "--normalize", "none", "--scale", "2");
+    expect(both.notes).toContain("--normalize and --scale exclude each other"); // before anything is looked for
+  });
+
+  test("data that is not there is told before the model is read", async () => {
+    await writeFile(at("broken.onnx"), "broken");
+    const { code, json } = await run(evaluate, at("broken.onnx"), "--data", "cifr10", "--json");
+    expect([code, json.error]).toEqual([1, expect.objectContaining({ code: "not-found", file: "cifr10" })]);
+    expect((json.error as { message: string }).message).toContain("did you mean cifar10?");
+  });
+
   test("people get a table", async () => {
     const { text } = await run(evaluate, at("told.onnx"), "--data", at("classes"), "--no-latency");
     expect(text).toContain("top-1 error %");
@@ -166,6 +200,17 @@ describe("evaluate a super-resolution network", () => {
     expect((await run(evaluate, at("sr.onnx"), "--data", at("pictures"), "--scale", "two")).code).toBe(2);
   });
 
+  test("a network that takes one size only says so, and what does take it", async () => {
+    const free = edsr({ scale: 2, blocks: 1, width: 4 });
+    const [input] = free.inputs;
+    const inputs = [{ ...input!, tensor: { type: "float32", dims: [1, 3, 24, 24] } }] as const;
+    await saveModel({ ...free, inputs }, at("fixed.onnx"));
+    const { code, json } = await run(evaluate, at("fixed.onnx"), "--data", at("pictures"), "--json");
+    expect(code).toBe(1);
+    expect(json.error).toMatchObject({ code: "data-mismatch", expected: "24 x 24", got: "20 x 16" });
+    expect(JSON.stringify(json.error)).toContain("filterbasis upscale");
+  });
+
   test("self-ensemble, the authors' quarters and RGB are options", async () => {
     const psnr = async (...options: string[]) =>
       (await run(evaluate, at("sr.onnx"), "--data", at("pictures"), "--limit", "1", "--no-latency", "--json", ...options)).json
@@ -185,6 +230,14 @@ describe("upscale", () => {
     expect(json).toMatchObject({ from: [33, 40], to: [66, 80], scale: 2, tiles: 9, exact: true });
     const made = await decodePicture(at("out.png"));
     expect([made.width, made.height, made.channels]).toEqual([66, 80, 3]);
+  });
+
+  test("what the format of the result cannot hold is told before the work", async () => {
+    await writePng(at("wide.png"), somePicture(8200, 8));
+    const { json, notes } = await run(upscale, at("sr.onnx"), at("wide.png"), "-o", at("wide.webp"), "--json");
+    expect(json.error).toMatchObject({ code: "too-large", expected: "at most 16383 pixels a side", got: "16400 x 16" });
+    expect(notes).not.toContain("tiles");
+    await rm(at("wide.png"));
   });
 
   test("bad input leaves no output", async () => {

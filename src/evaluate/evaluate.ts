@@ -120,7 +120,7 @@ export async function evaluateModel(file: string, options: EvaluateOptions): Pro
 
 async function quality(model: Loaded, options: EvaluateOptions, first?: ModelInputs): Promise<Measured> {
   const { file, graph, session } = model;
-  const pictures = session.outputs[0]?.dims.length === 4;
+  const pictures = givesPictures(session);
   checkKind(file, pictures, options);
   const [stated, values] = [options.shapes?.(graph), options.values?.(graph)]; // mistakes in them come before any work
   const { figures, shapes } = pictures ? await superResolution(model, options) : await classification(model, options);
@@ -145,6 +145,12 @@ function alike(graph: Graph, first: ModelInputs | undefined): ReadonlyMap<string
   } catch {
     return new Map();
   }
+}
+
+/** Four axes are a picture, unless height and width are 1: some classifiers end so. */
+function givesPictures({ outputs }: Session): boolean {
+  const [, , height, width] = outputs[0]?.dims ?? [];
+  return outputs[0]?.dims.length === 4 && !(height === 1 && width === 1);
 }
 
 const ofPictures = ["scale", "range", "measure", "shave", "split", "inference"] as const;

@@ -70,8 +70,8 @@ export function receptiveField(graph: Graph): ReceptiveField {
         ? "it joins maps of different scale"
         : rule
           ? rule(node, joined, context)
-          : `its operator ${node.op} is not known here`;
-    if (typeof result === "string") return { before: 0, after: 0, period: 1, unbounded: `${siteName(node)}: ${result}` };
+          : `how far the operator ${node.op} looks is not known`;
+    if (typeof result === "string") return { before: 0, after: 0, period: 1, unbounded: `node ${siteName(node)}: ${result}` };
     period = leastCommonMultiple(period, result.pitch);
     for (const output of node.outputs) reaches.set(output, result);
   }

@@ -4,6 +4,7 @@ import { luma, type Picture, toRgb } from "../data/picture.js";
 import { FilterBasisError } from "../errors/error.js";
 import { elements, float32Tensor } from "../graph/attributes.js";
 import { floats } from "../graph/values.js";
+import type { Port } from "../runtime/session.js";
 import type { Runnable } from "./classify.js";
 
 /** A network with its conventions. All of it can be known from the network and one picture. */
@@ -104,6 +105,7 @@ export function toPlanes(picture: Picture, channels: 1 | 3): Planes {
 /** Scales, runs, scales back. @throws FilterBasisError `data-mismatch` (an output that is no picture), what running throws */
 export async function runPlanes({ model, range }: Pick<SrModel, "model" | "range">, planes: Planes): Promise<Planes> {
   const { channels, height, width, data } = planes;
+  checkSize(model.inputs[0]!.dims, planes);
   const [input, output] = [model.inputs[0]!.name, model.outputs[0]!.name];
   const values = range === 255 ? data : data.map((value) => value / 255);
   const result = (await model.run({ [input]: float32Tensor([1, channels, height, width], values) }))[output]!;
@@ -121,6 +123,16 @@ export async function runPlanes({ model, range }: Pick<SrModel, "model" | "range
     width: outWidth,
     data: range === 255 ? made : made.map((value) => value * 255),
   };
+}
+
+/** @throws FilterBasisError `data-mismatch` for a picture of another size than the one that the network takes */
+function checkSize([, , ...sides]: Port["dims"], { height, width }: Planes): void {
+  if (sides.every((side, axis) => typeof side !== "number" || side === [height, width][axis])) return;
+  throw new FilterBasisError("data-mismatch", "the network takes pictures of one size only", {
+    expected: sides.map((side) => side ?? "any").join(" x "),
+    got: `${height} x ${width}`,
+    cures: ["`filterbasis upscale` takes such a network tile by tile", "write the network with free height and width"],
+  });
 }
 
 async function nearerRange(known: Omit<SrModel, "range">, piece: Picture): Promise<1 | 255> {

@@ -4,8 +4,8 @@ import { FilterBasisError } from "../errors/error.js";
 import { loadModel } from "../runtime/files.js";
 import { openSession, type RuntimeName, writeAside } from "../runtime/index.js";
 import { checkOutput } from "../runtime/output.js";
-import { receptiveField } from "./receptive-field.js";
-import { describeSrModel } from "./sr-model.js";
+import { type ReceptiveField, receptiveField } from "./receptive-field.js";
+import { describeSrModel, type SrModel } from "./sr-model.js";
 import { type UpscaleOptions, upscale } from "./upscale.js";
 
 export interface UpscaleFileOptions extends UpscaleOptions {
@@ -85,8 +85,8 @@ export async function upscaleFile(
     const began = performance.now();
     const { raster, tiles, overlap, exact } = await upscale(sr, source, field, options);
     const seconds = (performance.now() - began) / 1000;
-    const because = exact ? undefined : (field.unbounded ?? `the network looks ${field.before} and ${field.after} pixels far`);
-    if (because) note(`seams may show, because ${because}`);
+    const because = exact ? undefined : inexact(sr, field, overlap);
+    if (because) note(`the tiles may differ from the whole picture where they meet: ${because}`);
     const bytes = await encodeRaster(raster, format);
     await writeAside(output, bytes);
     return {
@@ -101,6 +101,12 @@ export async function upscaleFile(
   } finally {
     await session.release();
   }
+}
+
+/** Why tiles do not equal the whole picture. */
+function inexact({ fixed }: SrModel, { unbounded, before, after }: ReceptiveField, overlap: number): string {
+  if (fixed) return `the network takes only ${fixed.join(" x ")} pixels at a time`;
+  return unbounded ?? `they overlap by ${overlap} pixels, and the network looks ${Math.max(before, after)} pixels far`;
 }
 
 /** What the formats hold: known before hours of work, and not only when the result is encoded. */
