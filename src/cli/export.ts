@@ -10,7 +10,8 @@ import { halfWeights, roundedToHalf } from "../passes/half-weights.js";
 import { sequence } from "../passes/sequence.js";
 import { loadModel, saveModel } from "../runtime/files.js";
 import { findInputs, openSession, type Reference, referenceOf, sampleFeeds, verifyModel } from "../runtime/index.js";
-import { checkOutput, modelBytes } from "../runtime/output.js";
+import { modelBytes } from "../runtime/model-bytes.js";
+import { checkOutput } from "../runtime/output.js";
 import { grouped } from "./columns.js";
 import { chooseForm } from "./finish.js";
 import { command } from "./frame.js";
@@ -44,7 +45,7 @@ export default command({
   async run(args, context) {
     const { file, taken } = await chooseModel(args.model, args.best ? "best" : undefined);
     await checkOutput(args.output, { inputs: [file], bytes: await modelBytes(file) });
-    const before = await loadModel(file);
+    const before = await loadModel(file, { note: context.note });
     const shapes = readInputShapes(before, context.repeated("input"));
     const threads = readThreads(args.threads);
     if (args.form !== undefined && readRecord(before) === undefined)

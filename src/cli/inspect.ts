@@ -28,7 +28,7 @@ export default command({
   },
   async run({ model }, { repeated, signal }) {
     const file = await modelFile(model);
-    const graph = await loadModel(file);
+    const graph = await loadModel(file, { note: context.note });
     const stated = readStatedInputs(graph, repeated);
     const inputs = await inputsToCount(graph, { ...stated, signal });
     const report = inspectModel(graph, stated.shapes, inputs, (await stat(file)).size);

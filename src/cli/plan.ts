@@ -15,7 +15,7 @@ export default command({
   async run(args, context) {
     const file = await modelFile(args.model);
     const options = jobOptions(args, context);
-    const graph = await loadModel(file);
+    const graph = await loadModel(file, { note: context.note });
     const inputs = await modelInputs(graph, context, options.runtime === undefined ? {} : { runtime: options.runtime });
     const planned = await planModel(graph, { ...options, inputs }, context);
     return { json: { file, method: args.method, ...planReport(planned) }, text: `${file}\n${showPlan(planned)}` };

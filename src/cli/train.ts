@@ -2,7 +2,8 @@
 import { stat } from "node:fs/promises";
 import { checkDataSource } from "../data/check-source.js";
 import { FilterBasisError } from "../errors/error.js";
-import { checkOutputFolder, modelBytes } from "../runtime/output.js";
+import { modelBytes } from "../runtime/model-bytes.js";
+import { checkOutputFolder } from "../runtime/output.js";
 import { hostTraining } from "../train/host.js";
 import type { EpochReport } from "../train/loop.js";
 import type { Recipe } from "../train/recipe.js";

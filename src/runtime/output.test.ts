@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { FilterBasisError } from "../errors/error.js";
-import { checkOutput, checkOutputFolder, modelBytes } from "./output.js";
+import { checkOutput, checkOutputFolder } from "./output.js";
 import { writeAside } from "./write.js";
 
 let folder: string;
@@ -112,15 +112,4 @@ describe("an output folder", () => {
     }
     expect((await refusal(checkOutputFolder(at("new"), { bytes: 1e17 }))).message).toMatch(/too little room/);
   });
-});
-
-test("a model's bytes are those of its file and of its weights beside it", async () => {
-  for (const [name, size] of [
-    ["in.onnx.data", 10],
-    ["in.onnx_data", 20],
-    ["in.onnx.0123456789ab.data", 40],
-    ["in.onnx.txt", 80],
-  ] as const)
-    writeFileSync(at(name), new Uint8Array(size));
-  expect(await modelBytes(at("in.onnx"))).toBe(5 + 70);
 });

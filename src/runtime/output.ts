@@ -1,6 +1,6 @@
 // Whether a file or a folder can be written, found out before the work whose result goes there.
 import { randomBytes } from "node:crypto";
-import { type FileHandle, open, readdir, realpath, rm, stat, statfs } from "node:fs/promises";
+import { type FileHandle, open, realpath, rm, stat, statfs } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
 import { writeError } from "./write.js";
@@ -119,20 +119,3 @@ async function checkRoom(folder: string, bytes: number, file: string): Promise<v
 }
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
-
-/** Bytes of a model's file and of the files with its tensors beside it, as their names tell. */
-export async function modelBytes(model: string): Promise<number> {
-  const ours = (name: string): boolean =>
-    name === basename(model) ||
-    /^(\.[0-9a-f]{12})?[._](data|weights)$/.test(name.startsWith(basename(model)) ? name.slice(basename(model).length) : "");
-  const names = (await readdir(dirname(model)).catch((): string[] => [])).filter(ours);
-  const sizes = await Promise.all(
-    names.map((name) =>
-      stat(join(dirname(model), name)).then(
-        ({ size }) => size,
-        () => 0,
-      ),
-    ),
-  );
-  return sizes.reduce((sum, size) => sum + size, 0);
-}

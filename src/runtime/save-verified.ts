@@ -1,10 +1,8 @@
 // A model is written where nobody sees it, judged as it lies on the disk, and only then put in its place.
-import { mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
-import { readModel } from "../formats/onnx/index.js";
 import type { Graph } from "../graph/types.js";
-import { externalReader } from "./external.js";
 import { saveModel } from "./files.js";
 import { syncFolder } from "./write.js";
 
@@ -37,25 +35,5 @@ export async function saveVerified<T>(graph: Graph, path: string, judge: (file: 
     return result;
   } finally {
     await rm(aside, { recursive: true, force: true });
-  }
-}
-
-/** Bytes of a model on the disk: its file, and the files beside it that its tensors lie in. */
-export async function modelBytes(path: string): Promise<number> {
-  const locations = new Set<string>();
-  const reader = externalReader(path);
-  try {
-    const bytes = await readFile(path);
-    readModel(bytes, {
-      file: path,
-      external: (location, offset, length) => {
-        locations.add(location);
-        return reader.read(location, offset, length);
-      },
-    });
-    const beside = await Promise.all([...locations].map((location) => stat(join(dirname(path), location))));
-    return beside.reduce((sum, { size }) => sum + size, bytes.length);
-  } finally {
-    reader.close();
   }
 }
