@@ -26,9 +26,9 @@ export default command({
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     ...inputOptions,
   },
-  async run({ model }, { repeated, signal }) {
+  async run({ model }, { repeated, signal, note }) {
     const file = await modelFile(model);
-    const graph = await loadModel(file, { note: context.note });
+    const graph = await loadModel(file, { note });
     const stated = readStatedInputs(graph, repeated);
     const inputs = await inputsToCount(graph, { ...stated, signal });
     const report = inspectModel(graph, stated.shapes, inputs, (await stat(file)).size);
