@@ -9,14 +9,14 @@
 //
 // The exit code is 1 where a promise is broken. Needs a build and the shared reference data.
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { describeMachine } from "../src/runtime/machine.js";
 import { runtimeVersion } from "../src/runtime/session.js";
 import { writeAside } from "../src/runtime/write.js";
-import { program } from "./wild/command.js";
+import { cache, program } from "./wild/command.js";
 import { examine, outputOf, type Subject } from "./wild/examine.js";
 import type { Effort } from "./wild/measure.js";
 import { sources, type WildModel, wildModels } from "./wild/models.js";
@@ -88,6 +88,7 @@ function filesNeeded(subject: Subject, wanted: readonly Operation[]): readonly O
 async function main(): Promise<void> {
   let table: Table = values.fresh || values.quick ? { models: [], rows: [] } : readTable(resultFile);
   if (!values.page) {
+    if (values.fresh) rmSync(cache, { recursive: true, force: true });
     if (!existsSync(program)) throw new Error("the command line is not built: npm run build");
     const models = wildModels().filter(({ name }) => !values.quick || quickNames.has(name));
     for (const model of models) {

@@ -11,6 +11,10 @@ export interface ErrorAnswer {
   readonly message: string;
   /** The least fraction that a budget can have, where the error tells it. */
   readonly reachable?: number;
+  /** What the best candidates of all layers together keep, added up from the error's own table. */
+  readonly best?: number;
+  /** Where the error compares them: bytes of both files. */
+  readonly bytes?: { readonly original: number; readonly written: number };
   readonly cures: readonly string[];
 }
 
@@ -67,8 +71,23 @@ function readError(error: Plain): ErrorAnswer {
     code: String(error.code),
     message: String(error.message),
     ...(typeof reachable === "number" ? { reachable } : {}),
+    ...bestOf(error),
+    ...bytesOf(error),
     cures: Array.isArray(error.cures) ? error.cures.map(String) : [],
   };
+}
+
+function bytesOf({ bytes }: Plain): Pick<ErrorAnswer, "bytes"> {
+  if (!isPlain(bytes) || typeof bytes.original !== "number" || typeof bytes.written !== "number") return {};
+  return { bytes: { original: bytes.original, written: bytes.written } };
+}
+
+/** { fixed, whole, layers: [{ best }] }: the share of the whole that is left when every layer has its best candidate. */
+function bestOf({ fixed, whole, layers }: Plain): { readonly best?: number } {
+  const costs = list(layers).map(({ best }) => best);
+  const isNumber = (value: unknown): value is number => typeof value === "number";
+  if (!isNumber(fixed) || !isNumber(whole) || costs.length === 0 || !costs.every(isNumber)) return {};
+  return { best: costs.reduce((sum, cost) => sum + cost, fixed) / whole };
 }
 
 function readTotals(totals: Plain): Totals {

@@ -63,8 +63,14 @@ const compressedOf = (subject: Subject): string | undefined =>
 function outcomeOf({ exit, timedOut, stderr }: Ran, { error }: Answer, { kind }: Operation) {
   if (timedOut) return { outcome: "internal", message: "it did not end in time" };
   if (error !== undefined) {
-    const { code, message, reachable } = error;
-    return { outcome: code, message, ...(reachable === undefined ? {} : { reachable }) };
+    const { code, message, reachable, best, bytes } = error;
+    return {
+      outcome: code,
+      message,
+      ...(reachable === undefined ? {} : { reachable }),
+      ...(best === undefined ? {} : { best }),
+      ...(bytes === undefined ? {} : { larger: bytes }),
+    };
   }
   if (exit !== 0) return { outcome: "internal", message: `exit code ${exit}: ${stderr.trim().split("\n").at(-1)}` };
   return { outcome: kind === "reads" ? "answered" : "written" };

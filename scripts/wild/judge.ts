@@ -7,8 +7,11 @@ export const slowerThan = 1.03;
 /** Memory of a command: so many times that of running the original, and this beside it. */
 export const memory = { times: 1.5, besideMiB: 300 } as const;
 
-/** Errors that decline: the budget cannot be met (with the proof), or the network has something that is not handled (named). */
-const declines = new Set(["budget-unreachable", "unsupported"]);
+/**
+ * Errors that decline: the budget cannot be met, or only by a larger file (each with the proof), or the network has nothing that could be
+ * compressed (named).
+ */
+const declines = new Set(["budget-unreachable", "does-not-pay", "unsupported"]);
 
 type Unjudged = Omit<Row, "violations">;
 
@@ -31,7 +34,7 @@ export function judge(row: Unjudged, operation: Operation, facts: ModelFacts, mu
 type Say = (kind: ViolationKind, what: string) => unknown;
 
 function judgeOutcome(row: Unjudged, { kind, budget }: Operation, facts: ModelFacts, must: boolean, say: Say): void {
-  const { outcome, message = "", reachable, cure } = row;
+  const { outcome, message = "", reachable, best, cure } = row;
   if (outcome === "written" || outcome === "answered" || outcome === "nothing-to-undo") return;
   if (["internal", "no-json"].includes(outcome) || isRuntimeText(message)) say("raw message", `${outcome}: ${message}`);
   if (kind === "budget" && must) say("must be written", `${outcome}: ${message}`);
@@ -39,9 +42,12 @@ function judgeOutcome(row: Unjudged, { kind, budget }: Operation, facts: ModelFa
   const compressible = outcome === "unsupported" ? (facts.convolutions ?? 0) : 0;
   if (!declines.has(outcome) || kind === "exact") say("refused", `${outcome}: ${message}`);
   else if (compressible > 0) say("refused", `${compressible} convolutions have constant weights; ${outcome}: ${message}`);
+  if (outcome === "does-not-pay" && !(row.larger !== undefined && row.larger.written > row.larger.original))
+    say("unproven refusal", message);
   if (outcome !== "budget-unreachable" || budget === undefined) return;
-  if (reachable === undefined) say("unproven refusal", "the error does not tell what all layers together can reach");
-  else if (reachable <= budget.keep) say("unproven refusal", `${reachable} can be reached, ${budget.keep} was asked for`);
+  const least = Math.min(reachable ?? Number.NaN, best ?? Number.NaN);
+  if (Number.isNaN(least)) say("unproven refusal", "the error has no table of what all layers together can reach");
+  else if (least <= budget.keep) say("unproven refusal", `${least} can be reached, ${budget.keep} was asked for`);
   if (cure !== undefined && cure.outcome !== "written") say("cure fails", `${cure.words}: ${cure.outcome}`);
 }
 

@@ -46,6 +46,10 @@ export interface Row {
   readonly message?: string;
   /** What the error says can be reached at least. */
   readonly reachable?: number;
+  /** What its table of all layers' best candidates adds up to. */
+  readonly best?: number;
+  /** Bytes that an error compares: what would have been written is larger. */
+  readonly larger?: { readonly original: number; readonly written: number };
   /** The first cure that a refused budget names, tried. */
   readonly cure?: { readonly words: string; readonly outcome: string };
   readonly seconds: number;
