@@ -49,11 +49,11 @@ function kindAt(sizes: readonly (number | string)[], axis: number, type: DataTyp
   if (rank === 1) return isFloat(type) ? "samples" : "batch";
   // a picture without a batch: [3, H, W] or [H, W, 3]
   if (rank === 3 && isColours(first) && isFree(second) && isFree(third)) return "pixels";
-  if (rank === 3 && isFree(first) && isFree(second) && isColours(third) && isFloat(type)) return "pixels";
+  if (rank === 3 && isFree(first) && isFree(second) && (third === 3 || third === 4)) return "pixels";
   if (axis === 0) return "batch";
   if (rank === 2) return isFloat(type) ? "samples" : "tokens";
   if (rank === 3) return axis === 1 ? (isFree(third) ? "channels" : "frames") : isColours(second) ? "samples" : "frames";
-  const channelsLast = rank === 4 && isFree(second) && isFree(third) && isColours(fourth);
+  const channelsLast = rank === 4 && isFree(second) && isFree(third) && typeof fourth === "number" && fourth <= 16;
   if (axis === 1 && !channelsLast) return isFree(third) || isFree(fourth) ? "channels" : "frames";
   if (rank > 4) return "voxels";
   const spatial = channelsLast ? [second, third] : [third, fourth];
