@@ -1,13 +1,15 @@
 // Every network that is at hand gets inputs with which ONNX Runtime runs it, or an error that names the option to give.
 import { readdirSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Command } from "../src/cli/frame.js";
 import inspect from "../src/cli/inspect.js";
 import { FilterBasisError, isError } from "../src/errors/error.js";
 import { float, floats, int, ints, makeNode, string } from "../src/graph/attributes.js";
 import { chooseInputs, cost, type Dim, type Graph, inferShapes, type Node, type Value } from "../src/graph/index.js";
-import { loadModel } from "../src/runtime/files.js";
+import { loadModel, saveModel } from "../src/runtime/files.js";
 import { findInputs, openSession, sampleFeeds } from "../src/runtime/index.js";
 import { noShared, shared } from "./shared.js";
 import { randomTensor, smallGraph } from "./small-graphs.js";
@@ -166,5 +168,43 @@ describe.skipIf(!here)(`inspect on free sizes${here ? "" : ` (${noShared})`}`, (
     expect((await run(inspect, quantised)).stdout).toMatch(/0 MACs at .*\(without Conv_10, .*: sizes unknown\)/);
     const graph = await loadModel(quantised);
     expect(chooseInputs(graph).guessed).toBe(false);
+  });
+});
+
+describe("inspect on models made here", () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "filterbasis-"));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  const saved = async (name: string, graph: Graph): Promise<string> => {
+    await saveModel(graph, join(folder, name));
+    return join(folder, name);
+  };
+
+  it("takes --value, says what is assumed without it, and refuses what is wrong", async () => {
+    const nodes = [makeNode("Reshape", ["x", "rows"], ["r"], { allowzero: int(1) }), makeNode("MatMul", ["r", "w"], ["y"])];
+    const rows: Value = { name: "rows", tensor: { type: "int64", dims: [2] } };
+    const inputs = [port("x", ["N", "T"]), rows];
+    const file = await saved(
+      "rows.onnx",
+      smallGraph({ nodes, initializers: { w: randomTensor([8, 3], 1) }, inputs, outputs: ["y"] }),
+    );
+    const { code, stdout } = await run(inspect, file, "--input", "x=2x16", "--value", "rows=4,8");
+    expect([code, stdout.includes("--value")]).toEqual([0, false]);
+    expect((await run(inspect, file, "--input", "x=2x16")).stderr).toMatch(/values with --value .*\n.*--value rows=1/); // drawn ones do not do
+    const wrong = async (...words: string[]) => (await run(inspect, file, "--json", ...words)).json().error;
+    expect(await wrong("--value", "rows=4")).toMatchObject({ code: "shape-mismatch", tensor: "rows" });
+    expect(await wrong("--value", "rows=a,b")).toMatchObject({ code: "usage" });
+    expect(await wrong("--value", "other=1")).toMatchObject({ code: "usage" });
+  });
+
+  it("does not run what takes long only to count it", async () => {
+    const nodes = [makeNode("Conv", ["x", "w"], ["y"], { pads: ints([1, 1, 1, 1]) })];
+    const graph = smallGraph({ nodes, initializers: { w: randomTensor([64, 64, 3, 3], 1) }, outputs: ["y"] });
+    const { stdout } = await run(inspect, await saved("large.onnx", graph), "--input", "1x64x2048x2048");
+    expect(stdout).toMatch(/154,618,822,656 MACs at x 1x64x2048x2048/);
+    expect(stdout).toMatch(/not tried in ONNX Runtime: a run at these sizes takes long/);
   });
 });
