@@ -1,8 +1,10 @@
 // Every network that is at hand gets inputs with which ONNX Runtime runs it, or an error that names the option to give.
+import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Command } from "../src/cli/frame.js";
 import inspect from "../src/cli/inspect.js";
@@ -12,7 +14,7 @@ import { chooseInputs, cost, type Dim, type Graph, inferShapes, type Node, type 
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { findInputs, openSession, sampleFeeds } from "../src/runtime/index.js";
 import { noShared, shared } from "./shared.js";
-import { randomTensor, smallGraph } from "./small-graphs.js";
+import { multiplesOf, randomTensor, smallGraph } from "./small-graphs.js";
 
 const folders = ["cases", "wild", "data/models"];
 const here = folders.every((folder) => shared(folder) !== undefined);
@@ -198,6 +200,14 @@ describe("inspect on models made here", () => {
     expect(await wrong("--value", "rows=4")).toMatchObject({ code: "shape-mismatch", tensor: "rows" });
     expect(await wrong("--value", "rows=a,b")).toMatchObject({ code: "usage" });
     expect(await wrong("--value", "other=1")).toMatchObject({ code: "usage" });
+  });
+
+  it("leaves nothing of ONNX Runtime's own words on the terminal when it refuses sizes", async () => {
+    const file = await saved("multiples.onnx", multiplesOf(64));
+    const program = ["--import", "tsx", fileURLToPath(new URL("../src/cli/main.ts", import.meta.url))];
+    const { status, stdout, stderr } = spawnSync(process.execPath, [...program, "inspect", file], { encoding: "utf8" });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toContain("sizes: x = 1x3x64x64 (free in the model, 1x3x224x224 refused; state others with --input)");
   });
 
   it("does not run what takes long only to count it", async () => {

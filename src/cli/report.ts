@@ -4,6 +4,7 @@ import { parseHTML } from "linkedom";
 import { reportPage } from "../report/page.js";
 import { writeAside } from "../runtime/write.js";
 import { command } from "./frame.js";
+import { inputOptions } from "./model-inputs.js";
 import { withCrops } from "./report-crops.js";
 import { readRun } from "./report-run.js";
 import { withTimes } from "./report-times.js";
@@ -27,6 +28,7 @@ export default command({
       description: "measure how long the compressed layers and the models take",
       negativeDescription: "leave the times out",
     },
+    ...inputOptions,
     threads: { type: "string", description: "threads of ONNX Runtime for the times", valueHint: "N" },
   },
   async run({ run, output, crops, times, threads }, context) {
