@@ -10,12 +10,15 @@ export { type ReadOptions, readModel, writeModel } from "./formats/onnx/index.js
 // The graph
 export {
   type Attribute,
+  type ChosenSizes,
   type Cost,
+  chooseInputs,
   cost,
   type DataType,
   type Dim,
   floats,
   type Graph,
+  type InputSizes,
   inferShapes,
   type LayerCost,
   type Node,

@@ -62,6 +62,9 @@ export { sequence } from "./passes/sequence.js";
 export { type ChooseFormOptions, type FormChoice, fastestForms } from "./runtime/choose-form.js";
 export { loadModel, type SaveOptions, saveModel } from "./runtime/files.js";
 export {
+  type FindInputsOptions,
+  findInputs,
+  type ModelInputs,
   openSession,
   type Reference,
   type RuntimeName,

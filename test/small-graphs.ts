@@ -1,5 +1,5 @@
 // Graphs of one or a few convolutions for tests, and numbers to fill them with.
-import { float32Tensor, makeNode } from "../src/graph/attributes.js";
+import { float32Tensor, int, int64Tensor, ints, makeNode } from "../src/graph/attributes.js";
 import type { Attribute, Graph, Node, TensorData, Value } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
 
@@ -72,4 +72,21 @@ export function oneConv({
     outputs: ["y"],
     opset,
   });
+}
+
+/** y = x + x pooled and resized: sides must be multiples of `step`, which only a run tells. */
+export function multiplesOf(step: number): Graph {
+  const nodes = [
+    makeNode("MaxPool", ["x"], ["small"], { kernel_shape: ints([step, step]), strides: ints([step, step]) }),
+    makeNode("Cast", ["one"], ["scale"], { to: int(1) }),
+    makeNode("Mul", ["scale", "factor"], ["scales"]),
+    makeNode("RandomUniformLike", ["scales"], ["noise"]), // what follows is not known before running
+    makeNode("Floor", ["noise"], ["nothing"]),
+    makeNode("Add", ["scales", "nothing"], ["grown"]),
+    makeNode("Resize", ["small", "", "grown"], ["large"]),
+    makeNode("Add", ["large", "x"], ["y"]),
+  ];
+  const constants = { one: int64Tensor([4], [1, 1, 1, 1]), factor: float32Tensor([4], Float32Array.of(1, 1, step, step)) };
+  const x: Value = { name: "x", tensor: { type: "float32", dims: ["N", 3, "H", "W"] } };
+  return smallGraph({ nodes, initializers: constants, inputs: [x], outputs: ["y"] });
 }

@@ -6,6 +6,7 @@ import { siteName } from "../graph/attributes.js";
 import { chooseInputs } from "../graph/concrete-inputs.js";
 import { type Cost, cost, type LayerCost } from "../graph/cost.js";
 import { feeds } from "../graph/edit.js";
+import { roughWork } from "../graph/macs.js";
 import { showType } from "../graph/print.js";
 import { inferShapes } from "../graph/shapes/infer.js";
 import type { Graph, Node, Value, ValueType } from "../graph/types.js";
@@ -38,14 +39,30 @@ export default command({
   },
 });
 
-/** What MACs are counted at. A model that cannot be run here is counted as far as its shapes tell. */
+/** A run that takes more than this is not for a command that only counts. */
+const longRun = { macs: 2e10, elements: 2 ** 27 };
+
+/** What MACs are counted at. A model that cannot be run here, or takes long as stated, is counted as far as its shapes tell. */
 async function inputsToCount(graph: Graph, options: FindInputsOptions): Promise<ModelInputs> {
+  const { shapes, values = new Map() } = options;
+  const told = { ...chooseInputs(graph, shapes), values, assumed: [] };
+  if (!told.guessed && shapes?.size && takesLong(graph, told)) return { ...told, untried: "a run at these sizes takes long" };
   try {
     return await findInputs(graph, options);
   } catch (error) {
     if (!isError(error, "runtime", "unsupported")) throw error;
-    const { shapes, values = new Map() } = options;
-    return { ...chooseInputs(graph, shapes), values, assumed: [], untried: error.problem };
+    return { ...told, untried: error.problem };
+  }
+}
+
+/** False where shapes contradict each other: then it does not run at all. */
+function takesLong(graph: Graph, { shapes }: Pick<ModelInputs, "shapes">): boolean {
+  try {
+    const { macs, elements } = roughWork(graph, inferShapes(graph, shapes));
+    return macs > longRun.macs || elements > longRun.elements;
+  } catch (error) {
+    if (isError(error, "shape-mismatch")) return false;
+    throw error;
   }
 }
 

@@ -2,9 +2,9 @@
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import type { RunReport } from "../report/page.js";
 import { fastestForms } from "../runtime/choose-form.js";
-import { alternate, findInputs, openSession, sampleFeeds } from "../runtime/index.js";
+import { alternate, openSession, sampleFeeds } from "../runtime/index.js";
 import type { Context } from "./frame.js";
-import { inputLines } from "./model-inputs.js";
+import { modelInputs } from "./model-inputs.js";
 import type { RunModels } from "./report-run.js";
 
 /** The report with measured times, at a batch of one; as it was where there is nothing compressed to time. */
@@ -19,8 +19,7 @@ export async function withTimes(
   const bar = context.progress("timing layers", parts);
   try {
     const folded = foldBatchNorm(last).graph;
-    const inputs = await findInputs(original, { signal: context.signal });
-    for (const line of inputLines(inputs)) context.note(line);
+    const inputs = await modelInputs(original, context);
     const choice = await fastestForms(folded, {
       ...limits,
       inputs: inputs.shapes,

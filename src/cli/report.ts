@@ -6,6 +6,7 @@ import { checkOutput } from "../runtime/output.js";
 import { writeAside } from "../runtime/write.js";
 import { runFiles } from "../train/run-folder.js";
 import { command, stopIfAsked } from "./frame.js";
+import { inputOptions } from "./model-inputs.js";
 import { withCrops } from "./report-crops.js";
 import { readRun } from "./report-run.js";
 import { withTimes } from "./report-times.js";
@@ -29,6 +30,7 @@ export default command({
       description: "measure how long the compressed layers and the models take",
       negativeDescription: "leave the times out",
     },
+    ...inputOptions,
     threads: { type: "string", description: "threads of ONNX Runtime for the times", valueHint: "N" },
   },
   rules: [{ option: "threads", excludes: ["times=false"], why: "nothing else takes threads" }],

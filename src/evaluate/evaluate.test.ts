@@ -67,6 +67,12 @@ beforeAll(async () => {
   await saveModel(redOrBlue(), at("plain.onnx"));
   await saveModel(withMetadata(redOrBlue(), { "filterbasis.normalize": "none" }), at("told.onnx"));
   await saveModel(redOrBlue(3), at("three.onnx"));
+  await saveModel({ ...redOrBlue(), inputs: [{ name: "input", tensor: { type: "float32" } }] }, at("rankless.onnx"));
+  const four = { name: "input", tensor: { type: "float32", dims: [4, 3, "H", "W"] } } as const;
+  await saveModel(
+    { ...redOrBlue(), inputs: [four], outputs: [{ name: "output", tensor: { type: "float32" } }] },
+    at("four.onnx"),
+  );
   await saveModel(edsr({ scale: 2, blocks: 1, width: 4 }), at("sr.onnx"));
   for (const [i, [name, r, b]] of (
     [
@@ -120,6 +126,20 @@ describe("evaluate a classifier", () => {
     expect([asked.code, asked.notes]).toEqual([2, expect.stringContaining("--normalize")]);
   });
 
+  test("a model whose input has no rank is evaluated when it is stated, and it is asked for", async () => {
+    const words = [at("rankless.onnx"), "--data", at("classes"), "--normalize", "none", "--no-latency", "--json"];
+    const asked = (await run(evaluate, ...words)).json.error as { code: string; message: string };
+    expect(asked).toMatchObject({ code: "shape-mismatch", message: expect.stringContaining("--input") });
+    const { json } = await run(evaluate, ...words, "--input", "1x3x5x6");
+    expect(json).toMatchObject({ top1Error: 25, input: { input: [1, 3, 5, 6] }, macs: 6 * 30, uncounted: [], guessed: false });
+  });
+
+  test("a model of a fixed batch is counted and timed at it", async () => {
+    const { json } = await run(evaluate, at("four.onnx"), "--data", at("classes"), "--normalize", "none", "--json");
+    expect(json).toMatchObject({ top1Error: 25, input: { input: [4, 3, 5, 6] }, macs: 4 * 6 * 30 });
+    expect(json.latencyMs).toBeGreaterThan(0);
+  });
+
   test("classes that do not match the outputs are a typed error", async () => {
     const { code, json } = await run(evaluate, at("three.onnx"), "--data", at("classes"), "--normalize", "none", "--json");
     expect(code).toBe(1);
@@ -169,7 +189,7 @@ describe("evaluate a classifier", () => {
 
 describe("evaluate a super-resolution network", () => {
   test("PSNR and SSIM by picture and in the mean, with bicubic beside", async () => {
-    const { code, json } = await run(
+    const { code, json, notes } = await run(
       evaluate,
       at("sr.onnx"),
       "--data",
@@ -184,7 +204,8 @@ describe("evaluate a super-resolution network", () => {
     expect(pictures.map(({ name }) => name)).toEqual(["1", "2"]);
     expect(json.psnr).toBeCloseTo((pictures[0]!.psnr + pictures[1]!.psnr) / 2, 10);
     expect((json.bicubic as { psnr: number }).psnr).toBeGreaterThan(20);
-    expect(json).toMatchObject({ images: 2, scale: 2 });
+    expect(json).toMatchObject({ images: 2, scale: 2, guessed: true, input: { input: [1, 3, 64, 64] } });
+    expect(notes).toContain("sizes: input = 1x3x64x64 (free in the model; state others with --input)");
     expect(json).not.toHaveProperty("latencyMs");
   });
 

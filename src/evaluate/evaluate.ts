@@ -17,12 +17,14 @@ import {
   type ModelInputs,
   openSession,
   type RuntimeName,
+  refuseUnknownRank,
   type Session,
   sampleFeeds,
 } from "../runtime/index.js";
 import { forwardChop, selfEnsemble } from "./chop.js";
 import { topOne } from "./classify.js";
 import { measureSr, type SrQuality } from "./measure-sr.js";
+import { withStatedRanks } from "./ports.js";
 import type { Measure } from "./psnr.js";
 import { describeSrModel, inputPlanes, type SrModel, superResolve } from "./sr-model.js";
 
@@ -119,17 +121,23 @@ export async function evaluateModel(file: string, options: EvaluateOptions): Pro
 }
 
 async function quality(model: Loaded, options: EvaluateOptions, first?: ModelInputs): Promise<Measured> {
-  const { file, graph, session } = model;
+  const { file, graph } = model;
+  const [stated = new Map(), values] = [options.shapes?.(graph), options.values?.(graph)];
+  refuseUnknownRank(graph, stated);
+  const session = withStatedRanks(model.session, graph, stated);
   const pictures = givesPictures(session);
   checkKind(file, pictures, options);
-  const [stated, values] = [options.shapes?.(graph), options.values?.(graph)]; // mistakes in them come before any work
-  const { figures, shapes } = pictures ? await superResolution(model, options) : await classification(model, options);
-  const inputs = await findInputs(graph, {
-    session,
-    shapes: new Map([...alike(graph, first), ...shapes, ...(stated ?? [])]),
-    ...(values && { values }),
-    ...(options.signal && { signal: options.signal }),
-  });
+  const find = (shapes: ModelInputs["shapes"]) =>
+    findInputs(graph, {
+      session,
+      shapes: new Map([...alike(graph, first), ...shapes, ...stated]),
+      ...(values && { values }),
+      ...(options.signal && { signal: options.signal }),
+    });
+  // what a network for pictures is counted at does not depend on the data: where nothing is found, that is said before they are gone through
+  const found = pictures ? await find(new Map()) : undefined;
+  const { figures, shapes } = await (found ? superResolution : classification)({ ...model, session }, options);
+  const inputs = found ?? (await find(shapes));
   if (inputs.chosen.length > 0) options.chosen?.(file, inputs);
   const { weights, all, macs, bytes, uncounted } = cost(graph, inputs.shapes);
   const counts = { weights, all, macs, uncounted, bytes: await fileBytes(file, bytes) };
@@ -189,9 +197,11 @@ async function classification({ file, graph, session }: Loaded, options: Evaluat
       progress: (done) => bar?.update(done),
       ...(signal && { signal }),
     });
+    const { name, dims } = session.inputs[0]!;
+    const batch = typeof dims[0] === "number" ? dims[0] : 1;
     return {
       figures: { top1Error, wrong, images, normalize },
-      shapes: new Map([[session.inputs[0]!.name, [1, 3, set.height, set.width]]]),
+      shapes: new Map([[name, [batch, 3, set.height, set.width]]]),
     };
   } finally {
     bar?.stop();

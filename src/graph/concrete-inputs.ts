@@ -1,7 +1,7 @@
 // Sizes for the axes that a model leaves free, where a count or a trial run needs some and the caller states none. What shapes tell is decided here;
 // `findInputs` (runtime) tries what is chosen in ONNX Runtime as well.
 import { FilterBasisError, isError } from "../errors/error.js";
-import { siteName } from "./attributes.js";
+import { elements, siteName } from "./attributes.js";
 import { symbolsOf } from "./dims.js";
 import { noSizes } from "./example-input.js";
 import { type FreeSizes, freeSizes, shapesOf } from "./free-sizes.js";
@@ -31,11 +31,11 @@ export interface InputSizes {
 }
 
 /**
- * Sizes above these are put off until everything smaller was refused, and above the second never tried. They are high: the same sizes are to be chosen
- * for a network and for what it is compressed to.
+ * Sizes that take more than these (`elements` of all values that nodes make, `fed` of the inputs) are put off until everything smaller was refused;
+ * above the second they are never tried. The limits are high: the same sizes are to be chosen for a network and for what it is compressed to.
  */
-const comfortable = { macs: 2e11, elements: 2 ** 28 };
-const bearable = { macs: 2e12, elements: 2 ** 30 };
+const comfortable = { macs: 2e11, elements: 2 ** 27, fed: 2 ** 23 };
+const bearable = { macs: 2e12, elements: 2 ** 29, fed: 2 ** 25 };
 /** Assignments of which shapes are inferred before the search gives up. */
 const patience = 150;
 
@@ -77,7 +77,7 @@ export function* inputCandidates(
     const candidate = check(graph, free, assignment, tried);
     if (candidate !== undefined) yield candidate;
   }
-  const large = [...tried.large].sort((a, b) => a.work - b.work);
+  const large = tried.large.filter((one) => one.bearable).sort((a, b) => a.macs - b.macs);
   for (const { assignment } of large) yield candidateOf(graph, free, assignment, tried);
   return noSizes(graph, stated, tried.failure ?? unmet(demands));
 }
@@ -97,7 +97,7 @@ function unmet({ equations }: SizeDemands): FilterBasisError | undefined {
 
 interface Tried {
   readonly refused: Shapes[];
-  readonly large: { readonly assignment: Assignment; readonly work: number }[];
+  readonly large: { readonly assignment: Assignment; readonly macs: number; readonly bearable: boolean }[];
   failure?: FilterBasisError;
 }
 
@@ -105,9 +105,10 @@ interface Tried {
 function check(graph: Graph, free: FreeSizes, assignment: Assignment, tried: Tried): InputSizes | undefined {
   const candidate = candidateOf(graph, free, assignment, tried);
   try {
-    const work = roughWork(graph, inferShapes(graph, candidate.shapes));
-    if (work.macs <= comfortable.macs && work.elements <= comfortable.elements) return candidate;
-    if (work.macs <= bearable.macs && work.elements <= bearable.elements) tried.large.push({ assignment, work: work.macs });
+    const fed = [...candidate.shapes.values()].reduce((sum, dims) => sum + elements(dims), 0);
+    const work = { ...roughWork(graph, inferShapes(graph, candidate.shapes)), fed };
+    if (isWithin(comfortable, work)) return candidate;
+    tried.large.push({ assignment, macs: work.macs, bearable: isWithin(bearable, work) });
   } catch (error) {
     if (!isError(error, "shape-mismatch")) throw error;
     tried.failure ??= error;
@@ -115,6 +116,9 @@ function check(graph: Graph, free: FreeSizes, assignment: Assignment, tried: Tri
   }
   return undefined;
 }
+
+const isWithin = (limits: typeof comfortable, work: typeof comfortable): boolean =>
+  work.macs <= limits.macs && work.elements <= limits.elements && work.fed <= limits.fed;
 
 /** Is every size at least as large? */
 const covers = (sizes: Sizes, large: Sizes): boolean => [...large].every(([symbol, size]) => sizes.get(symbol)! >= size);

@@ -14,6 +14,7 @@ export {
   readTensor,
   siteName,
 } from "./attributes.js";
+export { type ChosenSizes, chooseInputs, type InputSizes } from "./concrete-inputs.js";
 export { constantOf, constantReader } from "./constants.js";
 export { type Cost, concreteInputs, cost, type LayerCost } from "./cost.js";
 export {

@@ -54,7 +54,8 @@ export function allHold(equations: readonly SizeEquation[]): (sizes: ReadonlyMap
 
 /** A choice for every free symbol; undefined where the equations leave none for one of them. */
 export function sizeChoices({ graph, free, equations, patches }: SizeDemands): readonly SizeChoice[] | undefined {
-  const batches = [...kindsOf(graph, free)].filter(([, kind]) => kind === "batch");
+  const before = kindsOf(graph, free);
+  const batches = [...before].filter(([, kind]) => kind === "batch");
   const allowed = allowedAlone(equations, new Map(batches.map(([symbol]) => [symbol, 1])));
   const sole = [...allowed].filter(([, { numbers }]) => numbers.length === 1);
   const fixed = new Map(sole.map(([symbol, { numbers }]) => [symbol, numbers[0]!]));
@@ -65,7 +66,8 @@ export function sizeChoices({ graph, free, equations, patches }: SizeDemands): r
   const kinds = kindsOf(graph, { ...free, dims: new Map(known) });
   const inputOf = (symbol: string) => [...free.dims].find(([, dims]) => dims.some((dim) => symbolsOf(dim).has(symbol)))![0];
   const choices = free.symbols.map((symbol): SizeChoice => {
-    const kind = patches && kinds.get(symbol) === "pixels" ? "patch" : kinds.get(symbol)!;
+    const own = (fixed.has(symbol) ? before : kinds).get(symbol)!;
+    const kind = patches && own === "pixels" ? "patch" : own;
     return { symbol, kind, input: inputOf(symbol), ...listOf(kind, allowed.get(symbol)) };
   });
   return choices.every(({ list }) => list.length > 0) ? choices : undefined;
@@ -97,7 +99,9 @@ function listOf(kind: SizeKind, allowed: Allowed | undefined): Pick<SizeChoice, 
   const { numbers, needed } = allowed;
   const list = usual.filter((size) => numbers.includes(size));
   if (list[0] === usual[0] && numbers.length > 1) return { list };
-  return { list: [...new Set([...list, ...roundFirst(numbers, usual[0]!)])].slice(0, 40), needed };
+  const ordered = [...new Set([...list, ...roundFirst(numbers, usual[0]!)])].slice(0, 40);
+  // 1 is what broadcasting allows, and never what is meant
+  return { list: [...ordered.filter((size) => size !== 1), ...ordered.filter((size) => size === 1)], needed };
 }
 
 /** Multiples of 32 first, then of 16, of 8 ...; among alike ones the nearest to what is usual. */

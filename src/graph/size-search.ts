@@ -34,7 +34,7 @@ export function* assignments(demands: SizeDemands): Generator<Assignment> {
 
 function* search(choices: readonly SizeChoice[], equations: readonly SizeEquation[]): Generator<Assignment> {
   const holds = allHold(equations);
-  const alone = choices.find(({ needed }) => needed !== undefined)?.needed;
+  const alone = choices.find((choice) => isSize(choice) && choice.needed !== undefined)?.needed;
   const together = equations.find(({ dim }) => symbolsOf(dim).size > 1);
   let usual = true;
   for (const sizes of interleave(ways.map(([way, few]) => [way(choices), few]))) {

@@ -1,7 +1,7 @@
 // The sizes that free axes usually have, by what the axis is taken to be.
-import { symbolsOf } from "./dims.js";
+import { symbolsOf, usable } from "./dims.js";
 import type { FreeSizes } from "./free-sizes.js";
-import type { DataType, Graph } from "./types.js";
+import type { DataType, Dim, Graph } from "./types.js";
 import { isFloat } from "./values.js";
 
 /** What an axis is of: `pixels` of a picture or of a `patch` of one, the `width` of a picture of fixed height, `frames` of features, `samples` of a waveform. */
@@ -31,12 +31,16 @@ export function kindsOf(graph: Graph, { dims, symbols }: FreeSizes): ReadonlyMap
       for (const symbol of symbolsOf(size)) found.get(symbol)?.push(kindAt(sizes, axis, types.get(name)!));
     });
   }
-  return new Map(
-    [...found].map(([symbol, kinds]) => [
-      symbol,
-      /batch|^(n|b|bs|bsz)$/i.test(symbol) ? "batch" : (priority.find((kind) => kinds.includes(kind)) ?? "frames"),
-    ]),
-  );
+  return new Map([...found].map(([symbol, kinds]) => [symbol, kindOf(symbol, kinds)]));
+}
+
+const kindOf = (symbol: string, kinds: readonly SizeKind[]): SizeKind =>
+  /batch|^(n|b|bs|bsz)$/i.test(symbol) ? "batch" : (priority.find((kind) => kinds.includes(kind)) ?? "frames");
+
+/** The usual shape of one input by itself; what it shares with others, and what the network demands, is not looked at. */
+export function usualShape(dims: readonly Dim[], type: DataType): readonly number[] {
+  const named = dims.map((dim, axis) => (typeof dim === "number" ? dim : ((usable(dim) as string | null) ?? `free_${axis}`)));
+  return named.map((size, axis) => (typeof size === "number" ? size : usualSizes[kindOf(size, [kindAt(named, axis, type)])][0]!));
 }
 
 const isFree = (size: number | string | undefined): boolean => typeof size === "string";
@@ -49,11 +53,11 @@ function kindAt(sizes: readonly (number | string)[], axis: number, type: DataTyp
   if (rank === 1) return isFloat(type) ? "samples" : "batch";
   // a picture without a batch: [3, H, W] or [H, W, 3]
   if (rank === 3 && isColours(first) && isFree(second) && isFree(third)) return "pixels";
-  if (rank === 3 && isFree(first) && isFree(second) && isColours(third) && isFloat(type)) return "pixels";
+  if (rank === 3 && isFree(first) && isFree(second) && (third === 3 || third === 4)) return "pixels";
   if (axis === 0) return "batch";
   if (rank === 2) return isFloat(type) ? "samples" : "tokens";
   if (rank === 3) return axis === 1 ? (isFree(third) ? "channels" : "frames") : isColours(second) ? "samples" : "frames";
-  const channelsLast = rank === 4 && isFree(second) && isFree(third) && isColours(fourth);
+  const channelsLast = rank === 4 && isFree(second) && isFree(third) && typeof fourth === "number" && fourth <= 16;
   if (axis === 1 && !channelsLast) return isFree(third) || isFree(fourth) ? "channels" : "frames";
   if (rank > 4) return "voxels";
   const spatial = channelsLast ? [second, third] : [third, fourth];

@@ -64,8 +64,8 @@ export async function findInputs(graph: Graph, options: FindInputsOptions = {}):
     own = options.session ? undefined : await openSession(graph, { ...(runtime && { runtime }), arena: false });
     const found = await search((options.session ?? own)!, first.value, candidates, { values, settings }, options);
     if ("shapes" in found) return found;
-    const other = found.at.guessed ? exampleInput(graph, stated) : await better(graph, (options.session ?? own)!, options);
-    throw inputsRefused(found, other, settings);
+    const example = found.at.guessed ? exampleInput(graph, stated) : await better(graph, (options.session ?? own)!, options);
+    throw inputsRefused(found, { sizes: freeSizes(graph).symbols.length > 0, example, settings });
   } catch (error) {
     if (isError(error, "runtime-missing")) return { ...likely, untried: error.message };
     throw error;
@@ -80,7 +80,8 @@ function withSettings(sizes: InputSizes, values: ReadonlyMap<string, TensorData>
   return { ...sizes, values, assumed };
 }
 
-function refuseUnknownRank(graph: Graph, stated: ReadonlyMap<string, readonly Dim[]>): void {
+/** @throws FilterBasisError `shape-mismatch`, naming --input, for an input that neither the model nor the caller gives axes */
+export function refuseUnknownRank(graph: Graph, stated: ReadonlyMap<string, readonly Dim[]>): void {
   const [input] = freeSizes(graph, stated).unknownRank;
   if (input === undefined) return;
   throw new FilterBasisError(
@@ -170,16 +171,15 @@ async function better(
   session: Pick<Session, "inputs" | "run">,
   options: FindInputsOptions,
 ): Promise<string | undefined> {
-  const { values = new Map() } = options;
+  const { values = new Map(), shapes = new Map() } = options;
   const stated = new Map([...values].map(([name, { dims }]) => [name, dims] as const));
-  if (freeSizes(graph, stated).symbols.length === 0) return undefined;
+  const { symbols, unknownRank } = freeSizes(graph, stated);
+  if (symbols.length === 0 || unknownRank.length > 0) return undefined;
   const candidates = inputCandidates(graph, stated);
   const first = candidates.next();
-  if (first.done) return exampleInput(graph, stated) || undefined;
+  if (first.done) return undefined;
   const found = await search(session, first.value, candidates, { values, settings: openSettings(graph, values) }, options);
-  const { shapes } = "shapes" in found ? found : found.at;
-  return [...shapes]
-    .filter(([name]) => options.shapes?.has(name))
-    .map(([name, dims]) => `--input ${name}=${dims.join("x")}`)
-    .join(" ");
+  if (!("shapes" in found)) return undefined;
+  const others = [...found.shapes].filter(([name]) => shapes.has(name));
+  return others.map(([name, dims]) => `--input ${name}=${dims.join("x")}`).join(" ") || undefined;
 }

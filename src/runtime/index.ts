@@ -1,6 +1,6 @@
 // ONNX Runtime and files, as the layers above use them.
 export { compareOutputs, type Difference } from "./compare.js";
-export { type FindInputsOptions, findInputs, type ModelInputs } from "./find-inputs.js";
+export { type FindInputsOptions, findInputs, type ModelInputs, refuseUnknownRank } from "./find-inputs.js";
 export { alternate, type Latencies, type LatencyOptions, median } from "./latency.js";
 export { openSession } from "./open.js";
 export { type SampleOptions, sampleFeeds, sampleShape } from "./samples.js";

@@ -9,19 +9,24 @@ export interface Refused {
   readonly at: InputSizes;
 }
 
-/** `example` is the option that states sizes, absent where none are free; `settings` are the inputs whose values could be stated. */
-export function inputsRefused(
-  { failure, at }: Refused,
-  example: string | undefined,
-  settings: readonly Value[],
-): FilterBasisError {
-  const sizes = [...at.shapes].map(([name, dims]) => `${name}=${dims.join("x")}`);
+/** What the user can state. */
+export interface Statable {
+  /** True where the model leaves sizes free. */
+  readonly sizes: boolean;
+  /** The option that states some: for all that were tried in vain only its form is right. */
+  readonly example?: string | undefined;
+  /** Inputs whose values nobody stated. */
+  readonly settings: readonly Value[];
+}
+
+export function inputsRefused({ failure, at }: Refused, { sizes, example, settings }: Statable): FilterBasisError {
+  const shapes = [...at.shapes].map(([name, dims]) => `${name}=${dims.join("x")}`);
   const values = settings.map(({ name }) => `--value ${name}=1`);
-  const what = [...(example ? ["sizes with --input"] : []), ...(values.length > 0 ? ["values with --value"] : [])].join(" or ");
+  const what = [...(sizes ? ["sizes with --input"] : []), ...(values.length > 0 ? ["values with --value"] : [])].join(" or ");
   const message = at.guessed
     ? "ONNX Runtime runs the model at none of the sizes tried"
-    : `ONNX Runtime does not run the model at ${sizes.join(", ")}`;
-  return new FilterBasisError(example ? "shape-mismatch" : "runtime", `${message}${what && `: state ${what}`}`, {
+    : `ONNX Runtime does not run the model at ${shapes.join(", ")}`;
+  return new FilterBasisError(sizes ? "shape-mismatch" : "runtime", `${message}${what && `: state ${what}`}`, {
     cures: [
       ...(example ? [`state ${at.guessed ? "the" : "other"} sizes of its inputs, as ${example}`] : []),
       ...(values.length > 0 ? [`state the values of its inputs, as ${values.join(" ")}`] : []),
@@ -37,7 +42,7 @@ function short(problem: string): string {
     .replace(/^ONNX Runtime \(\w+\) failed: /, "")
     .replace(/Non-zero status code returned while running (\S+) node\. Name:'([^']*)' Status Message: /g, "$1 $2: ")
     .replace(/\/\S+\.(cc|h):\d+ /g, "")
-    .replace(/\S+ onnxruntime::\S+\(.*?\) /g, "")
+    .replace(/(\S+ )?onnxruntime::\S+?\([^)]*\) /g, "")
     .replace(/\s+/g, " ")
     .trim();
   return text.length > 240 ? `${text.slice(0, 240)}...` : text;

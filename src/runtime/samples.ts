@@ -2,6 +2,7 @@
 import { FilterBasisError } from "../errors/error.js";
 import { elements } from "../graph/attributes.js";
 import type { DataType, TensorData } from "../graph/types.js";
+import { usualShape } from "../graph/usual-sizes.js";
 import { isFloat, tensorOf } from "../graph/values.js";
 import { Random } from "../linalg/random.js";
 import type { Feeds, Port } from "./session.js";
@@ -21,17 +22,21 @@ export interface SampleOptions {
 }
 
 /**
- * A shape without free sizes.
- * @throws FilterBasisError `shape-mismatch` for a shape that is not the input's; `usage` for a free size that nothing decides
+ * A shape without free sizes. Without any options, free ones are as usual for such an input, whether the model takes them or not.
+ * @throws FilterBasisError `shape-mismatch` for a shape that is not the input's; `usage` for a free size that is not among those decided
  */
-export function sampleShape({ name, dims }: Port, options: SampleOptions = {}): readonly number[] {
+export function sampleShape({ name, type, dims }: Port, options: SampleOptions = {}): readonly number[] {
   const { shapes, side, batch = side === undefined ? undefined : 1 } = options;
   const given = shapes?.get(name);
   if (given === undefined) {
+    const usual = shapes === undefined ? usualShape(dims, type) : dims;
     return dims.map((dim, axis) => {
-      const size = typeof dim === "number" ? dim : axis === 0 ? batch : side;
-      if (size !== undefined) return size;
-      throw new FilterBasisError("usage", "the input has a free size: decide its shape first (findInputs)", { tensor: name });
+      const size = typeof dim === "number" ? dim : ((axis === 0 ? batch : side) ?? usual[axis]);
+      if (typeof size === "number") return size;
+      throw new FilterBasisError("usage", "the input has a free size that the shapes do not decide (see findInputs)", {
+        tensor: name,
+        got: `[${dims.map((own) => own ?? "?").join(", ")}]`,
+      });
     });
   }
   // no sizes at all: a scalar, or an input of unknown rank

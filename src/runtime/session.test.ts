@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { writeModel } from "../formats/onnx/index.js";
 import { elements, float32Tensor, makeNode } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
-import { floats } from "../graph/values.js";
+import { floats, tensorOf } from "../graph/values.js";
 import { compareOutputs } from "./compare.js";
 import { alternate, median } from "./latency.js";
 import { openSession } from "./open.js";
@@ -95,13 +95,25 @@ test("samples keep fixed sizes, fill free ones, and obey given shapes", () => {
   expect(sampleShape(port, { batch: 2, side: 20 })).toEqual([2, 3, 20, 32]);
   expect(sampleShape(port, { shapes: new Map([["x", [1, 3, 8, 32]]]) })).toEqual([1, 3, 8, 32]);
   expect(() => sampleShape(port, { shapes: new Map([["x", [1, 4, 8, 32]]]) })).toThrow(/does not fit/);
-  expect(() => sampleShape(port)).toThrow(/free size/);
-  const shapes = new Map([["x", [1, 3, 8, 32]]]);
-  const feeds = sampleFeeds([port], { shapes, seed: 4, range: [5, 6] });
+  const feeds = sampleFeeds([port], { seed: 4, range: [5, 6] });
   const values = floats(feeds.x!);
   expect(values.length).toBe(elements(feeds.x!.dims));
   expect(values.every((value) => value >= 5 && value <= 6)).toBe(true);
-  expect(sampleFeeds([port], { shapes, seed: 4, range: [5, 6] })).toEqual(feeds);
+  expect(sampleFeeds([port], { seed: 4, range: [5, 6] })).toEqual(feeds);
+});
+
+test("samples have the usual sizes by themselves, none that shapes leave open, and the values that are given", () => {
+  const port = { name: "x", type: "float32", dims: ["batch", 3, null, null] } as const;
+  expect(sampleShape(port)).toEqual([1, 3, 224, 224]);
+  expect(() => sampleShape(port, { shapes: new Map() })).toThrow(/free size/);
+  expect(sampleShape({ name: "x", type: "float32", dims: [] }, { shapes: new Map([["x", [2, 3]]]) })).toEqual([2, 3]); // unknown rank
+  const rate = tensorOf("int64", [], [16000]);
+  const flags = { name: "flags", type: "bool", dims: [5] } as const;
+  const words = { name: "words", type: "string", dims: [2] } as const;
+  const feeds = sampleFeeds([{ name: "sr", type: "int64", dims: [] }, flags, words], { values: new Map([["sr", rate]]) });
+  expect(feeds.sr).toBe(rate);
+  expect([...feeds.flags!.data]).toEqual([0, 0, 0, 0, 0]);
+  expect(feeds.words!.strings).toHaveLength(2);
 });
 
 describe("alternate", () => {
