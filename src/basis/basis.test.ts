@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { singularValues } from "../linalg/low-rank.js";
-import { multiply, squaredNorm, stackRows, transpose } from "../linalg/matrix.js";
+import { squaredNorm, stackRows, transpose } from "../linalg/matrix.js";
+import { multiply } from "../linalg/product.js";
 import { Random } from "../linalg/random.js";
+import { svd } from "../linalg/svd.js";
 import { type Filters, initialise, reconstruct, splitMatrix } from "./initialise.js";
 import { initialiseSliced } from "./sliced.js";
 import {
@@ -89,7 +90,7 @@ describe("initialisation", () => {
     fc.assert(
       fc.property(shared, fc.double({ min: 0, max: 1, noNaN: true }), (layers, part) => {
         const stack = stackRows(layers.map(splitMatrix));
-        const values = singularValues(stack);
+        const values = svd(stack).values;
         const m = Math.max(1, Math.round(part * values.length));
         const { basis, coefficients, squaredErrors } = initialise(layers, m);
         const errors = layers.map((layer, i) => lost(layer.values, reconstruct(basis, coefficients[i]!, m)));
@@ -139,7 +140,7 @@ describe("initialisation", () => {
     const m = 3;
     const { basis, coefficients, squaredErrors } = initialise([layer], m);
     expect(basis).toHaveLength(m * cols);
-    const values = singularValues({ rows, cols, data: layer.values });
+    const values = svd({ rows, cols, data: layer.values }).values;
     expect(squaredErrors[0]).toBeCloseTo(squaredNorm(values.slice(m)), 9);
     // What is left is orthogonal to the basis: the product is the projection on its rows, which the SVD's is too.
     const product = reconstruct(basis, coefficients[0]!, m);

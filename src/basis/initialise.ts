@@ -1,8 +1,9 @@
 // A basis and its coefficients out of trained filters: truncated SVD, over one layer or over several that share the basis.
 // W[n, c, h, w] read row-major IS the matrix [(n s) x (p h w)] of the paper's split filters, so no value has to move.
 import { FilterBasisError } from "../errors/error.js";
-import { pureLinearAlgebra, type Spectrum } from "../linalg/low-rank.js";
-import { type Matrix, matrix, multiply, squaredNorm, stackRows } from "../linalg/matrix.js";
+import { type LinearAlgebra, pureLinearAlgebra, type Spectrum, spectrum } from "../linalg/low-rank.js";
+import { type Matrix, matrix, squaredNorm, stackRows } from "../linalg/matrix.js";
+import { multiply } from "../linalg/product.js";
 import { denseWeights, type FilterShape } from "./split.js";
 
 /** Filters to be decomposed. */
@@ -59,30 +60,35 @@ export function splitMatrix({ name, values, splits, ...shape }: Filters): Matrix
  * All layers need one p and one kernel. `known` is the stack's spectrum, if it was computed already.
  * Errors: `invalid-plan` for m beyond the rank of the stack, `non-finite`.
  */
-export function initialise(layers: readonly Filters[], basisSize: number, known?: Spectrum): Factors {
+export function initialise(
+  layers: readonly Filters[],
+  basisSize: number,
+  known?: Spectrum,
+  linear: LinearAlgebra = pureLinearAlgebra,
+): Factors {
   const parts = layers.map(splitMatrix);
-  const found = known ?? pureLinearAlgebra.spectrum(parts.length === 1 ? parts[0]! : stackRows(parts));
+  const found = known ?? spectrum(parts.length === 1 ? parts[0]! : stackRows(parts), linear);
   checkRank(layers, found, basisSize);
-  const { left, right, squaredError } = found.lowRank(basisSize);
+  const { coefficients: stacked, basis, squaredError } = found.lowRank(basisSize);
   const coefficients: Float64Array[] = [];
   let row = 0;
   for (const part of parts) {
-    coefficients.push(left.data.slice(row * basisSize, (row + part.rows) * basisSize));
+    coefficients.push(stacked.data.slice(row * basisSize, (row + part.rows) * basisSize));
     row += part.rows;
   }
   const squaredErrors =
     parts.length === 1
       ? [squaredError]
-      : parts.map((part, i) => difference(part, multiply(matrix(part.rows, basisSize, coefficients[i]!), right)));
-  return { basisSize, basis: right.data, coefficients, squaredErrors, squaredNorms: parts.map((part) => squaredNorm(part.data)) };
+      : parts.map((part, i) => difference(part, linear.multiply(matrix(part.rows, basisSize, coefficients[i]!), basis)));
+  return { basisSize, basis: basis.data, coefficients, squaredErrors, squaredNorms: parts.map((part) => squaredNorm(part.data)) };
 }
 
 /** Refuses a basis larger than what the filters span at most. */
-export function checkRank(layers: readonly Filters[], { energies }: Spectrum, basisSize: number): void {
-  if (basisSize <= energies.length) return;
+export function checkRank(layers: readonly Filters[], { squares }: Spectrum, basisSize: number): void {
+  if (basisSize <= squares.length) return;
   throw new FilterBasisError("invalid-plan", "the basis is larger than the full rank of the filters it is made from", {
     layer: layers.map(({ name }) => name).join(", "),
-    expected: `at most ${energies.length} basis filters`,
+    expected: `at most ${squares.length} basis filters`,
     got: `${basisSize}`,
   });
 }

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cholesky } from "../linalg/cholesky.js";
 import { pureLinearAlgebra } from "../linalg/low-rank.js";
-import { gram, type Matrix, matrix, multiply, squaredNorm, transpose } from "../linalg/matrix.js";
+import { type Matrix, matrix, squaredNorm, transpose } from "../linalg/matrix.js";
+import { gram, multiply } from "../linalg/product.js";
 import { Random } from "../linalg/random.js";
 import { type Factors, type Filters, initialise, reconstruct, splitMatrix } from "./initialise.js";
 import { blockMoments, fitToOutputs, type InputMoments, outputSpectrum, sharedMoments } from "./moments.js";
@@ -94,13 +95,13 @@ describe("a basis for what a layer sees", () => {
     }
   });
 
-  test("with one split is the best there is: its error is the sum of the discarded energies", () => {
+  test("with one split is the best there is: its error is the sum of the discarded squares", () => {
     const filters = layer(6, 4, 1);
     const patches = patchesOf(4);
     const moments = momentsOf(patches, 4);
-    const { energies } = outputSpectrum(splitMatrix(filters), blockMoments(moments, taps, 4), pureLinearAlgebra);
+    const { squares } = outputSpectrum(splitMatrix(filters), blockMoments(moments, taps, 4), pureLinearAlgebra);
     for (const basisSize of [1, 2, 4]) {
-      const discarded = energies.subarray(basisSize).reduce((sum, energy) => sum + energy, 0);
+      const discarded = squares.subarray(basisSize).reduce((sum, square) => sum + square, 0);
       const found = outputError(filters, calibrated(filters, basisSize, moments), patches);
       expect(Math.abs(found / discarded - 1)).toBeLessThan(0.02); // what unseen directions still weigh makes the difference
     }

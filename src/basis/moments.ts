@@ -1,12 +1,10 @@
-// What convolutions see. With the second moments C of its input patches x, the mean squared error of a layer's outputs is
+// Activation second moments: with those of its input patches x, C = E[x x^T], the mean squared error of a layer's outputs is
 // E|(W - BA) x|^2 = tr (W - BA) C (W - BA)^T, which a basis can make least instead of ||W - BA||_F^2: the truncated SVD of
 // W L with C = L L^T, and then, over all splits together, the coefficients of least squares. The aim, outputs instead of filters, is
 // that of Zhang et al., Accelerating Very Deep Convolutional Networks, section 2; the way to it by splits is our own.
 import { FilterBasisError } from "../errors/error.js";
-import { cholesky, solveFromRight } from "../linalg/cholesky.js";
-import { solveNormal } from "../linalg/least-squares.js";
-import { balance, type LinearAlgebra, type Spectrum } from "../linalg/low-rank.js";
-import { columns, type Matrix, matrix, multiply, transpose } from "../linalg/matrix.js";
+import { balance, type LinearAlgebra, pureLinearAlgebra, type Spectrum, spectrum } from "../linalg/low-rank.js";
+import { columns, type Matrix, matrix, transpose } from "../linalg/matrix.js";
 import { difference, type Factors, type Filters, splitMatrix } from "./initialise.js";
 import { greatestCommonDivisor } from "./split.js";
 
@@ -60,16 +58,16 @@ export function blockMoments({ channels: known, second }: InputMoments, taps: nu
   return matrix(width * repeats, width * repeats, whole);
 }
 
-/** The spectrum of split filters [(n s) x (p h w)] in the norm of their outputs: energies and errors are the outputs' variances. */
+/** The spectrum of split filters [(n s) x (p h w)] in the norm of their outputs: squares and errors are the outputs' variances. */
 export function outputSpectrum(split: Matrix, moments: Matrix, linear: LinearAlgebra): Spectrum {
-  const lower = cholesky(moments);
-  const weighted = linear.spectrum(multiply(split, lower));
+  const lower = linear.cholesky(moments);
+  const weighted = spectrum(linear.multiply(split, lower), linear);
   return {
-    energies: weighted.energies,
+    squares: weighted.squares,
     lowRank(rank) {
-      const { left, right, squaredError } = weighted.lowRank(rank);
-      const [balancedLeft, balancedRight] = balance(left, solveFromRight(right, lower));
-      return { left: balancedLeft, right: balancedRight, squaredError };
+      const found = weighted.lowRank(rank);
+      const [coefficients, basis] = balance(found.coefficients, linear.solveTriangular(found.basis, lower));
+      return { coefficients, basis, squaredError: found.squaredError };
     },
   };
 }
@@ -83,14 +81,19 @@ export function sharedMoments(layers: readonly InputMoments[], taps: number, cha
 }
 
 /** For the basis found, the coefficients with the least error of each layer's outputs, all splits together. Errors and norms stay the filters'. */
-export function fitToOutputs(factors: Factors, layers: readonly Filters[], moments: readonly InputMoments[]): Factors {
+export function fitToOutputs(
+  factors: Factors,
+  layers: readonly Filters[],
+  moments: readonly InputMoments[],
+  linear: LinearAlgebra = pureLinearAlgebra,
+): Factors {
   const { basisSize, basis } = factors;
   const width = basis.length / basisSize;
   const coefficients = layers.map((layer, i) =>
-    fitted(layer, matrix(basisSize, width, basis), factors.coefficients[i]!, moments[i]!),
+    fitted(layer, matrix(basisSize, width, basis), factors.coefficients[i]!, moments[i]!, linear),
   );
   const rebuilt = layers.map((layer, i) =>
-    multiply(matrix(layer.outChannels * layer.splits, basisSize, coefficients[i]!), matrix(basisSize, width, basis)),
+    linear.multiply(matrix(layer.outChannels * layer.splits, basisSize, coefficients[i]!), matrix(basisSize, width, basis)),
   );
   return {
     ...factors,
@@ -101,7 +104,13 @@ export function fitToOutputs(factors: Factors, layers: readonly Filters[], momen
 }
 
 /** With D [s m, c h w], the basis once for each split: A = W C D^T (D C D^T)^-1, held a little to the coefficients that are there. */
-function fitted(layer: Filters, basis: Matrix, coefficients: Float64Array, { channels, second }: InputMoments): Float64Array {
+function fitted(
+  layer: Filters,
+  basis: Matrix,
+  coefficients: Float64Array,
+  { channels, second }: InputMoments,
+  { multiply, solve }: LinearAlgebra,
+): Float64Array {
   const { inChannels, outChannels, splits } = layer;
   if (channels !== inChannels) return coefficients; // nothing is known of one split beside another
   const [m, width, side] = [basis.rows, basis.cols, second.rows];
@@ -128,7 +137,7 @@ function fitted(layer: Filters, basis: Matrix, coefficients: Float64Array, { cha
   for (let i = 0; i < size; i++)
     for (let n = 0; n < outChannels; n++)
       wanted[i * outChannels + n] = wanted[i * outChannels + n]! + held * coefficients[n * size + i]!;
-  return transpose(solveNormal(matrix(size, size, normal), matrix(size, outChannels, wanted))).data;
+  return transpose(solve(matrix(size, size, normal), matrix(size, outChannels, wanted))).data;
 }
 
 /** (W - BA) E[x], row by row of [n, c h w]. */

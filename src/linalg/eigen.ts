@@ -1,24 +1,35 @@
 // Eigenvalues and leading eigenvectors of symmetric matrices. The reduction to tridiagonal form, most of the work, is done once.
 import { inverseIteration } from "./inverse-iteration.js";
+import type { Eigen } from "./linear-algebra.js";
 import type { Matrix } from "./matrix.js";
 import { qlValues } from "./ql.js";
+import { requireCount, requireSquare } from "./require.js";
 import { backTransform, type Tridiagonal, tridiagonalise } from "./tridiagonal.js";
-
-export interface Eigen {
-  /** All of them, descending. */
-  readonly values: Float64Array;
-  /** [count x size], one unit vector a row, for the `count` largest values. */
-  vectors(count: number): Matrix;
-}
 
 /** Below this size rotating the whole identity along is the cheaper way to vectors. */
 const small = 96;
 
 /** All eigenvalues of a symmetric matrix, and its eigenvectors as they are asked for. */
 export function eigen(symmetric: Matrix): Eigen {
-  const reduced = tridiagonalise(symmetric.data, symmetric.rows);
+  requireSquare(symmetric);
+  const size = symmetric.rows;
+  const scale = scaleOf(symmetric.data);
+  const reduced = tridiagonalise(scale === 1 ? symmetric.data : symmetric.data.map((value) => value * scale), size);
   const values = qlValues(reduced.diagonal, reduced.off).sort().reverse();
-  return { values, vectors: (count) => vectorsOf(reduced, values, count) };
+  return {
+    values: scale === 1 ? values : values.map((value) => value / scale),
+    vectors(count) {
+      requireCount(count, size);
+      return vectorsOf(reduced, values, count);
+    },
+  };
+}
+
+/** A power of two that brings entries whose squares would leave the range of doubles to about 1; 1 for all others. */
+function scaleOf(data: Float64Array): number {
+  let largest = 0;
+  for (let i = 0; i < data.length; i++) largest = Math.max(largest, Math.abs(data[i]!));
+  return largest === 0 || (largest > 2 ** -300 && largest < 2 ** 300) ? 1 : 2 ** -Math.max(-1000, Math.floor(Math.log2(largest)));
 }
 
 function vectorsOf(reduced: Tridiagonal, values: Float64Array, count: number): Matrix {

@@ -2,9 +2,8 @@ import { EVD, Matrix as MlMatrix } from "ml-matrix";
 import { describe, expect, test } from "vitest";
 import { eigen } from "./eigen.js";
 import { inverseIteration } from "./inverse-iteration.js";
-import { solveNormal } from "./least-squares.js";
-import { singularValues, spectrum } from "./low-rank.js";
-import { gram, type Matrix, matrix, multiply, squaredNorm, stackRows, transpose } from "./matrix.js";
+import { type Matrix, matrix, stackRows, transpose } from "./matrix.js";
+import { gram, multiply } from "./product.js";
 import { Random } from "./random.js";
 import { tridiagonalise } from "./tridiagonal.js";
 
@@ -45,6 +44,8 @@ describe("products", () => {
     [8, 9, 16],
     [1, 1, 1],
     [3, 4, 5],
+    [6, 300, 7],
+    [1, 515, 2],
   ])("%i x %i times %i columns is the sum over the inner index", (rows, inner, cols) => {
     const [a, b] = [random(rows, inner, 1), random(inner, cols, 2)];
     const expected = new MlMatrix(rows, cols);
@@ -54,7 +55,7 @@ describe("products", () => {
     expect(distance(multiply(a, b), matrix(rows, cols, expected.to1DArray()))).toBeLessThan(1e-13);
   });
 
-  test.each([3, 8, 21])("the Gram matrix of %i rows is the transpose times the matrix", (rows) => {
+  test.each([3, 8, 21, 300])("the Gram matrix of %i rows is the transpose times the matrix", (rows) => {
     const a = random(rows, 6);
     expect(distance(gram(a), multiply(transpose(a), a))).toBeLessThan(1e-13);
   });
@@ -128,66 +129,5 @@ describe("eigenvalues and eigenvectors", () => {
   test("inverse iteration says so when it is given a number that is no eigenvalue", () => {
     const { diagonal, off } = tridiagonalise(gram(random(40, 30)).data, 30);
     expect(inverseIteration(diagonal, off, [-5])).toBeNull();
-  });
-});
-
-describe("low rank", () => {
-  test.each([
-    [40, 24],
-    [24, 40],
-    [30, 30],
-    [130, 300],
-  ])("%i x %i: the error is the energy of the singular values that are discarded", (rows, cols) => {
-    const a = random(rows, cols, 2, 2);
-    const values = singularValues(a);
-    for (const rank of [1, 5, Math.min(rows, cols) - 1]) {
-      const { left, right, squaredError } = spectrum(a).lowRank(rank);
-      const product = multiply(left, right);
-      const lost = squaredNorm(a.data.map((value, i) => value - product.data[i]!));
-      const discarded = squaredNorm(values.slice(rank));
-      expect(Math.abs(lost - discarded)).toBeLessThan(1e-12 * squaredNorm(a.data));
-      expect(Math.abs(squaredError - discarded)).toBeLessThan(1e-12 * squaredNorm(a.data));
-    }
-  });
-
-  test("at full rank the product is the matrix, also of a matrix that is badly conditioned or of lower rank", () => {
-    for (const a of [random(30, 20), random(20, 30, 1, 40), multiply(random(30, 4, 1), random(4, 25, 2)), matrix(6, 5)]) {
-      const { left, right } = spectrum(a).lowRank(Math.min(a.rows, a.cols));
-      expect(distance(multiply(left, right), a)).toBeLessThan(1e-13 * (1 + Math.sqrt(squaredNorm(a.data))));
-    }
-  });
-
-  test("no basis row is zero, so that every one can learn", () => {
-    const { right } = spectrum(multiply(random(30, 4, 1), random(4, 25, 2))).lowRank(10);
-    for (let j = 0; j < 10; j++) expect(squaredNorm(right.data.subarray(j * 25, (j + 1) * 25))).toBeGreaterThan(0);
-    expect(squaredNorm(spectrum(matrix(6, 5)).lowRank(3).right.data)).toBeGreaterThan(0);
-  });
-
-  test("the energies are the squares of ml-matrix's singular values", () => {
-    for (const a of [random(50, 20), random(20, 50)]) {
-      const values = singularValues(a);
-      const found = spectrum(a).energies;
-      expect(found).toHaveLength(20);
-      for (const [i, energy] of found.entries()) expect(energy).toBeCloseTo(values[i]! ** 2, 9);
-    }
-  });
-
-  test.each([0, 21, 1.5])("a rank of %d of a 30 x 20 matrix is refused", (rank) => {
-    expect(() => spectrum(random(30, 20)).lowRank(rank)).toThrow(expect.objectContaining({ code: "invalid-plan" }));
-  });
-});
-
-describe("normal equations", () => {
-  test("solve a least squares problem", () => {
-    const [a, x] = [random(30, 5, 1), random(5, 3, 2)];
-    const b = multiply(a, x);
-    expect(distance(solveNormal(gram(a), multiply(transpose(a), b)), x)).toBeLessThan(1e-10);
-  });
-
-  test("of a singular system give a short solution rather than an error", () => {
-    const a = stackRows([matrix(1, 2, [1, 1]), matrix(1, 2, [2, 2])]);
-    const solved = solveNormal(gram(a), multiply(transpose(a), matrix(2, 1, [2, 4])));
-    expect(solved.data[0]).toBeCloseTo(1, 9);
-    expect(solved.data[1]).toBeCloseTo(1, 9);
   });
 });

@@ -88,40 +88,70 @@ function sweep(
 ): void {
   p.fill(0);
   let i = start;
-  // Two rows at a time: what is read of the vectors, and p, then serve both.
-  for (; i + 1 < size; i += 2) {
-    const row = i * size;
-    const below = row + size;
-    const v0 = v[i]!;
-    const q0 = q[i]!;
-    const u0 = u[i]!;
-    const v1 = v[i + 1]!;
-    const q1 = q[i + 1]!;
-    const u1 = u[i + 1]!;
-    let sum0 = 0;
-    let sum1 = 0;
-    for (let j = start; j < i; j++) {
-      const vj = v[j]!;
-      const qj = q[j]!;
-      const uj = u[j]!;
-      const upper = a[row + j]! - v0 * qj - q0 * vj;
-      const lower = a[below + j]! - v1 * qj - q1 * vj;
-      a[row + j] = upper;
-      a[below + j] = lower;
-      sum0 += upper * uj;
-      sum1 += lower * uj;
-      p[j] = p[j]! + upper * u0 + lower * u1;
-    }
-    const first = (a[row + i] = a[row + i]! - 2 * v0 * q0);
-    const beside = (a[below + i] = a[below + i]! - v1 * q0 - q1 * v0);
-    const second = (a[below + i + 1] = a[below + i + 1]! - 2 * v1 * q1);
-    p[i] = p[i]! + sum0 + first * u0 + beside * u1;
-    p[i + 1] = p[i + 1]! + sum1 + beside * u0 + second * u1;
+  for (; i + 3 < size; i += 4) {
+    sweepFour(a, size, start, i, v, q, u, p);
+    for (let row = i; row < i + 4; row++) sweepRow(a, size, i, row, v, q, u, p);
   }
-  if (i === size) return;
+  for (; i < size; i++) sweepRow(a, size, start, i, v, q, u, p);
+}
+
+/** Rows i to i + 3 up to column i: what is read of the vectors, and p, then serve all four. */
+function sweepFour(
+  a: Float64Array,
+  size: number,
+  start: number,
+  i: number,
+  v: Float64Array,
+  q: Float64Array,
+  u: Float64Array,
+  p: Float64Array,
+): void {
+  const r0 = i * size;
+  const r1 = r0 + size;
+  const r2 = r1 + size;
+  const r3 = r2 + size;
+  const [v0, v1, v2, v3] = [v[i]!, v[i + 1]!, v[i + 2]!, v[i + 3]!];
+  const [q0, q1, q2, q3] = [q[i]!, q[i + 1]!, q[i + 2]!, q[i + 3]!];
+  const [u0, u1, u2, u3] = [u[i]!, u[i + 1]!, u[i + 2]!, u[i + 3]!];
+  let [s0, s1, s2, s3] = [0, 0, 0, 0];
+  for (let j = start; j < i; j++) {
+    const vj = v[j]!;
+    const qj = q[j]!;
+    const uj = u[j]!;
+    const a0 = a[r0 + j]! - v0 * qj - q0 * vj;
+    const a1 = a[r1 + j]! - v1 * qj - q1 * vj;
+    const a2 = a[r2 + j]! - v2 * qj - q2 * vj;
+    const a3 = a[r3 + j]! - v3 * qj - q3 * vj;
+    a[r0 + j] = a0;
+    a[r1 + j] = a1;
+    a[r2 + j] = a2;
+    a[r3 + j] = a3;
+    s0 += a0 * uj;
+    s1 += a1 * uj;
+    s2 += a2 * uj;
+    s3 += a3 * uj;
+    p[j] = p[j]! + a0 * u0 + a1 * u1 + a2 * u2 + a3 * u3;
+  }
+  p[i] = p[i]! + s0;
+  p[i + 1] = p[i + 1]! + s1;
+  p[i + 2] = p[i + 2]! + s2;
+  p[i + 3] = p[i + 3]! + s3;
+}
+
+/** Row i from column `from` to its diagonal. */
+function sweepRow(
+  a: Float64Array,
+  size: number,
+  from: number,
+  i: number,
+  v: Float64Array,
+  q: Float64Array,
+  u: Float64Array,
+  p: Float64Array,
+): void {
   const row = i * size;
   let sum = 0;
-  for (let j = start; j < i; j++) {
+  for (let j = from; j < i; j++) {
     const value = a[row + j]! - v[i]! * q[j]! - q[i]! * v[j]!;
     a[row + j] = value;
     sum += value * u[j]!;

@@ -144,12 +144,12 @@ function factorise(
   linear: LinearAlgebra = pureLinearAlgebra,
 ): Factors {
   const filters = layers.map(({ layer, splits }) => filtersOf(layer, splits));
-  if (unit.slice) return initialiseSliced(filters, choice.basisSize, { end: unit.slice, known: spectrum });
+  if (unit.slice) return initialiseSliced(filters, choice.basisSize, { end: unit.slice, known: spectrum, linear });
   const seen = unit.layers.map(({ name }) => moments?.get(name)).filter((found) => found !== undefined);
-  if (seen.length < filters.length) return initialise(filters, choice.basisSize, spectrum);
+  if (seen.length < filters.length) return initialise(filters, choice.basisSize, spectrum, linear);
   const block = sharedMoments(seen, unit.layers[0]!.taps, choice.channels);
   const ofOutputs = outputSpectrum(stackRows(filters.map(splitMatrix)), block, linear);
-  return fitToOutputs(initialise(filters, choice.basisSize, ofOutputs), filters, seen);
+  return fitToOutputs(initialise(filters, choice.basisSize, ofOutputs, linear), filters, seen, linear);
 }
 
 /** The weight's name without ".weight": what parameters of the layer are named after. */

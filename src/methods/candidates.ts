@@ -1,6 +1,6 @@
 // A unit is what gets one basis: a layer, or several that share. Which splits it may have, what each basis size costs and
 // how much of the filters' energy it loses.
-import { stackSpectrum } from "../basis/energies.js";
+import { stackSpectrum } from "../basis/spectrum.js";
 import { basisMacs, bestSplits, divisors, greatestCommonDivisor, type SliceEnd } from "../basis/split.js";
 import type { LinearAlgebra, Spectrum } from "../linalg/low-rank.js";
 import { filtersOf, type Layer, layerWeights } from "./layers.js";

@@ -1,7 +1,7 @@
 // What planning decides before it is described: a choice for each group, or the reason for none.
 
 import type { Refusal } from "../basis/convolution.js";
-import { tails } from "../basis/energies.js";
+import { tails } from "../basis/spectrum.js";
 import type { Spectrum } from "../linalg/low-rank.js";
 import type { Choice, Unit } from "./candidates.js";
 import type { Layer } from "./layers.js";

@@ -1,6 +1,6 @@
 // A plan that keeps a budget in weights or multiply-accumulates: the options of each group, what they cost, lose and take.
 import type { Refusal } from "../basis/convolution.js";
-import { tails } from "../basis/energies.js";
+import { tails } from "../basis/spectrum.js";
 import type { DataType } from "../graph/types.js";
 import { pureLinearAlgebra, type Spectrum } from "../linalg/low-rank.js";
 import { faster, type Option, solveBudget } from "./budget.js";
@@ -62,7 +62,7 @@ export function planBudget(
     const smaller = widths.flatMap((channels) => {
       if (price(unit, { channels, basisSize: 1 }) >= whole.cost) return [];
       found.set(channels, unitSpectrum(unit, channels, linear, options.spectra));
-      return optionsOf(unit, channels, whole.cost, price, found.get(channels)!.energies, latencies);
+      return optionsOf(unit, channels, whole.cost, price, found.get(channels)!.squares, latencies);
     });
     return [whole, ...smaller];
   });
@@ -77,7 +77,7 @@ export function planBudget(
     const { choice } = solved.chosen[index]!;
     if (choice) {
       const spectrum = spectra.get(unit)!.get(choice.channels)!;
-      planned.push({ unit, choice, loss: relative(spectrum.energies, choice.basisSize), notes, spectrum });
+      planned.push({ unit, choice, loss: relative(spectrum.squares, choice.basisSize), notes, spectrum });
       continue;
     }
     const because = untimed.has(unit) ? fewMacs : whyWhole(table[index]!, dense(unit), macs ? "multiply-accumulates" : "weights");

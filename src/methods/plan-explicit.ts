@@ -43,7 +43,7 @@ export function planExplicit(units: readonly Unit[], options: PlanOptions): Deci
       continue;
     }
     const spectrum = unitSpectrum(unit, channels, options.linear ?? pureLinearAlgebra, options.spectra);
-    planned.push({ unit, choice: { channels, basisSize }, loss: relative(spectrum.energies, basisSize), notes, spectrum });
+    planned.push({ unit, choice: { channels, basisSize }, loss: relative(spectrum.squares, basisSize), notes, spectrum });
   }
   if (planned.length === 0 && beyond) throw beyond;
   return { planned, refused };

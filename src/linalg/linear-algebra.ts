@@ -1,0 +1,39 @@
+// What the rooms above need of linear algebra. Two implementations stand behind it: pure TypeScript (pure.ts), which runs anywhere, and
+// libtorch's LAPACK (torch/linalg.ts). Their results differ by rounding; in the sign of vectors, and inside a group of equal
+// values in their direction. Errors of all functions: `shape-mismatch` for sizes that do not fit, `non-finite`.
+import type { Matrix } from "./matrix.js";
+
+export interface LinearAlgebra {
+  readonly name: "typescript" | "libtorch" | "by-size";
+  /** a b: [r x k] [k x q] -> [r x q]. */
+  multiply(a: Matrix, b: Matrix): Matrix;
+  /** a^T a: [r x q] -> [q x q], symmetric to the last bit. */
+  gram(a: Matrix): Matrix;
+  /** Of a symmetric matrix, of which only the lower triangle is read. */
+  eigen(symmetric: Matrix): Eigen;
+  /** The reduced singular value decomposition a = u diag(values) v^T. */
+  svd(a: Matrix): Svd;
+  /** The lower triangular L with L L^T = the matrix, of which only the lower triangle is read. Errors: `invalid-plan` where it is not positive definite. */
+  cholesky(positive: Matrix): Matrix;
+  /** X with X L = right, for a lower triangular L [q x q] with a diagonal without zeros and right [r x q]. */
+  solveTriangular(right: Matrix, lower: Matrix): Matrix;
+  /** X with N X = right for a symmetric positive semi-definite N [k x k] and right [k x q]; of many solutions about the shortest. */
+  solve(normal: Matrix, right: Matrix): Matrix;
+}
+
+export interface Eigen {
+  /** All of them, descending. */
+  readonly values: Float64Array;
+  /** [count x size], one unit vector a row, for the `count` largest values; computed when asked for. */
+  vectors(count: number): Matrix;
+}
+
+/** Of a matrix [r x c], with k = min(r, c). */
+export interface Svd {
+  /** [r x k], orthonormal columns. */
+  readonly u: Matrix;
+  /** The singular values, descending, all k of them, to about 1e-15 of the largest. */
+  readonly values: Float64Array;
+  /** [c x k], orthonormal columns. */
+  readonly v: Matrix;
+}
