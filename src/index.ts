@@ -4,6 +4,10 @@
 export { type Form, forms } from "./basis/forms.js";
 export type { InputMoments } from "./basis/moments.js";
 export { bestSplits, optimalSplits, rate } from "./basis/split.js";
+export { type Compressed, compressModel } from "./compress/compress.js";
+export type { Given, JobHooks, JobOptions } from "./compress/job.js";
+export { type PlannedModel, planModel } from "./compress/plan.js";
+export { type Rewritten, undoModel } from "./compress/rewrite.js";
 // Pictures and data sets
 export { cifar10Classes, getCifar10, loadCifar10 } from "./data/cifar10.js";
 export { decodePicture, encodePicture } from "./data/codec.js";
