@@ -2,6 +2,7 @@
 export { compareOutputs, type Difference } from "./compare.js";
 export { alternate, type Latencies, type LatencyOptions, median } from "./latency.js";
 export { openSession } from "./open.js";
+export { checkRunnable, type Runnable } from "./runnable.js";
 export { type SampleOptions, sampleFeeds, sampleShape } from "./samples.js";
 export {
   defaultRuntime,
