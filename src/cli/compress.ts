@@ -9,9 +9,11 @@ import type { Cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import { planAsOptions } from "../methods/plan.js";
 import { readRecord } from "../methods/record.js";
+import { worstOutput } from "../runtime/agreement.js";
 import { loadModel } from "../runtime/files.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutput } from "../runtime/output.js";
+import { agreementLines } from "./agreement-text.js";
 import { columns, grouped } from "./columns.js";
 import { budgetRules, compressionOptions, jobOptions } from "./compress-options.js";
 import { type Context, command } from "./frame.js";
@@ -72,6 +74,7 @@ function reportOf(result: Compressed<LearnedRun>, method: string) {
     batchNormFolded: foldOutcomes.filter(({ done }) => done).length,
     verified: true,
     maxDifference: verified.maxDifference,
+    agreement: verified.original,
     milliseconds,
     ...(trained ? { learned: { seconds: trained.seconds, epochs: trained.epochs } } : {}),
   };
@@ -83,14 +86,14 @@ async function undo(given: Given, output: string, place: Place, hooks: Context) 
   for (const { name, because } of refused) hooks.note(`skipped ${name}: ${because}`);
   const layers = outcomes.filter(({ done }) => done).map(({ site }) => ({ name: site }));
   const [was, is] = [withBytes(before, bytes.original), withBytes(after, bytes.written)];
-  const { maxDifference } = agreement;
+  const maxDifference = worstOutput(agreement)?.relativeMax ?? 0;
   return {
-    json: { file: output, before: was, ...is, layers, refused, verified: true, maxDifference, milliseconds },
+    json: { file: output, before: was, ...is, layers, refused, verified: true, maxDifference, agreement, milliseconds },
     text: [
       `wrote ${output}: ${layers.length} layers expanded, ${refused.length} skipped`,
       changes(was, is),
       timesText(milliseconds),
-      `verified in ONNX Runtime: ${maxDifference.toExponential(1)} of the largest output from the compressed model`,
+      ...agreementLines(agreement),
     ].join("\n"),
   };
 }
@@ -114,7 +117,7 @@ function layerReport(graph: Graph) {
 }
 
 function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<LearnedRun>): string {
-  const { file, layers, refused, before, maxDifference, milliseconds, why } = report;
+  const { file, layers, refused, before, maxDifference, milliseconds, why, agreement } = report;
   const rows = layers.map(({ name, filters, splits, basis, shared, form, error }) => [
     name,
     filters.join("x"),
@@ -134,6 +137,8 @@ function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Lear
     ...(why === undefined ? [] : [`below the budget: ${why}`]),
     timesText(milliseconds),
     `verified in ONNX Runtime: ${maxDifference.toExponential(1)} of the largest output from what it should compute`,
+    ...agreementLines(agreement),
+    ...(report.learned ? [] : ["without pictures no more can be said: evaluate MODEL ORIGINAL --data D compares them on data"]),
   ].join("\n");
 }
 

@@ -12,7 +12,7 @@ import { saveVerified } from "../runtime/save-verified.js";
 import { type Given, type JobHooks, type JobOptions, placeOf } from "./job.js";
 import { type PlannedModel, planModel } from "./plan.js";
 import { timeNetworks } from "./time.js";
-import { type Verified, verifyWritten } from "./verify.js";
+import { referenceOf, type Verified, verifyPrepared, verifyWritten } from "./verify.js";
 
 /** What fine-tuning makes of a plan: the trained network, batch normalisation and all. */
 export type Train<T> = (planned: PlannedModel) => Promise<{ readonly graph: Graph } & T>;
@@ -44,12 +44,14 @@ export async function compressModel<T = unknown>(
   const trained = await train?.(planned);
   const graph = trained === undefined ? planned.graph : inLayouts(trained.graph, planned, options);
   const place = placeOf(options, planned.inputs);
+  const reference = await referenceOf(given.file ?? given.graph, place);
+  if (planned.prepared !== given.graph) await verifyPrepared(planned.prepared, reference);
   const original = given.file === undefined ? undefined : await modelBytes(given.file);
   const judged = await saveVerified(graph, output, async (file) => {
     const written = await modelBytes(file);
     checkSize(original, written, options);
-    const verified = await verifyWritten(given.graph, graph, file, place);
-    const { milliseconds } = await timeNetworks([given.graph, file], place, hooks);
+    const verified = await verifyWritten(graph, file, reference);
+    const { milliseconds } = await timeNetworks([given.file ?? given.graph, file], place, hooks);
     return { verified, written, milliseconds: { original: milliseconds[0]!, written: milliseconds[1]! } };
   });
   return {

@@ -4,11 +4,13 @@ import { FilterBasisError } from "../errors/error.js";
 import { type Cost, cost } from "../graph/cost.js";
 import type { Graph, Outcome } from "../graph/types.js";
 import { expand } from "../methods/expand.js";
+import { type Agreement, compareWithOriginal } from "../runtime/agreement.js";
 import { modelBytes } from "../runtime/model-bytes.js";
+import { prepareReference } from "../runtime/reference.js";
 import { saveVerified } from "../runtime/save-verified.js";
 import type { Given, JobHooks, Place } from "./job.js";
 import { timeNetworks } from "./time.js";
-import { type Verified, verifyExact } from "./verify.js";
+import { referenceOf, verifyExact } from "./verify.js";
 
 export interface Rewritten {
   readonly graph: Graph;
@@ -16,13 +18,18 @@ export interface Rewritten {
   readonly before: Cost;
   readonly after: Cost;
   readonly bytes: { readonly original: number | undefined; readonly written: number };
-  /** With the file that was given. */
-  readonly agreement: Verified;
+  /** With the file that was given, or with the network that it must be but for rounding. */
+  readonly agreement: Agreement;
+  /** How far from the file that was given, where the step may change it (half precision). */
+  readonly change?: Agreement;
   /** Of the original file and of the written file, in turns. */
   readonly milliseconds: { readonly original: number; readonly written: number };
 }
 
-/** Writes a graph that must compute what the given model computes. @throws FilterBasisError `verification-failed` */
+/**
+ * Writes a graph that must compute what the given model computes; or what `rounded` computes, which may differ from it.
+ * @throws FilterBasisError `verification-failed`
+ */
 export async function writeRewritten(
   given: Given,
   graph: Graph,
@@ -30,13 +37,18 @@ export async function writeRewritten(
   output: string,
   place: Place,
   hooks: JobHooks = {},
+  rounded?: Graph,
 ): Promise<Rewritten> {
+  const reference = await referenceOf(given.file ?? given.graph, place);
+  const exact =
+    rounded === undefined ? reference : await prepareReference(rounded, { ...reference.options, feeds: reference.feeds });
   const before = cost(given.graph, place.inputs.shapes);
   const original = given.file === undefined ? undefined : await modelBytes(given.file);
   const judged = await saveVerified(graph, output, async (file) => {
-    const agreement = await verifyExact(given.graph, file, place);
-    const { milliseconds } = await timeNetworks([given.graph, file], place, hooks);
-    return { agreement, written: await modelBytes(file), milliseconds };
+    const agreement = await verifyExact(file, exact);
+    const change = rounded && { change: await compareWithOriginal(file, reference, { kind: "approximate" }) };
+    const { milliseconds } = await timeNetworks([given.file ?? given.graph, file], place, hooks);
+    return { agreement, ...change, written: await modelBytes(file), milliseconds };
   });
   const [was = 0, is = 0] = judged.milliseconds;
   return {
@@ -46,6 +58,7 @@ export async function writeRewritten(
     after: cost(graph, place.inputs.shapes),
     bytes: { original, written: judged.written },
     agreement: judged.agreement,
+    ...(judged.change ? { change: judged.change } : {}),
     milliseconds: { original: was, written: is },
   };
 }

@@ -1,37 +1,42 @@
-// What was written is run against what it should compute (the network with its filters rebuilt), and against the original.
+// What was written is run against the original: steps that change nothing must agree within the original's own rounding noise, the
+// compression itself is told as its difference. That the file computes what the compressed network should is checked beside it.
 import type { Graph } from "../graph/types.js";
 import { expand } from "../methods/expand.js";
 import { readRecord } from "../methods/record.js";
-import { openSession, referenceOf, sampleFeeds, type Verification, verifyModel } from "../runtime/index.js";
+import { type Agreement, compareWithOriginal, requireAgreement, worstOutput } from "../runtime/agreement.js";
+import { prepareReference, type ReferenceSet } from "../runtime/reference.js";
 import type { Place } from "./job.js";
 
-export interface Verified extends Verification {}
-
-/** How far the written model may be from what it should compute, relative to the largest output: float32 sums in another order. */
-const tolerance = 1e-4;
-/** The same for models that compute in half precision. */
-const halfTolerance = 2e-2;
-
-export async function verifyWritten(
-  _original: Graph,
-  graph: Graph,
-  file: string,
-  { inputs, ...options }: Place,
-): Promise<Verified> {
-  const against = readRecord(graph) ? expand(graph).graph : graph;
-  const session = await openSession(against, options);
-  const feeds = sampleFeeds(session.inputs, inputs);
-  await session.release();
-  const half = [...graph.initializers.values()].some(({ type }) => type === "float16" || type === "bfloat16");
-  const limit = half ? halfTolerance : tolerance;
-  const expected = await referenceOf(against, [feeds], options);
-  return await verifyModel(file, expected, limit, options);
+export interface Verified {
+  /** Of the written file with the original: how far its outputs are from it. */
+  readonly original: Agreement;
+  /** Of the written file with the compressed network's filters rebuilt: within rounding. */
+  readonly rebuilt: Agreement;
+  /** The largest difference from the rebuilt network, relative to the largest value of the output that it is of; 0 where nothing moved. */
+  readonly maxDifference: number;
 }
 
-/** The same function as the original's, but for the order of its sums. @throws FilterBasisError `verification-failed` */
-export async function verifyExact(original: Graph, file: string, { inputs, ...options }: Place): Promise<Verified> {
-  const session = await openSession(original, options);
-  const feeds = [1, 2].map((seed) => sampleFeeds(session.inputs, { ...inputs, seed }));
-  await session.release();
-  return await verifyModel(file, await referenceOf(original, feeds, options), tolerance, options);
+/** The original's outputs, and what is noise in them. */
+export function referenceOf(original: Graph | string, { inputs, ...options }: Place): Promise<ReferenceSet> {
+  return prepareReference(original, { ...options, shapes: inputs.shapes, values: inputs.values });
+}
+
+/** @throws FilterBasisError `verification-failed` where the passes before the plan changed what the original computes */
+export async function verifyPrepared(prepared: Graph, reference: ReferenceSet): Promise<void> {
+  requireAgreement(await compareWithOriginal(prepared, reference, { kind: "exact" }));
+}
+
+/** @throws FilterBasisError `verification-failed` where the file does not compute what the compressed network should */
+export async function verifyWritten(graph: Graph, file: string, reference: ReferenceSet): Promise<Verified> {
+  const against = readRecord(graph) ? expand(graph).graph : graph;
+  const { feeds, options } = reference;
+  const own = await prepareReference(against, { ...options, feeds });
+  const rebuilt = requireAgreement(await compareWithOriginal(file, own, { kind: "exact" }), file);
+  const original = await compareWithOriginal(file, reference, { kind: "approximate" });
+  return { original, rebuilt, maxDifference: worstOutput(rebuilt)?.relativeMax ?? 0 };
+}
+
+/** The same function as the reference's, but for rounding. @throws FilterBasisError `verification-failed` */
+export async function verifyExact(file: string, reference: ReferenceSet): Promise<Agreement> {
+  return requireAgreement(await compareWithOriginal(file, reference, { kind: "exact" }), file);
 }

@@ -64,14 +64,18 @@ test("bytes that are no model never reach the native code", async () => {
   await expect(openSession("/no/such/model.onnx")).rejects.toMatchObject({ code: "not-found" });
 });
 
-test("a model that only ONNX Runtime refuses is a runtime error", async () => {
+test("an operator that ONNX Runtime has not is a typed error that names it and its domain", async () => {
   const graph = scaling(1);
   const odd = {
     ...graph,
     nodes: [makeNode("NoSuchOperator", ["x"], ["y"], {}, { domain: "elsewhere" })],
     opsets: new Map([...graph.opsets, ["elsewhere", 1]]),
   };
-  await expect(openSession(odd)).rejects.toMatchObject({ code: "runtime" });
+  await expect(openSession(odd)).rejects.toMatchObject({
+    code: "unsupported",
+    problem: "ONNX Runtime has no operator NoSuchOperator of domain elsewhere",
+    place: { op: "NoSuchOperator" },
+  });
 });
 
 describe("compareOutputs", () => {

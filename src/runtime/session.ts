@@ -2,6 +2,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { FilterBasisError } from "../errors/error.js";
 import type { DataType, Dim, TensorData } from "../graph/types.js";
+import { openFailure, runFailure, runtimeText } from "./failure.js";
 
 export type RuntimeName = "node" | "web";
 
@@ -23,6 +24,8 @@ export interface SessionOptions {
   readonly runtime?: RuntimeName;
   /** False gives memory back to the system after each run instead of keeping it for the next: slower, smaller. */
   readonly arena?: boolean;
+  /** How far the runtime may rewrite the graph; "all" by default. Two levels differ by nothing but rounding. */
+  readonly optimisation?: "disabled" | "basic" | "all";
 }
 
 /** A model that ONNX Runtime has loaded. Owns native memory: `release` it. */
@@ -53,20 +56,25 @@ const arrays = {
   float16: Uint16Array,
 } as const;
 
+/** Only what ends the process may be logged: ONNX Runtime's words belong into our errors, not on the terminal. */
+const fatal = 4;
+
 /**
  * Opens a model: the bytes of a file, or its path (then external data is found beside it).
- * @throws FilterBasisError `runtime-missing` (the package is not installed or not for this machine), `runtime` (the model is refused)
+ * @throws FilterBasisError `runtime-missing` (the package is not installed or not for this machine), `unsupported` (the runtime has not
+ * what the model needs), `runtime` (the model is refused)
  */
 export async function openOrtSession(
   model: Uint8Array | string,
-  { threads, arena = true, ...options }: SessionOptions = {},
+  { threads, arena = true, optimisation = "all", ...options }: SessionOptions = {},
 ): Promise<Session> {
   const runtime = options.runtime ?? (await defaultRuntime());
   const ort = await loadRuntime(runtime, threads);
   const place = typeof model === "string" ? { file: model } : {};
   const settings: InferenceSession.SessionOptions = {
     executionProviders: [runtime === "web" ? "wasm" : "cpu"],
-    logSeverityLevel: 4, // what it has to say goes into our error
+    logSeverityLevel: fatal,
+    graphOptimizationLevel: optimisation,
     interOpNumThreads: 1,
     enableCpuMemArena: arena,
     ...(threads === undefined || runtime === "web" ? {} : { intraOpNumThreads: threads }),
@@ -76,10 +84,7 @@ export async function openOrtSession(
     ? ort.InferenceSession.create(model, settings)
     : ort.InferenceSession.create(model, settings)
   ).catch((error: unknown) => {
-    throw new FilterBasisError("runtime", `ONNX Runtime (${runtime}) refuses the model: ${reason(error)}`, {
-      ...place,
-      cause: error,
-    });
+    throw openFailure(error, runtime, place);
   });
   let released = false;
   return {
@@ -90,8 +95,8 @@ export async function openOrtSession(
       if (released) throw new FilterBasisError("usage", "the session has been released", place);
       checkFeeds(session.inputNames, feeds);
       const inputs = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toOrt(ort, name, tensor)]));
-      const outputs = await session.run(inputs).catch((error: unknown) => {
-        throw new FilterBasisError("runtime", `ONNX Runtime (${runtime}) failed: ${reason(error)}`, { ...place, cause: error });
+      const outputs = await session.run(inputs, { logSeverityLevel: fatal }).catch((error: unknown) => {
+        throw runFailure(error, runtime, place);
       });
       return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, fromOrt(name, tensor)]));
     },
@@ -128,16 +133,22 @@ function loadRuntime(runtime: RuntimeName, threads?: number): Promise<Ort> {
 async function importRuntime(runtime: RuntimeName, threads?: number): Promise<Ort> {
   const name = runtime === "node" ? "onnxruntime-node" : "onnxruntime-web";
   try {
-    if (runtime === "node") return await import("onnxruntime-node");
-    const web = await import("onnxruntime-web");
+    if (runtime === "node") return quiet(await import("onnxruntime-node"));
+    const web = quiet(await import("onnxruntime-web"));
     if (threads !== undefined) web.env.wasm.numThreads = threads;
     return web as Ort;
   } catch (error) {
-    throw new FilterBasisError("runtime-missing", `${name} cannot be loaded: ${reason(error)}`, {
+    throw new FilterBasisError("runtime-missing", `${name} cannot be loaded: ${runtimeText(error)}`, {
       cause: error,
       cures: [`npm install ${name}`, "see `filterbasis doctor`"],
     });
   }
+}
+
+/** Silences what is logged outside of sessions, unless the program around us has asked for it. */
+function quiet<T extends Pick<Ort, "env">>(ort: T): T {
+  if (ort.env.logLevel === "warning") ort.env.logLevel = "fatal";
+  return ort;
 }
 
 function readPort(value: InferenceSession.ValueMetadata): Port {
@@ -183,10 +194,4 @@ function fromOrt(name: string, { type, dims, data }: Tensor): TensorData {
   if (!ArrayBuffer.isView(data))
     throw new FilterBasisError("unsupported", `an output of type ${type} cannot be read`, { tensor: name });
   return { type: type as DataType, dims, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
-}
-
-/** ONNX Runtime's message without its source lines. */
-function reason(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/^.*?: \/[^\s]+\.(cc|h):\d+ /, "").trim();
 }
