@@ -1,14 +1,18 @@
 // What both halves of the demo share: models are written in their fastest form and verified; a table shows what became of them.
 import { basename, join } from "node:path";
+import { referenceOf, verifyWritten } from "../compress/verify.js";
 import { type EvaluateOptions, evaluateModel, type ModelFigures } from "../evaluate/evaluate.js";
 import { cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import { chooseForms } from "../methods/form.js";
 import { readRecord } from "../methods/record.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
+import { saveModel } from "../runtime/files.js";
+import { findInputs } from "../runtime/index.js";
+import { saveVerified } from "../runtime/save-verified.js";
 import type { Recipe } from "../train/recipe.js";
 import { columns, grouped } from "./columns.js";
-import { chooseForm, writeVerified } from "./finish.js";
+import { chooseForm } from "./finish.js";
 import type { Context } from "./frame.js";
 import { given } from "./values.js";
 
@@ -36,17 +40,17 @@ export async function writeAll(
 ): Promise<readonly Written[]> {
   const folded = (graph: Graph): Graph => foldBatchNorm(graph).graph;
   const { graph: chosen } = await chooseForm(folded(last ?? start), "auto", options, context);
-  const forms = new Map((readRecord(chosen)?.sites ?? []).map(({ output: value, form }) => [value, form]));
-  const alike = chooseForms((site) => forms.get(site.output) ?? site.form)(folded(start)).graph;
-  const written: Written[] = [];
-  for (const [label, graph] of [
-    ["original", folded(original)],
-    ["compressed", alike],
-    ...(last ? [["learned", chosen] as const] : []),
-  ] as const) {
-    const file = join(output, `${label}.onnx`);
-    await writeVerified(graph, file, options.inputs ?? new Map(), options);
-    written.push({ label, file, graph });
+  const layouts = new Map((readRecord(chosen)?.sites ?? []).map(({ output: value, form }) => [value, form]));
+  const alike = chooseForms((site) => layouts.get(site.output) ?? site.form)(folded(start)).graph;
+  const inputs = await findInputs(original, { shapes: options.inputs ?? new Map() });
+  const reference = await referenceOf(original, { ...given("threads", options.threads), inputs });
+  const at = (label: string): string => join(output, `${label}.onnx`);
+  // The original as it was given: what is faster or smaller is so beside that file.
+  await saveModel(original, at("original"));
+  const written: Written[] = [{ label: "original", file: at("original"), graph: original }];
+  for (const [label, graph] of [["compressed", alike], ...(last ? [["learned", chosen] as const] : [])] as const) {
+    await saveVerified(graph, at(label), (file) => verifyWritten(graph, file, reference));
+    written.push({ label, file: at(label), graph });
   }
   return written;
 }

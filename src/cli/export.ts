@@ -1,26 +1,25 @@
-// `export`: a model as it is to be shipped: normalisation folded, compressed layers in their fastest form, weights in half precision; a
+// `export`: a model as it is to be shipped: normalisation folded, compressed layers in their fastest layout, weights in half precision; a
 // run's model taken out of its folder. Without flags it changes nothing.
 import { forms } from "../basis/forms.js";
+import { type Rewritten, writeRewritten } from "../compress/rewrite.js";
 import { FilterBasisError } from "../errors/error.js";
-import { cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import { readRecord } from "../methods/record.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { halfWeights, roundedToHalf } from "../passes/half-weights.js";
 import { sequence } from "../passes/sequence.js";
-import { loadModel, saveModel } from "../runtime/files.js";
-import { findInputs, openSession, type Reference, referenceOf, sampleFeeds, verifyModel } from "../runtime/index.js";
+import { worstOutput } from "../runtime/agreement.js";
+import { loadModel } from "../runtime/files.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutput } from "../runtime/output.js";
+import { checkRunnable } from "../runtime/runnable.js";
+import { agreementLines } from "./agreement-text.js";
 import { grouped } from "./columns.js";
 import { chooseForm } from "./finish.js";
 import { command, stopIfAsked } from "./frame.js";
-import { inputOption, readInputShapes } from "./input-shapes.js";
 import { type ChosenModel, chooseModel } from "./model-file.js";
-import { figureText } from "./values.js";
-
-/** How far a rewritten model may be from what it should compute, relative to the largest output: float32 sums in another order. */
-const tolerance = 1e-4;
+import { inputOptions, modelInputs } from "./model-inputs.js";
+import { figureText, given, whole } from "./values.js";
 
 export default command({
   name: "export",
@@ -39,60 +38,70 @@ export default command({
       description: "how compressed layers are written; auto measures; by default as they are",
     },
     fp16: { type: "boolean", description: "store weights in half precision (computed in float32)" },
-    input: inputOption,
+    ...inputOptions,
     threads: { type: "string", description: "threads of ONNX Runtime while verifying", valueHint: "N" },
   },
   async run(args, context) {
     const { file, taken } = await chooseModel(args.model, args.best ? "best" : undefined);
+    const threads = whole("--threads", args.threads, 1, 1024);
     await checkOutput(args.output, { inputs: [file], bytes: await modelBytes(file) });
     const before = await loadModel(file, { note: context.note });
     await stopIfAsked(context.signal);
-    const shapes = readInputShapes(before, context.repeated("input"));
-    const threads = readThreads(args.threads);
     if (args.form !== undefined && readRecord(before) === undefined)
       throw new FilterBasisError("usage", "--form is for compressed models", { file });
+    await checkRunnable(file);
+    const inputs = await modelInputs(before, context);
+    const place = { ...given("threads", threads), inputs };
     const folded = sequence(...(args["fold-bn"] ? [foldBatchNorm] : []))(before);
-    const formed = args.form ? await chooseForm(folded.graph, args.form, { inputs: shapes, ...threads }, context) : folded;
+    const formed = args.form
+      ? await chooseForm(folded.graph, args.form, { inputs: inputs.shapes, ...given("threads", threads) }, context)
+      : folded;
     const { graph, outcomes: halved } = sequence(...(args.fp16 ? [halfWeights] : []))(formed.graph);
     const outcomes = [...folded.outcomes, ...halved];
-    const refused = outcomes.filter(({ done }) => !done).map(({ site, because }) => ({ name: site, because }));
-    for (const { name, because } of refused) context.note(`left ${name}: ${because}`);
-    const { expected, ...checked } = await verified(before, formed.graph, args.fp16 ? graph : undefined, shapes, threads);
-    await stopIfAsked(context.signal);
-    await saveModel(graph, args.output);
-    await verifyModel(args.output, expected, tolerance, threads); // the file as it lies on the disk
-    const written = await loadModel(args.output);
-    const [was, is] = [cost(before, shapes), cost(written, shapes)];
-    const done = outcomes.length - refused.length;
-    return {
-      json: {
-        file: args.output,
-        from: { file, ...taken },
-        done: outcomes.filter((outcome) => outcome.done),
-        refused,
-        weights: is.weights,
-        all: is.all,
-        bytes: is.bytes,
-        ...(args.form && { forms: formsOf(written) }),
-        ...checked,
-      },
-      text: [
-        ...(taken ? [describe(file, taken)] : []),
-        `wrote ${args.output}: ${done} ${done === 1 ? "place" : "places"} rewritten, ${refused.length} left`,
-        ...(args.form ? [`forms of the compressed layers: ${formsOf(written).join(", ")}`] : []),
-        `tensors ${grouped(was.bytes)} -> ${grouped(is.bytes)} bytes, parameters ${grouped(was.all)} -> ${grouped(is.all)}`,
-        `verified in ONNX Runtime: ${checked.maxDifference.toExponential(1)} of the largest output from what it should compute${
-          args.fp16 ? `, ${checked.change.toExponential(1)} from the model before rounding` : ""
-        }`,
-      ].join("\n"),
-    };
+    for (const { site, done, because } of outcomes) if (!done) context.note(`skipped ${site}: ${because}`);
+    const rounded = args.fp16 ? roundedToHalf(formed.graph) : undefined;
+    const result = await writeRewritten({ graph: before, file }, graph, outcomes, args.output, place, context, rounded);
+    const report = reportOf(result, args.output, file, taken);
+    const layouts = args.form && layoutsOf(graph);
+    return { json: { ...report, ...(layouts && { forms: layouts }) }, text: show(result, report, layouts) };
   },
 });
 
-function readThreads(text: string | undefined): { readonly threads?: number } {
-  if (text === undefined) return {};
-  if (/^[1-9]\d{0,2}$/.test(text)) return { threads: Number(text) };
-  throw new FilterBasisError("usage", "--threads needs a number", { expected: "1 to 999", got: text });
+function reportOf(result: Rewritten, output: string, file: string, taken: ChosenModel["taken"]) {
+  const { outcomes, before, after, bytes, agreement, change, milliseconds } = result;
+  const { weights, all } = after;
+  return {
+    file: output,
+    from: { file, ...taken },
+    done: outcomes.filter(({ done }) => done),
+    refused: outcomes.filter(({ done }) => !done).map(({ site, because }) => ({ name: site, because })),
+    before: { weights: before.weights, all: before.all, bytes: bytes.original ?? before.bytes },
+    weights,
+    all,
+    bytes: bytes.written,
+    verified: true,
+    maxDifference: worstOutput(agreement)?.relativeMax ?? 0,
+    change: (change && worstOutput(change)?.relativeMax) ?? worstOutput(agreement)?.relativeMax ?? 0,
+    agreement: change ?? agreement,
+    milliseconds,
+  };
+}
+
+function show(
+  { agreement, change, milliseconds: { original, written } }: Rewritten,
+  report: ReturnType<typeof reportOf>,
+  layouts: readonly string[] | undefined,
+): string {
+  const { file, from, done, refused, before, bytes, all } = report;
+  return [
+    ...(from.which ? [describe(from.file, { ...from, which: from.which, figures: from.figures ?? {} })] : []),
+    `wrote ${file}: ${done.length} ${done.length === 1 ? "place" : "places"} rewritten, ${refused.length} skipped`,
+    ...(layouts ? [`layouts of the compressed layers: ${layouts.join(", ")}`] : []),
+    `${grouped(before.bytes)} -> ${grouped(bytes)} bytes, parameters ${grouped(before.all)} -> ${grouped(all)}`,
+    `${original.toFixed(2)} ms -> ${written.toFixed(2)} ms in ONNX Runtime, original and written file in turns`,
+    ...(change ? ["verified in ONNX Runtime against the same network with its weights rounded"] : []),
+    ...agreementLines(change ?? agreement),
+  ].join("\n");
 }
 
 /** Which model of a run it is, and what the run measured of it. */
@@ -103,41 +112,8 @@ function describe(file: string, { which, epoch, figures }: NonNullable<ChosenMod
 }
 
 /** How many layers have which form: "3 dense". */
-function formsOf(graph: Graph): readonly string[] {
+function layoutsOf(graph: Graph): readonly string[] {
   const sites = readRecord(graph)?.sites ?? [];
   const count = (form: string) => sites.filter((site) => site.form === form).length;
   return forms.filter((form) => count(form) > 0).map((form) => `${count(form)} ${form}`);
-}
-
-interface Checked {
-  readonly verified: true;
-  readonly maxDifference: number;
-  readonly change: number;
-  /** What the written file must compute. */
-  readonly expected: readonly Reference[];
-}
-
-/**
- * Runs the models in ONNX Runtime on seeded inputs: first the rewritten one against the one before, then, with half weights, that against
- * the rewritten one whose weights are rounded but kept in float32; `change` is what the rounding itself does to the outputs.
- */
-async function verified(
-  before: Graph,
-  rewritten: Graph,
-  half: Graph | undefined,
-  shapes: ReadonlyMap<string, readonly number[]>,
-  options: { readonly threads?: number },
-): Promise<Checked> {
-  const session = await openSession(before, options);
-  const { inputs } = session;
-  const found = await findInputs(before, { shapes, session });
-  await session.release();
-  const feeds = [1, 2].map((seed) => sampleFeeds(inputs, { ...found, seed }));
-  const original = await referenceOf(before, feeds, options);
-  const { maxDifference: change } = await verifyModel(rewritten, original, tolerance, options);
-  if (half === undefined) return { verified: true, maxDifference: change, change, expected: original };
-  const rounded = await referenceOf(roundedToHalf(rewritten), feeds, options);
-  const { maxDifference } = await verifyModel(half, rounded, tolerance, options);
-  const { maxDifference: rounding } = await verifyModel(half, original, Number.POSITIVE_INFINITY, options);
-  return { verified: true, maxDifference: Math.max(change, maxDifference), change: rounding, expected: rounded };
 }
