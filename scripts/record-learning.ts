@@ -8,6 +8,7 @@ import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { evaluateModel } from "../src/evaluate/evaluate.js";
 import { parseMetrics } from "../src/report/run.js";
+import { checkOutput } from "../src/runtime/output.js";
 import type { Recipe } from "../src/train/recipe.js";
 import { readJson, runFiles } from "../src/train/run-folder.js";
 
@@ -30,6 +31,7 @@ async function record(): Promise<void> {
   const { data, name, title, scale } = values;
   if (run === undefined || data === undefined || name === undefined || title === undefined)
     throw new Error("usage: npm run record:learning -- RUN --name NAME --title TEXT --data [SET=]DATA ...");
+  await checkOutput(join("results", `${name}.json`));
   const recipe = (await readJson<Recipe>(run, runFiles.recipe))!;
   const about = (await readJson<{ seed: number; versions: Record<string, unknown> }>(run, runFiles.run))!;
   const { epochs, steps } = parseMetrics(await readFile(join(run, runFiles.metrics), "utf8"));

@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { evaluateModel } from "../src/evaluate/evaluate.js";
 import { parseMetrics } from "../src/report/run.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
+import { checkOutput } from "../src/runtime/output.js";
 import type { Recipe } from "../src/train/recipe.js";
 import { readJson, runFiles } from "../src/train/run-folder.js";
 
@@ -19,6 +20,8 @@ const { data, name, weights, scale } = values;
 if (run === undefined || data === undefined || name === undefined)
   throw new Error("usage: npm run record -- RUN --data DATA --name NAME");
 
+await mkdir("results", { recursive: true });
+await checkOutput(join("results", `${name}.json`));
 const recipe = (await readJson<Recipe>(run, runFiles.recipe)) as Recipe;
 const about = (await readJson<{ seed: number; versions: Record<string, unknown> }>(run, runFiles.run))!;
 const { epochs } = parseMetrics(await readFile(join(run, runFiles.metrics), "utf8"));
@@ -52,7 +55,6 @@ const result = {
   bestOfEpochsOnTestData: best === undefined ? null : { epoch: best.epoch, ...best.figures },
   settings: JSON.parse(JSON.stringify(recipe, (_, value) => withoutPath(value))) as Recipe,
 };
-await mkdir("results", { recursive: true });
 await writeFile(join("results", `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
 console.log(JSON.stringify({ figures, hours: result.hours }));
 if (weights !== undefined) {

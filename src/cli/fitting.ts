@@ -4,7 +4,10 @@ const wide =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60]/u;
 const narrow = /[\p{Mn}\p{Me}]/u;
 
-/** How many columns of a terminal a text takes: two for a Chinese character, none for an accent set on another letter. */
+/**
+ * How many columns of a terminal a text takes: two for a Chinese character, none for an accent set on another
+ * letter.
+ */
 export function displayWidth(text: string): number {
   let sum = 0;
   for (const character of text) sum += narrow.test(character) ? 0 : wide.test(character) ? 2 : 1;

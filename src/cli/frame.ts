@@ -56,7 +56,10 @@ export interface CommandSpec<A extends ArgsDef> {
   readonly args: A;
   /** Which options exclude or need each other; checked before `run`. */
   readonly rules?: readonly OptionRule[];
-  /** True for a command that writes nothing: the first Ctrl-C ends it as soon as the program is awake, for there is nothing to save. */
+  /**
+   * True for a command that writes nothing: the first Ctrl-C ends it as soon as the program is awake, for there is
+   * nothing to save.
+   */
   readonly readsOnly?: boolean;
   run(args: ParsedArgs<A>, context: Context): Promise<Outcome>;
 }
@@ -139,7 +142,8 @@ async function orStopped<T>(running: Promise<T>, signal: AbortSignal): Promise<T
 }
 
 /**
- * Ends the command here if Ctrl-C was pressed meanwhile; for places between reading and writing, where there is nothing to save.
+ * Ends the command here if Ctrl-C was pressed meanwhile; for places between reading and writing, where there is
+ * nothing to save.
  * @throws FilterBasisError `interrupted`
  */
 export async function stopIfAsked(signal: AbortSignal): Promise<void> {
@@ -192,7 +196,10 @@ export function exitOf(signal: AbortSignal): number {
   return signal.reason === "SIGTERM" ? 143 : 130;
 }
 
-/** JSON of a result: big integers as numbers, typed arrays as lists, maps as objects; what a terminal would not show is escaped. */
+/**
+ * JSON of a result: big integers as numbers, typed arrays as lists, maps as objects; what a terminal would not
+ * show is escaped.
+ */
 export function toJson(value: object): string {
   const plain = (_: string, item: unknown): unknown => {
     if (typeof item === "bigint") return Number(item);

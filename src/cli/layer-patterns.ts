@@ -1,4 +1,5 @@
-// Patterns of layer names on the command line: one that matches no layer is a mistake, and is answered with the names that come near.
+// Patterns of layer names on the command line: one that matches no layer is a mistake, and is answered with the
+// names that come near.
 import { FilterBasisError } from "../errors/error.js";
 import { nearestNames } from "../errors/nearest.js";
 import { matches } from "../methods/pattern.js";

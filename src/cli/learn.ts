@@ -50,7 +50,8 @@ export type LearningArguments = {
 } & { readonly output: string };
 
 /**
- * What stands in the way of learning, as far as it can be known before the model is read: the data, libtorch, the run's folder.
+ * What stands in the way of learning, as far as it can be known before the model is read: the data, libtorch, the
+ * run's folder.
  * @throws FilterBasisError `not-found`, `engine-missing`, `io`
  */
 export async function checkLearning({ data, run }: Pick<LearningArguments, "data" | "run">): Promise<void> {
@@ -61,8 +62,9 @@ export async function checkLearning({ data, run }: Pick<LearningArguments, "data
 }
 
 /**
- * Compresses by `options`, learns, and gives the learned model; undefined where no data was named. The method is the recipe's. The run lies in the
- * folder asked for, else in a new one beside the output, and stays there, however it ends, where anything was learned.
+ * Compresses by `options`, learns, and gives the learned model; undefined where no data was named. The method is
+ * the recipe's. The run lies in the folder asked for, else in a new one beside the output, and stays there,
+ * however it ends, where anything was learned.
  */
 export async function learn(
   file: string,

@@ -1,8 +1,12 @@
-// What was learned, from the end of its run until its model is written: whatever fails meanwhile, it stays and can be gone on from.
+// What was learned, from the end of its run until its model is written: whatever fails meanwhile, it stays and
+// can be gone on from.
+import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { FilterBasisError, isError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import type { EpochReport } from "../train/loop.js";
+import { runFiles } from "../train/run-folder.js";
 import type { Context } from "./frame.js";
 
 export interface Learned {
@@ -32,12 +36,18 @@ export async function keepingLearned<T>(
   }
 }
 
-/** The error, with how to go on from the run: further learning, and what makes its model into what `compress` would have written. */
+/**
+ * The error, with how to go on from the run: further learning, and what makes its model into what `compress`
+ * would have written.
+ */
 export function keptIn(folder: string, output: string, error: unknown, { note }: Context): unknown {
   const stopped = isError(error, "interrupted")
     ? []
     : [`what was learned is in ${folder}; go on: filterbasis train ${folder} --resume`];
-  const cures = [...stopped, `then, or at once: filterbasis export ${folder} -o ${output} --fold-bn --form auto`];
+  const cures = [
+    ...stopped,
+    `${existsSync(join(folder, runFiles.last)) ? "then, or at once" : "then"}: filterbasis export ${folder} -o ${output} --fold-bn --form auto`,
+  ];
   if (error instanceof FilterBasisError) return error.curedBy(...cures);
   for (const cure of cures) note(cure);
   return error;

@@ -39,7 +39,10 @@ function isGiven(given: GivenOptions, option: string): boolean {
   return value === undefined ? given.has(name) && given.get(name) !== "false" : given.get(name) === value;
 }
 
-/** As it is written on a command line; a name in capitals is a word without dashes, and `NAME=value` that value of it. */
+/**
+ * As it is written on a command line; a name in capitals is a word without dashes, and `NAME=value` that value
+ * of it.
+ */
 function shown(option: string): string {
   const [name = "", value] = option.split("=");
   if (value === "false") return `--no-${name}`;

@@ -74,7 +74,10 @@ export default command({
   },
 });
 
-/** What can be known before anything is read: the data, and room for the run's models and checkpoints (weights and what the optimiser keeps). */
+/**
+ * What can be known before anything is read: the data, and room for the run's models and checkpoints (weights
+ * and what the optimiser keeps).
+ */
 async function checkStart(folder: string, recipe: Recipe | "resume"): Promise<void> {
   if (recipe === "resume") return checkOutputFolder(folder);
   const { data, network, checkpoint } = recipe;

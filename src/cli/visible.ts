@@ -1,6 +1,10 @@
-// Text from models, files and folders as it may be shown on a terminal: nothing in a name can move the cursor, hide text or forge a line.
+// Text from models, files and folders as it may be shown on a terminal: nothing in a name can move the cursor,
+// hide text or forge a line.
 
-/** Controls, format characters (bidirectional marks, zero-width spaces), separators of lines, halves of surrogate pairs. */
+/**
+ * Controls, format characters (bidirectional marks, zero-width spaces), separators of lines, halves of surrogate
+ * pairs.
+ */
 const hidden = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 /** The text with every character that cannot be seen written as its code; lines stay lines. */
@@ -13,7 +17,10 @@ export function oneLine(text: string): string {
   return text.replace(hidden, escaped);
 }
 
-/** Several lines of one message: those behind the first are set apart, so that none of them looks like a line of its own. */
+/**
+ * Several lines of one message: those behind the first are set apart, so that none of them looks like a line of
+ * its own.
+ */
 export function message(text: string): string {
   return visible(text).replaceAll("\n", "\n  | ");
 }

@@ -13,9 +13,10 @@ export interface OutputNeeds {
 }
 
 /**
- * Checks that a file can be written at `path`: its folder is there and takes files, nothing but a file is in the way, it is none of the
- * inputs (also by a link), and the disk has room. Leaves nothing behind.
- * @throws FilterBasisError `usage` (an input would be replaced), `not-found` (no such folder), `io` (no permission, no room); all with a cure
+ * Checks that a file can be written at `path`: its folder is there and takes files, nothing but a file is in the
+ * way, it is none of the inputs (also by a link), and the disk has room. Leaves nothing behind.
+ * @throws FilterBasisError `usage` (an input would be replaced), `not-found` (no such folder), `io` (no
+ * permission, no room); all with a cure
  */
 export async function checkOutput(path: string, { inputs = [], bytes = 0 }: OutputNeeds = {}): Promise<void> {
   const target = await realpath(path).catch(() => resolve(path));

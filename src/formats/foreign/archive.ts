@@ -26,7 +26,10 @@ export function byEntries(bytes: Uint8Array, tail: Uint8Array): KindName | undef
   return contents.find(([, pattern]) => names.some((name) => pattern.test(name)))?.[0] ?? "zip";
 }
 
-/** Names from the headers of the entries, which stand before each entry and again, one behind another, in the directory at the end. */
+/**
+ * Names from the headers of the entries, which stand before each entry and again, one behind another, in the
+ * directory at the end.
+ */
 function entryNames(bytes: Uint8Array): readonly string[] {
   const names: string[] = [];
   for (let at = bytes.indexOf(0x50); at >= 0 && names.length < most; at = bytes.indexOf(0x50, at + 1)) {

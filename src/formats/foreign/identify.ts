@@ -26,8 +26,8 @@ const endings: readonly (readonly [KindName, RegExp])[] = [
 export const lookedAt = 1 << 18;
 
 /**
- * What a file is, from its content, else from its name. `bytes` is all of it, or its beginning with its end as `tail`. Undefined where
- * nothing fits.
+ * What a file is, from its content, else from its name. `bytes` is all of it, or its beginning with its end as
+ * `tail`. Undefined where nothing fits.
  */
 export function identify(
   bytes: Uint8Array,

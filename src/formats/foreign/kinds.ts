@@ -1,4 +1,5 @@
-// Files that are given where something else is expected: what they are called, and how one comes from them to an ONNX model.
+// Files that are given where something else is expected: what they are called, and how one comes from them to an
+// ONNX model.
 
 export interface KindOfFile {
   /** With its article: "a PyTorch checkpoint". */

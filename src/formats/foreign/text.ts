@@ -19,7 +19,7 @@ const texts: readonly (readonly [KindName, RegExp])[] = [
   ["ncnn", /^7767517\s/],
   ["darknet", /^\s*(#[^\n]*\n\s*)*\[(net|network)\]\s/],
   ["caffe", /^\s*(#[^\n]*\n\s*)*(name\s*:\s*"[^"\n]*"\s+)?(layers?\s*\{|input\s*:\s*"|input_dim\s*:)/],
-  ["python", /^(from [\w.]+ import |import [\w.]+|def \w+\(|class \w+[(:])/m],
+  ["python", /^(from [\w.]+ import |import [\w.]+( as \w+)?[ \t]*$|def \w+\(.*:[ \t]*$|class \w+(\(.*\))?:)/m],
 ];
 
 /** What a text file is; undefined for bytes that are no text. */
