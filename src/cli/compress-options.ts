@@ -2,13 +2,16 @@
 
 import { type Form, forms } from "../basis/forms.js";
 import type { JobOptions } from "../compress/job.js";
+import { prepare } from "../compress/prepare.js";
 import { FilterBasisError } from "../errors/error.js";
+import type { Graph } from "../graph/types.js";
+import { findLayers } from "../methods/layers.js";
 import { weightMethods } from "../methods/methods.js";
 import type { PlanOptions, Splitting } from "../methods/plan-options.js";
-import { shares } from "../methods/sharing.js";
+import { shares, sharingSets } from "../methods/sharing.js";
 import type { Context } from "./frame.js";
+import { checkLayerPatterns } from "./layer-patterns.js";
 import { inputOptions } from "./model-inputs.js";
-import type { OptionRule } from "./option-rules.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
 // citty wants the list writable
@@ -40,21 +43,6 @@ export const compressionOptions = {
   threads: text("threads of ONNX Runtime", "N"),
   "keep-bn": { type: "boolean" as const, description: "leave batch normalisation as it is instead of folding it first" },
 };
-
-/** One budget or sizes; nothing of the kind where a compression is undone; and no budget that the layout cannot keep. */
-export const budgetRules: readonly OptionRule[] = [
-  { oneOf: ["keep-params", "keep-macs", "basis"], why: "each says how far to compress" },
-  {
-    option: "undo",
-    excludes: ["keep-params", "keep-macs", "basis", "splits", "layer", "data"],
-    why: "undoing a compression gives every layer its own filters back",
-  },
-  {
-    option: "form=dense",
-    excludes: ["keep-macs"],
-    why: "the dense layout computes all multiply-accumulates of the original",
-  },
-];
 
 /** The options' values as citty hands them over. */
 export interface CompressionArguments {
@@ -101,6 +89,21 @@ export function jobOptions(args: CompressionArguments, { repeated }: Pick<Contex
     ...(threads === undefined ? {} : { threads: wholeNumber("--threads", threads) }),
     keepBatchNorm: args["keep-bn"] === true,
   };
+}
+
+/** Refuses patterns that match no layer of the network as it is planned. @throws FilterBasisError `not-found` */
+export function checkPatterns(graph: Graph, options: JobOptions, { repeated }: Pick<Context, "repeated">): void {
+  const patterns = {
+    only: repeated("only"),
+    skip: repeated("skip"),
+    layer: repeated("layer").map((text) => text.slice(0, text.lastIndexOf("="))),
+  };
+  if (Object.values(patterns).every(({ length }) => length === 0)) return;
+  const prepared = prepare(graph, options).graph;
+  const { layers, refused } = findLayers(prepared);
+  const { share = "none", shareNamed = {} } = options.plan ?? {};
+  const groups = [...Object.keys(shareNamed), ...sharingSets(prepared, layers, share).map(({ name }) => name)];
+  checkLayerPatterns(patterns, [...layers, ...refused].map(({ name }) => name).concat(groups));
 }
 
 function readSplits(text: string): Splitting {

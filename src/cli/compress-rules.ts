@@ -14,6 +14,11 @@ export const planRules: readonly OptionRule[] = [
     excludes: ["splits"],
     why: "the method has splits of its own",
   })),
+  {
+    option: "form=dense",
+    excludes: ["keep-macs"],
+    why: "the dense layout computes all multiply-accumulates of the original, whatever the budget",
+  },
   { option: "slice", needs: ["share=block", "share=group", "share=network", "share-named"], why: "a slice is of a shared basis" },
 ];
 

@@ -15,9 +15,10 @@ import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutput } from "../runtime/output.js";
 import { agreementLines } from "./agreement-text.js";
 import { columns, grouped } from "./columns.js";
-import { budgetRules, compressionOptions, jobOptions } from "./compress-options.js";
-import { type Context, command } from "./frame.js";
-import { checkLearning, learn, learningOptions, learningRules } from "./learn.js";
+import { checkPatterns, compressionOptions, jobOptions } from "./compress-options.js";
+import { compressRules } from "./compress-rules.js";
+import { type Context, command, stopIfAsked } from "./frame.js";
+import { checkLearning, learn, learningOptions } from "./learn.js";
 import { keepingLearned, type LearnedRun, releaseLearned } from "./learned-run.js";
 import { modelFile } from "./model-file.js";
 import { modelInputs } from "./model-inputs.js";
@@ -32,13 +33,15 @@ export default command({
     ...learningOptions,
     undo: { type: "boolean", description: "expand a compressed model back to dense filters" },
   },
-  rules: [...budgetRules, ...learningRules],
+  rules: compressRules,
   async run(args, context) {
     const file = await modelFile(args.model);
     const options = jobOptions(args, context);
     await checkLearning(args);
     await checkOutput(args.output, { inputs: [file], bytes: await modelBytes(file) });
     const graph = await loadModel(file, { note: context.note });
+    await stopIfAsked(context.signal);
+    if (!args.undo) checkPatterns(graph, options, context);
     const place = options.runtime === undefined ? {} : { runtime: options.runtime };
     const inputs = await modelInputs(graph, context, place);
     if (args.undo) return undo({ graph, file }, args.output, placeOf(options, inputs), context);

@@ -2,8 +2,9 @@
 import { type PlannedModel, planModel } from "../compress/plan.js";
 import { loadModel } from "../runtime/files.js";
 import { columns, grouped } from "./columns.js";
-import { budgetRules, compressionOptions, jobOptions } from "./compress-options.js";
-import { command } from "./frame.js";
+import { checkPatterns, compressionOptions, jobOptions } from "./compress-options.js";
+import { planRules } from "./compress-rules.js";
+import { command, stopIfAsked } from "./frame.js";
 import { modelFile } from "./model-file.js";
 import { modelInputs } from "./model-inputs.js";
 
@@ -11,11 +12,14 @@ export default command({
   name: "plan",
   summary: "per-layer splits, basis sizes, layout, expected rate and error, before anything is done",
   args: { model: { type: "positional", description: "an ONNX file or a run folder", required: true }, ...compressionOptions },
-  rules: budgetRules.filter((rule) => !("option" in rule && rule.option === "undo")),
+  rules: planRules,
+  readsOnly: true,
   async run(args, context) {
     const file = await modelFile(args.model);
     const options = jobOptions(args, context);
     const graph = await loadModel(file, { note: context.note });
+    await stopIfAsked(context.signal);
+    checkPatterns(graph, options, context);
     const inputs = await modelInputs(graph, context, options.runtime === undefined ? {} : { runtime: options.runtime });
     const planned = await planModel(graph, { ...options, inputs }, context);
     return { json: { file, method: args.method, ...planReport(planned) }, text: `${file}\n${showPlan(planned)}` };
