@@ -23,6 +23,7 @@ import { densenet } from "../src/nets/densenet.js";
 import { edsr } from "../src/nets/edsr.js";
 import { resnet } from "../src/nets/resnet.js";
 import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
+import { lowerBasisConv } from "../src/passes/lower-basis-conv.js";
 import { loadModel } from "../src/runtime/files.js";
 import { compareOutputs, openSession, sampleFeeds } from "../src/runtime/index.js";
 import { noShared, shared } from "./shared.js";
@@ -335,27 +336,54 @@ describe("compressed networks", () => {
 
 describe("records that cannot be used", () => {
   const { graph } = basis({ basis: 4 })(oneConv({ outChannels: 8, inChannels: 8, kernel: [3, 3] }));
-  const withText = (text: string): Graph => ({ ...graph, metadata: new Map([[recordKey, text]]) });
+  const lowered = lowerBasisConv(graph);
+  const record = lowered.metadata.get(recordKey)!;
+  const withText = (text: string): Graph => ({ ...lowered, metadata: new Map([[recordKey, text]]) });
+  const site = JSON.parse(record).sites[0];
+  const changed = (change: object) => JSON.stringify({ ...JSON.parse(record), sites: [{ ...site, ...change }] });
 
   test.each([
     ["no JSON", "{"],
     ["another version", '{"version":2,"method":"basis","sites":[]}'],
-    ["a site without a basis", JSON.stringify({ version: 1, method: "basis", sites: [{ name: "conv" }] })],
-  ])("are malformed: %s", (_, text) => {
-    expect(() => expand(withText(text))).toThrow(expect.objectContaining({ code: "malformed" }));
-  });
-
-  test("do not fit when the graph lacks what they name", () => {
-    const text = graph.metadata.get(recordKey)!;
-    expect(() => expand(withText(text.replace("conv.coefficients", "conv.elsewhere")))).toThrow(
-      expect.objectContaining({ code: "malformed" }),
-    );
-    const cut = { ...graph, nodes: graph.nodes.filter(({ op }) => op !== "Conv") };
-    expect(() => expand(cut)).toThrow(expect.objectContaining({ code: "malformed" }));
+    ["a layer without a basis", JSON.stringify({ version: 1, method: "basis", sites: [{ name: "conv" }] })],
+    ["coefficients that are not there", changed({ coefficients: "conv.elsewhere" })],
+    ["a basis that is not there", changed({ basis: "conv.elsewhere" })],
+    ["other filters than the stored ones", changed({ shape: [8, 16, 3, 3] })],
+    ["a basis larger than the stored one", changed({ basisSize: 1e9 })],
+    ["more splits than there are", changed({ splits: 8 })],
+    ["a slice of a basis that has no more channels", changed({ slice: [0, 8], basisSize: 4, splits: 2 })],
+    ["another layout", changed({ form: "dense" })],
+    ["another stride", changed({ attributes: { ...site.attributes, strides: [2, 2] } })],
+    ["a stride that is no whole number", changed({ attributes: { strides: [0.5, 1] } })],
+    ["a stride that is text", changed({ attributes: { strides: "2" } })],
+    ["something between basis and coefficients", changed({ between: true, shape: [4, 8, 3, 3] })],
+  ])("are told and not used: %s", (_, text) => {
+    const notes: string[] = [];
+    const bytes = writeModel(withText(text));
+    const read = readModel(bytes, { note: (note) => notes.push(note) });
+    expect(notes).toHaveLength(1);
+    expect(notes[0]).toContain("is not used");
+    expect(printGraph(read)).toBe(printGraph(lowered));
+    expect(writeModel(read)).toEqual(bytes);
+    expect(readRecord(read)).toBeUndefined();
+    expect(() => expand(read)).toThrow(expect.objectContaining({ code: "malformed" }));
   });
 
   test("that are not there cannot be undone", () => {
-    expect(() => expand({ ...graph, metadata: new Map() })).toThrow(expect.objectContaining({ code: "not-found" }));
+    expect(() => expand({ ...lowered, metadata: new Map() })).toThrow(expect.objectContaining({ code: "not-found" }));
+  });
+
+  test("keep a layer that does not fit as it is and its part of the record, and raise the others", () => {
+    const sr = lowerBasisConv(basis({ basis: 6, splits: 2 })(smallSr()).graph);
+    const { sites, ...rest } = JSON.parse(sr.metadata.get(recordKey)!);
+    const [first, ...others] = sites;
+    const text = JSON.stringify({ ...rest, sites: [{ ...first, shape: [3, 3, 3, 3] }, ...others] });
+    const read = readModel(writeModel({ ...sr, metadata: new Map([[recordKey, text]]) }));
+    expect(readRecord(read)!.sites).toHaveLength(others.length);
+    const dense = expand(read).graph;
+    expect(JSON.parse(dense.metadata.get(recordKey)!).sites).toEqual([{ ...first, shape: [3, 3, 3, 3] }]);
+    const formed = lowerBasisConv(chooseForms(() => "grouped")(read).graph);
+    expect(JSON.parse(formed.metadata.get(recordKey)!).sites).toHaveLength(sites.length);
   });
 });
 

@@ -1,9 +1,10 @@
-// The four forms of a convolution over a basis, and the dense filters that it stands for, compute the same numbers in our
+// The four layouts of a convolution over a basis, its single node, and the dense filters that it stands for, compute the same numbers in our
 // interpreter and in both of ONNX Runtime's implementations.
 import { describe, expect, test } from "vitest";
 import { type Form, formNodes, forms } from "../src/basis/forms.js";
 import { reconstruct } from "../src/basis/initialise.js";
 import { float32Tensor, int, ints, makeNode, string } from "../src/graph/attributes.js";
+import { makeBasisConv } from "../src/graph/basis-conv.js";
 import { freshNames } from "../src/graph/edit.js";
 import type { Attribute, Graph, Node, TensorData } from "../src/graph/types.js";
 import { floats } from "../src/graph/values.js";
@@ -45,7 +46,7 @@ function graphOf(cases: readonly Case[]): Graph {
   });
 }
 
-/** All forms of one site, as outputs I.separate, I.folded, I.grouped and I.dense, and the filters themselves as I.filters. */
+/** All forms of one site, as outputs I.separate, I.folded, I.grouped and I.dense, as one node I.node, and the filters themselves as I.filters. */
 function partsOf(
   { kernel, stride, padding, splits, bias, basisBias = false, slice = false, opset = 17 }: Case,
   index: number,
@@ -73,11 +74,14 @@ function partsOf(
     slice: slice ? ([1, 1 + p] as const) : null,
     attributes,
   };
-  const outputs = [...forms, "filters"];
+  const outputs = [...forms, "node", "filters"];
   const fresh = freshNames(smallGraph({ nodes: [], initializers, outputs }));
   const nodes: Node[] = forms.flatMap((form: Form) => [
     ...formNodes({ ...site, name: `site.${form}`, output: form }, form, { fresh, opset }),
   ]);
+  const layout = forms[index % forms.length]!;
+  const provenance = { method: "basis", error: null, weight: "W" };
+  nodes.push(makeBasisConv({ ...site, name: "site.node", output: "node", layout, provenance }));
   const b = floats(initializers.B!);
   const area = kernel * kernel;
   const read = Float64Array.from({ length: m * p * area }, (_, i) => {
@@ -158,7 +162,7 @@ function worst(outputs: Readonly<Record<string, Float32Array>>, index: number): 
   const reference = outputs[`${index}.filters`]!;
   const largest = reference.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   let difference = 0;
-  for (const form of forms) {
+  for (const form of [...forms, "node"]) {
     expect(outputs[`${index}.${form}`]!.length).toBe(reference.length);
     for (const [i, value] of outputs[`${index}.${form}`]!.entries())
       difference = Math.max(difference, Math.abs(value - reference[i]!));
@@ -170,7 +174,7 @@ function check(batch: readonly Case[], outputs: Readonly<Record<string, Float32A
   for (const [index, one] of batch.entries()) expect(worst(outputs, index), JSON.stringify(one)).toBeLessThan(tolerance);
 }
 
-const title = `all forms and the dense filters agree for ${batches.flat().length} kinds of convolution`;
+const title = `all layouts, the single node and the dense filters agree for ${batches.flat().length} kinds of convolution`;
 
 describe.each(["node", "web"] as const)("onnxruntime-%s", (runtime) => {
   test(title, async () => {

@@ -19,6 +19,7 @@ export interface GradientCase {
   readonly outputs?: number;
   readonly opset?: number;
   readonly training?: boolean;
+  readonly domain?: string;
 }
 
 const x = (...dims: number[]): Input => ({ dims, low: -1.5, high: 1.5 });
@@ -58,6 +59,32 @@ const resized = (mode: string, coordinates: string, extra: Readonly<Record<strin
   attributes: { mode: string(mode), coordinate_transformation_mode: string(coordinates), ...extra },
   opset: 18,
 });
+
+/** A convolution over a basis: shape [n, c, ...], splits, basis filters. */
+const overBasis = (
+  shape: number[],
+  splits: number,
+  size: number,
+  inputs: Input[],
+  extra: Readonly<Record<string, Attribute>> = {},
+) => ({
+  inputs,
+  domain: "filterbasis",
+  attributes: {
+    ...{ shape: ints(shape), splits: int(splits), basis_size: int(size), layout: string("folded"), ...extra },
+  },
+});
+const same = { pads: ints([1, 1, 1, 1]) };
+
+/** Each way in which the interpreter computes it, with and without biases, coefficients and a slice of a wider basis. */
+export const basisConvCases: readonly GradientCase[] = [
+  overBasis([3, 4, 3, 3], 2, 2, [x(2, 4, 4, 3), x(2, 2, 3, 3), x(3, 4, 1, 1), x(3), x(2)], { strides: ints([2, 1]), ...same }),
+  overBasis([3, 4, 3], 2, 2, [x(1, 4, 5), x(2, 3, 3), x(3, 4, 1)], { slice: ints([1, 3]), auto_pad: string("SAME_LOWER") }),
+  overBasis([40, 8, 3, 3], 1, 2, [x(1, 8, 2, 3), x(2, 8, 3, 3), x(40, 2, 1, 1), x(40), x(2)], same),
+  overBasis([40, 16, 3, 3], 2, 2, [x(1, 16, 2, 2), x(2, 8, 3, 3), x(40, 4, 1, 1), x(40), x(2)], same),
+  overBasis([4, 4, 3, 3], 2, 2, [x(1, 4, 4, 4), x(2, 2, 3, 3), undefined, undefined, x(2)]),
+  overBasis([4, 2, 3], 2, 16, [x(2, 2, 4), x(16, 2, 3)], { slice: ints([1, 2]), dilations: ints([2]), pads: ints([1, 1]) }),
+];
 
 const whyWhole = "its result is whole numbers or booleans";
 const whyFlat = "it is constant between its jumps";

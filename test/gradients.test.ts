@@ -5,13 +5,13 @@ import type { Graph, TensorData } from "../src/graph/types.js";
 import { Network } from "../src/interpreter/network.js";
 import { call } from "../src/interpreter/operators/aten.js";
 import { backward, fromArray, setThreads, type Tensor, TensorScope, unloadableReason } from "../src/torch/index.js";
-import { type GradientCase, gradientCases } from "./gradient-cases.js";
+import { basisConvCases, type GradientCase, gradientCases } from "./gradient-cases.js";
 
 /** With steps of 1e-6 the truncation error of central differences is near 1e-12 and the rounding error near 1e-10. */
 const step = 1e-6;
 const tolerance = 1e-6;
 
-function graphOf(op: string, { inputs, attributes, outputs = 1, opset = 17 }: GradientCase): Graph {
+function graphOf(op: string, { inputs, attributes, outputs = 1, opset = 17, domain = "" }: GradientCase): Graph {
   const names = inputs.map((input, i) => (input === undefined ? "" : `x${i}`));
   const initializers = new Map<string, TensorData>();
   inputs.forEach((input, i) => {
@@ -20,7 +20,7 @@ function graphOf(op: string, { inputs, attributes, outputs = 1, opset = 17 }: Gr
   const outs = Array.from({ length: outputs }, (_, i) => `y${i}`);
   return {
     name: op,
-    nodes: [makeNode(op, names, outs, attributes)],
+    nodes: [makeNode(op, names, outs, attributes, { domain })],
     initializers,
     inputs: inputs.flatMap((input, i) =>
       input !== undefined && "dims" in input ? [{ name: `x${i}`, tensor: { type: "float64" as const, dims: input.dims } }] : [],
@@ -90,7 +90,7 @@ const reason = unloadableReason();
 
 describe.skipIf(reason !== undefined)(`gradients in float64${reason === undefined ? "" : ` (${reason})`}`, () => {
   setThreads(1);
-  for (const [op, cases] of Object.entries(gradientCases)) {
+  for (const [op, cases] of Object.entries({ ...gradientCases, BasisConv: basisConvCases })) {
     if (typeof cases === "string") continue;
     test(`${op} agrees with finite differences`, () => {
       for (const one of cases as readonly GradientCase[]) check(op, one);

@@ -1,5 +1,6 @@
 // How far a network looks: which pixels of its input one pixel of its output can depend on, found from the graph.
 import { readInt, readInts, readString, siteName } from "../graph/attributes.js";
+import { isBasisConv } from "../graph/basis-conv.js";
 import { trainingMode } from "../graph/batch-norm.js";
 import { inferShapes } from "../graph/shapes/infer.js";
 import type { Graph, Node } from "../graph/types.js";
@@ -64,7 +65,7 @@ export function receptiveField(graph: Graph): ReceptiveField {
     const seen = node.inputs.flatMap((name) => reaches.get(name) ?? []);
     if (seen.length === 0 || node.op === "Shape" || node.op === "Size") continue;
     const joined = join(seen);
-    const rule = node.domain === "" ? rules[node.op] : undefined;
+    const rule = isBasisConv(node) ? slide : node.domain === "" ? rules[node.op] : undefined;
     const result =
       joined === undefined
         ? "it joins maps of different scale"

@@ -1,5 +1,6 @@
 // What a network costs: parameters, multiply-accumulates and bytes, counted from the graph.
 import { elementBytes, elements, siteName } from "./attributes.js";
+import { isBasisConv } from "./basis-conv.js";
 import { concreteInputs } from "./concrete-inputs.js";
 import { reads } from "./edit.js";
 import { layerMacs } from "./macs.js";
@@ -48,7 +49,7 @@ export interface Cost {
 /**
  * Counts a network. A layer is a Conv, ConvTranspose, Gemm or MatMul of the main graph whose weight is constant: an initializer, a Constant
  * node, or computed from these alone (a basis repeated for its splits, a filter rebuilt at load), in which case the initializers
- * underneath are counted. A basis convolution that runs for s splits counts all of them.
+ * underneath are counted. A BasisConv counts basis and coefficients, and the work of the layout that it is written in.
  *
  * `inputShapes` as for inferShapes; for axes left free a usual size is taken (see concreteInputs), and `inputs` states it.
  */
@@ -70,11 +71,12 @@ export function cost(graph: Graph, inputShapes: ReadonlyMap<string, readonly Dim
   const layers: LayerCost[] = [];
   const uncounted: string[] = [];
   for (const node of graph.nodes) {
-    const weight = weightOf(node, constants.values);
+    const own = weightsOf(node, constants.values);
+    const [weight] = own;
     if (weight === undefined || constants.values.has(node.outputs[0]!)) continue;
     const macs = layerMacs(node, weight, shapes);
     if (macs === undefined) uncounted.push(siteName(node));
-    const weights = take(weightsUnder(weight, constants));
+    const weights = take(own.flatMap((name) => weightsUnder(name, constants)));
     const bias = take(
       [...node.inputs.slice(2), weight]
         .flatMap((name) => [...under(name, constants)])
@@ -184,13 +186,14 @@ function parametersRead(graph: Graph, constants: Constants): readonly string[] {
   return [...constants.tensors.keys()].filter((name) => read.has(name) && isParameter(constants, name));
 }
 
-/** The constant weight that a layer multiplies by; undefined for nodes that are not layers. */
-function weightOf(node: Node, constant: ReadonlyMap<string, unknown>): string | undefined {
-  if (node.domain !== "") return undefined;
-  if (node.op === "Conv" || node.op === "ConvTranspose") return constant.has(node.inputs[1] ?? "") ? node.inputs[1] : undefined;
-  if (node.op === "MatMul" || node.op === "Gemm")
-    return [1, 0].map((index) => node.inputs[index] ?? "").find((name) => constant.has(name));
-  return undefined;
+/** The constant weights that a layer multiplies by: basis and coefficients, or one; none for nodes that are not layers. */
+function weightsOf(node: Node, constant: ReadonlyMap<string, unknown>): readonly string[] {
+  const among = (...places: readonly number[]) =>
+    places.map((place) => node.inputs[place] ?? "").filter((name) => constant.has(name));
+  if (isBasisConv(node)) return among(1, 2);
+  if (node.domain !== "") return [];
+  if (node.op === "Conv" || node.op === "ConvTranspose") return among(1);
+  return node.op === "MatMul" || node.op === "Gemm" ? among(1, 0).slice(0, 1) : [];
 }
 
 const storedBytes = ({ type, dims, strings }: TensorData): number =>

@@ -1,6 +1,7 @@
 // What to say where no sizes are found: the option that states them, for this very model.
 import { FilterBasisError } from "../errors/error.js";
 import { readInt } from "./attributes.js";
+import { readBasisConv } from "./basis-conv.js";
 import { constantReader } from "./constants.js";
 import { freeSizes, shapesOf } from "./free-sizes.js";
 import { sizeChoices, sizeDemands } from "./size-choices.js";
@@ -32,11 +33,17 @@ export function exampleInput(graph: Graph, stated: ReadonlyMap<string, readonly 
 function likelyShape(graph: Graph): readonly number[] {
   const constant = constantReader(graph);
   for (const node of graph.nodes) {
+    const site = readBasisConv(node);
+    if (site !== undefined) return pixels(site.inChannels, site.kernel.length);
     const weight = node.op === "Conv" && node.domain === "" ? constant(node.inputs[1] ?? "") : undefined;
     if (weight === undefined || weight.dims.length < 3) continue;
-    const [, channels, ...kernel] = weight.dims as [number, number, ...number[]];
-    const kind = (["frames", "pixels", "voxels"] as const)[kernel.length - 1] ?? "pixels";
-    return [1, channels * readInt(node, "group", 1), ...kernel.map(() => usualSizes[kind][0]!)];
+    return pixels(weight.dims[1]! * readInt(node, "group", 1), weight.dims.length - 2);
   }
-  return [1, 3, usualSizes.pixels[0]!, usualSizes.pixels[0]!];
+  return pixels(3, 2);
+}
+
+/** [1, channels, ...] with a usual size along each of the axes. */
+function pixels(channels: number, axes: number): readonly number[] {
+  const kind = (["frames", "pixels", "voxels"] as const)[axes - 1] ?? "pixels";
+  return [1, channels, ...Array<number>(axes).fill(usualSizes[kind][0]!)];
 }

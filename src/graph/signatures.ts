@@ -1,5 +1,6 @@
 // The shapes of calls of ONNX's standard operators, as far as they concern CNNs: how many operands, which types of attributes.
 // Wide enough for every opset from 1 on: what some version allows is allowed (what was an attribute became an input, and so on).
+import { basisConvAttributes } from "./basis-conv.js";
 import type { Attribute } from "./types.js";
 
 export interface Signature {
@@ -172,3 +173,6 @@ export const signatures = {
   // Before opset 9 its first input could be left out.
   Scan: op([0, any], { body: "graph", directions: "ints", num_scan_inputs: "int" }, [1, any]),
 } satisfies Record<string, Signature>;
+
+/** X, B, then A, bias and basis bias, each of which may be left out. */
+export const basisConvSignature = op([2, 5], { ...window, ...basisConvAttributes });

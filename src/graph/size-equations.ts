@@ -1,5 +1,6 @@
 // What the constants of a network demand of its free sizes: the channels that a filter reads, the features that a matrix takes.
-import { readInt } from "./attributes.js";
+import { readInt, readInts } from "./attributes.js";
+import { isBasisConv } from "./basis-conv.js";
 import { product, symbolsOf } from "./dims.js";
 import type { Known } from "./shapes/rule.js";
 import type { Dim, Graph, Node } from "./types.js";
@@ -72,6 +73,8 @@ const squeeze: Demand = (node, input) => {
   return (axes ?? []).map((axis): Found => [typeof axis === "number" ? input(0).dims?.at(axis) : null, 1]);
 };
 
+const overBasis: Demand = (node, input) => [[input(0).dims?.[1], readInts(node, "shape", [])[1]]];
+
 const demands: Readonly<Record<string, Demand>> = {
   Conv: channels((weight, node) => (typeof weight?.[1] === "number" ? weight[1] * readInt(node, "group", 1) : undefined)),
   ConvTranspose: channels((weight) => weight?.[0]),
@@ -92,7 +95,8 @@ const demands: Readonly<Record<string, Demand>> = {
 export function sizeEquations(graph: Graph, known: ReadonlyMap<string, Known>): readonly SizeEquation[] {
   const found = new Map<string, SizeEquation>();
   for (const node of graph.nodes) {
-    const demand = node.domain === "" && Object.hasOwn(demands, node.op) ? demands[node.op] : undefined;
+    const standard = node.domain === "" && Object.hasOwn(demands, node.op) ? demands[node.op] : undefined;
+    const demand = isBasisConv(node) ? overBasis : standard;
     for (const [dim, equals, how] of demand?.(node, (index) => known.get(node.inputs[index] ?? "") ?? {}) ?? []) {
       if (typeof dim !== "string" || typeof equals !== "number" || symbolsOf(dim).size === 0) continue;
       const key = `${dim} ${equals} ${how}`;

@@ -2,8 +2,9 @@
 // attributes of the right types, their operands complete.
 import { type ErrorPlace, FilterBasisError } from "../errors/error.js";
 import { siteName } from "./attributes.js";
+import { isBasisConv, readBasisConv } from "./basis-conv.js";
 import { orderNodes } from "./order.js";
-import { type Signature, signatures } from "./signatures.js";
+import { basisConvSignature, type Signature, signatures } from "./signatures.js";
 import type { Attribute, GraphBody, Node } from "./types.js";
 import { verifyTensor } from "./verify-tensor.js";
 
@@ -100,10 +101,15 @@ function verifyNode(node: Node, scope: Scope, context: Context): void {
   if (op === "") throw fault(node, "names no operator");
   if (inputs.length === 0 && outputs.length === 0) throw fault(node, "has neither inputs nor outputs");
   const isLocal = context.local.has(calledKey(node));
-  if (!context.opsets.has(domain) && !isLocal) {
+  const overBasis = isBasisConv(node) && !isLocal && context.parameters === undefined;
+  if (!context.opsets.has(domain) && !isLocal && !overBasis) {
     throw fault(node, `is of a domain that is not imported: "${domain}"`, { field: "opset_import" });
   }
   for (const [name, attribute] of node.attributes) verifyAttribute(node, name, attribute, scope, context);
+  if (overBasis) {
+    verifySignature(node, basisConvSignature);
+    readBasisConv(node);
+  }
   if (domain === "" && !isLocal && Object.hasOwn(signatures, op))
     verifySignature(node, signatures[op as keyof typeof signatures]);
 }

@@ -1,5 +1,6 @@
 // Which constants of a graph are parameters that learn, and which are running statistics.
 import { elements } from "../graph/attributes.js";
+import { isBasisConv } from "../graph/basis-conv.js";
 import { constantOf } from "../graph/constants.js";
 import type { Node, TensorData } from "../graph/types.js";
 
@@ -29,6 +30,9 @@ const weightInputs: ReadonlyMap<string, readonly number[]> = new Map([
   ["Gemm", [0, 1, 2]],
   ["MatMul", [0, 1]],
 ]);
+
+/** Those of a convolution over a basis: basis, coefficients, bias, basis bias. */
+const basisInputs: readonly number[] = [1, 2, 3, 4];
 
 /** Inputs of which only initializers of one number a channel are weights: a bias or a scale on its own. */
 const channelInputs: ReadonlySet<string> = new Set(["Add", "Mul"]);
@@ -87,8 +91,9 @@ export function roles(
     }
   };
   for (const node of nodes) {
-    if (!isStandard(node)) continue;
-    for (const position of weightInputs.get(node.op) ?? []) {
+    const overBasis = isBasisConv(node);
+    if (!isStandard(node) && !overBasis) continue;
+    for (const position of (overBasis ? basisInputs : weightInputs.get(node.op)) ?? []) {
       const name = node.inputs[position];
       if (name) trace(name);
     }

@@ -1,8 +1,10 @@
 // From a graph to a program: a list of steps over numbered slots. Everything that can be decided once is decided here.
 import { FilterBasisError } from "../errors/error.js";
 import { siteName } from "../graph/attributes.js";
+import { isBasisConv } from "../graph/basis-conv.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";
 import type { VersionedNode } from "../passes/inline-functions.js";
+import { basisConv } from "./operators/basis-conv.js";
 import { type Host, hostOf } from "./operators/host.js";
 import { type HostKernel, hostTable } from "./operators/host-table.js";
 import type { OperatorName } from "./operators/names.js";
@@ -85,7 +87,7 @@ export function compile(
       const folded = foldable(inputs, hosts) && node.outputs.length === 1 ? step.host?.(hosts) : undefined;
       const outputs = node.outputs.map(define);
       if (folded !== undefined) known.set(outputs[0]!, folded);
-      else steps.push({ ...step, node, inputs, outputs, fresh: freshOperators.has(node.op) });
+      else steps.push({ ...step, node, inputs, outputs, fresh: freshOperators.has(node.op) || isBasisConv(node) });
     }
   }
   for (const { name } of graph.outputs) {
@@ -109,6 +111,7 @@ function slotOf(slots: ReadonlyMap<string, number>, name: string, node: Node): n
 }
 
 function lower(node: Node, site: Site): { readonly kernel: Kernel; readonly host: HostKernel | undefined } {
+  if (isBasisConv(node)) return { kernel: basisConv(site), host: undefined };
   const op = node.op as OperatorName;
   if (!isStandard(node) || !Object.hasOwn(lowerings, op)) {
     const domain = isStandard(node) ? "" : ` of domain ${JSON.stringify(node.domain)}`;

@@ -34,13 +34,13 @@ describe("basis-scratch", () => {
     const { graph } = apply(basisScratch({ basis: 3, between: true, closing: true }));
     expect(nodes(graph)).toEqual([
       "Conv(input, stem.weight, stem.bias) -> stem",
-      "Conv(stem, b.0.c0.basis.weight, b.0.c0.basis.bias) -> b.0.c0/basis",
+      "BasisConv(stem, b.0.c0.basis.weight, , , b.0.c0.basis.bias) -> b.0.c0/basis",
       "BatchNormalization(b.0.c0/basis, b.0.c0.between.weight, b.0.c0.between.bias, b.0.c0.between.running_mean, b.0.c0.between.running_var) -> b.0.c0.between",
       "Relu(b.0.c0.between) -> b.0.c0.between.activation",
       "Conv(b.0.c0.between.activation, b.0.c0.coefficients.weight, b.0.c0.coefficients.bias) -> b.0.c0",
       "BatchNormalization(b.0.c0, b.0.n0.weight, b.0.n0.bias, b.0.n0.running_mean, b.0.n0.running_var) -> b.0.n0",
       "Relu(b.0.n0) -> b.0.a0",
-      "Conv(b.0.a0, b.0.c1.basis.weight, b.0.c1.basis.bias) -> b.0.c1/basis",
+      "BasisConv(b.0.a0, b.0.c1.basis.weight, , , b.0.c1.basis.bias) -> b.0.c1/basis",
       "BatchNormalization(b.0.c1/basis, b.0.c1.between.weight, b.0.c1.between.bias, b.0.c1.between.running_mean, b.0.c1.between.running_var) -> b.0.c1.between",
       "Relu(b.0.c1.between) -> b.0.c1.between.activation",
       "Conv(b.0.c1.between.activation, b.0.c1.coefficients.weight, b.0.c1.coefficients.bias) -> b.0.c1",

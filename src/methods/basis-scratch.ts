@@ -1,15 +1,14 @@
 // The paper's architecture, to be trained from scratch: every selected convolution W[n, c, h, w] becomes a convolution with a basis
 // B[m, p, h, w], run over the s = c / p splits of the input, and a convolution with the coefficients A[n, s m, k, k].
 // Channel g m + j of what lies between is split g, basis filter j.
-import { type BasisConvolution, basisPart, canonicalForm, type Form, type FormContext, formNodes } from "../basis/forms.js";
+import type { Form } from "../basis/forms.js";
 import { type SliceEnd, sliceStart } from "../basis/split.js";
 import { makeNode } from "../graph/attributes.js";
+import { type BasisConv, makeBasisConv, windowAttributes } from "../graph/basis-conv.js";
 import { convAttributes, type GraphBuilder } from "../graph/builder.js";
-import { freshNames } from "../graph/edit.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Node, Pass } from "../graph/types.js";
 import { sequence } from "../passes/sequence.js";
-import { attributesToJson, readRecord, type SiteRecord, withRecord } from "./record.js";
 import { activation, type Rewrite, replaceConvolutions } from "./replace.js";
 import { type ConvSite, convSites, type Selection } from "./site.js";
 import { basisStyles, type Style, styled } from "./styles.js";
@@ -63,9 +62,7 @@ export function basisScratch(options: BasisScratchOptions): Pass {
     const candidates = convSites(graph, all).flatMap(({ site }) => (site !== undefined && applies(site) ? [site] : []));
     const widest = Math.max(0, ...candidates.map((site) => channelsOf(site, all) ?? 0));
     const owners = new Map<string, ConvSite>();
-    const context = { fresh: freshNames(graph), opset: graph.opsets.get("") ?? 1 };
-    const records: SiteRecord[] = [];
-    const result = replaceConvolutions(graph, "basis-scratch", all, initialiser(all.init, all.seed), (site, net) => {
+    return replaceConvolutions(graph, "basis-scratch", all, initialiser(all.init, all.seed), (site, net) => {
       if (!applies(site)) return { because: site.taps === 1 ? "its kernel is 1 x 1" : "it is not two-dimensional" };
       const basisSize = byChannels(all.basis, site.inChannels);
       const p = channelsOf(site, all);
@@ -76,12 +73,8 @@ export function basisScratch(options: BasisScratchOptions): Pass {
       owners.set(key, owner);
       const total = all.share === "network" ? widest : p;
       const unit = { m: basisSize, p, total, owner, ...all };
-      const subgraph = describe(net, site, unit);
-      records.push(siteRecord(site, subgraph, unit));
-      return writeUnit(net, site, subgraph, unit, context);
+      return writeUnit(net, site, unit);
     });
-    const sites = [...(readRecord(graph)?.sites ?? []), ...records];
-    return { ...result, graph: withRecord(result.graph, { version: 1, method: "basis-scratch", sites }) };
   };
   const { transition } = options;
   return transition ? sequence(own, transitionBottleneck({ bottleneck: transition, init: all.init, seed: all.seed })) : own;
@@ -122,8 +115,12 @@ interface Unit {
   readonly form: Exclude<Form, "dense">;
 }
 
-/** The subgraph's parts by name; its parameters are made here. */
-function describe(net: GraphBuilder, site: ConvSite, unit: Unit): BasisConvolution {
+/** The layer's node with its parameters, which are made here. With something between basis and coefficients it is the basis part alone. */
+function describe(
+  net: GraphBuilder,
+  site: ConvSite,
+  unit: Unit,
+): { readonly data: BasisConv; readonly second: readonly string[] } {
   const { m, p, total, owner, coefficientKernel: kernel } = unit;
   const { name, taps, outChannels } = site;
   const splits = site.inChannels / p;
@@ -131,63 +128,43 @@ function describe(net: GraphBuilder, site: ConvSite, unit: Unit): BasisConvoluti
   const basisFans = { path: `${owner.name}.basis`, fanIn: total * taps, channelsIn: total * taps, channelsOut: m * taps };
   const fanIn = splits * m * kernel * kernel;
   const coefficientFans = { path: `${name}.coefficients`, fanIn, channelsIn: fanIn, channelsOut: outChannels * kernel * kernel };
-  return {
-    name,
-    input: site.input,
-    output: site.output,
-    basis: net.parameter(basisFans, "weight", "basis", [m, total, ...site.kernel]),
-    basisBias: net.parameter({ ...basisFans, path: `${name}.basis` }, "bias", "basis-bias", [m]),
-    coefficients: net.parameter(coefficientFans, "weight", "conv", [outChannels, splits * m, kernel, kernel]),
-    bias: net.parameter(coefficientFans, "bias", "conv-bias", [outChannels]),
-    splits,
-    basisSize: m,
-    outChannels,
-    inChannels: site.inChannels,
+  const basis = net.parameter(basisFans, "weight", "basis", [m, total, ...site.kernel]);
+  const basisBias = net.parameter({ ...basisFans, path: `${name}.basis` }, "bias", "basis-bias", [m]);
+  const coefficients = net.parameter(coefficientFans, "weight", "conv", [outChannels, splits * m, kernel, kernel]);
+  const bias = net.parameter(coefficientFans, "bias", "conv-bias", [outChannels]);
+  const provenance = { method: "basis-scratch", error: null, weight: site.weightName };
+  const layer = { name: site.node.name, output: site.output, coefficients };
+  const apart = unit.between || kernel > 1;
+  const own = apart
+    ? { name: `${name}/basis`, output: `${name}/basis`, coefficients: "", bias: "", provenance: { ...provenance, layer } }
+    : { name: site.node.name, output: site.output, coefficients, bias, provenance };
+  const data: BasisConv = {
+    ...own,
+    ...{ input: site.input, basis, basisBias, splits, basisSize: m, outChannels, inChannels: site.inChannels },
     kernel: site.kernel,
     slice: total === p ? null : [start, start + p],
-    attributes: site.node.attributes,
-    combine: new Map(Object.entries(convAttributes(kernel))),
+    attributes: windowAttributes(site.node.attributes),
+    layout: unit.form,
   };
+  return { data, second: apart ? [coefficients, bias] : [] };
 }
 
-function writeUnit(net: GraphBuilder, site: ConvSite, subgraph: BasisConvolution, unit: Unit, context: FormContext): Rewrite {
+function writeUnit(net: GraphBuilder, site: ConvSite, unit: Unit): Rewrite {
   const { name } = site;
-  const { splits, basisSize: m } = subgraph;
+  const { data, second } = describe(net, site, unit);
+  const { splits, basisSize: m } = data;
+  let x = net.push(makeBasisConv(data));
   if (unit.between) {
-    const part = basisPart(subgraph, unit.form, context);
-    for (const node of part.nodes) net.push(node);
-    const normed = net.norm(part.output, `${name}.between`, splits * m);
-    const x = net.push(activation(site, normed, `${name}.between.activation`));
-    const inputs = [x, subgraph.coefficients, subgraph.bias];
-    net.push(makeNode("Conv", inputs, [site.output], convAttributes(unit.coefficientKernel), { name }));
-  } else {
-    for (const node of formNodes(subgraph, unit.form, context)) net.push(node);
+    x = net.norm(x, `${name}.between`, splits * m);
+    x = net.push(activation(site, x, `${name}.between.activation`));
   }
+  // A batch norm or an activation, or coefficients of 3 x 3, cannot be folded back into one filter.
+  if (second.length > 0)
+    net.push(makeNode("Conv", [x, ...second], [site.output], convAttributes(unit.coefficientKernel), { name }));
   const shared = unit.owner === site ? "" : `, the basis of ${unit.owner.name}`;
   const done = `${m} basis filters of ${unit.p} channels, ${splits} split${splits === 1 ? "" : "s"}${shared}`;
   if (!unit.closing || site.norm === undefined || site.activation !== undefined) return { done };
   return { done, also: new Map([[site.norm, close(site, site.norm)]]) };
-}
-
-/** What the model's metadata will say of the site. A 3 x 3 convolution with the coefficients cannot be folded back either. */
-function siteRecord(site: ConvSite, subgraph: BasisConvolution, { between, form, coefficientKernel }: Unit): SiteRecord {
-  const { splits, basisSize, basis, coefficients, basisBias, slice, outChannels, inChannels, kernel } = subgraph;
-  return {
-    name: site.node.name,
-    output: site.output,
-    splits,
-    basisSize,
-    basis,
-    coefficients,
-    basisBias,
-    ...(slice === null ? {} : { slice: [...slice] }),
-    form: canonicalForm(form, splits),
-    error: null,
-    weight: site.weightName,
-    shape: [outChannels, inChannels, ...kernel],
-    attributes: attributesToJson(site.node.attributes),
-    ...(between || coefficientKernel > 1 ? { between: true } : {}),
-  };
 }
 
 /** The norm, and an activation behind it that takes over the name of its output. */

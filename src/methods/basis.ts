@@ -1,23 +1,22 @@
 // Method basis: every planned convolution becomes a convolution with a small basis and a 1 x 1 with the coefficients,
 // both made from its own filters by truncated SVD.
 import { constants } from "../basis/constant.js";
-import { canonicalForm, type Form, formNodes } from "../basis/forms.js";
+import type { Form } from "../basis/forms.js";
 import { type Factors, initialise, splitMatrix } from "../basis/initialise.js";
 import { fitToOutputs, type InputMoments, outputSpectrum, sharedMoments } from "../basis/moments.js";
 import { initialiseSliced } from "../basis/sliced.js";
 import { sliceStart } from "../basis/split.js";
 import { int, makeNode } from "../graph/attributes.js";
+import { makeBasisConv, windowAttributes } from "../graph/basis-conv.js";
 import { freshNames, replaceNodes } from "../graph/edit.js";
 import type { Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { dataTypes } from "../graph/types.js";
 import { numbers, tensorOf } from "../graph/values.js";
 import { type LinearAlgebra, pureLinearAlgebra } from "../linalg/low-rank.js";
 import { stackRows } from "../linalg/matrix.js";
-import { ownAttributes } from "./attributes.js";
-import { dropUnused } from "./cleanup.js";
+import { dropUnread } from "../passes/remove-unread.js";
 import { filtersOf, type Layer } from "./layers.js";
 import { type Plan, type PlanOptions, planCompression, type UnitPlan } from "./plan.js";
-import { attributesToJson, readRecord, type SiteRecord, withRecord } from "./record.js";
 
 export interface BasisOptions extends PlanOptions {
   /** The layout of layers for which the plan has none; any can be changed afterwards (see form.ts). Default: folded. */
@@ -42,18 +41,16 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
   const replacements = new Map<Node, readonly Node[]>();
   const initializers = new Map<string, TensorData>();
   const casts: Node[] = [];
-  const sites: SiteRecord[] = [];
   const outcomes: Outcome[] = [];
   const constant = constants(graph);
-  const context = { fresh, opset: graph.opsets.get("") ?? 1 };
-  /** Stores a tensor as the layer's weight is stored; returns the names of the initializer and of the value to read. */
+  /** Stores a tensor as the layer's weight is stored; returns the name of the value to read. */
   const store = (stem: string, layer: Layer, dims: readonly number[], values: Float64Array) => {
     const name = fresh(stem);
     initializers.set(name, tensorOf(layer.weight.type, dims, values));
-    if (layer.type === layer.weight.type) return { name, value: name };
+    if (layer.type === layer.weight.type) return name;
     const value = fresh(`${stem}.cast`);
     casts.push(makeNode("Cast", [name], [value], { to: int(dataTypes.indexOf(layer.type) + 1) }));
-    return { name, value };
+    return value;
   };
   /** The node's bias, with what the basis loses of a constant input added, where that is known. */
   const shiftedBias = (node: Node, layer: Layer, shift: Float64Array | undefined): string => {
@@ -61,7 +58,7 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
     const bias = shift && name !== "" ? constant(name)?.tensor : undefined;
     if (shift === undefined || bias === undefined) return name;
     const values = Float64Array.from(numbers(bias), (value, n) => value + shift[n]!);
-    return store(`${stemOf(layer)}.bias`, layer, [values.length], values).value;
+    return store(`${stemOf(layer)}.bias`, layer, [values.length], values);
   };
   for (const planned of plan.units) {
     const { unit, choice } = planned;
@@ -69,7 +66,7 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
     const factors = factorise(planned, moments, linear);
     const [first] = unit.layers as [Layer, ...Layer[]];
     const stem = unit.shared ? unit.name : stemOf(first);
-    const stored = new Map<string, { name: string; value: string }>(); // one for each pair of types, which nearly always is one
+    const stored = new Map<string, string>(); // one for each pair of types, which nearly always is one
     const basisFor = (layer: Layer) => {
       const key = `${layer.weight.type} ${layer.type}`;
       const known = stored.get(key) ?? store(`${stem}.basis`, layer, [basisSize, channels, ...layer.kernel], factors.basis);
@@ -90,14 +87,12 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
       const slice = unit.slice && layer.inChannels < channels ? ([start, start + layer.inChannels] as const) : null;
       const shift = factors.shifts?.[index];
       for (const { node, name } of layer.nodes) {
-        const attributes = ownAttributes(node);
-        const output = node.outputs[0]!;
-        const site = {
-          name: node.name || output,
+        const site = makeBasisConv({
+          name: node.name,
           input: node.inputs[0]!,
-          output,
-          basis: b.value,
-          coefficients: a.value,
+          output: node.outputs[0]!,
+          basis: b,
+          coefficients: a,
           bias: shiftedBias(node, layer, shift),
           basisBias: "",
           splits,
@@ -106,36 +101,22 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
           inChannels: layer.inChannels,
           kernel: layer.kernel,
           slice,
-          attributes,
-        };
-        replacements.set(node, formNodes(site, layout, context));
-        sites.push({
-          name: node.name,
-          output,
-          splits,
-          basisSize,
-          basis: b.name,
-          coefficients: a.name,
-          ...(slice ? { slice: [slice[0], slice[1]] as [number, number] } : {}),
-          ...(unit.shared ? { shared: unit.name } : {}),
-          form: canonicalForm(layout, splits),
-          error,
-          weight: layer.weightName,
-          shape: [layer.outChannels, layer.inChannels, ...layer.kernel],
-          attributes: attributesToJson(attributes),
+          attributes: windowAttributes(node.attributes),
+          layout,
+          provenance: { method, error, ...(unit.shared ? { shared: unit.name } : {}), weight: layer.weightName },
         });
+        replacements.set(node, [site]);
         outcomes.push({ pass: method, site: name, done: true, because: sentence(planned, splits, error, note) });
       }
     }
   }
   outcomes.push(...plan.refused.map(({ name, because }): Outcome => ({ pass: method, site: name, done: false, because })));
   const rewritten = replaceNodes(graph, replacements, initializers);
-  const cleaned = dropUnused(
+  const cleaned = dropUnread(
     { ...rewritten, nodes: [...casts, ...rewritten.nodes] },
     plan.units.flatMap(({ unit }) => unit.layers.flatMap(({ nodes }) => nodes.flatMap(({ node }) => node.inputs.slice(1)))),
   );
-  const earlier = readRecord(graph)?.sites ?? [];
-  return { graph: withRecord(cleaned, { version: 1, method, sites: [...earlier, ...sites] }), outcomes };
+  return { graph: cleaned, outcomes };
 }
 
 function factorise(

@@ -1,88 +1,108 @@
-// Undoing a compression: every site becomes the one convolution that it stands for again, with the filters that basis and
+// Undoing a compression: every layer becomes the one convolution that it stands for again, with the filters that basis and
 // coefficients make together (the original's, less what was truncated, plus what was learned).
-import { constants } from "../basis/constant.js";
+import { type Constant, constants } from "../basis/constant.js";
 import { reconstruct } from "../basis/initialise.js";
 import { FilterBasisError } from "../errors/error.js";
 import { int, ints, makeNode } from "../graph/attributes.js";
-import { consumers, freshNames, producers, withInitializers } from "../graph/edit.js";
+import { type BasisConv, basisConvs, layerName } from "../graph/basis-conv.js";
+import { freshNames, replaceNodes } from "../graph/edit.js";
 import type { Graph, Node, Outcome, Pass, PassResult, TensorData } from "../graph/types.js";
 import { dataTypes } from "../graph/types.js";
 import { numbers, tensorOf } from "../graph/values.js";
-import { describeSite, replaceSites, type SiteEdit, siteLabel } from "./form.js";
-import { type LocatedSite, locateSite } from "./locate.js";
-import { readRecord, type SiteRecord, withRecord } from "./record.js";
+import { dropUnread } from "../passes/remove-unread.js";
+import { betweenReason } from "./form.js";
+import { recordKey } from "./record.js";
 
-/** The pass. A site with something between basis and coefficients is refused and stays in the record. */
+/** The pass. A layer with something between basis and coefficients, or whose parts are not constant, is skipped and stays as it is. */
 export const expand: Pass = (graph): PassResult => {
-  const record = readRecord(graph);
-  if (!record)
-    throw new FilterBasisError("not-found", "the model has no record of a compression: there is nothing to undo", {
-      field: "metadata.filterbasis",
-    });
-  const fresh = freshNames(graph);
-  const readers = consumers(graph);
-  const made = producers(graph);
-  const initializers = new Map<string, TensorData>();
-  const casts: Node[] = [];
-  const filters = new Map<string, string>();
-  const edits: SiteEdit[] = [];
+  const found = basisConvs(graph.nodes);
+  if (found.length === 0) throw nothingToUndo(graph);
+  const constant = constants(graph);
+  const store = storeFilters(graph, constant);
+  const replacements = new Map<Node, readonly Node[]>();
   const outcomes: Outcome[] = [];
-  const left: SiteRecord[] = [];
-  /** The value that holds a site's filters; sites that read the same basis and coefficients share it. */
-  const filterOf = (site: SiteRecord, coefficientsValue: string): string => {
-    const key = JSON.stringify([site.basis, site.coefficients, site.slice]);
-    const known = filters.get(key);
-    if (known !== undefined) return known;
-    const name = fresh(site.weight);
-    const { type } = graph.initializers.get(site.coefficients)!;
-    initializers.set(name, tensorOf(type, site.shape, denseFilters(graph, site)));
-    const cast = made.get(coefficientsValue);
-    let value = name;
-    if (cast?.op === "Cast") {
-      value = fresh(`${name}.cast`);
-      casts.push(makeNode("Cast", [name], [value], { to: cast.attributes.get("to") ?? int(dataTypes.indexOf("float32") + 1) }));
-    }
-    filters.set(key, value);
-    return value;
-  };
-  for (const site of record.sites) {
-    const outcome = (done: boolean, because: string) => outcomes.push({ pass: "expand", site: siteLabel(site), done, because });
-    if (site.between) {
-      outcome(false, "something that is not linear stands between its basis and its coefficients");
-      left.push(site);
-      continue;
-    }
-    const located = locateSite(graph, site);
-    const { name, input, output, coefficients, attributes, kernel } = describeSite(site, located, readers);
-    let { bias } = located;
-    if (located.basisBias) {
-      const sum = biasValues(graph, site, located);
-      if (!sum) {
-        outcome(false, "its bias is computed while the model runs");
-        left.push(site);
-        continue;
-      }
-      bias = fresh(`${siteLabel(site)}.bias`);
-      initializers.set(bias, sum);
-    }
-    const inputs = [input, filterOf(site, coefficients), ...(bias ? [bias] : [])];
-    const own = { ...Object.fromEntries(attributes), group: int(1), kernel_shape: ints(kernel) };
-    edits.push({ located, nodes: [makeNode("Conv", inputs, [output], own, { name: site.name && name })] });
-    outcome(true, `${site.splits} x ${site.basisSize} -> dense ${site.shape.join("x")}`);
+  for (const { node, site } of found) {
+    const parts = partsOf(site, constant);
+    const done = !("because" in parts);
+    const { splits: s, basisSize: m, outChannels: n, inChannels: c, kernel } = site;
+    const because = done ? `${s} x ${m} -> dense ${[n, c, ...kernel].join("x")}` : parts.because;
+    outcomes.push({ pass: "expand", site: layerName(site), done, because });
+    if (!done) continue;
+    const bias = parts.bias === undefined ? site.bias : store.bias(`${layerName(site)}.bias`, parts.bias);
+    const inputs = [site.input, store.filters(site, parts), ...(bias ? [bias] : [])];
+    const own = { ...Object.fromEntries(site.attributes), group: int(1), kernel_shape: ints(kernel) };
+    replacements.set(node, [makeNode("Conv", inputs, [site.output], own, { name: site.name })]);
   }
-  const expanded = withInitializers(replaceSites(graph, edits), initializers);
-  return { graph: withRecord({ ...expanded, nodes: [...casts, ...expanded.nodes] }, { ...record, sites: left }), outcomes };
+  const replaced = replaceNodes(graph, replacements, store.initializers);
+  const withCasts = { ...replaced, nodes: [...store.casts, ...replaced.nodes] };
+  const read = [...replacements.keys()].flatMap(({ inputs }) => inputs.slice(1));
+  return { graph: dropUnread(withCasts, read), outcomes };
 };
 
-/** W [n, c, h, w] = B A of a site, from the present values of both. */
-export function denseFilters(graph: Graph, site: SiteRecord): Float64Array {
-  const basis = initializer(graph, site.basis);
-  const coefficients = initializer(graph, site.coefficients);
-  return reconstruct(slicedBasis(basis, site), numbers(coefficients), site.basisSize);
+function nothingToUndo(graph: Graph): FilterBasisError {
+  const field = `metadata.${recordKey}`;
+  if (graph.metadata.has(recordKey))
+    return new FilterBasisError("malformed", "the model does not fit its record of a compression", { field });
+  return new FilterBasisError("not-found", "the model has no record of a compression: there is nothing to undo", { field });
 }
 
-/** The basis as a site reads it, [m, p, h, w]. */
-export function slicedBasis(basis: TensorData, { slice }: SiteRecord): Float64Array {
+interface Parts {
+  readonly basis: Constant;
+  readonly coefficients: Constant;
+  /** Where the basis has a bias of its own: the sum of both biases. */
+  readonly bias?: TensorData;
+}
+
+function partsOf(site: BasisConv, constant: (name: string) => Constant | undefined): Parts | { readonly because: string } {
+  if (site.coefficients === "") return { because: betweenReason };
+  const [basis, coefficients] = [constant(site.basis), constant(site.coefficients)];
+  if (!basis || !coefficients) return { because: "its basis or its coefficients are computed while the model runs" };
+  if (site.basisBias === "") return { basis, coefficients };
+  const [own, shift] = [constant(site.bias)?.tensor, constant(site.basisBias)?.tensor];
+  if (!shift || (site.bias !== "" && !own)) return { because: "its bias is computed while the model runs" };
+  return { basis, coefficients, bias: totalBias(site, coefficients.tensor, own, shift) };
+}
+
+/** b + sum_g A[:, g] b_basis */
+function totalBias(site: BasisConv, coefficients: TensorData, own: TensorData | undefined, shift: TensorData): TensorData {
+  const { outChannels: n, splits: s, basisSize: m } = site;
+  const [a, b] = [numbers(coefficients), numbers(shift)];
+  const values = own ? Float64Array.from(numbers(own)) : new Float64Array(n);
+  for (let o = 0; o < n; o++) for (let k = 0; k < s * m; k++) values[o] = values[o]! + a[o * s * m + k]! * b[k % m]!;
+  return tensorOf(own?.type ?? coefficients.type, [n], values);
+}
+
+/** Collects filters, each stored once and as its coefficients are; layers that read the same basis and coefficients share them. */
+function storeFilters(graph: Graph, constant: (name: string) => Constant | undefined) {
+  const fresh = freshNames(graph);
+  const initializers = new Map<string, TensorData>();
+  const casts: Node[] = [];
+  const stored = new Map<string, string>();
+  const filters = (site: BasisConv, { basis, coefficients }: Parts): string => {
+    const key = JSON.stringify([site.basis, site.coefficients, site.slice]);
+    const known = stored.get(key);
+    if (known !== undefined) return known;
+    const { type } = coefficients.tensor;
+    const name = fresh(site.provenance.weight || `${layerName(site)}.weight`);
+    const shape = [site.outChannels, site.inChannels, ...site.kernel];
+    const values = reconstruct(slicedBasis(basis.tensor, site), numbers(coefficients.tensor), site.basisSize);
+    initializers.set(name, tensorOf(type, shape, values));
+    const computed = constant(site.coefficients)?.type ?? type;
+    const value = computed === type ? name : fresh(`${name}.cast`);
+    if (value !== name) casts.push(makeNode("Cast", [name], [value], { to: int(dataTypes.indexOf(computed) + 1) }));
+    stored.set(key, value);
+    return value;
+  };
+  const bias = (stem: string, tensor: TensorData): string => {
+    const name = fresh(stem);
+    initializers.set(name, tensor);
+    return name;
+  };
+  return { initializers, casts, filters, bias };
+}
+
+/** The basis as a layer reads it, [m, p, h, w]. */
+function slicedBasis(basis: TensorData, { slice }: BasisConv): Float64Array {
   const values = numbers(basis);
   if (!slice) return values;
   const [m, width, ...kernel] = basis.dims as [number, number, ...number[]];
@@ -92,25 +112,4 @@ export function slicedBasis(basis: TensorData, { slice }: SiteRecord): Float64Ar
   for (let j = 0; j < m; j++)
     out.set(values.subarray((j * width + from) * taps, (j * width + to) * taps), j * (to - from) * taps);
   return out;
-}
-
-/** b + sum_g A[:, g] b_basis, as a constant; undefined where b is none. */
-function biasValues(graph: Graph, site: SiteRecord, { bias, basisBias }: LocatedSite): TensorData | undefined {
-  const own = bias === "" ? undefined : constants(graph)(bias)?.tensor;
-  if (bias !== "" && !own) return undefined;
-  const a = initializer(graph, site.coefficients);
-  const coefficients = numbers(a);
-  const shift = numbers(initializer(graph, basisBias));
-  const wide = site.splits * site.basisSize;
-  const values = own ? Float64Array.from(numbers(own)) : new Float64Array(site.shape[0]!);
-  for (let o = 0; o < values.length; o++) {
-    for (let k = 0; k < wide; k++) values[o] = values[o]! + coefficients[o * wide + k]! * shift[k % site.basisSize]!;
-  }
-  return tensorOf(own?.type ?? a.type, [values.length], values);
-}
-
-function initializer(graph: Graph, name: string): TensorData {
-  const tensor = graph.initializers.get(name);
-  if (tensor) return tensor;
-  throw new FilterBasisError("malformed", "the model does not fit its record", { tensor: name, field: "metadata.filterbasis" });
 }

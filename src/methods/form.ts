@@ -1,98 +1,47 @@
-// Rewriting compressed sites from any form to any other, and back to dense filters. Driven by the record in the metadata.
-import { type BasisConvolution, canonicalForm, type Form, formNodes } from "../basis/forms.js";
+// The layouts of compressed layers: an attribute of their nodes, until a model is written.
+import type { Form } from "../basis/forms.js";
+import { canonicalForm } from "../basis/forms.js";
 import { FilterBasisError } from "../errors/error.js";
-import { consumers, freshNames } from "../graph/edit.js";
-import type { Graph, Node, Outcome, Pass } from "../graph/types.js";
-import { dropUnused } from "./cleanup.js";
-import { type LocatedSite, locateSite } from "./locate.js";
-import { attributesFromJson, readRecord, type SiteRecord, withRecord } from "./record.js";
+import { basisConvs, layerName, makeBasisConv } from "../graph/basis-conv.js";
+import type { Graph, Node, Outcome, Pass, PassResult } from "../graph/types.js";
+import { readRecord, type SiteRecord } from "./record.js";
 
-/** How a site is called: its node's name, or its output where it has none. */
+/** How a layer is called: its node's name, or its output where it has none. */
 export const siteLabel = ({ name, output }: SiteRecord): string => name || output;
 
-/** Writes one site in another form. Errors: `not-found`, `unsupported` (something stands between basis and coefficients), `malformed`. */
+/** Writes one layer in another layout. Errors: `not-found`, `unsupported` (something stands between basis and coefficients). */
 export function chooseForm(graph: Graph, name: string, form: Form): Graph {
-  const site = readRecord(graph)?.sites.find((one) => siteLabel(one) === name);
-  if (!site) throw new FilterBasisError("not-found", "the model has no compressed layer of this name", { layer: name });
-  if (site.between) throw new FilterBasisError("unsupported", betweenReason, { layer: name });
-  return reform(graph, new Map([[site.output, form]])).graph;
+  const found = basisConvs(graph.nodes).find(({ site }) => layerName(site) === name);
+  if (!found) throw new FilterBasisError("not-found", "the model has no compressed layer of this name", { layer: name });
+  if (found.site.provenance.layer) throw new FilterBasisError("unsupported", betweenReason, { layer: name });
+  return reform(graph, new Map([[found.node, form]])).graph;
 }
 
-/** The pass that writes every site in the form that `pick` names for it. */
+/** The pass that writes every layer in the layout that `pick` names for it. */
 export function chooseForms(pick: (site: SiteRecord) => Form): Pass {
-  return (graph) => reform(graph, new Map((readRecord(graph)?.sites ?? []).map((site) => [site.output, pick(site)])));
-}
-
-const betweenReason = "something that is not linear stands between its basis and its coefficients";
-
-/** Rewrites sites, named by their output in the record. */
-function reform(graph: Graph, wanted: ReadonlyMap<string, Form>): { graph: Graph; outcomes: readonly Outcome[] } {
-  const record = readRecord(graph);
-  if (!record) return { graph, outcomes: [] };
-  const outcomes: Outcome[] = [];
-  const context = { fresh: freshNames(graph), opset: graph.opsets.get("") ?? 1 };
-  const readers = consumers(graph);
-  const edits: SiteEdit[] = [];
-  const sites = record.sites.map((site): SiteRecord => {
-    const asked = wanted.get(site.output);
-    if (asked === undefined) return site;
-    const form = canonicalForm(asked, site.splits);
-    const outcome = (done: boolean, because: string) => outcomes.push({ pass: "form", site: siteLabel(site), done, because });
-    if (site.between) outcome(false, betweenReason);
-    else if (form === site.form) outcome(false, `its form is ${form} already`);
-    else {
-      const located = locateSite(graph, site);
-      edits.push({ located, nodes: formNodes(describeSite(site, located, readers), form, context) });
-      outcome(true, `${site.form} -> ${form}`);
-      return { ...site, form, ...(located.basisBias ? { basisBias: located.basisBias } : {}) };
-    }
-    return site;
-  });
-  return { graph: withRecord(replaceSites(graph, edits), { ...record, sites }), outcomes };
-}
-
-export interface SiteEdit {
-  readonly located: LocatedSite;
-  readonly nodes: readonly Node[];
-}
-
-/** The graph with sites' nodes replaced; constants that nobody reads any more go too, except those named. */
-export function replaceSites(graph: Graph, edits: readonly SiteEdit[], keep: ReadonlySet<string> = new Set()): Graph {
-  const ends = new Map(edits.map(({ located, nodes }) => [located.last, nodes]));
-  const nodes = graph.nodes.flatMap((node) => ends.get(node) ?? [node]);
-  const feeding = edits.flatMap(({ located }) =>
-    located.last.inputs.filter((name) => name !== located.input && name !== "" && !keep.has(name)),
-  );
-  return dropUnused({ ...graph, nodes }, feeding);
-}
-
-/** The site as the writer of forms needs it. */
-export function describeSite(
-  site: SiteRecord,
-  located: LocatedSite,
-  readers: ReadonlyMap<string, readonly Node[]>,
-): BasisConvolution {
-  const [outChannels, inChannels, ...kernel] = site.shape as [number, number, ...number[]];
-  return {
-    name: located.last.name || siteLabel(site),
-    input: located.input,
-    output: located.output,
-    basis: readable(site.basis, readers),
-    coefficients: readable(site.coefficients, readers),
-    bias: located.bias,
-    basisBias: located.basisBias,
-    splits: site.splits,
-    basisSize: site.basisSize,
-    outChannels,
-    inChannels,
-    kernel,
-    slice: site.slice ?? null,
-    attributes: attributesFromJson(site.attributes),
+  return (graph) => {
+    const sites = readRecord(graph)?.sites ?? [];
+    return reform(graph, new Map(basisConvs(graph.nodes).map(({ node }, index) => [node, pick(sites[index]!)])));
   };
 }
 
-/** The value that stands for an initializer in the graph: its Cast, where it is stored in another type than it is computed in. */
-function readable(name: string, readers: ReadonlyMap<string, readonly Node[]>): string {
-  const cast = readers.get(name)?.find((node) => node.op === "Cast");
-  return cast?.outputs[0] ?? name;
+export const betweenReason = "something that is not linear stands between its basis and its coefficients";
+
+function reform(graph: Graph, wanted: ReadonlyMap<Node, Form>): PassResult {
+  const outcomes: Outcome[] = [];
+  const changed = new Map<Node, Node>();
+  for (const { node, site } of basisConvs(graph.nodes)) {
+    const asked = wanted.get(node);
+    if (asked === undefined) continue;
+    const layout = canonicalForm(asked, site.splits);
+    const outcome = (done: boolean, because: string) => outcomes.push({ pass: "form", site: layerName(site), done, because });
+    if (site.provenance.layer) outcome(false, betweenReason);
+    else if (layout === site.layout) outcome(false, `its form is ${layout} already`);
+    else {
+      changed.set(node, makeBasisConv({ ...site, layout }));
+      outcome(true, `${site.layout} -> ${layout}`);
+    }
+  }
+  if (changed.size === 0) return { graph, outcomes };
+  return { graph: { ...graph, nodes: graph.nodes.map((node) => changed.get(node) ?? node) }, outcomes };
 }

@@ -3,10 +3,10 @@
 import type { Form } from "../basis/forms.js";
 import { canonicalForm, forms } from "../basis/forms.js";
 import { basisMacs } from "../basis/split.js";
+import { windowAttributes } from "../graph/basis-conv.js";
 import { concreteInputs } from "../graph/cost.js";
 import { inferShapes } from "../graph/shapes/infer.js";
 import type { DataType, Dim, Graph } from "../graph/types.js";
-import { ownAttributes } from "./attributes.js";
 import type { Layer } from "./layers.js";
 import { attributesToJson, type SiteRecord } from "./record.js";
 
@@ -77,7 +77,7 @@ export function questionsOf(
   const written = canonicalForm(layout, splits);
   const over = written === "dense" ? {} : { basis: { splits, basisSize, layout: written } };
   return inputs.map((input, i) => {
-    const attributes = attributesToJson(ownAttributes(layer.nodes[i]!.node));
+    const attributes = attributesToJson(windowAttributes(layer.nodes[i]!.node.attributes));
     return { input, attributes, ...common, ...over };
   });
 }

@@ -6,10 +6,10 @@ import type { Filters } from "../basis/initialise.js";
 import { denseWeights, type FilterShape } from "../basis/split.js";
 import { FilterBasisError } from "../errors/error.js";
 import { siteName } from "../graph/attributes.js";
+import { basisConvs, isBasisConv } from "../graph/basis-conv.js";
 import { bodies, captures, consumers } from "../graph/edit.js";
 import type { DataType, Graph, GraphBody, Node, TensorData } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
-import { recordedNodes } from "./record.js";
 
 /** One weight and the convolutions that read it. */
 export interface Layer extends FilterShape {
@@ -29,16 +29,23 @@ export interface Layers {
   readonly refused: readonly Refusal[];
 }
 
+const compressed = "it is compressed already; --undo gives its dense form back";
+
 /** Finds layers and refusals, in the order of the graph. Errors: `not-found` for a graph without any convolution. */
 export function findLayers(graph: Graph): Layers {
   const constant = constants(graph);
-  const compressed = recordedNodes(graph);
+  const parts = basisConvs(graph.nodes).flatMap(({ site }) => site.provenance.layer ?? []);
+  const coefficients = new Set(parts.map((layer) => layer.coefficients));
   const found = new Map<string, Convolution[]>();
   const refused: Refusal[] = [];
   for (const node of graph.nodes) {
-    if (compressed.has(node)) {
-      if (compressed.get(node))
-        refused.push({ name: siteName(node), because: "it is compressed already; --undo gives its dense form back" });
+    if (isBasisConv(node)) {
+      // A basis part belongs to the convolution with its coefficients, which stands for the layer.
+      if ((node.inputs[2] ?? "") !== "") refused.push({ name: siteName(node), because: compressed });
+      continue;
+    }
+    if (node.op === "Conv" && coefficients.has(constant(node.inputs[1] ?? "")?.root ?? "")) {
+      refused.push({ name: siteName(node), because: compressed });
       continue;
     }
     const read = readConvolution(node, constant);

@@ -10,7 +10,7 @@ import { trainingMode } from "../graph/batch-norm.js";
 import type { Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { isFloat, numbers } from "../graph/values.js";
 import { type Fold, storeFolds } from "./fold-groups.js";
-import { foldAfter, foldBefore, type Refusal } from "./fold-into-layer.js";
+import { foldAfter, foldBefore, type Refusal, weightPlaces } from "./fold-into-layer.js";
 import { Rewriting } from "./rewriting.js";
 
 const name = "fold-batch-norm";
@@ -85,7 +85,7 @@ function foldForward(work: Rewriting, node: Node, affine: Affine): Done | Refusa
 
 /** The nodes that read a layer's weight, the layer itself among them; undefined where an output of the graph reads it. */
 function partners(work: Rewriting, layer: Node): readonly Node[] | undefined {
-  const weight = layer.inputs[1] ?? "";
+  const weight = layer.inputs[weightPlaces(layer)[0]] ?? "";
   return work.constant(weight) === undefined ? [layer] : work.endReaders(work.rootOf(weight));
 }
 
@@ -125,6 +125,7 @@ function alike(a: Member, b: Member): boolean {
   return (
     a.layer.op === b.layer.op &&
     a.layer.domain === b.layer.domain &&
+    weightPlaces(a.layer)[0] === weightPlaces(b.layer)[0] &&
     readInt(a.layer, "group", 1) === readInt(b.layer, "group", 1) &&
     readInt(a.layer, "transB", 0) === readInt(b.layer, "transB", 0) &&
     a.affine.k.length === b.affine.k.length &&

@@ -3,7 +3,7 @@
 import { elementBytes, elements, siteName } from "../graph/attributes.js";
 import { reads } from "../graph/edit.js";
 import type { Node, TensorData } from "../graph/types.js";
-import type { Folded, Refusal } from "./fold-into-layer.js";
+import { type Folded, type Refusal, weightPlaces } from "./fold-into-layer.js";
 import type { Rewriting } from "./rewriting.js";
 
 /** One layer and the normalisation that goes into it. */
@@ -28,14 +28,16 @@ export function storeFolds(work: Rewriting, folds: readonly Fold[]): Refusal | u
     return { because: `the biases that ${siteName(old)} would get take ${grows} bytes more than what would go` };
   }
   const [{ old: first, folded }] = folds as [Fold];
-  const weight = freeName(work, folds, first.inputs[1]!) ?? work.fresh(first.inputs[1]!);
+  const [weightAt, biasAt] = weightPlaces(first);
+  const before = first.inputs[weightAt]!;
+  const weight = freeName(work, folds, before) ?? work.fresh(before);
   const stem = weight.replace(/[._]?weight$/, "");
   const names = new Map<TensorData, string>();
   for (const { old, norm, folded: own, inputs, outputs } of folds) {
     const bias = own.bias && biases.find((one) => sameTensor(one, own.bias!))!;
     if (bias && !names.has(bias))
-      names.set(bias, freeName(work, folds, old.inputs[2] ?? "", names) ?? work.fresh(old.inputs[2] || `${stem}.bias`));
-    const made = [...inputs, weight, ...(bias ? [names.get(bias)!] : [])];
+      names.set(bias, freeName(work, folds, old.inputs[biasAt] ?? "", names) ?? work.fresh(old.inputs[biasAt] || `${stem}.bias`));
+    const made = withInputs(old, [...inputs.entries(), [weightAt, weight], [biasAt, (bias && names.get(bias)) ?? ""]]);
     const tensors: [string, TensorData][] = [
       [weight, folded.weight],
       ...[...names].map(([t, n]): [string, TensorData] => [n, t]),
@@ -43,6 +45,17 @@ export function storeFolds(work: Rewriting, folds: readonly Fold[]): Refusal | u
     work.replace(old, { ...own.node, inputs: made, outputs }, norm, new Map(tensors));
   }
   return undefined;
+}
+
+/** A node's inputs with some of them others, and none left out at the end. */
+function withInputs({ inputs }: Node, changes: readonly (readonly [place: number, name: string])[]): readonly string[] {
+  const made = [...inputs];
+  for (const [place, name] of changes) {
+    while (made.length < place) made.push("");
+    made[place] = name;
+  }
+  while (made.at(-1) === "") made.pop();
+  return made;
 }
 
 /** The name of an initializer that only these layers read, once each, and that no other bias has taken: it may hold the new values. */
@@ -65,7 +78,7 @@ const added = (tensors: readonly TensorData[]): number => tensors.reduce((sum, t
 /** Bytes of constants that nobody reads any more, but for the weight, which is replaced by one of its size; and of the nodes that go. */
 function freed(work: Rewriting, folds: readonly Fold[]): number {
   const leaving = new Set(folds.flatMap(({ old, norm }) => [old, norm]));
-  const weight = work.rootOf(folds[0]!.old.inputs[1]!);
+  const weight = work.rootOf(folds[0]!.old.inputs[weightPlaces(folds[0]!.old)[0]]!);
   const roots = new Set([...leaving].flatMap((node) => [...reads(node)].map((value) => work.rootOf(value))));
   let sum = 0;
   for (const root of roots) {

@@ -1,5 +1,6 @@
 // Scaling and shifting the channels of a layer by changing its weights: what folding a normalisation comes down to.
 import { float, readFloat, readInt, readInts, readString, siteName } from "../graph/attributes.js";
+import { isBasisConv, readBasisConv } from "../graph/basis-conv.js";
 import type { Node, TensorData } from "../graph/types.js";
 import { floats, isFloat, numbers, tensorOf } from "../graph/values.js";
 import type { Affine } from "./fold-batch-norm.js";
@@ -43,10 +44,19 @@ export function foldBefore(constant: ConstantOf, node: Node, { k, t }: Affine): 
   return written(layer, weight, bias);
 }
 
+/** Which inputs of a layer hold the weight and the bias that scaling its output changes: of a convolution over a basis its coefficients. */
+export function weightPlaces(node: Node): readonly [weight: number, bias: number] {
+  const site = readBasisConv(node);
+  if (site === undefined) return [1, 2];
+  return site.coefficients === "" ? [1, 4] : [2, 3];
+}
+
 /** The layer fed with k x + t on its input channels; `value` names that input. */
 export function foldAfter(constant: ConstantOf, node: Node, value: string, { k, t }: Affine): Folded | Refusal {
   if (node.inputs[0] !== value || node.inputs.lastIndexOf(value) !== 0)
     return { because: `${siteName(node)} does not read it as its data` };
+  if (isBasisConv(node))
+    return { because: `${siteName(node)} is a convolution over a basis, which only what follows can be folded into` };
   const layer = layerOf(constant, node);
   if ("because" in layer) return layer;
   if (k.length !== layer.inChannels)
@@ -64,14 +74,15 @@ export function foldAfter(constant: ConstantOf, node: Node, value: string, { k, 
 }
 
 function layerOf(constant: ConstantOf, node: Node): Layer | Refusal {
-  const reader = node.domain === "" && Object.hasOwn(layers, node.op) ? layers[node.op] : undefined;
+  const standard = node.domain === "" && Object.hasOwn(layers, node.op) ? layers[node.op] : undefined;
+  const reader = isBasisConv(node) ? overBasis : standard;
   if (reader === undefined) return { because: `${siteName(node)} is a ${node.op}, which takes no weights` };
-  const weight = constant(node.inputs[1] ?? "");
+  const [weightName = "", biasName = ""] = weightPlaces(node).map((place) => node.inputs[place] ?? "");
+  const weight = constant(weightName);
   if (weight === undefined) return { because: `the weight of ${siteName(node)} is not a stored constant` };
   if (!isFloat(weight.type)) return { because: `the weight of ${siteName(node)} is of type ${weight.type}` };
-  const bias = (node.inputs[2] ?? "") === "" ? undefined : constant(node.inputs[2]!);
-  if ((node.inputs[2] ?? "") !== "" && bias === undefined)
-    return { because: `the bias of ${siteName(node)} is not a stored constant` };
+  const bias = biasName === "" ? undefined : constant(biasName);
+  if (biasName !== "" && bias === undefined) return { because: `the bias of ${siteName(node)} is not a stored constant` };
   return reader(node, weight, bias);
 }
 
@@ -93,6 +104,19 @@ const convolution: Reader = (node, weight, bias) => {
       const out = Math.floor(index / (groupInputs * area));
       return [out, Math.floor(out / perGroup) * groupInputs + (Math.floor(index / area) % groupInputs)];
     },
+  };
+};
+
+/** A[n, s m, 1...], each row for one output; of a basis part B[m, p, k...], whose filters each make one channel where there is one split. */
+const overBasis: Reader = (node, weight, bias) => {
+  const site = readBasisConv(node)!;
+  if (site.coefficients === "" && site.splits > 1)
+    return { because: `the basis of ${siteName(node)} is the same for all its splits` };
+  const outChannels = weight.dims[0]!;
+  const row = weight.dims.slice(1).reduce((product, size) => product * size, 1);
+  return {
+    ...{ weight, bias: biasOr0(bias, outChannels), outChannels, inChannels: site.inChannels, node, padded: true },
+    channels: (index) => [Math.floor(index / row), 0],
   };
 };
 
@@ -148,6 +172,6 @@ function written(layer: Layer, weight: Float64Array, bias: Float64Array): Folded
   const [newWeight, newBias] = [tensorOf(type, dims, weight), tensorOf(type, [bias.length], bias)];
   if (![newWeight, newBias].every((tensor) => floats(tensor).every(Number.isFinite)))
     return { because: `the weights of ${siteName(node)} would not be finite in ${type}` };
-  const none = node.op !== "Gemm" && (node.inputs[2] ?? "") === "" && bias.every((value) => value === 0);
+  const none = node.op !== "Gemm" && (node.inputs[weightPlaces(node)[1]] ?? "") === "" && bias.every((value) => value === 0);
   return { node, weight: newWeight, bias: none ? undefined : newBias };
 }

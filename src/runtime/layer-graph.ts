@@ -1,8 +1,7 @@
 // A layer as it is timed: between two 1 x 1 depthwise convolutions, which cost next to nothing but keep ONNX Runtime's blocked
 // layout, since it keeps its tensors so from convolution to convolution and a reshape costs it that.
-import { formNodes } from "../basis/forms.js";
 import { elements, int, ints, makeNode } from "../graph/attributes.js";
-import { freshNames } from "../graph/edit.js";
+import { makeBasisConv } from "../graph/basis-conv.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";
 import { tensorOf } from "../graph/values.js";
 import { Random } from "../linalg/random.js";
@@ -28,18 +27,19 @@ export function layerGraph({ input, shape, attributes, type, opset, basis }: Tim
   const { splits = 1, basisSize = 1, layout = "dense" as const } = basis ?? {};
   const own = attributesFromJson(attributes);
   const bias = constant("bias", [outChannels]);
-  const layer = (fresh: (stem: string) => string): readonly Node[] => {
+  const layer = (): Node => {
     if (basis === undefined) {
       const all = { ...Object.fromEntries(own), kernel_shape: ints(kernel) };
-      return [makeNode("Conv", ["before", constant("W", shape), bias], ["after"], all)];
+      return makeNode("Conv", ["before", constant("W", shape), bias], ["after"], all);
     }
-    const described = {
+    return makeBasisConv({
       ...{ name: "layer", input: "before", output: "after", bias, basisBias: "", slice: null, attributes: own },
       ...{ splits, basisSize, outChannels, inChannels, kernel },
       basis: constant("B", [basisSize, inChannels / splits, ...kernel]),
       coefficients: constant("A", [outChannels, splits * basisSize, ...ones]),
-    };
-    return formNodes(described, layout, { fresh, opset });
+      layout,
+      provenance: { method: "basis", error: null, weight: "W" },
+    });
   };
   const graph: Graph = {
     name: "layer",
@@ -54,5 +54,5 @@ export function layerGraph({ input, shape, attributes, type, opset, basis }: Tim
   };
   const first = neighbour("first", inChannels, "x", "before");
   const last = [makeNode("Relu", ["after"], ["active"]), neighbour("last", outChannels, "active", "y")];
-  return { ...graph, nodes: [first, ...layer(freshNames(graph, ["before", "after", "active"])), ...last] };
+  return { ...graph, nodes: [first, layer(), ...last] };
 }

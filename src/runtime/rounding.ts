@@ -8,6 +8,7 @@
 // This is what rounding does to a network that passes errors on as they are. One that amplifies them (a small difference of large
 // numbers, a division by a small deviation) does more, which only running it tells.
 import { elements, readInt } from "../graph/attributes.js";
+import { type BasisConv, readBasisConv } from "../graph/basis-conv.js";
 import { inferShapes } from "../graph/shapes/infer.js";
 import type { Dim, Graph, Node, ValueType } from "../graph/types.js";
 
@@ -70,6 +71,8 @@ function sumLength(node: Node, types: Types): number {
     return dims.map((dim) => (typeof dim === "number" && dim > 0 ? dim : 1));
   };
   const weight = sizes(1);
+  const site = readBasisConv(node);
+  if (site !== undefined) return sumOverBasis(site);
   switch (node.op) {
     case "Conv":
     case "FusedConv":
@@ -88,4 +91,10 @@ function sumLength(node: Node, types: Types): number {
     default:
       return 1;
   }
+}
+
+/** The sums of a convolution over a basis, one after the other: over p k for a basis filter (or m, and c k for a rebuilt one), over s m. */
+function sumOverBasis({ layout, coefficients, splits: s, basisSize: m, inChannels: c, kernel }: BasisConv): number {
+  if (layout === "dense") return m + c * elements(kernel);
+  return (c / s) * elements(kernel) + (coefficients === "" ? 0 : s * m);
 }

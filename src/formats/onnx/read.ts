@@ -12,6 +12,7 @@ import { orderGraph } from "../../graph/order.js";
 import type { Graph, GraphBody, LocalFunction, Node, Value } from "../../graph/types.js";
 import { verifyGraph } from "../../graph/verify.js";
 import { functionKey, functionTitle } from "../../graph/verify-functions.js";
+import { raiseBasisConv } from "../../passes/raise-basis-conv.js";
 import { checkBytes } from "./check.js";
 import { decode, numberOf, numbers, parse } from "./decode.js";
 import { withLatin1Text } from "./latin1.js";
@@ -52,7 +53,8 @@ export const functionFields = new Set([...functionParts, ...functionHead]);
  * @throws FilterBasisError `malformed` (not an ONNX file, or a broken one), `invalid-graph`, `unsupported`, `too-large`,
  * `not-found` (a tensor lies in another file, and `external` was not given)
  *
- * Nodes are put in order where they are not, as ONNX Runtime does.
+ * Nodes are put in order where they are not, as ONNX Runtime does; layers that the model's record says are compressed become one node each
+ * (`BasisConv`).
  */
 export function readModel(bytes: Uint8Array, { file, external, verify = true, memory, note }: ReadOptions = {}): Graph {
   try {
@@ -60,7 +62,10 @@ export function readModel(bytes: Uint8Array, { file, external, verify = true, me
     const read = readModelMessage(plain, { ...(external && { external }), ...(note && { note }) });
     const graph = orderGraph(read, (moved, where) => note?.(orderNote(moved, where)));
     if (verify) verifyGraph(graph);
-    return graph;
+    const raised = raiseBasisConv(graph);
+    for (const { site, done, because } of raised.outcomes)
+      if (!done) note?.(`what the metadata says of the compressed layer ${site} is not used: ${because}`);
+    return raised.graph;
   } catch (error) {
     throw file !== undefined && isError(error) ? error.at({ file }) : error;
   }

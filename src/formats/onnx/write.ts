@@ -8,6 +8,7 @@ import {
   StringStringEntryProtoSchema,
 } from "onnx-buf";
 import type { Graph, GraphBody, LocalFunction } from "../../graph/types.js";
+import { lowerBasisConv } from "../../passes/lower-basis-conv.js";
 import { concat, largestModel, Message, tooLarge } from "./chunks.js";
 import { numberOf, parse } from "./decode.js";
 import { domainName } from "./node.js";
@@ -36,7 +37,8 @@ export function writeModelChunks(
   return { chunks: message.runs(), length: message.length };
 }
 
-function modelMessage(given: Graph, context: WriteContext): Message {
+function modelMessage(raised: Graph, context: WriteContext): Message {
+  const given = lowerBasisConv(raised);
   const same = context.external === undefined ? unchangedBytes(given) : undefined;
   if (same !== undefined) return new Message().add(same);
   const graph = asWritten(given);

@@ -7,7 +7,7 @@ import type { Dim, Graph, TensorData, Value, ValueType } from "../types.js";
 import { numbers } from "../values.js";
 import { evaluate } from "./evaluate.js";
 import { type Call, type Known, mismatch, unknown } from "./rule.js";
-import { rules } from "./table.js";
+import { ruleOf } from "./table.js";
 
 /** Tensors up to this many elements are followed through the graph, so that the targets of Reshape, Resize and the like are known. */
 const followed = 4096;
@@ -50,7 +50,7 @@ export function inferKnown(
     const inputs = node.inputs.map((name) => known.get(name) ?? unknown);
     const call = { node, opset, inputs };
     const constant = node.domain === "" && node.op === "Constant" ? readTensor(node, "value") : undefined;
-    const rule = node.domain === "" && Object.hasOwn(rules, node.op) ? rules[node.op] : undefined;
+    const rule = ruleOf(node);
     const outputs = constant !== undefined ? [ofTensor(constant, follow)] : (rule?.(call) ?? []);
     node.outputs.forEach((name, index) => {
       if (name === "") return;

@@ -1,5 +1,7 @@
 // Which shape rule each operator of the standard domain has. Operators that are not here have unknown results.
 import { readInt, readTensor } from "../attributes.js";
+import { isBasisConv } from "../basis-conv.js";
+import type { Node } from "../types.js";
 import * as layout from "./layout.js";
 import { recurrent } from "./recurrent.js";
 import * as picture from "./resize.js";
@@ -10,6 +12,12 @@ import * as window from "./window.js";
 const every = (rule: Rule, ...ops: readonly string[]): Record<string, Rule> => Object.fromEntries(ops.map((op) => [op, rule]));
 
 const ofInput: Parameters<typeof window.convolution>[1] = (call) => input(call, 0).type ?? input(call, 1).type;
+
+/** The rule of a node; undefined where nothing is known of its operator. */
+export function ruleOf(node: Node): Rule | undefined {
+  if (isBasisConv(node)) return window.basisConvolution;
+  return node.domain === "" && Object.hasOwn(rules, node.op) ? rules[node.op] : undefined;
+}
 
 export const rules: Readonly<Record<string, Rule>> = {
   ...every(

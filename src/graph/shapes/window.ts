@@ -1,5 +1,6 @@
 // Sliding windows: convolutions, transposed convolutions and pools. Shapes are [N, C, D1, D2, ...].
 import { readInt, readInts, readString } from "../attributes.js";
+import { type BasisConv, readBasisConv } from "../basis-conv.js";
 import { add, ceilDivide, floorDivide, multiply, subtract } from "../dims.js";
 import type { Dim } from "../types.js";
 import { type Call, has, input, type Known, mismatch, needRank, type Rule, same, showDim, unknown, unknownDims } from "./rule.js";
@@ -117,6 +118,24 @@ export function convolution(weightAt: number, type: (call: Call) => Known["type"
     return [{ type: type(call), dims: [x.dims?.[0] ?? null, outChannels, ...space] }];
   };
 }
+
+/** BasisConv: x[N, c, ...], B[m, p, k...], A[n, s m, 1...] -> [N, n, ...]; without A -> [N, s m, ...]. */
+export const basisConvolution: Rule = (call) => {
+  const site = readBasisConv(call.node) as BasisConv;
+  const { kernel, splits: s, basisSize: m, inChannels: c, outChannels: n, slice } = site;
+  for (const index of [0, 1, ...(site.coefficients === "" ? [] : [2])]) needRank(call, index, kernel.length + 2);
+  const [x, basis, coefficients] = [input(call, 0), input(call, 1), input(call, 2)];
+  const agree = (dims: readonly Dim[] | undefined, sizes: readonly Dim[], what: string): void => {
+    for (const [axis, size] of dims === undefined ? [] : sizes.entries()) same(call, size, dims![axis]!, what);
+  };
+  if (x.dims) same(call, c, x.dims[1]!, "the channels of input and basis");
+  agree(basis.dims, [m, slice ? null : c / s, ...kernel], "the basis and its stated sizes");
+  if (site.coefficients !== "") agree(coefficients.dims, [n, s * m], "the coefficients and their stated sizes");
+  const window = windowOf(call, kernel);
+  const space = kernel.map((_, axis) => places(call, window, axis, x.dims?.[axis + 2] ?? null));
+  const channels = site.coefficients === "" ? s * m : n;
+  return [{ type: x.type ?? basis.type, dims: [x.dims?.[0] ?? null, channels, ...space] }];
+};
 
 /** ConvTranspose: x[N, C, ...], w[C, M/group, k...] -> [N, M, ...]. */
 export const transposedConvolution: Rule = (call) => {

@@ -1,2 +1,0 @@
-// Removing what a rewrite left unused, and only that.
-export { dropUnread as dropUnused } from "../passes/remove-unread.js";

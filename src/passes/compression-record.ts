@@ -1,0 +1,141 @@
+// What was done to a model, as a file keeps it: JSON under the metadata key `filterbasis`. In memory the nodes themselves say it
+// (graph/basis-conv.ts); this is what they are in a file, and how that is read.
+import { z } from "zod";
+import { FilterBasisError } from "../errors/error.js";
+import { float, floats, int, ints, string } from "../graph/attributes.js";
+import { type BasisConv, basisConvs, forms } from "../graph/basis-conv.js";
+import { producers } from "../graph/edit.js";
+import type { Attribute, Graph, Node } from "../graph/types.js";
+
+export const recordKey = "filterbasis";
+
+const attributeRecord = z
+  .record(z.string(), z.union([z.number(), z.string(), z.array(z.number())]))
+  .refine((attributes) => Object.entries(attributes).every(isWhole), "an attribute is not a whole number");
+const size = z.number().int().positive();
+
+const siteRecord = z.object({
+  /** The original node's name (may be empty) and the value that it makes. */
+  name: z.string(),
+  output: z.string(),
+  splits: size,
+  basisSize: size,
+  /** Initializers: B [m, p, h, w], A [n, s m, 1, 1], and the basis's own bias [m] where it has one. */
+  basis: z.string(),
+  coefficients: z.string(),
+  basisBias: z.string().optional(),
+  /** Channels of the basis that are read, [from, to), where it is wider than the layer needs. */
+  slice: z.tuple([z.number().int().nonnegative(), size]).optional(),
+  /** Name of the group that shares the basis. */
+  shared: z.string().optional(),
+  form: z.enum(forms),
+  /** ||W - B A||_F / ||W||_F when it was compressed; null for a basis that was not made from weights. */
+  error: z.number().nullable(),
+  /** Of the original filters: name, [n, c, h, w], attributes of the node. */
+  weight: z.string(),
+  shape: z.array(size).min(3),
+  attributes: attributeRecord,
+  /** True where something stands between basis and coefficients: no way back to dense. */
+  between: z.boolean().optional(),
+  /** Where it is not the record's. */
+  method: z.string().optional(),
+});
+
+const record = z.object({ version: z.literal(1), method: z.string(), sites: z.array(siteRecord) });
+
+export type SiteRecord = z.infer<typeof siteRecord>;
+export type CompressionRecord = z.infer<typeof record>;
+
+/** @throws FilterBasisError `malformed` for text that is no such record */
+export function parseRecord(text: string): CompressionRecord {
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch (cause) {
+    throw new FilterBasisError("malformed", "the model's record of its compression is not JSON", {
+      field: `metadata.${recordKey}`,
+      cause,
+    });
+  }
+  const checked = record.safeParse(data);
+  if (checked.success) return checked.data;
+  const issue = checked.error.issues[0];
+  throw new FilterBasisError("malformed", `the model's record of its compression cannot be used: ${issue?.message}`, {
+    field: [`metadata.${recordKey}`, ...(issue?.path ?? [])].join("."),
+  });
+}
+
+/** Numbers are whole but for those of attributes that are floats. */
+function isWhole([key, value]: readonly [string, number | string | readonly number[]]): boolean {
+  const all = typeof value === "object" ? value : [value];
+  return key.endsWith(":float") || all.every((one) => typeof one === "string" || Number.isSafeInteger(one));
+}
+
+/** What the nodes of a graph say, as a record of it; undefined where nothing in it is compressed. */
+export function recordOf(graph: Graph): CompressionRecord | undefined {
+  const found = basisConvs(graph.nodes);
+  const method = found.at(-1)?.site.provenance.method;
+  if (method === undefined) return undefined;
+  const root = rootFinder(producers(graph));
+  return { version: 1, method, sites: found.map(({ site }) => siteRecordOf(site, root, method)) };
+}
+
+function siteRecordOf(site: BasisConv, root: (value: string) => string, method: string): SiteRecord {
+  const { provenance, slice, basisBias, outChannels, inChannels, kernel } = site;
+  const { layer, shared } = provenance;
+  return {
+    name: layer?.name ?? site.name,
+    output: layer?.output ?? site.output,
+    splits: site.splits,
+    basisSize: site.basisSize,
+    basis: root(site.basis),
+    coefficients: layer?.coefficients ?? root(site.coefficients),
+    ...(basisBias === "" ? {} : { basisBias: root(basisBias) }),
+    ...(slice ? { slice: [...slice] } : {}),
+    ...(shared === undefined ? {} : { shared }),
+    form: site.layout,
+    error: provenance.error,
+    weight: provenance.weight,
+    shape: [outChannels, inChannels, ...kernel],
+    attributes: attributesToJson(site.attributes),
+    ...(layer ? { between: true } : {}),
+    ...(provenance.method === method ? {} : { method: provenance.method }),
+  };
+}
+
+/** The value behind Cast and Identity: the initializer that another type or name is made of. */
+export function rootFinder(made: ReadonlyMap<string, Node>): (value: string) => string {
+  return (value) => {
+    let root = value;
+    for (let steps = 0; steps <= made.size; steps++) {
+      const node = made.get(root);
+      if (node?.domain !== "" || (node.op !== "Cast" && node.op !== "Identity")) return root;
+      root = node.inputs[0] ?? "";
+    }
+    return root;
+  };
+}
+
+/** Attributes as plain JSON: those that a convolution has are numbers, lists of numbers and text. */
+export function attributesToJson(attributes: ReadonlyMap<string, Attribute>): Record<string, number | string | number[]> {
+  const out: Record<string, number | string | number[]> = {};
+  for (const [name, attribute] of attributes) {
+    if (attribute.kind === "int") out[name] = Number(attribute.value);
+    else if (attribute.kind === "ints") out[name] = attribute.value.map(Number);
+    else if (attribute.kind === "string") out[name] = new TextDecoder().decode(attribute.value);
+    else if (attribute.kind === "float") out[`${name}:float`] = attribute.value;
+    else if (attribute.kind === "floats") out[`${name}:float`] = [...attribute.value];
+  }
+  return out;
+}
+
+export function attributesFromJson(json: SiteRecord["attributes"]): ReadonlyMap<string, Attribute> {
+  return new Map(
+    Object.entries(json).map(([key, value]) => {
+      const [name, kind] = key.split(":") as [string, string?];
+      if (typeof value === "string") return [name, string(value)];
+      if (kind === "float") return [name, Array.isArray(value) ? floats(value) : float(value)];
+      return [name, Array.isArray(value) ? ints(value) : int(value)];
+    }),
+  );
+}

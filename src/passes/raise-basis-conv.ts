@@ -1,0 +1,223 @@
+// Ordinary ONNX nodes -> BasisConv, by the record in a file's metadata. A layer fits its record where its nodes are what the record's layout
+// would be written as (names aside): so a model that another program has rewritten is still read, with its other layers raised.
+import { isError } from "../errors/error.js";
+import { type BasisConv, makeBasisConv, windowAttributes } from "../graph/basis-conv.js";
+import { constantLookup } from "../graph/constants.js";
+import { producers, withMetadata } from "../graph/edit.js";
+import type { Graph, Node, Outcome, PassResult } from "../graph/types.js";
+import { formNodes } from "./basis-conv-nodes.js";
+import {
+  attributesFromJson,
+  type CompressionRecord,
+  parseRecord,
+  recordKey,
+  rootFinder,
+  type SiteRecord,
+} from "./compression-record.js";
+import { rememberRead, withWritten } from "./lower-basis-conv.js";
+import { type Match, matchNodes, type Open, type Place } from "./match-nodes.js";
+import { dropUnread } from "./remove-unread.js";
+
+const name = "raise-basis-conv";
+
+/** The pass. A layer that does not fit its record stays as it is, and its part of the record in the metadata. It never fails. */
+export function raiseBasisConv(graph: Graph): PassResult {
+  const text = graph.metadata.get(recordKey);
+  if (text === undefined) return { graph, outcomes: [] };
+  const record = readOrReason(text);
+  if ("because" in record) return { graph, outcomes: [{ pass: name, site: recordKey, done: false, because: record.because }] };
+  const search = searchIn(graph, record.sites);
+  const raised = new Map<Node, Node>();
+  const outcomes: Outcome[] = [];
+  const left: SiteRecord[] = [];
+  for (const site of record.sites) {
+    const found = findLayer(search, site, raised);
+    const because = found === undefined ? "its nodes are not what the model's record says of it" : "it is one node again";
+    outcomes.push({ pass: name, site: site.name || site.output, done: found !== undefined, because });
+    if (found === undefined) left.push(site);
+    else raised.set(found.end, nodeOf(search, site, found, site.method ?? record.method));
+  }
+  if (raised.size === 0) return { graph, outcomes };
+  const replaced = { ...graph, nodes: graph.nodes.map((node) => raised.get(node) ?? node) };
+  const cleaned = dropUnread(
+    replaced,
+    [...raised.keys()].flatMap(({ inputs }) => inputs),
+  );
+  const rest = left.length > 0 ? JSON.stringify({ ...record, sites: left }) : undefined;
+  const result = withMetadata(cleaned, { [recordKey]: rest });
+  rememberRead(result, graph);
+  return { graph: result, outcomes };
+}
+
+function readOrReason(text: string): CompressionRecord | { readonly because: string } {
+  try {
+    return parseRecord(text);
+  } catch (error) {
+    if (!isError(error)) throw error;
+    return { because: error.problem };
+  }
+}
+
+interface Search extends Place {
+  readonly graph: Graph;
+  readonly opset: number;
+  readonly root: (value: string) => string;
+  /** The convolutions whose weight is, or is computed from, each named initializer. */
+  readonly readers: ReadonlyMap<string, readonly Node[]>;
+}
+
+/** What may stand between an initializer and the weight that is made of it. */
+const rebuilding = new Set(["Reshape", "MatMul", "Slice", "Tile", "Cast", "Identity"]);
+
+function searchIn(graph: Graph, sites: readonly SiteRecord[]): Search {
+  const made = producers(graph);
+  const wanted = new Set(sites.map(({ coefficients }) => coefficients));
+  const readers = new Map<string, Node[]>();
+  for (const node of graph.nodes) {
+    if (node.op !== "Conv" || node.domain !== "") continue;
+    const open = [node.inputs[1] ?? ""];
+    const seen = new Set(open);
+    for (let value = open.pop(); value !== undefined; value = open.pop()) {
+      if (wanted.has(value)) readers.set(value, [...(readers.get(value) ?? []), node]);
+      const maker = made.get(value);
+      if (maker?.domain !== "" || !rebuilding.has(maker.op)) continue;
+      for (const input of maker.inputs) if (!seen.has(input)) seen.add(input) && open.push(input);
+    }
+  }
+  const constant = constantLookup(graph.initializers, made);
+  return { graph, made, constant, readers, opset: graph.opsets.get("") ?? 1, root: rootFinder(made) };
+}
+
+interface Found {
+  /** The node that makes the layer's (or the basis part's) output. */
+  readonly end: Node;
+  readonly match: Match;
+  /** Of a basis part: what the convolution with the coefficients makes. */
+  readonly layerOutput: string;
+}
+
+function findLayer(search: Search, site: SiteRecord, taken: ReadonlyMap<Node, Node>): Found | undefined {
+  if (!tensorsFit(search, site)) return undefined;
+  const readers = search.readers.get(site.coefficients) ?? [];
+  // Of several that read the same coefficients, the one of the recorded output, or name, comes first.
+  const rank = (node: Node): number =>
+    node.outputs[0] === site.output ? 0 : node.name !== "" && node.name === site.name ? 1 : 2;
+  for (const node of [...readers].sort((a, b) => rank(a) - rank(b))) {
+    if (taken.has(node)) continue;
+    const found = site.between ? findPart(search, site, node) : findWhole(search, site, node);
+    if (found !== undefined && !taken.has(found.end)) return found;
+  }
+  return undefined;
+}
+
+/** Do the stored basis and coefficients have the recorded sizes? */
+function tensorsFit({ constant }: Search, site: SiteRecord): boolean {
+  const { splits: s, basisSize: m, slice, between = false } = site;
+  const [n, c, ...kernel] = site.shape as [number, number, ...number[]];
+  const [basis, coefficients] = [constant(site.basis)?.dims, constant(site.coefficients)?.dims];
+  if (basis === undefined || coefficients === undefined || c % s !== 0) return false;
+  if (slice && slice[1] - slice[0] !== c / s) return false;
+  const width = basis[1] ?? 0;
+  if (slice ? width < slice[1] : width !== c / s) return false;
+  const flat = between || coefficients.slice(2).every((size) => size === 1);
+  return (
+    flat &&
+    [basis[0], ...basis.slice(2)].join() === [m, ...kernel].join() &&
+    coefficients.length === kernel.length + 2 &&
+    coefficients[0] === n &&
+    coefficients[1] === s * m
+  );
+}
+
+const leaves = {
+  input: "\0input",
+  basis: "\0basis",
+  coefficients: "\0coefficients",
+  bias: "\0bias",
+  basisBias: "\0basis bias",
+} as const;
+const output = "\0output";
+
+/** Holds what makes a value against the record, with and without each bias: folding may have given it one since. */
+function hold(search: Search, site: SiteRecord, end: string): Match | undefined {
+  const { root } = search;
+  const any = () => true;
+  const open: Open = new Map<string, (value: string) => boolean>([
+    [leaves.input, any],
+    [leaves.basis, (value) => root(value) === site.basis],
+    [leaves.coefficients, (value) => root(value) === site.coefficients],
+    [leaves.bias, any],
+    [leaves.basisBias, any],
+  ]);
+  const whole = site.between ? { coefficients: "" } : {};
+  for (const bias of site.between ? [""] : [leaves.bias, ""]) {
+    for (const basisBias of ["", leaves.basisBias]) {
+      let count = 0;
+      const described = { ...dataOf(site), ...leaves, ...whole, name: "", output, bias, basisBias };
+      const pattern = formNodes(described, site.form, { fresh: (stem) => `\0${stem}.${count++}`, opset: search.opset });
+      const match = matchNodes(pattern, output, end, search, open);
+      if (match !== undefined) return match;
+    }
+  }
+  return undefined;
+}
+
+function findWhole(search: Search, site: SiteRecord, end: Node): Found | undefined {
+  const match = hold(search, site, end.outputs[0] ?? "");
+  return match && { end, match, layerOutput: "" };
+}
+
+/** A batch norm, an activation and their like. */
+const most = 8;
+
+/** From the convolution with the coefficients back, over what stands between, to the convolution with the basis. */
+function findPart(search: Search, site: SiteRecord, layer: Node): Found | undefined {
+  let value = layer.inputs[0] ?? "";
+  for (let step = 0; step < most; step++) {
+    const end = search.made.get(value);
+    if (end === undefined) return undefined;
+    const match = hold(search, site, value);
+    if (match !== undefined) return { end, match, layerOutput: layer.outputs[0] ?? "" };
+    if (end.op === "Conv") return undefined;
+    value = end.inputs[0] ?? "";
+  }
+  return undefined;
+}
+
+/** What the record says of a layer, without the names of values. */
+function dataOf(site: SiteRecord) {
+  const [outChannels, inChannels, ...kernel] = site.shape as [number, number, ...number[]];
+  return {
+    splits: site.splits,
+    basisSize: site.basisSize,
+    ...{ outChannels, inChannels, kernel },
+    slice: site.slice ?? null,
+    attributes: windowAttributes(attributesFromJson(site.attributes)),
+  };
+}
+
+function nodeOf({ opset, graph }: Search, site: SiteRecord, { end, match, layerOutput }: Found, method: string): Node {
+  const value = (leaf: string): string => match.bound.get(leaf) ?? "";
+  const { weight, error, shared, between = false } = site;
+  const layer = { name: site.name, output: layerOutput, coefficients: site.coefficients };
+  const data: BasisConv = {
+    ...dataOf(site),
+    name: between ? `${site.name || layerOutput}/basis` : site.name === "" ? "" : end.name || site.name,
+    input: value(leaves.input),
+    output: end.outputs[0]!,
+    basis: value(leaves.basis),
+    coefficients: value(leaves.coefficients),
+    bias: value(leaves.bias),
+    basisBias: value(leaves.basisBias),
+    layout: site.form,
+    provenance: { method, error, weight, ...(shared === undefined ? {} : { shared }), ...(between ? { layer } : {}) },
+  };
+  return withWritten(makeBasisConv(data), writtenNodes(graph, match), opset);
+}
+
+/** The nodes that the layer was written as, in order, with the constants that only they need. */
+function writtenNodes(graph: Graph, { nodes }: Match): readonly Node[] {
+  const constants = new Set([...nodes].flatMap(({ inputs }) => inputs));
+  const isOwn = (node: Node) => nodes.has(node) || (node.op === "Constant" && node.outputs.some((value) => constants.has(value)));
+  return graph.nodes.filter(isOwn);
+}

@@ -1,0 +1,161 @@
+// Files of compressed models: those that version 0.1 wrote are read into one node a layer, run, expand and are written again; and what other
+// passes and programs make of such files is still read.
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { forms } from "../src/basis/forms.js";
+import { readModel, writeModel } from "../src/formats/onnx/index.js";
+import { isBasisConv } from "../src/graph/basis-conv.js";
+import { cost } from "../src/graph/cost.js";
+import { inferShapes } from "../src/graph/index.js";
+import { printGraph } from "../src/graph/print.js";
+import type { Graph } from "../src/graph/types.js";
+import { floats } from "../src/graph/values.js";
+import { verifyGraph } from "../src/graph/verify.js";
+import { Network } from "../src/interpreter/network.js";
+import { expand } from "../src/methods/expand.js";
+import { chooseForms } from "../src/methods/form.js";
+import { readRecord } from "../src/methods/record.js";
+import { parseRecord, recordKey } from "../src/passes/compression-record.js";
+import { foldConstants } from "../src/passes/fold-constants.js";
+import { halfWeights } from "../src/passes/half-weights.js";
+import { lowerBasisConv } from "../src/passes/lower-basis-conv.js";
+import { raiseBasisConv } from "../src/passes/raise-basis-conv.js";
+import { removeDeadNodes } from "../src/passes/remove-dead-nodes.js";
+import { sequence } from "../src/passes/sequence.js";
+import { compareOutputs, openSession, sampleFeeds } from "../src/runtime/index.js";
+import { fromArray, TensorScope, unloadableReason } from "../src/torch/index.js";
+
+/** Which layers each file has, and whether something stands between their basis and coefficients. */
+const files = {
+  layouts: { layers: 4, between: false },
+  half: { layers: 4, between: false },
+  sliced: { layers: 8, between: false },
+  scratch: { layers: 7, between: false },
+  between: { layers: 3, between: true },
+  "between-vgg": { layers: 6, between: true },
+};
+
+const bytesOf = (name: string): Uint8Array =>
+  new Uint8Array(readFileSync(fileURLToPath(new URL(`./fixtures/compressed-0.1/${name}.onnx`, import.meta.url))));
+
+const input = [2, 3, 32, 32];
+
+/** The largest difference of the outputs, of the largest output. */
+async function difference(model: Graph | Uint8Array, reference: Uint8Array): Promise<number> {
+  const [a, b] = [await openSession(model, { threads: 1 }), await openSession(reference, { threads: 1 })];
+  try {
+    const feeds = sampleFeeds(b.inputs, { batch: 2, side: 32, range: [-1, 1] });
+    return compareOutputs(await a.run(feeds), await b.run(feeds)).relative;
+  } finally {
+    await a.release();
+    await b.release();
+  }
+}
+
+/** The same graph as if it had been made here: nodes that remember no file. */
+const anew = (graph: Graph): Graph => ({ ...graph, nodes: graph.nodes.map((node) => ({ ...node })) });
+
+describe.each(Object.entries(files))("the file %s of version 0.1", (name, { layers, between }) => {
+  const bytes = bytesOf(name);
+  const notes: string[] = [];
+  const graph = readModel(bytes, { note: (note) => notes.push(note) });
+  const nodes = graph.nodes.filter(isBasisConv);
+
+  test("is read into one node for each compressed layer, and its record says the same", () => {
+    expect(notes).toEqual([]);
+    expect(nodes).toHaveLength(layers);
+    expect(graph.metadata.has(recordKey)).toBe(false);
+    verifyGraph(graph);
+    const written = parseRecord(lowerBasisConv(graph).metadata.get(recordKey)!);
+    const bare = written.sites.map(({ output: _, basisBias, attributes: { group, kernel_shape, ...attributes }, ...site }) => ({
+      ...site,
+      ...(basisBias ? { basisBias } : {}),
+      attributes,
+    }));
+    const raised = readRecord(graph)!.sites.map(({ output: _, ...site }) => site);
+    expect(readRecord(graph)!.method).toBe(written.method);
+    expect(raised).toHaveLength(bare.length);
+    for (const site of bare) expect(raised).toContainEqual(site);
+  });
+
+  test("has the shapes and the cost of its ordinary nodes", () => {
+    const lowered = lowerBasisConv(graph);
+    const at = new Map([["input", input]]);
+    const [shapes, plain] = [inferShapes(graph, at), inferShapes(lowered, at)];
+    for (const node of nodes) expect(shapes.get(node.outputs[0]!)).toEqual(plain.get(node.outputs[0]!));
+    const [one, other] = [cost(graph, at), cost(lowered, at)];
+    expect([one.weights, one.all, one.macs, one.uncounted]).toEqual([other.weights, other.all, other.macs, other.uncounted]);
+  });
+
+  test("is written as it was read, and when made anew computes the same and is read as the same graph", async () => {
+    expect(writeModel(graph)).toEqual(bytes);
+    const changed = { ...graph, name: "another" };
+    expect(writeModel(changed).length).toBeGreaterThan(0);
+    expect(await difference(changed, bytes)).toBe(0);
+    const again = writeModel(anew(graph));
+    expect(again.length).toBeLessThan(1.05 * bytes.length);
+    expect(await difference(again, bytes)).toBeLessThan(1e-6);
+    expect(printGraph(readModel(again))).toBe(printGraph(graph));
+  });
+
+  test("computes the same in every layout and expanded, or says why it does not expand", async () => {
+    for (const form of between ? [] : forms)
+      expect(await difference(chooseForms(() => form)(graph).graph, bytes)).toBeLessThan(1e-4);
+    const { graph: dense, outcomes } = expand(graph);
+    expect(outcomes.map(({ done }) => done)).toEqual(nodes.map(() => !between));
+    expect(dense.nodes.some(isBasisConv)).toBe(between);
+    expect(await difference(dense, bytes)).toBeLessThan(1e-4);
+  });
+
+  test("keeps its layers when constants are folded and weights halved, before it was written or after it was read", () => {
+    expect(printGraph(sequence(foldConstants(), removeDeadNodes)(graph).graph)).toContain("filterbasis::BasisConv");
+    const half = raiseBasisConv(halfWeights(lowerBasisConv(graph)).graph).graph;
+    expect(half.nodes.filter(isBasisConv)).toHaveLength(layers);
+    expect(printGraph(readModel(writeModel(anew(half))))).toBe(printGraph(half));
+  });
+
+  const missing = unloadableReason();
+  test.skipIf(missing !== undefined)(
+    `runs in the interpreter${missing === undefined ? "" : ` (skipped: ${missing})`}`,
+    async () => {
+      const session = await openSession(bytes, { threads: 1 });
+      const feeds = sampleFeeds(session.inputs, { batch: 2, side: 32, range: [-1, 1] });
+      const expected = await session.run(feeds);
+      await session.release();
+      using scope = new TensorScope();
+      using network = new Network(graph);
+      const [[key, fed]] = Object.entries(feeds) as [[string, (typeof feeds)[string]]];
+      const made = network.forward(new Map([[key, scope.keep(fromArray(floats(fed), fed.dims))]]));
+      for (const [output, value] of made) {
+        const [got, wanted] = [value.data() as Float32Array, floats(expected[output]!)];
+        const largest = wanted.reduce((most, one) => Math.max(most, Math.abs(one)), 0);
+        expect(Math.max(...got.map((one, i) => Math.abs(one - wanted[i]!)))).toBeLessThan(1e-4 * largest);
+      }
+      expect(new Set(network.parameters.keys())).toEqual(new Set(new Network(lowerBasisConv(graph)).parameters.keys()));
+    },
+  );
+});
+
+test("a model whose layer another program has renamed, but not changed, is still read", () => {
+  const graph = readModel(bytesOf("layouts"));
+  const lowered = lowerBasisConv(graph);
+  const kept = new Set([...lowered.initializers.keys(), ...lowered.outputs.map(({ name }) => name), "input", ""]);
+  const own = (name: string): string => (kept.has(name) ? name : `renamed.${name}`);
+  const nodes = lowered.nodes.map((node) => ({
+    ...node,
+    name: "",
+    inputs: node.inputs.map(own),
+    outputs: node.outputs.map(own),
+  }));
+  const read = readModel(writeModel({ ...lowered, nodes, values: new Map() }));
+  expect(read.nodes.filter(isBasisConv)).toHaveLength(4);
+  expect(read.nodes.filter(isBasisConv).map(({ name }) => name)).toEqual(graph.nodes.filter(isBasisConv).map(({ name }) => name));
+});
+
+test.each(["scratch", "between"])("shapes that were Constant nodes may be initializers: %s", (name) => {
+  const graph = readModel(bytesOf(name));
+  const folded = sequence(foldConstants(), removeDeadNodes)(lowerBasisConv(graph)).graph;
+  expect(folded.nodes.some(({ op }) => op === "Constant")).toBe(false);
+  expect(printGraph(raiseBasisConv(folded).graph)).toBe(printGraph(graph));
+});
