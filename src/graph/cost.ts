@@ -1,6 +1,7 @@
 // What a network costs: parameters, multiply-accumulates and bytes, counted from the graph.
 import { elementBytes, elements, readInt, siteName } from "./attributes.js";
 import { concreteInputs } from "./concrete-inputs.js";
+import { constantValues } from "./constants.js";
 import { reads } from "./edit.js";
 import { inferShapes } from "./shapes/infer.js";
 import type { Dim, Graph, Node, TensorData, ValueType } from "./types.js";
@@ -113,19 +114,12 @@ interface Constants {
 function findConstants(graph: Graph): Constants {
   const tensors = new Map<string, TensorData>(graph.initializers);
   for (const [name, sparse] of graph.sparseInitializers ?? []) tensors.set(name, sparse.values); // what is stored is what counts
-  const values = new Map<string, Node | undefined>([...tensors.keys()].map((name) => [name, undefined]));
   for (const node of graph.nodes) {
     const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
     if (value?.kind === "tensor") tensors.set(node.outputs[0]!, value.value);
-    const isConstant = (node.op === "Constant" && node.domain === "") || (!random.has(node.op) && reads(node).size > 0);
-    if (isConstant && [...reads(node)].every((name) => values.has(name)))
-      for (const output of node.outputs) values.set(output, node);
   }
-  return { tensors, values };
+  return { tensors, values: constantValues(graph) };
 }
-
-/** Operators whose result is not constant though their inputs are. */
-const random = new Set(["RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"]);
 
 /** The stored tensors that a constant value is computed from. */
 function under(name: string, { tensors, values }: Constants): ReadonlySet<string> {
