@@ -1,6 +1,6 @@
 // Storing weights as layers read them: exporters leave a weight behind Transpose, Reshape, Mul, Add and the like of constants, where neither a
 // compression nor the folding of a batch norm finds it.
-import { elementBytes, elements, siteName } from "../graph/attributes.js";
+import { siteName } from "../graph/attributes.js";
 import type { Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { bytesChanged } from "./constant/growth.js";
 import { layerConstants, weightAnalysis } from "./constant/weights.js";
@@ -46,8 +46,20 @@ export function foldWeights({ keep = new Set() }: FoldWeightsOptions = {}): Pass
     const done = new Set(folded);
     for (const candidate of candidates.values())
       for (const { site, what } of candidate.uses)
-        report(site, sentence(graph, candidate, what, done.has(candidate)), done.has(candidate));
+        report(site, `its ${what} ${sentence(graph, candidate, done.has(candidate))}`, done.has(candidate));
     return { graph: done.size === 0 ? graph : stored(graph, folded), outcomes };
+  };
+}
+
+/**
+ * A function that says of a value at a weight's place, where it is computed from constants, how: a clause whose subject is the weight. Undefined
+ * for stored values and for those that depend on the inputs.
+ */
+export function weightReason(graph: Graph, keep: ReadonlySet<string> = new Set()): (value: string) => string | undefined {
+  const analysis = weightAnalysis(graph, keep);
+  return (value) => {
+    const found = analysis(value);
+    return found === undefined || "because" in found ? found?.because : sentence(graph, { ...found, uses: [] }, false);
   };
 }
 
@@ -94,12 +106,14 @@ function payingAlone(graph: Graph, group: readonly Candidate[]): readonly Candid
   return taken;
 }
 
-function sentence(graph: Graph, candidate: Candidate, what: string, done: boolean): string {
+function sentence(graph: Graph, candidate: Candidate, done: boolean): string {
   const operators = candidate.operators.join(", ");
-  if (done) return `its ${what}, made from constants by ${operators}, is stored as it is read`;
+  if (done) return `was made from constants by ${operators} and is stored as it is read`;
   const grows = bytesChanged(graph, tensorsOf([candidate]));
-  const size = candidate.made.reduce((sum, { type, dims }) => sum + Math.ceil(elements(dims) * elementBytes[type]), 0);
-  return `its ${what} of ${size} bytes is made from constants by ${operators} at load: stored, it would make the file ${grows} bytes larger`;
+  const made = `is made from constants by ${operators} at load`;
+  return grows > 0
+    ? `${made}: stored, it would make the file ${grows} bytes larger`
+    : `${made}, and not stored (see foldWeights)`;
 }
 
 function stored(graph: Graph, folded: readonly Candidate[]): Graph {

@@ -1,5 +1,5 @@
 // What stands behind the weights that layers read: the results of nodes over constants, or the reason why such a weight is not stored as it is read.
-import { elementBytes } from "../../graph/attributes.js";
+import { elementBytes, elements } from "../../graph/attributes.js";
 import { constantOf, constantValues } from "../../graph/constants.js";
 import { reads } from "../../graph/edit.js";
 import { inferKnown } from "../../graph/shapes/infer.js";
@@ -148,9 +148,15 @@ function coneOf(value: string, constant: ReadonlyMap<string, Node | undefined>):
 /** Why a weight is quantised, if it is: integers of 8 bits or fewer that are scaled to floats at load, or floats that are rounded so. */
 function quantisedReason({ nodes, roots }: Cone, tensorAt: (root: string) => TensorData | undefined): string | undefined {
   const op = [...nodes].find((node) => /^(De)?[Qq]uant|Quant(ize)?(Linear)?$/.test(node.op));
-  const small = [...roots].map(tensorAt).find((tensor) => tensor && tensor.dims.length >= 2 && /^u?int[248]$/.test(tensor.type));
-  if (op === undefined && small === undefined) return undefined;
-  const stored = small === undefined ? "rounded to few bits" : `stored as ${small.type}`;
+  let largest: TensorData | undefined;
+  for (const root of roots) {
+    const tensor = tensorAt(root);
+    if (tensor !== undefined && (largest === undefined || elements(tensor.dims) > elements(largest.dims))) largest = tensor;
+  }
+  const integers = largest !== undefined && /^u?int\d+$/.test(largest.type);
+  const small = integers && largest!.dims.length >= 2 && /^u?int[248]$/.test(largest!.type);
+  if (op === undefined && !small) return undefined;
+  const stored = integers ? `stored as ${largest!.type}` : "rounded to few bits";
   return `is quantised (${stored}${op === undefined ? "" : `, ${operatorName(op)}`}): ${quantisedCure}`;
 }
 
