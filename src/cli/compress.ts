@@ -74,7 +74,7 @@ function reportOf(result: Compressed<LearnedRun>, method: string) {
     layers: layerReport(graph),
     refused: plan.refused,
     ...(plan.why === undefined ? {} : { why: plan.why }),
-    batchNormFolded: foldOutcomes.filter(({ done }) => done).length,
+    batchNormFolded: foldOutcomes.filter(({ pass, done }) => done && pass === "fold-batch-norm").length,
     verified: true,
     maxDifference: verified.maxDifference,
     agreement: verified.original,

@@ -1,26 +1,7 @@
 // The work of one layer, from the shapes of what it reads and makes.
-import { elements, readInt } from "./attributes.js";
-import type { Graph, Node, ValueType } from "./types.js";
-
-/** Multiply-accumulates of one layer that multiplies by `weight`; undefined where the shapes do not tell. */
-export function layerMacs(node: Node, weight: string, shapes: ReadonlyMap<string, ValueType>): number | undefined {
-  const count = (name: string, from = 0): number | undefined => {
-    const dims = shapes.get(name)?.dims?.slice(from);
-    return dims?.every((dim) => typeof dim === "number") ? elements(dims as number[]) : undefined;
-  };
-  const [input, output] = [node.inputs[0]!, node.outputs[0]!];
-  if (node.op === "Conv") return times(count(output), count(weight, 1));
-  if (node.op === "ConvTranspose") return times(count(input), count(weight, 1));
-  const data = weight === input ? node.inputs[1]! : input;
-  const dims = shapes.get(data)?.dims;
-  const transposed = node.op === "Gemm" && readInt(node, weight === input ? "transB" : "transA", 0) !== 0;
-  // the axis that is summed over: the data's last where it stands left, else its last but one
-  const inner = dims?.at(dims.length > 1 && transposed !== (weight === input) ? -2 : -1);
-  return typeof inner === "number" ? times(count(output), inner) : undefined;
-}
-
-const times = (a: number | undefined, b: number | undefined): number | undefined =>
-  a === undefined || b === undefined ? undefined : a * b;
+import { elements } from "./attributes.js";
+import { layerMacs } from "./cost-layers.js";
+import type { Graph, ValueType } from "./types.js";
 
 const layers = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
 

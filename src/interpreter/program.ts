@@ -1,8 +1,8 @@
 // From a graph to a program: a list of steps over numbered slots. Everything that can be decided once is decided here.
 import { FilterBasisError } from "../errors/error.js";
 import { siteName } from "../graph/attributes.js";
+import type { VersionedNode } from "../graph/inline.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";
-import type { VersionedNode } from "../passes/inline-functions.js";
 import { type Host, hostOf } from "./operators/host.js";
 import { type HostKernel, hostTable } from "./operators/host-table.js";
 import type { OperatorName } from "./operators/names.js";

@@ -65,7 +65,7 @@ export function foldAfter(constant: ConstantOf, node: Node, value: string, { k, 
 
 function layerOf(constant: ConstantOf, node: Node): Layer | Refusal {
   const reader = node.domain === "" && Object.hasOwn(layers, node.op) ? layers[node.op] : undefined;
-  if (reader === undefined) return { because: `${siteName(node)} is a ${node.op}, which takes no weights` };
+  if (reader === undefined) return { because: `${siteName(node)} (${node.op}) has no weights` };
   const weight = constant(node.inputs[1] ?? "");
   if (weight === undefined) return { because: `the weight of ${siteName(node)} is not a stored constant` };
   if (!isFloat(weight.type)) return { because: `the weight of ${siteName(node)} is of type ${weight.type}` };

@@ -4,6 +4,7 @@ import { FilterBasisError } from "../errors/error.js";
 import { feeds, withMetadata } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
 import { Network } from "../interpreter/network.js";
+import { prepareForPlanning } from "../methods/prepare.js";
 import { buildNet } from "../nets/table.js";
 import { loadModel } from "../runtime/files.js";
 import { approximatedLayers, basisParameters } from "./approximation.js";
@@ -30,7 +31,7 @@ export interface Training extends Disposable {
 /** The network that a recipe starts from, before any compression. */
 export async function recipeGraph({ network, seed }: Recipe): Promise<Graph> {
   const { name, file, ...options } = network;
-  if (name === undefined) return loadModel(file as string);
+  if (name === undefined) return prepareForPlanning(await loadModel(file as string)).graph;
   if (file !== undefined)
     throw new FilterBasisError("unsupported", "weights for a network of the zoo are read by `nets NAME --weights`", {
       field: "network.file",
