@@ -1,10 +1,10 @@
 // Whole networks timed against each other, in turns.
 import type { Graph } from "../graph/types.js";
 import { openSession, type Session, sampleFeeds } from "../runtime/index.js";
-import { alternate } from "../runtime/latency.js";
+import { alternate, lowerQuartile } from "../runtime/latency.js";
 import { type JobHooks, type Place, withBar } from "./job.js";
 
-/** Median milliseconds of each model, graphs or files, on the same inputs. */
+/** Milliseconds of each model, graphs or files, on the same inputs: the lower quartile, for what disturbs a run makes it longer. */
 export async function timeNetworks(
   models: readonly (Graph | string)[],
   { inputs, ...options }: Place,
@@ -26,8 +26,8 @@ export async function timeNetworks(
         budget: 3000,
         ...(single ? { now: busy } : {}),
       };
-      const { medians } = await alternate(runs, { ...timing, ...(signal ? { signal } : {}) });
-      return { milliseconds: medians };
+      const { samples } = await alternate(runs, { ...timing, ...(signal ? { signal } : {}) });
+      return { milliseconds: samples.map(lowerQuartile) };
     });
   } finally {
     for (const session of sessions) await session.release();
