@@ -154,7 +154,7 @@ function show(report: Report & Totals, outcomes: readonly Outcome[]): string {
     changes(before, report),
     ...(timed
       ? [
-          `${timed.milliseconds.chosen.toFixed(2)} ms in ONNX Runtime, ${timed.milliseconds.dense.toFixed(2)} ms with dense filters (forms: ${timed.winner})`,
+          `${timed.milliseconds.chosen.toFixed(2)} ms in ONNX Runtime, ${(timed.milliseconds.dense ?? timed.milliseconds.chosen).toFixed(2)} ms with dense filters (forms: ${timed.winner})`,
         ]
       : []),
     `verified in ONNX Runtime: ${maxDifference.toExponential(1)} of the largest output from what it should compute`,
