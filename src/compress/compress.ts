@@ -11,7 +11,7 @@ import { modelBytes } from "../runtime/model-bytes.js";
 import { saveVerified } from "../runtime/save-verified.js";
 import { type Given, type JobHooks, type JobOptions, placeOf } from "./job.js";
 import { type PlannedModel, planModel } from "./plan.js";
-import { timeNetworks } from "./time.js";
+import { type Times, timeNetworks } from "./time.js";
 import { referenceOf, type Verified, verifyPrepared, verifyWritten } from "./verify.js";
 
 /** What fine-tuning makes of a plan: the trained network, batch normalisation and all. */
@@ -24,7 +24,7 @@ export interface Compressed<T = unknown> extends PlannedModel {
   readonly bytes: { readonly original: number | undefined; readonly written: number };
   readonly verified: Verified;
   /** Milliseconds of the original file and of the written file, in turns. */
-  readonly milliseconds: { readonly original: number; readonly written: number };
+  readonly written: Times;
   readonly trained?: { readonly graph: Graph } & T;
 }
 
@@ -51,8 +51,7 @@ export async function compressModel<T = unknown>(
     const written = await modelBytes(file);
     checkSize(original, written, options);
     const verified = await verifyWritten(graph, file, reference);
-    const { milliseconds } = await timeNetworks([given.file ?? given.graph, file], place, hooks);
-    return { verified, written, milliseconds: { original: milliseconds[0]!, written: milliseconds[1]! } };
+    return { verified, written, times: await timeNetworks(given.file ?? given.graph, file, place, hooks) };
   });
   return {
     ...planned,
@@ -61,7 +60,7 @@ export async function compressModel<T = unknown>(
     after: cost(graph, planned.inputs.shapes),
     bytes: { original, written: judged.written },
     verified: judged.verified,
-    milliseconds: judged.milliseconds,
+    written: judged.times,
     ...(trained === undefined ? {} : { trained }),
   };
 }

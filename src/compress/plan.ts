@@ -17,7 +17,7 @@ import { findInputs, type ModelInputs } from "../runtime/index.js";
 import { type LatencyTable, type NetworkTimes, openLatencyTable } from "../runtime/latency-table.js";
 import { type JobHooks, type JobOptions, type Place, placeOf, withBar } from "./job.js";
 import { prepare } from "./prepare.js";
-import { timeNetworks } from "./time.js";
+import { timeNetwork, timeNetworks } from "./time.js";
 
 export interface PlannedModel {
   readonly plan: Plan;
@@ -183,8 +183,8 @@ async function originalTime({ original, planOptions, table, place, hooks }: Job)
     .update(writeModel(original))
     .update(JSON.stringify([...(planOptions.inputs ?? [])]));
   const { written } = await table.networks(key.digest("hex").slice(0, 32), async () => {
-    const { milliseconds } = await timeNetworks([original], place, hooks);
-    return { original: milliseconds[0]!, written: milliseconds[0]! };
+    const milliseconds = await timeNetwork(original, place, hooks);
+    return { original: milliseconds, written: milliseconds };
   });
   return written;
 }
@@ -197,8 +197,8 @@ async function timesOf({ original, planOptions, table, place, hooks, apply }: Jo
     .update(writeModel(graph))
     .update(JSON.stringify([...(planOptions.inputs ?? [])]));
   return table.networks(key.digest("hex").slice(0, 32), async () => {
-    const { milliseconds } = await timeNetworks([original, graph], place, hooks);
-    return { original: milliseconds[0]!, written: milliseconds[1]! };
+    const { original: milliseconds, written } = await timeNetworks(original, graph, place, hooks);
+    return { original: milliseconds, written };
   });
 }
 
