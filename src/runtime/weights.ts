@@ -1,9 +1,9 @@
 // Weight files on disk: safetensors and what torch.save wrote, told apart by their first bytes.
 import { readFile } from "node:fs/promises";
 import { FilterBasisError } from "../errors/error.js";
-import { readPyTorch } from "../formats/pytorch/pytorch.js";
-import { isZip } from "../formats/pytorch/zip.js";
+import { readPyTorch } from "../formats/pytorch.js";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors.js";
+import { isZip } from "../formats/zip.js";
 import type { TensorData } from "../graph/types.js";
 import { writeAside } from "./write.js";
 
