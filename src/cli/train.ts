@@ -1,6 +1,7 @@
 // `train`: trains or learns by a recipe into a run folder, or goes on with a run.
 import { stat } from "node:fs/promises";
 import { FilterBasisError } from "../errors/error.js";
+import { parseDevice } from "../torch/index.js";
 import { hostTraining } from "../train/host.js";
 import type { EpochReport } from "../train/loop.js";
 import { loadRecipe } from "../train/recipe-files.js";
@@ -21,13 +22,15 @@ export default command({
     resume: { type: "boolean", description: "go on with the run in this folder" },
     seed: { type: "string", description: "the seed of everything random", valueHint: "N" },
     threads: { type: "string", description: "the most threads of each kind: that compute, that load data", valueHint: "N" },
+    device: { type: "string", description: "where it is trained: cpu, cuda or cuda:N", valueHint: "DEVICE" },
   },
-  async run({ recipe: name, output, resume, seed, threads }, context) {
+  async run({ recipe: name, output, resume, seed, threads, device }, context) {
     const number = (field: string, value: string | undefined): string[] => (value === undefined ? [] : [`${field}=${value}`]);
     const overrides = [...context.repeated("set"), ...number("seed", seed), ...number("threads", threads)];
+    if (device !== undefined) overrides.push(`device=${parseDevice(device)}`);
     if (resume === true && overrides.length > 0) {
       throw new FilterBasisError("usage", "a run goes on by the recipe it began with", {
-        expected: "--resume without --set, --seed, --threads",
+        expected: "--resume without --set, --seed, --threads, --device",
       });
     }
     const recipe = resume === true ? ("resume" as const) : await loadRecipe(name, overrides);

@@ -6,6 +6,7 @@ import type { Graph } from "../graph/types.js";
 import { Network } from "../interpreter/network.js";
 import { buildNet } from "../nets/table.js";
 import { loadModel } from "../runtime/files.js";
+import { requireDevice } from "../torch/index.js";
 import { approximatedLayers, basisParameters } from "./approximation.js";
 import type { Figures } from "./loop.js";
 import { optimizer } from "./optimizers.js";
@@ -49,12 +50,13 @@ export async function assemble(
   note: (text: string) => void,
 ): Promise<Training> {
   using owned = new DisposableStackLike();
-  const teacherNetwork = owned.use(new Network(original));
+  const device = requireDevice(recipe.device);
+  const teacherNetwork = owned.use(new Network(original, { device }));
   const before = runnable(teacherNetwork, original);
   const data = owned.use(await openTaskData(recipe, before, note));
   const graph = await compress(teacherNetwork, data.source);
   const only = recipe.train === "basis" ? basisParameters(graph) : undefined;
-  const network = owned.use(new Network(graph, only === undefined ? {} : { trainable: (name) => only.has(name) }));
+  const network = owned.use(new Network(graph, { device, ...(only && { trainable: (name) => only.has(name) }) }));
   const layers = recipe.loss.gamma > 0 ? approximatedLayers(graph, original, network) : [];
   for (const layer of layers) owned.use(layer.original);
   const [input, output] = ends(graph);

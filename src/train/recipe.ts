@@ -1,6 +1,7 @@
 // What a training is: network, compression, data, loss, optimiser, schedule. Checked by one schema, whose defaults are the common case.
 import * as z from "zod";
 import { FilterBasisError } from "../errors/error.js";
+import { defaultDevice } from "../torch/device.js";
 
 const positive = z.number().positive();
 const count = z.int().positive();
@@ -135,6 +136,11 @@ export const recipeSchema = z.strictObject({
     .describe("ends after so many steps, whatever `epochs` says; 0: only what `calibrate` and `recalibrate` do"),
   seed: z.int().min(0).default(1),
   threads: count.optional(),
+  device: z
+    .string()
+    .regex(/^(cpu|cuda(:\d{1,2})?)$/, { error: "expected cpu, cuda or cuda:N" })
+    .default(defaultDevice)
+    .describe("where it is trained: cpu, cuda or cuda:N"),
   checkpoint: z.strictObject({ everySteps: count.optional(), keep: count.default(2) }).prefault({}),
   selfEnsemble: z
     .boolean()

@@ -39,8 +39,10 @@ export interface StepLosses {
 export function learn(learner: Learner, batch: Batch, rate: number, share: number): StepLosses {
   using _scope = new TensorScope();
   const { network, teacher, optimizer, loss, layers } = learner;
-  const input = fromArray(batch.input, batch.inputDims);
-  const target = batch.target === null ? null : fromArray(batch.target, batch.targetDims);
+  const placed = (values: NonNullable<Batch["target"]>, dims: readonly number[]) =>
+    fromArray(values, dims, undefined, network.device);
+  const input = placed(batch.input, batch.inputDims);
+  const target = batch.target === null ? null : placed(batch.target, batch.targetDims);
   const answer =
     teacher === undefined ? null : noGrad(() => outputOf(teacher.network, teacher.input, teacher.output, input, false));
   const output = outputOf(network, learner.input, learner.output, input, true);
