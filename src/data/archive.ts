@@ -1,7 +1,8 @@
 // Archives on disk as a stream of their files: ZIP through the one reader of formats/, everything else as tar.
 import { type FileHandle, open } from "node:fs/promises";
+import { crc32, inflateRawSync } from "node:zlib";
 import { FilterBasisError, isError } from "../errors/error.js";
-import { type ByteSource, isZip, readZip, type UnpackedEntry, type UnpackOptions } from "../formats/zip.js";
+import { type ByteSource, isZip, readZip, type UnpackedEntry, type Unpacker, type UnpackOptions } from "../formats/zip.js";
 import { readTar } from "./tar.js";
 
 /**
@@ -13,12 +14,18 @@ export async function* readArchive(path: string, options: UnpackOptions = {}): A
   try {
     const source = await fileSource(file, path);
     const head = await source.read(0, Math.min(4, source.size));
-    if (isZip(head)) yield* inFile(path, readZip(source, options));
+    if (isZip(head)) yield* inFile(path, readZip(source, options, zlibs));
     else yield* readTar(path, options);
   } finally {
     await file.close();
   }
 }
+
+/** Three times as fast as what a browser has. */
+const zlibs: Unpacker = {
+  crc32,
+  inflate: (packed, size) => inflateRawSync(packed, { maxOutputLength: Math.max(1, size) }),
+};
 
 function refused(file: string, cause: unknown): never {
   const { code = "" } = cause as NodeJS.ErrnoException;

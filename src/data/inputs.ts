@@ -29,7 +29,7 @@ export interface InputOptions {
   readonly limit?: number;
   /** Data with two parts; by default the training images. */
   readonly part?: "train" | "test";
-  /** Data of pairs: the low-resolution images of this scale instead of the high-resolution ones. */
+  /** Super-resolution: the low-resolution images of this scale instead of the high-resolution ones. */
   readonly scale?: number;
   /** Files of several arrays: which one is the input. */
   readonly array?: string;

@@ -9,7 +9,7 @@ import { readArchive } from "./archive.js";
 import { fileSize, makeFolder } from "./cache.js";
 import { type Dataset, type GetOptions, type Kept, refuseOptions } from "./dataset.js";
 import { type Checksum, digestOf, download } from "./download.js";
-import { pairData } from "./sets/pair-folder.js";
+import { pairData } from "./pair-data.js";
 
 export interface Archive {
   readonly url: string;

@@ -1,7 +1,8 @@
 // What every data set promises, over the table of them; and what names and paths stand for.
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tar } from "../../test/archives.js";
@@ -115,6 +116,14 @@ describe.each(Object.keys(examples))("%s", (name) => {
       expect(sums(await take(seed, epoch))).toEqual(sums(await take(5)));
   });
 
+  test("with a scale gives the low-resolution images, or says that it has none", async () => {
+    const data = await opened(name);
+    const inputs = data.inputs({ scale: 2 });
+    if (data.pairs === undefined || data.labelled !== undefined)
+      await expect(inputs).rejects.toMatchObject({ code: "usage", message: expect.stringContaining("--scale") });
+    else expect((await inputs).dims).toEqual([3, 4, 6]);
+  });
+
   test("has labelled images or says that it has none", async () => {
     const data = await opened(name);
     if (data.labelled === undefined)
@@ -134,6 +143,14 @@ describe.each(Object.keys(examples))("%s", (name) => {
     if (data.pairs === undefined) await expect(imagePairs(data, 2)).rejects.toMatchObject({ code: "data-mismatch" });
     else expect((await imagePairs(data, 2)).pairs).toHaveLength(3);
   });
+});
+
+test("a data set is one file, which nothing but the table reads", async () => {
+  const source = fileURLToPath(new URL("..", import.meta.url));
+  const files = (await readdir(source, { recursive: true })).filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
+  const readers = [];
+  for (const name of files) if (/from "[^"]*\/sets\//.test(await readFile(join(source, name), "utf8"))) readers.push(name);
+  expect(readers).toEqual([join("data", "table.ts")]);
 });
 
 describe("those known by name", () => {

@@ -24,7 +24,7 @@ export const namedDatasets = datasets.filter(({ holds }) => holds === undefined)
 const kinds = datasets.filter(({ holds }) => holds !== undefined);
 
 /** What `--data` and a recipe's data may be, for help. */
-export const dataHelp = `${namedDatasets.map(({ name }) => name).join(", ")}, or a path: ${kinds.map(({ summary }) => summary).join("; ")}`;
+export const dataHelp = `${namedDatasets.map(({ name }) => name).join(", ")}, or a path (${kinds.map(({ name }) => name).join(", ")})`;
 
 /**
  * Opens what a name or a path stands for. A name of the table wins; a folder of that name is written as a path (./set5).

@@ -8,7 +8,7 @@ import type { TensorData } from "../../graph/types.js";
 import { floats, isFloat, numbers } from "../../graph/values.js";
 import { fileSize, readShared } from "../cache.js";
 import { resizePicture } from "../codec.js";
-import type { Data, Dataset } from "../dataset.js";
+import { type Data, type Dataset, refuseOptions } from "../dataset.js";
 import { type ImageData, type ImageSet, permutation } from "../image-set.js";
 import { type Candidate, type InputOptions, type Inputs, inBatches, inputsOf, sampleRandom } from "../inputs.js";
 import { type Picture, toRgb } from "../picture.js";
@@ -62,6 +62,7 @@ function arrayData(path: string, found: Arrays): Data {
       },
     }),
     async inputs(options = {}) {
+      refuseOptions(path, options, ["scale"]);
       const part = split && options.part === undefined ? "train" : options.part;
       return arrayInputs(path, found, part === undefined ? options : { ...options, part });
     },

@@ -8,7 +8,7 @@ import { cifar10FromBinary } from "../cifar10-binary.js";
 import { cifar10FromPython } from "../cifar10-python.js";
 import type { Dataset } from "../dataset.js";
 import type { ImageData } from "../image-set.js";
-import { labelledData } from "./labelled.js";
+import { labelledData } from "../labelled-data.js";
 
 const batch = /(?:^|\/)((?:data_batch_\d|test_batch)(?:\.bin)?)$/;
 const archive = /\.(tar|tgz|tar\.gz|zip)$/i;

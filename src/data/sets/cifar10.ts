@@ -1,7 +1,7 @@
 // CIFAR-10 by name: fetched into the cache, verified.
 import { checkCifar10, cifar10Files, getCifar10, loadCifar10 } from "../cifar10.js";
 import { type Dataset, refuseOptions } from "../dataset.js";
-import { labelledData } from "./labelled.js";
+import { labelledData } from "../labelled-data.js";
 
 export const cifar10: Dataset = {
   name: "cifar10",

@@ -1,5 +1,5 @@
 // Folders of classes: CLASS/NAME.png, or train/CLASS/NAME.png beside test/CLASS/NAME.png.
-import type { Dataset } from "../dataset.js";
+import { type Dataset, refuseOptions } from "../dataset.js";
 import { classFiles, hasClasses, loadImageFolder } from "../image-folder.js";
 import { inputsOf } from "../inputs.js";
 import { pictureCandidate } from "../picture-files.js";
@@ -15,6 +15,7 @@ export const classFolder: Dataset = {
       labelled: () => loadImageFolder(path),
       pairs: (scale, split) => findPairs(path, scale, { ...(split && { split }) }),
       async inputs(options = {}) {
+        refuseOptions(path, options, ["scale"]);
         const { train, test } = await classFiles(path);
         const { files } = (options.part === "test" ? (test ?? train) : (train ?? test))!;
         return inputsOf(

@@ -5,8 +5,9 @@ import { pictureFormat } from "../codec.js";
 import type { Dataset } from "../dataset.js";
 import { hasClasses, loadImageFolder } from "../image-folder.js";
 import { inputsOf } from "../inputs.js";
+import { lowResolution } from "../pair-data.js";
 import { pictureCandidate, pictureFiles } from "../picture-files.js";
-import { findPairs } from "../sr-pairs.js";
+import { findPairs, type PairSet, type Split } from "../sr-pairs.js";
 
 export const pictureFolder: Dataset = {
   name: "pictures",
@@ -17,14 +18,19 @@ export const pictureFolder: Dataset = {
     const labelled = (await hasClasses(path)) ? { labelled: () => loadImageFolder(path) } : {};
     const files = await filesOf(path);
     const folder = files[0] === path ? dirname(path) : path;
+    const pairs = async (scale: number, split?: Split): Promise<PairSet> => {
+      const { layout, pairs: found } = await findPairs(folder, scale, { ...(split && { split }) });
+      return { layout, pairs: folder === path ? found : found.filter(({ hr }) => hr === path) };
+    };
     return {
       name: path,
       ...labelled,
-      async pairs(scale, split) {
-        const { layout, pairs } = await findPairs(folder, scale, { ...(split && { split }) });
-        return { layout, pairs: folder === path ? pairs : pairs.filter(({ hr }) => hr === path) };
+      pairs,
+      async inputs(options = {}) {
+        const { scale } = options;
+        const candidates = scale === undefined ? files.map(pictureCandidate) : lowResolution((await pairs(scale)).pairs, scale);
+        return inputsOf(path, candidates, options);
       },
-      inputs: (options) => inputsOf(path, files.map(pictureCandidate), options),
     };
   },
 };

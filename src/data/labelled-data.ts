@@ -1,9 +1,9 @@
 // Data that is a set of labelled images in memory: what all such data sets offer.
-import { resizePicture } from "../codec.js";
-import type { Data } from "../dataset.js";
-import type { ImageData, ImageSet } from "../image-set.js";
-import { type Candidate, inputsOf } from "../inputs.js";
-import type { Picture } from "../picture.js";
+import { resizePicture } from "./codec.js";
+import { type Data, refuseOptions } from "./dataset.js";
+import type { ImageData, ImageSet } from "./image-set.js";
+import { type Candidate, inputsOf } from "./inputs.js";
+import type { Picture } from "./picture.js";
 
 /** `load` is called once, when the images are first asked for. Inputs are of the training images where there are any. */
 export function labelledData(name: string, load: () => Promise<ImageData>): Data & Required<Pick<Data, "labelled">> {
@@ -13,6 +13,7 @@ export function labelledData(name: string, load: () => Promise<ImageData>): Data
     name,
     labelled,
     async inputs(options = {}) {
+      refuseOptions(name, options, ["scale"]);
       const { train, test } = await labelled();
       const set = (options.part === "test" ? (test ?? train) : (train ?? test))!;
       return inputsOf(set.name, candidatesOf(set), options);
