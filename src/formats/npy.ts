@@ -27,7 +27,7 @@ const types: Readonly<Record<string, DataType>> = {
 };
 
 /** True when the bytes begin as an .npy file does. */
-export function isNpy(bytes: Uint8Array): boolean {
+function isNpy(bytes: Uint8Array): boolean {
   return magic.every((byte, i) => bytes[i] === byte);
 }
 

@@ -3,7 +3,7 @@ import { FilterBasisError } from "../errors/error.js";
 import { crc32 } from "./crc32.js";
 
 /** An entry as the archive's directory describes it. */
-export interface ZipEntry {
+interface ZipEntry {
   readonly name: string;
   /** 0: stored, 8: deflated. */
   readonly method: number;
@@ -98,7 +98,7 @@ export async function* readZip(
 }
 
 /** Bytes in memory as a source. */
-export function memorySource(bytes: Uint8Array): ByteSource {
+function memorySource(bytes: Uint8Array): ByteSource {
   return { size: bytes.length, read: async (at, length) => range(bytes, at, length) };
 }
 

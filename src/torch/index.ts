@@ -1,9 +1,9 @@
 // The engine: libtorch's tensors, operators and gradients in TypeScript. Importing it loads nothing; the first call does.
 export { backward, backwardAsync, gradients, noGrad, withGrad } from "./autograd.js";
 export { type Argument, call, callAll, callAsync, schemas, type Value } from "./call.js";
-export { type Device, defaultDevice, hasCuda, parseDevice, requireDevice } from "./device.js";
+export { type Device, hasCuda, parseDevice, requireDevice } from "./device.js";
 export { packageRoot } from "./files.js";
-export { arange, empty, fromArray, full, type MakeOptions, ones, randn, scalar, zeros, zerosLike } from "./make.js";
+export { arange, empty, fromArray, full, ones, randn, scalar, zeros, zerosLike } from "./make.js";
 export { type NumberArray, unloadableReason } from "./native.js";
 export { TensorScope, tidy, unowned } from "./scope.js";
 export {

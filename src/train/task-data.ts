@@ -49,6 +49,11 @@ function sourceOf({ name, folder }: Recipe["data"]): string {
 
 /** Learns from the training images and judges on the test images; without any of the latter, judges on what was learned from and says so. */
 async function classification(recipe: Recipe, from: Data, original: Runnable, note: (text: string) => void): Promise<TaskData> {
+  if (from.labelled === undefined)
+    throw new FilterBasisError("data-mismatch", "the images have no labels", {
+      file: from.name,
+      cures: ["learn from the original's outputs alone: --distill, or loss.task none and loss.distill in a recipe"],
+    });
   const { train, test = train } = await labelledImages(from);
   if (train === undefined || test === undefined) {
     throw new FilterBasisError("data-mismatch", "there are no training images", {
