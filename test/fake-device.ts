@@ -1,4 +1,5 @@
-// A device that is not there: an engine that computes on the processor, remembers on which device each tensor would lie, and refuses to
+// A device that is not there: an engine that computes on the processor, remembers on which device each tensor would
+// lie, and refuses to
 // mix them as CUDA does. A tensor that is made without being told where to lie is thereby found at its first use.
 import type { Handle, NativeEngine, NativeResult, OperatorHandle } from "../src/torch/native.js";
 

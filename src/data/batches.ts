@@ -9,7 +9,10 @@ export interface Batch {
   readonly targetDims: readonly number[];
 }
 
-/** Where batches come from. A batch depends only on the source, the epoch and the step, so that any thread may make it at any time. */
+/**
+ * Where batches come from. A batch depends only on the source, the epoch and the step, so that any thread may make it
+ * at any time.
+ */
 export interface BatchSource {
   readonly stepsPerEpoch: number;
   /** Images in a full batch. */

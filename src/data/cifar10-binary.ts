@@ -8,7 +8,8 @@ const pixels = 3 * 32 * 32;
 export const recordBytes = 1 + pixels;
 
 /**
- * Image sets from binary batches by file name; `test_batch.bin` is the test set, the others in order are the training set.
+ * Image sets from binary batches by file name; `test_batch.bin` is the test set, the others in order are the training
+ * set.
  * @throws FilterBasisError `malformed` (a record cut off, a label above 9)
  */
 export function cifar10FromBinary(parts: ReadonlyMap<string, Uint8Array>, origin = "CIFAR-10"): ImageData {

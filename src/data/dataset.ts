@@ -4,7 +4,10 @@ import type { ImageData } from "./image-set.js";
 import type { InputOptions, Inputs } from "./inputs.js";
 import type { PairSet, Split } from "./sr-pairs.js";
 
-/** A data set, or a kind of data that users have of their own. Adding one is adding a file in `sets/` and its line in `table.ts`. */
+/**
+ * A data set, or a kind of data that users have of their own. Adding one is adding a file in `sets/` and its line in
+ * `table.ts`.
+ */
 export interface Dataset {
   readonly name: string;
   /** For help and for messages: what it is. */
@@ -15,7 +18,10 @@ export interface Dataset {
   get?(options: GetOptions): Promise<Kept>;
   /** Checks what was fetched against its checksums. */
   check?(options: CheckOptions): Promise<Kept>;
-  /** Makes the data ready to be read. @throws FilterBasisError `not-found`, `malformed`, `data-mismatch`, `too-large` */
+  /**
+   * Makes the data ready to be read.
+   * @throws FilterBasisError `not-found`, `malformed`, `data-mismatch`, `too-large`
+   */
   open(options: OpenOptions): Promise<Data>;
 }
 

@@ -1,4 +1,5 @@
-// Images as inputs: values exactly as networks expect them, in every order of channels; unusable files are named and passed over.
+// Images as inputs: values exactly as networks expect them, in every order of channels; unusable files are named and
+// passed over.
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

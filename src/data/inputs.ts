@@ -64,7 +64,8 @@ const namedSingly = 10;
 
 /**
  * Loads images and makes inputs of them.
- * @throws FilterBasisError `not-found` (nothing usable), `data-mismatch` (several sizes and none asked for), `usage`, `interrupted`
+ * @throws FilterBasisError `not-found` (nothing usable), `data-mismatch` (several sizes and none asked for), `usage`,
+ * `interrupted`
  */
 export async function inputsOf(name: string, candidates: readonly Candidate[], options: InputOptions = {}): Promise<Inputs> {
   const { size, fit = "fill" } = options;

@@ -5,7 +5,9 @@ import type { ImageData, ImageSet } from "./image-set.js";
 import { type Candidate, inputsOf } from "./inputs.js";
 import type { Picture } from "./picture.js";
 
-/** `load` is called once, when the images are first asked for. Inputs are of the training images where there are any. */
+/**
+ * `load` is called once, when the images are first asked for. Inputs are of the training images where there are any.
+ */
 export function labelledData(name: string, load: () => Promise<ImageData>): Data & Required<Pick<Data, "labelled">> {
   let loaded: Promise<ImageData> | undefined;
   const labelled = () => (loaded ??= load());

@@ -5,7 +5,10 @@ import { FilterBasisError } from "../errors/error.js";
 import { decodePicture, pictureFormat } from "./codec.js";
 import type { Candidate } from "./inputs.js";
 
-/** The names in a folder, in the order of their UTF-16 codes, which is the same everywhere. @throws FilterBasisError `not-found`, `io` */
+/**
+ * The names in a folder, in the order of their UTF-16 codes, which is the same everywhere.
+ * @throws FilterBasisError `not-found`, `io`
+ */
 export async function listFolder(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch((error: unknown) => {
     const { code = "" } = error as NodeJS.ErrnoException;

@@ -27,8 +27,10 @@ const kinds = datasets.filter(({ holds }) => holds !== undefined);
 export const dataHelp = `${namedDatasets.map(({ name }) => name).join(", ")}, or a path (${kinds.map(({ name }) => name).join(", ")})`;
 
 /**
- * Opens what a name or a path stands for. A name of the table wins; a folder of that name is written as a path (./set5).
- * @throws FilterBasisError `not-found` (no such name or path, nothing in it that is known as data), and what opening throws
+ * Opens what a name or a path stands for. A name of the table wins; a folder of that name is written as a path
+ * (./set5).
+ * @throws FilterBasisError `not-found` (no such name or path, nothing in it that is known as data), and what opening
+ * throws
  */
 export async function openData(source: string, options: Omit<OpenOptions, "path"> = {}): Promise<Data> {
   const named = namedDatasets.find(({ name }) => name === source);

@@ -1,4 +1,5 @@
-// NumPy's files are read exactly, in every order of bytes and axes; what is damaged or no plain array gives typed errors.
+// NumPy's files are read exactly, in every order of bytes and axes; what is damaged or no plain array gives typed
+// errors.
 import { describe, expect, it } from "vitest";
 import { npy, npyOf, npz } from "../../test/arrays.js";
 import { FilterBasisError } from "../errors/error.js";

@@ -1,4 +1,5 @@
-// NumPy's array files: .npy (one array behind a header in Python's notation) and .npz (a ZIP of them). Pure: bytes in, arrays out.
+// NumPy's array files: .npy (one array behind a header in Python's notation) and .npz (a ZIP of them). Pure: bytes in,
+// arrays out.
 import { FilterBasisError, isError } from "../errors/error.js";
 import { elementBytes, elements } from "../graph/attributes.js";
 import type { DataType, TensorData } from "../graph/types.js";
@@ -109,7 +110,8 @@ function readHeader(text: string): Header {
   let rest = /^\{(.*)\}\s*$/s.exec(text)?.[1]?.trim() ?? fail("the header of the .npy file is not a dictionary", shown(text));
   const found = new Map<string, string>();
   while (rest !== "") {
-    // A value in the notation of these headers: a text, a tuple of numbers, a name; or a list, which stands for a record type.
+    // A value in the notation of these headers: a text, a tuple of numbers, a name; or a list, which stands for a
+    // record type.
     const entry = /^'(\w+)'\s*:\s*('[^']*'|\([\d\s,L]*\)|\w+|\[.*\])\s*(?:,\s*|$)/s.exec(rest);
     if (entry === null || found.has(entry[1] as string)) return fail("the header of the .npy file cannot be read", shown(text));
     found.set(entry[1] as string, entry[2] as string);

@@ -75,7 +75,8 @@ export function readStoredZip(bytes: Uint8Array): ReadonlyMap<string, Uint8Array
 
 /**
  * The files of an archive in the order of its directory, one at a time, checked by their CRC.
- * @throws FilterBasisError `malformed` (no archive, truncated, damaged, overlapping entries), `too-large`, `unsupported` (encrypted, another
+ * @throws FilterBasisError `malformed` (no archive, truncated, damaged, overlapping entries), `too-large`,
+ * `unsupported` (encrypted, another
  * compression than deflate)
  */
 export async function* readZip(

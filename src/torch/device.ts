@@ -1,4 +1,5 @@
-// Devices as values: how one is written, and whether it is here. It goes from a recipe or `--device` to everything that makes a tensor.
+// Devices as values: how one is written, and whether it is here. It goes from a recipe or `--device` to everything
+// that makes a tensor.
 import { FilterBasisError } from "../errors/error.js";
 import { loadEngine } from "./native.js";
 

@@ -5,7 +5,10 @@ export interface World {
   /** Which of the processes this is, 0 .. size - 1. */
   readonly rank: number;
   readonly size: number;
-  /** Replaces the elements of each tensor by their sum over all processes; every process calls it with tensors of the same shapes. */
+  /**
+   * Replaces the elements of each tensor by their sum over all processes; every process calls it with tensors of the
+   * same shapes.
+   */
   allReduce(tensors: readonly Tensor[]): void;
   /** Waits until every process is here. */
   barrier(): Promise<void>;

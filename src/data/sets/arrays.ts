@@ -1,4 +1,5 @@
-// Arrays as data: .npy, .npz and .safetensors. Whole numbers of 8 bits are images; floats go into the network as they are.
+// Arrays as data: .npy, .npz and .safetensors. Whole numbers of 8 bits are images; floats go into the network as they
+// are.
 import { extname } from "node:path";
 import { FilterBasisError } from "../../errors/error.js";
 import { readNpy, readNpz } from "../../formats/npy.js";
@@ -122,7 +123,10 @@ function floatInputs(
   return { skipped: [], ...batches };
 }
 
-/** The array that is asked for, the only one that can be meant, or the one with a usual name. @throws FilterBasisError `usage`, `not-found` */
+/**
+ * The array that is asked for, the only one that can be meant, or the one with a usual name.
+ * @throws FilterBasisError `usage`, `not-found`
+ */
 function inputArray(path: string, found: Arrays, { array, part }: InputOptions): readonly [name: string, array: TensorData] {
   const all = [...found].filter(([, { dims, type }]) => dims.length >= 2 && type !== "string");
   const wanted =

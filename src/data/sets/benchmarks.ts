@@ -1,4 +1,5 @@
-// The sets that super-resolution is measured on, out of the archive of EDSR's authors: HR images and MATLAB's bicubic LR ones.
+// The sets that super-resolution is measured on, out of the archive of EDSR's authors: HR images and MATLAB's bicubic
+// LR ones.
 import { pictureSet } from "../picture-sets.js";
 
 const archive = {

@@ -1,4 +1,5 @@
-// CIFAR-10 as its authors hand it out: the binary or the Python version, as an archive or as the folder that it unpacks to.
+// CIFAR-10 as its authors hand it out: the binary or the Python version, as an archive or as the folder that it
+// unpacks to.
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { FilterBasisError } from "../../errors/error.js";

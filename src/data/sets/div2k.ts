@@ -1,4 +1,5 @@
-// DIV2K (Agustsson and Timofte, 2017): 800 training and 100 validation images with MATLAB's bicubic low-resolution versions.
+// DIV2K (Agustsson and Timofte, 2017): 800 training and 100 validation images with MATLAB's bicubic low-resolution
+// versions.
 import type { Checksum } from "../download.js";
 import { pictureSet } from "../picture-sets.js";
 
