@@ -369,3 +369,23 @@ test("which implementation computes depends on the sizes alone", () => {
   expect(best.gram(small).data).toEqual(first.data);
   expect(first.data).toEqual(pureLinearAlgebra.gram(small).data);
 });
+
+test("without libtorch everything is computed in TypeScript, and it is looked for once, when a large matrix comes", () => {
+  let loads = 0;
+  const best = bestLinearAlgebra(() => {
+    loads++;
+    throw new FilterBasisError("engine-missing", "not here");
+  });
+  const [small, large] = [random(30, 20), random(300, 260)];
+  best.eigen(best.gram(small)).vectors(3);
+  expect(loads).toBe(0);
+  for (let i = 0; i < 2; i++) expect(best.gram(large).data).toEqual(pureLinearAlgebra.gram(large).data);
+  expect(loads).toBe(1);
+});
+
+test("a libtorch that fails in another way than being absent is an error", () => {
+  const best = bestLinearAlgebra(() => {
+    throw new FilterBasisError("engine", "out of order");
+  });
+  expect(() => best.gram(random(300, 260))).toThrow(expect.objectContaining({ code: "engine" }));
+});
