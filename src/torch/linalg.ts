@@ -30,10 +30,10 @@ const large = 1e7;
  * loaded with the first large matrix, so that small networks never wait for it. The choice depends on sizes alone: the same
  * input gives the same numbers whatever was computed before.
  */
-export function bestLinearAlgebra(): LinearAlgebra {
+export function bestLinearAlgebra(load: () => unknown = loadEngine): LinearAlgebra {
   let available: boolean | undefined;
   const by = (work: number): LinearAlgebra =>
-    work >= large && (available ??= canLoad()) ? torchLinearAlgebra : pureLinearAlgebra;
+    work >= large && (available ??= succeeds(load)) ? torchLinearAlgebra : pureLinearAlgebra;
   return {
     name: "by-size",
     multiply: (a, b) => by(a.rows * a.cols * b.cols).multiply(a, b),
@@ -46,9 +46,10 @@ export function bestLinearAlgebra(): LinearAlgebra {
   };
 }
 
-function canLoad(): boolean {
+/** False where libtorch or the addon is not there. */
+function succeeds(load: () => unknown): boolean {
   try {
-    loadEngine();
+    load();
     return true;
   } catch (error) {
     if (isError(error, "engine-missing")) return false;
