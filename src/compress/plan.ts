@@ -15,6 +15,7 @@ import type { PlanOptions } from "../methods/plan-options.js";
 import { budgetQuestions, layoutQuestions } from "../methods/questions.js";
 import { findInputs, type ModelInputs } from "../runtime/index.js";
 import { type LatencyTable, type NetworkTimes, openLatencyTable } from "../runtime/latency-table.js";
+import { bestLinearAlgebra } from "../torch/linalg.js";
 import { type JobHooks, type JobOptions, type Place, placeOf, withBar } from "./job.js";
 import { prepare } from "./prepare.js";
 import { timeNetwork, timeNetworks } from "./time.js";
@@ -56,7 +57,8 @@ export async function planModel(original: Graph, options: JobOptions, hooks: Job
   const asked: PlanOptions = { ...given, inputs: inputs.shapes };
   const { graph: prepared, outcomes: foldOutcomes } = prepare(original, options);
   const before = cost(original, asked.inputs);
-  const planOptions: PlanOptions = { ...asked, ...fixedSplits(method), original: before, spectra: new Map() };
+  const linear = asked.linear ?? bestLinearAlgebra();
+  const planOptions: PlanOptions = { ...asked, ...fixedSplits(method), linear, original: before, spectra: new Map() };
   const apply = (plan: Plan) =>
     applyPlan(prepared, plan, { ...planOptions, method, ...(layout === "auto" ? {} : { form: layout }) });
   const result = (plan: Plan, times?: NetworkTimes): PlannedModel => ({
