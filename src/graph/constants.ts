@@ -7,7 +7,22 @@ import { tensorOf } from "./values.js";
 
 /** A function that gives the tensor behind a name: an initializer, the output of a Constant node, or Identity of such; else undefined. */
 export function constantReader(graph: GraphBody): (name: string) => TensorData | undefined {
-  return constantLookup(graph.initializers, producers(graph));
+  const made = producers(graph);
+  const lookup = constantLookup(graph.initializers, made);
+  const known = new Map<string, TensorData | undefined>();
+  return (name) => {
+    const chain: string[] = [];
+    let current = name;
+    // Chains of Identity may be long: what is found at their end holds for all of them.
+    for (let node = made.get(current); node?.op === "Identity" && !known.has(current); node = made.get(current)) {
+      known.set(current, undefined);
+      chain.push(current);
+      current = node.inputs[0] ?? "";
+    }
+    const found = known.has(current) ? known.get(current) : lookup(current);
+    for (const value of [...chain, current]) known.set(value, found);
+    return found;
+  };
 }
 
 /** As constantReader, over maps that the caller keeps (and may change in between). */

@@ -46,13 +46,35 @@ export function under(name: string, { tensors, values }: Constants): ReadonlySet
   return found;
 }
 
+const elementwise = new Set(["Mul", "Div", "Add", "Sub"]);
+
 /** The weights underneath: the tensor itself, or the matrices and filters it is computed from (not scales, zero points, shapes). */
 export function weightsUnder(name: string, constants: Constants): readonly string[] {
-  if (constants.tensors.has(name)) return [name];
-  return [...under(name, constants)].filter((source) => {
-    const { type, dims } = constants.tensors.get(source)!;
+  const { tensors, values } = constants;
+  if (tensors.has(name)) return [name];
+  const sources = [...under(name, constants)].filter((source) => {
+    const { type, dims } = tensors.get(source)!;
     return dims.length >= 2 && type !== "int64" && type !== "int32";
   });
+  // A factor or shift for each channel is as little a weight as one that stands behind the layer would be.
+  const scales = new Set<string>();
+  const isVector = (source: string) => tensors.get(source)!.dims.filter((size) => size > 1).length <= 1;
+  for (const node of nodesUnder(name, values))
+    if (elementwise.has(node.op) && node.domain === "") for (const input of node.inputs) scales.add(input);
+  const weights = sources.filter((source) => !(scales.has(source) && isVector(source)));
+  return weights.length > 0 ? weights : sources;
+}
+
+function nodesUnder(name: string, values: Constants["values"]): ReadonlySet<Node> {
+  const found = new Set<Node>();
+  const open = [name];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const node = values.get(next);
+    if (node === undefined || found.has(node)) continue;
+    found.add(node);
+    open.push(...reads(node));
+  }
+  return found;
 }
 
 export const isParameter = ({ tensors }: Constants, name: string): boolean =>

@@ -9,6 +9,8 @@ import { siteName } from "../graph/attributes.js";
 import { bodies, captures, consumers } from "../graph/edit.js";
 import type { DataType, Graph, Node, TensorData } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
+import { functionKey } from "../graph/verify-functions.js";
+import { calledKey } from "../graph/verify-node.js";
 import { weightReason } from "../passes/fold-weights.js";
 import { compressedNodes } from "./compressed-layers.js";
 import { insideBodies, insideFunctions } from "./hidden-layers.js";
@@ -39,9 +41,11 @@ export function findLayers(graph: Graph): Layers {
   const constant = constants(graph);
   const compressed = compressedNodes(graph);
   const computed = lazily(() => weightReason(graph));
+  const functions = new Set((graph.functions ?? []).map(functionKey));
   const found = new Map<string, Convolution[]>();
   const refused: Refusal[] = [];
   for (const node of graph.nodes) {
+    if (functions.has(calledKey(node))) continue; // see insideFunctions
     if (compressed.has(node)) {
       const because = compressed.get(node);
       if (because !== undefined) refused.push({ name: siteName(node), because });

@@ -25,7 +25,7 @@ const rebuilding = new Set(["Reshape", "MatMul", "Slice", "Tile", "Constant", "C
 
 /** Finds a site that has nothing between basis and coefficients. Errors: `malformed` where graph and record do not fit together. */
 export function locateSite(graph: Graph, site: SiteRecord): LocatedSite {
-  const { made, read } = indexes(graph);
+  const { made, position } = indexes(graph);
   const misfit = (what: string): never => {
     throw new FilterBasisError("malformed", `the model does not fit its record: ${what}`, {
       node: site.name || site.output,
@@ -34,28 +34,24 @@ export function locateSite(graph: Graph, site: SiteRecord): LocatedSite {
   };
   if (!graph.initializers.has(site.basis)) misfit(`its basis ${site.basis} is not there`);
   if (!graph.initializers.has(site.coefficients)) misfit(`its coefficients ${site.coefficients} are not there`);
-  // From the coefficients forward to the convolutions whose weight they are, or are part of.
-  const ends = new Set<Node>();
-  const queue = [site.coefficients];
-  const seen = new Set(queue);
-  for (let value = queue.pop(); value !== undefined; value = queue.pop()) {
-    for (const node of read.get(value) ?? []) {
-      if (node.op === "Conv" && node.inputs[1] === value) ends.add(node);
-      if (!rebuilding.has(node.op)) continue;
-      for (const output of node.outputs) if (!seen.has(output)) queue.push(output) && seen.add(output);
-    }
-  }
-  const candidates = [...ends];
+  const ends = endsOf(graph, site.coefficients);
+  const direct = made.get(site.output);
   const last =
-    candidates.find((node) => node.outputs[0] === site.output) ??
-    (candidates.length === 1 ? candidates[0] : candidates.find((node) => node.name !== "" && node.name === site.name));
+    direct !== undefined && direct.outputs[0] === site.output && ends.has(direct)
+      ? direct
+      : ends.size === 1
+        ? [...ends][0]
+        : [...ends].find((node) => node.name !== "" && node.name === site.name);
   if (!last) return misfit(`no convolution reads its coefficients ${site.coefficients}`);
   const collected = new Set<Node>([last]);
   const collectConstants = (value: string): void => {
-    const node = made.get(value);
-    if (!node || collected.has(node) || node.op === "Cast" || node.op === "Identity" || !rebuilding.has(node.op)) return;
-    collected.add(node);
-    for (const input of node.inputs) collectConstants(input);
+    const open = [value];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      const node = made.get(next);
+      if (!node || collected.has(node) || node.op === "Cast" || node.op === "Identity" || !rebuilding.has(node.op)) continue;
+      collected.add(node);
+      open.push(...node.inputs);
+    }
   };
   let basis: Node[] = [last];
   if (site.form !== "dense") {
@@ -64,7 +60,7 @@ export function locateSite(graph: Graph, site: SiteRecord): LocatedSite {
   for (const node of collected) for (const [place, value] of node.inputs.entries()) if (place > 0) collectConstants(value);
   for (const node of basis) for (const value of node.inputs.slice(1)) collectConstants(value);
   const input = inputOf(site, basis, made, collected) ?? misfit("its input was not found");
-  const nodes = graph.nodes.filter((node) => collected.has(node));
+  const nodes = [...collected].sort((a, b) => position.get(a)! - position.get(b)!);
   return {
     nodes,
     last,
@@ -76,10 +72,43 @@ export function locateSite(graph: Graph, site: SiteRecord): LocatedSite {
   };
 }
 
-const cache = new WeakMap<Graph, { made: ReadonlyMap<string, Node>; read: ReadonlyMap<string, readonly Node[]> }>();
+/** From coefficients forward to the convolutions whose weight they are, or are part of. */
+function endsOf(graph: Graph, coefficients: string): ReadonlySet<Node> {
+  const { read, ends } = indexes(graph);
+  const known = ends.get(coefficients);
+  if (known !== undefined) return known;
+  const found = new Set<Node>();
+  const queue = [coefficients];
+  const seen = new Set(queue);
+  for (let value = queue.pop(); value !== undefined; value = queue.pop()) {
+    for (const node of read.get(value) ?? []) {
+      if (node.op === "Conv" && node.inputs[1] === value) found.add(node);
+      if (!rebuilding.has(node.op)) continue;
+      for (const output of node.outputs) if (!seen.has(output)) queue.push(output) && seen.add(output);
+    }
+  }
+  ends.set(coefficients, found);
+  return found;
+}
 
-function indexes(graph: Graph) {
-  const known = cache.get(graph) ?? { made: producers(graph), read: consumers(graph) };
+/** What is looked up in a graph again and again. */
+interface Indexes {
+  readonly made: ReadonlyMap<string, Node>;
+  readonly read: ReadonlyMap<string, readonly Node[]>;
+  readonly position: ReadonlyMap<Node, number>;
+  /** By coefficients, for `endsOf`. */
+  readonly ends: Map<string, ReadonlySet<Node>>;
+}
+
+const cache = new WeakMap<Graph, Indexes>();
+
+function indexes(graph: Graph): Indexes {
+  const known = cache.get(graph) ?? {
+    made: producers(graph),
+    read: consumers(graph),
+    position: new Map(graph.nodes.map((node, index) => [node, index])),
+    ends: new Map(),
+  };
   cache.set(graph, known);
   return known;
 }
@@ -139,11 +168,15 @@ export function siteConvolutions(
   coefficients: ReadonlySet<string>,
 ): ReadonlyMap<Node, boolean> {
   const { made } = indexes(graph);
-  const under = (value: string, found = new Set<string>()): ReadonlySet<string> => {
-    if (found.has(value)) return found;
-    found.add(value);
-    const node = made.get(value);
-    if (node && rebuilding.has(node.op)) for (const input of node.inputs) under(input, found);
+  const under = (value: string): ReadonlySet<string> => {
+    const found = new Set<string>();
+    const open = [value];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      if (found.has(next)) continue;
+      found.add(next);
+      const node = made.get(next);
+      if (node && rebuilding.has(node.op)) open.push(...node.inputs);
+    }
     return found;
   };
   const nodes = new Map<Node, boolean>();

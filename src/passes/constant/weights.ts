@@ -83,6 +83,8 @@ export function weightAnalysis(graph: Graph, keep: ReadonlySet<string>): (value:
     const node = constant.get(value);
     if (node === undefined || isConstant(node)) return undefined;
     const cone = coneOf(value, constant);
+    if (cone === undefined)
+      return { because: `is computed from constants by more than ${largestCone} operators, which is not done here` };
     if ([...cone.roots].some((root) => keep.has(root))) return undefined;
     const quantised = quantisedReason(cone, (root) => graph.initializers.get(root) ?? constantOf(constant.get(root)!));
     if (quantised !== undefined) return { because: quantised };
@@ -130,8 +132,11 @@ interface Cone {
   readonly roots: ReadonlySet<string>;
 }
 
-/** The nodes and stored constants that a constant value is computed from. */
-function coneOf(value: string, constant: ReadonlyMap<string, Node | undefined>): Cone {
+/** Operators behind a weight, at most: exporters leave a dozen, and each of many layers may stand on the same ones. */
+const largestCone = 256;
+
+/** The nodes and stored constants that a constant value is computed from; undefined for too many. */
+function coneOf(value: string, constant: ReadonlyMap<string, Node | undefined>): Cone | undefined {
   const nodes = new Set<Node>();
   const roots = new Set<string>();
   const open = [value];
@@ -139,6 +144,7 @@ function coneOf(value: string, constant: ReadonlyMap<string, Node | undefined>):
     const node = constant.get(next);
     if (node === undefined || node.op === "Constant") roots.add(next);
     if (node === undefined || nodes.has(node)) continue;
+    if (nodes.size >= largestCone) return undefined;
     nodes.add(node);
     open.push(...reads(node));
   }
