@@ -1,6 +1,6 @@
-// Eigenproblems, Cholesky factors and products: pure TypeScript, ml-matrix and libtorch on the same matrices; time and accuracy.
-// Times are process time (user and system, all threads), the least of the repetitions, so that a machine with other work
-// does not stretch them as much. npx tsx bench/linear-algebra.ts
+// Eigenproblems, Cholesky factors and products: pure TypeScript, ml-matrix and libtorch on the same matrices; time
+// and accuracy. Times are process time (user and system, all threads), the least of the repetitions, so that a
+// machine with other work does not stretch them as much. npx tsx bench/linear-algebra.ts
 import { readFileSync } from "node:fs";
 import { CholeskyDecomposition, EVD, Matrix as MlMatrix } from "ml-matrix";
 import type { LinearAlgebra } from "../src/linalg/linear-algebra.js";
@@ -17,7 +17,10 @@ const sizes = [64, 144, 288, 576, 1152] as const;
 /** The largest size at which ml-matrix's eigenproblem is waited for. */
 const patience = 576;
 
-/** One job of one library on one Gram matrix: all eigenvalues, the leading quarter of eigenvectors too, or the Cholesky factor. */
+/**
+ * One job of one library on one Gram matrix: all eigenvalues, the leading quarter of eigenvectors too, or the
+ * Cholesky factor.
+ */
 interface Contender {
   readonly name: string;
   readonly values: (a: Matrix) => ArrayLike<number>;
@@ -51,7 +54,10 @@ const mlMatrix: Contender = {
 
 const contenders = [ours("filterbasis", pureLinearAlgebra), mlMatrix, ours("libtorch", torchLinearAlgebra)];
 
-/** A Gram matrix of numbers that fall as a trained layer's directions do, with a diagonal that keeps it positive definite. */
+/**
+ * A Gram matrix of numbers that fall as a trained layer's directions do, with a diagonal that keeps it positive
+ * definite.
+ */
 function gramOf(size: number): Matrix {
   const random = new Random(seed);
   const rows = 2 * size;
