@@ -1,5 +1,6 @@
-// How long planning and decomposing take: ResNet-56, and a graph with the layers of ResNet-50, by pure TypeScript and with libtorch; time and peak
-// memory. Every run is a process of its own, as a command is. Run on a quiet machine: npx tsx bench/planning.ts
+// How long planning and decomposing take: ResNet-56, and a graph with the layers of ResNet-50, by pure TypeScript and
+// with libtorch; time and peak memory. Every run is a process of its own, as a command is. Run on a quiet machine:
+// npx tsx bench/planning.ts
 
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -32,7 +33,9 @@ interface Run {
   readonly reached: number;
 }
 
-/** ResNet-50's convolutions with their sizes, one after the other, with a spectrum that falls as in trained networks. */
+/**
+ * ResNet-50's convolutions with their sizes, one after the other, with a spectrum that falls as in trained networks.
+ */
 function resnet50(): Graph {
   const random = new Random(seed);
   const nodes: Node[] = [];

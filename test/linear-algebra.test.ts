@@ -1,4 +1,5 @@
-// What every implementation of linear algebra promises: one suite over pure TypeScript, libtorch's LAPACK, and the choice by size.
+// What every implementation of linear algebra promises: one suite over pure TypeScript, libtorch's LAPACK, and the
+// choice by size.
 import { describe, expect, test } from "vitest";
 import { FilterBasisError } from "../src/errors/error.js";
 import { float32Tensor, makeNode } from "../src/graph/attributes.js";

@@ -22,13 +22,16 @@ export const torchLinearAlgebra: LinearAlgebra = {
   solve,
 };
 
-/** Multiplications (of a product, or of the decompositions' products) from which on libtorch is worth its crossing, and its loading. */
+/**
+ * Multiplications (of a product, or of the decompositions' products) from which on libtorch is worth its crossing,
+ * and its loading.
+ */
 const large = 1e7;
 
 /**
- * The faster implementation for each size: TypeScript for small matrices, libtorch for large ones, as far as it is there. libtorch is
- * loaded with the first large matrix, so that small networks never wait for it. The choice depends on sizes alone: the same
- * input gives the same numbers whatever was computed before.
+ * The faster implementation for each size: TypeScript for small matrices, libtorch for large ones, as far as it is
+ * there. libtorch is loaded with the first large matrix, so that small networks never wait for it. The choice depends
+ * on sizes alone: the same input gives the same numbers whatever was computed before.
  */
 export function bestLinearAlgebra(load: () => unknown = loadEngine): LinearAlgebra {
   let available: boolean | undefined;
