@@ -1,18 +1,43 @@
-// How long planning and decomposing take: ResNet-56, and a graph with the layers of ResNet-50; time and peak memory.
-// Run on a quiet machine: npx tsx bench/planning.ts
+// How long planning and decomposing take: ResNet-56, and a graph with the layers of ResNet-50, by pure TypeScript and
+// with libtorch; time and peak memory. Every run is a process of its own, as a command is. Run on a quiet machine:
+// npx tsx bench/planning.ts
 
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { float32Tensor, ints, makeNode } from "../src/graph/attributes.js";
 import { cost } from "../src/graph/cost.js";
 import type { Graph, Node, TensorData } from "../src/graph/types.js";
+import { pureLinearAlgebra } from "../src/linalg/low-rank.js";
 import { Random } from "../src/linalg/random.js";
 import { applyPlan } from "../src/methods/basis.js";
 import { planCompression } from "../src/methods/plan.js";
 import { resnet } from "../src/nets/resnet.js";
+import { engineInfo } from "../src/torch/index.js";
+import { bestLinearAlgebra } from "../src/torch/linalg.js";
 import { writeResult } from "./result.js";
 
-/** ResNet-50's convolutions with their sizes, one after the other, with a spectrum that falls as in trained networks. */
+const repeats = 3;
+const seed = 1;
+const networks = { "ResNet-56": () => resnet(56, { seed }), "ResNet-50-sized": resnet50 };
+const implementations = { typescript: () => pureLinearAlgebra, libtorch: bestLinearAlgebra };
+
+interface Run {
+  readonly planSeconds: number;
+  readonly decomposeSeconds: number;
+  readonly seconds: number;
+  /** Of all threads, user and system: what a machine that others use too does not stretch as much. */
+  readonly processSeconds: number;
+  readonly peakBytes: number;
+  readonly layers: number;
+  readonly weights: number;
+  readonly reached: number;
+}
+
+/**
+ * ResNet-50's convolutions with their sizes, one after the other, with a spectrum that falls as in trained networks.
+ */
 function resnet50(): Graph {
-  const random = new Random(1);
+  const random = new Random(seed);
   const nodes: Node[] = [];
   const initializers = new Map<string, TensorData>();
   let [value, channels] = ["x", 3];
@@ -58,32 +83,58 @@ function resnet50(): Graph {
   };
 }
 
-const rows = [];
-for (const [name, graph] of [
-  ["ResNet-56", resnet(56)],
-  ["ResNet-50-sized", resnet50()],
-] as const) {
-  for (const keepParams of [0.5, 0.25]) {
-    const started = performance.now();
-    const plan = planCompression(graph, { keepParams });
-    const planned = performance.now();
-    const { graph: compressed } = applyPlan(graph, plan);
-    const done = performance.now();
-    const row = {
-      name,
-      keepParams,
-      reached: cost(compressed).weights / cost(graph).weights,
-      layers: graph.nodes.filter(({ op }) => op === "Conv").length,
-      weights: cost(graph).weights,
-      planSeconds: (planned - started) / 1000,
-      decomposeSeconds: (done - planned) / 1000,
-      seconds: (done - started) / 1000,
-      peakBytes: process.resourceUsage().maxRSS * 1024,
-    };
-    rows.push(row);
-    process.stdout.write(
-      `${name} at ${keepParams}: plan ${row.planSeconds.toFixed(2)} s, decompose ${row.decomposeSeconds.toFixed(2)} s, peak ${(row.peakBytes / 1e6).toFixed(0)} MB\n`,
-    );
-  }
+function run(name: keyof typeof networks, keepParams: number, implementation: keyof typeof implementations): Run {
+  const graph = networks[name]();
+  const linear = implementations[implementation]();
+  const before = process.cpuUsage();
+  const started = performance.now();
+  const plan = planCompression(graph, { keepParams, linear });
+  const planned = performance.now();
+  const { graph: compressed } = applyPlan(graph, plan, { linear });
+  const done = performance.now();
+  const { user, system } = process.cpuUsage(before);
+  return {
+    planSeconds: (planned - started) / 1000,
+    decomposeSeconds: (done - planned) / 1000,
+    seconds: (done - started) / 1000,
+    processSeconds: (user + system) / 1e6,
+    peakBytes: process.resourceUsage().maxRSS * 1024,
+    layers: graph.nodes.filter(({ op }) => op === "Conv").length,
+    weights: cost(graph).weights,
+    reached: cost(compressed).weights / cost(graph).weights,
+  };
 }
-await writeResult("bench-planning", "npx tsx bench/planning.ts", { rows });
+
+/** The run whose seconds are the median, with all runs' seconds beside. */
+function measured(name: string, keepParams: number, implementation: string) {
+  const script = fileURLToPath(import.meta.url);
+  const once = () =>
+    JSON.parse(
+      execFileSync(process.execPath, [...process.execArgv, script, name, `${keepParams}`, implementation], { encoding: "utf8" }),
+    ) as Run;
+  const runs = Array.from({ length: repeats }, once).sort((a, b) => a.seconds - b.seconds);
+  const median = runs[Math.floor(repeats / 2)]!;
+  const row = { name, keepParams, linearAlgebra: implementation, ...median, all: runs.map(({ seconds }) => seconds) };
+  process.stdout.write(
+    `${name} at ${keepParams}, ${implementation}: plan ${row.planSeconds.toFixed(2)} s, decompose ${row.decomposeSeconds.toFixed(2)} s, ` +
+      `process time ${row.processSeconds.toFixed(2)} s, peak ${(row.peakBytes / 1e6).toFixed(0)} MB\n`,
+  );
+  return row;
+}
+
+const [, , name, keepParams, implementation] = process.argv;
+if (name !== undefined) {
+  const found = run(name as keyof typeof networks, Number(keepParams), implementation as keyof typeof implementations);
+  process.stdout.write(JSON.stringify(found));
+} else {
+  const rows = Object.keys(networks).flatMap((network) =>
+    [0.5, 0.25].flatMap((keep) => Object.keys(implementations).map((one) => measured(network, keep, one))),
+  );
+  const { version, blas, threads } = engineInfo();
+  await writeResult("bench-planning", "npx tsx bench/planning.ts", {
+    seed,
+    n: repeats,
+    libtorch: { version, blas, threads },
+    rows,
+  });
+}

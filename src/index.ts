@@ -8,15 +8,19 @@ export { type Compressed, compressModel } from "./compress/compress.js";
 export type { Given, JobHooks, JobOptions } from "./compress/job.js";
 export { type PlannedModel, planModel } from "./compress/plan.js";
 export { type Rewritten, undoModel } from "./compress/rewrite.js";
+export type { Batch, BatchSource } from "./data/batches.js";
 // Pictures and data sets
-export { cifar10Classes, getCifar10, loadCifar10 } from "./data/cifar10.js";
+export { getCifar10, loadCifar10 } from "./data/cifar10.js";
+export { cifar10Classes } from "./data/cifar10-binary.js";
 export { decodePicture, encodePicture } from "./data/codec.js";
-export { loadImageData } from "./data/image-data.js";
+export type { Data, Dataset, OpenOptions } from "./data/dataset.js";
 export { type ImageSet, type Normalization, normalizations, parseNormalization } from "./data/image-set.js";
 export { imresize } from "./data/imresize.js";
+export type { InputOptions, Inputs } from "./data/inputs.js";
 export { openPatches, type Patches, type PatchOptions, type PatchSource } from "./data/patches.js";
 export type { Picture } from "./data/picture.js";
 export { findPairs, loadPair, type Pair, type PairFiles } from "./data/sr-pairs.js";
+export { datasets, loadImageData, openData } from "./data/table.js";
 export { type ErrorCode, type ErrorPlace, FilterBasisError, isError } from "./errors/error.js";
 // Judging
 export { type TopOne, topOne } from "./evaluate/classify.js";
@@ -84,12 +88,14 @@ export {
   backward,
   call,
   callAll,
+  type Device,
   engineInfo,
   fromArray,
   gradients,
   hasCuda,
   manualSeed,
   noGrad,
+  parseDevice,
   setThreads,
   Tensor,
   TensorScope,
@@ -98,4 +104,3 @@ export {
 export { inputMoments, type MomentsOptions } from "./train/moments.js";
 export { parseRecipe, type Recipe, recipeJsonSchema } from "./train/recipe.js";
 export { listRecipes, loadRecipe } from "./train/recipe-files.js";
-export type { Batch, BatchSource } from "./train/sources.js";

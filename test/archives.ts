@@ -5,24 +5,28 @@ type Files = readonly (readonly [name: string, bytes: Uint8Array])[];
 
 /** A ustar archive of regular files. */
 export function tar(files: Files): Buffer {
-  const blocks = files.flatMap(([name, bytes]) => {
-    const header = Buffer.alloc(512);
-    header.write(name, 0);
-    header.write("0000644\0", 100);
-    header.write(bytes.length.toString(8).padStart(11, "0") + "\0", 124);
-    header.write("        ", 148);
-    header.write("0", 156);
-    header.write("ustar\0", 257);
-    header.write(
-      header
-        .reduce((sum, byte) => sum + byte, 0)
-        .toString(8)
-        .padStart(6, "0") + "\0 ",
-      148,
-    );
-    return [header, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)];
-  });
-  return Buffer.concat([...blocks, Buffer.alloc(1024)]);
+  return Buffer.concat([...files.map(([name, bytes]) => tarEntry(name, bytes)), Buffer.alloc(1024)]);
+}
+
+/** One entry: a header that claims `size`, the bytes, and what fills the last block. `kind`: 0 a file, 2 a link, x extended headers. */
+export function tarEntry(name: string, bytes: Uint8Array, { kind = "0", size = bytes.length } = {}): Buffer {
+  const header = Buffer.alloc(512);
+  header.write(name, 0);
+  header.write("0000644\0", 100);
+  header.write(size.toString(8).padStart(11, "0") + "\0", 124);
+  header.write("        ", 148);
+  header.write(kind, 156);
+  if (kind === "2") header.write("/etc/passwd", 157);
+  header.write("ustar\0", 257);
+  header.write("00", 263);
+  header.write(
+    header
+      .reduce((sum, byte) => sum + byte, 0)
+      .toString(8)
+      .padStart(6, "0") + "\0 ",
+    148,
+  );
+  return Buffer.concat([header, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
 }
 
 /** A zip archive; every second file stored, the others deflated. */

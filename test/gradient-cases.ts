@@ -1,7 +1,7 @@
 // For every operator of the interpreter: small graphs on which its gradient is checked, or why it has none.
 
-import { float, floats, int, ints, string } from "../src/graph/attributes.js";
-import type { Attribute, TensorData } from "../src/graph/types.js";
+import { float, floats, int, ints, makeNode, string } from "../src/graph/attributes.js";
+import type { Attribute, Graph, TensorData } from "../src/graph/types.js";
 import { tensorOf } from "../src/graph/values.js";
 import type { OperatorName } from "../src/interpreter/operators/names.js";
 
@@ -20,6 +20,29 @@ export interface GradientCase {
   readonly opset?: number;
   readonly training?: boolean;
   readonly domain?: string;
+}
+
+/** The graph of one operator: inputs x0, x1, ..., of which constants are initializers; outputs y0, ... */
+export function graphOf(op: string, { inputs, attributes, outputs = 1, opset = 17, domain = "" }: GradientCase): Graph {
+  const names = inputs.map((input, i) => (input === undefined ? "" : `x${i}`));
+  const initializers = new Map<string, TensorData>();
+  inputs.forEach((input, i) => {
+    if (input !== undefined && "constant" in input) initializers.set(`x${i}`, input.constant);
+  });
+  const outs = Array.from({ length: outputs }, (_, i) => `y${i}`);
+  return {
+    name: op,
+    nodes: [makeNode(op, names, outs, attributes, { domain })],
+    initializers,
+    inputs: inputs.flatMap((input, i) =>
+      input !== undefined && "dims" in input ? [{ name: `x${i}`, tensor: { type: "float64" as const, dims: input.dims } }] : [],
+    ),
+    outputs: outs.map((name) => ({ name })),
+    values: new Map(),
+    opsets: new Map([["", opset]]),
+    irVersion: 8,
+    metadata: new Map(),
+  };
 }
 
 const x = (...dims: number[]): Input => ({ dims, low: -1.5, high: 1.5 });

@@ -1,37 +1,14 @@
 // The interpreter's gradients agree with central differences in float64, for every operator that has one.
 import { describe, expect, test } from "vitest";
-import { elements, makeNode } from "../src/graph/attributes.js";
-import type { Graph, TensorData } from "../src/graph/types.js";
+import { elements } from "../src/graph/attributes.js";
 import { Network } from "../src/interpreter/network.js";
 import { call } from "../src/interpreter/operators/aten.js";
 import { backward, fromArray, setThreads, type Tensor, TensorScope, unloadableReason } from "../src/torch/index.js";
-import { basisConvCases, type GradientCase, gradientCases } from "./gradient-cases.js";
+import { basisConvCases, type GradientCase, gradientCases, graphOf } from "./gradient-cases.js";
 
 /** With steps of 1e-6 the truncation error of central differences is near 1e-12 and the rounding error near 1e-10. */
 const step = 1e-6;
 const tolerance = 1e-6;
-
-function graphOf(op: string, { inputs, attributes, outputs = 1, opset = 17, domain = "" }: GradientCase): Graph {
-  const names = inputs.map((input, i) => (input === undefined ? "" : `x${i}`));
-  const initializers = new Map<string, TensorData>();
-  inputs.forEach((input, i) => {
-    if (input !== undefined && "constant" in input) initializers.set(`x${i}`, input.constant);
-  });
-  const outs = Array.from({ length: outputs }, (_, i) => `y${i}`);
-  return {
-    name: op,
-    nodes: [makeNode(op, names, outs, attributes, { domain })],
-    initializers,
-    inputs: inputs.flatMap((input, i) =>
-      input !== undefined && "dims" in input ? [{ name: `x${i}`, tensor: { type: "float64" as const, dims: input.dims } }] : [],
-    ),
-    outputs: outs.map((name) => ({ name })),
-    values: new Map(),
-    opsets: new Map([["", opset]]),
-    irVersion: 8,
-    metadata: new Map(),
-  };
-}
 
 /** Numbers that look random, the same every time. */
 function noise(count: number, low: number, high: number, seed: number): Float64Array {

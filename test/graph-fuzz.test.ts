@@ -31,7 +31,7 @@ const count = Number(process.env.FILTERBASIS_GRAPHS ?? 25);
 const first = Number(process.env.FILTERBASIS_SEED ?? 1);
 const seeds = Array.from({ length: count }, (_, index) => first + index);
 /** Commands measure layouts, which takes seconds: they get every so many graphs. */
-const everyCommand = 12;
+const everyCommand = 25;
 
 /** How a network is declined in which there is nothing to compress. */
 const nothing: readonly ErrorCode[] = ["unsupported", "not-found"];

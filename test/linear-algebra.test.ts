@@ -1,11 +1,19 @@
-// What every implementation of linear algebra promises: one suite over pure TypeScript, libtorch's LAPACK, and the choice by size.
+// What every implementation of linear algebra promises: one suite over pure TypeScript, libtorch's LAPACK, and the
+// choice by size.
 import { describe, expect, test } from "vitest";
+import { FilterBasisError } from "../src/errors/error.js";
+import { float32Tensor, makeNode } from "../src/graph/attributes.js";
+import type { Graph } from "../src/graph/types.js";
 import { type LinearAlgebra, pureLinearAlgebra, spectrum } from "../src/linalg/low-rank.js";
 import { type Matrix, matrix, squaredNorm, transpose } from "../src/linalg/matrix.js";
 import { Random } from "../src/linalg/random.js";
+import { planCompression } from "../src/methods/plan.js";
+import type { PlanOptions } from "../src/methods/plan-options.js";
+import { buildNet } from "../src/nets/table.js";
 import { unloadableReason } from "../src/torch/index.js";
 import { bestLinearAlgebra, torchLinearAlgebra } from "../src/torch/linalg.js";
 import { liveTensorsAfterCollection } from "./engine.js";
+import { smallGraph } from "./small-graphs.js";
 
 const reason = unloadableReason();
 const implementations = [
@@ -236,6 +244,17 @@ for (const [name, linear, skipped] of implementations) {
       for (const run of [linear.eigen, linear.cholesky]) expect(() => run(a)).toThrow(refused);
     });
 
+    test("squares of directions that a matrix does not have are 0", () => {
+      for (const rank of [1, 3, 15]) {
+        for (const [rows, cols] of [
+          [300, 260],
+          [260, 300],
+          [30, 20],
+        ] as const)
+          expect(spectrum(ofRank(rows, cols, rank), linear).squares.indexOf(0)).toBe(rank);
+      }
+    });
+
     test.each([0, 21, 1.5])("a rank of %d of a 30 x 20 matrix is refused", (rank) => {
       const refused = expect.objectContaining({ code: "invalid-plan" });
       expect(() => spectrum(random(30, 20), linear).lowRank(rank)).toThrow(refused);
@@ -265,6 +284,83 @@ describe.skipIf(reason !== undefined)(`libtorch's tensors${reason === undefined 
   });
 });
 
+/** Layers whose filters are those of another in another order: every basis filter of any is worth the same. */
+function tiedLayers(): Graph {
+  const { data } = random(256, 64);
+  const weight = (turn: number) =>
+    float32Tensor(
+      [256, 64, 1, 1],
+      Float32Array.from({ length: data.length }, (_, i) => data[((i >> 6) ^ ((7 * turn) & 255)) * 64 + ((i & 63) ^ turn)]!),
+    );
+  return smallGraph({
+    nodes: [0, 1, 2].map((turn) => makeNode("Conv", ["x", `w${turn}`], [`y${turn}`], {}, { name: `conv${turn}` })),
+    initializers: Object.fromEntries([0, 1, 2].map((turn) => [`w${turn}`, weight(21 * turn)])),
+    inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 64, 8, 8] } }],
+    outputs: ["y0", "y1", "y2"],
+  });
+}
+
+/** Filters that are all multiples of a few. */
+function deficientLayers(): Graph {
+  const weight = (rank: number) => {
+    const { data } = ofRank(256, 128 * 9, rank);
+    return float32Tensor([256, 128, 3, 3], Float32Array.from(data));
+  };
+  return smallGraph({
+    nodes: [
+      makeNode("Conv", ["x", "few.weight"], ["y"], {}, { name: "few" }),
+      makeNode("Conv", ["x", "one.weight"], ["z"], {}, { name: "one" }),
+      makeNode("Conv", ["x", "zero.weight"], ["w"], {}, { name: "zero" }),
+    ],
+    initializers: {
+      "few.weight": weight(12),
+      "one.weight": weight(1),
+      "zero.weight": float32Tensor([16, 128, 3, 3], new Float32Array(16 * 128 * 9)),
+    },
+    inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 128, 8, 8] } }],
+    outputs: ["y", "z", "w"],
+  });
+}
+
+const planned: readonly (readonly [string, () => Graph])[] = [
+  ["ResNet-20", () => buildNet("resnet20")],
+  ["VGG-16 of an eighth of the width", () => buildNet("vgg16", { widthDivisor: 8 })],
+  ["DenseNet", () => buildNet("densenet", { depth: 22 })],
+  ["SRResNet", () => buildNet("srresnet", { blocks: 2 })],
+  ["EDSR", () => buildNet("edsr", { blocks: 2, width: 64 })],
+  ["layers with the same filters in another order", tiedLayers],
+  ["layers of a rank far below their size", deficientLayers],
+];
+
+describe.skipIf(reason !== undefined)(`a plan${reason === undefined ? "" : ` (skipped: ${reason})`}`, () => {
+  test.each(planned)("of %s is the same whichever implementation finds the squares", (_, build) => {
+    const graph = build();
+    const budgets: PlanOptions[] = [
+      ...[0.8, 0.5, 0.33, 0.25].map((keepParams) => ({ keepParams })),
+      ...[0.7, 0.4].map((keepMacs) => ({ keepMacs })),
+      { keepParams: 0.8, splits: 1 },
+      { keepParams: 0.5, share: "group" },
+      { keepParams: 0.5, share: "network" },
+    ];
+    for (const options of budgets) {
+      const expected = choices(graph, { ...options, linear: pureLinearAlgebra });
+      expect(choices(graph, { ...options, linear: torchLinearAlgebra })).toEqual(expected);
+      expect(choices(graph, { ...options, linear: bestLinearAlgebra() })).toEqual(expected);
+    }
+  });
+});
+
+/** What a plan chooses, or the code and message of its refusal. */
+function choices(graph: Graph, options: PlanOptions): unknown {
+  try {
+    const { units, refused, after } = planCompression(graph, options);
+    return { units: units.map(({ unit, choice }) => ({ name: unit.name, ...choice })), refused, after };
+  } catch (error) {
+    if (error instanceof FilterBasisError) return [error.code, error.problem];
+    throw error;
+  }
+}
+
 test("which implementation computes depends on the sizes alone", () => {
   const [small, large] = [random(30, 20), random(300, 260)];
   const best = bestLinearAlgebra();
@@ -273,4 +369,24 @@ test("which implementation computes depends on the sizes alone", () => {
   expect(best.gram(large).data).toEqual(expected.gram(large).data);
   expect(best.gram(small).data).toEqual(first.data);
   expect(first.data).toEqual(pureLinearAlgebra.gram(small).data);
+});
+
+test("without libtorch everything is computed in TypeScript, and it is looked for once, when a large matrix comes", () => {
+  let loads = 0;
+  const best = bestLinearAlgebra(() => {
+    loads++;
+    throw new FilterBasisError("engine-missing", "not here");
+  });
+  const [small, large] = [random(30, 20), random(300, 260)];
+  best.eigen(best.gram(small)).vectors(3);
+  expect(loads).toBe(0);
+  for (let i = 0; i < 2; i++) expect(best.gram(large).data).toEqual(pureLinearAlgebra.gram(large).data);
+  expect(loads).toBe(1);
+});
+
+test("a libtorch that fails in another way than being absent is an error", () => {
+  const best = bestLinearAlgebra(() => {
+    throw new FilterBasisError("engine", "out of order");
+  });
+  expect(() => best.gram(random(300, 260))).toThrow(expect.objectContaining({ code: "engine" }));
 });

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chooseModel } from "../src/cli/model-file.js";
-import { loadImageData } from "../src/data/image-data.js";
 import { findPairs } from "../src/data/sr-pairs.js";
+import { loadImageData } from "../src/data/table.js";
 import type { FilterBasisError } from "../src/errors/error.js";
 import { writeModel } from "../src/formats/onnx/index.js";
 import { resnet } from "../src/nets/resnet.js";
@@ -122,7 +122,7 @@ test("a model or a picture given as a recipe is named", async () => {
 });
 
 test("a file given as a data set or a folder of pictures is named", async () => {
-  expect((await refusal(loadImageData(file("data.jpg", jpeg)))).message).toMatch(/JPEG picture, not a data set/);
+  expect((await refusal(loadImageData(file("data.jpg", jpeg)))).message).toMatch(/the images have no labels/); // one picture is data, without labels
   expect((await refusal(loadImageData(file("data.onnx", onnx)))).message).toMatch(/ONNX model, not a data set/);
   expect((await refusal(findPairs(file("one.jpg", jpeg), 2))).message).toMatch(/JPEG picture, not a folder of pictures/);
 });

@@ -11,7 +11,9 @@ export const memory = { times: 1.5, besideMiB: 300 } as const;
  * Errors that decline: the budget cannot be met, or only by a larger file (each with the proof), or the network has nothing that could be
  * compressed (named).
  */
-const declines = new Set(["budget-unreachable", "does-not-pay", "unsupported"]);
+const declines = new Set(["budget-unreachable", "does-not-pay", "unsupported", "not-found"]);
+/** Of these, what is said where there is nothing to compress. */
+const namesNothing = new Set(["unsupported", "not-found"]);
 
 type Unjudged = Omit<Row, "violations">;
 
@@ -39,9 +41,10 @@ function judgeOutcome(row: Unjudged, { kind, budget }: Operation, facts: ModelFa
   if (["internal", "no-json"].includes(outcome) || isRuntimeText(message)) say("raw message", `${outcome}: ${message}`);
   if (kind === "budget" && must) say("must be written", `${outcome}: ${message}`);
   if (facts.why !== undefined) return; // ONNX Runtime does not run it either: any typed error will do
-  const compressible = outcome === "unsupported" ? (facts.convolutions ?? 0) : 0;
+  const compressible = facts.convolutions ?? 0;
   if (!declines.has(outcome) || kind === "exact") say("refused", `${outcome}: ${message}`);
-  else if (compressible > 0) say("refused", `${compressible} convolutions have constant weights; ${outcome}: ${message}`);
+  else if (compressible > 0 && namesNothing.has(outcome))
+    say("refused", `${compressible} convolutions have constant weights; ${outcome}: ${message}`);
   if (outcome === "does-not-pay" && !(row.larger !== undefined && row.larger.written > row.larger.original))
     say("unproven refusal", message);
   if (outcome !== "budget-unreachable" || budget === undefined) return;

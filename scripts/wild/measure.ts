@@ -85,7 +85,7 @@ export interface Allowance {
   readonly noise: readonly OutputDifference[];
   /** The original computes in half precision. */
   readonly half: boolean;
-  /** What weights off by half a unit of half precision change, where the step rounds weights. */
+  /** What weights off by half a unit of half precision change, where the step rounds weights: every output as often as was tried. */
   readonly rounding?: readonly OutputDifference[];
 }
 
@@ -96,11 +96,12 @@ export function exactnessOf(
   { noise, half, rounding = [] }: Allowance,
 ): Exactness {
   const judged = outputs.map((output) => {
-    const [own, rounded] = [noise, rounding].map((list) => list.find(({ name }) => name === output.name));
+    const seen = [...noise, ...rounding].filter(({ name }) => name === output.name);
+    const most = (key: "max" | "unequal") => Math.max(0, ...seen.map((one) => finite(one[key])));
     const floor = half ? halfNoise : floatNoise;
-    const allowed = floor + times * Math.max(finite(own?.max), finite(rounded?.max));
+    const allowed = floor + times * most("max");
     const whole = !output.type.startsWith("float");
-    const unequalAllowed = 1e-3 + times * Math.max(finite(own?.unequal), finite(rounded?.unequal));
+    const unequalAllowed = 1e-3 + times * most("unequal");
     const within = output.fault === undefined && (whole ? output.unequal <= unequalAllowed : output.max <= allowed);
     return { ...output, allowed, within };
   });

@@ -1,6 +1,7 @@
 // The constant behind a value: an initializer, a Constant node, or one of these through Identity and Cast.
 
 import { readInt, readTensor } from "../graph/attributes.js";
+import { producers } from "../graph/edit.js";
 import type { DataType, Graph, Node, TensorData } from "../graph/types.js";
 import { dataTypes } from "../graph/types.js";
 
@@ -15,30 +16,37 @@ export interface Constant {
 
 /** A function that finds constants by value name; undefined for values that are computed from inputs. */
 export function constants(graph: Graph): (name: string) => Constant | undefined {
-  const producers = new Map<string, Node>();
-  for (const node of graph.nodes) for (const output of node.outputs) producers.set(output, node);
+  const made = producers(graph);
   const known = new Map<string, Constant | undefined>();
-  const find = (name: string): Constant | undefined => {
-    if (known.has(name)) return known.get(name);
-    known.set(name, undefined); // a graph with a loop in it finds nothing rather than running for ever
-    const found = resolve(name);
-    known.set(name, found);
-    return found;
-  };
-  const resolve = (name: string): Constant | undefined => {
-    const tensor = graph.initializers.get(name);
-    if (tensor) return { root: name, tensor, type: tensor.type };
-    const node = producers.get(name);
-    if (node?.domain !== "") return undefined;
-    if (node.op === "Constant") {
-      const value = readTensor(node, "value");
-      return value && { root: name, tensor: value, type: value.type };
+  return (name) => {
+    const chain: string[] = [];
+    let current = name;
+    // Up to what is stored or known, in a loop: chains may be long. What the chain meets again finds nothing, as a circle must.
+    while (!known.has(current)) {
+      known.set(current, stored(graph, made, current));
+      const node = made.get(current);
+      if (known.get(current) !== undefined || node?.domain !== "" || (node.op !== "Identity" && node.op !== "Cast")) break;
+      chain.push(current);
+      current = node.inputs[0] ?? "";
     }
-    if (node.op !== "Identity" && node.op !== "Cast") return undefined;
-    const inner = find(node.inputs[0] ?? "");
-    if (!inner || node.op === "Identity") return inner;
-    const type = dataTypes[readInt(node, "to", 0) - 1];
-    return type && { ...inner, type };
+    for (let value = chain.pop(); value !== undefined; value = chain.pop()) {
+      const node = made.get(value)!;
+      known.set(value, through(node, known.get(node.inputs[0] ?? "")));
+    }
+    return known.get(name);
   };
-  return find;
+}
+
+function stored(graph: Graph, made: ReadonlyMap<string, Node>, name: string): Constant | undefined {
+  const node = made.get(name);
+  const value = node?.domain === "" && node.op === "Constant" ? readTensor(node, "value") : undefined;
+  const tensor = graph.initializers.get(name) ?? value;
+  return tensor && { root: name, tensor, type: tensor.type };
+}
+
+/** What Identity or Cast makes of a constant. */
+function through(node: Node, inner: Constant | undefined): Constant | undefined {
+  if (inner === undefined || node.op === "Identity") return inner;
+  const type = dataTypes[readInt(node, "to", 0) - 1];
+  return type && { ...inner, type };
 }

@@ -2,6 +2,7 @@
 import { FilterBasisError } from "../errors/error.js";
 import { readInt, siteName } from "../graph/attributes.js";
 import type { DataType, Node, TensorData } from "../graph/types.js";
+import { quantisedCure } from "../passes/constant/weights.js";
 import type { Constant } from "./constant.js";
 import type { FilterShape } from "./split.js";
 
@@ -30,8 +31,8 @@ const others: Readonly<Record<string, string>> = {
   ConvTranspose: "it is a transposed convolution, which scatters its inputs instead of gathering them with filters",
   Gemm: "it is a fully connected layer, not a convolution",
   MatMul: "it is a matrix product, not a convolution",
-  ConvInteger: "it is a quantised convolution",
-  QLinearConv: "it is a quantised convolution",
+  ConvInteger: `it is a quantised convolution: ${quantisedCure}`,
+  QLinearConv: `it is a quantised convolution: ${quantisedCure}`,
   DeformConv: "it is a deformable convolution, whose filters are sampled at places computed from the input",
 };
 
@@ -43,9 +44,13 @@ export const isRefusal = (found: object): found is Refusal => "because" in found
 /**
  * Reads a node; undefined where it has no weights at all and nothing has to be said about it. Grouped, depthwise, quantised,
  * transposed and dynamic convolutions and fully connected layers are refused. Errors: `invalid-graph` for a weight whose
- * shape cannot be a convolution's.
+ * shape cannot be a convolution's. `computed` says of a weight that is not stored why it is not.
  */
-export function readConvolution(node: Node, constant: (name: string) => Constant | undefined): Convolution | Refusal | undefined {
+export function readConvolution(
+  node: Node,
+  constant: (name: string) => Constant | undefined,
+  computed: (name: string) => string | undefined = () => undefined,
+): Convolution | Refusal | undefined {
   const name = siteName(node);
   const refuse = (because: string): Refusal => ({ name, because });
   if (node.domain !== "") {
@@ -59,7 +64,7 @@ export function readConvolution(node: Node, constant: (name: string) => Constant
     return because !== undefined && weighted ? refuse(because) : undefined;
   }
   const found = constant(node.inputs[1] ?? "");
-  if (!found) return refuse("its weight is computed while the model runs");
+  if (!found) return refuse(`its weight ${computed(node.inputs[1] ?? "") ?? "is computed while the model runs"}`);
   const { tensor: weight, root: weightName, type } = found;
   if (!decomposable.includes(weight.type) || !decomposable.includes(type)) return refuse(`its weight is of type ${weight.type}`);
   const [outChannels, perGroup, ...kernel] = weight.dims;

@@ -1,5 +1,6 @@
-// A basis and its coefficients out of trained filters: truncated SVD, over one layer or over several that share the basis.
-// W[n, c, h, w] read row-major IS the matrix [(n s) x (p h w)] of the paper's split filters, so no value has to move.
+// A basis and its coefficients out of trained filters: truncated SVD, over one layer or over several that share the
+// basis. W[n, c, h, w] read row-major IS the matrix [(n s) x (p h w)] of the paper's split filters, so no value has
+// to move.
 import { FilterBasisError } from "../errors/error.js";
 import { type LinearAlgebra, pureLinearAlgebra, type Spectrum, spectrum } from "../linalg/low-rank.js";
 import { type Matrix, matrix, squaredNorm, stackRows } from "../linalg/matrix.js";
@@ -27,7 +28,10 @@ export interface Factors {
   readonly squaredErrors: readonly number[];
   /** For each layer ||W||_F^2. */
   readonly squaredNorms: readonly number[];
-  /** For each layer (W - BA) E[x], [n], which its bias gains; where coefficients were fitted to outputs and the mean E[x] of the input is known. */
+  /**
+   * For each layer (W - BA) E[x], [n], which its bias gains; where coefficients were fitted to outputs and the mean
+   * E[x] of the input is known.
+   */
   readonly shifts?: readonly (Float64Array | undefined)[];
 }
 
@@ -56,8 +60,8 @@ export function splitMatrix({ name, values, splits, ...shape }: Filters): Matrix
 }
 
 /**
- * The best basis of m filters, in the Frobenius norm over all the layers together: their split matrices stacked, truncated SVD.
- * All layers need one p and one kernel. `known` is the stack's spectrum, if it was computed already.
+ * The best basis of m filters, in the Frobenius norm over all the layers together: their split matrices stacked,
+ * truncated SVD. All layers need one p and one kernel. `known` is the stack's spectrum, if it was computed already.
  * Errors: `invalid-plan` for m beyond the rank of the stack, `non-finite`.
  */
 export function initialise(

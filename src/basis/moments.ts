@@ -1,7 +1,8 @@
-// Activation second moments: with those of its input patches x, C = E[x x^T], the mean squared error of a layer's outputs is
-// E|(W - BA) x|^2 = tr (W - BA) C (W - BA)^T, which a basis can make least instead of ||W - BA||_F^2: the truncated SVD of
-// W L with C = L L^T, and then, over all splits together, the coefficients of least squares. The aim, outputs instead of filters, is
-// that of Zhang et al., Accelerating Very Deep Convolutional Networks, section 2; the way to it by splits is our own.
+// Activation second moments: with those of its input patches x, C = E[x x^T], the mean squared error of a layer's
+// outputs is E|(W - BA) x|^2 = tr (W - BA) C (W - BA)^T, which a basis can make least instead of ||W - BA||_F^2: the
+// truncated SVD of W L with C = L L^T, and then, over all splits together, the coefficients of least squares. The
+// aim, outputs instead of filters, is that of Zhang et al., Accelerating Very Deep Convolutional Networks, section 2;
+// the way to it by splits is our own.
 import { FilterBasisError } from "../errors/error.js";
 import { balance, type LinearAlgebra, pureLinearAlgebra, type Spectrum, spectrum } from "../linalg/low-rank.js";
 import { columns, type Matrix, matrix, transpose } from "../linalg/matrix.js";
@@ -14,21 +15,26 @@ export interface InputMoments {
   readonly channels: number;
   /** E[x x^T] of a block, [channels h w, channels h w], the mean over the blocks; of x - mean, where that is given. */
   readonly second: Matrix;
-  /** E[x], [c h w]: given where a bias or a batch norm makes good what becomes of a constant, which then is no error. */
+  /**
+   * E[x], [c h w]: given where a bias or a batch norm makes good what becomes of a constant, which then is no error.
+   */
   readonly mean: Float64Array | undefined;
 }
 
-/** Of the mean of the diagonal: what directions that no sample showed still weigh, so that their filters are not lost. */
+/**
+ * Of the mean of the diagonal: what directions that no sample showed still weigh, so that their filters are not lost.
+ */
 const floor = 1e-3;
 /**
- * Of the mean of the diagonal: how much the coefficients of least squares are held to those of the SVD. Splits that nearly say the same make
- * large coefficients that cancel out; held like this the filters stay about as near to the original's as those of the SVD alone.
+ * Of the mean of the diagonal: how much the coefficients of least squares are held to those of the SVD. Splits that
+ * nearly say the same make large coefficients that cancel out; held like this the filters stay about as near to the
+ * original's as those of the SVD alone.
  */
 const ridge = 0.1;
 
 /**
- * The moments for blocks of `channels` channels: averaged where they are smaller, side by side where they are larger; positive definite.
- * Errors: `shape-mismatch` for moments of something else.
+ * The moments for blocks of `channels` channels: averaged where they are smaller, side by side where they are larger;
+ * positive definite. Errors: `shape-mismatch` for moments of something else.
  */
 export function blockMoments({ channels: known, second }: InputMoments, taps: number, channels: number): Matrix {
   if (second.rows !== known * taps || second.cols !== second.rows) {
@@ -58,7 +64,10 @@ export function blockMoments({ channels: known, second }: InputMoments, taps: nu
   return matrix(width * repeats, width * repeats, whole);
 }
 
-/** The spectrum of split filters [(n s) x (p h w)] in the norm of their outputs: squares and errors are the outputs' variances. */
+/**
+ * The spectrum of split filters [(n s) x (p h w)] in the norm of their outputs: squares and errors are the outputs'
+ * variances.
+ */
 export function outputSpectrum(split: Matrix, moments: Matrix, linear: LinearAlgebra): Spectrum {
   const lower = linear.cholesky(moments);
   const weighted = spectrum(linear.multiply(split, lower), linear);
@@ -80,7 +89,10 @@ export function sharedMoments(layers: readonly InputMoments[], taps: number, cha
   return matrix(parts[0]!.rows, parts[0]!.cols, sum);
 }
 
-/** For the basis found, the coefficients with the least error of each layer's outputs, all splits together. Errors and norms stay the filters'. */
+/**
+ * For the basis found, the coefficients with the least error of each layer's outputs, all splits together. Errors and
+ * norms stay the filters'.
+ */
 export function fitToOutputs(
   factors: Factors,
   layers: readonly Filters[],
@@ -103,7 +115,10 @@ export function fitToOutputs(
   };
 }
 
-/** With D [s m, c h w], the basis once for each split: A = W C D^T (D C D^T)^-1, held a little to the coefficients that are there. */
+/**
+ * With D [s m, c h w], the basis once for each split: A = W C D^T (D C D^T)^-1, held a little to the coefficients
+ * that are there.
+ */
 function fitted(
   layer: Filters,
   basis: Matrix,

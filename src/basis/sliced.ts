@@ -57,7 +57,10 @@ function fitCoefficients(part: Matrix, basis: Matrix, { gram, multiply, solve }:
   return transpose(solve(gram(turned), transpose(multiply(part, turned))));
 }
 
-/** Each column of B over the layers that have it: (sum A^T A)^-1 sum A^T W. Columns that the same layers have go together. */
+/**
+ * Each column of B over the layers that have it: (sum A^T A)^-1 sum A^T W. Columns that the same layers have go
+ * together.
+ */
 function fitBasis(
   parts: readonly Matrix[],
   coefficients: readonly Matrix[],

@@ -5,6 +5,7 @@ import { type Compressed, compressModel } from "../compress/compress.js";
 import { type Given, type Place, placeOf } from "../compress/job.js";
 import type { PlannedModel } from "../compress/plan.js";
 import { undoModel } from "../compress/rewrite.js";
+import type { Times } from "../compress/time.js";
 import type { Cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import { planAsOptions } from "../methods/plan.js";
@@ -65,7 +66,7 @@ export default command({
 
 /** The result as plain data. */
 function reportOf(result: Compressed<LearnedRun>, method: string) {
-  const { file, before, after, bytes, plan, graph, foldOutcomes, verified, milliseconds, trained } = result;
+  const { file, before, after, bytes, plan, graph, foldOutcomes, verified, written, trained } = result;
   return {
     file,
     method,
@@ -74,11 +75,11 @@ function reportOf(result: Compressed<LearnedRun>, method: string) {
     layers: layerReport(graph),
     refused: plan.refused,
     ...(plan.why === undefined ? {} : { why: plan.why }),
-    batchNormFolded: foldOutcomes.filter(({ done }) => done).length,
+    batchNormFolded: foldOutcomes.filter(({ pass, done }) => done && pass === "fold-batch-norm").length,
     verified: true,
     maxDifference: verified.maxDifference,
     agreement: verified.original,
-    milliseconds,
+    milliseconds: written,
     ...(trained ? { learned: { seconds: trained.seconds, epochs: trained.epochs } } : {}),
   };
 }
@@ -104,8 +105,9 @@ async function undo(given: Given, output: string, place: Place, hooks: Context) 
 const withBytes = ({ weights, all, macs, bytes }: Cost, file = bytes) => ({ weights, all, macs, bytes: file });
 type Totals = ReturnType<typeof withBytes>;
 
-const timesText = ({ original, written }: Compressed["milliseconds"]): string =>
-  `${original.toFixed(2)} ms -> ${written.toFixed(2)} ms in ONNX Runtime, original and written file in turns (${(original / written).toFixed(2)} x)`;
+const timesText = ({ original, written, ratio, interval: [low, high], verdict }: Times): string =>
+  `${original.toFixed(2)} ms -> ${written.toFixed(2)} ms in ONNX Runtime, original and written file in turns: ` +
+  `${ratio.toFixed(2)} x (${low.toFixed(2)} to ${high.toFixed(2)}), ${verdict === "within noise" ? "no difference beyond noise" : verdict}`;
 
 function layerReport(graph: Graph) {
   return (readRecord(graph)?.sites ?? []).map(({ name, output, splits, basisSize, shared, form, error, shape }) => ({

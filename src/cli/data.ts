@@ -1,12 +1,11 @@
 // `data get|check NAME`: fetches, verifies and converts the data sets that are known by name.
-import { checkCifar10, getCifar10 } from "../data/cifar10.js";
-import { checkPictureSet, getPictureSet, pictureSets } from "../data/picture-sets.js";
+import { namedDatasets } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
 import { nearest } from "../errors/nearest.js";
-import { command } from "./frame.js";
+import { type Context, command } from "./frame.js";
 import { given, whole } from "./values.js";
 
-const names = ["cifar10", ...Object.keys(pictureSets)];
+const names = namedDatasets.map(({ name }) => name);
 
 export default command({
   name: "data",
@@ -17,10 +16,10 @@ export default command({
     folder: { type: "string", description: "where it is kept; by default in the cache folder", valueHint: "FOLDER" },
     mirror: {
       type: "string",
-      description: "picture sets: another server with the same archives in one folder",
+      description: "sets of pictures: another server with the same archives in one folder",
       valueHint: "URL",
     },
-    scale: { type: "string", description: "div2k: only this scale", valueHint: "S" },
+    scale: { type: "string", description: "sets of pictures: only what this scale needs", valueHint: "S" },
     repair: { type: "boolean", description: "check cifar10: remove a file that is wrong, so that get fetches it again" },
   },
   rules: [
@@ -30,48 +29,48 @@ export default command({
     { option: "repair", needs: ["ACTION=check"], why: "it is a part of checking" },
     { option: "repair", needs: ["NAME=cifar10"], why: "of the picture sets delete the folder and get them again" },
   ],
-  async run(args, { note, progress, signal }) {
-    const { action, name } = args;
+  async run({ action, name, folder, mirror, scale, repair }, context) {
     if (action !== "get" && action !== "check")
       throw new FilterBasisError("usage", "the action is unknown", { expected: "get or check", got: action });
-    if (!names.includes(name))
+    const dataset = namedDatasets.find((set) => set.name === name);
+    if (dataset === undefined)
       throw new FilterBasisError("usage", `there is no such data set${nearest(name, names, "")}`, {
         expected: names.join(", "),
         got: name,
       });
-    const where = given("folder", args.folder);
-    const done = (folder: string, rest: object = {}) => ({
-      json: { name, folder, ok: true, ...rest },
-      text: `${name}: ${action === "get" ? "complete" : "every file is as it should be"}, in ${folder}`,
-    });
-    if (name === "cifar10") {
-      if (action === "check") return done(await checkCifar10({ ...where, repair: args.repair === true }), { files: 6 });
-      return done(await getCifar10({ ...where, note, signal }));
-    }
-    const set = pictureSets[name]!;
+    const where = given("folder", folder);
     if (action === "check") {
-      const { folder, files } = await checkPictureSet(set, where);
-      return done(folder, { files });
+      const { folder: kept, files } = await dataset.check!({ ...where, ...given("repair", repair) });
+      return { json: { name, folder: kept, ok: true, files }, text: `${name}: in order in ${kept}` };
     }
-    let bar: { readonly label: string; readonly show: ReturnType<typeof progress> } | undefined;
+    const bar = downloads(context);
     try {
-      const folder = await getPictureSet(set, {
+      const kept = await dataset.get!({
         ...where,
-        ...given("mirror", args.mirror),
-        ...given("scale", whole("--scale", args.scale, 2, 4)),
-        note,
-        signal,
-        progress(label, bytes, total) {
-          if (bar?.label !== label) {
-            bar?.show.stop();
-            bar = { label, show: progress(`${label} (MB)`, Math.ceil((total ?? 0) / 1e6)) };
-          }
-          bar.show.update(Math.floor(bytes / 1e6));
-        },
+        ...given("mirror", mirror),
+        ...given("scale", whole("--scale", scale, 2, 4)),
+        note: context.note,
+        signal: context.signal,
+        progress: bar.show,
       });
-      return done(folder);
+      return { json: { name, folder: kept.folder, ok: true }, text: `${name}: ready in ${kept.folder}` };
     } finally {
-      bar?.show.stop();
+      bar.stop();
     }
   },
 });
+
+/** One bar after another, a download each, in megabytes. */
+function downloads({ progress }: Context) {
+  let bar: { readonly label: string; readonly shown: ReturnType<Context["progress"]> } | undefined;
+  return {
+    show(label: string, bytes: number, total: number | undefined): void {
+      if (bar?.label !== label) {
+        bar?.shown.stop();
+        bar = { label, shown: progress(`${label} (MB)`, Math.ceil((total ?? 0) / 1e6)) };
+      }
+      bar.shown.update(Math.floor(bytes / 1e6));
+    },
+    stop: (): void => bar?.shown.stop(),
+  };
+}

@@ -1,5 +1,5 @@
 // `evaluate`: how good a model is on data, what it costs, how fast it runs; beside another where one is named.
-import { checkDataSource } from "../data/check-source.js";
+import { checkDataSource, dataHelp } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type Evaluation, evaluateModel, type ModelFigures } from "../evaluate/evaluate.js";
 import { columns, grouped } from "./columns.js";
@@ -16,7 +16,7 @@ export default command({
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     data: {
       type: "string",
-      description: "cifar10, an archive of it, a folder of classes, or a folder of pictures",
+      description: dataHelp,
       valueHint: "DATA",
       required: true,
     },

@@ -1,7 +1,7 @@
 // Learning as `compress` offers it: a recipe made of its options, run in a run folder, whose last model comes back.
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { checkDataSource } from "../data/check-source.js";
+import { checkDataSource } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import type { PlanOptions } from "../methods/plan-options.js";

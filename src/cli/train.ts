@@ -1,9 +1,10 @@
 // `train`: trains or learns by a recipe into a run folder, or goes on with a run.
 import { stat } from "node:fs/promises";
-import { checkDataSource } from "../data/check-source.js";
+import { checkDataSource } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutputFolder } from "../runtime/output.js";
+import { parseDevice } from "../torch/index.js";
 import { hostTraining } from "../train/host.js";
 import type { EpochReport } from "../train/loop.js";
 import type { Recipe } from "../train/recipe.js";
@@ -25,14 +26,16 @@ export default command({
     resume: { type: "boolean", description: "go on with the run in this folder" },
     seed: { type: "string", description: "the seed of everything random", valueHint: "N" },
     threads: { type: "string", description: "the most threads of each kind: that compute, that load data", valueHint: "N" },
+    device: { type: "string", description: "where it is trained: cpu, cuda or cuda:N", valueHint: "DEVICE" },
   },
   rules: [
-    { option: "resume", excludes: ["set", "seed", "threads"], why: "a run goes on by the recipe it began with" },
+    { option: "resume", excludes: ["set", "seed", "threads", "device"], why: "a run goes on by the recipe it began with" },
     { option: "resume", excludes: ["output"], why: "a run goes on in its own folder" },
   ],
-  async run({ recipe: name, output, resume, seed, threads }, context) {
+  async run({ recipe: name, output, resume, seed, threads, device }, context) {
     const number = (field: string, value: string | undefined): string[] => (value === undefined ? [] : [`${field}=${value}`]);
     const overrides = [...context.repeated("set"), ...number("seed", seed), ...number("threads", threads)];
+    if (device !== undefined) overrides.push(`device=${parseDevice(device)}`);
     const recipe = resume === true ? ("resume" as const) : await loadRecipe(name, overrides);
     const folder = recipe === "resume" ? name : (output ?? `runs/${recipe.name}`);
     if (recipe === "resume" && !(await stat(folder).catch(() => undefined))?.isDirectory()) {

@@ -1,7 +1,7 @@
 // The main job: a model and a wish become a verified file. plan -> apply -> (train) -> layouts -> write -> verify -> compare,
 // always with the file that was given.
 import type { Form } from "../basis/forms.js";
-import { FilterBasisError } from "../errors/error.js";
+import { FilterBasisError, isError } from "../errors/error.js";
 import { type Cost, cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import { chooseForms, siteLabel } from "../methods/form.js";
@@ -11,7 +11,7 @@ import { modelBytes } from "../runtime/model-bytes.js";
 import { saveVerified } from "../runtime/save-verified.js";
 import { type Given, type JobHooks, type JobOptions, placeOf } from "./job.js";
 import { type PlannedModel, planModel } from "./plan.js";
-import { timeNetworks } from "./time.js";
+import { type Times, timeNetworks } from "./time.js";
 import { referenceOf, type Verified, verifyPrepared, verifyWritten } from "./verify.js";
 
 /** What fine-tuning makes of a plan: the trained network, batch normalisation and all. */
@@ -24,7 +24,7 @@ export interface Compressed<T = unknown> extends PlannedModel {
   readonly bytes: { readonly original: number | undefined; readonly written: number };
   readonly verified: Verified;
   /** Milliseconds of the original file and of the written file, in turns. */
-  readonly milliseconds: { readonly original: number; readonly written: number };
+  readonly written: Times;
   readonly trained?: { readonly graph: Graph } & T;
 }
 
@@ -47,21 +47,29 @@ export async function compressModel<T = unknown>(
   const reference = await referenceOf(given.file ?? given.graph, place);
   if (planned.prepared !== given.graph) await verifyPrepared(planned.prepared, reference);
   const original = given.file === undefined ? undefined : await modelBytes(given.file);
-  const judged = await saveVerified(graph, output, async (file) => {
+  const judge = (candidate: Graph) => async (file: string) => {
     const written = await modelBytes(file);
     checkSize(original, written, options);
-    const verified = await verifyWritten(graph, file, reference);
-    const { milliseconds } = await timeNetworks([given.file ?? given.graph, file], place, hooks);
-    return { verified, written, milliseconds: { original: milliseconds[0]!, written: milliseconds[1]! } };
+    const verified = await verifyWritten(candidate, file, reference);
+    const times = await timeNetworks(given.file ?? given.graph, file, place, hooks);
+    checkSpeed(times, options);
+    return { graph: candidate, verified, written, times };
+  };
+  const judged = await saveVerified(graph, output, judge(graph)).catch((error: unknown) => {
+    // In the dense layout a layer takes as long as the original's.
+    const dense = chooseForms(() => "dense")(graph).graph;
+    const again = isError(error, "does-not-pay") && error.facts.times !== undefined && options.plan?.keepMacs === undefined;
+    if (!again || dense === graph) throw error;
+    return saveVerified(dense, output, judge(dense));
   });
   return {
     ...planned,
-    graph,
+    graph: judged.graph,
     file: output,
-    after: cost(graph, planned.inputs.shapes),
+    after: cost(judged.graph, planned.inputs.shapes),
     bytes: { original, written: judged.written },
     verified: judged.verified,
-    milliseconds: judged.milliseconds,
+    written: judged.times,
     ...(trained === undefined ? {} : { trained }),
   };
 }
@@ -73,17 +81,30 @@ function inLayouts(graph: Graph, { graph: untrained }: PlannedModel, { keepBatch
   return chooseForms((site) => layouts.get(siteLabel(site)) ?? site.form)(folded).graph;
 }
 
-/** A budget is asked for to get a smaller file; sizes that were given are obeyed. */
-function checkSize(original: number | undefined, written: number, { plan = {} }: JobOptions): void {
-  const explicit = plan.basis !== undefined || Object.values(plan.layers ?? {}).some(({ basis }) => basis !== undefined);
-  if (explicit || original === undefined || written <= original) return;
+/** A budget is asked for to get a better file; sizes and layouts that were given are obeyed. */
+function isObeyed({ plan = {}, layout = "auto" }: JobOptions): boolean {
+  const sizes = plan.basis !== undefined || Object.values(plan.layers ?? {}).some(({ basis }) => basis !== undefined);
+  return sizes || layout !== "auto";
+}
+
+function checkSize(original: number | undefined, written: number, options: JobOptions): void {
+  if (isObeyed(options) || original === undefined || written <= original) return;
   throw new FilterBasisError(
     "does-not-pay",
     "the written file would be larger than the original: its few weights are less than what describes them",
-    {
-      expected: `at most ${original} bytes`,
-      got: `${written} bytes`,
-      facts: { bytes: { original, written } },
-    },
+    { expected: `at most ${original} bytes`, got: `${written} bytes`, facts: { bytes: { original, written } } },
   );
+}
+
+/** What a written file may be slower than the original by. */
+const slowest = 1.03;
+
+function checkSpeed(times: Times, options: JobOptions): void {
+  if (isObeyed(options) || times.verdict !== "slower" || slowest * times.ratio >= 1) return;
+  throw new FilterBasisError("does-not-pay", "the written file would be slower than the original", {
+    expected: `at most ${times.original.toFixed(2)} ms`,
+    got: `${times.written.toFixed(2)} ms`,
+    cures: ["give a budget in weights: --keep-params", "give sizes, which are obeyed: --basis M"],
+    facts: { times },
+  });
 }

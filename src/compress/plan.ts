@@ -15,9 +15,10 @@ import type { PlanOptions } from "../methods/plan-options.js";
 import { budgetQuestions, layoutQuestions } from "../methods/questions.js";
 import { findInputs, type ModelInputs } from "../runtime/index.js";
 import { type LatencyTable, type NetworkTimes, openLatencyTable } from "../runtime/latency-table.js";
+import { bestLinearAlgebra } from "../torch/linalg.js";
 import { type JobHooks, type JobOptions, type Place, placeOf, withBar } from "./job.js";
 import { prepare } from "./prepare.js";
-import { timeNetworks } from "./time.js";
+import { timeNetwork, timeNetworks } from "./time.js";
 
 export interface PlannedModel {
   readonly plan: Plan;
@@ -56,7 +57,8 @@ export async function planModel(original: Graph, options: JobOptions, hooks: Job
   const asked: PlanOptions = { ...given, inputs: inputs.shapes };
   const { graph: prepared, outcomes: foldOutcomes } = prepare(original, options);
   const before = cost(original, asked.inputs);
-  const planOptions: PlanOptions = { ...asked, ...fixedSplits(method), original: before, spectra: new Map() };
+  const linear = asked.linear ?? bestLinearAlgebra();
+  const planOptions: PlanOptions = { ...asked, ...fixedSplits(method), linear, original: before, spectra: new Map() };
   const apply = (plan: Plan) =>
     applyPlan(prepared, plan, { ...planOptions, method, ...(layout === "auto" ? {} : { form: layout }) });
   const result = (plan: Plan, times?: NetworkTimes): PlannedModel => ({
@@ -183,8 +185,8 @@ async function originalTime({ original, planOptions, table, place, hooks }: Job)
     .update(writeModel(original))
     .update(JSON.stringify([...(planOptions.inputs ?? [])]));
   const { written } = await table.networks(key.digest("hex").slice(0, 32), async () => {
-    const { milliseconds } = await timeNetworks([original], place, hooks);
-    return { original: milliseconds[0]!, written: milliseconds[0]! };
+    const milliseconds = await timeNetwork(original, place, hooks);
+    return { original: milliseconds, written: milliseconds };
   });
   return written;
 }
@@ -197,8 +199,8 @@ async function timesOf({ original, planOptions, table, place, hooks, apply }: Jo
     .update(writeModel(graph))
     .update(JSON.stringify([...(planOptions.inputs ?? [])]));
   return table.networks(key.digest("hex").slice(0, 32), async () => {
-    const { milliseconds } = await timeNetworks([original, graph], place, hooks);
-    return { original: milliseconds[0]!, written: milliseconds[1]! };
+    const { original: milliseconds, written } = await timeNetworks(original, graph, place, hooks);
+    return { original: milliseconds, written };
   });
 }
 

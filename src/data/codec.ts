@@ -1,7 +1,7 @@
 // Picture files to pixels and back, through sharp (PNG, JPEG, WebP). Every limit is set here.
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
-import type { Metadata, SharpConstructor } from "sharp";
+import type { Metadata, Sharp, SharpConstructor } from "sharp";
 import { FilterBasisError } from "../errors/error.js";
 import { identify, notWanted } from "../formats/foreign/identify.js";
 import type { Picture } from "./picture.js";
@@ -13,7 +13,18 @@ export interface DecodeOptions {
   readonly most?: number;
   /** `raw`: the stored values as they are, as the field's measurements want. `srgb`: converted by the embedded colour profile. */
   readonly colours?: "raw" | "srgb";
+  /** Brought to this size while it is decoded. */
+  readonly sizing?: Sizing | undefined;
 }
+
+/** How an image is brought to a size: stretched, whole between black bars, or filling it with what is over cut off at both sides. */
+export interface Sizing {
+  readonly width: number;
+  readonly height: number;
+  readonly fit: (typeof fits)[number];
+}
+
+export const fits = ["fill", "contain", "cover"] as const;
 
 let loaded: Promise<SharpConstructor> | undefined;
 
@@ -40,7 +51,7 @@ export function codec(): Promise<SharpConstructor> {
  * @throws FilterBasisError `not-found`, `malformed` (empty, damaged, cut off, no picture), `too-large`, `unsupported` (CMYK, 16 bits, animated)
  */
 export async function decodePicture(source: string | Uint8Array, options: DecodeOptions = {}): Promise<Picture> {
-  const { file = typeof source === "string" ? source : undefined, most = 100e6, colours = "raw" } = options;
+  const { file = typeof source === "string" ? source : undefined, most = 100e6, colours = "raw", sizing } = options;
   const place = file === undefined ? {} : { file };
   const bytes = typeof source === "string" ? await readBytes(source) : source;
   if (bytes.length === 0) throw new FilterBasisError("malformed", "the picture has 0 bytes", place);
@@ -62,8 +73,23 @@ export async function decodePicture(source: string | Uint8Array, options: Decode
   };
   const info = await open().metadata().catch(refuse);
   check(info, most, place);
-  const { data, info: raw } = await open().raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true }).catch(refuse);
+  const image = sizing === undefined ? open() : resized(open(), sizing);
+  const { data, info: raw } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true }).catch(refuse);
   return toPlanes(data, raw.width, raw.height, raw.channels, info.space === "b-w");
+}
+
+/** A picture in another size. */
+export async function resizePicture(picture: Picture, sizing: Sizing): Promise<Picture> {
+  const { width, height, channels, data } = interleave(picture);
+  const sharp = await codec();
+  const image = resized(sharp(data, { raw: { width, height, channels }, limitInputPixels: false }), sizing);
+  const { data: made, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+  return toPlanes(made, info.width, info.height, info.channels, picture.channels === 1);
+}
+
+/** Linear interpolation with antialiasing, as PIL and torchvision do by default. */
+function resized(image: Sharp, { width, height, fit }: Sizing): Sharp {
+  return image.resize(width, height, { fit, kernel: "linear", background: "black" });
 }
 
 /** The format of a picture file by its ending, or undefined. */

@@ -1,28 +1,34 @@
 // A data set as folders of pictures: CLASS/NAME.png, or train/CLASS/NAME.png beside test/CLASS/NAME.png.
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
-import type { ImageData } from "./cifar10.js";
-import { decodePicture, pictureFormat } from "./codec.js";
-import type { ImageSet } from "./image-set.js";
+import { decodePicture } from "./codec.js";
+import type { ImageData, ImageSet } from "./image-set.js";
 import { toRgb } from "./picture.js";
+import { listFolders, pictureFiles } from "./picture-files.js";
 
 /** What may stand for the two parts. */
 const trainNames = ["train", "training"];
 const testNames = ["test", "val", "valid", "validation"];
 
+/** The files of one part, and what their labels mean. */
+export interface ClassFiles {
+  readonly folder: string;
+  readonly classes: readonly string[];
+  readonly files: readonly { readonly path: string; readonly label: number }[];
+}
+
 /**
- * Loads a folder of labelled pictures, all of one size; grey ones become RGB. The classes are the folders' names in the order of their
- * UTF-16 codes and get their labels in this order. Without train and test folders all pictures are test pictures.
- * @throws FilterBasisError `not-found` (no classes, an empty class), `data-mismatch` (another size, other classes in train and test), what decoding throws
+ * The pictures of a folder by class. The classes are the folders' names in the order of their UTF-16 codes and get their labels in this
+ * order. Without train and test folders all pictures are test pictures.
+ * @throws FilterBasisError `not-found` (no classes, an empty class), `data-mismatch` (other classes in train and test)
  */
-export async function loadImageFolder(folder: string): Promise<ImageData> {
-  const inside = await folders(folder);
+export async function classFiles(folder: string): Promise<{ readonly train?: ClassFiles; readonly test?: ClassFiles }> {
+  const inside = await listFolders(folder);
   const pick = (names: readonly string[]) => inside.find((name) => names.includes(name));
   const [trainName, testName] = [pick(trainNames), pick(testNames)];
-  if (trainName === undefined && testName === undefined) return { test: await loadClasses(folder) };
-  const train = trainName === undefined ? undefined : await loadClasses(join(folder, trainName));
-  const test = testName === undefined ? undefined : await loadClasses(join(folder, testName));
+  if (trainName === undefined && testName === undefined) return { test: await filesByClass(folder) };
+  const train = trainName === undefined ? undefined : await filesByClass(join(folder, trainName));
+  const test = testName === undefined ? undefined : await filesByClass(join(folder, testName));
   if (train && test && train.classes.join("/") !== test.classes.join("/")) {
     throw new FilterBasisError("data-mismatch", "train and test have other classes", {
       file: folder,
@@ -33,20 +39,43 @@ export async function loadImageFolder(folder: string): Promise<ImageData> {
   return { ...(train && { train }), ...(test && { test }) };
 }
 
-async function loadClasses(folder: string): Promise<ImageSet> {
-  const classes = await folders(folder);
+/** True where a folder in it holds pictures, or a folder of classes below train or test. */
+export async function hasClasses(folder: string, parts = true): Promise<boolean> {
+  for (const name of await listFolders(folder).catch(() => [])) {
+    const inside = join(folder, name);
+    if ((await pictureFiles(inside).catch(() => [])).length > 0) return true;
+    if (parts && [...trainNames, ...testNames].includes(name) && (await hasClasses(inside, false))) return true;
+  }
+  return false;
+}
+
+/**
+ * Loads a folder of labelled pictures, all of one size; grey ones become RGB.
+ * @throws FilterBasisError as `classFiles`; `data-mismatch` (another size), what decoding throws
+ */
+export async function loadImageFolder(folder: string): Promise<ImageData> {
+  const { train, test } = await classFiles(folder);
+  return { ...(train && { train: await loadFiles(train) }), ...(test && { test: await loadFiles(test) }) };
+}
+
+async function filesByClass(folder: string): Promise<ClassFiles> {
+  const classes = await listFolders(folder);
   const files: { path: string; label: number }[] = [];
   for (const [label, name] of classes.entries()) {
-    const pictures = (await readdir(join(folder, name))).filter((file) => !file.startsWith(".") && pictureFormat(file)).sort();
+    const pictures = await pictureFiles(join(folder, name));
     if (pictures.length === 0)
       throw new FilterBasisError("not-found", "a class has no pictures", {
         file: join(folder, name),
         expected: "PNG, JPEG or WebP files",
       });
-    files.push(...pictures.map((file) => ({ path: join(folder, name, file), label })));
+    files.push(...pictures.map((path) => ({ path, label })));
   }
   if (files.length === 0)
     throw new FilterBasisError("not-found", "the folder holds no classes", { file: folder, expected: "CLASS/NAME.png" });
+  return { folder, classes, files };
+}
+
+async function loadFiles({ folder, classes, files }: ClassFiles): Promise<ImageSet> {
   let images: Uint8Array | undefined;
   let [height, width] = [0, 0];
   for (const [n, { path }] of files.entries()) {
@@ -66,12 +95,4 @@ async function loadClasses(folder: string): Promise<ImageSet> {
   }
   const labels = Int32Array.from(files, ({ label }) => label);
   return { name: folder, images: images!, labels, classes, count: files.length, height, width };
-}
-
-async function folders(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
-    .map(({ name }) => name)
-    .sort();
 }

@@ -15,6 +15,12 @@ export interface ImageSet {
   readonly width: number;
 }
 
+/** Training and test images of one data set; a part may be absent where a user's own data has only one. */
+export interface ImageData {
+  readonly train?: ImageSet;
+  readonly test?: ImageSet;
+}
+
 /** What a network wants: (v / 255 - mean) / std for an 8-bit v, by channel. */
 export interface Normalization {
   readonly mean: readonly [number, number, number];
@@ -29,18 +35,20 @@ export const normalizations = {
 } as const satisfies Record<string, Normalization>;
 
 /**
- * Reads `cifar10`, `imagenet`, `none` or `m,m,m/s,s,s` (in units of v / 255).
+ * Reads `cifar10`, `imagenet`, `none`, `m,m,m/s,s,s` or, for all channels alike, `m/s` (in units of v / 255, red first).
  * @throws FilterBasisError `usage`
  */
 export function parseNormalization(text: string): Normalization {
   if (Object.hasOwn(normalizations, text)) return normalizations[text as keyof typeof normalizations];
   const [mean = [], std = [], ...rest] = text
     .split("/")
-    .map((part) => part.split(",").map((value) => (value.trim() === "" ? Number.NaN : Number(value))));
+    .map((part) => part.split(",").map((value) => (value.trim() === "" ? Number.NaN : Number(value))))
+    .map((values) => (values.length === 1 ? [values[0]!, values[0]!, values[0]!] : values));
   const triples = [mean, std].every((values) => values.length === 3 && values.every(Number.isFinite));
   if (!triples || rest.length > 0 || std.some((value) => value <= 0)) {
     throw new FilterBasisError("usage", "this is not a normalisation", {
-      expected: "cifar10, imagenet, none, or three means / three positive standard deviations such as 0.5,0.5,0.5/0.25,0.25,0.25",
+      expected:
+        "cifar10, imagenet, none, or three means / three positive standard deviations such as 0.5,0.5,0.5/0.25,0.25,0.25, or one of each",
       got: JSON.stringify(text),
     });
   }

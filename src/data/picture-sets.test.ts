@@ -10,10 +10,8 @@ import { tar, zip } from "../../test/archives.js";
 import { somePicture } from "../../test/pictures.js";
 import { encodePicture } from "./codec.js";
 import { download } from "./download.js";
-import { checkPictureSet, getPictureSet, type PictureSet, pictureFolder, pictureSets } from "./picture-sets.js";
+import { checkPictureSet, getPictureSet, type PictureSet } from "./picture-sets.js";
 import { findPairs, loadPair } from "./sr-pairs.js";
-import { readTar } from "./tar.js";
-import { readZip } from "./zip.js";
 
 let root: string;
 let server: Server;
@@ -180,67 +178,4 @@ describe("a picture set", () => {
     });
     expect(await readdir(root)).toEqual(["deep"]);
   });
-
-  test("a name that has not been fetched tells how", async () => {
-    await expect(pictureFolder("urban100")).rejects.toMatchObject({
-      code: "not-found",
-      cures: [expect.stringContaining("data get urban100"), expect.anything()],
-    });
-    expect(await pictureFolder("./urban100")).toBe("./urban100");
-    expect(
-      Object.values(pictureSets).every(({ archives }) =>
-        archives.every(({ url, checksum }) => url.startsWith("https://") && checksum),
-      ),
-    ).toBe(true);
-  });
-});
-
-describe("archives", () => {
-  const collect = async (entries: AsyncIterable<{ name: string; bytes: Uint8Array }>) => {
-    const found = new Map<string, string>();
-    for await (const { name, bytes } of entries) found.set(name, Buffer.from(bytes).toString());
-    return found;
-  };
-  const small = [
-    ["a/one.txt", Buffer.from("one")],
-    ["b.txt", Buffer.from("two".repeat(500))],
-  ] as const;
-
-  test("tar and zip give back what went in, and only what is wanted", async () => {
-    await writeFile(join(root, "x.tar"), tar(small));
-    await writeFile(join(root, "x.zip"), zip(small));
-    for (const read of [readTar, readZip]) {
-      const path = join(root, read === readTar ? "x.tar" : "x.zip");
-      expect(await collect(read(path))).toEqual(new Map(small.map(([name, bytes]) => [name, bytes.toString()])));
-      expect([...(await collect(read(path, { wanted: (name) => name === "b.txt" }))).keys()]).toEqual(["b.txt"]);
-      await expect(collect(read(path, { most: 10 }))).rejects.toMatchObject({ code: "too-large" });
-    }
-  });
-
-  test("cut off at any place or with any byte changed they never crash, and never give wrong bytes (zip)", async () => {
-    const good = await collect(readZip(await put("x.zip", zip(small))));
-    for (let cut = 0; cut < tar(small).length - 1024; cut += 397) {
-      await expect(collect(readTar(await put("cut.tar", tar(small).subarray(0, cut))))).rejects.toMatchObject({
-        code: "malformed",
-      });
-    }
-    const bytes = zip(small);
-    for (let at = 0; at < bytes.length; at += 11) {
-      const changed = Buffer.from(bytes);
-      changed[at] = changed[at]! ^ 0x55;
-      const found = await collect(readZip(await put("bad.zip", changed))).catch((error: { code?: string }) => {
-        expect(["malformed", "unsupported", "too-large"]).toContain(error.code);
-        return undefined;
-      });
-      // What CRC does not cover are names and time stamps.
-      for (const text of found?.values() ?? []) expect([...good.values()]).toContain(text);
-      if (at % 2 === 0)
-        await expect(collect(readZip(await put("cut.zip", bytes.subarray(0, at))))).rejects.toMatchObject({ code: "malformed" });
-    }
-  });
-
-  async function put(name: string, bytes: Uint8Array): Promise<string> {
-    await writeFile(join(root, name), bytes);
-    return join(root, name);
-  }
 });

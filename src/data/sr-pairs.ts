@@ -1,12 +1,11 @@
 // Which pictures of a folder make super-resolution pairs: HR alone, or HR with LR in the layouts that the field's sets have.
-import { readdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
-import { notWanted } from "../formats/foreign/identify.js";
-import { identifyFile } from "../runtime/identify-file.js";
 import { decodePicture, pictureFormat } from "./codec.js";
 import { imresize } from "./imresize.js";
 import { crop, cropToMultiple, type Picture, toRgb } from "./picture.js";
+import { listFolder as list, pictureNames as pictures } from "./picture-files.js";
 
 /** One picture: where its truth is, and where its low-resolution version is unless that is made here. */
 export interface PairFiles {
@@ -148,7 +147,6 @@ function noScale(folder: string, scale: number, there: readonly string[]): Filte
   });
 }
 
-const pictures = (names: readonly string[]) => names.filter((name) => !name.startsWith(".") && pictureFormat(name) !== undefined);
 const stem = (name: string) => name.replace(/\.\w+$/, "");
 
 /** The pictures in the folders of a folder, as paths from it. */
@@ -159,20 +157,4 @@ async function picturesBelow(folder: string, names: readonly string[]): Promise<
     below.push(...pictures(await list(join(folder, name))).map((picture) => join(name, picture)));
   }
   return below;
-}
-
-/** The names in a folder, in the order of their UTF-16 codes, which is the same everywhere. */
-async function list(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch(async (error: unknown) => {
-    const { code = "" } = error as NodeJS.ErrnoException;
-    const found = code === "ENOTDIR" ? await identifyFile(folder) : undefined;
-    const cures = ["give the folder in which the pictures are"];
-    if (found) throw notWanted(found, { wanted: "a folder of pictures", file: folder, cures, cause: error });
-    throw new FilterBasisError(code === "ENOENT" ? "not-found" : "io", "the folder cannot be read", {
-      file: folder,
-      got: code,
-      cause: error,
-    });
-  });
-  return names.sort();
 }

@@ -1,11 +1,11 @@
 // A whole evaluation of a model file: quality on data, what it costs, how long it takes; with another model beside it.
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { loadImageData } from "../data/image-data.js";
+import { imagePairs, labelledImages } from "../data/dataset.js";
 import { firstImages, type ImageSet, parseNormalization } from "../data/image-set.js";
 import type { Picture } from "../data/picture.js";
-import { pictureFolder } from "../data/picture-sets.js";
-import { findPairs, loadPair, type PairFiles, type Split } from "../data/sr-pairs.js";
+import { loadPair, type PairFiles, type Split } from "../data/sr-pairs.js";
+import { openData } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
 import { cost } from "../graph/cost.js";
 import { freeSizes } from "../graph/free-sizes.js";
@@ -29,7 +29,7 @@ import type { Measure } from "./psnr.js";
 import { describeSrModel, inputPlanes, type SrModel, superResolve } from "./sr-model.js";
 
 export interface EvaluateOptions {
-  /** `cifar10`, an archive, a folder, or the name of a fetched picture set: see `loadImageData`, `findPairs`, `pictureFolder`. */
+  /** `cifar10`, an archive, a folder, a file of arrays, or the name of a fetched data set: see `openData`. */
   readonly data: string;
   /** Another model, measured alike and timed in turns with this one. */
   readonly against?: string;
@@ -188,7 +188,7 @@ async function classification({ file, graph, session }: Loaded, options: Evaluat
   }
   const normalization = parseNormalization(normalize);
   const { note, signal } = options;
-  const { test } = await loadImageData(options.data, { ...(note && { note }), ...(signal && { signal }) });
+  const { test } = await labelledImages(await openData(options.data, { ...(note && { note }), ...(signal && { signal }) }));
   if (test === undefined) throw new FilterBasisError("not-found", "there are no test images", { file: options.data });
   const set: ImageSet = firstImages(test, options.limit ?? test.count);
   const bar = options.progress?.(file, set.count);
@@ -211,7 +211,7 @@ async function classification({ file, graph, session }: Loaded, options: Evaluat
 async function superResolution({ file, graph, session }: Loaded, options: EvaluateOptions): Promise<Result> {
   const told = graph.metadata.get("filterbasis.scale");
   const scale = options.scale ?? (told === undefined ? (await describeSrModel(session, ramp)).scale : Number(told));
-  const found = (await findPairs(await pictureFolder(options.data), scale, { split: options.split ?? "valid" })).pairs;
+  const found = (await imagePairs(await openData(options.data), scale, options.split ?? "valid")).pairs;
   const pairs: readonly PairFiles[] = found.slice(0, options.limit ?? found.length);
   const { lr } = await loadPair(pairs[0]!, scale);
   const range = options.range ?? ({ "1": 1, "255": 255 } as const)[graph.metadata.get("filterbasis.range") ?? ""] ?? "auto";

@@ -1,12 +1,21 @@
 // What a network costs: parameters, multiply-accumulates and bytes, counted from the graph.
-import { elementBytes, elements, siteName } from "./attributes.js";
-import { isBasisConv } from "./basis-conv.js";
+import { isError } from "../errors/error.js";
+import { elements, siteName } from "./attributes.js";
 import { concreteInputs } from "./concrete-inputs.js";
-import { reads } from "./edit.js";
-import { layerMacs } from "./macs.js";
+import {
+  type Constants,
+  findConstants,
+  isParameter,
+  parametersRead,
+  storedBytes,
+  under,
+  weightsUnder,
+} from "./cost-constants.js";
+import { biasesOf, isConvolution, layerMacs, weightsOf } from "./cost-layers.js";
+import { bodies } from "./edit.js";
+import { inlined } from "./inline.js";
 import { inferShapes } from "./shapes/infer.js";
-import type { Dim, Graph, Node, TensorData } from "./types.js";
-import { isFloat } from "./values.js";
+import type { Dim, Graph, GraphBody, Node, TensorData, ValueType } from "./types.js";
 
 export { concreteInputs };
 
@@ -42,48 +51,94 @@ export interface Cost {
   readonly layers: readonly LayerCost[];
   /** The input shapes at which `macs` holds. */
   readonly inputs: ReadonlyMap<string, readonly number[]>;
-  /** Layers whose MACs are not in the sum because their shapes cannot be known before running. */
+  /** Layers whose MACs are not in the sum: their shapes cannot be known before running, or they stand in the body of an If, Loop or Scan. */
   readonly uncounted: readonly string[];
+  /** What is not counted and why, a sentence each: also the reason for a count of nothing. */
+  readonly notes: readonly string[];
 }
 
 /**
- * Counts a network. A layer is a Conv, ConvTranspose, Gemm or MatMul of the main graph whose weight is constant: an initializer, a Constant
- * node, or computed from these alone (a basis repeated for its splits, a filter rebuilt at load), in which case the initializers
- * underneath are counted. A BasisConv counts basis and coefficients, and the work of the layout that it is written in.
+ * Counts a network. A layer is a Conv, ConvTranspose, Gemm or MatMul, or a quantised form of these, whose weight is constant: an initializer, a
+ * Constant node, or computed from these alone (a basis repeated for its splits, a filter rebuilt at load), in which case the initializers
+ * underneath are counted. A BasisConv counts basis and coefficients, and the work of the layout that it is written in. Local functions are counted where they are called;
+ * of layers in bodies of If, Loop and Scan only the weights are, for how often these run is not known.
  *
  * `inputShapes` as for inferShapes; for axes left free a usual size is taken (see concreteInputs), and `inputs` states it.
  */
-export function cost(graph: Graph, inputShapes: ReadonlyMap<string, readonly Dim[]> = new Map()): Cost {
+export function cost(given: Graph, inputShapes: ReadonlyMap<string, readonly Dim[]> = new Map()): Cost {
+  const notes: string[] = [];
+  const graph = unfolded(given, notes);
   const inputs = concreteInputs(graph, inputShapes);
-  const shapes = inferShapes(graph, inputs);
+  const work: Counting = { shapes: inferShapes(graph, inputs), counted: new Set(), layers: [], uncounted: [], unknown: [] };
   const constants = findConstants(graph);
-  const counted = new Set<string>();
-  const take = (names: Iterable<string>): number => {
-    let sum = 0;
-    for (const name of names) {
-      const tensor = constants.tensors.get(name);
-      if (tensor === undefined || counted.has(name)) continue;
-      counted.add(name);
-      sum += elements(tensor.dims);
-    }
-    return sum;
+  countNodes(work, graph, constants, undefined);
+  const inBodies = countBodies(work, graph, constants);
+  const { layers, uncounted } = work;
+  const sum = (count: (layer: LayerCost) => number) => layers.reduce((total, layer) => total + count(layer), 0);
+  const others = [[graph, constants] as const, ...inBodies].flatMap(([body, own]) =>
+    parametersRead(body, own).map((name) => own.tensors.get(name)!),
+  );
+  return {
+    weights: sum((layer) => layer.weights),
+    all: sum((layer) => layer.all) + take(work, others),
+    macs: sum((layer) => layer.macs),
+    bytes: storedBytes(given),
+    layers,
+    inputs,
+    uncounted,
+    notes: [...notes, ...notesOf(graph, work, inBodies.length > 0)],
   };
-  const layers: LayerCost[] = [];
-  const uncounted: string[] = [];
-  for (const node of graph.nodes) {
+}
+
+/** Counting in progress. */
+interface Counting {
+  readonly shapes: ReadonlyMap<string, ValueType>;
+  /** Tensors that are counted already: a weight that several layers read is counted once. */
+  readonly counted: Set<TensorData>;
+  readonly layers: LayerCost[];
+  readonly uncounted: string[];
+  /** Nodes that may hold weights and are not understood. */
+  readonly unknown: Node[];
+}
+
+/** The graph with the functions' nodes in the place of their calls. */
+function unfolded(graph: Graph, notes: string[]): Graph {
+  if ((graph.functions ?? []).length === 0) return graph;
+  try {
+    return { ...graph, nodes: inlined(graph).map(({ node }) => node) };
+  } catch (error) {
+    if (!isError(error)) throw error;
+    notes.push(`layers in local functions are not counted: ${error.problem}`);
+    return graph;
+  }
+}
+
+function take({ counted }: Counting, tensors: Iterable<TensorData>): number {
+  let sum = 0;
+  for (const tensor of tensors) {
+    if (counted.has(tensor)) continue;
+    counted.add(tensor);
+    sum += elements(tensor.dims);
+  }
+  return sum;
+}
+
+/** Counts the layers among the nodes of the main graph, or of a body, which `owner` names. */
+function countNodes(work: Counting, { nodes }: GraphBody, constants: Constants, owner: string | undefined): void {
+  const tensors = (names: readonly string[]) => names.map((name) => constants.tensors.get(name)!);
+  for (const node of nodes) {
     const own = weightsOf(node, constants.values);
     const [weight] = own;
+    if (weight === undefined && (isConvolution(node) || (node.domain !== "" && /conv|gemm|matmul/i.test(node.op))))
+      work.unknown.push(node);
     if (weight === undefined || constants.values.has(node.outputs[0]!)) continue;
-    const macs = layerMacs(node, weight, shapes);
-    if (macs === undefined) uncounted.push(siteName(node));
-    const weights = take(own.flatMap((name) => weightsUnder(name, constants)));
-    const bias = take(
-      [...node.inputs.slice(2), weight]
-        .flatMap((name) => [...under(name, constants)])
-        .filter((name) => isParameter(constants, name)),
-    );
-    const output = shapes.get(node.outputs[0]!)?.dims ?? [];
-    layers.push({
+    const macs = owner === undefined ? layerMacs(node, weight, work.shapes) : undefined;
+    if (macs === undefined) work.uncounted.push(owner === undefined ? siteName(node) : `${siteName(node)} in ${owner}`);
+    const weights = take(work, tensors(own.flatMap((name) => weightsUnder(name, constants))));
+    const rest = [...biasesOf(node), weight].flatMap((name) => [...under(name, constants)]);
+    const bias = take(work, tensors(rest.filter((name) => isParameter(constants, name))));
+    const output = owner === undefined ? (work.shapes.get(node.outputs[0]!)?.dims ?? []) : [];
+    work.layers.push({
       node: siteName(node),
       op: node.op,
       value: node.outputs[0]!,
@@ -93,108 +148,35 @@ export function cost(graph: Graph, inputShapes: ReadonlyMap<string, readonly Dim
       output: output.every((dim) => typeof dim === "number") ? (output as number[]) : [],
     });
   }
-  const used = parametersRead(graph, constants);
-  const sum = (count: (layer: LayerCost) => number) => layers.reduce((total, layer) => total + count(layer), 0);
-  return {
-    weights: sum((layer) => layer.weights),
-    all: sum((layer) => layer.all) + take(used),
-    macs: sum((layer) => layer.macs),
-    bytes: [...constants.tensors.values()].reduce((total, tensor) => total + storedBytes(tensor), 0),
-    layers,
-    inputs,
-    uncounted,
-  };
 }
 
-interface Constants {
-  /** Initializers and the tensors of Constant nodes. */
-  readonly tensors: ReadonlyMap<string, TensorData>;
-  /** These, and everything computed from them alone, with the node that computes it. */
-  readonly values: ReadonlyMap<string, Node | undefined>;
+/** Counts the layers in the bodies of a graph's nodes, and the bodies in these; returns the bodies with what is constant in them. */
+function countBodies(work: Counting, graph: GraphBody, outer: Constants): (readonly [GraphBody, Constants])[] {
+  return graph.nodes.flatMap((node) =>
+    bodies(node).flatMap((body) => {
+      const constants = findConstants(body, outer);
+      countNodes(work, body, constants, `the body of ${siteName(node)} (${node.op})`);
+      return [[body, constants] as const, ...countBodies(work, body, constants)];
+    }),
+  );
 }
 
-function findConstants(graph: Graph): Constants {
-  const tensors = new Map<string, TensorData>(graph.initializers);
-  for (const [name, sparse] of graph.sparseInitializers ?? []) tensors.set(name, sparse.values); // what is stored is what counts
-  const values = new Map<string, Node | undefined>([...tensors.keys()].map((name) => [name, undefined]));
-  for (const node of graph.nodes) {
-    const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
-    if (value?.kind === "tensor") tensors.set(node.outputs[0]!, value.value);
-    const isConstant = (node.op === "Constant" && node.domain === "") || (!random.has(node.op) && reads(node).size > 0);
-    if (isConstant && [...reads(node)].every((name) => values.has(name)))
-      for (const output of node.outputs) values.set(output, node);
+function notesOf(graph: Graph, { layers, unknown, uncounted }: Counting, inBodies: boolean): readonly string[] {
+  const notes: string[] = [];
+  const several = (names: readonly string[]) =>
+    names.length <= 3 ? names.join(", ") : `${names.slice(0, 3).join(", ")} and ${names.length - 3} more`;
+  const dynamic = unknown.filter(isConvolution);
+  if (dynamic.length > 0)
+    notes.push(`not counted: ${several(dynamic.map(siteName))}, whose weights are computed while the model runs`);
+  const foreign = unknown.filter((node) => node.domain !== "");
+  if (foreign.length > 0) {
+    const operators = [...new Set(foreign.map(({ op, domain }) => `${domain}::${op}`))];
+    notes.push(`not counted: ${several(foreign.map(siteName))}, for ${several(operators)} is not known here`);
   }
-  return { tensors, values };
+  const inside = uncounted.filter((name) => / in the body of /.test(name));
+  if (inBodies && inside.length > 0)
+    notes.push(`the MACs of ${several(inside)} are not counted: how often a body runs is not known`);
+  if (layers.length === 0 && unknown.length === 0)
+    notes.push(graph.nodes.length === 0 ? "the model has no nodes" : "the model has no convolution and no fully connected layer");
+  return notes;
 }
-
-/** Operators whose result is not constant though their inputs are. */
-const random = new Set(["RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"]);
-
-/** The stored tensors that a constant value is computed from. */
-function under(name: string, { tensors, values }: Constants): ReadonlySet<string> {
-  const found = new Set<string>();
-  const seen = new Set<string>();
-  const open = [name];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (seen.has(next) || !values.has(next)) continue;
-    seen.add(next);
-    if (tensors.has(next)) found.add(next);
-    const node = values.get(next);
-    if (node !== undefined) open.push(...reads(node));
-  }
-  return found;
-}
-
-/** The weights underneath: the tensor itself, or the matrices and filters it is computed from (not scales, zero points, shapes). */
-function weightsUnder(name: string, constants: Constants): readonly string[] {
-  if (constants.tensors.has(name)) return [name];
-  return [...under(name, constants)].filter((source) => {
-    const { type, dims } = constants.tensors.get(source)!;
-    return dims.length >= 2 && type !== "int64" && type !== "int32";
-  });
-}
-
-const isParameter = ({ tensors }: Constants, name: string): boolean =>
-  isFloat(tensors.get(name)!.type) && tensors.get(name)!.dims.length > 0;
-
-/** Inputs that hold statistics or settings, not parameters. */
-const settings: Readonly<Record<string, readonly number[]>> = {
-  BatchNormalization: [3, 4],
-  Resize: [1, 2, 3],
-  Upsample: [1],
-  Clip: [1, 2],
-  Pad: [1, 2],
-};
-
-/** Operators whose constant inputs are parameters however they are stored. */
-const parameterised = new Set([
-  "BatchNormalization",
-  "InstanceNormalization",
-  "GroupNormalization",
-  "LayerNormalization",
-  "PRelu",
-]);
-
-/** The float constants that some node or output reads as parameters. */
-function parametersRead(graph: Graph, constants: Constants): readonly string[] {
-  const read = new Set(graph.outputs.map((output) => output.name));
-  for (const node of graph.nodes) {
-    const set = node.domain === "" ? settings[node.op] : undefined;
-    const names = set === undefined ? reads(node) : node.inputs.filter((_, index) => !set.includes(index));
-    for (const name of names) if (constants.values.get(name) === undefined || parameterised.has(node.op)) read.add(name);
-  }
-  return [...constants.tensors.keys()].filter((name) => read.has(name) && isParameter(constants, name));
-}
-
-/** The constant weights that a layer multiplies by: basis and coefficients, or one; none for nodes that are not layers. */
-function weightsOf(node: Node, constant: ReadonlyMap<string, unknown>): readonly string[] {
-  const among = (...places: readonly number[]) =>
-    places.map((place) => node.inputs[place] ?? "").filter((name) => constant.has(name));
-  if (isBasisConv(node)) return among(1, 2);
-  if (node.domain !== "") return [];
-  if (node.op === "Conv" || node.op === "ConvTranspose") return among(1);
-  return node.op === "MatMul" || node.op === "Gemm" ? among(1, 0).slice(0, 1) : [];
-}
-
-const storedBytes = ({ type, dims, strings }: TensorData): number =>
-  strings === undefined ? Math.ceil(elements(dims) * elementBytes[type]) : strings.reduce((sum, one) => sum + one.byteLength, 0);

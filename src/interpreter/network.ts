@@ -1,9 +1,10 @@
 // The interpreter: a graph that runs on libtorch, forward and under autograd.
 import { FilterBasisError } from "../errors/error.js";
 import { tensor as tensorAttribute } from "../graph/attributes.js";
+import { inlined } from "../graph/inline.js";
 import type { Graph, TensorData } from "../graph/types.js";
 import { tensorOf } from "../graph/values.js";
-import { inlined } from "../passes/inline-functions.js";
+import { type Device, defaultDevice } from "../torch/device.js";
 import { execute } from "./execute.js";
 import { call, onDevice, release, Tensor, unowned } from "./operators/aten.js";
 import { hostOf } from "./operators/host.js";
@@ -13,8 +14,8 @@ import { constantsOf, isStandard, roles } from "./parameters.js";
 import { compile, type Plan, type Program, planOf } from "./program.js";
 
 export interface NetworkOptions {
-  /** "cpu" or "cuda:0"; feeds must lie there too. */
-  readonly device?: string;
+  /** Where constants lie and operators run; feeds must lie there too. Default: the processor. */
+  readonly device?: Device;
   /** Which constants learn. `usual` says what is done without this option: weights and biases do, other constants do not. */
   readonly trainable?: (name: string, usual: boolean) => boolean;
 }
@@ -35,8 +36,9 @@ export class Network implements Disposable {
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** Running statistics of batch normalisations, by initializer name. */
   readonly buffers: ReadonlyMap<string, Tensor>;
+  /** Where it runs. */
+  readonly device: Device;
   readonly #graph: Graph;
-  readonly #device: string;
   readonly #constants: ReadonlyMap<string, TensorData>;
   readonly #program: Program;
   /** Slots as they are before anything runs: constants. */
@@ -45,7 +47,7 @@ export class Network implements Disposable {
   readonly #computed: ReadonlySet<number>;
   readonly #plans = new Map<string, Plan>();
 
-  constructor(graph: Graph, { device = "cpu", trainable = (_, usual) => usual }: NetworkOptions = {}) {
+  constructor(graph: Graph, { device = defaultDevice, trainable = (_, usual) => usual }: NetworkOptions = {}) {
     checkPorts(graph);
     const versioned = inlined(graph);
     const nodes = versioned.map(({ node }) => node);
@@ -57,7 +59,7 @@ export class Network implements Disposable {
     const large = new Set([...learning, ...statistics]);
     for (const [name, data] of constants) if (hostOf(data) === undefined) large.add(name);
     this.#graph = graph;
-    this.#device = device;
+    this.device = device;
     this.#constants = own;
     this.#program = compile(graph, versioned, constants, large);
     this.#computed = new Set(this.#program.steps.flatMap((step) => step.outputs));
@@ -81,7 +83,7 @@ export class Network implements Disposable {
     const plan = this.#planFor(keep, names);
     const values = this.#initial.slice();
     this.#place(feeds, values);
-    return onDevice(this.#device, () => {
+    return onDevice(this.device, () => {
       execute(this.#program.steps, plan, values, training);
       return new Map(
         names.map((name) => {

@@ -1,4 +1,5 @@
-// Eigenvalues and leading eigenvectors of symmetric matrices. The reduction to tridiagonal form, most of the work, is done once.
+// Eigenvalues and leading eigenvectors of symmetric matrices. The reduction to tridiagonal form, most of the work, is
+// done once.
 import { inverseIteration } from "./inverse-iteration.js";
 import type { Eigen } from "./linear-algebra.js";
 import type { Matrix } from "./matrix.js";

@@ -1,5 +1,6 @@
-// Chosen eigenvectors of a symmetric tridiagonal matrix by inverse iteration: size operations a vector and step instead of
-// the size^2 of QL, so that the first m of many eigenvectors are cheap. Neighbours are kept orthogonal explicitly.
+// Chosen eigenvectors of a symmetric tridiagonal matrix by inverse iteration: size operations a vector and step
+// instead of the size^2 of QL, so that the first m of many eigenvectors are cheap. Neighbours are kept orthogonal
+// explicitly.
 
 /** Unit eigenvectors, one a row, for the given eigenvalues (in descending order); null if one did not settle. */
 export function inverseIteration(diagonal: Float64Array, off: Float64Array, values: readonly number[]): Float64Array | null {
@@ -106,7 +107,10 @@ function solve({ pivot, upper, second, factors, swapped }: Work, x: Float64Array
   return normalise(x);
 }
 
-/** Removes from row k its parts along rows first..k-1, again where much had to go; returns how much of its length was left (of 1). */
+/**
+ * Removes from row k its parts along rows first..k-1, again where much had to go; returns how much of its length was
+ * left (of 1).
+ */
 function orthogonalise(vectors: Float64Array, first: number, k: number, size: number): number {
   const x = vectors.subarray(k * size, (k + 1) * size);
   let kept = 1;

@@ -1,11 +1,15 @@
-// Normal equations N X = R: by Cholesky where that is safe, else by the eigenvectors whose eigenvalues are not rounding noise.
+// Normal equations N X = R: by Cholesky where that is safe, else by the eigenvectors whose eigenvalues are not
+// rounding noise.
 import { isError } from "../errors/error.js";
 import type { LinearAlgebra } from "./linear-algebra.js";
 import { type Matrix, matrix, transpose } from "./matrix.js";
 
 /** Eigenvalues below this share of the largest count as 0. */
 const negligible = 1e-12;
-/** The least share of the largest pivot of a Cholesky factor that is still safe: its square is about the inverse of the condition. */
+/**
+ * The least share of the largest pivot of a Cholesky factor that is still safe: its square is about the inverse of
+ * the condition.
+ */
 const safe = Math.sqrt(negligible);
 
 /** The Cholesky factor, or undefined where N is not positive definite or too badly conditioned to be solved by it. */
@@ -25,7 +29,10 @@ export function safeFactor(normal: Matrix, { cholesky }: Pick<LinearAlgebra, "ch
   }
 }
 
-/** The shortest X with N X = R, as far as R lies in the range of N: V diag(1 / values) V^T R over the eigenvalues that are not 0. */
+/**
+ * The shortest X with N X = R, as far as R lies in the range of N: V diag(1 / values) V^T R over the eigenvalues that
+ * are not 0.
+ */
 export function shortestSolution(
   normal: Matrix,
   right: Matrix,

@@ -77,7 +77,8 @@ describe("eigenvalues and eigenvectors", () => {
     for (const [i, value] of eigen(a).values.entries()) expect(Math.abs(value - reference[i]!)).toBeLessThan(1e-12 * norm);
   });
 
-  // Sizes on both sides of the switch from QL to inverse iteration; clusters and zeros are what inverse iteration finds hard.
+  // Sizes on both sides of the switch from QL to inverse iteration; clusters and zeros are what inverse iteration
+  // finds hard.
   test.each<[string, Matrix]>([
     ["small", gram(random(50, 40))],
     ["large", gram(random(200, 160))],

@@ -1,6 +1,7 @@
-// What the rooms above need of linear algebra. Two implementations stand behind it: pure TypeScript (pure.ts), which runs anywhere, and
-// libtorch's LAPACK (torch/linalg.ts). Their results differ by rounding; in the sign of vectors, and inside a group of equal
-// values in their direction. Errors of all functions: `shape-mismatch` for sizes that do not fit, `non-finite`.
+// What the rooms above need of linear algebra. Two implementations stand behind it: pure TypeScript (pure.ts), which
+// runs anywhere, and libtorch's LAPACK (torch/linalg.ts). Their results differ by rounding; vectors also in sign, and
+// those of equal values in direction. Errors of all functions: `shape-mismatch` for sizes that do not fit; of all but
+// the products, through which such numbers pass, `non-finite`.
 import type { Matrix } from "./matrix.js";
 
 export interface LinearAlgebra {
@@ -13,11 +14,17 @@ export interface LinearAlgebra {
   eigen(symmetric: Matrix): Eigen;
   /** The reduced singular value decomposition a = u diag(values) v^T. */
   svd(a: Matrix): Svd;
-  /** The lower triangular L with L L^T = the matrix, of which only the lower triangle is read. Errors: `invalid-plan` where it is not positive definite. */
+  /**
+   * The lower triangular L with L L^T = the matrix, of which only the lower triangle is read. Errors: `invalid-plan`
+   * where it is not positive definite.
+   */
   cholesky(positive: Matrix): Matrix;
   /** X with X L = right, for a lower triangular L [q x q] with a diagonal without zeros and right [r x q]. */
   solveTriangular(right: Matrix, lower: Matrix): Matrix;
-  /** X with N X = right for a symmetric positive semi-definite N [k x k] and right [k x q]; of many solutions about the shortest. */
+  /**
+   * X with N X = right for a symmetric positive semi-definite N [k x k] and right [k x q]; of many solutions about
+   * the shortest.
+   */
   solve(normal: Matrix, right: Matrix): Matrix;
 }
 

@@ -1,5 +1,6 @@
-// The best approximation of a matrix by one of lower rank (Eckart and Young), and the squared singular values that say which rank
-// is worth it. Both come from the eigenvalues of the smaller side's Gram matrix; vectors are computed for the chosen rank only.
+// The best approximation of a matrix by one of lower rank (Eckart and Young), and the squared singular values that
+// say which rank is worth it. Both come from the eigenvalues of the smaller side's Gram matrix; vectors are computed
+// for the chosen rank only.
 import type { LinearAlgebra } from "./linear-algebra.js";
 import { type Matrix, squaredNorm, transpose } from "./matrix.js";
 import { requireCount, requireFinite } from "./require.js";
@@ -17,24 +18,26 @@ export interface LowRank {
 
 /** A matrix's squared singular values, and its approximations of any rank. */
 export interface Spectrum {
-  /** All min(rows, cols) of them, descending, exact to about 1e-15 of the largest. */
+  /** All min(rows, cols) of them, descending, to about 1e-15 of the largest; what is below 1e-14 of it is 0. */
   readonly squares: Float64Array;
   /** Errors: `invalid-plan` for a rank outside 1 .. min(rows, cols). */
   lowRank(rank: number): LowRank;
 }
 
 /**
- * Of rank m, the truncated singular value decomposition W = U S V^T, split evenly: coefficients = U S^1/2, basis = S^1/2 V^T, so that
- * both factors train at the same pace. Directions that W does not have at all get a zero column of coefficients and a unit row of the
- * basis. The product is exact at full rank whatever the condition of W, since U (or V) is orthonormal to working precision and
- * the other factor is W itself in its coordinates. Errors: `non-finite`, also for squares beyond the largest double.
+ * Of rank m, the truncated singular value decomposition W = U S V^T, split evenly: coefficients = U S^1/2, basis =
+ * S^1/2 V^T, so that both factors train at the same pace. Directions that W does not have at all get a zero column of
+ * coefficients and a unit row of the basis. The product is exact at full rank whatever the condition of W, since U
+ * (or V) is orthonormal to working precision and the other factor is W itself in its coordinates. Errors:
+ * `non-finite`, also for squares beyond the largest double.
  */
 export function spectrum(matrix: Matrix, linear: LinearAlgebra): Spectrum {
   requireFinite(matrix);
   const { rows, cols } = matrix;
   const wide = rows < cols;
   const { values, vectors } = linear.eigen(linear.gram(wide ? transpose(matrix) : matrix));
-  const squares = values.map((value) => Math.max(0, value));
+  const least = noise * (values[0] ?? 0);
+  const squares = values.map((value) => (value > least ? value : 0));
   return {
     squares,
     lowRank(rank) {
@@ -48,7 +51,16 @@ export function spectrum(matrix: Matrix, linear: LinearAlgebra): Spectrum {
   };
 }
 
-/** Each row with the sign that makes its largest entry positive: the same vectors whichever implementation found them. */
+/**
+ * Of the largest squared singular value: rounding noise of the Gram matrix and its eigenvalues stays below (measured
+ * up to 4e-15, of 2048 x 2048 matrices of rank 1), so that a direction which a matrix does not have is worth nothing
+ * whichever implementation looked for it.
+ */
+const noise = 2 ** -46;
+
+/**
+ * Each row with the sign that makes its largest entry positive: the same vectors whichever implementation found them.
+ */
 function upright({ rows, cols, data }: Matrix): Matrix {
   const out = Float64Array.from(data);
   for (let i = 0; i < rows; i++) {
@@ -87,7 +99,7 @@ function lost(matrix: Matrix, coefficients: Matrix, basis: Matrix, squares: Floa
   if (rank === squares.length) return 0;
   const discarded = squares.subarray(rank).reduce((sum, value) => sum + value, 0);
   const total = squares.reduce((sum, value) => sum + value, 0);
-  if (discarded > 1e-9 * total) return discarded;
+  if (discarded > 1e-7 * total) return discarded;
   const product = multiply(coefficients, basis).data;
   return squaredNorm(product.map((value, i) => value - matrix.data[i]!));
 }

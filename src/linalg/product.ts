@@ -1,4 +1,5 @@
-// Products of matrices, by tiles: 4 x 4 entries of the result are summed in registers over columns that were packed side by side.
+// Products of matrices, by tiles: 4 x 4 entries of the result are summed in registers over columns that were packed
+// side by side.
 import type { Matrix } from "./matrix.js";
 import { requireFit } from "./require.js";
 

@@ -7,7 +7,8 @@ export function qlValues(diagonal: Float64Array, off: Float64Array, vectors?: Fl
   const d = Float64Array.from(diagonal);
   const e = Float64Array.from(off);
   const size = d.length;
-  // Couplings this small are rounding of the reduction itself; where the diagonal vanishes too, nothing else would end the search.
+  // Couplings this small are rounding of the reduction itself; where the diagonal vanishes too, nothing else would
+  // end the search.
   let negligible = 0;
   for (let i = 0; i < size; i++) negligible = Math.max(negligible, Math.abs(d[i]!) + Math.abs(e[i]!));
   negligible *= Number.EPSILON / 4;

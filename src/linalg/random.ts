@@ -1,4 +1,5 @@
-// A seeded generator of random numbers, the same on every machine: xoshiro128** (Blackman and Vigna, 2018), seeded by splitmix32.
+// A seeded generator of random numbers, the same on every machine: xoshiro128** (Blackman and Vigna, 2018), seeded by
+// splitmix32.
 import { FilterBasisError } from "../errors/error.js";
 
 /** What a generator needs to continue: four words, and the spare normal deviate (Box-Muller makes two at a time). */
@@ -7,7 +8,10 @@ export interface RandomState {
   readonly spare: number | null;
 }
 
-/** A seeded stream of numbers. `new Random(7)` gives the same stream everywhere; `state` is plain data, so a stream can be stored and resumed. */
+/**
+ * A seeded stream of numbers. `new Random(7)` gives the same stream everywhere; `state` is plain data, so a stream
+ * can be stored and resumed.
+ */
 export class Random {
   #words: Uint32Array;
   #spare: number | null = null;

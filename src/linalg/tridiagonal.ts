@@ -1,4 +1,5 @@
-// Householder reduction of a symmetric matrix to tridiagonal form, T = Q^T A Q, the first half of every eigenproblem here.
+// Householder reduction of a symmetric matrix to tridiagonal form, T = Q^T A Q, the first half of every eigenproblem
+// here.
 
 /** A symmetric tridiagonal matrix, and the reflections that led to it. */
 export interface Tridiagonal {
@@ -13,8 +14,9 @@ export interface Tridiagonal {
 }
 
 /**
- * Reduces the symmetric [size x size] matrix (only its lower triangle is read). About 4/3 size^3 operations. The update by one
- * reflection and the product with the next one's vector go over the matrix together: large matrices are bound by memory.
+ * Reduces the symmetric [size x size] matrix (only its lower triangle is read). About 4/3 size^3 operations. The
+ * update by one reflection and the product with the next one's vector go over the matrix together: large matrices are
+ * bound by memory.
  */
 export function tridiagonalise(symmetric: Float64Array, size: number): Tridiagonal {
   const a = Float64Array.from(symmetric);
@@ -62,7 +64,10 @@ export function tridiagonalise(symmetric: Float64Array, size: number): Tridiagon
   return { size, diagonal, off, reflections, scales };
 }
 
-/** Makes the entries from `start` on the vector of the reflection that maps them to (target, 0, ...); scale 0 where none is needed. */
+/**
+ * Makes the entries from `start` on the vector of the reflection that maps them to (target, 0, ...); scale 0 where
+ * none is needed.
+ */
 function reflect(v: Float64Array, start: number): { readonly target: number; readonly scale: number } {
   const head = v[start]!;
   let largest = 0;

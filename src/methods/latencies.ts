@@ -20,7 +20,13 @@ export interface TimedLayer {
   readonly type: DataType;
   readonly opset: number;
   /** Absent: the layer as it is. */
-  readonly basis?: { readonly splits: number; readonly basisSize: number; readonly layout: Exclude<Form, "dense"> };
+  readonly basis?: {
+    readonly splits: number;
+    readonly basisSize: number;
+    readonly layout: Exclude<Form, "dense">;
+    /** Where the basis has a bias of its own. */
+    readonly basisBias?: true;
+  };
 }
 
 /** Milliseconds of a timed layer, between neighbours as a network has them; undefined where it was not measured. */

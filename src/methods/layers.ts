@@ -6,10 +6,14 @@ import type { Filters } from "../basis/initialise.js";
 import { denseWeights, type FilterShape } from "../basis/split.js";
 import { FilterBasisError } from "../errors/error.js";
 import { siteName } from "../graph/attributes.js";
-import { basisConvs, isBasisConv } from "../graph/basis-conv.js";
 import { bodies, captures, consumers } from "../graph/edit.js";
-import type { DataType, Graph, GraphBody, Node, TensorData } from "../graph/types.js";
+import type { DataType, Graph, Node, TensorData } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
+import { functionKey } from "../graph/verify-functions.js";
+import { calledKey } from "../graph/verify-node.js";
+import { weightReason } from "../passes/fold-weights.js";
+import { compressedNodes } from "./compressed-layers.js";
+import { insideBodies, insideFunctions } from "./hidden-layers.js";
 
 /** One weight and the convolutions that read it. */
 export interface Layer extends FilterShape {
@@ -29,30 +33,34 @@ export interface Layers {
   readonly refused: readonly Refusal[];
 }
 
-const compressed = "it is compressed already; --undo gives its dense form back";
-
-/** Finds layers and refusals, in the order of the graph. Errors: `not-found` for a graph without any convolution. */
+/**
+ * Finds layers and refusals, in the order of the graph. Weights behind operators and layers in local functions are found once
+ * `prepareForPlanning` has run. Errors: `not-found` for a graph without any convolution, with what it has instead.
+ */
 export function findLayers(graph: Graph): Layers {
   const constant = constants(graph);
-  const parts = basisConvs(graph.nodes).flatMap(({ site }) => site.provenance.layer ?? []);
-  const coefficients = new Set(parts.map((layer) => layer.coefficients));
+  const compressed = compressedNodes(graph);
+  const computed = lazily(() => weightReason(graph));
+  const functions = new Set((graph.functions ?? []).map(functionKey));
   const found = new Map<string, Convolution[]>();
   const refused: Refusal[] = [];
   for (const node of graph.nodes) {
-    if (isBasisConv(node)) {
-      // A basis part belongs to the convolution with its coefficients, which stands for the layer.
-      if ((node.inputs[2] ?? "") !== "") refused.push({ name: siteName(node), because: compressed });
+    if (functions.has(calledKey(node))) continue; // see insideFunctions
+    if (compressed.has(node)) {
+      const because = compressed.get(node);
+      if (because !== undefined) refused.push({ name: siteName(node), because });
       continue;
     }
-    if (node.op === "Conv" && coefficients.has(constant(node.inputs[1] ?? "")?.root ?? "")) {
-      refused.push({ name: siteName(node), because: compressed });
-      continue;
-    }
-    const read = readConvolution(node, constant);
+    const read = readConvolution(node, constant, (name) => computed()(name));
     if (read && isRefusal(read)) refused.push(read);
-    else if (read) found.set(read.weightName, [...(found.get(read.weightName) ?? []), read]);
-    for (const body of bodies(node)) refused.push(...insideBody(body, siteName(node), node.op));
+    else if (read) {
+      const nodes = found.get(read.weightName);
+      if (nodes === undefined) found.set(read.weightName, [read]);
+      else nodes.push(read);
+    }
+    refused.push(...insideBodies(node));
   }
+  refused.push(...insideFunctions(graph));
   const layers: Layer[] = [];
   const other = otherReaders(graph, constant);
   for (const [weightName, nodes] of found) {
@@ -67,13 +75,38 @@ export function findLayers(graph: Graph): Layers {
     if (because) refused.push(...nodes.map(({ name }) => ({ name, because })));
     else layers.push({ ...first, nodes });
   }
-  if (
-    layers.length === 0 &&
-    !refused.some(({ because }) => !because.startsWith("it is a fully") && !because.startsWith("it is a matrix"))
-  ) {
-    throw new FilterBasisError("not-found", "the model has no convolution", { expected: "at least one Conv node" });
-  }
+  if (layers.length === 0 && refused.every(isMatrix)) throw noConvolution(graph, refused);
   return { layers, refused };
+}
+
+const isMatrix = ({ because }: Refusal): boolean => because.startsWith("it is a fully") || because.startsWith("it is a matrix");
+
+function noConvolution(graph: Graph, matrices: readonly Refusal[]): FilterBasisError {
+  const most = operatorCounts(graph);
+  const weights =
+    matrices.length > 0 ? `its weights are in ${matrices.length} fully connected layers or products of matrices` : "";
+  const operators = most.length > 0 ? `its operators are ${most.join(", ")}` : "it has no nodes";
+  return new FilterBasisError("not-found", `the model has no convolution: ${weights || operators}`, {
+    expected: "at least one Conv node",
+  });
+}
+
+/** The most frequent operators of a graph, with their numbers. */
+function operatorCounts(graph: Graph): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const { op, domain } of graph.nodes) {
+    const name = domain === "" ? op : `${domain}::${op}`;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return [...counts]
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, 5)
+    .map(([name, count]) => `${count} ${name}`);
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }
 
 /** The filters of a layer as doubles, ready to be decomposed with the given splits. */
@@ -107,10 +140,3 @@ function readsAsFilters(node: Node, value: string): boolean {
 }
 
 const captured = (node: Node, value: string): boolean => bodies(node).some((body) => captures(body).has(value));
-
-function insideBody(body: GraphBody, owner: string, op: string): Refusal[] {
-  return body.nodes.flatMap((node) => [
-    ...(node.op === "Conv" ? [{ name: siteName(node), because: `it stands in the body of ${owner} (${op})` }] : []),
-    ...bodies(node).flatMap((inner) => insideBody(inner, siteName(node), node.op)),
-  ]);
-}

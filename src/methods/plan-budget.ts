@@ -116,6 +116,10 @@ const leastShare = 1e-12;
 const rounding: Readonly<Partial<Record<DataType, number>>> = { float16: 2 ** -22, bfloat16: 2 ** -16 };
 const roundingElsewhere = 2 ** -46;
 
+/** Losses are compared in steps: those that differ by rounding alone are ties, which the order of the layers decides. */
+const lossStep = 2 ** -34;
+const inSteps = (loss: number): number => lossStep * Math.max(1, Math.round(loss / lossStep));
+
 /**
  * Every basis size that costs less than the group as it is, for one p, up to the rank that its filters really have. The loss is minus the logarithm
  * of the share of the squared singular values that is kept, once for each layer of the group: the least sum of them is the largest product of the
@@ -144,7 +148,7 @@ function optionsOf(
       continue;
     }
     const kept = Math.max(1 - lost[basisSize]! / total, leastShare);
-    const loss = free ? 0 : unit.layers.length * -Math.log(kept);
+    const loss = free ? 0 : inSteps(unit.layers.length * -Math.log(kept));
     options.push({ cost, loss, choice: { channels, basisSize }, ...(time === undefined ? {} : { milliseconds: time }) });
     if (free) break;
   }

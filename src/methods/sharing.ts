@@ -58,7 +58,9 @@ function resolutionKeys(graph: Graph, inputs: ReadonlyMap<string, readonly Dim[]
 function blockKeys(graph: Graph, layers: readonly Layer[]): (layer: Layer) => string | undefined {
   const blocks = residualBlocks(graph);
   const wanted = new Set(layers.flatMap(({ nodes }) => nodes.map(({ node }) => node)));
-  const sized = blocks.map(({ sum, inside }) => ({ sum, inside: new Set([...inside].filter((node) => wanted.has(node))) }));
+  const sized = blocks
+    .map(({ sum, inside }) => ({ sum, inside: new Set([...inside].filter((node) => wanted.has(node))) }))
+    .filter(({ inside }) => inside.size > 0);
   sized.sort((a, b) => a.inside.size - b.inside.size);
   return ({ nodes }) => {
     const block = sized.find(({ inside }) => nodes.every(({ node }) => inside.has(node)));
@@ -75,41 +77,54 @@ interface ResidualBlock {
 /** Every Add of two computed values whose branches come from one value, with the nodes between. */
 export function residualBlocks(graph: Graph): readonly ResidualBlock[] {
   const position = new Map<string, number>();
+  for (const { name } of graph.inputs) if (!graph.initializers.has(name)) position.set(name, -1);
   for (const [index, node] of graph.nodes.entries())
     for (const output of node.outputs) if (output !== "") position.set(output, index);
-  const inputs = new Set(graph.inputs.filter(({ name }) => !graph.initializers.has(name)).map(({ name }) => name));
   const blocks: ResidualBlock[] = [];
   for (const node of graph.nodes) {
     const [a, b] = node.inputs;
     if (node.op !== "Add" || node.domain !== "" || a === undefined || b === undefined || a === b) continue;
-    const one = ancestors(graph, position, inputs, a);
-    const two = ancestors(graph, position, inputs, b);
-    const common = [...one].filter((value) => two.has(value));
-    if (common.length === 0) continue;
-    // The branches part at the last value that both come from: everything after it, up to the sum, is the block.
-    const start = Math.max(...common.map((value) => position.get(value) ?? -1));
-    const between = [...one, ...two].map((value) => position.get(value) ?? -1).filter((index) => index > start);
-    blocks.push({ sum: node, inside: new Set(between.map((index) => graph.nodes[index]!)) });
+    const inside = betweenBranches(graph, position, a, b);
+    if (inside !== undefined) blocks.push({ sum: node, inside: new Set([...inside].map((index) => graph.nodes[index]!)) });
   }
   return blocks;
 }
 
-/** The value and all values of the data path that it is computed from (constants are none). */
-function ancestors(
+/**
+ * The nodes, by index, between two values and the last value that both come from; undefined where there is none. Both are followed back together,
+ * latest first, so that the first value that both have reached is that one.
+ */
+function betweenBranches(
   graph: Graph,
   position: ReadonlyMap<string, number>,
-  inputs: ReadonlySet<string>,
-  value: string,
-): ReadonlySet<string> {
-  const found = new Set<string>();
-  const queue = [value];
-  for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-    const index = position.get(next);
-    if (found.has(next) || (index === undefined && !inputs.has(next))) continue;
-    const node = index === undefined ? undefined : graph.nodes[index]!;
-    if (node?.op === "Shape" || node?.op === "Constant") continue; // sizes, not data
-    found.add(next);
-    if (node) queue.push(...node.inputs);
+  a: string,
+  b: string,
+): ReadonlySet<number> | undefined {
+  const sides = new Map<string, number>(); // 1: a comes from it, 2: b does
+  const waiting = [0, 0, 0, 0]; // values to be followed, by their sides
+  const reach = (value: string, side: number): void => {
+    const at = position.get(value);
+    const op = at === undefined ? "Constant" : graph.nodes[at]?.op;
+    if (op === "Shape" || op === "Constant") return; // sizes, not data
+    const before = sides.get(value) ?? 0;
+    if (before !== 0) waiting[before]!--;
+    sides.set(value, before | side);
+    waiting[before | side]!++;
+  };
+  reach(a, 1);
+  reach(b, 2);
+  const inside = new Set<number>();
+  // Where nothing of one side waits any more, the other side alone goes on to no end.
+  const mayMeet = () => waiting[3]! > 0 || (waiting[1]! > 0 && waiting[2]! > 0);
+  for (let at = Math.max(position.get(a) ?? -1, position.get(b) ?? -1); at >= 0 && mayMeet(); at--) {
+    const reached = graph.nodes[at]!.outputs.filter((output) => sides.has(output));
+    if (reached.some((output) => sides.get(output) === 3)) return inside;
+    for (const output of reached) {
+      const side = sides.get(output)!;
+      waiting[side]!--;
+      for (const input of graph.nodes[at]!.inputs) reach(input, side);
+    }
+    if (reached.length > 0) inside.add(at);
   }
-  return found;
+  return waiting[3]! > 0 ? inside : undefined;
 }

@@ -74,7 +74,7 @@ function foldBackward(work: Rewriting, node: Node, affine: Affine): Done | Refus
 
 function foldForward(work: Rewriting, node: Node, affine: Affine): Done | Refusal {
   const [from, to] = [node.inputs[0]!, node.outputs[0]!];
-  const layer = work.readers.get(to)?.[0];
+  const [layer] = work.readers.get(to) ?? [];
   if (layer === undefined || !work.readByOne(to)) return { because: "its output is not read by one layer alone" };
   const folded = foldAfter(work.constant, layer, to, affine);
   if ("because" in folded) return folded;
@@ -140,7 +140,7 @@ export interface Affine {
 }
 
 function affineOf({ readers, outputs, constant, opset }: Rewriting, node: Node): Affine | Refusal {
-  const isRead = (value: string) => outputs.has(value) || (readers.get(value) ?? []).length > 0;
+  const isRead = (value: string) => outputs.has(value) || (readers.get(value)?.size ?? 0) > 0;
   const training = trainingMode(node, opset);
   if (training !== undefined) return { because: training };
   if (node.outputs.slice(1).some((output) => output !== "" && isRead(output)))

@@ -81,7 +81,7 @@ function fold(
     // the data is shared in memory but would be stored twice
     if (!freed(node, initializers, readers).includes(tensor) && bytesOf(tensor) > slack)
       return { because: "the constant is read elsewhere too" };
-    return { made: new Map([[node.outputs[0]!, tensor]]) };
+    return { made: new Map([[node.outputs[0]!, { ...tensor }]]) }; // an object of its own: counting tells constants apart by it
   }
   const made = new Map<string, TensorData>();
   for (const output of node.outputs) {

@@ -66,7 +66,7 @@ function freeName(
   taken: ReadonlyMap<TensorData, string> = new Map(),
 ): string | undefined {
   const layers = new Set(folds.map(({ old }) => old));
-  const readers = work.readers.get(name) ?? [];
+  const readers = [...(work.readers.get(name) ?? [])];
   const once = readers.every((node) => layers.has(node) && node.inputs.filter((input) => input === name).length === 1);
   const free = once && work.initializers.has(name) && !work.outputs.has(name) && ![...taken.values()].includes(name);
   return free ? name : undefined;
@@ -83,7 +83,7 @@ function freed(work: Rewriting, folds: readonly Fold[]): number {
   let sum = 0;
   for (const root of roots) {
     const tensor = root === weight ? undefined : work.constant(root);
-    if (tensor !== undefined && work.endReaders(root)?.every((node) => leaving.has(node))) sum += bytesOf(tensor);
+    if (tensor !== undefined && work.endReaders(root, leaving) !== undefined) sum += bytesOf(tensor);
   }
   for (const { norm } of folds)
     sum += nodeBytes + [norm.name, ...norm.inputs, ...norm.outputs].reduce((total, text) => total + text.length + 2, 0);

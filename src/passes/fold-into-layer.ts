@@ -76,7 +76,7 @@ export function foldAfter(constant: ConstantOf, node: Node, value: string, { k, 
 function layerOf(constant: ConstantOf, node: Node): Layer | Refusal {
   const standard = node.domain === "" && Object.hasOwn(layers, node.op) ? layers[node.op] : undefined;
   const reader = isBasisConv(node) ? overBasis : standard;
-  if (reader === undefined) return { because: `${siteName(node)} is a ${node.op}, which takes no weights` };
+  if (reader === undefined) return { because: `${siteName(node)} (${node.op}) has no weights` };
   const [weightName = "", biasName = ""] = weightPlaces(node).map((place) => node.inputs[place] ?? "");
   const weight = constant(weightName);
   if (weight === undefined) return { because: `the weight of ${siteName(node)} is not a stored constant` };

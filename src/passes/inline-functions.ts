@@ -1,78 +1,14 @@
 // Calls of functions that a model defines itself, replaced by the functions' nodes, as ONNX Runtime does when it loads the model.
-import { FilterBasisError, isError } from "../errors/error.js";
+import { isError } from "../errors/error.js";
 import { siteName } from "../graph/attributes.js";
 import { bodies, freshNames } from "../graph/edit.js";
-import { signatures } from "../graph/signatures.js";
-import type { Attribute, Graph, GraphBody, LocalFunction, Node, Outcome, Pass } from "../graph/types.js";
+import { type Callable, callable, expandCall, type VersionedNode } from "../graph/inline.js";
+import type { Attribute, GraphBody, LocalFunction, Node, Outcome, Pass } from "../graph/types.js";
 import { functionKey, functionTitle } from "../graph/verify-functions.js";
 import { calledKey } from "../graph/verify-node.js";
-import { nodesOfCall } from "./inline-call.js";
 import { unchangedSince } from "./unchanged-operators.js";
 
 const name = "inline-functions";
-
-/** A node and the version of the standard operators that it was written for. */
-export interface VersionedNode {
-  readonly node: Node;
-  readonly opset: number;
-}
-
-/** More nodes than this and the functions call each other without end, or nearly so. */
-const mostNodes = 1_000_000;
-const deepest = 100;
-
-/**
- * The nodes of a graph with every call of a local function replaced by its body, values inside renamed; not those in bodies of If, Loop and Scan.
- * @throws FilterBasisError `invalid-graph` for functions that call themselves, `too-large` beyond a million nodes
- */
-export function inlined(graph: Graph): readonly VersionedNode[] {
-  const opset = graph.opsets.get("") ?? 1;
-  const table = tableOf(graph);
-  if (table.size === 0) return graph.nodes.map((node) => ({ node, opset }));
-  const fresh = freshNames(graph);
-  const out: VersionedNode[] = [];
-  for (const node of graph.nodes) expand(node, opset, table, fresh, (made) => pushTo(out, made));
-  return out;
-}
-
-type Table = ReadonlyMap<string, LocalFunction>;
-
-/** What nodes may call: not functions named as a standard operator, for ONNX Runtime then takes the operator. */
-function tableOf({ functions = [] }: Graph): Table {
-  const callable = functions.filter(({ domain, name: op }) => domain !== "" || !Object.hasOwn(signatures, op));
-  return new Map(callable.map((local) => [functionKey(local), local]));
-}
-
-function pushTo(out: VersionedNode[], made: VersionedNode): void {
-  if (out.push(made) <= mostNodes) return;
-  throw new FilterBasisError("too-large", "the model's functions unfold to too many nodes", { expected: `at most ${mostNodes}` });
-}
-
-/** Hands on the nodes that a node stands for, in order. */
-function expand(
-  node: Node,
-  opset: number,
-  table: Table,
-  fresh: (stem: string) => string,
-  hand: (made: VersionedNode) => void,
-): void {
-  const open = [{ node, opset, depth: 0 }];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const called = table.get(calledKey(next.node));
-    if (called === undefined) {
-      hand({ node: next.node, opset: next.opset });
-      continue;
-    }
-    const depth = next.depth + 1;
-    if (depth > deepest)
-      throw new FilterBasisError("invalid-graph", `the model's functions call each other more than ${deepest} deep`, {
-        ...{ node: siteName(node), op: node.op },
-      });
-    const own = called.opsets.get("") ?? next.opset;
-    const inner = nodesOfCall(called, next.node, fresh).map((made) => ({ node: made, opset: own, depth }));
-    for (let at = inner.length - 1; at >= 0; at--) open.push(inner[at]!);
-  }
-}
 
 /**
  * Puts the functions' nodes in the place of their calls, also in bodies of If, Loop and Scan, wherever that is exact: a function whose
@@ -81,7 +17,7 @@ function expand(
 export const inlineFunctions: Pass = (graph) => {
   if ((graph.functions ?? []).length === 0) return { graph, outcomes: [] };
   const work: Inlining = {
-    ...{ outcomes: [], opsets: new Map(graph.opsets), table: tableOf(graph), fresh: freshNames(graph), reasons: new Map() },
+    ...{ outcomes: [], opsets: new Map(graph.opsets), table: callable(graph), fresh: freshNames(graph), reasons: new Map() },
   };
   const body = inlinedBody(work, graph);
   const { outcomes } = work;
@@ -96,7 +32,7 @@ interface Inlining {
   readonly outcomes: Outcome[];
   /** The imports of the main graph, with what inlined functions need beside them. */
   readonly opsets: Map<string, number>;
-  readonly table: Table;
+  readonly table: Callable;
   readonly fresh: (stem: string) => string;
   /** Why a function cannot be inlined; undefined where it can. */
   readonly reasons: Map<LocalFunction, string | undefined>;
@@ -130,9 +66,9 @@ function inlinedCall({ opsets, table, fresh, reasons }: Inlining, node: Node, lo
   }
   const because = reasons.get(local);
   if (because !== undefined) return because;
-  const made: VersionedNode[] = [];
+  let made: readonly VersionedNode[];
   try {
-    expand(node, opsets.get("") ?? 1, table, fresh, (one) => pushTo(made, one));
+    made = expandCall(node, opsets.get("") ?? 1, table, fresh);
   } catch (error) {
     if (isError(error)) return error.problem;
     throw error;
@@ -154,7 +90,7 @@ function inlinedInside(work: Inlining, node: Node): Node {
 }
 
 /** The functions that nodes call, directly or not. */
-function reached(nodes: readonly Node[], table: Table): Set<LocalFunction> {
+function reached(nodes: readonly Node[], table: Callable): Set<LocalFunction> {
   const found = new Set<LocalFunction>();
   const open = [nodes];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
@@ -170,7 +106,7 @@ function reached(nodes: readonly Node[], table: Table): Set<LocalFunction> {
 }
 
 /** Why a function's nodes would mean something else in the main graph, if so. */
-function whyInexact(local: LocalFunction, opsets: ReadonlyMap<string, number>, table: Table): string | undefined {
+function whyInexact(local: LocalFunction, opsets: ReadonlyMap<string, number>, table: Callable): string | undefined {
   const title = functionTitle(local);
   if (local.domain === "com.microsoft") return `${title} may be one of ONNX Runtime's own operators`;
   const other = [...local.opsets].find(
@@ -186,7 +122,7 @@ function whyInexact(local: LocalFunction, opsets: ReadonlyMap<string, number>, t
     : `${title} is written for opset ${own}, the model for ${outer}: ${changed} may differ`;
 }
 
-function firstChanged(nodes: readonly Node[], from: number, to: number, table: Table): string | undefined {
+function firstChanged(nodes: readonly Node[], from: number, to: number, table: Callable): string | undefined {
   for (const node of nodes) {
     if (node.domain === "" && !table.has(calledKey(node)) && !unchangedSince(node, from, to)) return node.op;
     for (const body of bodies(node)) {

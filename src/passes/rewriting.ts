@@ -7,7 +7,8 @@ import { dropUnread } from "./remove-unread.js";
 /** The graph itself is never changed; `result` makes the new one. */
 export class Rewriting {
   readonly made: Map<string, Node>;
-  readonly readers: Map<string, readonly Node[]>;
+  /** In no particular order. */
+  readonly readers: Map<string, Set<Node>>;
   readonly initializers: Map<string, TensorData>;
   readonly outputs: ReadonlySet<string>;
   readonly constant: (name: string) => TensorData | undefined;
@@ -24,7 +25,7 @@ export class Rewriting {
   constructor(graph: Graph) {
     this.#graph = graph;
     this.made = new Map(producers(graph));
-    this.readers = new Map(consumers(graph));
+    this.readers = new Map([...consumers(graph)].map(([value, nodes]) => [value, new Set(nodes)]));
     this.initializers = new Map(graph.initializers);
     this.outputs = new Set(graph.outputs.map((output) => output.name));
     this.constant = constantLookup(this.initializers, this.made);
@@ -34,7 +35,7 @@ export class Rewriting {
 
   /** Is a value read by exactly one node, and no output of the graph? */
   readByOne(value: string): boolean {
-    return this.readers.get(value)?.length === 1 && !this.outputs.has(value);
+    return this.readers.get(value)?.size === 1 && !this.outputs.has(value);
   }
 
   /** The value at which a stored constant begins: an initializer or the output of a Constant node, behind any Identity. */
@@ -45,14 +46,18 @@ export class Rewriting {
     return root;
   }
 
-  /** The nodes that read a value, themselves or through Identity, each once; undefined where an output of the graph is among them. */
-  endReaders(value: string): readonly Node[] | undefined {
+  /**
+   * The nodes that read a value, themselves or through Identity, each once; undefined where an output of the graph is among them, or a node that is
+   * not among those `allowed`.
+   */
+  endReaders(value: string, allowed?: ReadonlySet<Node>): readonly Node[] | undefined {
     const found = new Set<Node>();
     const open = [value];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
       if (this.outputs.has(next)) return undefined;
       for (const reader of this.readers.get(next) ?? []) {
         if (reader.op === "Identity" && reader.domain === "") open.push(...reader.outputs);
+        else if (allowed?.has(reader) === false) return undefined;
         else found.add(reader);
       }
     }
@@ -69,14 +74,11 @@ export class Rewriting {
     for (const leaving of [old, removed]) {
       for (const value of reads(leaving)) {
         this.#touched.add(value);
-        this.readers.set(
-          value,
-          (this.readers.get(value) ?? []).filter((reader) => reader !== leaving),
-        );
+        this.readers.get(value)?.delete(leaving);
       }
       for (const output of leaving.outputs) this.made.delete(output);
     }
-    for (const value of reads(node)) this.readers.set(value, [...(this.readers.get(value) ?? []), node]);
+    for (const value of reads(node)) this.readers.set(value, (this.readers.get(value) ?? new Set()).add(node));
     for (const output of node.outputs) this.made.set(output, node);
   }
 

@@ -9,6 +9,7 @@ import * as z from "zod";
 import { FilterBasisError } from "../errors/error.js";
 import type { Clock, TimedLayer } from "../methods/latencies.js";
 import { cacheFolder } from "./cache-folder.js";
+import { lowerQuartile } from "./latency.js";
 import { layerGraph } from "./layer-graph.js";
 import { openSession } from "./open.js";
 import { sampleFeeds } from "./samples.js";
@@ -141,6 +142,7 @@ async function timeLayers(layers: readonly TimedLayer[], place: Place, signal: A
       samples[index]!.push(...(await timeOnce(layers[index]!, place)));
     }
   }
+  // What disturbs a timing makes it longer: the lower quartile rather than the median.
   return samples.map(lowerQuartile);
 }
 
@@ -180,10 +182,4 @@ async function mean(run: () => Promise<unknown>, least: number, single: boolean)
   const wall = performance.now() - start;
   const { user, system } = process.cpuUsage(used);
   return Math.max(1e-6, (single ? Math.min(wall, (user + system) / 1000) : wall) / runs);
-}
-
-/** What disturbs a timing makes it longer: the lower quartile rather than the median. */
-function lowerQuartile(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) / 4)]!;
 }

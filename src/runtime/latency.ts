@@ -15,9 +15,25 @@ export interface LatencyOptions {
   readonly burst?: number;
   /** No further round begins after this many milliseconds, once there are five. */
   readonly budget?: number;
+  /** After this many, three have to do. */
+  readonly patience?: number;
+  /** Whether the samples [candidate][round] suffice; asked after every round from the fifth on. */
+  readonly enough?: (samples: readonly (readonly number[])[]) => boolean;
   /** A clock in milliseconds. */
   readonly now?: () => number;
+  /** Processor milliseconds that this process has used, over all its threads. */
+  readonly cpu?: () => number;
   readonly signal?: AbortSignal;
+}
+
+/** What is timed: a function, or one that needs something opened for its turns. */
+export type Candidate = (() => Promise<unknown>) | OpenedCandidate;
+
+export interface OpenedCandidate {
+  run(): Promise<unknown>;
+  /** Before its turn, and behind it: never are two candidates open at once. */
+  begin(): Promise<void>;
+  end(): Promise<void>;
 }
 
 export interface Latencies {
@@ -25,43 +41,81 @@ export interface Latencies {
   readonly medians: readonly number[];
   /** Every measurement: [candidate][round]. */
   readonly samples: readonly (readonly number[])[];
+  /** Processor milliseconds a run, likewise; empty without `cpu`. */
+  readonly cpuSamples: readonly (readonly number[])[];
 }
+
+/** Fewer rounds than this say too little, */
+const least = 5;
+/** but of what takes very long, this many have to do. */
+const leastSlow = 3;
 
 /**
  * Times candidates against each other. Every second round runs them in reverse order, so that none profits from its place.
  * @throws what a candidate throws; FilterBasisError `usage` for none, `interrupted`
  */
-export async function alternate(
-  candidates: readonly (() => Promise<unknown>)[],
-  options: LatencyOptions = {},
-): Promise<Latencies> {
+export async function alternate(candidates: readonly Candidate[], options: LatencyOptions = {}): Promise<Latencies> {
   const { rounds = 20, warmup = 3, settle = 100, burst = 5, budget = Number.POSITIVE_INFINITY, signal } = options;
-  const { now = () => performance.now() } = options;
+  const { now = () => performance.now(), cpu, enough = () => false, patience = Number.POSITIVE_INFINITY } = options;
   if (candidates.length === 0) throw new FilterBasisError("usage", "there is nothing to time");
-  for (let i = 0; i < warmup; i++) for (const candidate of candidates) await candidate();
-  const samples: number[][] = candidates.map(() => []);
+  const all = candidates.map(opened);
+  const samples: number[][] = all.map(() => []);
+  const cpuSamples: number[][] = cpu === undefined ? [] : all.map(() => []);
+  let current = await warmUp(all, warmup, signal);
   const begun = now();
-  let before = candidates.at(-1);
-  for (let round = 0; round < rounds && (round < 5 || now() - begun < budget); round++) {
-    const order = candidates.map((candidate, i) => ({ candidate, own: samples[i]! }));
-    for (const { candidate, own } of round % 2 === 0 ? order : order.reverse()) {
-      if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while timing");
-      if (candidate !== before) await runFor(candidate, settle, now);
-      before = candidate;
-      const { runs, milliseconds } = await runFor(candidate, burst, now);
-      own.push(milliseconds / runs);
+  const ended = (round: number): boolean => {
+    const passed = now() - begun;
+    if (round >= rounds || (round >= leastSlow && passed >= patience)) return true;
+    return round >= least && (passed >= budget || enough(samples));
+  };
+  try {
+    for (let round = 0; !ended(round); round++) {
+      const order = all.map((_, i) => i);
+      for (const i of round % 2 === 0 ? order : order.reverse()) {
+        if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while timing");
+        if (i !== current) {
+          if (current >= 0) await all[current]!.end();
+          current = -1;
+          await all[i]!.begin();
+          current = i;
+          await runFor(all[i]!.run, settle, now);
+        }
+        const used = cpu?.() ?? 0;
+        const { runs, milliseconds } = await runFor(all[i]!.run, burst, now);
+        samples[i]!.push(milliseconds / runs);
+        if (cpu !== undefined) cpuSamples[i]!.push((cpu() - used) / runs);
+      }
     }
+  } finally {
+    if (current >= 0) await all[current]!.end();
   }
-  return { samples, medians: samples.map(median) };
+  return { samples, cpuSamples, medians: samples.map(median) };
 }
 
-async function runFor(candidate: () => Promise<unknown>, least: number, now: () => number) {
+const nothing = async (): Promise<void> => undefined;
+
+const opened = (candidate: Candidate): OpenedCandidate =>
+  typeof candidate === "function" ? { run: candidate, begin: nothing, end: nothing } : candidate;
+
+/** Runs those that are open all the time; the others run untimed in every turn. Gives which one is open, -1 for none. */
+async function warmUp(all: readonly OpenedCandidate[], runs: number, signal: AbortSignal | undefined): Promise<number> {
+  if (all.some(({ begin }) => begin !== nothing)) return -1;
+  for (let i = 0; i < runs; i++) {
+    for (const { run } of all) {
+      if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while timing");
+      await run();
+    }
+  }
+  return all.length - 1;
+}
+
+async function runFor(candidate: () => Promise<unknown>, leastTime: number, now: () => number) {
   const start = now();
   let runs = 0;
   do {
     await candidate();
     runs++;
-  } while (now() - start < least);
+  } while (now() - start < leastTime);
   return { runs, milliseconds: now() - start };
 }
 
@@ -70,4 +124,9 @@ export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;
   return sorted.length % 2 === 1 ? sorted[Math.floor(middle)]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** The value below which a quarter of the others lie. */
+export function lowerQuartile(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 4)]!;
 }

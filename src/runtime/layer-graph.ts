@@ -33,7 +33,8 @@ export function layerGraph({ input, shape, attributes, type, opset, basis }: Tim
       return makeNode("Conv", ["before", constant("W", shape), bias], ["after"], all);
     }
     return makeBasisConv({
-      ...{ name: "layer", input: "before", output: "after", bias, basisBias: "", slice: null, attributes: own },
+      ...{ name: "layer", input: "before", output: "after", bias, slice: null, attributes: own },
+      basisBias: basis.basisBias ? constant("basis.bias", [basisSize]) : "",
       ...{ splits, basisSize, outChannels, inChannels, kernel },
       basis: constant("B", [basisSize, inChannels / splits, ...kernel]),
       coefficients: constant("A", [outChannels, splits * basisSize, ...ones]),

@@ -2,9 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { type Identified, identify, notWanted } from "../formats/foreign/identify.js";
-import { readPyTorch } from "../formats/pytorch/pytorch.js";
-import { isZip } from "../formats/pytorch/zip.js";
+import { readPyTorch } from "../formats/pytorch.js";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors.js";
+import { isZip } from "../formats/zip.js";
 import type { TensorData } from "../graph/types.js";
 import { writeAside } from "./write.js";
 

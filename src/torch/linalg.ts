@@ -22,18 +22,21 @@ export const torchLinearAlgebra: LinearAlgebra = {
   solve,
 };
 
-/** Multiplications (of a product, or of the decompositions' products) from which on libtorch is worth its crossing, and its loading. */
+/**
+ * Multiplications (of a product, or of the decompositions' products) from which on libtorch is worth its crossing,
+ * and its loading.
+ */
 const large = 1e7;
 
 /**
- * The faster implementation for each size: TypeScript for small matrices, libtorch for large ones, as far as it is there. libtorch is
- * loaded with the first large matrix, so that small networks never wait for it. The choice depends on sizes alone: the same
- * input gives the same numbers whatever was computed before.
+ * The faster implementation for each size: TypeScript for small matrices, libtorch for large ones, as far as it is
+ * there. libtorch is loaded with the first large matrix, so that small networks never wait for it. The choice depends
+ * on sizes alone: the same input gives the same numbers whatever was computed before.
  */
-export function bestLinearAlgebra(): LinearAlgebra {
+export function bestLinearAlgebra(load: () => unknown = loadEngine): LinearAlgebra {
   let available: boolean | undefined;
   const by = (work: number): LinearAlgebra =>
-    work >= large && (available ??= canLoad()) ? torchLinearAlgebra : pureLinearAlgebra;
+    work >= large && (available ??= succeeds(load)) ? torchLinearAlgebra : pureLinearAlgebra;
   return {
     name: "by-size",
     multiply: (a, b) => by(a.rows * a.cols * b.cols).multiply(a, b),
@@ -46,9 +49,10 @@ export function bestLinearAlgebra(): LinearAlgebra {
   };
 }
 
-function canLoad(): boolean {
+/** False where libtorch or the addon is not there. */
+function succeeds(load: () => unknown): boolean {
   try {
-    loadEngine();
+    load();
     return true;
   } catch (error) {
     if (isError(error, "engine-missing")) return false;

@@ -1,13 +1,16 @@
-// New tensors from nothing but a shape. Elements are float32 unless said otherwise, whatever the numbers look like.
+// New tensors, from a shape or from typed arrays, on a device. Elements are float32 unless said otherwise, whatever the numbers look like.
 import { call } from "./call.js";
-import { type DType, fromArray, type Tensor } from "./tensor.js";
+import { type Device, defaultDevice } from "./device.js";
+import type { NumberArray } from "./native.js";
+import { type DType, fromArray as onHost, type Tensor } from "./tensor.js";
 
 export interface MakeOptions {
   readonly dtype?: DType;
-  readonly device?: string;
+  /** Default: the processor. */
+  readonly device?: Device;
 }
 
-type Named = readonly [] | readonly [{ readonly dtype?: DType; readonly device?: string }];
+type Named = readonly [] | readonly [MakeOptions];
 
 /** float32 on the CPU is what libtorch makes by itself from a shape. */
 const options = ({ dtype = "float32", device }: MakeOptions): Named =>
@@ -48,7 +51,22 @@ export function zerosLike(tensor: Tensor): Tensor {
   return call("zeros_like", tensor);
 }
 
+/**
+ * A tensor with a copy of the elements, on a device. A dtype of the same element size reads the same bytes anew (bool from Uint8Array,
+ * bfloat16 from Uint16Array); without one it follows the array.
+ */
+export function fromArray(data: NumberArray, shape: readonly number[], dtype?: DType, device: Device = defaultDevice): Tensor {
+  const made = onHost(data, shape, dtype);
+  if (device === defaultDevice) return made;
+  const moved = call("to.device", made, device, made.dtype);
+  made.dispose();
+  return moved;
+}
+
 /** A tensor of no dimensions. */
-export function scalar(value: number, dtype: "float32" | "float64" = "float32"): Tensor {
-  return fromArray(dtype === "float32" ? Float32Array.of(value) : Float64Array.of(value), []);
+export function scalar(
+  value: number,
+  { dtype = "float32", device }: { dtype?: "float32" | "float64"; device?: Device } = {},
+): Tensor {
+  return fromArray(dtype === "float32" ? Float32Array.of(value) : Float64Array.of(value), [], dtype, device);
 }

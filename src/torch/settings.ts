@@ -1,4 +1,5 @@
 // Seeds, threads, devices and versions of the engine.
+import type { Device } from "./device.js";
 import { guarded } from "./errors.js";
 import { type Information, loadEngine } from "./native.js";
 import { fromArray, Tensor } from "./tensor.js";
@@ -10,13 +11,13 @@ export function manualSeed(seed: number | bigint): void {
   guarded("manualSeed", () => loadEngine().manualSeed(seed));
 }
 
-/** The whole state of a device's generator, as bytes: given back to setGeneratorState, the same numbers follow. */
-export function generatorState(device = "cpu"): Uint8Array {
+/** The whole state of a device's generator (by default the processor's), as bytes: given back to setGeneratorState, the same numbers follow. */
+export function generatorState(device?: Device): Uint8Array {
   using state = new Tensor(guarded("generatorState", () => loadEngine().generatorState(device)));
   return state.data() as Uint8Array;
 }
 
-export function setGeneratorState(bytes: Uint8Array, device = "cpu"): void {
+export function setGeneratorState(bytes: Uint8Array, device?: Device): void {
   using state = fromArray(bytes, [bytes.length]);
   guarded("setGeneratorState", () => loadEngine().setGeneratorState(state.handle, device));
 }
@@ -43,9 +44,4 @@ export function setSwitch(name: "mkldnn" | "deterministic" | "flushDenormals", o
 /** Versions and configuration of libtorch and its BLAS. */
 export function engineInfo(): Information {
   return loadEngine().information();
-}
-
-/** True when libtorch was built with CUDA and finds a GPU. */
-export function hasCuda(): boolean {
-  return engineInfo().cuda;
 }

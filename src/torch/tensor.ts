@@ -1,5 +1,6 @@
 // A tensor of libtorch: what it says about itself, its elements, its gradient.
 import { FilterBasisError } from "../errors/error.js";
+import type { Device } from "./device.js";
 import type { DType } from "./dtype.js";
 import { guarded } from "./errors.js";
 import { giveHandle, goneHandle } from "./handles.js";
@@ -47,9 +48,8 @@ export class Tensor implements Disposable {
     return guarded("dtype", () => loadEngine().dtype(this.handle)) as DType;
   }
 
-  /** "cpu", "cuda:0" */
-  get device(): string {
-    return guarded("device", () => loadEngine().device(this.handle));
+  get device(): Device {
+    return guarded("device", () => loadEngine().device(this.handle)) as Device;
   }
 
   /** Number of elements. */
@@ -141,7 +141,7 @@ export class Tensor implements Disposable {
 }
 
 /**
- * A tensor with a copy of the elements. A dtype of the same element size reads the same bytes anew (bool from Uint8Array, bfloat16 from
+ * A tensor with a copy of the elements, where typed arrays lie (see `make.ts` for other devices). A dtype of the same element size reads the same bytes anew (bool from Uint8Array, bfloat16 from
  * Uint16Array); without one it follows the array.
  */
 export function fromArray(data: NumberArray, shape: readonly number[], dtype?: DType): Tensor {

@@ -37,7 +37,7 @@ export function approximatedLayers(compressed: Graph, original: Graph, network: 
       }
       return {
         name: site.name || site.output,
-        original: unowned(() => fromArray(floats(filters), filters.dims)),
+        original: unowned(() => fromArray(floats(filters), filters.dims, "float32", network.device)),
         basis: basisOf(site, parameter(network, site.basis)),
         coefficients: parameter(network, site.coefficients),
       };

@@ -4,8 +4,10 @@ import { FilterBasisError } from "../errors/error.js";
 import { feeds, withMetadata } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
 import { Network } from "../interpreter/network.js";
+import { prepareForPlanning } from "../methods/prepare.js";
 import { buildNet } from "../nets/table.js";
 import { loadModel } from "../runtime/files.js";
+import { requireDevice } from "../torch/index.js";
 import { approximatedLayers, basisParameters } from "./approximation.js";
 import type { Figures } from "./loop.js";
 import { optimizer } from "./optimizers.js";
@@ -30,7 +32,7 @@ export interface Training extends Disposable {
 /** The network that a recipe starts from, before any compression. */
 export async function recipeGraph({ network, seed }: Recipe): Promise<Graph> {
   const { name, file, ...options } = network;
-  if (name === undefined) return loadModel(file as string);
+  if (name === undefined) return prepareForPlanning(await loadModel(file as string)).graph;
   if (file !== undefined)
     throw new FilterBasisError("unsupported", "weights for a network of the zoo are read by `nets NAME --weights`", {
       field: "network.file",
@@ -49,12 +51,13 @@ export async function assemble(
   note: (text: string) => void,
 ): Promise<Training> {
   using owned = new DisposableStackLike();
-  const teacherNetwork = owned.use(new Network(original));
+  const device = requireDevice(recipe.device);
+  const teacherNetwork = owned.use(new Network(original, { device }));
   const before = runnable(teacherNetwork, original);
   const data = owned.use(await openTaskData(recipe, before, note));
   const graph = await compress(teacherNetwork, data.source);
   const only = recipe.train === "basis" ? basisParameters(graph) : undefined;
-  const network = owned.use(new Network(graph, only === undefined ? {} : { trainable: (name) => only.has(name) }));
+  const network = owned.use(new Network(graph, { device, ...(only && { trainable: (name) => only.has(name) }) }));
   const layers = recipe.loss.gamma > 0 ? approximatedLayers(graph, original, network) : [];
   for (const layer of layers) owned.use(layer.original);
   const [input, output] = ends(graph);

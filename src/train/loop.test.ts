@@ -11,6 +11,7 @@ import { recipeSchema } from "./recipe.js";
 import { snapshot } from "./snapshot.js";
 import { imageSource } from "./sources.js";
 import type { Learner } from "./step.js";
+import { alone, type World } from "./world.js";
 
 // 40 pictures whose class is the channel that is bright: easy enough to be learned in a few steps.
 function pictures(): ImageSet {
@@ -33,14 +34,23 @@ interface Made {
 }
 
 async function train(
-  o: { seed?: number; stopAfter?: number; resume?: Checkpoint<LoopState>; rate?: number; spoil?: string } = {},
+  o: { seed?: number; stopAfter?: number; resume?: Checkpoint<LoopState>; rate?: number; spoil?: string; world?: World } = {},
 ): Promise<Made> {
   const graph = resnet(8, { classes: 3, widths: [4, 4, 8], init: "kaiming", seed: o.seed ?? 1 });
   const recipe = recipeSchema.parse({ name: "test", network: { name: "resnet8" } });
   using network = new Network(graph);
   if (o.spoil !== undefined) noGrad(() => void callAll("fill_.Scalar", network.parameters.get(o.spoil!)!, 3e38));
   using rule = optimizer(network.parameters, recipe.optimizer);
-  const learner: Learner = { graph, network, input: "input", output: "output", optimizer: rule, loss: recipe.loss, layers: [] };
+  const ends = { input: "input", output: "output" };
+  const learner: Learner = {
+    graph,
+    network,
+    ...ends,
+    optimizer: rule,
+    loss: recipe.loss,
+    layers: [],
+    ...(o.world && { world: o.world }),
+  };
   const [steps, epochs, checkpoints]: [StepReport[], EpochReport[], Checkpoint<LoopState>[]] = [[], [], []];
   const hooks: LoopHooks = {
     onStep: (report) => void steps.push(report),
@@ -99,6 +109,17 @@ describe("trainLoop", () => {
     expect(rest.weights).toEqual(whole.weights);
     expect([...part.steps, ...rest.steps]).toEqual(whole.steps);
     expect(rest.epochs.at(-1)).toMatchObject({ trainLoss: whole.epochs.at(-1)!.trainLoss });
+  });
+  it("goes on with the mean of the gradients of all processes", async () => {
+    const twins = (factor: number): World => ({
+      ...alone,
+      size: 2,
+      allReduce: (tensors) => void callAll("_foreach_mul_.Scalar", tensors, factor),
+    });
+    const single = await train({ stopAfter: 3 });
+    expect((await train({ stopAfter: 3, world: alone })).weights).toEqual(single.weights);
+    expect((await train({ stopAfter: 3, world: twins(2) })).weights).toEqual(single.weights); // the other's are the same: (g + g) / 2
+    expect((await train({ stopAfter: 3, world: twins(1) })).weights).not.toEqual(single.weights); // the other's are zero
   });
   it("stops on a loss that is not finite and says which layer went wrong first", async () => {
     await expect(train({ rate: 1e30 })).rejects.toMatchObject({ code: "non-finite" });

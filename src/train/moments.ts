@@ -11,7 +11,7 @@ import { padsFor, windows } from "../interpreter/operators/windows.js";
 import { matrix } from "../linalg/matrix.js";
 import { Random } from "../linalg/random.js";
 import { findLayers, type Layer } from "../methods/layers.js";
-import { call, fromArray, noGrad, type Tensor, TensorScope } from "../torch/index.js";
+import { call, type Device, fromArray, noGrad, type Tensor, TensorScope } from "../torch/index.js";
 import { type Batch, type BatchSource, nthBatch } from "./sources.js";
 
 export interface MomentsOptions {
@@ -117,7 +117,7 @@ function look(
   samples: ReadonlyMap<Layer, Sample>,
   { step, batches, seed }: { readonly step: number; readonly batches: number; readonly seed: number },
 ): void {
-  const input = fromArray(batch.input, batch.inputDims);
+  const input = fromArray(batch.input, batch.inputDims, "float32", network.device);
   const keep = [...new Set(layers.flatMap(({ nodes }) => nodes.map(({ node }) => node.inputs[0]!)))];
   const values = network.forward(new Map([[inputName, input]]), { keep });
   for (const layer of layers) {
@@ -125,7 +125,7 @@ function look(
     const places = Math.ceil(Math.max(leastPlaces, placesForEach * sample.sums.length) / batches / layer.nodes.length);
     for (const [index, { node }] of layer.nodes.entries()) {
       const random = new Random(`moments ${seed} ${layer.name} ${index} ${step}`);
-      add(sample, patches(values.get(node.inputs[0]!)!, layer, index, places, random), places);
+      add(sample, patches(values.get(node.inputs[0]!)!, layer, index, places, random), places, network.device);
     }
   }
 }
@@ -162,9 +162,9 @@ function patches(input: Tensor, layer: Layer, index: number, places: number, ran
   return out;
 }
 
-function add(sample: Sample, patches: Float32Array, count: number): void {
+function add(sample: Sample, patches: Float32Array, count: number, device: Device): void {
   const { width, products, sums } = sample;
-  const blocks = fromArray(Float64Array.from(patches), [patches.length / width, width]);
+  const blocks = fromArray(Float64Array.from(patches), [patches.length / width, width], "float64", device);
   const added = call("mm", call("t", blocks), blocks).data() as Float64Array;
   for (let i = 0; i < products.length; i++) products[i] = products[i]! + added[i]!;
   for (let i = 0; i < patches.length; i++) sums[i % sums.length] = sums[i % sums.length]! + patches[i]!;

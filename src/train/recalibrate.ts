@@ -10,7 +10,8 @@ export async function recalibrate(network: Network, input: string, source: Batch
     const batch = await nthBatch(source, step);
     noGrad(() => {
       using _scope = new TensorScope();
-      network.forward(new Map([[input, fromArray(batch.input, batch.inputDims)]]), { training: true });
+      const images = fromArray(batch.input, batch.inputDims, "float32", network.device);
+      network.forward(new Map([[input, images]]), { training: true });
     });
     await new Promise(setImmediate);
   }

@@ -1,6 +1,7 @@
 // What a training is: network, compression, data, loss, optimiser, schedule. Checked by one schema, whose defaults are the common case.
 import * as z from "zod";
 import { FilterBasisError } from "../errors/error.js";
+import { defaultDevice } from "../torch/device.js";
 
 const positive = z.number().positive();
 const count = z.int().positive();
@@ -17,14 +18,19 @@ const compression = z.looseObject({
 });
 
 const data = z.strictObject({
-  name: z.string().default("cifar10").describe("cifar10, folder (class/NAME.png), or pairs (pictures for super-resolution)"),
-  folder: z.string().optional(),
+  name: z
+    .string()
+    .default("cifar10")
+    .describe(
+      "a data set by name or path (cifar10, div2k, set5, ...); folder, or pairs for super-resolution: what lies in `folder`",
+    ),
+  folder: z.string().optional().describe("a data set by name or path, or where the one named is kept"),
   batch: count.default(128),
   augment: z
     .boolean()
     .default(true)
     .describe("random crop and flip for classification; flips and transposes for super-resolution"),
-  normalize: z.string().default("cifar10").describe("cifar10, imagenet, none, or m,m,m/s,s,s"),
+  normalize: z.string().default("cifar10").describe("cifar10, imagenet, none, m,m,m/s,s,s or m/s"),
   subset: count.optional().describe("only the first N training images or pictures"),
   testSubset: count.optional().describe("judge on the first N test images or pictures only (for trials)"),
   dropLast: z.boolean().default(false),
@@ -36,7 +42,7 @@ const data = z.strictObject({
     .describe("largest pixel value that the network sees"),
   stepsPerEpoch: count.optional().describe("for patches: batches that make an epoch"),
   exclude: z.array(z.string()).default([]).describe("file names left out"),
-  test: z.string().optional().describe("folder of the pictures to judge on"),
+  test: z.string().optional().describe("super-resolution: the data set to measure on, by name or path"),
   // 0 by default: making a batch takes a few hundredths of a step at most, and where cores are few a loader takes them from the steps.
   loaders: z
     .int()
@@ -130,6 +136,11 @@ export const recipeSchema = z.strictObject({
     .describe("ends after so many steps, whatever `epochs` says; 0: only what `calibrate` and `recalibrate` do"),
   seed: z.int().min(0).default(1),
   threads: count.optional(),
+  device: z
+    .string()
+    .regex(/^(cpu|cuda(:\d{1,2})?)$/, { error: "expected cpu, cuda or cuda:N" })
+    .default(defaultDevice)
+    .describe("where it is trained: cpu, cuda or cuda:N"),
   checkpoint: z.strictObject({ everySteps: count.optional(), keep: count.default(2) }).prefault({}),
   selfEnsemble: z
     .boolean()

@@ -9,7 +9,15 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
 import { loadModel, saveModel } from "../runtime/files.js";
-import { engineInfo, generatorState, manualSeed, setGeneratorState, setThreads } from "../torch/index.js";
+import {
+  type Device,
+  engineInfo,
+  generatorState,
+  manualSeed,
+  requireDevice,
+  setGeneratorState,
+  setThreads,
+} from "../torch/index.js";
 import { assemble, recipeGraph } from "./assemble.js";
 import { beginRun } from "./begin.js";
 import { readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
@@ -69,13 +77,14 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     log(text);
     hooks.note?.(text);
   };
+  const device = requireDevice(recipe.device);
   if (recipe.threads !== undefined) setThreads(recipe.threads);
   manualSeed(recipe.seed);
   const checkpoints = join(folder, runFiles.checkpoints);
   const resume = await readNewestCheckpoint<LoopState>(checkpoints, note);
   const graph = await recipeGraph(recipe);
   if (resume === undefined) {
-    await writeJson(folder, runFiles.run, { seed: recipe.seed, versions: await versions() });
+    await writeJson(folder, runFiles.run, { seed: recipe.seed, versions: await versions(device) });
     await saveModel(graph, join(folder, runFiles.original));
   }
   if (resume !== undefined) log(`gone on with at step ${resume.step}`);
@@ -122,7 +131,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
         steps: recipe.steps,
         saveEverySteps: recipe.checkpoint.everySteps,
         merit: training.merit,
-        generator: { get: generatorState, set: setGeneratorState },
+        generator: { get: () => generatorState(device), set: (state) => setGeneratorState(state, device) },
       },
       {
         async onStep(report) {
@@ -202,7 +211,7 @@ function prefixed(prefix: string, values: Readonly<Record<string, number>>): Rec
 }
 
 /** Versions and machine, for the record beside every number. */
-export async function versions(): Promise<Versions> {
+export async function versions(device: Device): Promise<Versions> {
   const own = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
   const runtime = await import("onnxruntime-common").then(
     (module) => module.env.versions.common,
@@ -222,6 +231,6 @@ export async function versions(): Promise<Versions> {
     onnxruntime: runtime ?? "unknown",
     processor: cpus()[0]?.model ?? "unknown",
     threads: engine.threads,
-    device: "cpu",
+    device,
   };
 }

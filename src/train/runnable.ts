@@ -15,7 +15,9 @@ export function runnable(network: Network, graph: Graph): Pick<Session, "inputs"
     async run(given) {
       const results = noGrad(() => {
         using _scope = new TensorScope();
-        const values = Object.entries(given).map(([name, value]) => [name, fromArray(typed(value), value.dims)] as const);
+        const values = Object.entries(given).map(
+          ([name, value]) => [name, fromArray(typed(value), value.dims, undefined, network.device)] as const,
+        );
         const outputs = network.forward(new Map(values));
         return [...outputs].map(([name, tensor]): [string, TensorData] => [name, snapshot(tensor)]);
       });

@@ -30,7 +30,7 @@ export function restore(name: string, tensor: Tensor, saved: TensorData | undefi
   }
   const copy = typed(saved);
   noGrad(() => {
-    const from = fromArray(copy, saved.dims, saved.type as "float32");
+    const from = fromArray(copy, saved.dims, saved.type as "float32", tensor.device);
     callAll("copy_", tensor, from);
     from.dispose();
   });

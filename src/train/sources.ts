@@ -1,26 +1,13 @@
 // Where batches come from. A batch depends only on (seed, epoch, step), so nothing has to be saved to go on in the middle of an epoch,
 // and any thread may make it.
 import { cropFlipBatch, labelBatch, normalizeBatch } from "../data/augment.js";
+import type { Batch, BatchSource } from "../data/batches.js";
 import { type ImageSet, type Normalization, permutation } from "../data/image-set.js";
 import { openPatches, type PatchOptions } from "../data/patches.js";
 import type { PairFiles } from "../data/sr-pairs.js";
 import { Random } from "../linalg/random.js";
 
-/** One batch: what the network sees and what it should answer (absent where nothing is labelled). */
-export interface Batch {
-  readonly input: Float32Array;
-  readonly inputDims: readonly number[];
-  readonly target: Float32Array | BigInt64Array | null;
-  readonly targetDims: readonly number[];
-}
-
-export interface BatchSource {
-  readonly stepsPerEpoch: number;
-  /** Images in a full batch. */
-  readonly batchSize: number;
-  /** The arrays may be used again for the next batch. */
-  batch(epoch: number, step: number): Batch | Promise<Batch>;
-}
+export type { Batch, BatchSource } from "../data/batches.js";
 
 /** Batch `n` counted on over the epochs: where an epoch is short, its successors bring other patches. */
 export async function nthBatch(source: BatchSource, n: number): Promise<Batch> {

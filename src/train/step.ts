@@ -11,6 +11,7 @@ import { type ApproximatedLayer, totalLoss } from "./losses.js";
 import type { Optimizer } from "./optimizers.js";
 import type { Recipe } from "./recipe.js";
 import type { Batch } from "./sources.js";
+import { alone, type World } from "./world.js";
 
 /** What learns, and from whom. */
 export interface Learner {
@@ -25,6 +26,8 @@ export interface Learner {
   /** The original network, for distillation. */
   readonly teacher?: { readonly network: Network; readonly input: string; readonly output: string } | undefined;
   readonly layers: readonly ApproximatedLayer[];
+  /** Who trains together; alone where it is left out. */
+  readonly world?: World;
 }
 
 /** Losses of one step, averaged over its batch. */
@@ -39,8 +42,10 @@ export interface StepLosses {
 export function learn(learner: Learner, batch: Batch, rate: number, share: number): StepLosses {
   using _scope = new TensorScope();
   const { network, teacher, optimizer, loss, layers } = learner;
-  const input = fromArray(batch.input, batch.inputDims);
-  const target = batch.target === null ? null : fromArray(batch.target, batch.targetDims);
+  const placed = (values: NonNullable<Batch["target"]>, dims: readonly number[]) =>
+    fromArray(values, dims, undefined, network.device);
+  const input = placed(batch.input, batch.inputDims);
+  const target = batch.target === null ? null : placed(batch.target, batch.targetDims);
   const answer =
     teacher === undefined ? null : noGrad(() => outputOf(teacher.network, teacher.input, teacher.output, input, false));
   const output = outputOf(network, learner.input, learner.output, input, true);
@@ -48,6 +53,7 @@ export function learn(learner: Learner, batch: Batch, rate: number, share: numbe
   const value = Number(parts.total.item());
   if (!Number.isFinite(value)) throw notFinite(learner, input, value);
   backward(parts.total);
+  shareGradients(learner);
   if (learner.clip !== undefined) clipGradients([...network.parameters.values()], learner.clip);
   optimizer.step(rate);
   const number = (part: Tensor | null): number | null => (part === null ? null : Number(part.item()));
@@ -63,6 +69,16 @@ function outputOf(network: Network, inputName: string, outputName: string, input
   const output = network.forward(new Map([[inputName, input]]), { training }).get(outputName);
   if (output === undefined) throw new FilterBasisError("internal", "the network did not give its output", { tensor: outputName });
   return output;
+}
+
+/** Every process goes on with the mean of all gradients. */
+function shareGradients({ network, world = alone }: Learner): void {
+  if (world.size === 1) return;
+  noGrad(() => {
+    const gradients = [...network.parameters.values()].map(({ grad }) => grad).filter((gradient) => gradient !== null);
+    world.allReduce(gradients);
+    callAll("_foreach_div_.Scalar", gradients, world.size);
+  });
 }
 
 /** torch.nn.utils.clip_grad_norm_ with the Euclidean norm. */

@@ -21,6 +21,9 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
+const recipeOf = (data: object, more: object = {}) => parseRecipe({ name: "judge", network: { name: "edsr" }, data, ...more });
+const ignore = (): void => undefined;
+
 async function judged(more: object, data: object = {}) {
   const recipe = parseRecipe({
     name: "judge",
@@ -42,4 +45,32 @@ test("selfEnsemble changes the figure, and bicubic stays what it is", async () =
 test("subset and testSubset hold for pictures too", async () => {
   const [all, one] = [await judged({}), await judged({}, { subset: 1, testSubset: 1 })];
   expect(one.bicubicPsnr).not.toBe(all.bicubicPsnr);
+});
+
+test("a data set's name and its path mean to a recipe what they mean to every command", async () => {
+  for (const data of [{ name: "pairs", folder: root }, { name: "folder", folder: root }, { name: root }]) {
+    using task = await openTaskData(recipeOf({ ...data, scale: 2, patch: 16 }, { loss: { task: "l1" } }), session, ignore);
+    expect((await task.source.batch(0, 0)).inputDims.slice(1)).toEqual([3, 8, 8]);
+  }
+  await expect(openTaskData(recipeOf({ name: "folder" }), session, ignore)).rejects.toMatchObject({
+    code: "invalid-recipe",
+    place: { field: "data.folder" },
+  });
+  await expect(openTaskData(recipeOf({ name: "cifar11" }), session, ignore)).rejects.toMatchObject({ code: "not-found" });
+  await expect(openTaskData(recipeOf({ name: root }), session, ignore)).rejects.toMatchObject({
+    code: "data-mismatch",
+    message: expect.stringContaining("no labels"),
+  });
+});
+
+test("images without labels are batches to distil on, with nothing to measure", async () => {
+  const one = join(root, "one size");
+  for (let i = 0; i < 3; i++) await writePng(join(one, `p${i}.png`), somePicture(16, 12, { seed: i }));
+  const notes: string[] = [];
+  const recipe = recipeOf({ name: one, batch: 2, normalize: "none" }, { loss: { task: "none", distill: { kind: "l1" } } });
+  using task = await openTaskData(recipe, session, (text) => notes.push(text));
+  const { input, inputDims, target } = await task.source.batch(1, 1);
+  expect([inputDims, target, input.length]).toEqual([[1, 3, 12, 16], null, 576]);
+  expect(await task.evaluate(session)).toEqual({});
+  expect(notes).toEqual([expect.stringContaining("3 images without labels")]);
 });

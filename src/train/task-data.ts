@@ -1,9 +1,10 @@
 // The data side of a training: batches to learn from, and how a network is judged, for classification and for super-resolution.
 import { basename } from "node:path";
-import { loadImageData } from "../data/image-data.js";
+import { type Data, imagePairs, labelledImages } from "../data/dataset.js";
 import { firstImages, parseNormalization } from "../data/image-set.js";
 import type { Picture } from "../data/picture.js";
-import { findPairs, loadPair, type PairFiles } from "../data/sr-pairs.js";
+import { loadPair, type PairFiles } from "../data/sr-pairs.js";
+import { namedDatasets, openData } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
 import { selfEnsemble } from "../evaluate/chop.js";
 import { type Runnable, topOne } from "../evaluate/classify.js";
@@ -25,43 +26,38 @@ export interface TaskData extends Disposable {
   readonly conventions: Readonly<Record<string, string>>;
 }
 
-type Opener = (recipe: Recipe, original: Runnable, note: (text: string) => void) => Promise<TaskData>;
-
-const openers: Readonly<Record<string, Opener>> = {
-  cifar10: (recipe, original, note) => classification(recipe, recipe.data.folder ?? "cifar10", original, note),
-  folder: (recipe, original, note) => {
-    const { folder } = recipe.data;
-    if (folder === undefined)
-      throw new FilterBasisError("invalid-recipe", "which folder?", { field: "data.folder", expected: "a path" });
-    return classification(recipe, folder, original, note);
-  },
-  pairs: superResolution,
-};
+type Opener = (recipe: Recipe, data: Data, original: Runnable, note: (text: string) => void) => Promise<TaskData>;
 
 /** Opens the data that a recipe names. `original` is the network as it was before compression; its conventions hold. */
-export function openTaskData(recipe: Recipe, original: Runnable, note: (text: string) => void): Promise<TaskData> {
-  const { name } = recipe.data;
-  if (!Object.hasOwn(openers, name)) {
-    throw new FilterBasisError("invalid-recipe", "no such data", {
-      field: "data.name",
-      expected: Object.keys(openers).join(", "),
-      got: name,
-    });
-  }
-  return (openers[name] as Opener)(recipe, original, note);
+export async function openTaskData(recipe: Recipe, original: Runnable, note: (text: string) => void): Promise<TaskData> {
+  const { name, scale } = recipe.data;
+  const data = await openData(sourceOf(recipe.data), { note });
+  const labels = data.labelled !== undefined || recipe.loss.task !== "none";
+  const open: Opener = name === "pairs" || scale !== undefined ? superResolution : labels ? classification : unlabelled;
+  return await open(recipe, data, original, note);
+}
+
+/** What the data's name and folder stand for: `folder` and `pairs` are whatever lies there; a data set's own name may be given another place. */
+function sourceOf({ name, folder }: Recipe["data"]): string {
+  if (folder !== undefined) return folder;
+  if (name !== "folder" && name !== "pairs") return name;
+  throw new FilterBasisError("invalid-recipe", "the data has no path", {
+    field: "data.folder",
+    expected: `a path, or one of ${namedDatasets.map((set) => set.name).join(", ")}`,
+  });
 }
 
 /** Learns from the training images and judges on the test images; without any of the latter, judges on what was learned from and says so. */
-async function classification(
-  recipe: Recipe,
-  source: string,
-  original: Runnable,
-  note: (text: string) => void,
-): Promise<TaskData> {
-  const { train, test = train } = await loadImageData(source, { note });
+async function classification(recipe: Recipe, from: Data, original: Runnable, note: (text: string) => void): Promise<TaskData> {
+  if (from.labelled === undefined)
+    throw new FilterBasisError("data-mismatch", "the images have no labels", {
+      file: from.name,
+      cures: ["learn from the original's outputs alone: --distill, or loss.task none and loss.distill in a recipe"],
+    });
+  const { train, test = train } = await labelledImages(from);
   if (train === undefined || test === undefined) {
     throw new FilterBasisError("data-mismatch", "there are no training images", {
-      file: source,
+      file: from.name,
       expected: "folders train and test above the classes",
     });
   }
@@ -84,20 +80,18 @@ async function classification(
 }
 
 /** Patches of pictures. Range, channels and enlargement are found out by running the network, unless the recipe states them. */
-async function superResolution(recipe: Recipe, original: Runnable, note: (text: string) => void): Promise<TaskData> {
+async function superResolution(recipe: Recipe, from: Data, original: Runnable, note: (text: string) => void): Promise<TaskData> {
   const { data, loss, seed } = recipe;
-  const { folder, scale, patch = 48 * (scale ?? 2), batch, augment, stepsPerEpoch } = data;
-  if (folder === undefined || scale === undefined) {
-    throw new FilterBasisError("invalid-recipe", "super-resolution needs pictures and a scale", {
-      field: folder === undefined ? "data.folder" : "data.scale",
-    });
-  }
-  const pairs = without((await findPairs(folder, scale)).pairs, data.exclude).slice(0, data.subset);
+  const { scale, patch = 48 * (scale ?? 2), batch, augment, stepsPerEpoch } = data;
+  if (scale === undefined)
+    throw new FilterBasisError("invalid-recipe", "super-resolution needs a scale", { field: "data.scale" });
+  const pairs = without((await imagePairs(from, scale)).pairs, data.exclude).slice(0, data.subset);
   const first = pairs[0];
-  if (first === undefined) throw new FilterBasisError("not-found", "no pictures to learn from", { file: folder });
+  if (first === undefined) throw new FilterBasisError("not-found", "no images to learn from", { file: from.name });
   const sample = (await loadPair(first, scale)).lr;
   const { channels, range, enlarged } = await describeSrModel(original, sample, { scale, range: data.range ?? "auto" });
-  const testPairs = data.test === undefined ? [] : (await findPairs(data.test, scale)).pairs.slice(0, data.testSubset);
+  const testData = data.test === undefined ? undefined : await openData(data.test, { note });
+  const testPairs = testData === undefined ? [] : (await imagePairs(testData, scale)).pairs.slice(0, data.testSubset);
   const infer = recipe.selfEnsemble ? { infer: (sr: SrModel, lr: Picture) => selfEnsemble(sr, inputPlanes(sr, lr)) } : {};
   const how = { scale, patch, range, channels, enlarged, augment };
   const options = { ...how, batch, stepsPerEpoch, seed, labelled: loss.task !== "none" };
@@ -113,6 +107,24 @@ async function superResolution(recipe: Recipe, original: Runnable, note: (text: 
     },
     conventions: { "filterbasis.range": String(range), "filterbasis.scale": String(scale) },
     [Symbol.dispose]: () => batches[Symbol.dispose](),
+  };
+}
+
+/** Images without labels, for distillation alone: the network's own input size, nothing to measure on. */
+async function unlabelled(recipe: Recipe, from: Data, original: Runnable, note: (text: string) => void): Promise<TaskData> {
+  const { data, seed } = recipe;
+  const { batch, normalize, range = 1 } = data;
+  const [height, width] = original.inputs[0]?.dims.slice(2) ?? [];
+  const size = typeof height === "number" && typeof width === "number" ? { size: { width, height } } : {};
+  const limit = data.subset === undefined ? {} : { limit: data.subset };
+  const inputs = await from.inputs({ batch, normalize, range, seed, note, ...size, ...limit });
+  note(`${inputs.count} images without labels: there is nothing to measure quality on`);
+  return {
+    source: inputs,
+    merit: { figure: "top1Error", higher: false },
+    evaluate: async () => ({}),
+    conventions: { "filterbasis.normalize": normalize, ...(range === 255 && { "filterbasis.range": "255" }) },
+    [Symbol.dispose]: () => undefined,
   };
 }
 

@@ -1,18 +1,20 @@
 // The part of the engine's face that lowerings use, on the device of the network that runs.
 import { type Argument, call, callAll as callForAll } from "../../torch/call.js";
+import { type Device, defaultDevice } from "../../torch/device.js";
+import { fromArray as fromArrayOn } from "../../torch/make.js";
 import type { NumberArray } from "../../torch/native.js";
 import { unowned } from "../../torch/scope.js";
-import { type DType, fromArray as fromArrayOnCpu, type Tensor } from "../../torch/tensor.js";
+import type { DType, Tensor } from "../../torch/tensor.js";
 
 export { noGrad } from "../../torch/autograd.js";
 export { call } from "../../torch/call.js";
 export { unowned } from "../../torch/scope.js";
 export { Tensor } from "../../torch/tensor.js";
 
-let device = "cpu";
+let device = defaultDevice;
 
 /** Runs a function whose new tensors lie on a device. It must be synchronous. */
-export function onDevice<T>(wanted: string, run: () => T): T {
+export function onDevice<T>(wanted: Device, run: () => T): T {
   const before = device;
   device = wanted;
   try {
@@ -24,11 +26,7 @@ export function onDevice<T>(wanted: string, run: () => T): T {
 
 /** A tensor with a copy of the elements, on the present device. */
 export function fromArray(data: NumberArray, shape: readonly number[], dtype?: DType): Tensor {
-  const made = fromArrayOnCpu(data, shape, dtype);
-  if (device === "cpu") return made;
-  const moved = call("to.device", made, device, made.dtype);
-  made.dispose();
-  return moved;
+  return fromArrayOn(data, shape, dtype, device);
 }
 
 /** A tensor made from nothing ("full", "ones", ...), on the present device. */

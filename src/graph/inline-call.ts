@@ -1,6 +1,6 @@
 // One call of a local function as the function's nodes: values renamed, attributes filled in, also inside the bodies of If, Loop and Scan.
-import { makeNode, siteName } from "../graph/attributes.js";
-import type { Attribute, GraphBody, LocalFunction, Node } from "../graph/types.js";
+import { makeNode, siteName } from "./attributes.js";
+import type { Attribute, GraphBody, LocalFunction, Node } from "./types.js";
 
 type Rename = (name: string) => string;
 

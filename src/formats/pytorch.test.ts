@@ -1,11 +1,9 @@
 // What torch.save writes is read exactly; what would run code is refused by name; damaged files give typed errors.
 import { describe, expect, it } from "vitest";
-import { FilterBasisError } from "../../errors/error.js";
-import { numbers } from "../../graph/values.js";
-import { Random } from "../../linalg/random.js";
-import { readPickle } from "./pickle.js";
+import { FilterBasisError } from "../errors/error.js";
+import { numbers } from "../graph/values.js";
+import { Random } from "../linalg/random.js";
 import { readPyTorch } from "./pytorch.js";
-import { readZip } from "./zip.js";
 
 /** Written by PyTorch 1.13: {w: arange(6).reshape(2, 3).t(), n: tensor(7)}, once as it is, once below "state_dict" in the old form. */
 const zipForm = Buffer.from(
@@ -18,7 +16,6 @@ const oldForm = Buffer.from(
 );
 
 const latin = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
-const nothing = { names: () => false, call: () => null };
 const thrown = (run: () => unknown): FilterBasisError => {
   try {
     run();
@@ -56,23 +53,6 @@ describe("readPyTorch", () => {
     expect(error.message).toContain("evil.pt");
   });
 
-  it("refuses instructions that no weight file has", () => {
-    expect(thrown(() => readPickle(latin("\x80\x02i"), nothing)).code).toBe("unsupported"); // INST
-    expect(thrown(() => readPickle(latin("\x80\x02\x82\x01."), nothing)).code).toBe("unsupported"); // EXT1
-  });
-
-  it.each([
-    ["an empty stack", "\x80\x02."],
-    ["a missing mark", "\x80\x02t."],
-    ["a memo that was never stored", "\x80\x02h\x05."],
-    ["an integer that is too long", "\x80\x02\x8b\xff\xff\xff\x7f."],
-    ["a text that is too long", "\x80\x02X\xff\xff\xff\xffab."],
-    ["a dict of three", "\x80\x02}(K\x01K\x02K\x03u."],
-    ["attributes of a number", "\x80\x02K\x01}b."],
-  ])("calls %s malformed", (_, text) => {
-    expect(thrown(() => readPickle(latin(text), nothing)).code).toBe("malformed");
-  });
-
   it("refuses a file without a state dict, and says what it has", () => {
     const list = latin(
       "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}.\x80\x02}X\x01\x00\x00\x00aK\x01s.\x80\x02].",
@@ -105,17 +85,5 @@ describe("readPyTorch", () => {
         if (!(error instanceof FilterBasisError)) throw error;
       }
     }
-  });
-});
-
-describe("readZip", () => {
-  it("gives entries as views, and refuses what it cannot give so", () => {
-    const entries = readZip(zipForm);
-    expect([...entries.keys()].some((name) => name.endsWith("data.pkl"))).toBe(true);
-    expect([...entries.values()].every(({ buffer }) => buffer === zipForm.buffer)).toBe(true);
-    const compressed = Uint8Array.from(zipForm);
-    const directory = Buffer.from(compressed.buffer).indexOf(Buffer.from("PK\x01\x02", "latin1"));
-    compressed[directory + 10] = 8; // deflate
-    expect(thrown(() => readZip(compressed)).code).toBe("unsupported");
   });
 });

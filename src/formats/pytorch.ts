@@ -1,9 +1,9 @@
 // Reads what torch.save wrote: the ZIP form (PyTorch 1.6 and later) and the older stream of pickles. Nothing in the file is run.
-import { FilterBasisError, isError } from "../../errors/error.js";
-import { elementBytes, elements } from "../../graph/attributes.js";
-import type { DataType, TensorData } from "../../graph/types.js";
+import { FilterBasisError, isError } from "../errors/error.js";
+import { elementBytes, elements } from "../graph/attributes.js";
+import type { DataType, TensorData } from "../graph/types.js";
 import { PickleGlobal, type PickleRules, type PickleValue, readPickle } from "./pickle.js";
-import { isZip, readZip } from "./zip.js";
+import { isZip, readStoredZip } from "./zip.js";
 
 const storages: Readonly<Record<string, DataType>> = {
   "torch.DoubleStorage": "float64",
@@ -64,8 +64,7 @@ export function readPyTorch(bytes: Uint8Array, { file }: { readonly file?: strin
   try {
     return stateDict(isZip(bytes) ? readZipForm(bytes) : readStream(bytes));
   } catch (error) {
-    if (!(error instanceof FilterBasisError) || file === undefined) throw error;
-    throw new FilterBasisError(error.code, error.message, { file, cause: error });
+    throw isError(error) && file !== undefined ? error.at({ file }) : error;
   }
 }
 
@@ -82,7 +81,7 @@ function rules(outside: (id: PickleValue) => PickleValue): PickleRules {
 }
 
 function readZipForm(bytes: Uint8Array): PickleValue {
-  const entries = readZip(bytes);
+  const entries = readStoredZip(bytes);
   const main = [...entries.keys()].find((name) => name === "data.pkl" || name.endsWith("/data.pkl"));
   if (main === undefined)
     throw new FilterBasisError("malformed", "the archive was not written by torch.save", {

@@ -1,6 +1,6 @@
-// Reads Python pickles without running anything: numbers, texts, plain containers, and the few calls that the caller allows.
-// Everything else is refused by name. Protocols 0 to 5, as far as such data need them.
-import { FilterBasisError } from "../../errors/error.js";
+// The one reader of Python pickles. Nothing in them is run: numbers, texts, plain containers, and the few calls that the caller allows.
+// Everything else is refused by name. Protocols 0 to 5, as far as weights and arrays need them.
+import { FilterBasisError } from "../errors/error.js";
 
 /** A name from a module, as the pickle has it: "torch._utils._rebuild_tensor_v2". */
 export class PickleGlobal {
@@ -31,6 +31,10 @@ export interface PickleRules {
   readonly call: (name: string, args: readonly PickleValue[]) => PickleValue;
   /** What a reference to something outside of the pickle gives. */
   readonly outside?: (id: PickleValue) => PickleValue;
+  /** What a byte string of Python 2 gives; by default its text, which must be UTF-8. */
+  readonly byteString?: (bytes: Uint8Array) => PickleValue;
+  /** Takes the state that the pickle gives to an object that `call` made; false refuses it. */
+  readonly setState?: (object: PickleValue, state: PickleValue) => boolean;
 }
 
 interface Machine {
@@ -52,7 +56,7 @@ export function readPickle(bytes: Uint8Array, rules: PickleRules, offset = 0): {
     const operation = operations.get(code);
     if (operation === undefined) {
       const shown = code > 32 && code < 127 ? `"${String.fromCharCode(code)}"` : `0x${code.toString(16)}`;
-      throw new FilterBasisError("unsupported", `the pickle has an instruction that weight files do not need: ${shown} at ${at}`);
+      throw new FilterBasisError("unsupported", `the pickle has an instruction that is not read: ${shown} at ${at}`);
     }
     operation(machine);
   }
@@ -159,10 +163,10 @@ function global(machine: Machine, name: string): PickleGlobal {
   if (machine.rules.names(name)) return new PickleGlobal(name);
   throw new FilterBasisError(
     "unsupported",
-    `the file names ${JSON.stringify(name)}; weight files are read without running anything`,
+    `the pickle names ${JSON.stringify(name)}; pickles are read without running anything`,
     {
       field: name,
-      expected: "only tensors and plain containers",
+      expected: "only arrays and plain containers",
     },
   );
 }
@@ -185,10 +189,16 @@ function append(target: PickleValue, items: readonly PickleValue[]): void {
   for (const item of items) (target as PickleValue[]).push(item);
 }
 
-/** Attributes of an OrderedDict (PyTorch hangs `_metadata` on a state dict) carry no weights; any other object is refused. */
+/** Attributes of an OrderedDict (PyTorch hangs `_metadata` on a state dict) carry no weights; other objects are for the rules to take. */
 function build(machine: Machine): void {
-  pop(machine);
-  if (!(top(machine) instanceof Map)) fail("the pickle sets attributes of something that is no dict");
+  const state = pop(machine);
+  const object = top(machine);
+  if (object instanceof Map || machine.rules.setState?.(object, state) === true) return;
+  fail("the pickle sets attributes of something that has none");
+}
+
+function byteString({ rules }: Machine, bytes: Uint8Array): PickleValue {
+  return rules.byteString === undefined ? decode(bytes) : rules.byteString(bytes);
 }
 
 function recall({ memo, stack }: Machine, index: number): void {
@@ -244,8 +254,8 @@ const instructions: readonly (readonly [number | string, Instruction])[] = [
   ["X", push(({ reader }) => decode(reader.take(reader.number(4))))], // BINUNICODE
   [0x8c, push(({ reader }) => decode(reader.take(reader.byte())))], // SHORT_BINUNICODE
   [0x8d, push(({ reader }) => decode(reader.take(reader.number(8))))], // BINUNICODE8
-  ["T", push(({ reader }) => decode(reader.take(reader.number(4))))], // BINSTRING
-  ["U", push(({ reader }) => decode(reader.take(reader.byte())))], // SHORT_BINSTRING
+  ["T", push((machine) => byteString(machine, machine.reader.take(machine.reader.number(4))))], // BINSTRING
+  ["U", push((machine) => byteString(machine, machine.reader.take(machine.reader.byte())))], // SHORT_BINSTRING
   ["B", push(({ reader }) => reader.take(reader.number(4)))], // BINBYTES
   ["C", push(({ reader }) => reader.take(reader.byte()))], // SHORT_BINBYTES
   [0x8e, push(({ reader }) => reader.take(reader.number(8)))], // BINBYTES8

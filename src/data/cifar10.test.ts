@@ -8,8 +8,8 @@ import { tar } from "../../test/archives.js";
 import { somePicture, writePng } from "../../test/pictures.js";
 import { cacheFolder } from "../runtime/cache-folder.js";
 import { checkCifar10, getCifar10 } from "./cifar10.js";
-import { loadImageData } from "./image-data.js";
-import { readPickle } from "./pickle.js";
+import { cifar10FromPython } from "./cifar10-python.js";
+import { loadImageData } from "./table.js";
 
 let root: string;
 beforeEach(async () => {
@@ -112,24 +112,34 @@ describe("CIFAR-10's official versions", () => {
   }
 });
 
-describe("readPickle", () => {
-  test("records calls and never makes them", () => {
+describe("cifar10FromPython", () => {
+  const read = (bytes: Uint8Array) => cifar10FromPython(new Map([["test_batch", bytes]]));
+
+  test("refuses what would run code by name", () => {
     const evil = new Uint8Array(Buffer.from("\x80\x02cos\nsystem\nU\x04true\x85R.", "latin1"));
-    expect(readPickle(evil, "x")).toEqual({
-      kind: "object",
-      callee: "os.system",
-      args: [{ kind: "bytes", value: new Uint8Array(Buffer.from("true")) }],
-    });
+    expect(() => read(evil)).toThrow(
+      expect.objectContaining({ code: "unsupported", place: { file: "test_batch", field: "os.system" } }),
+    );
   });
 
-  test("cut off or changed anywhere it is a typed error or another value, never a crash", () => {
+  test("text that is encoded a hundred thousand times takes no memory for it", () => {
+    const long = Buffer.alloc(4);
+    long.writeUInt32LE(1 << 20);
+    const call = Buffer.from("c_codecs\nencode\nh\x00U\x06latin1\x86R0", "latin1");
+    const bytes = [Buffer.from("\x80\x02X", "latin1"), long, Buffer.alloc(1 << 20, 97), Buffer.from("q\x000", "latin1")];
+    for (let i = 0; i < 100_000; i++) bytes.push(call);
+    expect(() => read(Buffer.concat([...bytes, Buffer.from("}.")]))).toThrow(expect.objectContaining({ code: "malformed" }));
+  });
+
+  test("cut off or changed anywhere it is a typed error or another batch, never a crash", () => {
     const good = pickled(records(1, 3));
+    expect(read(good).test?.count).toBe(1);
     for (let at = 0; at < 300; at += 2) {
-      expect(() => readPickle(good.subarray(0, at), "x")).toThrow(expect.objectContaining({ code: "malformed" }));
+      expect(() => read(good.subarray(0, at))).toThrow(expect.objectContaining({ code: "malformed" }));
       const changed = Buffer.from(good);
       changed[at] = changed[at]! ^ 0x2a;
       try {
-        readPickle(changed, "x");
+        read(changed);
       } catch (error) {
         expect(["malformed", "unsupported"]).toContain((error as { code: string }).code);
       }

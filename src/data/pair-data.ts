@@ -1,0 +1,40 @@
+// A folder of images in two resolutions, opened; and low-resolution images as inputs.
+import { resizePicture } from "./codec.js";
+import type { Data } from "./dataset.js";
+import { type Candidate, inputsOf } from "./inputs.js";
+import { pictureCandidate } from "./picture-files.js";
+import { findPairs, loadPair, type PairFiles, type PairSet, type Split } from "./sr-pairs.js";
+
+/** Inputs are the high-resolution images, or with a scale the low-resolution ones. */
+export function pairData(folder: string): Data {
+  const pairs = (scale: number, split?: Split): Promise<PairSet> => findPairs(folder, scale, { ...(split && { split }) });
+  return {
+    name: folder,
+    pairs,
+    async inputs(options = {}) {
+      const { scale, part } = options;
+      const split = part === "test" ? "valid" : "train";
+      const candidates =
+        scale === undefined
+          ? (await anyScale((one) => pairs(one, split))).pairs.map(({ hr }) => pictureCandidate(hr))
+          : lowResolution((await pairs(scale, split)).pairs, scale);
+      return inputsOf(folder, candidates, options);
+    },
+  };
+}
+
+/** The low-resolution images of pairs; those that are not there are made from the high-resolution ones. */
+export function lowResolution(pairs: readonly PairFiles[], scale: number): readonly Candidate[] {
+  return pairs.map((files) => ({
+    file: files.lr ?? files.hr,
+    async load(sizing) {
+      const { lr } = await loadPair(files, scale);
+      return sizing === undefined ? lr : await resizePicture(lr, sizing);
+    },
+  }));
+}
+
+/** High-resolution images are the same for every scale but for a few pixels at their edge. */
+async function anyScale(find: (scale: number) => Promise<PairSet>): Promise<PairSet> {
+  return await find(2).catch(() => find(3).catch(() => find(4)));
+}

@@ -1,0 +1,29 @@
+// Folders of classes: CLASS/NAME.png, or train/CLASS/NAME.png beside test/CLASS/NAME.png.
+import { type Dataset, refuseOptions } from "../dataset.js";
+import { classFiles, hasClasses, loadImageFolder } from "../image-folder.js";
+import { inputsOf } from "../inputs.js";
+import { pictureCandidate } from "../picture-files.js";
+import { findPairs } from "../sr-pairs.js";
+
+export const classFolder: Dataset = {
+  name: "classes",
+  summary: "folders of classes (CLASS/NAME.png), with train and test above them where there are both",
+  holds: (path) => hasClasses(path),
+  async open({ path = "." }) {
+    return {
+      name: path,
+      labelled: () => loadImageFolder(path),
+      pairs: (scale, split) => findPairs(path, scale, { ...(split && { split }) }),
+      async inputs(options = {}) {
+        refuseOptions(path, options, ["scale"]);
+        const { train, test } = await classFiles(path);
+        const { files } = (options.part === "test" ? (test ?? train) : (train ?? test))!;
+        return inputsOf(
+          path,
+          files.map(({ path: file, label }) => ({ ...pictureCandidate(file), label })),
+          options,
+        );
+      },
+    };
+  },
+};

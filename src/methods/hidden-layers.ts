@@ -1,0 +1,54 @@
+// Convolutions that are not nodes of the main graph: in the bodies of If, Loop and Scan, and in local functions that could not be inlined.
+import type { Refusal } from "../basis/convolution.js";
+import { siteName } from "../graph/attributes.js";
+import { isConvolution } from "../graph/cost-layers.js";
+import { bodies } from "../graph/edit.js";
+import type { Graph, GraphBody, LocalFunction, Node } from "../graph/types.js";
+import { functionKey, functionTitle } from "../graph/verify-functions.js";
+import { calledKey } from "../graph/verify-node.js";
+import { inlineFunctions } from "../passes/inline-functions.js";
+
+/** A refusal for each convolution in the bodies of a node. */
+export function insideBodies(node: Node): readonly Refusal[] {
+  return bodies(node).flatMap((body) => insideBody(body, node));
+}
+
+function insideBody(body: GraphBody, owner: Node): readonly Refusal[] {
+  return body.nodes.flatMap((node) => [
+    ...(isConvolution(node)
+      ? [{ name: siteName(node), because: `it stands in the body of ${siteName(owner)} (${owner.op})` }]
+      : []),
+    ...insideBodies(node),
+  ]);
+}
+
+/** A refusal for each convolution in a local function that nodes of the graph call, with the reason why the function stays. */
+export function insideFunctions(graph: Graph): readonly Refusal[] {
+  const functions = new Map((graph.functions ?? []).map((local) => [functionKey(local), local]));
+  if (functions.size === 0) return [];
+  const stays = new Map(inlineFunctions(graph).outcomes.map(({ site, done, because }) => [site, done ? "" : `: ${because}`]));
+  return graph.nodes.flatMap((node) => {
+    const local = functions.get(calledKey(node));
+    if (local === undefined) return [];
+    const place = `it stands in the function ${functionTitle(local)}, which ${siteName(node)} calls${stays.get(siteName(node)) ?? ""}`;
+    return convolutionsOf(local, functions).map((inner) => ({ name: `${siteName(node)}/${siteName(inner)}`, because: place }));
+  });
+}
+
+/** The convolutions of a function and of those that it calls, each function once. */
+function convolutionsOf(local: LocalFunction, functions: ReadonlyMap<string, LocalFunction>): readonly Node[] {
+  const found: Node[] = [];
+  const seen = new Set([local]);
+  const open = [local.nodes];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    for (const node of next) {
+      if (isConvolution(node)) found.push(node);
+      for (const body of bodies(node)) open.push(body.nodes);
+      const callee = functions.get(calledKey(node));
+      if (callee === undefined || seen.has(callee)) continue;
+      seen.add(callee);
+      open.push(callee.nodes);
+    }
+  }
+  return found;
+}

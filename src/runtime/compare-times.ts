@@ -1,0 +1,203 @@
+// Milliseconds of whole models, measured in turns: the original and what was made of it, in the runtime asked for, with how sure that is.
+import { FilterBasisError, isError } from "../errors/error.js";
+import { writeModel } from "../formats/onnx/index.js";
+import type { Graph } from "../graph/types.js";
+import { alternate, type Candidate, type LatencyOptions } from "./latency.js";
+import { openSession } from "./open.js";
+import { type PairedRatio, pairedRatio, type Spread, spreadOf } from "./paired.js";
+import { type Feeds, openOrtSession, type Port, type Session, type SessionOptions } from "./session.js";
+
+/** A graph, or a file as it lies on the disk. */
+export interface TimedModel {
+  readonly name: string;
+  readonly model: Graph | string;
+}
+
+export interface TimesOptions extends Omit<LatencyOptions, "warmup">, Omit<SessionOptions, "arena" | "optimisation"> {
+  /** Models that keep more than this many bytes between their runs are open one at a time; 256 MB by default. */
+  readonly openBytes?: number;
+  /** Bytes that this process occupies. */
+  readonly memory?: () => number;
+}
+
+export interface ModelTime {
+  readonly name: string;
+  readonly milliseconds: Spread;
+  /** Of all threads together; null where it cannot be measured. */
+  readonly processorMilliseconds: Spread | null;
+}
+
+/** A model against the first: time of the first / its own time, above 1 where it is faster. */
+export interface TimeRatio {
+  readonly name: string;
+  readonly wall: PairedRatio;
+  readonly processor: PairedRatio | null;
+}
+
+export interface TimesComparison {
+  readonly models: readonly ModelTime[];
+  /** Of all models but the first. */
+  readonly ratios: readonly TimeRatio[];
+  readonly rounds: number;
+  /** Whether the models were open together, or each only for its turns, for want of memory. */
+  readonly open: "together" | "in turn";
+  /** Every measurement: [model][round]. */
+  readonly samples: readonly (readonly number[])[];
+}
+
+const defaults = { rounds: 15, budget: 10_000, patience: 30_000, burst: 20 } as const;
+
+/**
+ * Times models on the same inputs, which are given or made for the ports of the first model. Ends after 15 rounds or 10 seconds (but 5 rounds);
+ * a model of seconds a run after 30 seconds and 3 rounds.
+ * @throws FilterBasisError `usage` for no model, `interrupted`, and what opening and running throw
+ */
+export async function timeInTurns(
+  models: readonly TimedModel[],
+  feeds: Feeds | ((inputs: readonly Port[]) => Feeds),
+  options: TimesOptions = {},
+): Promise<TimesComparison> {
+  if (models.length === 0) throw new FilterBasisError("usage", "there is no model to time");
+  const { memory = residentBytes, openBytes = 2 ** 28, ...latency } = options;
+  const held = new SessionHolder(models, options);
+  try {
+    const first = await held.open(0);
+    const fed = typeof feeds === "function" ? feeds(first.inputs) : feeds;
+    const together = await openTogether(held, models.length, fed, { memory, openBytes, signal: options.signal });
+    const candidates = models.map((_, i) => (together ? alwaysOpen(held, i, fed) : openInTurn(held, i, fed)));
+    if (!together) await held.closeAll();
+    const cpu = latency.cpu ?? processorClock();
+    const settle = options.threads === 1 ? 20 : 100; // one thread has no others that spin on
+    const { samples, cpuSamples } = await alternate(candidates, {
+      settle,
+      ...defaults,
+      ...latency,
+      ...(cpu ? { cpu } : {}),
+      warmup: 2,
+    });
+    return comparison(models, samples, cpuSamples, together);
+  } finally {
+    await held.closeAll();
+  }
+}
+
+function alwaysOpen(held: SessionHolder, index: number, feeds: Feeds): Candidate {
+  return () => held.at(index).run(feeds);
+}
+
+function openInTurn(held: SessionHolder, index: number, feeds: Feeds): Candidate {
+  return {
+    run: () => held.at(index).run(feeds),
+    begin: async () => void (await held.open(index)),
+    end: () => held.close(index),
+  };
+}
+
+function comparison(
+  models: readonly TimedModel[],
+  samples: readonly (readonly number[])[],
+  cpuSamples: readonly (readonly number[])[],
+  together: boolean,
+): TimesComparison {
+  // A clock of ticks may have seen nothing.
+  const cpu = cpuSamples.length > 0 && cpuSamples.flat().every((value) => value > 0) ? cpuSamples : undefined;
+  return {
+    models: models.map(({ name }, i) => ({
+      name,
+      milliseconds: spreadOf(samples[i]!),
+      processorMilliseconds: cpu === undefined ? null : spreadOf(cpu[i]!),
+    })),
+    ratios: models.slice(1).map(({ name }, i) => ({
+      name,
+      wall: pairedRatio(samples[0]!, samples[i + 1]!),
+      processor: cpu === undefined ? null : pairedRatio(cpu[0]!, cpu[i + 1]!),
+    })),
+    rounds: samples[0]!.length,
+    open: together ? "together" : "in turn",
+    samples,
+  };
+}
+
+/** Opens one model after the other and runs it once, as long as what they keep is little; false as soon as it is not. */
+async function openTogether(
+  held: SessionHolder,
+  count: number,
+  feeds: Feeds,
+  { memory, openBytes, signal }: { memory: () => number; openBytes: number; signal: AbortSignal | undefined },
+): Promise<boolean> {
+  const before = memory();
+  for (let i = 0; i < count; i++) {
+    if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while timing");
+    await (await held.open(i)).run(feeds);
+    // The next one will keep about as much as those before it on the average.
+    const kept = memory() - before;
+    if (i + 1 < count && kept * ((i + 2) / (i + 1)) > openBytes) return false;
+  }
+  return true;
+}
+
+/** Owns the sessions: opens each when it is first asked for, again after it was closed. */
+class SessionHolder {
+  readonly #models: readonly TimedModel[];
+  readonly #options: SessionOptions;
+  readonly #sessions: (Session | undefined)[];
+  readonly #sources: (Uint8Array | string | undefined)[];
+
+  constructor(models: readonly TimedModel[], { threads, runtime }: SessionOptions) {
+    this.#models = models;
+    this.#options = { ...(threads === undefined ? {} : { threads }), ...(runtime === undefined ? {} : { runtime }) };
+    this.#sessions = models.map(() => undefined);
+    this.#sources = models.map(() => undefined);
+  }
+
+  async open(index: number): Promise<Session> {
+    const known = this.#sessions[index];
+    if (known !== undefined) return known;
+    const source = this.#sources[index];
+    // What was read and checked once need not be again.
+    const session = await (source === undefined
+      ? openSession(this.#models[index]!.model, this.#options)
+      : openOrtSession(source, this.#options));
+    this.#sessions[index] = session;
+    return session;
+  }
+
+  /** A session that is open. */
+  at(index: number): Session {
+    return this.#sessions[index]!;
+  }
+
+  async close(index: number): Promise<void> {
+    const session = this.#sessions[index];
+    if (session === undefined) return;
+    this.#sessions[index] = undefined;
+    this.#sources[index] ??= sourceOf(this.#models[index]!.model, session);
+    await session.release();
+  }
+
+  async closeAll(): Promise<void> {
+    for (let i = 0; i < this.#sessions.length; i++) await this.close(i);
+  }
+}
+
+/** What ONNX Runtime can open without us; undefined where that takes more than bytes or a path. */
+function sourceOf(model: Graph | string, { runtime }: Session): Uint8Array | string | undefined {
+  if (typeof model === "string") return runtime === "node" ? model : undefined;
+  try {
+    return writeModel(model);
+  } catch (error) {
+    if (isError(error, "too-large")) return undefined;
+    throw error;
+  }
+}
+
+const residentBytes = (): number => globalThis.process?.memoryUsage?.rss?.() ?? 0;
+
+function processorClock(): (() => number) | undefined {
+  const usage = globalThis.process?.cpuUsage;
+  if (usage === undefined) return undefined;
+  return () => {
+    const { user, system } = usage.call(globalThis.process);
+    return (user + system) / 1000;
+  };
+}
