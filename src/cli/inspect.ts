@@ -81,7 +81,7 @@ export interface NodeReport {
   readonly because?: string;
 }
 
-export interface ModelReport extends Pick<Cost, "weights" | "all" | "macs" | "uncounted"> {
+export interface ModelReport extends Pick<Cost, "weights" | "all" | "macs" | "uncounted" | "notes"> {
   /** Of the file; with tensors beside it, of these too. */
   readonly bytes: number;
   readonly opsets: ReadonlyMap<string, number>;
@@ -132,6 +132,7 @@ export function inspectModel(
     chosen,
     ...(untried === undefined ? {} : { untried }),
     uncounted: counted.uncounted,
+    notes: counted.notes,
     layers,
     refused,
     compression: readRecord(graph),
@@ -197,6 +198,7 @@ function show(file: string, report: ModelReport, inputs: ModelInputs): string {
     "",
     `${grouped(report.weights)} weights, ${grouped(report.all)} parameters in all, ${grouped(report.bytes)} bytes`,
     `${grouped(report.macs)} MACs at ${at}${report.uncounted.length > 0 ? ` (without ${someNames(report.uncounted)}: sizes unknown)` : ""}`,
+    ...report.notes,
     ...inputLines(inputs),
     otherNodes(report.layers, weighted),
     ...verdicts(report),

@@ -8,6 +8,7 @@ import { writeModel } from "../formats/onnx/index.js";
 import { type Cost, cost } from "../graph/cost.js";
 import type { Graph, Outcome } from "../graph/types.js";
 import { applyPlan } from "../methods/basis.js";
+import { describeCompression } from "../methods/compressed-layers.js";
 import { inputSizes, latenciesOf, savingLayouts } from "../methods/latencies.js";
 import { fixedSplits } from "../methods/methods.js";
 import { type Plan, planCompression, withLayouts } from "../methods/plan.js";
@@ -57,6 +58,8 @@ export async function planModel(original: Graph, options: JobOptions, hooks: Job
   const asked: PlanOptions = { ...given, inputs: inputs.shapes };
   const { graph: prepared, outcomes: foldOutcomes } = prepare(original, options);
   const before = cost(original, asked.inputs);
+  const done = describeCompression(original);
+  for (const text of [...(done === undefined ? [] : [done]), ...before.notes]) hooks.note?.(text);
   const linear = asked.linear ?? bestLinearAlgebra();
   const planOptions: PlanOptions = { ...asked, ...fixedSplits(method), linear, original: before, spectra: new Map() };
   const apply = (plan: Plan) =>

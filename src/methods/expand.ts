@@ -3,7 +3,7 @@
 import { type Constant, constants } from "../basis/constant.js";
 import { reconstruct } from "../basis/initialise.js";
 import { FilterBasisError } from "../errors/error.js";
-import { int, ints, makeNode } from "../graph/attributes.js";
+import { int, makeNode } from "../graph/attributes.js";
 import { type BasisConv, basisConvs, layerName } from "../graph/basis-conv.js";
 import { freshNames, replaceNodes } from "../graph/edit.js";
 import type { Graph, Node, Outcome, Pass, PassResult, TensorData } from "../graph/types.js";
@@ -30,7 +30,8 @@ export const expand: Pass = (graph): PassResult => {
     if (!done) continue;
     const bias = parts.bias === undefined ? site.bias : store.bias(`${layerName(site)}.bias`, parts.bias);
     const inputs = [site.input, store.filters(site, parts), ...(bias ? [bias] : [])];
-    const own = { ...Object.fromEntries(site.attributes), group: int(1), kernel_shape: ints(kernel) };
+    // One group is the default, and the weight says its kernel: neither is written, since the original may not have had it either.
+    const own = Object.fromEntries(site.attributes);
     replacements.set(node, [makeNode("Conv", inputs, [site.output], own, { name: site.name })]);
   }
   const replaced = replaceNodes(graph, replacements, store.initializers);
