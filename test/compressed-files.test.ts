@@ -6,17 +6,21 @@ import { describe, expect, test } from "vitest";
 import { forms } from "../src/basis/forms.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { isBasisConv } from "../src/graph/basis-conv.js";
+import { GraphBuilder } from "../src/graph/builder.js";
 import { cost } from "../src/graph/cost.js";
 import { inferShapes } from "../src/graph/index.js";
+import { initialiser } from "../src/graph/initialise.js";
 import { printGraph } from "../src/graph/print.js";
 import type { Graph } from "../src/graph/types.js";
-import { floats } from "../src/graph/values.js";
+import { floats, tensorOf } from "../src/graph/values.js";
 import { verifyGraph } from "../src/graph/verify.js";
 import { Network } from "../src/interpreter/network.js";
+import { basisScratch } from "../src/methods/basis-scratch.js";
 import { expand } from "../src/methods/expand.js";
 import { chooseForms } from "../src/methods/form.js";
 import { readRecord } from "../src/methods/record.js";
 import { parseRecord, recordKey } from "../src/passes/compression-record.js";
+import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { foldConstants } from "../src/passes/fold-constants.js";
 import { halfWeights } from "../src/passes/half-weights.js";
 import { lowerBasisConv } from "../src/passes/lower-basis-conv.js";
@@ -158,4 +162,57 @@ test.each(["scratch", "between"])("shapes that were Constant nodes may be initia
   const folded = sequence(foldConstants(), removeDeadNodes)(lowerBasisConv(graph)).graph;
   expect(folded.nodes.some(({ op }) => op === "Constant")).toBe(false);
   expect(printGraph(raiseBasisConv(folded).graph)).toBe(printGraph(graph));
+});
+
+describe("batch norm and a convolution over a basis", () => {
+  /** BatchNormalization on either side of a layer of 8 to 8 channels, with or without something between basis and coefficients. */
+  function normed(splits: number, between: boolean): Graph {
+    const net = new GraphBuilder("normed", initialiser("default", 3));
+    const x = net.norm(net.input("input", ["N", 8, 9, 9]), "before", 8);
+    const y = net.norm(net.conv(x, "conv", { inChannels: 8, outChannels: 8 }), "after", 8);
+    const plain = net.finish(net.relu(y, "relu"), ["N", 8, 9, 9]);
+    const statistics = [...plain.initializers].map(([name, tensor]): [string, typeof tensor] =>
+      name.startsWith("conv")
+        ? [name, tensor]
+        : [
+            name,
+            tensorOf(
+              "float32",
+              tensor.dims,
+              floats(tensor).map((_, i) => 0.5 + ((i * 7) % 5) / 4),
+            ),
+          ],
+    );
+    const graph = { ...plain, initializers: new Map([...plain.initializers, ...statistics]) };
+    return basisScratch({ basis: 4, splits, between, keepFirst: 0 })(graph).graph;
+  }
+
+  test.each(forms)(
+    "one behind it is folded into the coefficients in layout %s, one before it is not, with the reason",
+    async (form) => {
+      const graph = chooseForms(() => form)(normed(2, false)).graph;
+      const { graph: folded, outcomes } = foldBatchNorm(graph);
+      expect(outcomes.map(({ site, done }) => [site, done])).toEqual([
+        ["before", false],
+        ["after", true],
+      ]);
+      expect(outcomes[0]!.because).toContain("conv is a convolution over a basis, which only what follows can be folded into");
+      expect(folded.nodes.filter(isBasisConv).map(({ inputs }) => inputs)).toEqual(
+        graph.nodes.filter(isBasisConv).map(({ inputs }) => inputs),
+      );
+      expect(await difference(folded, writeModel(graph))).toBeLessThan(1e-5);
+      expect(await difference(expand(folded).graph, writeModel(graph))).toBeLessThan(1e-5);
+    },
+  );
+
+  test("one between basis and coefficients is folded where the basis has one split, else it says why not", async () => {
+    const between = (splits: number) => foldBatchNorm(normed(splits, true)).outcomes.find(({ site }) => site === "conv.between")!;
+    expect(between(1)).toMatchObject({ done: true });
+    expect(between(2)).toMatchObject({ done: false, because: expect.stringContaining("is the same for all its splits") });
+    const graph = normed(1, true);
+    const folded = foldBatchNorm(graph).graph;
+    expect(await difference(folded, writeModel(graph))).toBeLessThan(1e-5);
+    const layers = (one: Graph) => one.nodes.filter(isBasisConv).map(({ inputs, outputs }) => [inputs, outputs]);
+    expect(layers(readModel(writeModel(folded)))).toEqual(layers(folded));
+  });
 });

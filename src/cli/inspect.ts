@@ -224,7 +224,9 @@ function otherNodes(layers: readonly NodeReport[], weighted: readonly NodeReport
 
 function verdicts({ layers, refused }: ModelReport): string[] {
   const taken = layers.filter((layer) => layer.replaceable === true).length;
-  const lines = [`a basis can replace ${taken} of ${layers.filter(({ op }) => op === "Conv").length} convolutions`];
+  const lines = [
+    `a basis can replace ${taken} of ${layers.filter(({ op }) => op === "Conv" || op === "BasisConv").length} convolutions`,
+  ];
   const reasons = new Map<string, Refusal[]>();
   for (const refusal of refused) reasons.set(refusal.because, [...(reasons.get(refusal.because) ?? []), refusal]);
   for (const [because, list] of reasons) lines.push(`  not ${someNames(list.map(({ name }) => name))}: ${because}`);
