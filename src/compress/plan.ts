@@ -9,7 +9,7 @@ import { type Cost, cost } from "../graph/cost.js";
 import type { Graph, Outcome } from "../graph/types.js";
 import { applyPlan } from "../methods/basis.js";
 import { describeCompression } from "../methods/compressed-layers.js";
-import { inputSizes, latenciesOf, savingLayouts } from "../methods/latencies.js";
+import { inputSizes, latenciesOf, rebuildsAtLoad, savingLayouts } from "../methods/latencies.js";
 import { fixedSplits } from "../methods/methods.js";
 import { type Plan, planCompression, withLayouts } from "../methods/plan.js";
 import type { PlanOptions } from "../methods/plan-options.js";
@@ -127,35 +127,53 @@ async function measure({ table }: Job, questions: Parameters<LatencyTable["measu
   await withBar(label, hooks, (progress) => table.measure(questions, { progress, ...(signal ? { signal } : {}) }));
 }
 
-/** Solves, times the basis sizes that were chosen, and solves again until nothing changes; then times the network and asks for more where it is slower. */
-async function planInTime(job: Job): Promise<{ readonly plan: Plan; readonly times: NetworkTimes }> {
-  const { prepared, planOptions, table, hooks } = job;
+interface TimedPlan {
+  readonly plan: Plan;
+  readonly times: NetworkTimes;
+}
+
+/** Plans a budget by times; where it is out of reach, the fraction that the error names was tried on the whole network too. */
+async function planInTime(job: Job): Promise<TimedPlan> {
+  const { prepared, planOptions, hooks } = job;
   await measure(job, budgetQuestions(prepared, planOptions), "timing layers", hooks);
-  const latencies = latenciesOf(table.clock, inputSizes(prepared, planOptions.inputs), opsetOf(prepared));
+  try {
+    return await planChecked(job, planOptions);
+  } catch (error) {
+    const reachable = isError(error, "budget-unreachable") ? error.facts.reachable : undefined;
+    if (typeof reachable === "number" && reachable < 1) await planChecked(job, { ...planOptions, keepMacs: reachable });
+    throw error;
+  }
+}
+
+/** Solves, and times the whole network; where that is slower than the original, solves again for a plan that saves more. */
+async function planChecked(job: Job, options: PlanOptions): Promise<TimedPlan> {
   const alone = await originalTime(job);
   let save = -slack * alone;
-  let last: { readonly plan: Plan; readonly times: NetworkTimes } | undefined;
+  let last: TimedPlan | undefined;
   for (let attempt = 0; ; attempt++) {
-    let plan: Plan;
-    try {
-      plan = planCompression(prepared, { ...planOptions, latencies, save });
-    } catch (error) {
-      throw last && isError(error, "budget-unreachable") ? tooSlow(planOptions, last.plan, last.times) : error;
-    }
-    for (let round = 0; round < tries; round++) {
-      const measured = await layoutsFor(job, plan, savingLayouts);
-      const next = planCompression(prepared, { ...planOptions, latencies, save });
-      const same = sameChoices(plan, next);
-      plan = measured;
-      if (same) break;
-      plan = withLayouts(next, latencies);
-    }
+    const plan = await solveTimed(job, { ...options, save }).catch((error: unknown) => {
+      throw last && isError(error, "budget-unreachable") ? tooSlow(job.planOptions, last) : error;
+    });
     const times = await timesOf(job, plan);
     if (times.written <= slower * times.original) return { plan, times };
     last = { plan, times };
-    if (attempt === tries) throw tooSlow(planOptions, plan, times);
+    if (attempt === tries) throw tooSlow(job.planOptions, last);
     save = Math.max(save, predictedSaving(plan)) + (times.written - times.original) + 0.01 * times.original;
   }
+}
+
+/** Solves, times the basis sizes that were chosen, and solves again until nothing changes. */
+async function solveTimed(job: Job, options: PlanOptions): Promise<Plan> {
+  const { prepared, table } = job;
+  const latencies = latenciesOf(table.clock, inputSizes(prepared, options.inputs), opsetOf(prepared));
+  let plan = planCompression(prepared, { ...options, latencies });
+  for (let round = 0; round < tries; round++) {
+    const measured = await layoutsFor(job, plan, savingLayouts);
+    const next = planCompression(prepared, { ...options, latencies });
+    if (sameChoices(plan, next)) return measured;
+    plan = withLayouts(next, latencies);
+  }
+  return plan;
 }
 
 function predictedSaving(plan: Plan): number {
@@ -168,7 +186,8 @@ function sameChoices(a: Plan, b: Plan): boolean {
   return key(a) === key(b);
 }
 
-function tooSlow({ keepMacs }: PlanOptions, { units, refused }: Plan, { original, written }: NetworkTimes): FilterBasisError {
+function tooSlow({ keepMacs }: PlanOptions, { plan, times: { original, written } }: TimedPlan): FilterBasisError {
+  const { units, refused } = plan;
   const layers = units.flatMap((unit) => unit.layers.map(({ layer, timed }) => ({ name: layer.name, ...timed })));
   const text = `${written.toFixed(2)} ms, the original ${original.toFixed(2)} ms`;
   return new FilterBasisError(
@@ -207,12 +226,14 @@ async function timesOf({ original, planOptions, table, place, hooks, apply }: Jo
   });
 }
 
-/** Every layer in the layout whose speed is the original's. */
+/** Every layer in the layout whose speed is the original's, where there is one. */
 function allDense(plan: Plan): Plan {
   const units = plan.units.map((planned) => ({
     ...planned,
     layers: planned.layers.map((one) =>
-      one.timed ? { ...one, timed: { ...one.timed, layout: "dense" as const, milliseconds: one.timed.original } } : one,
+      one.timed && rebuildsAtLoad(one.layer)
+        ? { ...one, timed: { ...one.timed, layout: "dense" as const, milliseconds: one.timed.original } }
+        : one,
     ),
   }));
   return { ...plan, units };

@@ -117,7 +117,8 @@ export function latenciesOf(clock: Clock, sizes: InputSizes, opset: number, layo
   return {
     original,
     basis(layer, splits, basisSize) {
-      const distinct = [...new Set(layouts.map((layout) => canonicalForm(layout, splits)))];
+      const possible = layouts.filter((layout) => layout !== "dense" || rebuildsAtLoad(layer));
+      const distinct = [...new Set(possible.map((layout) => canonicalForm(layout, splits)))];
       const timed = distinct.flatMap((layout): Timed[] => {
         const milliseconds =
           layout === "dense"
@@ -129,6 +130,9 @@ export function latenciesOf(clock: Clock, sizes: InputSizes, opset: number, layo
     },
   };
 }
+
+/** ONNX Runtime multiplies no half-precision matrices when it loads a model: filters in half precision would be rebuilt in every run. */
+export const rebuildsAtLoad = ({ type }: Pick<Layer, "type">): boolean => type === "float32" || type === "float64";
 
 /** The first of the preferred ones that no other beats clearly. */
 export function fastest(timed: readonly Timed[]): Timed | undefined {
