@@ -143,7 +143,7 @@ function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Lear
     timesText(milliseconds),
     `verified in ONNX Runtime: ${maxDifference.toExponential(1)} of the largest output from what it should compute`,
     ...agreementLines(agreement),
-    ...(report.learned ? [] : ["without pictures no more can be said: evaluate MODEL ORIGINAL --data D compares them on data"]),
+    ...(report.learned ? [] : [`no data was given: evaluate ${file} --against ORIGINAL --data D compares both on data`]),
   ].join("\n");
 }
 

@@ -1,25 +1,22 @@
 // The checked plan: what `plan` prints and `compress` carries out. Layers are timed where times decide, the plan is solved and
 // applied, and the whole network is timed against the original; where it is slower the plan has to save more, or its layers
 // are written so that they take as long as the original's.
-import { createHash } from "node:crypto";
 import type { Form } from "../basis/forms.js";
-import { FilterBasisError, isError } from "../errors/error.js";
-import { writeModel } from "../formats/onnx/index.js";
+import { FilterBasisError } from "../errors/error.js";
 import { type Cost, cost } from "../graph/cost.js";
 import type { Graph, Outcome } from "../graph/types.js";
 import { applyPlan } from "../methods/basis.js";
 import { describeCompression } from "../methods/compressed-layers.js";
-import { inputSizes, latenciesOf, savingLayouts } from "../methods/latencies.js";
+import { rebuildsAtLoad, savingLayouts } from "../methods/latencies.js";
 import { fixedSplits } from "../methods/methods.js";
-import { type Plan, planCompression, withLayouts } from "../methods/plan.js";
+import { type Plan, planCompression } from "../methods/plan.js";
 import type { PlanOptions } from "../methods/plan-options.js";
-import { budgetQuestions, layoutQuestions } from "../methods/questions.js";
 import { findInputs, type ModelInputs } from "../runtime/index.js";
-import { type LatencyTable, type NetworkTimes, openLatencyTable } from "../runtime/latency-table.js";
+import { type NetworkTimes, openLatencyTable } from "../runtime/latency-table.js";
 import { bestLinearAlgebra } from "../torch/linalg.js";
-import { type JobHooks, type JobOptions, type Place, placeOf, withBar } from "./job.js";
+import { type JobHooks, type JobOptions, placeOf } from "./job.js";
+import { type Job, layoutsFor, planInTime, predictedSaving, timesOf } from "./plan-in-time.js";
 import { prepare } from "./prepare.js";
-import { timeNetwork, timeNetworks } from "./time.js";
 
 export interface PlannedModel {
   readonly plan: Plan;
@@ -37,13 +34,8 @@ export interface PlannedModel {
   readonly times?: NetworkTimes;
 }
 
-/** A whole network counts as slower than the original from here on. */
-const slower = 1.015;
-/** What the times of single layers may add up to above the original's, as a share of the network's: less than what counts as slower. */
-const slack = 0.01;
 /** A mixture of layouts has to save this much of the time to be worth taking over the dense layout. */
 const worthwhile = 0.985;
-const tries = 4;
 
 /** @throws FilterBasisError as `planCompression` does; `budget-unreachable` also where every plan is slower than the original */
 export async function planModel(original: Graph, options: JobOptions, hooks: JobHooks = {}): Promise<PlannedModel> {
@@ -92,16 +84,6 @@ export async function planModel(original: Graph, options: JobOptions, hooks: Job
   return worth && times.written <= worthwhile * times.original ? result(plan, times) : result(allDense(plan));
 }
 
-interface Job {
-  readonly original: Graph;
-  readonly prepared: Graph;
-  readonly planOptions: PlanOptions;
-  readonly table: LatencyTable;
-  readonly place: Place;
-  readonly hooks: JobHooks;
-  readonly apply: (plan: Plan) => { readonly graph: Graph };
-}
-
 /** A budget in multiply-accumulates is no use to a layout that computes them all. */
 function checkLayout(layout: "auto" | Form, { keepMacs }: PlanOptions): void {
   if (layout !== "dense" || keepMacs === undefined) return;
@@ -115,107 +97,15 @@ function isExplicit(plan: Plan, { basis, layers = {} }: PlanOptions): boolean {
   return basis !== undefined || (plan.units.length > 0 && Object.values(layers).some((rule) => rule.basis !== undefined));
 }
 
-/** A plan whose chosen layers were timed in the layouts allowed. */
-async function layoutsFor(job: Job, plan: Plan, layouts: readonly Form[]): Promise<Plan> {
-  const { prepared, planOptions, table, hooks } = job;
-  await measure(job, layoutQuestions(prepared, plan, planOptions, layouts), "timing layouts", hooks);
-  return withLayouts(plan, latenciesOf(table.clock, inputSizes(prepared, planOptions.inputs), opsetOf(prepared), layouts));
-}
-
-async function measure({ table }: Job, questions: Parameters<LatencyTable["measure"]>[0], label: string, hooks: JobHooks) {
-  const { signal } = hooks;
-  await withBar(label, hooks, (progress) => table.measure(questions, { progress, ...(signal ? { signal } : {}) }));
-}
-
-/** Solves, times the basis sizes that were chosen, and solves again until nothing changes; then times the network and asks for more where it is slower. */
-async function planInTime(job: Job): Promise<{ readonly plan: Plan; readonly times: NetworkTimes }> {
-  const { prepared, planOptions, table, hooks } = job;
-  await measure(job, budgetQuestions(prepared, planOptions), "timing layers", hooks);
-  const latencies = latenciesOf(table.clock, inputSizes(prepared, planOptions.inputs), opsetOf(prepared));
-  const alone = await originalTime(job);
-  let save = -slack * alone;
-  let last: { readonly plan: Plan; readonly times: NetworkTimes } | undefined;
-  for (let attempt = 0; ; attempt++) {
-    let plan: Plan;
-    try {
-      plan = planCompression(prepared, { ...planOptions, latencies, save });
-    } catch (error) {
-      throw last && isError(error, "budget-unreachable") ? tooSlow(planOptions, last.plan, last.times) : error;
-    }
-    for (let round = 0; round < tries; round++) {
-      const measured = await layoutsFor(job, plan, savingLayouts);
-      const next = planCompression(prepared, { ...planOptions, latencies, save });
-      const same = sameChoices(plan, next);
-      plan = measured;
-      if (same) break;
-      plan = withLayouts(next, latencies);
-    }
-    const times = await timesOf(job, plan);
-    if (times.written <= slower * times.original) return { plan, times };
-    last = { plan, times };
-    if (attempt === tries) throw tooSlow(planOptions, plan, times);
-    save = Math.max(save, predictedSaving(plan)) + (times.written - times.original) + 0.01 * times.original;
-  }
-}
-
-function predictedSaving(plan: Plan): number {
-  const layers = plan.units.flatMap((unit) => unit.layers);
-  return layers.reduce((sum, { timed }) => sum + (timed ? timed.original - timed.milliseconds : 0), 0);
-}
-
-function sameChoices(a: Plan, b: Plan): boolean {
-  const key = ({ units }: Plan) => JSON.stringify(units.map(({ unit, choice }) => [unit.name, choice]));
-  return key(a) === key(b);
-}
-
-function tooSlow({ keepMacs }: PlanOptions, { units, refused }: Plan, { original, written }: NetworkTimes): FilterBasisError {
-  const layers = units.flatMap((unit) => unit.layers.map(({ layer, timed }) => ({ name: layer.name, ...timed })));
-  const text = `${written.toFixed(2)} ms, the original ${original.toFixed(2)} ms`;
-  return new FilterBasisError(
-    "budget-unreachable",
-    `the budget --keep-macs ${keepMacs} cannot be met without becoming slower: the best plan takes ${text}`,
-    {
-      field: "keep-macs",
-      cures: ["give a budget in weights: --keep-params"],
-      facts: { milliseconds: { original, written }, layers, skipped: refused },
-    },
-  );
-}
-
-/** Milliseconds of the original by itself. */
-async function originalTime({ original, planOptions, table, place, hooks }: Job): Promise<number> {
-  const key = createHash("sha256")
-    .update(writeModel(original))
-    .update(JSON.stringify([...(planOptions.inputs ?? [])]));
-  const { written } = await table.networks(key.digest("hex").slice(0, 32), async () => {
-    const milliseconds = await timeNetwork(original, place, hooks);
-    return { original: milliseconds, written: milliseconds };
-  });
-  return written;
-}
-
-/** Times of the original and of a plan carried out, from the table where the same two were timed before. */
-async function timesOf({ original, planOptions, table, place, hooks, apply }: Job, plan: Plan): Promise<NetworkTimes> {
-  const { graph } = apply(plan);
-  const key = createHash("sha256")
-    .update(writeModel(original))
-    .update(writeModel(graph))
-    .update(JSON.stringify([...(planOptions.inputs ?? [])]));
-  return table.networks(key.digest("hex").slice(0, 32), async () => {
-    const { original: milliseconds, written } = await timeNetworks(original, graph, place, hooks);
-    return { original: milliseconds, written };
-  });
-}
-
-/** Every layer in the layout whose speed is the original's. */
+/** Every layer in the layout whose speed is the original's, where there is one. */
 function allDense(plan: Plan): Plan {
   const units = plan.units.map((planned) => ({
     ...planned,
     layers: planned.layers.map((one) =>
-      one.timed ? { ...one, timed: { ...one.timed, layout: "dense" as const, milliseconds: one.timed.original } } : one,
+      one.timed && rebuildsAtLoad(one.layer)
+        ? { ...one, timed: { ...one.timed, layout: "dense" as const, milliseconds: one.timed.original } }
+        : one,
     ),
   }));
   return { ...plan, units };
 }
-
-const opsetOf = (graph: Graph): number => graph.opsets.get("") ?? 17;

@@ -10,7 +10,7 @@ import { prepareReference } from "../runtime/reference.js";
 import { saveVerified } from "../runtime/save-verified.js";
 import type { Given, JobHooks, Place } from "./job.js";
 import { type Times, timeNetworks } from "./time.js";
-import { referenceOf, verifyExact } from "./verify.js";
+import { allowingHalf, referenceOf, verifyExact } from "./verify.js";
 
 export interface Rewritten {
   readonly graph: Graph;
@@ -40,8 +40,9 @@ export async function writeRewritten(
   rounded?: Graph,
 ): Promise<Rewritten> {
   const reference = await referenceOf(given.file ?? given.graph, place);
+  const { feeds, options } = reference;
   const exact =
-    rounded === undefined ? reference : await prepareReference(rounded, { ...reference.options, feeds: reference.feeds });
+    rounded === undefined ? await allowingHalf(reference, graph) : await prepareReference(rounded, { ...options, feeds });
   const before = cost(given.graph, place.inputs.shapes);
   const original = given.file === undefined ? undefined : await modelBytes(given.file);
   const judged = await saveVerified(graph, output, async (file) => {

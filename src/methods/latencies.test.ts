@@ -115,3 +115,10 @@ test("questions for the layouts of a plan are about its layers as they are and a
     expect(own.some(({ basis }) => basis?.splits === splits)).toBe(true);
   }
 });
+
+test("what an earlier plan had timed between the usual sizes changes no later plan", () => {
+  const odd: Clock = (layer) => (layer.basis?.basisSize === 40 ? 1e-3 : clock(0)(layer));
+  const solved = latenciesOf(odd, sizes, 17).basis(body, 1, 40)?.milliseconds;
+  expect(solved).toBe(latenciesOf(clock(0), sizes, 17).basis(body, 1, 40)?.milliseconds);
+  expect(latenciesOf(odd, sizes, 17, { exact: true }).basis(body, 1, 40)?.milliseconds).toBe(1e-3);
+});

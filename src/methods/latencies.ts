@@ -100,8 +100,23 @@ export function timedSizes(layer: Layer, splits: number): readonly number[] {
   return [...(most < 2 * step ? fine : fine.slice(1)), ...coarse];
 }
 
-/** Answers from a clock, for one graph and the layouts allowed. */
-export function latenciesOf(clock: Clock, sizes: InputSizes, opset: number, layouts: readonly Form[] = savingLayouts): Latencies {
+export interface LatencyOptions {
+  /** The layouts allowed; by default those that keep the saved multiply-accumulates. */
+  readonly layouts?: readonly Form[];
+  /**
+   * Whether sizes that were timed besides those of `timedSizes` count too. Not while a plan is solved: what an earlier plan had timed would
+   * change the next one.
+   */
+  readonly exact?: boolean;
+}
+
+/** Answers from a clock, for one graph. */
+export function latenciesOf(
+  clock: Clock,
+  sizes: InputSizes,
+  opset: number,
+  { layouts = savingLayouts, exact = false }: LatencyOptions = {},
+): Latencies {
   const total = (questions: readonly TimedLayer[] | undefined): number | undefined => {
     let sum = 0;
     for (const question of questions ?? []) {
@@ -117,18 +132,23 @@ export function latenciesOf(clock: Clock, sizes: InputSizes, opset: number, layo
   return {
     original,
     basis(layer, splits, basisSize) {
-      const distinct = [...new Set(layouts.map((layout) => canonicalForm(layout, splits)))];
+      const possible = layouts.filter((layout) => layout !== "dense" || rebuildsAtLoad(layer));
+      const distinct = [...new Set(possible.map((layout) => canonicalForm(layout, splits)))];
       const timed = distinct.flatMap((layout): Timed[] => {
         const milliseconds =
           layout === "dense"
             ? original(layer)
-            : interpolated((size) => at(layer, splits, size, layout), layer, splits, basisSize);
+            : ((exact ? at(layer, splits, basisSize, layout) : undefined) ??
+              interpolated((size) => at(layer, splits, size, layout), layer, splits, basisSize));
         return milliseconds === undefined ? [] : [{ layout, milliseconds }];
       });
       return fastest(timed);
     },
   };
 }
+
+/** ONNX Runtime multiplies no half-precision matrices when it loads a model: filters in half precision would be rebuilt in every run. */
+export const rebuildsAtLoad = ({ type }: Pick<Layer, "type">): boolean => type === "float32" || type === "float64";
 
 /** The first of the preferred ones that no other beats clearly. */
 export function fastest(timed: readonly Timed[]): Timed | undefined {
@@ -144,8 +164,6 @@ function interpolated(
   splits: number,
   basisSize: number,
 ): number | undefined {
-  const exact = at(basisSize);
-  if (exact !== undefined) return exact;
   const known = timedSizes(layer, splits).flatMap((size) => {
     const milliseconds = at(size);
     return milliseconds === undefined ? [] : [{ size, milliseconds }];
