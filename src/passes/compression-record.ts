@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { FilterBasisError } from "../errors/error.js";
 import { float, floats, int, ints, string } from "../graph/attributes.js";
-import { type BasisConv, basisConvs, forms, windowAttributes } from "../graph/basis-conv.js";
+import { type BasisConv, basisConvs, forms } from "../graph/basis-conv.js";
 import { producers } from "../graph/edit.js";
 import type { Attribute, Graph, Node } from "../graph/types.js";
 
@@ -97,7 +97,7 @@ function siteRecordOf(site: BasisConv, root: (value: string) => string, method: 
     error: provenance.error,
     weight: provenance.weight,
     shape: [outChannels, inChannels, ...kernel],
-    attributes: attributesToJson(windowAttributes(site.attributes)),
+    attributes: attributesToJson(site.attributes),
     ...(layer ? { between: true } : {}),
     ...(provenance.method === method ? {} : { method: provenance.method }),
   };
