@@ -38,7 +38,7 @@ export interface BasisConvolution {
   readonly kernel: readonly number[];
   /** Which channels of a wider basis are read: [from, to). */
   readonly slice: readonly [number, number] | null;
-  /** strides, pads, dilations, auto_pad of the original. */
+  /** strides, pads, dilations, auto_pad of the original; and what it stated of kernel and groups, which says nothing new. */
   readonly attributes: ReadonlyMap<string, Attribute>;
 }
 
@@ -106,14 +106,17 @@ export function makeBasisConv(site: BasisConv): Node {
   };
   const inputs = [site.input, site.basis, site.coefficients, site.bias, site.basisBias];
   while (inputs.at(-1) === "") inputs.pop();
-  const all = { ...Object.fromEntries(windowAttributes(attributes)), ...own };
+  const all = { ...Object.fromEntries(foreignAttributes(attributes)), ...own };
   return makeNode(basisConvOp, inputs, [site.output], all, { name: site.name, domain: basisConvDomain });
 }
 
-/** What of a convolution's attributes the node carries: all but kernel and groups, which it states itself. */
+function foreignAttributes(attributes: ReadonlyMap<string, Attribute>): ReadonlyMap<string, Attribute> {
+  return new Map([...attributes].filter(([key]) => !Object.hasOwn(basisConvAttributes, key)));
+}
+
+/** What of a convolution's attributes matters for a layer over a basis: all but kernel and groups. */
 export function windowAttributes(attributes: ReadonlyMap<string, Attribute>): ReadonlyMap<string, Attribute> {
-  const other = (key: string) => key !== "group" && key !== "kernel_shape" && !Object.hasOwn(basisConvAttributes, key);
-  return new Map([...attributes].filter(([key]) => other(key)));
+  return new Map([...foreignAttributes(attributes)].filter(([key]) => key !== "group" && key !== "kernel_shape"));
 }
 
 /** A model may define an operator of this very name itself: that one lacks the attributes. */
@@ -137,7 +140,7 @@ export function readBasisConv(node: Node): BasisConv | undefined {
     basisSize: readInt(node, "basis_size", 0),
     ...{ outChannels, inChannels, kernel },
     slice: slice === undefined ? null : [slice[0] ?? -1, slice[1] ?? -1],
-    attributes: windowAttributes(node.attributes),
+    attributes: foreignAttributes(node.attributes),
     layout: readString(node, "layout", "dense") as Form,
     provenance: {
       method: readString(node, "method", "basis"),

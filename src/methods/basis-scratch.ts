@@ -4,7 +4,7 @@
 import type { Form } from "../basis/forms.js";
 import { type SliceEnd, sliceStart } from "../basis/split.js";
 import { makeNode } from "../graph/attributes.js";
-import { type BasisConv, makeBasisConv, windowAttributes } from "../graph/basis-conv.js";
+import { type BasisConv, makeBasisConv } from "../graph/basis-conv.js";
 import { convAttributes, type GraphBuilder } from "../graph/builder.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Node, Pass } from "../graph/types.js";
@@ -143,7 +143,7 @@ function describe(
     ...{ input: site.input, basis, basisBias, splits, basisSize: m, outChannels, inChannels: site.inChannels },
     kernel: site.kernel,
     slice: total === p ? null : [start, start + p],
-    attributes: windowAttributes(site.node.attributes),
+    attributes: site.node.attributes,
     layout: unit.form,
   };
   return { data, second: apart ? [coefficients, bias] : [] };

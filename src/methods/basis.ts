@@ -7,7 +7,7 @@ import { fitToOutputs, type InputMoments, outputSpectrum, sharedMoments } from "
 import { initialiseSliced } from "../basis/sliced.js";
 import { sliceStart } from "../basis/split.js";
 import { int, makeNode } from "../graph/attributes.js";
-import { makeBasisConv, windowAttributes } from "../graph/basis-conv.js";
+import { makeBasisConv } from "../graph/basis-conv.js";
 import { freshNames, replaceNodes } from "../graph/edit.js";
 import type { Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { dataTypes } from "../graph/types.js";
@@ -101,7 +101,7 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
           inChannels: layer.inChannels,
           kernel: layer.kernel,
           slice,
-          attributes: windowAttributes(node.attributes),
+          attributes: node.attributes,
           layout,
           provenance: { method, error, ...(unit.shared ? { shared: unit.name } : {}), weight: layer.weightName },
         });

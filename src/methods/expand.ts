@@ -30,7 +30,7 @@ export const expand: Pass = (graph): PassResult => {
     if (!done) continue;
     const bias = parts.bias === undefined ? site.bias : store.bias(`${layerName(site)}.bias`, parts.bias);
     const inputs = [site.input, store.filters(site, parts), ...(bias ? [bias] : [])];
-    // One group is the default, and the weight says its kernel: neither is written, since the original may not have had it either.
+    // Among them what the original stated of kernel and groups, so that undoing gives back what was there, and no more.
     const own = Object.fromEntries(site.attributes);
     replacements.set(node, [makeNode("Conv", inputs, [site.output], own, { name: site.name })]);
   }

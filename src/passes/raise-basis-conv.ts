@@ -1,7 +1,7 @@
 // Ordinary ONNX nodes -> BasisConv, by the record in a file's metadata. A layer fits its record where its nodes are what the record's layout
 // would be written as (names aside): so a model that another program has rewritten is still read, with its other layers raised.
 import { isError } from "../errors/error.js";
-import { type BasisConv, makeBasisConv, windowAttributes } from "../graph/basis-conv.js";
+import { type BasisConv, makeBasisConv } from "../graph/basis-conv.js";
 import { constantLookup } from "../graph/constants.js";
 import { producers, withMetadata } from "../graph/edit.js";
 import type { Graph, Node, Outcome, PassResult } from "../graph/types.js";
@@ -192,7 +192,7 @@ function dataOf(site: SiteRecord) {
     basisSize: site.basisSize,
     ...{ outChannels, inChannels, kernel },
     slice: site.slice ?? null,
-    attributes: windowAttributes(attributesFromJson(site.attributes)),
+    attributes: attributesFromJson(site.attributes),
   };
 }
 

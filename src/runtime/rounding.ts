@@ -26,8 +26,10 @@ export function roundingOf(graph: Graph, shapes: ReadonlyMap<string, readonly Di
     sums += sumLength(node, types);
     const type = types.get(node.outputs[0] ?? "")?.type;
     const rounds = node.op !== "Constant" && !movesOnly.has(node.op) && node.inputs.some((name) => !graph.initializers.has(name));
-    if (rounds && type === "float16") halves++;
-    if (rounds && type === "bfloat16") brains++;
+    // Between basis and coefficients, or where filters are rebuilt, a layer over a basis rounds a second time.
+    const times = rounds ? ((readBasisConv(node)?.coefficients ?? "") === "" ? 1 : 2) : 0;
+    if (type === "float16") halves += times;
+    if (type === "bfloat16") brains += times;
   }
   // A result of a few operations may already be off by some units in the last place.
   const single = unit.float32 * Math.max(4, Math.sqrt(sums));
