@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -47,18 +47,30 @@ describe("the table of latencies", () => {
 
   test.each([
     ["empty", ""],
-    ["cut short", '{"version":1,"milliseconds":{"a":'],
-    ["of another version", '{"version":0,"milliseconds":{},"networks":{}}'],
+    ["cut short", '{"version":1,"layer":"a","millise'],
+    ["of another version", '{"version":0,"layer":"a","milliseconds":1}'],
     ["of something else", "[1,2,3]"],
-    ["with a time below zero", '{"version":1,"milliseconds":{"a":-1},"networks":{}}'],
-  ])("made anew where its file is %s", async (_, text) => {
+    ["with a time below zero", '{"version":1,"layer":"a","milliseconds":-1}'],
+  ])("measures anew where its file is %s, and reads what is written behind that", async (_, text) => {
     await (await open()).measure([layer]);
     const file = join(folder, readdirSync(folder)[0]!);
     writeFileSync(file, text);
     const table = await open();
     expect(table.clock(layer)).toBeUndefined();
     await table.measure([layer]);
-    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ version: 1 });
+    expect((await open()).clock(layer)).toBe(table.clock(layer));
+  });
+
+  test("of two that measure at the same time has all of both, and one time for each layer", async () => {
+    const [one, two] = [await open(), await open()];
+    const other: TimedLayer = { ...layer, input: [1, 16, 10, 10] };
+    await Promise.all([one.measure([layer, other]), two.measure([layer, over])]);
+    const after = await open();
+    for (const known of [layer, other, over]) expect(after.clock(known)).toBeGreaterThan(0);
+    await one.measure([over]);
+    await two.measure([other]);
+    for (const known of [layer, other, over])
+      expect([one.clock(known), two.clock(known)]).toEqual([after.clock(known), after.clock(known)]);
   });
 
   test("keeps what was timed before it was stopped", async () => {

@@ -2,7 +2,7 @@
 // All candidates of one layer are timed one after another, several times over, one session at a time, so that what else the
 // machine does meanwhile falls on all of them alike and memory stays that of one layer.
 import { createHash } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { arch, cpus } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
@@ -14,7 +14,6 @@ import { layerGraph } from "./layer-graph.js";
 import { openSession } from "./open.js";
 import { sampleFeeds } from "./samples.js";
 import { defaultRuntime, type RuntimeName, runtimeVersion } from "./session.js";
-import { writeAside } from "./write.js";
 
 export interface LatencyTable {
   /** What was measured so far. */
@@ -42,33 +41,36 @@ export interface TableOptions {
   readonly folder?: string;
 }
 
-/** Raised when what is timed, or how, changes: older tables are then not read. */
+/** Raised when what is timed, or how, changes: older lines are then not read. */
 const version = 1;
 const positive = z.number().positive();
-const stored = z.object({
-  version: z.literal(version),
-  milliseconds: z.record(z.string(), positive),
-  networks: z.record(z.string(), z.object({ original: positive, written: positive })),
-});
+const line = z.union([
+  z.object({ version: z.literal(version), layer: z.string(), milliseconds: positive }),
+  z.object({ version: z.literal(version), network: z.string(), original: positive, written: positive }),
+]);
+type Line = z.infer<typeof line>;
 
-/** Opens the table of this machine; one that cannot be read (damaged, of another version) is made anew. */
+/**
+ * Opens the table of this machine. It is a file of lines, which grows at its end: processes that measure at the same time lose nothing of each
+ * other's, and of two times for one thing the first counts, for all of them. Lines that cannot be read (damaged, of another version) do not count.
+ */
 export async function openLatencyTable({ threads, folder, ...options }: TableOptions = {}): Promise<LatencyTable> {
   const runtime = options.runtime ?? (await defaultRuntime());
   const processor = cpus()[0]?.model ?? "unknown";
   const conditions = [version, runtime, await runtimeVersion(runtime), threads ?? "default", processor, cpus().length, arch()];
   const name = createHash("sha256").update(JSON.stringify(conditions)).digest("hex").slice(0, 16);
   const where = folder ?? join(cacheFolder(), "latencies");
-  const file = join(where, `${name}.json`);
+  const file = join(where, `${name}.jsonl`);
   const known = await readTable(file);
   const clock: Clock = (layer) => known.milliseconds.get(keyOf(layer));
-  const keep = async (): Promise<void> => {
+  /** Writes lines behind the others, then reads all: what another process had written before counts. */
+  const keep = async (lines: readonly Line[]): Promise<void> => {
+    if (lines.length === 0) return;
     await mkdir(where, { recursive: true });
-    // Another process may have added to it meanwhile.
-    const { milliseconds, networks } = await readTable(file);
-    for (const [key, value] of milliseconds) if (!known.milliseconds.has(key)) known.milliseconds.set(key, value);
-    for (const [key, value] of networks) if (!known.networks.has(key)) known.networks.set(key, value);
-    const plain = { milliseconds: Object.fromEntries(known.milliseconds), networks: Object.fromEntries(known.networks) };
-    await writeAside(file, [new TextEncoder().encode(JSON.stringify({ version, ...plain }))]);
+    await appendFile(file, `\n${lines.map((one) => JSON.stringify(one)).join("\n")}\n`);
+    const all = await readTable(file);
+    for (const [key, value] of all.milliseconds) known.milliseconds.set(key, value);
+    for (const [key, value] of all.networks) known.networks.set(key, value);
   };
   return {
     clock,
@@ -76,24 +78,19 @@ export async function openLatencyTable({ threads, folder, ...options }: TableOpt
       const missing = new Map(layers.filter((layer) => clock(layer) === undefined).map((layer) => [keyOf(layer), layer]));
       if (missing.size === 0) return;
       let done = 0;
-      try {
-        for (const group of alike([...missing.values()])) {
-          const timed = await timeLayers(group, { runtime, ...(threads === undefined ? {} : { threads }) }, signal);
-          for (const [i, layer] of group.entries()) known.milliseconds.set(keyOf(layer), timed[i]!);
-          done += group.length;
-          progress?.(done, missing.size);
-        }
-      } finally {
-        if (done > 0) await keep();
+      for (const group of alike([...missing.values()])) {
+        const timed = await timeLayers(group, { runtime, ...(threads === undefined ? {} : { threads }) }, signal);
+        await keep(group.map((layer, i) => ({ version, layer: keyOf(layer), milliseconds: timed[i]! })));
+        done += group.length;
+        progress?.(done, missing.size);
       }
     },
     async networks(key, time) {
-      const found = known.networks.get(key) ?? (await time());
-      if (!known.networks.has(key)) {
-        known.networks.set(key, found);
-        await keep();
-      }
-      return found;
+      const found = known.networks.get(key);
+      if (found !== undefined) return found;
+      const { original, written } = await time();
+      await keep([{ version, network: key, original, written }]);
+      return known.networks.get(key)!;
     },
   };
 }
@@ -107,11 +104,26 @@ interface Known {
 }
 
 async function readTable(file: string): Promise<Known> {
+  const text = await readFile(file, "utf8").catch(() => "");
+  const known: Known = { milliseconds: new Map(), networks: new Map() };
+  for (const one of text.split("\n")) {
+    const read = one === "" ? undefined : readLine(one);
+    if (read === undefined) continue;
+    if ("layer" in read) {
+      if (!known.milliseconds.has(read.layer)) known.milliseconds.set(read.layer, read.milliseconds);
+    } else if (!known.networks.has(read.network)) {
+      const { network, original, written } = read;
+      known.networks.set(network, { original, written });
+    }
+  }
+  return known;
+}
+
+function readLine(text: string): Line | undefined {
   try {
-    const { milliseconds, networks } = stored.parse(JSON.parse(await readFile(file, "utf8")));
-    return { milliseconds: new Map(Object.entries(milliseconds)), networks: new Map(Object.entries(networks)) };
+    return line.safeParse(JSON.parse(text)).data;
   } catch {
-    return { milliseconds: new Map(), networks: new Map() };
+    return undefined;
   }
 }
 
