@@ -14,6 +14,7 @@ import { worstOutput } from "../runtime/agreement.js";
 import { loadModel } from "../runtime/files.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutput } from "../runtime/output.js";
+import { checkRunnable } from "../runtime/runnable.js";
 import { agreementLines } from "./agreement-text.js";
 import { columns, grouped } from "./columns.js";
 import { checkPatterns, compressionOptions, jobOptions } from "./compress-options.js";
@@ -44,6 +45,7 @@ export default command({
     await stopIfAsked(context.signal);
     if (!args.undo) checkPatterns(graph, options, context);
     const place = options.runtime === undefined ? {} : { runtime: options.runtime };
+    await checkRunnable(file, place);
     const inputs = await modelInputs(graph, context, place);
     if (args.undo) return undo({ graph, file }, args.output, placeOf(options, inputs), context);
     let learned: LearnedRun | undefined;

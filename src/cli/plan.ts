@@ -1,6 +1,7 @@
 // `plan`: what `compress` would do to each layer with the same options, before anything is done.
 import { type PlannedModel, planModel } from "../compress/plan.js";
 import { loadModel } from "../runtime/files.js";
+import { checkRunnable } from "../runtime/runnable.js";
 import { columns, grouped } from "./columns.js";
 import { checkPatterns, compressionOptions, jobOptions } from "./compress-options.js";
 import { planRules } from "./compress-rules.js";
@@ -20,7 +21,9 @@ export default command({
     const graph = await loadModel(file, { note: context.note });
     await stopIfAsked(context.signal);
     checkPatterns(graph, options, context);
-    const inputs = await modelInputs(graph, context, options.runtime === undefined ? {} : { runtime: options.runtime });
+    const place = options.runtime === undefined ? {} : { runtime: options.runtime };
+    if (options.layout === "auto") await checkRunnable(file, place);
+    const inputs = await modelInputs(graph, context, place);
     const planned = await planModel(graph, { ...options, inputs }, context);
     return { json: { file, method: args.method, ...planReport(planned) }, text: `${file}\n${showPlan(planned)}` };
   },
