@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { TimedLayer } from "../methods/latencies.js";
-import { openLatencyTable } from "./latency-table.js";
+import { openLatencyTable, pieceOf } from "./latency-table.js";
 
 let folder: string;
 beforeEach(() => {
@@ -47,10 +47,10 @@ describe("the table of latencies", () => {
 
   test.each([
     ["empty", ""],
-    ["cut short", '{"version":1,"layer":"a","millise'],
+    ["cut short", '{"version":2,"layer":"a","millise'],
     ["of another version", '{"version":0,"layer":"a","milliseconds":1}'],
     ["of something else", "[1,2,3]"],
-    ["with a time below zero", '{"version":1,"layer":"a","milliseconds":-1}'],
+    ["with a time below zero", '{"version":2,"layer":"a","milliseconds":-1}'],
   ])("measures anew where its file is %s, and reads what is written behind that", async (_, text) => {
     await (await open()).measure([layer]);
     const file = join(folder, readdirSync(folder)[0]!);
@@ -88,4 +88,13 @@ describe("the table of latencies", () => {
     expect(await (await open()).networks("a b", async () => times)).toEqual(times);
     expect(await (await open()).networks("a b", async () => expect.unreachable("known"))).toEqual(times);
   });
+});
+
+test("of a layer on a large image a piece is timed, of no more elements than are worth it, never smaller than a kernel needs", () => {
+  expect(pieceOf(layer)).toEqual({ layer, times: 1 });
+  const { layer: piece, times } = pieceOf({ ...layer, input: [1, 16, 1440, 720] });
+  const [, channels = 0, height = 0, width = 0] = piece.input;
+  expect(channels * height * width).toBeLessThanOrEqual(1.01 * 2 ** 22);
+  expect(times).toBeCloseTo((1440 * 720) / (height * width), 12);
+  expect(pieceOf({ ...layer, input: [64, 4096, 40, 40], shape: [4096, 4096, 3, 3] }).layer.input.slice(2)).toEqual([32, 32]);
 });

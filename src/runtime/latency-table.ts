@@ -42,7 +42,7 @@ export interface TableOptions {
 }
 
 /** Raised when what is timed, or how, changes: older lines are then not read. */
-const version = 1;
+const version = 2;
 const positive = z.number().positive();
 const line = z.union([
   z.object({ version: z.literal(version), layer: z.string(), milliseconds: positive }),
@@ -163,7 +163,25 @@ const slow = 25;
 /** Milliseconds over which a session warms up (threads of another one may still spin), and over which each sample is taken. */
 const [settle, settleThreads, burst, bursts] = [4, 25, 4, 5] as const;
 
-async function timeOnce(layer: TimedLayer, { runtime, threads }: Place): Promise<number[]> {
+/** Elements of a layer's larger tensor beyond which a piece of it is timed: time goes with the area, memory need not. */
+const largest = 2 ** 22;
+
+/** The layer on a piece of its input, and how many times its own area that is. */
+export function pieceOf(layer: TimedLayer): { readonly layer: TimedLayer; readonly times: number } {
+  const [batch = 1, channels = 1, ...size] = layer.input;
+  const area = size.reduce((product, side) => product * side, 1);
+  const elements = batch * Math.max(channels, layer.shape[0] ?? 1) * area;
+  if (elements <= largest) return { layer, times: 1 };
+  const shrink = (elements / largest) ** (1 / size.length);
+  const piece = size.map((side) => Math.min(side, Math.max(32, Math.round(side / shrink))));
+  return {
+    layer: { ...layer, input: [batch, channels, ...piece] },
+    times: area / piece.reduce((product, side) => product * side, 1),
+  };
+}
+
+async function timeOnce(whole: TimedLayer, { runtime, threads }: Place): Promise<number[]> {
+  const { layer, times } = pieceOf(whole);
   const graph = layerGraph(layer);
   const session = await openSession(graph, { runtime, ...(threads === undefined ? {} : { threads }) });
   try {
@@ -173,7 +191,7 @@ async function timeOnce(layer: TimedLayer, { runtime, threads }: Place): Promise
     const first = await mean(run, 0, single);
     if (first < slow) await mean(run, single ? settle : settleThreads, false);
     const samples: number[] = [];
-    for (let taken = 0; taken < (first < slow ? bursts : 2); taken++) samples.push(await mean(run, burst, single));
+    for (let taken = 0; taken < (first < slow ? bursts : 2); taken++) samples.push(times * (await mean(run, burst, single)));
     return samples;
   } finally {
     await session.release();
