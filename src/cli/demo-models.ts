@@ -1,5 +1,6 @@
 // What both halves of the demo share: models are written in their fastest form and verified; a table shows what became of them.
 import { basename, join } from "node:path";
+import { forms } from "../basis/forms.js";
 import { referenceOf, verifyWritten } from "../compress/verify.js";
 import { type EvaluateOptions, evaluateModel, type ModelFigures } from "../evaluate/evaluate.js";
 import { cost } from "../graph/cost.js";
@@ -35,11 +36,11 @@ export async function writeAll(
   original: Graph,
   start: Graph,
   last: Graph | undefined,
-  options: Threads & { readonly inputs?: Shapes },
+  options: Threads & { readonly inputs?: Shapes; readonly keepsMacs?: boolean },
   context: Context,
 ): Promise<readonly Written[]> {
   const folded = (graph: Graph): Graph => foldBatchNorm(graph).graph;
-  const { graph: chosen } = await chooseForm(folded(last ?? start), "auto", options, context);
+  const { graph: chosen } = await chooseForm(folded(last ?? start), "auto", layoutOptions(options), context);
   const layouts = new Map((readRecord(chosen)?.sites ?? []).map(({ output: value, form }) => [value, form]));
   const alike = chooseForms((site) => layouts.get(site.output) ?? site.form)(folded(start)).graph;
   const inputs = await findInputs(original, { shapes: options.inputs ?? new Map() });
@@ -53,6 +54,11 @@ export async function writeAll(
     written.push({ label, file: at(label), graph });
   }
   return written;
+}
+
+/** A budget in multiply-accumulates is not undone by a layout that computes them all. */
+function layoutOptions({ keepsMacs = false, ...options }: Parameters<typeof writeAll>[4]) {
+  return keepsMacs ? { ...options, allowed: () => forms.filter((form) => form !== "dense") } : options;
 }
 
 /** One model, or one way without a model (bicubic enlargement). */

@@ -99,7 +99,7 @@ export async function pictureDemo(
   const start = learned?.start ?? methodPass("basis", plan)(original).graph;
   const run = learned && { graph: learned.last, epochs: [], seconds: learned.seconds, folder: join(output, "run"), asked: true };
   const files = await keepingLearned(run, join(output, "learned.onnx"), context, () =>
-    writeAll(output, original, start, learned?.last, { ...threads, inputs }, context),
+    writeAll(output, original, start, learned?.last, { ...threads, inputs, keepsMacs: true }, context),
   );
   const rows = sets ? await judgePictures(files, sets.test, threads, context) : countOnly(files, inputs);
   const drawn = sets ? await draw(files, sets.test, join(output, "figure.png"), threads) : undefined;
