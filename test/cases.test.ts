@@ -42,6 +42,8 @@ const file = (name: string): string => shared(`cases/${name}.onnx`)!;
 const more: Readonly<Record<string, readonly string[]>> = { dyn_norank: ["--input", "x=1x3x32x32"] };
 /** Layers too small for any basis to be faster: a budget in multiply-accumulates may be refused. */
 const small = new Set(["small_macs", "state_axis1", "bn_train9", "noise2"]);
+/** Half precision rebuilds no filters at load: a budget in weights alone may come out slower, and is then not written. */
+const half = new Set(["full_fp16", "half_casts_last"]);
 const budgets = [
   ["--keep-params", "weights"],
   ["--keep-macs", "macs"],
@@ -69,7 +71,7 @@ describe.skipIf(models.length === 0)(`cases (else skipped: ${noShared})`, () => 
         const planned = await run(plan, file(name), ...budget);
         const { code, json, stderr } = await run(compress, file(name), "-o", out, ...budget);
         if (code !== 0) {
-          expect(small.has(name) && key === "macs", stderr).toBe(true);
+          expect((small.has(name) && key === "macs") || half.has(name), stderr).toBe(true);
           expect(json.error.code, stderr).toMatch(/budget-unreachable|does-not-pay/);
           expect(existsSync(out)).toBe(false);
           return;
