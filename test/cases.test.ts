@@ -41,7 +41,7 @@ const file = (name: string): string => shared(`cases/${name}.onnx`)!;
 /** What a case needs on the command line. */
 const more: Readonly<Record<string, readonly string[]>> = { dyn_norank: ["--input", "x=1x3x32x32"] };
 /** Layers too small for any basis to be faster: a budget in multiply-accumulates may be refused. */
-const small = new Set(["small_macs", "state_axis1", "bn_train9", "noise2"]);
+const small = new Set(["small_macs", "state_axis1", "bn_train9", "noise2", "unet_dyn32", "heatmap", "dyn_norank"]);
 /** Half precision rebuilds no filters at load: a budget in weights alone may come out slower, and is then not written. */
 const half = new Set(["full_fp16", "half_casts_last"]);
 const budgets = [
