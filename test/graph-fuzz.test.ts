@@ -178,9 +178,10 @@ async function budgetFaults(graph: Graph, shapes: Case["shapes"], expected: Expe
 }
 
 describe("commands on random networks", () => {
-  const folder = mkdtempSync(join(tmpdir(), "filterbasis-fuzz-"));
+  let folder = "";
   const cache = process.env.FILTERBASIS_CACHE;
   beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "filterbasis-fuzz-"));
     process.env.FILTERBASIS_CACHE = join(folder, "cache");
   });
   afterAll(() => {

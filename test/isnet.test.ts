@@ -3,7 +3,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import compress from "../src/cli/compress.js";
 import type { Command } from "../src/cli/frame.js";
 import inspect from "../src/cli/inspect.js";
@@ -50,7 +50,10 @@ const slow = here && asked;
 const why = here ? "it takes minutes: npm run test:isnet" : "it is not in the cache: npm run test:isnet fetches it";
 
 describe.skipIf(!slow)(`ISNet, planned and compressed${slow ? "" : ` (${why})`}`, () => {
-  const folder = mkdtempSync(join(tmpdir(), "filterbasis-isnet-"));
+  let folder = "";
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "filterbasis-isnet-"));
+  });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   test("a budget in weights is planned", { timeout: minutes(10) }, async () => {
