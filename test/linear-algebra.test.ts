@@ -80,6 +80,7 @@ const shapes: readonly (readonly [string, Matrix])[] = [
   ["with tied values", filled(24, 24, (i, j) => (i === j ? [5, 5, 5, 2, 2, 1][i % 6]! : 0))],
   ["orthogonal", filled(4, 4, (i, j) => (popcount(i & j) % 2 === 0 ? 0.5 : -0.5))],
   ["badly scaled", uneven(40, 30)],
+  ["of columns that vanish beside others", filled(9, 7, (i, j) => (1 + ((i * i + j) % 5)) * 10 ** (-45 * j))],
   ["tiny", filled(9, 7, (i, j) => 1e-120 * (i + 2 * j + ((i * j) % 3)))],
   ["huge", filled(9, 7, (i, j) => 1e120 * (i + 2 * j + ((i * j) % 3)))],
   ["large", random(300, 260)],
