@@ -46,11 +46,10 @@ interface Case extends DrawnGraph {
 async function drawn(start: number): Promise<Case> {
   for (let attempt = 0; attempt < 20; attempt++) {
     const seed = start + 1_000_000 * attempt;
-    const { graph, shapes } = drawGraph(seed);
+    const { graph, shapes, half } = drawGraph(seed);
     const bytes = writeModel(graph);
     try {
-      const half = [...graph.initializers.values()].some(({ type, dims }) => type === "float16" && dims.length > 1);
-      return { seed, graph, shapes, bytes, expected: await expectedOf(bytes, feedsOf(shapes, seed), half) };
+      return { seed, graph, shapes, half, bytes, expected: await expectedOf(bytes, feedsOf(shapes, seed), half) };
     } catch {
       // drawn again
     }
@@ -96,7 +95,7 @@ describe("random networks", () => {
 
       const folded = foldBatchNorm(graph).graph;
       expect(cost(folded, shapes).weights, told("weights of fold-bn")).toBeLessThanOrEqual(cost(graph, shapes).weights);
-      const half = await expectedOf(writeModel(roundedToHalf(folded)), expected.feeds, false);
+      const half = await expectedOf(writeModel(roundedToHalf(folded)), expected.feeds, expected.half);
       expect(await wrong(halfWeights(folded).graph, half), told("half weights")).toEqual([]);
 
       for (const base of [graph, folded]) {
@@ -108,7 +107,7 @@ describe("random networks", () => {
 
   test("a weight that is 2 % off does not pass", async () => {
     let noticed = 0;
-    for (const start of seeds.slice(0, 10)) {
+    for (let start = 1; start <= 10; start++) {
       const { graph, expected } = await drawn(start);
       const largest = [...graph.initializers].filter(([, { type, dims }]) => type === "float32" && dims.length > 1);
       const [name, tensor] = largest[0] ?? [];
@@ -116,7 +115,7 @@ describe("random networks", () => {
       const spoilt = { ...graph, initializers: new Map([...graph.initializers, [name, scaled(tensor, 1.02)]]) };
       if (differences(await run(writeModel(spoilt), expected.feeds), expected).length > 0) noticed++;
     }
-    expect(noticed).toBeGreaterThan(Math.min(seeds.length, 10) / 2);
+    expect(noticed).toBeGreaterThan(5);
   });
 });
 
@@ -136,24 +135,27 @@ async function undoFaults(graph: Graph, inputs: Case["shapes"], expected: Expect
   ]);
   const plans = { full: { layers: Object.fromEntries(ranks), skip: ranks.length === 0 ? ["*"] : [] }, one: { basis: 1 } };
   const faults: string[] = [];
+  const rounded = storesHalf(graph);
   for (const [name, plan] of Object.entries(plans)) {
     const compressed = unless([...nothing, "invalid-plan"], () => basis({ ...plan, inputs })(graph).graph);
     const sites = compressed === undefined ? [] : (readRecord(compressed)?.sites ?? []);
     if (compressed === undefined || sites.length === 0) continue;
     const compressedBytes = writeModel(compressed);
-    const made = await expectedOf(compressedBytes, expected.feeds, isHalf(graph));
+    const made = await expectedOf(compressedBytes, expected.feeds, expected.half, rounded);
     const undone = expand(readModel(compressedBytes)).graph;
     faults.push(...(await wrong(undone, made)).map((fault) => `${name}, from the compressed: ${fault}`));
     const isFull = sites.every(
       ({ basisSize, shape: [n = 0, c = 0, ...kernel], splits }) =>
         basisSize >= Math.min(n * splits, (c / splits) * kernel.reduce((product, size) => product * size, 1)),
     );
-    if (isFull) faults.push(...(await wrong(undone, expected)).map((fault) => `${name}, from the original: ${fault}`));
+    const original = await expectedOf(writeModel(graph), expected.feeds, expected.half, rounded);
+    if (isFull) faults.push(...(await wrong(undone, original)).map((fault) => `${name}, from the original: ${fault}`));
   }
   return faults;
 }
 
-const isHalf = (graph: Graph): boolean =>
+/** A basis made from weights that are stored in half precision is stored so too. */
+const storesHalf = (graph: Graph): boolean =>
   [...graph.initializers.values()].some(({ type, dims }) => type === "float16" && dims.length > 1);
 
 /** Budgets in weights and MACs: what was made keeps them, runs, and computes what its dense filters compute. */
@@ -170,7 +172,7 @@ async function budgetFaults(graph: Graph, shapes: Case["shapes"], expected: Expe
       const kept = cost(made, shapes)[key] / before[key];
       if (!(kept <= keep + 1e-9)) faults.push(`${kept} of the ${key} where ${keep} was asked for`);
       if (readRecord(made) === undefined) continue;
-      const dense = await expectedOf(writeModel(expand(made).graph), expected.feeds, isHalf(graph));
+      const dense = await expectedOf(writeModel(expand(made).graph), expected.feeds, expected.half, storesHalf(graph));
       faults.push(...(await wrong(made, dense)).map((fault) => `${key} ${keep}: ${fault}`));
     }
   }

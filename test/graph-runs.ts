@@ -11,6 +11,8 @@ export interface Expected {
   readonly feeds: RunFeeds;
   readonly outputs: Outputs;
   readonly allowed: ReadonlyMap<string, number>;
+  /** It computes in half precision. */
+  readonly half: boolean;
 }
 
 /** Normal numbers for float32 inputs. */
@@ -46,30 +48,34 @@ export async function run(model: Uint8Array, feeds: RunFeeds, level: "all" | "di
 
 /** float32 sums in another order, and weights rounded once more, relative to an output's largest value. */
 const floatFloor = 1e-4;
-/** The same where everything is computed in half precision: eight units in the last of its 11 bits. */
+/** The same where everything is computed, or weights are rounded, in half precision: eight units in the last of its 11 bits. */
 const halfFloor = 8 * 2 ** -11;
+
+/** How far inputs are moved to see what rounding does: 16 units in the last place of float32; 2 of half precision, which has few. */
+const nudges = { float: 1e-6, half: 2 ** -10 };
 
 /**
  * Runs the original. Allowed is, besides the floor, what ONNX Runtime's own rewriting changes (16 times: ours come on top), and what inputs that
- * are off by 16 units in the last place do to it (4 times): networks that blow up rounding errors, as a normalisation in training mode over nearly
- * equal values, do so to both alike.
+ * are off by some units in the last place do to it (4 times): networks that blow up rounding errors, as a normalisation in training mode over nearly
+ * equal values, do so to both alike. `rounded`: what is compared stores weights of its own in half precision.
  */
-export async function expectedOf(model: Uint8Array, feeds: RunFeeds, half: boolean): Promise<Expected> {
+export async function expectedOf(model: Uint8Array, feeds: RunFeeds, half: boolean, rounded = half): Promise<Expected> {
   const outputs = await run(model, feeds);
   const unoptimised = await run(model, feeds, "disabled");
-  const moved = await run(model, Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, nudged(tensor)])));
+  const by = half ? nudges.half : nudges.float;
+  const moved = await run(model, Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, nudged(tensor, by)])));
   const allowed = Object.entries(outputs).map(([name, output]): [string, number] => {
     const largest = numbersIn(output).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    const floor = (half ? halfFloor : floatFloor) * largest + 1e-7;
+    const floor = (rounded ? halfFloor : floatFloor) * largest + 1e-7;
     return [name, floor + 16 * distance(unoptimised[name]!, output) + 4 * distance(moved[name]!, output)];
   });
-  return { feeds, outputs, allowed: new Map(allowed) };
+  return { feeds, outputs, allowed: new Map(allowed), half };
 }
 
-const nudged = (tensor: Tensor): Tensor =>
+const nudged = (tensor: Tensor, by: number): Tensor =>
   new Tensor(
     "float32",
-    (tensor.data as Float32Array).map((value, index) => value * (1 + (index % 2 === 0 ? 1e-6 : -1e-6))),
+    (tensor.data as Float32Array).map((value, index) => value * (index % 2 === 0 ? 1 + by : 1 - by)),
     tensor.dims,
   );
 

@@ -10,6 +10,8 @@ export interface DrawnGraph {
   readonly graph: Graph;
   /** Sizes of its inputs. */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
+  /** It computes in half precision. */
+  readonly half: boolean;
 }
 
 /** Layers by how often they are drawn. */
@@ -32,7 +34,11 @@ export function drawGraph(seed: number): DrawnGraph {
   if (chance(draft, 0.25) && type === "float32") x = withInput(draft, x, inputs);
   if (chance(draft, 0.45)) x = head(draft, x);
   if (chance(draft, 0.2)) put(draft, "Relu", [x.name]); // nobody reads it
-  return { graph: graphOf(draft, x, inputs), shapes: new Map(inputs.map(({ live }) => [live.name, live.dims])) };
+  return {
+    graph: graphOf(draft, x, inputs),
+    shapes: new Map(inputs.map(({ live }) => [live.name, live.dims])),
+    half: type === "float16",
+  };
 }
 
 interface Input {
