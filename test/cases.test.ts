@@ -40,7 +40,10 @@ const models = cases.filter((name) => name.endsWith(".onnx")).map((name) => name
 const file = (name: string): string => shared(`cases/${name}.onnx`)!;
 /** What a case needs on the command line. */
 const more: Readonly<Record<string, readonly string[]>> = { dyn_norank: ["--input", "x=1x3x32x32"] };
-/** Layers too small for any basis to be faster: a budget in multiply-accumulates may be refused. */
+/**
+ * Networks of about a millisecond and less: on a busy machine a timing may find no basis faster, and a budget in multiply-accumulates is then
+ * refused. One in weights must be kept all the same.
+ */
 const small = new Set(["small_macs", "state_axis1", "bn_train9", "noise2", "unet_dyn32", "heatmap", "dyn_norank"]);
 /** Half precision rebuilds no filters at load: a budget in weights alone may come out slower, and is then not written. */
 const half = new Set(["full_fp16", "half_casts_last"]);
