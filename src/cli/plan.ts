@@ -24,13 +24,13 @@ export default command({
     const place = options.runtime === undefined ? {} : { runtime: options.runtime };
     if (options.layout === "auto") await checkRunnable(file, place);
     const inputs = await modelInputs(graph, context, place);
-    const planned = await planModel(graph, { ...options, inputs }, context);
+    const planned = await planModel({ graph, file }, { ...options, inputs }, context);
     return { json: { file, method: args.method, ...planReport(planned) }, text: `${file}\n${showPlan(planned)}` };
   },
 });
 
 /** The plan as plain data: one entry for each layer, in the order of the graph. */
-export function planReport({ plan: { units, refused, before, after, why }, times }: PlannedModel) {
+export function planReport({ plan: { units, refused, before, after, why }, bytes, times }: PlannedModel) {
   const layers = units.flatMap(({ unit, choice, layers: members, weightsBefore, weightsAfter, macsBefore, macsAfter, error }) =>
     members.map(({ layer, splits, note, timed }) => ({
       name: layer.name,
@@ -56,6 +56,7 @@ export function planReport({ plan: { units, refused, before, after, why }, times
     before,
     weights: after.weights,
     macs: after.macs,
+    bytes,
     layers,
     refused,
     ...(why === undefined ? {} : { why }),
@@ -64,7 +65,7 @@ export function planReport({ plan: { units, refused, before, after, why }, times
 }
 
 function showPlan(planned: PlannedModel): string {
-  const { layers, refused, before, weights, macs, why, milliseconds } = planReport(planned);
+  const { layers, refused, before, weights, macs, bytes, why, milliseconds } = planReport(planned);
   const rows = layers.map(
     ({ name, filters, splits, basis, shared, form, weightsBefore, weights: after, rate, error, note, warning, ...layer }) => [
       name,
@@ -88,6 +89,7 @@ function showPlan(planned: PlannedModel): string {
     ...refused.map(({ name, because }) => `skipped ${name}: ${because}`),
     `weights ${grouped(before.weights)} -> ${grouped(weights)} (${percent(weights / (before.weights || 1))})`,
     `MACs ${grouped(before.macs)} -> ${grouped(macs)} (${percent(macs / (before.macs || 1))})`,
+    `bytes ${grouped(bytes.original ?? 0)} -> ${grouped(bytes.written)} (${percent(bytes.written / (bytes.original || 1))})`,
     ...(why === undefined ? [] : [`below the budget: ${why}`]),
     ...(milliseconds ? [`${milliseconds.original.toFixed(2)} ms -> ${milliseconds.written.toFixed(2)} ms in ONNX Runtime`] : []),
   ].join("\n");

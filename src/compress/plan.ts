@@ -13,8 +13,10 @@ import { type Plan, planCompression } from "../methods/plan.js";
 import type { PlanOptions } from "../methods/plan-options.js";
 import { findInputs, type ModelInputs } from "../runtime/index.js";
 import { type NetworkTimes, openLatencyTable } from "../runtime/latency-table.js";
+import { modelBytes, writtenBytes } from "../runtime/model-bytes.js";
 import { bestLinearAlgebra } from "../torch/linalg.js";
-import { type JobHooks, type JobOptions, placeOf } from "./job.js";
+import { type Given, type JobHooks, type JobOptions, placeOf } from "./job.js";
+import { checkSize } from "./pays.js";
 import { type Job, layoutsFor, planInTime, predictedSaving, timesOf } from "./plan-in-time.js";
 import { prepare } from "./prepare.js";
 
@@ -28,6 +30,8 @@ export interface PlannedModel {
   readonly outcomes: readonly Outcome[];
   /** Counts of the original as it was given. */
   readonly before: Cost;
+  /** Of the file that was given, and of the one that the compressed network is written as. */
+  readonly bytes: { readonly original: number | undefined; readonly written: number };
   /** Sizes and values at which all this holds. */
   readonly inputs: ModelInputs;
   /** Milliseconds of the original and of the compressed network, where times decided. */
@@ -37,17 +41,28 @@ export interface PlannedModel {
 /** A mixture of layouts has to save this much of the time to be worth taking over the dense layout. */
 const worthwhile = 0.985;
 
-/** @throws FilterBasisError as `planCompression` does; `budget-unreachable` also where every plan is slower than the original */
-export async function planModel(original: Graph, options: JobOptions, hooks: JobHooks = {}): Promise<PlannedModel> {
+/**
+ * @throws FilterBasisError as `planCompression` does; `budget-unreachable` also where every plan is slower than the original; `does-not-pay`
+ * where the file would be larger than the one given
+ */
+export async function planModel(given: Given, options: JobOptions, hooks: JobHooks = {}): Promise<PlannedModel> {
+  const planned = await planNetwork(given.graph, options, hooks);
+  const original = given.file === undefined ? undefined : await modelBytes(given.file);
+  const written = writtenBytes(planned.graph);
+  checkSize(original, written, options);
+  return { ...planned, bytes: { original, written } };
+}
+
+async function planNetwork(original: Graph, options: JobOptions, hooks: JobHooks): Promise<Omit<PlannedModel, "bytes">> {
   const { method = "basis", layout = "auto" } = options;
-  const given = options.plan ?? {};
-  checkLayout(layout, given);
+  const wanted = options.plan ?? {};
+  checkLayout(layout, wanted);
   const { signal } = hooks;
   const { runtime } = options;
   const search = { ...(runtime === undefined ? {} : { runtime }), ...(signal ? { signal } : {}) };
   const inputs = options.inputs ?? (await findInputs(original, search));
   const place = placeOf(options, inputs);
-  const asked: PlanOptions = { ...given, inputs: inputs.shapes };
+  const asked: PlanOptions = { ...wanted, inputs: inputs.shapes };
   const { graph: prepared, outcomes: foldOutcomes } = prepare(original, options);
   const before = cost(original, asked.inputs);
   const done = describeCompression(original);
@@ -56,15 +71,10 @@ export async function planModel(original: Graph, options: JobOptions, hooks: Job
   const planOptions: PlanOptions = { ...asked, ...fixedSplits(method), linear, original: before, spectra: new Map() };
   const apply = (plan: Plan) =>
     applyPlan(prepared, plan, { ...planOptions, method, ...(layout === "auto" ? {} : { form: layout }) });
-  const result = (plan: Plan, times?: NetworkTimes): PlannedModel => ({
-    plan,
-    prepared,
-    foldOutcomes,
-    ...apply(plan),
-    before,
-    inputs,
-    ...(times ? { times } : {}),
-  });
+  const result = (plan: Plan, times?: NetworkTimes): Omit<PlannedModel, "bytes"> => {
+    const { graph, outcomes } = apply(plan);
+    return { plan, prepared, foldOutcomes, graph, outcomes, before, inputs, ...(times ? { times } : {}) };
+  };
   if (layout !== "auto") return result(planCompression(prepared, planOptions));
   const table = await openLatencyTable({
     ...(place.runtime === undefined ? {} : { runtime: place.runtime }),
