@@ -82,7 +82,10 @@ export function gatherPatches(
   out: Float32Array,
   offset: number,
 ): void {
-  if (geometry.kind === "rows") return gatherRows({ dims, values }, image, places, out, offset);
+  if (geometry.kind === "rows") {
+    gatherRows({ dims, values }, image, places, out, offset);
+    return;
+  }
   const { input, output, begin } = extentOf(geometry, dims);
   const channels = dims[1]!;
   const [[height, width], [kh, kw]] = [input, geometry.kernel];
@@ -115,7 +118,10 @@ export function gatherOutputs(
   out: Float32Array,
   offset: number,
 ): void {
-  if (geometry.kind === "rows") return gatherRows(activation, image, places, out, offset);
+  if (geometry.kind === "rows") {
+    gatherRows(activation, image, places, out, offset);
+    return;
+  }
   const { dims, values } = activation;
   const [, channels = 0, ...sides] = dims;
   const area = elements(sides);

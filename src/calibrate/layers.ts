@@ -51,7 +51,9 @@ export interface CalibratedLayers {
 export function findCalibratedLayers(graph: Graph): CalibratedLayers {
   const constant = constants(graph);
   const found = convolutions(graph);
-  const skipped: Skipped[] = found.refused.flatMap(({ name, because }) => (isMatrix(graph, name) ? [] : [{ name, reason: because }]));
+  const skipped: Skipped[] = found.refused.flatMap(({ name, because }) =>
+    isMatrix(graph, name) ? [] : [{ name, reason: because }],
+  );
   const read = found.layers.map((layer) => readConvolution(layer, constant));
   read.push(...matrices(graph, constant));
   for (const one of read) if ("reason" in one) skipped.push(one);

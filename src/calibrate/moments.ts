@@ -14,7 +14,7 @@ import {
 import type { CalibratedLayer } from "./layers.js";
 import { samplesOf } from "./look.js";
 import { openTap, type Types, typesOf } from "./segment.js";
-import { addSamples, finishMoments, type Moments, type MomentSums, newSums } from "./sums.js";
+import { addSamples, finishMoments, type MomentSums, type Moments, newSums } from "./sums.js";
 
 export interface MomentOptions extends Partial<Sampling>, Hooks {
   /** Bytes of sums and of activations that are held at once. */

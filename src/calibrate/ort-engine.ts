@@ -31,4 +31,6 @@ export const pureProducts: Products = {
     const outputs = transpose(matrix(rows, left, Float64Array.from(y)));
     return pureLinearAlgebra.multiply(outputs, matrix(rows, right, Float64Array.from(x))).data;
   },
+  project: (x, rows, f) =>
+    Float32Array.from(pureLinearAlgebra.multiply(matrix(rows, f.cols, Float64Array.from(x)), transpose(f)).data),
 };

@@ -26,7 +26,7 @@ export function segment(graph: Graph, known: ReadonlySet<string>, wanted: readon
     open.push(...reads(node));
   }
   const fed = [...feeds(graph).map(({ name }) => name), ...known].filter((name) => read.has(name));
-  const value = (name: string): Value => valueOf(graph, name, types);
+  const value = (name: string): Value => port(graph, name, types);
   return {
     ...graph,
     nodes: graph.nodes.filter((node) => needed.has(node)),
@@ -43,8 +43,8 @@ const only = <T>(map: ReadonlyMap<string, T>, names: ReadonlySet<string>): Reado
   new Map([...map].filter(([name]) => names.has(name)));
 
 /** A port for a value: an input of the graph as it stands, another one with its type and as many free axes as it has. */
-function valueOf(graph: Graph, name: string, types: Types): Value {
-  const input = feeds(graph).find((port) => port.name === name);
+function port(graph: Graph, name: string, types: Types): Value {
+  const input = feeds(graph).find((value) => value.name === name);
   if (input !== undefined) return input;
   const { type = "float32", dims } = types.get(name) ?? {};
   const free = dims?.map((_, axis): Dim => `${name}_${axis}`);
@@ -88,7 +88,12 @@ export async function openTap(
  * The values that the nodes from `position` on read of what the nodes before it compute from inputs, so that these need
  * not run again; undefined where one of them is no float tensor (a shape, say) and would have to be fed as one.
  */
-export function liveAt(graph: GraphBody, position: number, moving: ReadonlySet<string>, types: Types): readonly string[] | undefined {
+export function liveAt(
+  graph: GraphBody,
+  position: number,
+  moving: ReadonlySet<string>,
+  types: Types,
+): readonly string[] | undefined {
   const before = new Set(graph.nodes.slice(0, position).flatMap((node) => node.outputs));
   const live = new Set<string>();
   for (const node of graph.nodes.slice(position))

@@ -10,6 +10,8 @@ export interface Products {
   gram(x: Float32Array, rows: number, cols: number): Float64Array;
   /** y^T x of y [rows x left] and x [rows x right]: [left x right]. */
   cross(y: Float32Array, left: number, x: Float32Array, right: number, rows: number): Float64Array;
+  /** x f^T of x [rows x d] and f [n x d]: [rows x n]. */
+  project(x: Float32Array, rows: number, f: Matrix): Float32Array;
 }
 
 /** Sums over samples so far. Functions of this file write into them. */
@@ -63,7 +65,10 @@ export function addSamples(sums: MomentSums, rows: number, x: Float32Array, prod
   const [d, n] = [sums.mean.length, sums.outputs?.mean.length ?? 0];
   const mean = centre(x, rows, d);
   const made: MomentSums = { places: rows, mean, products: products.gram(x, rows, d) };
-  if (sums.outputs === undefined) return addSums(sums, made);
+  if (sums.outputs === undefined) {
+    addSums(sums, made);
+    return;
+  }
   if (y === undefined) throw new FilterBasisError("internal", "outputs are summed but were not given");
   const outputMean = centre(y, rows, n);
   const squares = new Float64Array(n);

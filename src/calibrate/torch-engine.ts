@@ -1,11 +1,12 @@
 // Networks of a calibration on libtorch: the interpreter runs the graph, libtorch makes the products.
-import type { Graph, TensorData } from "../graph/types.js";
+
+import { FilterBasisError } from "../errors/error.js";
 import { elementBytes } from "../graph/attributes.js";
+import type { Graph, TensorData } from "../graph/types.js";
 import { Network } from "../interpreter/network.js";
 import { call, type Device, type DType, fromArray, noGrad, type Tensor, TensorScope } from "../torch/index.js";
 import { bestLinearAlgebra } from "../torch/linalg.js";
 import type { NumberArray } from "../torch/native.js";
-import { FilterBasisError } from "../errors/error.js";
 import type { Engine, OpenGraph } from "./engine.js";
 import type { Products } from "./sums.js";
 
@@ -79,6 +80,15 @@ function torchProducts(device?: Device): Products {
       const outputs = y === x ? inputs : fromArray(y, [rows, left], "float32", device);
       return call("to.dtype", call("mm", call("t", outputs), inputs), "float64").data() as Float64Array;
     });
-  return { gram: (x, rows, cols) => product(x, cols, x, cols, rows), cross: product };
+  return {
+    gram: (x, rows, cols) => product(x, cols, x, cols, rows),
+    cross: product,
+    project: (x, rows, f) =>
+      noGrad(() => {
+        using _scope = new TensorScope();
+        const inputs = fromArray(x, [rows, f.cols], "float32", device);
+        const filters = fromArray(Float32Array.from(f.data), [f.rows, f.cols], "float32", device);
+        return call("mm", inputs, call("t", filters)).data() as Float32Array;
+      }),
+  };
 }
-

@@ -100,7 +100,7 @@ function search(table: Table, { budget, steps, multiplier, bound }: Search): rea
   let rest = cheapest.reduce((sum, price) => sum + price, 0);
   let spent = 0; // the relaxed optimum of the items so far
   const levels: States[] = [];
-  let states = { price: Float64Array.of(0), loss: Float64Array.of(0) };
+  let states: Pick<States, "price" | "loss"> = { price: Float64Array.of(0), loss: Float64Array.of(0) };
   for (const [item, candidates] of table.entries()) {
     rest -= cheapest[item]!;
     spent += least[item]!;
