@@ -5,6 +5,7 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import type { LinearAlgebra } from "../linalg/linear-algebra.js";
 import { isUnreachable, type Solution, solvePlan } from "../plan/solve.js";
+import type { CalibrationCache } from "./cache.js";
 import {
   type ChoiceOptions,
   dense,
@@ -32,8 +33,8 @@ export interface Calibration {
 }
 
 export interface CalibrateOptions extends MomentOptions, ChoiceOptions {
-  /** Where moments and choices are kept between runs; see `cachedCalibration`. */
-  readonly source?: MomentSource;
+  /** Where moments and errors are kept between runs: `openCalibrationCache`. */
+  readonly cache?: CalibrationCache | undefined;
 }
 
 /**
@@ -48,9 +49,9 @@ export async function calibrate(
 ): Promise<Calibration> {
   if (images.count < 1) throw new FilterBasisError("data-mismatch", "there is no image to calibrate on");
   const { layers, skipped } = findCalibratedLayers(graph);
-  const extents = await extentsOf(graph, layers, images);
-  const moments = options.source ?? momentSource(graph, images, engine, options);
-  const choices = await layerChoices(moments(layers), extents, engine.algebra, options);
+  const extents = await extentsOf(graph, images);
+  const moments = momentSource(graph, images, engine, options, options.cache);
+  const choices = await layerChoices(layers, moments, extents, engine.algebra, options);
   return { graph, layers: choices, skipped, extents, moments };
 }
 

@@ -6,10 +6,12 @@ import { fitCandidates, ridged } from "../basis/fit.js";
 import { cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import type { LinearAlgebra } from "../linalg/linear-algebra.js";
+import type { CalibrationCache } from "./cache.js";
 import { type CalibrationImages, type Hooks, stopIfAborted } from "./engine.js";
 import { extentOf } from "./geometry.js";
 import type { CalibratedLayer } from "./layers.js";
-import { inferred, type LayerMoments } from "./moments.js";
+import type { MomentSource } from "./moment-source.js";
+import { inferred } from "./moments.js";
 import type { Moments } from "./sums.js";
 
 /** One way to write a layer. Dense is the first of every layer. */
@@ -37,27 +39,46 @@ export interface ChoiceOptions extends Hooks {
   readonly floor?: number;
 }
 
-/** The choices of every layer, from the moments as they come; a layer's moments are let go before the next are asked for. */
+/** A candidate with the share of the output's energy that it loses. */
+export interface CandidateError {
+  readonly candidate: Candidate;
+  readonly error: number;
+}
+
+/**
+ * The choices of every layer, in their order. Layers whose errors are in the cache need no moments; of the others a layer's
+ * moments are let go before the next are asked for.
+ */
 export async function layerChoices(
-  moments: AsyncIterable<LayerMoments>,
+  layers: readonly CalibratedLayer[],
+  moments: MomentSource,
   extents: Extents,
   algebra: LinearAlgebra,
-  options: ChoiceOptions = {},
+  { cache, ...options }: ChoiceOptions & { readonly cache?: CalibrationCache | undefined } = {},
 ): Promise<readonly LayerChoices[]> {
-  const found: LayerChoices[] = [];
-  for await (const { layer, moments: own } of moments) {
+  const settings = JSON.stringify([options.candidates ?? {}, options.floor ?? usualFloor, algebra.name]);
+  const errors = new Map<CalibratedLayer, readonly CandidateError[]>();
+  for (const layer of layers) {
+    const known = await cache?.errors(layer, settings);
+    if (known !== undefined) errors.set(layer, known);
+  }
+  for await (const { layer, moments: own } of moments(layers.filter((layer) => !errors.has(layer)))) {
     stopIfAborted(options);
-    const errors = errorsOf(layer, own, algebra, options);
-    const choices = [{ candidate: dense, error: 0 }, ...errors].map(({ candidate, error }) => ({
+    const made = errorsOf(layer, own, algebra, options);
+    errors.set(layer, made);
+    await cache?.keepErrors(layer, settings, made);
+    options.progress?.("candidates", errors.size, layers.length);
+  }
+  return layers.map((layer) => {
+    const all = [{ candidate: dense, error: 0 }, ...errors.get(layer)!];
+    const choices = all.map(({ candidate, error }) => ({
       candidate,
       error,
       weights: weightsOf(candidate, layer.shape),
       macs: macsIn(candidate, layer.shape, extents.of(layer)),
     }));
-    found.push({ layer, choices });
-    options.progress?.("candidates", found.length, extents.layers);
-  }
-  return found;
+    return { layer, choices };
+  });
 }
 
 function errorsOf(
@@ -65,7 +86,7 @@ function errorsOf(
   moments: Moments,
   algebra: LinearAlgebra,
   { candidates, floor = usualFloor }: ChoiceOptions,
-): readonly { readonly candidate: Candidate; readonly error: number }[] {
+): readonly CandidateError[] {
   const { covariance, ridge } = ridged(moments.covariance, floor);
   const wanted = candidatesOf(shape, candidates);
   const byFamily = new Map<Family, Candidate[]>();
@@ -81,7 +102,6 @@ function errorsOf(
 
 /** Sizes at which layers work. */
 export interface Extents {
-  readonly layers: number;
   /** Input and output of each of the layer's nodes, and images in it. */
   of(layer: CalibratedLayer): readonly NodeExtent[];
   /** Multiply-accumulates of the whole network for one image. */
@@ -97,13 +117,12 @@ interface NodeExtent {
 }
 
 /** At the size of the first image. */
-export async function extentsOf(graph: Graph, layers: readonly CalibratedLayer[], images: CalibrationImages): Promise<Extents> {
+export async function extentsOf(graph: Graph, images: CalibrationImages): Promise<Extents> {
   const fed = await images.feeds(0, 1);
   const dims = new Map(Object.entries(fed).map(([name, value]) => [name, value.dims]));
   const types = inferred(graph, dims);
   const { macs, weights } = cost({ ...graph, inputs: graph.inputs.map(({ name, tensor }) => sized(name, tensor, dims)) });
   return {
-    layers: layers.length,
     macs,
     weights,
     of: ({ nodes, geometry }) =>
