@@ -18,7 +18,15 @@ export const defaultFractions: readonly number[] = [
   0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.36, 0.42, 0.5, 0.58, 0.66, 0.75, 0.85, 0.95,
 ];
 
-const allFamilies: readonly Family[] = ["one-split", "low-rank"];
+const allFamilies: readonly Family[] = [
+  "one-split",
+  "shared-bases",
+  "own-bases",
+  "tucker-2",
+  "separable",
+  "separable-pointwise",
+  "low-rank",
+];
 
 /** Of families with two ranks: the first to the second, for tucker-2 as shares of the channels in and out. */
 const ratios: readonly number[] = [0.7, 1, 1.4];

@@ -10,6 +10,7 @@ import { fitCandidate, fitCandidates, ridged } from "./fit.js";
 
 /** The families with the splits that fit the channels, at all ranks of a short list. */
 function ladders(shape: LayerShape): readonly (readonly Candidate[])[] {
+  const splits = [2, 3, 4, 6].filter((s) => s <= shape.c && shape.c % s === 0);
   const ladder = (family: Family, split?: number): Candidate[] => {
     const at = (...ranks: number[]): Candidate => ({ family, ...(split && { splits: split }), ranks });
     const [most] = fullRanks(at(1, 1), shape);
@@ -17,7 +18,15 @@ function ladders(shape: LayerShape): readonly (readonly Candidate[])[] {
     if (family !== "tucker-2" && family !== "separable-pointwise") return firsts.map((rank) => at(rank));
     return firsts.map((rank) => at(rank, fullRanks(at(rank, 1), shape)[1]!));
   };
-  return [ladder("one-split"), ladder("low-rank")];
+  return [
+    ladder("one-split"),
+    ladder("low-rank"),
+    ladder("tucker-2"),
+    ladder("separable"),
+    ladder("separable-pointwise"),
+    ...splits.map((s) => ladder("shared-bases", s)),
+    ...splits.map((s) => ladder("own-bases", s)),
+  ];
 }
 
 const layer = fc.record({

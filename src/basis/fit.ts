@@ -6,20 +6,31 @@ import type { Matrix } from "../linalg/matrix.js";
 import { pureLinearAlgebra } from "../linalg/pure.js";
 import { type Candidate, type Factors, type Family, fullRanks, type LayerShape, stageShapes } from "./factors.js";
 import { fitOneSplit } from "./fit-one-split.js";
+import { fitOwnBases } from "./fit-own-bases.js";
 import { type FitProblem, fitProblem, fitted } from "./fit-problem.js";
+import { fitSeparable, fitSeparablePointwise } from "./fit-separable.js";
+import { fitSharedBases } from "./fit-shared-bases.js";
+import { fitTucker } from "./fit-tucker.js";
+import type { Fitting } from "./slot-family.js";
 
 export { ridged } from "./fit-problem.js";
 
-/** Prepares what the candidates of one family and one number of splits share, and gives the fit of each. */
-type Fit = (problem: FitProblem, splits: number) => Fitted;
+/** Prepares what the candidates of one family and one number of splits share. */
+type Prepare = (problem: FitProblem, splits: number, steps: number) => Fitting;
 
-type Fitted = (candidate: Candidate) => Factors;
-
-const fits: Readonly<Partial<Record<Family, Fit>>> = {
-  dense: (problem) => (candidate) => fitted(problem, candidate, [problem.target.data.slice()], 0),
+const prepare: Readonly<Record<Family, Prepare>> = {
+  dense: (problem) => ({ fit: (candidate) => fitted(problem, candidate, [problem.target.data.slice()], 0), release() {} }),
   "one-split": fitOneSplit,
   "low-rank": fitOneSplit,
+  "shared-bases": fitSharedBases,
+  "own-bases": fitOwnBases,
+  "tucker-2": fitTucker,
+  separable: fitSeparable,
+  "separable-pointwise": fitSeparablePointwise,
 };
+
+/** Steps of the families without a closed form, by which each is near its best. */
+const defaultSteps = 6;
 
 export interface FitOptions {
   /**
@@ -27,6 +38,8 @@ export interface FitOptions {
    * factors' errors are reported without it.
    */
   readonly ridge?: number;
+  /** Steps of the families that have no closed form; each makes the error smaller, the later ones by little. */
+  readonly steps?: number;
 }
 
 /**
@@ -41,18 +54,33 @@ export function fitCandidates(
   shape: LayerShape,
   candidates: readonly Candidate[],
   algebra: LinearAlgebra = pureLinearAlgebra,
-  { ridge = 0 }: FitOptions = {},
+  { ridge = 0, steps = defaultSteps }: FitOptions = {},
 ): readonly Factors[] {
   for (const candidate of candidates) requireRanks(candidate, shape);
   const problem = fitProblem(target, covariance, shape, algebra, ridge);
-  const prepared = new Map<string, Fitted>();
-  return candidates.map((candidate) => {
-    const { family, splits = 1 } = candidate;
+  const out: Factors[] = new Array(candidates.length);
+  for (const indices of alike(candidates)) {
+    const { family, splits = 1 } = candidates[indices[0]!]!;
+    const fitting = prepare[family](problem, splits, steps);
+    try {
+      for (const i of indices) out[i] = fitting.fit(candidates[i]!);
+    } finally {
+      fitting.release();
+    }
+  }
+  return out;
+}
+
+/** The places of candidates of one family and one number of splits, for each of these. */
+function alike(candidates: readonly Candidate[]): Iterable<readonly number[]> {
+  const groups = new Map<string, number[]>();
+  for (const [i, { family, splits = 1 }] of candidates.entries()) {
     const key = `${family} ${splits}`;
-    const run = prepared.get(key) ?? fits[family]!(problem, splits);
-    prepared.set(key, run);
-    return run(candidate);
-  });
+    const group = groups.get(key);
+    if (group) group.push(i);
+    else groups.set(key, [i]);
+  }
+  return groups.values();
 }
 
 /** The factors of one candidate. */
