@@ -5,8 +5,6 @@ import { type Compressed, compressModel } from "../compress/compress.js";
 import { type Given, type Place, placeOf } from "../compress/job.js";
 import type { PlannedModel } from "../compress/plan.js";
 import { undoModel } from "../compress/rewrite.js";
-import type { Times } from "../compress/time.js";
-import type { Cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import { planAsOptions } from "../methods/plan.js";
 import { readRecord } from "../methods/record.js";
@@ -16,9 +14,12 @@ import { modelBytes, modelFiles } from "../runtime/model-bytes.js";
 import { checkOutput } from "../runtime/output.js";
 import { checkRunnable } from "../runtime/runnable.js";
 import { agreementLines } from "./agreement-text.js";
-import { columns, grouped } from "./columns.js";
+import { columns } from "./columns.js";
+import { calibrationOptions, onData } from "./compress-on-data.js";
 import { checkPatterns, compressionOptions, jobOptions } from "./compress-options.js";
-import { compressRules } from "./compress-rules.js";
+import { compressRules, isCalibrated } from "./compress-rules.js";
+import { changesText, timesText, withBytes } from "./compress-text.js";
+import { inputOptions as imageOptions } from "./data-options.js";
 import { type Context, command, stopIfAsked } from "./frame.js";
 import { checkLearning, learn, learningOptions } from "./learn.js";
 import { keepingLearned, type LearnedRun, releaseLearned } from "./learned-run.js";
@@ -33,6 +34,8 @@ export default command({
     output: { type: "string", alias: "o", description: "the file to write", required: true, valueHint: "FILE" },
     ...compressionOptions,
     ...learningOptions,
+    ...calibrationOptions,
+    ...imageOptions,
     undo: { type: "boolean", description: "expand a compressed model back to dense filters" },
   },
   rules: compressRules,
@@ -48,6 +51,7 @@ export default command({
     await checkRunnable(file, place);
     const inputs = await modelInputs(graph, context, place);
     if (args.undo) return undo({ graph, file }, args.output, placeOf(options, inputs), context);
+    if (isCalibrated(args, context.repeated)) return onData({ graph, file, output: args.output, inputs, options, args }, context);
     let learned: LearnedRun | undefined;
     const train = async ({ plan }: PlannedModel) => {
       const asked = planAsOptions(plan, { ...options.plan, inputs: inputs.shapes });
@@ -97,19 +101,12 @@ async function undo(given: Given, output: string, place: Place, hooks: Context) 
     json: { file: output, before: was, ...is, layers, refused, verified: true, maxDifference, agreement, milliseconds },
     text: [
       `wrote ${output}: ${layers.length} layers expanded, ${refused.length} skipped`,
-      changes(was, is),
+      changesText(was, is),
       timesText(milliseconds),
       ...agreementLines(agreement),
     ].join("\n"),
   };
 }
-
-const withBytes = ({ weights, all, macs, bytes }: Cost, file = bytes) => ({ weights, all, macs, bytes: file });
-type Totals = ReturnType<typeof withBytes>;
-
-const timesText = ({ original, written, ratio, interval: [low, high], verdict }: Times): string =>
-  `${original.toFixed(2)} ms -> ${written.toFixed(2)} ms in ONNX Runtime, original and written file in turns: ` +
-  `${ratio.toFixed(2)} x (${low.toFixed(2)} to ${high.toFixed(2)}), ${verdict === "within noise" ? "no difference beyond noise" : verdict}`;
 
 function layerReport(graph: Graph) {
   return (readRecord(graph)?.sites ?? []).map(({ name, output, splits, basisSize, shared, form, error, shape }) => ({
@@ -140,17 +137,11 @@ function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Lear
     "",
     ...warnings.map(({ site, because }) => `${site}: ${because}`),
     `wrote ${file}: ${layers.length} layers compressed, ${refused.length} skipped`,
-    changes(before, report),
+    changesText(before, report),
     ...(why === undefined ? [] : [`below the budget: ${why}`]),
     timesText(milliseconds),
     `verified in ONNX Runtime: ${maxDifference.toExponential(1)} of the largest output from what it should compute`,
     ...agreementLines(agreement),
     ...(report.learned ? [] : [`no data was given: evaluate ${file} --against ORIGINAL --data D compares both on data`]),
   ].join("\n");
-}
-
-function changes(before: Totals, after: Totals): string {
-  const change = (key: keyof Totals, label: string) =>
-    `${label} ${grouped(before[key])} -> ${grouped(after[key])} (${((100 * after[key]) / (before[key] || 1)).toFixed(1)}%)`;
-  return [change("weights", "weights"), change("macs", "MACs"), change("bytes", "bytes")].join(", ");
 }

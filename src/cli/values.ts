@@ -9,6 +9,14 @@ export function whole(option: string, text: string | undefined, least: number, m
   throw new FilterBasisError("usage", `${option} must be a whole number`, { expected: `${least} .. ${most}`, got: text });
 }
 
+/** A number between two bounds, or undefined where the option was not given. @throws FilterBasisError `usage` */
+export function number(option: string, text: string | undefined, least: number, most: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() !== "" && value >= least && value <= most) return value;
+  throw new FilterBasisError("usage", `${option} must be a number`, { expected: `${least} .. ${most}`, got: text });
+}
+
 /** `{ [key]: value }`, or nothing where there is no value: for options that may be absent but not undefined. */
 export function given<K extends string, V>(key: K, value: V | undefined): { readonly [key in K]?: V } {
   return value === undefined ? {} : ({ [key]: value } as { readonly [key in K]: V });

@@ -1,18 +1,16 @@
 // A plan by measured times: layers are timed, the budget is solved, the whole network is timed against the original, and solved again
 // where it is slower. What cannot be kept is refused with what can, tried on the whole network too.
-import { createHash } from "node:crypto";
 import type { Form } from "../basis/forms.js";
 import { FilterBasisError, isError } from "../errors/error.js";
-import { writeModelChunks } from "../formats/onnx/index.js";
 import { cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import { inputSizes, latenciesOf, savingLayouts } from "../methods/latencies.js";
 import { type Plan, planCompression, withLayouts } from "../methods/plan.js";
 import type { PlanOptions } from "../methods/plan-options.js";
 import { budgetQuestions, layoutQuestions } from "../methods/questions.js";
-import { externalWriter } from "../runtime/external.js";
 import type { LatencyTable, NetworkTimes } from "../runtime/latency-table.js";
 import { type JobHooks, type Place, withBar } from "./job.js";
+import { networkKey } from "./network-key.js";
 import { timeNetwork, timeNetworks } from "./time.js";
 
 /** A whole network counts as slower than the original from here on. */
@@ -152,7 +150,7 @@ function outOfReach(job: Job, reached: TimedPlan | undefined, tried: unknown): F
 
 /** Milliseconds of the original by itself. */
 async function originalTime({ original, planOptions, table, place, hooks }: Job): Promise<number> {
-  const { written } = await table.networks(keyOf([original], planOptions), async () => {
+  const { written } = await table.networks(networkKey([original], planOptions.inputs), async () => {
     const milliseconds = await timeNetwork(original, place, hooks);
     return { original: milliseconds, written: milliseconds };
   });
@@ -162,24 +160,10 @@ async function originalTime({ original, planOptions, table, place, hooks }: Job)
 /** Times of the original and of a plan carried out, from the table where the same two were timed before. */
 export async function timesOf({ original, planOptions, table, place, hooks, apply }: Job, plan: Plan): Promise<NetworkTimes> {
   const { graph } = apply(plan);
-  return table.networks(keyOf([original, graph], planOptions), async () => {
+  return table.networks(networkKey([original, graph], planOptions.inputs), async () => {
     const { original: milliseconds, written } = await timeNetworks(original, graph, place, hooks);
     return { original: milliseconds, written };
   });
-}
-
-/** What networks are known by in the table of times: their bytes, however many, and the sizes of their inputs. */
-function keyOf(graphs: readonly Graph[], { inputs }: PlanOptions): string {
-  const hash = createHash("sha256");
-  for (const graph of graphs) {
-    const { put, pieces } = externalWriter("");
-    const { chunks } = writeModelChunks(graph, put);
-    for (const piece of [...chunks, ...pieces]) hash.update(piece);
-  }
-  return hash
-    .update(JSON.stringify([...(inputs ?? [])]))
-    .digest("hex")
-    .slice(0, 32);
 }
 
 const opsetOf = (graph: Graph): number => graph.opsets.get("") ?? 17;

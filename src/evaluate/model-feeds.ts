@@ -1,6 +1,7 @@
 // Data as inputs of any network: which input the data goes into, in what layout, size and units, by what the model states (its metadata and
 // fixed axes) and what the user does; what had to be guessed is told.
 
+import type { Batch } from "../data/batches.js";
 import type { Data } from "../data/dataset.js";
 import type { Channels, InputOptions, Inputs } from "../data/inputs.js";
 import { FilterBasisError } from "../errors/error.js";
@@ -25,6 +26,10 @@ export interface ModelFeeds {
   /** The feeds of a batch, from 0 to `batches - 1`: the data, and the values of all other inputs. */
   readonly batches: number;
   feeds(index: number): Promise<Feeds>;
+  /** The feeds of inputs `first` to `first + count - 1` together; for networks whose batch is free. */
+  at(first: number, count: number): Promise<Feeds>;
+  /** Some of them as feeds of their own. */
+  part(first: number, count: number): ModelFeeds;
 }
 
 /** How images become inputs of a network. */
@@ -43,12 +48,19 @@ export interface FeedOptions extends InputOptions {
 
 /** The metadata that written models carry their conventions in, by the name of the option. */
 export const conventionKeys = {
-  size: "filterbasis.size",
   fit: "filterbasis.fit",
   normalize: "filterbasis.normalize",
   channels: "filterbasis.channels",
   range: "filterbasis.range",
 } as const;
+
+/** Conventions as a model's metadata. */
+export const conventionsOf = ({ fit, normalize, channels, range }: Conventions): Readonly<Record<string, string>> => ({
+  [conventionKeys.fit]: fit,
+  [conventionKeys.normalize]: normalize,
+  [conventionKeys.channels]: channels,
+  [conventionKeys.range]: String(range),
+});
 
 /** A layout of images in a tensor: [N, C, H, W], or [N, H, W, C] as TensorFlow's exporters have it. */
 interface Placement {
@@ -74,22 +86,45 @@ export async function modelFeeds(
   { input, ...stated }: FeedOptions = {},
 ): Promise<ModelFeeds> {
   const placement = placementOf(graph, inputs, input);
-  const { how, guessed } = conventionsOf(graph, placement, inputs, stated);
+  const { how, guessed } = guessConventions(graph, placement, inputs, stated);
   const fixed = graph.inputs.find(({ name }) => name === placement.name)?.tensor?.dims?.[0];
   const pixels = how.size.width * how.size.height;
   const batch = typeof fixed === "number" && fixed > 0 ? fixed : (stated.batch ?? (pixels > largePixels ? 1 : 16));
-  const loaded = await data.inputs({ ...stated, ...usable(stated, how, placement), batch });
+  const loaded = await data.inputs({ ...stated, ...usable(stated, how, placement), batch: 1 });
   checkDims(loaded, placement, data);
-  const batches = typeof fixed === "number" ? Math.floor(loaded.count / batch) : loaded.stepsPerEpoch;
-  if (batches === 0) throw tooFew(data, loaded.count, batch);
-  return {
-    ...{ count: Math.min(loaded.count, batches * batch), batch, input: placement.name, how, guessed, batches },
-    skipped: loaded.skipped,
-    async feeds(index) {
-      const { input: values, inputDims } = await loaded.batch(0, index);
-      return { ...others(graph, placement, inputs), [placement.name]: placed(values, inputDims, placement) };
-    },
+  const rest = others(graph, placement, inputs);
+  const at = async (first: number, count: number): Promise<Feeds> => {
+    const parts: Batch[] = [];
+    for (let i = first; i < first + count; i++) parts.push(copyOf(await loaded.batch(0, i)));
+    return { ...rest, [placement.name]: placed(joined(parts), [count, ...loaded.dims], placement) };
   };
+  const whole = typeof fixed === "number" && fixed > 1;
+  const some = (from: number, count: number): ModelFeeds => {
+    const batches = whole ? Math.floor(count / batch) : Math.ceil(count / batch);
+    return {
+      ...{ count: Math.min(count, batches * batch), batch, input: placement.name, how, guessed, batches },
+      skipped: loaded.skipped,
+      feeds: (index) => at(from + index * batch, Math.min(batch, count - index * batch)),
+      at: (first, wanted) => at(from + first, wanted),
+      part: (first, wanted) => some(from + first, Math.min(wanted, count - first)),
+    };
+  };
+  const all = some(0, loaded.count);
+  if (all.batches === 0) throw tooFew(data, loaded.count, batch);
+  return all;
+}
+
+/** A batch's arrays may be used again for the next. */
+const copyOf = (batch: Batch): Batch => ({ ...batch, input: batch.input.slice() });
+
+function joined(parts: readonly Batch[]): Float32Array {
+  const out = new Float32Array(parts.reduce((sum, { input }) => sum + input.length, 0));
+  let at = 0;
+  for (const { input } of parts) {
+    out.set(input, at);
+    at += input.length;
+  }
+  return out;
 }
 
 const tooFew = ({ name }: Data, got: number, batch: number) =>
@@ -128,7 +163,7 @@ function asImages({ name, tensor }: Value, dims: readonly number[]): Placement {
   return { name, type: tensor, dims, channelsLast, channels: (channelsLast ? dims[3] : dims[1]) ?? 0 };
 }
 
-function conventionsOf(graph: Graph, placement: Placement, { chosen }: ModelInputs, stated: InputOptions) {
+function guessConventions(graph: Graph, placement: Placement, { chosen }: ModelInputs, stated: InputOptions) {
   const told = (key: keyof typeof conventionKeys) => graph.metadata.get(conventionKeys[key]);
   const guessed: string[] = [];
   const guess = <T>(what: string, value: T): T => {
