@@ -157,7 +157,7 @@ try {
     `\n${"training step (ms)".padEnd(24)}${"form here".padEnd(12)}    engine   PyTorch     ratio   at most   losses differ by`,
   );
   for (const { name, graph, aim } of cases) {
-    const form = readRecord(graph)?.sites[0]?.form ?? "dense";
+    const form = readRecord(graph)?.layers[0]?.form ?? "dense";
     const mine = ours("engine", graph);
     const path = join(folder, "weights");
     const weights = { path, index: writeTensors(path, mine.tensors) };

@@ -37,7 +37,7 @@ export { expand } from "./methods/expand.js";
 export { chooseForm, chooseForms } from "./methods/form.js";
 export { type MethodName, methods } from "./methods/methods.js";
 export { type LayerPlan, type Plan, type PlanOptions, planCompression, type UnitPlan } from "./methods/plan.js";
-export { type CompressionRecord, readRecord, type SiteRecord } from "./methods/record.js";
+export { type CompressionRecord, type LayerRecord, readRecord } from "./methods/record.js";
 // Networks
 export { buildNet, type Net, type NetName, nets } from "./nets/table.js";
 export { foldBatchNorm } from "./passes/fold-batch-norm.js";

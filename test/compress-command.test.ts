@@ -65,7 +65,7 @@ describe("compress", () => {
     expect(json).toMatchObject({ weights: planned.json.weights, verified: true });
     expect(json.weights).toBe(cost(after).weights);
     expect(json.maxDifference).toBeLessThan(1e-4);
-    expect(json.layers.map(({ name }: { name: string }) => name)).toEqual(readRecord(after)!.sites.map(({ name }) => name));
+    expect(json.layers.map(({ name }: { name: string }) => name)).toEqual(readRecord(after)!.layers.map(({ name }) => name));
     expect(json.refused).toEqual(planned.json.refused);
     for (const { name, because } of json.refused) expect(stderr).toContain(`skipped ${name}: ${because}`);
   });
@@ -92,7 +92,7 @@ describe("compress", () => {
     expect(layers[0]!.layers).toEqual(["body.0.body.0", "body.0.body.2"]);
     expect(Object.keys(layers[0]!.milliseconds).sort()).toEqual(["dense", "folded", "grouped", "separate"]);
     expect(times.chosen).toBeLessThanOrEqual(times.dense!);
-    const written = new Set(readRecord(graph)!.sites.map(({ form }) => form));
+    const written = new Set(readRecord(graph)!.layers.map(({ form }) => form));
     expect([...written]).toEqual([winner === "mixture" ? layers[0]!.chosen : winner]);
   });
 

@@ -78,7 +78,7 @@ describeEngine("compress --data", () => {
       .filter((line) => line.includes('"kind":"step"'));
     for (const line of steps)
       expect(JSON.parse(line)).toMatchObject({ task: expect.any(Number), distillation: expect.any(Number) });
-    expect(readRecord(await loadModel(out))?.sites.length).toBeGreaterThan(0);
+    expect(readRecord(await loadModel(out))?.layers.length).toBeGreaterThan(0);
   });
 
   it("with --distill leaves the labels out", async () => {
@@ -98,7 +98,7 @@ describeEngine("compress --data", () => {
     const alone = at("alone.onnx");
     const io = { stdout: { write: () => undefined }, stderr: { write: () => undefined }, signal: new AbortController().signal };
     expect(await compress.run([at("model.onnx"), "-o", alone, "--keep-params", "0.6", "--form", "folded"], io)).toBe(0);
-    const [looked, blind] = await Promise.all([out, alone].map(async (file) => readRecord(await loadModel(file))!.sites));
+    const [looked, blind] = await Promise.all([out, alone].map(async (file) => readRecord(await loadModel(file))!.layers));
     expect(looked!.map(({ name, splits, basisSize }) => [name, splits, basisSize])).toEqual(
       blind!.map(({ name, splits, basisSize }) => [name, splits, basisSize]),
     );
@@ -127,7 +127,7 @@ describeEngine("compress --data", () => {
     const io = { stdout: { write: () => undefined }, stderr: { write: () => undefined }, signal: new AbortController().signal };
     const words = said.replace("--form auto", "--form folded").split(" "); // auto times every form
     expect(await exporting.run(words, io)).toBe(0);
-    expect(readRecord(await loadModel(out))?.sites.length).toBeGreaterThan(0);
+    expect(readRecord(await loadModel(out))?.layers.length).toBeGreaterThan(0);
   });
 
   it("keeps a run that was stopped, though no folder was named for it", async () => {

@@ -37,7 +37,7 @@ interface Stored {
   readonly graph: Graph;
   /** Rounding of the stored type, and of what the runtime computes in. */
   readonly tolerance: number;
-  readonly sites?: number;
+  readonly layers?: number;
 }
 
 const stored: Record<string, Stored> = {
@@ -92,7 +92,7 @@ const stored: Record<string, Stored> = {
   },
   "one weight that two convolutions read, one of them strided": {
     tolerance: 1e-5,
-    sites: 2,
+    layers: 2,
     graph: smallGraph({
       nodes: [
         makeNode("Conv", ["x", "w", "b"], ["y"], pads, { name: "conv" }),
@@ -132,16 +132,16 @@ const stored: Record<string, Stored> = {
   },
 };
 
-describe.each(Object.entries(stored))("a weight stored as %s", (_, { graph, tolerance, sites = 1 }) => {
+describe.each(Object.entries(stored))("a weight stored as %s", (_, { graph, tolerance, layers = 1 }) => {
   test("is compressed once, computes the same at full rank in every form, and expands", async () => {
     const { graph: compressed, outcomes } = basis({ splits: 2, basis: 16 })(graph);
-    expect(outcomes.filter(({ done }) => done)).toHaveLength(sites);
+    expect(outcomes.filter(({ done }) => done)).toHaveLength(layers);
     const record = readRecord(compressed)!;
-    expect(new Set(record.sites.map((site) => site.coefficients)).size).toBe(1);
+    expect(new Set(record.layers.map((layer) => layer.coefficients)).size).toBe(1);
     const original = [...graph.initializers.keys()].find((name) => name === "w");
     if (original) expect(compressed.initializers.has("w")).toBe(false); // the original filters are gone,
     expect(compressed.inputs.map(({ name }) => name)).not.toContain("w"); // from the inputs too
-    expect(compressed.initializers.get(record.sites[0]!.basis)!.type).toBe((graph.initializers.get("w") ?? weight).type);
+    expect(compressed.initializers.get(record.layers[0]!.basis)!.type).toBe((graph.initializers.get("w") ?? weight).type);
     for (const form of forms) {
       const formed = chooseForms(() => form)(compressed).graph;
       verifyGraph(formed);

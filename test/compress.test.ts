@@ -142,7 +142,7 @@ describe("plans", () => {
   test("obey splits and basis sizes that are given, also where a layer grows, and say so", () => {
     const graph = oneConv({ outChannels: 4, inChannels: 4, kernel: [3, 3] });
     const { outcomes } = basis({ splits: 2, basis: 8 })(graph);
-    expect(outcomes).toMatchObject([{ site: "conv", done: true }]);
+    expect(outcomes).toMatchObject([{ layer: "conv", done: true }]);
     expect(outcomes[0]!.because).toMatch(/^2 splits, 8 basis filters, 144 -> 208 weights; warning: it grows/);
   });
 
@@ -231,10 +231,10 @@ describe("compressed networks", () => {
     verifyGraph(graph);
     const back = readModel(writeModel(graph));
     expect(readRecord(back)).toEqual(readRecord(graph));
-    expect(readRecord(back)!.sites.length).toBeGreaterThan(2);
+    expect(readRecord(back)!.layers.length).toBeGreaterThan(2);
     const { refused } = findLayers(back);
     const compressed = refused.filter(({ because }) => because.startsWith("it is compressed already"));
-    expect(compressed).toHaveLength(readRecord(back)!.sites.length);
+    expect(compressed).toHaveLength(readRecord(back)!.layers.length);
   });
 
   test.each(forms)("in form %s expand to the truncated original", async (form) => {
@@ -249,17 +249,17 @@ describe("compressed networks", () => {
       }),
     );
     expect(new Set(dense.initializers.keys())).toEqual(new Set(original.initializers.keys()));
-    for (const site of readRecord(graph)!.sites) {
-      const [a, b] = [graph.initializers.get(site.coefficients)!, graph.initializers.get(site.basis)!];
-      const filters = floats(dense.initializers.get(site.weight)!);
-      const expected = Float32Array.from(reconstruct(numbers(b), numbers(a), site.basisSize));
+    for (const layer of readRecord(graph)!.layers) {
+      const [a, b] = [graph.initializers.get(layer.coefficients)!, graph.initializers.get(layer.basis)!];
+      const filters = floats(dense.initializers.get(layer.weight)!);
+      const expected = Float32Array.from(reconstruct(numbers(b), numbers(a), layer.basisSize));
       expect(filters).toEqual(expected);
-      const whole = floats(original.initializers.get(site.weight)!);
+      const whole = floats(original.initializers.get(layer.weight)!);
       const lost = Math.sqrt(
         whole.reduce((sum, value, i) => sum + (value - filters[i]!) ** 2, 0) /
           whole.reduce((sum, value) => sum + value * value, 0),
       );
-      expect(lost).toBeCloseTo(site.error!, 5);
+      expect(lost).toBeCloseTo(layer.error!, 5);
     }
     expect(await difference(graph, dense)).toBeLessThan(1e-4);
   });
@@ -276,7 +276,7 @@ describe("compressed networks", () => {
       }
     }
     const one = chooseForm(direct.get("dense")!, "body.2", "grouped");
-    expect(readRecord(one)!.sites.filter(({ form }) => form === "grouped")).toHaveLength(1);
+    expect(readRecord(one)!.layers.filter(({ form }) => form === "grouped")).toHaveLength(1);
     expect(await difference(one, original)).toBeGreaterThan(1e-3); // it is truncated,
     expect(await difference(one, direct.get("dense")!)).toBeLessThan(1e-4); // and the same as before
     expect(() => chooseForm(one, "nothing", "dense")).toThrow(expect.objectContaining({ code: "not-found" }));
@@ -293,8 +293,8 @@ describe("compressed networks", () => {
       const options = { share, basis: 6, ...(slice ? { slice } : {}) };
       const { graph: compressed } = basis(options)(graph);
       const record = readRecord(compressed)!;
-      expect(new Set(record.sites.map((site) => site.basis)).size).toBeLessThan(record.sites.length);
-      if (slice) expect(record.sites.some((site) => site.slice !== undefined)).toBe(true);
+      expect(new Set(record.layers.map((layer) => layer.basis)).size).toBeLessThan(record.layers.length);
+      if (slice) expect(record.layers.some((layer) => layer.slice !== undefined)).toBe(true);
       for (const form of forms) {
         const formed = chooseForms(() => form)(compressed).graph;
         expect(await difference(formed, expand(formed).graph)).toBeLessThan(1e-4);
@@ -315,9 +315,9 @@ describe("compressed networks", () => {
   test("count each shared basis once", () => {
     const { graph } = basis({ basis: 4, splits: 2, share: "block" })(smallSr());
     const record = readRecord(graph)!;
-    const names = new Set(record.sites.flatMap((site) => [site.basis, site.coefficients]));
+    const names = new Set(record.layers.flatMap((layer) => [layer.basis, layer.coefficients]));
     const counted = [...names].reduce((sum, name) => sum + elements(graph.initializers.get(name)!.dims), 0);
-    const kept = cost(smallSr()).layers.filter(({ node }) => !record.sites.some(({ name }) => name === node));
+    const kept = cost(smallSr()).layers.filter(({ node }) => !record.layers.some(({ name }) => name === node));
     expect(cost(graph).weights).toBe(counted + kept.reduce((sum, layer) => sum + layer.weights, 0));
   });
 
@@ -326,7 +326,7 @@ describe("compressed networks", () => {
     const { graph: compressed } = methods[method].pass({ keepParams: 0.7 })(graph);
     const record = readRecord(compressed)!;
     expect(record.method).toBe(method);
-    for (const { splits, shape } of record.sites)
+    for (const { splits, shape } of record.layers)
       if (method !== "basis") expect(splits).toBe(method === "channel-wise" ? shape[1] : 1);
     const ratio = cost(compressed).weights / cost(graph).weights;
     expect(ratio).toBeLessThanOrEqual(0.7);
@@ -339,13 +339,13 @@ describe("records that cannot be used", () => {
   const lowered = lowerBasisConv(graph);
   const record = lowered.metadata.get(recordKey)!;
   const withText = (text: string): Graph => ({ ...lowered, metadata: new Map([[recordKey, text]]) });
-  const site = JSON.parse(record).sites[0];
-  const changed = (change: object) => JSON.stringify({ ...JSON.parse(record), sites: [{ ...site, ...change }] });
+  const layer = JSON.parse(record).layers[0];
+  const changed = (change: object) => JSON.stringify({ ...JSON.parse(record), layers: [{ ...layer, ...change }] });
 
   test.each([
     ["no JSON", "{"],
-    ["another version", '{"version":2,"method":"basis","sites":[]}'],
-    ["a layer without a basis", JSON.stringify({ version: 1, method: "basis", sites: [{ name: "conv" }] })],
+    ["another version", '{"version":2,"method":"basis","layers":[]}'],
+    ["a layer without a basis", JSON.stringify({ version: 1, method: "basis", layers: [{ name: "conv" }] })],
     ["coefficients that are not there", changed({ coefficients: "conv.elsewhere" })],
     ["a basis that is not there", changed({ basis: "conv.elsewhere" })],
     ["other filters than the stored ones", changed({ shape: [8, 16, 3, 3] })],
@@ -353,7 +353,7 @@ describe("records that cannot be used", () => {
     ["more splits than there are", changed({ splits: 8 })],
     ["a slice of a basis that has no more channels", changed({ slice: [0, 8], basisSize: 4, splits: 2 })],
     ["another layout", changed({ form: "dense" })],
-    ["another stride", changed({ attributes: { ...site.attributes, strides: [2, 2] } })],
+    ["another stride", changed({ attributes: { ...layer.attributes, strides: [2, 2] } })],
     ["a stride that is no whole number", changed({ attributes: { strides: [0.5, 1] } })],
     ["a stride that is text", changed({ attributes: { strides: "2" } })],
     ["something between basis and coefficients", changed({ between: true, shape: [4, 8, 3, 3] })],
@@ -375,15 +375,15 @@ describe("records that cannot be used", () => {
 
   test("keep a layer that does not fit as it is and its part of the record, and raise the others", () => {
     const sr = lowerBasisConv(basis({ basis: 6, splits: 2 })(smallSr()).graph);
-    const { sites, ...rest } = JSON.parse(sr.metadata.get(recordKey)!);
-    const [first, ...others] = sites;
-    const text = JSON.stringify({ ...rest, sites: [{ ...first, shape: [3, 3, 3, 3] }, ...others] });
+    const { layers, ...rest } = JSON.parse(sr.metadata.get(recordKey)!);
+    const [first, ...others] = layers;
+    const text = JSON.stringify({ ...rest, layers: [{ ...first, shape: [3, 3, 3, 3] }, ...others] });
     const read = readModel(writeModel({ ...sr, metadata: new Map([[recordKey, text]]) }));
-    expect(readRecord(read)!.sites).toHaveLength(others.length);
+    expect(readRecord(read)!.layers).toHaveLength(others.length);
     const dense = expand(read).graph;
-    expect(JSON.parse(dense.metadata.get(recordKey)!).sites).toEqual([{ ...first, shape: [3, 3, 3, 3] }]);
+    expect(JSON.parse(dense.metadata.get(recordKey)!).layers).toEqual([{ ...first, shape: [3, 3, 3, 3] }]);
     const formed = lowerBasisConv(chooseForms(() => "grouped")(read).graph);
-    expect(JSON.parse(formed.metadata.get(recordKey)!).sites).toHaveLength(sites.length);
+    expect(JSON.parse(formed.metadata.get(recordKey)!).layers).toHaveLength(layers.length);
   });
 });
 

@@ -72,14 +72,14 @@ describe.each(Object.entries(files))("the file %s of version 0.1", (name, { laye
     expect(graph.metadata.has(recordKey)).toBe(false);
     verifyGraph(graph);
     const written = parseRecord(lowerBasisConv(graph).metadata.get(recordKey)!);
-    const bare = written.sites.map(({ output: _, basisBias, ...site }) => ({
-      ...site,
+    const bare = written.layers.map(({ output: _, basisBias, ...layer }) => ({
+      ...layer,
       ...(basisBias ? { basisBias } : {}),
     }));
-    const raised = readRecord(graph)!.sites.map(({ output: _, ...site }) => site);
+    const raised = readRecord(graph)!.layers.map(({ output: _, ...layer }) => layer);
     expect(readRecord(graph)!.method).toBe(written.method);
     expect(raised).toHaveLength(bare.length);
-    for (const site of bare) expect(raised).toContainEqual(site);
+    for (const layer of bare) expect(raised).toContainEqual(layer);
   });
 
   test("has the shapes and the cost of its ordinary nodes", () => {
@@ -191,7 +191,7 @@ describe("batch norm and a convolution over a basis", () => {
     async (form) => {
       const graph = chooseForms(() => form)(normed(2, false)).graph;
       const { graph: folded, outcomes } = foldBatchNorm(graph);
-      expect(outcomes.map(({ site, done }) => [site, done])).toEqual([
+      expect(outcomes.map(({ layer, done }) => [layer, done])).toEqual([
         ["before", false],
         ["after", true],
       ]);
@@ -205,7 +205,8 @@ describe("batch norm and a convolution over a basis", () => {
   );
 
   test("one between basis and coefficients is folded where the basis has one split, else it says why not", async () => {
-    const between = (splits: number) => foldBatchNorm(normed(splits, true)).outcomes.find(({ site }) => site === "conv.between")!;
+    const between = (splits: number) =>
+      foldBatchNorm(normed(splits, true)).outcomes.find(({ layer }) => layer === "conv.between")!;
     expect(between(1)).toMatchObject({ done: true });
     expect(between(2)).toMatchObject({ done: false, because: expect.stringContaining("is the same for all its splits") });
     const graph = normed(1, true);

@@ -114,9 +114,9 @@ describe("cost", () => {
   for (const form of forms) {
     it(`counts a split basis in form ${form} as the paper does`, () => {
       const [n, c, s, m] = [12, 8, 4, 3];
-      const site = {
+      const layer = {
         ...{
-          name: "site",
+          name: "layer",
           input: "x",
           output: "y",
           basis: "B",
@@ -131,7 +131,7 @@ describe("cost", () => {
       const constants = { B: zeros(m, c / s, 3, 3), A: zeros(n, s * m, 1, 1), b: zeros(n) };
       const bare = graphOf([], ["N", c, "H", "W"], constants);
       const counted = cost(
-        graphOf(formNodes(site, form, { fresh: freshNames(bare), opset: 17 }), ["N", c, "H", "W"], constants),
+        graphOf(formNodes(layer, form, { fresh: freshNames(bare), opset: 17 }), ["N", c, "H", "W"], constants),
         new Map([["x", [1, c, 10, 7]]]),
       );
       expect(counted.weights).toBe(m * (c / s) * 9 + n * m * s); // Eq. 4 and 5

@@ -8,12 +8,12 @@ import { constantReader, cost, inferShapes, printGraph, verifyGraph } from "../s
 import { orderGraph } from "../src/graph/order.js";
 import type { Graph, Node, Pass } from "../src/graph/types.js";
 import { basis } from "../src/methods/basis.js";
+import { convLayers } from "../src/methods/conv-layers.js";
 import { expand } from "../src/methods/expand.js";
 import { chooseForms } from "../src/methods/form.js";
 import { findLayers } from "../src/methods/layers.js";
 import { prepareForPlanning } from "../src/methods/prepare.js";
 import { residualBlocks } from "../src/methods/sharing.js";
-import { convSites } from "../src/methods/site.js";
 import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { foldConstants } from "../src/passes/fold-constants.js";
 import { halfWeights } from "../src/passes/half-weights.js";
@@ -74,7 +74,7 @@ describe.each(Object.keys(chains))("a chain of 9,000 nodes (%s)", (name) => {
     for (const { outputs } of read.nodes) constant(outputs[0]!);
     for (const pass of Object.values(passes)) verifyGraph(pass(read).graph);
     expect(residualBlocks(read).length).toBeLessThanOrEqual(count);
-    expect(convSites(read)).toHaveLength(1);
+    expect(convLayers(read)).toHaveLength(1);
     const { layers } = findLayers(read);
     if (name === "Neg on a weight") return expect(layers).toEqual([]);
     const { graph: compressed } = basis({ basis: 2 })(read);

@@ -46,7 +46,7 @@ function graphOf(cases: readonly Case[]): Graph {
   });
 }
 
-/** All forms of one site, as outputs I.separate, I.folded, I.grouped and I.dense, as one node I.node, and the filters themselves as I.filters. */
+/** All forms of one layer, as outputs I.separate, I.folded, I.grouped and I.dense, as one node I.node, and the filters themselves as I.filters. */
 function partsOf(
   { kernel, stride, padding, splits, bias, basisBias = false, slice = false, opset = 17 }: Case,
   index: number,
@@ -60,7 +60,7 @@ function partsOf(
     ...(basisBias ? { "basis.bias": randomTensor([m], 4) } : {}),
   };
   const attributes = new Map<string, Attribute>([["strides", ints([stride, stride])], ...paddings[padding]!(kernel)]);
-  const site = {
+  const layer = {
     input: "x",
     basis: "B",
     coefficients: "A",
@@ -77,11 +77,11 @@ function partsOf(
   const outputs = [...forms, "node", "filters"];
   const fresh = freshNames(smallGraph({ nodes: [], initializers, outputs }));
   const nodes: Node[] = forms.flatMap((form: Form) => [
-    ...formNodes({ ...site, name: `site.${form}`, output: form }, form, { fresh, opset }),
+    ...formNodes({ ...layer, name: `layer.${form}`, output: form }, form, { fresh, opset }),
   ]);
   const layout = forms[index % forms.length]!;
   const provenance = { method: "basis", error: null, weight: "W" };
-  nodes.push(makeBasisConv({ ...site, name: "site.node", output: "node", layout, provenance }));
+  nodes.push(makeBasisConv({ ...layer, name: "layer.node", output: "node", layout, provenance }));
   const b = floats(initializers.B!);
   const area = kernel * kernel;
   const read = Float64Array.from({ length: m * p * area }, (_, i) => {

@@ -138,13 +138,13 @@ async function undoFaults(graph: Graph, inputs: Case["shapes"], expected: Expect
   const rounded = storesHalf(graph);
   for (const [name, plan] of Object.entries(plans)) {
     const compressed = unless([...nothing, "invalid-plan"], () => basis({ ...plan, inputs })(graph).graph);
-    const sites = compressed === undefined ? [] : (readRecord(compressed)?.sites ?? []);
-    if (compressed === undefined || sites.length === 0) continue;
+    const layers = compressed === undefined ? [] : (readRecord(compressed)?.layers ?? []);
+    if (compressed === undefined || layers.length === 0) continue;
     const compressedBytes = writeModel(compressed);
     const made = await expectedOf(compressedBytes, expected.feeds, expected.half, rounded);
     const undone = expand(readModel(compressedBytes)).graph;
     faults.push(...(await wrong(undone, made)).map((fault) => `${name}, from the compressed: ${fault}`));
-    const isFull = sites.every(
+    const isFull = layers.every(
       ({ basisSize, shape: [n = 0, c = 0, ...kernel], splits }) =>
         basisSize >= Math.min(n * splits, (c / splits) * kernel.reduce((product, size) => product * size, 1)),
     );

@@ -67,7 +67,7 @@ describe("inspect", () => {
     const compressed = join(folder, "compressed.onnx");
     await saveModel(basis({ splits: 2, basis: 8 })(await loadModel(model)).graph, compressed);
     const { json } = await run(inspect, compressed, "--json");
-    expect(json().compression.sites[1]).toMatchObject({ splits: 2, basisSize: 8 });
+    expect(json().compression.layers[1]).toMatchObject({ splits: 2, basisSize: 8 });
     expect((await run(inspect, compressed)).stdout).toMatch(/compressed with method basis:\nlayer +filters +splits +basis +form/);
   });
 
@@ -118,7 +118,7 @@ describe("export", () => {
     expect((await run(exporting, compressed, "--threads", "1", "-o", target(), "--fp16", "--fold-bn")).code).toBe(0);
     const { code, json } = await run(inspect, target(), "--json");
     expect(code).toBe(0);
-    expect(json().compression.sites).toHaveLength(7);
+    expect(json().compression.layers).toHaveLength(7);
     expect(
       json().refused.filter(({ because }: { because: string }) => because.startsWith("it is compressed already")),
     ).toHaveLength(7);

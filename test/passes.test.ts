@@ -118,7 +118,7 @@ describe("foldBatchNorm", () => {
       const before = graphOf([node, norm("z", "y")], shape, { ...constants, ...statistics(channels) });
       const { graph, outcomes } = foldBatchNorm(before);
       expect(outcomes).toEqual([
-        { pass: "fold-batch-norm", site: "norm", done: true, because: "it was folded into z before it" },
+        { pass: "fold-batch-norm", layer: "norm", done: true, because: "it was folded into z before it" },
       ]);
       expect(ops(graph)).toEqual([node.op]);
       expect([...graph.initializers.keys()].filter((key) => key in statistics(1))).toEqual([]);

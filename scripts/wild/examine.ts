@@ -119,9 +119,9 @@ async function planDifferences({ model, folder }: Subject, operation: Operation,
 
 async function recordedLayers(file: string): Promise<readonly LayerAnswer[] | undefined> {
   if (!existsSync(file)) return undefined;
-  const sites = readRecord(await loadModel(file))?.sites ?? [];
+  const recorded = readRecord(await loadModel(file))?.layers ?? [];
   // Nodes that read the same coefficients are one layer.
-  const layers = new Map(sites.toReversed().map((site) => [site.coefficients, site]));
+  const layers = new Map(recorded.toReversed().map((layer) => [layer.coefficients, layer]));
   return [...layers.values()].map(({ name, output, splits, basisSize }) => ({ name: name || output, splits, basis: basisSize }));
 }
 

@@ -1,6 +1,6 @@
 // A Conv node as the method sees it, or the reason why its filters cannot be written over a basis.
 import { FilterBasisError } from "../errors/error.js";
-import { readInt, siteName } from "../graph/attributes.js";
+import { nodeName, readInt } from "../graph/attributes.js";
 import type { DataType, Node, TensorData } from "../graph/types.js";
 import { quantisedCure } from "../passes/constant/weights.js";
 import type { Constant } from "./constant.js";
@@ -51,7 +51,7 @@ export function readConvolution(
   constant: (name: string) => Constant | undefined,
   computed: (name: string) => string | undefined = () => undefined,
 ): Convolution | Refusal | undefined {
-  const name = siteName(node);
+  const name = nodeName(node);
   const refuse = (because: string): Refusal => ({ name, because });
   if (node.domain !== "") {
     return /conv/i.test(node.op)

@@ -88,9 +88,9 @@ function reportOf(result: Compressed<LearnedRun>, method: string) {
 
 async function undo(given: Given, output: string, place: Place, hooks: Context) {
   const { outcomes, before, after, bytes, agreement, milliseconds } = await undoModel(given, output, place, hooks);
-  const refused = outcomes.filter(({ done }) => !done).map(({ site, because }) => ({ name: site, because }));
+  const refused = outcomes.filter(({ done }) => !done).map(({ layer, because }) => ({ name: layer, because }));
   for (const { name, because } of refused) hooks.note(`skipped ${name}: ${because}`);
-  const layers = outcomes.filter(({ done }) => done).map(({ site }) => ({ name: site }));
+  const layers = outcomes.filter(({ done }) => done).map(({ layer }) => ({ name: layer }));
   const [was, is] = [withBytes(before, bytes.original), withBytes(after, bytes.written)];
   const maxDifference = worstOutput(agreement)?.relativeMax ?? 0;
   return {
@@ -112,7 +112,7 @@ const timesText = ({ original, written, ratio, interval: [low, high], verdict }:
   `${ratio.toFixed(2)} x (${low.toFixed(2)} to ${high.toFixed(2)}), ${verdict === "within noise" ? "no difference beyond noise" : verdict}`;
 
 function layerReport(graph: Graph) {
-  return (readRecord(graph)?.sites ?? []).map(({ name, output, splits, basisSize, shared, form, error, shape }) => ({
+  return (readRecord(graph)?.layers ?? []).map(({ name, output, splits, basisSize, shared, form, error, shape }) => ({
     name: name || output,
     filters: shape,
     splits,
@@ -138,7 +138,7 @@ function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Lear
   return [
     columns([["layer", "filters", "splits", "basis", "shared", "layout", "error"], ...rows]),
     "",
-    ...warnings.map(({ site, because }) => `${site}: ${because}`),
+    ...warnings.map(({ layer, because }) => `${layer}: ${because}`),
     `wrote ${file}: ${layers.length} layers compressed, ${refused.length} skipped`,
     changes(before, report),
     ...(why === undefined ? [] : [`below the budget: ${why}`]),

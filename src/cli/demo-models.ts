@@ -41,8 +41,8 @@ export async function writeAll(
 ): Promise<readonly Written[]> {
   const folded = (graph: Graph): Graph => foldBatchNorm(graph).graph;
   const { graph: chosen } = await chooseForm(folded(last ?? start), "auto", layoutOptions(options), context);
-  const layouts = new Map((readRecord(chosen)?.sites ?? []).map(({ output: value, form }) => [value, form]));
-  const alike = chooseForms((site) => layouts.get(site.output) ?? site.form)(folded(start)).graph;
+  const layouts = new Map((readRecord(chosen)?.layers ?? []).map(({ output: value, form }) => [value, form]));
+  const alike = chooseForms((layer) => layouts.get(layer.output) ?? layer.form)(folded(start)).graph;
   const inputs = await findInputs(original, { shapes: options.inputs ?? new Map() });
   const reference = await referenceOf(original, { ...given("threads", options.threads), inputs });
   const at = (label: string): string => join(output, `${label}.onnx`);

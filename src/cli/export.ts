@@ -58,7 +58,7 @@ export default command({
       : folded;
     const { graph, outcomes: halved } = sequence(...(args.fp16 ? [halfWeights] : []))(formed.graph);
     const outcomes = [...folded.outcomes, ...halved];
-    for (const { site, done, because } of outcomes) if (!done) context.note(`skipped ${site}: ${because}`);
+    for (const { layer, done, because } of outcomes) if (!done) context.note(`skipped ${layer}: ${because}`);
     const rounded = args.fp16 ? roundedToHalf(formed.graph) : undefined;
     const result = await writeRewritten({ graph: before, file }, graph, outcomes, args.output, place, context, rounded);
     const report = reportOf(result, args.output, file, taken);
@@ -74,7 +74,7 @@ function reportOf(result: Rewritten, output: string, file: string, taken: Chosen
     file: output,
     from: { file, ...taken },
     done: outcomes.filter(({ done }) => done),
-    refused: outcomes.filter(({ done }) => !done).map(({ site, because }) => ({ name: site, because })),
+    refused: outcomes.filter(({ done }) => !done).map(({ layer, because }) => ({ name: layer, because })),
     before: { weights: before.weights, all: before.all, bytes: bytes.original ?? before.bytes },
     weights,
     all,
@@ -113,7 +113,7 @@ function describe(file: string, { which, epoch, figures }: NonNullable<ChosenMod
 
 /** How many layers have which form: "3 dense". */
 function layoutsOf(graph: Graph): readonly string[] {
-  const sites = readRecord(graph)?.sites ?? [];
-  const count = (form: string) => sites.filter((site) => site.form === form).length;
+  const layers = readRecord(graph)?.layers ?? [];
+  const count = (form: string) => layers.filter((layer) => layer.form === form).length;
   return forms.filter((form) => count(form) > 0).map((form) => `${count(form)} ${form}`);
 }

@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import type { Refusal } from "../basis/convolution.js";
 import { isError } from "../errors/error.js";
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import { chooseInputs } from "../graph/concrete-inputs.js";
 import { type Cost, cost, type LayerCost } from "../graph/cost.js";
 import { feeds } from "../graph/edit.js";
@@ -109,7 +109,7 @@ export function inspectModel(
 ): ModelReport {
   const counted = cost(graph, shapes);
   const types = inferShapes(graph, shapes);
-  const { replaceable, refused } = sites(graph);
+  const { replaceable, refused } = replaceableNodes(graph);
   const costs = new Map(counted.layers.map((layer) => [layer.value, layer]));
   const reasons = new Map(refused.map(({ name, because }) => [name, because]));
   const layers = graph.nodes.map((node) => nodeReport(node, types, costs, replaceable, reasons));
@@ -140,7 +140,7 @@ export function inspectModel(
 }
 
 /** The nodes that a basis can replace, by identity, and the refusals. A model without convolutions has neither. */
-function sites(graph: Graph): { readonly replaceable: ReadonlySet<Node>; readonly refused: readonly Refusal[] } {
+function replaceableNodes(graph: Graph): { readonly replaceable: ReadonlySet<Node>; readonly refused: readonly Refusal[] } {
   try {
     const { layers, refused } = findLayers(graph);
     return { replaceable: new Set(layers.flatMap((layer) => layer.nodes.map(({ node }) => node))), refused };
@@ -157,7 +157,7 @@ function nodeReport(
   replaceable: ReadonlySet<Node>,
   reasons: ReadonlyMap<string, string>,
 ): NodeReport {
-  const name = siteName(node);
+  const name = nodeName(node);
   const layer = costs.get(node.outputs[0]!);
   const because = reasons.get(name);
   return {
@@ -233,15 +233,15 @@ function verdicts({ layers, refused }: ModelReport): string[] {
   return lines;
 }
 
-function showRecord({ method, sites }: CompressionRecord): string[] {
-  const rows = sites.map((site) => [
-    site.name || site.output,
-    site.shape.join("x"),
-    String(site.splits),
-    String(site.basisSize),
-    site.form,
-    site.shared ?? "",
-    site.error === null ? "" : site.error.toFixed(4),
+function showRecord({ method, layers }: CompressionRecord): string[] {
+  const rows = layers.map((layer) => [
+    layer.name || layer.output,
+    layer.shape.join("x"),
+    String(layer.splits),
+    String(layer.basisSize),
+    layer.form,
+    layer.shared ?? "",
+    layer.error === null ? "" : layer.error.toFixed(4),
   ]);
   return [
     `compressed with method ${oneLine(method)}:`,

@@ -4,7 +4,7 @@ import type { Form } from "../basis/forms.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { type Cost, cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
-import { chooseForms, siteLabel } from "../methods/form.js";
+import { chooseForms, layerLabel } from "../methods/form.js";
 import { readRecord } from "../methods/record.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { modelBytes } from "../runtime/model-bytes.js";
@@ -78,8 +78,8 @@ export async function compressModel<T = unknown>(
 /** A trained network with its batch normalisation folded and its layers as the plan has them. */
 function inLayouts(graph: Graph, { graph: untrained }: PlannedModel, { keepBatchNorm = false }: JobOptions): Graph {
   const folded = keepBatchNorm ? graph : foldBatchNorm(graph).graph;
-  const layouts = new Map<string, Form>((readRecord(untrained)?.sites ?? []).map((site) => [siteLabel(site), site.form]));
-  return chooseForms((site) => layouts.get(siteLabel(site)) ?? site.form)(folded).graph;
+  const layouts = new Map<string, Form>((readRecord(untrained)?.layers ?? []).map((layer) => [layerLabel(layer), layer.form]));
+  return chooseForms((layer) => layouts.get(layerLabel(layer)) ?? layer.form)(folded).graph;
 }
 
 /** A budget is asked for to get a better file; sizes and layouts that were given are obeyed. */
@@ -91,7 +91,7 @@ function isObeyed({ plan = {}, layout = "auto" }: JobOptions): boolean {
 /** Whether every compressed layer is rebuilt when the model is loaded, and not in every run. */
 function isDense(graph: Graph): boolean {
   const half = [...graph.initializers.values()].some(({ type }) => type === "float16" || type === "bfloat16");
-  return !half && (readRecord(graph)?.sites ?? []).every(({ form }) => form === "dense");
+  return !half && (readRecord(graph)?.layers ?? []).every(({ form }) => form === "dense");
 }
 
 function checkSize(original: number | undefined, written: number, options: JobOptions): void {

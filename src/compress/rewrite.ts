@@ -68,6 +68,6 @@ export async function undoModel(given: Given, output: string, place: Place, hook
   const { graph, outcomes } = expand(given.graph);
   const [first] = outcomes;
   if (outcomes.every(({ done }) => !done))
-    throw new FilterBasisError("unsupported", `nothing can be expanded (${first?.site}: ${first?.because})`);
+    throw new FilterBasisError("unsupported", `nothing can be expanded (${first?.layer}: ${first?.because})`);
   return writeRewritten(given, graph, outcomes, output, place, hooks);
 }

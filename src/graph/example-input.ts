@@ -33,8 +33,8 @@ export function exampleInput(graph: Graph, stated: ReadonlyMap<string, readonly 
 function likelyShape(graph: Graph): readonly number[] {
   const constant = constantReader(graph);
   for (const node of graph.nodes) {
-    const site = readBasisConv(node);
-    if (site !== undefined) return pixels(site.inChannels, site.kernel.length);
+    const layer = readBasisConv(node);
+    if (layer !== undefined) return pixels(layer.inChannels, layer.kernel.length);
     const weight = node.op === "Conv" && node.domain === "" ? constant(node.inputs[1] ?? "") : undefined;
     if (weight === undefined || weight.dims.length < 3) continue;
     return pixels(weight.dims[1]! * readInt(node, "group", 1), weight.dims.length - 2);

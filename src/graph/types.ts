@@ -148,8 +148,8 @@ export interface Graph extends GraphBody {
 /** What a pass did at one place, or why it did nothing there. */
 export interface Outcome {
   readonly pass: string;
-  /** The node (its name, or its first output where it has none). */
-  readonly site: string;
+  /** The layer, or another node (its name, or its first output where it has none), or the constant. */
+  readonly layer: string;
   readonly done: boolean;
   /** What was done, or why not: a clause that completes "because ...". */
   readonly because: string;

@@ -8,7 +8,7 @@ import { type Device, defaultDevice } from "../torch/device.js";
 import { execute } from "./execute.js";
 import { call, onDevice, release, Tensor, unowned } from "./operators/aten.js";
 import { hostOf } from "./operators/host.js";
-import type { Value } from "./operators/site.js";
+import type { Value } from "./operators/lowering.js";
 import { engineType, tensor, tensorFrom } from "./operators/values.js";
 import { constantsOf, isStandard, roles } from "./parameters.js";
 import { compile, type Plan, type Program, planOf } from "./program.js";

@@ -56,11 +56,11 @@ describe("basis-scratch", () => {
     expect(sizes["b.0.c0.basis.weight"]).toBe("3x4x3x3");
     expect(sizes["b.0.c1.basis.weight"]).toBeUndefined();
     expect([sizes["b.0.c1.basis.bias"], sizes["b.0.c1.coefficients.weight"]]).toEqual(["3", "8x6x1x1"]);
-    expect(readRecord(graph)?.sites.map(({ basis, splits, error }) => [basis, splits, error])).toEqual([
+    expect(readRecord(graph)?.layers.map(({ basis, splits, error }) => [basis, splits, error])).toEqual([
       ["b.0.c0.basis.weight", 2, null],
       ["b.0.c0.basis.weight", 2, null],
     ]);
-    expect(outcomes.map(({ site, done, because }) => [site, done, because])).toEqual([
+    expect(outcomes.map(({ layer, done, because }) => [layer, done, because])).toEqual([
       ["stem", false, "the first convolution stays as it was"],
       ["b.0.c0", true, "3 basis filters of 4 channels, 2 splits"],
       ["b.0.c1", true, "3 basis filters of 4 channels, 2 splits, the basis of b.0.c0"],

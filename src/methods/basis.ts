@@ -87,7 +87,7 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
       const slice = unit.slice && layer.inChannels < channels ? ([start, start + layer.inChannels] as const) : null;
       const shift = factors.shifts?.[index];
       for (const { node, name } of layer.nodes) {
-        const site = makeBasisConv({
+        const compressed = makeBasisConv({
           name: node.name,
           input: node.inputs[0]!,
           output: node.outputs[0]!,
@@ -105,12 +105,12 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
           layout,
           provenance: { method, error, ...(unit.shared ? { shared: unit.name } : {}), weight: layer.weightName },
         });
-        replacements.set(node, [site]);
-        outcomes.push({ pass: method, site: name, done: true, because: sentence(planned, splits, error, note) });
+        replacements.set(node, [compressed]);
+        outcomes.push({ pass: method, layer: name, done: true, because: sentence(planned, splits, error, note) });
       }
     }
   }
-  outcomes.push(...plan.refused.map(({ name, because }): Outcome => ({ pass: method, site: name, done: false, because })));
+  outcomes.push(...plan.refused.map(({ name, because }): Outcome => ({ pass: method, layer: name, done: false, because })));
   const rewritten = replaceNodes(graph, replacements, initializers);
   const cleaned = dropUnread(
     { ...rewritten, nodes: [...casts, ...rewritten.nodes] },

@@ -21,12 +21,12 @@ export const expand: Pass = (graph): PassResult => {
   const store = storeFilters(graph, constant);
   const replacements = new Map<Node, readonly Node[]>();
   const outcomes: Outcome[] = [];
-  for (const { node, site } of found) {
+  for (const { node, layer: site } of found) {
     const parts = partsOf(site, constant);
     const done = !("because" in parts);
     const { splits: s, basisSize: m, outChannels: n, inChannels: c, kernel } = site;
     const because = done ? `${s} x ${m} -> dense ${[n, c, ...kernel].join("x")}` : parts.because;
-    outcomes.push({ pass: "expand", site: layerName(site), done, because });
+    outcomes.push({ pass: "expand", layer: layerName(site), done, because });
     if (!done) continue;
     const bias = parts.bias === undefined ? site.bias : store.bias(`${layerName(site)}.bias`, parts.bias);
     const inputs = [site.input, store.filters(site, parts), ...(bias ? [bias] : [])];

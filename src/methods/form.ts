@@ -4,24 +4,24 @@ import { canonicalForm } from "../basis/forms.js";
 import { FilterBasisError } from "../errors/error.js";
 import { basisConvs, layerName, makeBasisConv } from "../graph/basis-conv.js";
 import type { Graph, Node, Outcome, Pass, PassResult } from "../graph/types.js";
-import { readRecord, type SiteRecord } from "./record.js";
+import { type LayerRecord, readRecord } from "./record.js";
 
 /** How a layer is called: its node's name, or its output where it has none. */
-export const siteLabel = ({ name, output }: SiteRecord): string => name || output;
+export const layerLabel = ({ name, output }: LayerRecord): string => name || output;
 
 /** Writes one layer in another layout. Errors: `not-found`, `unsupported` (something stands between basis and coefficients). */
 export function chooseForm(graph: Graph, name: string, form: Form): Graph {
-  const found = basisConvs(graph.nodes).find(({ site }) => layerName(site) === name);
+  const found = basisConvs(graph.nodes).find(({ layer }) => layerName(layer) === name);
   if (!found) throw new FilterBasisError("not-found", "the model has no compressed layer of this name", { layer: name });
-  if (found.site.provenance.layer) throw new FilterBasisError("unsupported", betweenReason, { layer: name });
+  if (found.layer.provenance.partOf) throw new FilterBasisError("unsupported", betweenReason, { layer: name });
   return reform(graph, new Map([[found.node, form]])).graph;
 }
 
 /** The pass that writes every layer in the layout that `pick` names for it. */
-export function chooseForms(pick: (site: SiteRecord) => Form): Pass {
+export function chooseForms(pick: (layer: LayerRecord) => Form): Pass {
   return (graph) => {
-    const sites = readRecord(graph)?.sites ?? [];
-    return reform(graph, new Map(basisConvs(graph.nodes).map(({ node }, index) => [node, pick(sites[index]!)])));
+    const layers = readRecord(graph)?.layers ?? [];
+    return reform(graph, new Map(basisConvs(graph.nodes).map(({ node }, index) => [node, pick(layers[index]!)])));
   };
 }
 
@@ -30,16 +30,16 @@ export const betweenReason = "something that is not linear stands between its ba
 function reform(graph: Graph, wanted: ReadonlyMap<Node, Form>): PassResult {
   const outcomes: Outcome[] = [];
   const changed = new Map<Node, Node>();
-  for (const { node, site } of basisConvs(graph.nodes)) {
+  for (const { node, layer } of basisConvs(graph.nodes)) {
     const asked = wanted.get(node);
     if (asked === undefined) continue;
-    const layout = canonicalForm(asked, site.splits);
-    const outcome = (done: boolean, because: string) => outcomes.push({ pass: "form", site: layerName(site), done, because });
-    if (site.provenance.layer) outcome(false, betweenReason);
-    else if (layout === site.layout) outcome(false, `its form is ${layout} already`);
+    const layout = canonicalForm(asked, layer.splits);
+    const outcome = (done: boolean, because: string) => outcomes.push({ pass: "form", layer: layerName(layer), done, because });
+    if (layer.provenance.partOf) outcome(false, betweenReason);
+    else if (layout === layer.layout) outcome(false, `its form is ${layout} already`);
     else {
-      changed.set(node, makeBasisConv({ ...site, layout }));
-      outcome(true, `${site.layout} -> ${layout}`);
+      changed.set(node, makeBasisConv({ ...layer, layout }));
+      outcome(true, `${layer.layout} -> ${layout}`);
     }
   }
   if (changed.size === 0) return { graph, outcomes };

@@ -8,7 +8,7 @@ import { concreteInputs } from "../graph/cost.js";
 import { inferShapes } from "../graph/shapes/infer.js";
 import type { DataType, Dim, Graph } from "../graph/types.js";
 import type { Layer } from "./layers.js";
-import { attributesToJson, type SiteRecord } from "./record.js";
+import { attributesToJson, type LayerRecord } from "./record.js";
 
 /** One layer as it is to be timed: everything that its time depends on, as plain data. */
 export interface TimedLayer {
@@ -16,7 +16,7 @@ export interface TimedLayer {
   readonly input: readonly number[];
   /** [n, c, ...] of the original filters. */
   readonly shape: readonly number[];
-  readonly attributes: SiteRecord["attributes"];
+  readonly attributes: LayerRecord["attributes"];
   readonly type: DataType;
   readonly opset: number;
   /** Absent: the layer as it is. */

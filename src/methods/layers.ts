@@ -5,7 +5,7 @@ import { type Convolution, isRefusal, type Refusal, readConvolution } from "../b
 import type { Filters } from "../basis/initialise.js";
 import { denseWeights, type FilterShape } from "../basis/split.js";
 import { FilterBasisError } from "../errors/error.js";
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import { bodies, captures, consumers } from "../graph/edit.js";
 import type { DataType, Graph, Node, TensorData } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
@@ -48,7 +48,7 @@ export function findLayers(graph: Graph): Layers {
     if (functions.has(calledKey(node))) continue; // see insideFunctions
     if (compressed.has(node)) {
       const because = compressed.get(node);
-      if (because !== undefined) refused.push({ name: siteName(node), because });
+      if (because !== undefined) refused.push({ name: nodeName(node), because });
       continue;
     }
     const read = readConvolution(node, constant, (name) => computed()(name));
@@ -128,7 +128,7 @@ function otherReaders(graph: Graph, constant: (name: string) => Constant | undef
   for (const [value, nodes] of consumers(graph)) {
     const root = constant(value)?.root;
     if (root === undefined) continue;
-    for (const node of nodes) if (!readsAsFilters(node, value)) other.set(root, `${siteName(node)} (${node.op})`);
+    for (const node of nodes) if (!readsAsFilters(node, value)) other.set(root, `${nodeName(node)} (${node.op})`);
   }
   return other;
 }

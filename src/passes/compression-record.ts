@@ -14,7 +14,7 @@ const attributeRecord = z
   .refine((attributes) => Object.entries(attributes).every(isWhole), "an attribute is not a whole number");
 const size = z.number().int().positive();
 
-const siteRecord = z.object({
+const layerRecord = z.object({
   /** The original node's name (may be empty) and the value that it makes. */
   name: z.string(),
   output: z.string(),
@@ -41,9 +41,9 @@ const siteRecord = z.object({
   method: z.string().optional(),
 });
 
-const record = z.object({ version: z.literal(1), method: z.string(), sites: z.array(siteRecord) });
+const record = z.object({ version: z.literal(1), method: z.string(), layers: z.array(layerRecord) });
 
-export type SiteRecord = z.infer<typeof siteRecord>;
+export type LayerRecord = z.infer<typeof layerRecord>;
 export type CompressionRecord = z.infer<typeof record>;
 
 /** @throws FilterBasisError `malformed` for text that is no such record */
@@ -74,31 +74,31 @@ function isWhole([key, value]: readonly [string, number | string | readonly numb
 /** What the nodes of a graph say, as a record of it; undefined where nothing in it is compressed. */
 export function recordOf(graph: Graph): CompressionRecord | undefined {
   const found = basisConvs(graph.nodes);
-  const method = found.at(-1)?.site.provenance.method;
+  const method = found.at(-1)?.layer.provenance.method;
   if (method === undefined) return undefined;
   const root = rootFinder(producers(graph));
-  return { version: 1, method, sites: found.map(({ site }) => siteRecordOf(site, root, method)) };
+  return { version: 1, method, layers: found.map(({ layer }) => layerRecordOf(layer, root, method)) };
 }
 
-function siteRecordOf(site: BasisConv, root: (value: string) => string, method: string): SiteRecord {
-  const { provenance, slice, basisBias, outChannels, inChannels, kernel } = site;
-  const { layer, shared } = provenance;
+function layerRecordOf(layer: BasisConv, root: (value: string) => string, method: string): LayerRecord {
+  const { provenance, slice, basisBias, outChannels, inChannels, kernel } = layer;
+  const { partOf, shared } = provenance;
   return {
-    name: layer?.name ?? site.name,
-    output: layer?.output ?? site.output,
-    splits: site.splits,
-    basisSize: site.basisSize,
-    basis: root(site.basis),
-    coefficients: layer?.coefficients ?? root(site.coefficients),
+    name: partOf?.name ?? layer.name,
+    output: partOf?.output ?? layer.output,
+    splits: layer.splits,
+    basisSize: layer.basisSize,
+    basis: root(layer.basis),
+    coefficients: partOf?.coefficients ?? root(layer.coefficients),
     ...(basisBias === "" ? {} : { basisBias: root(basisBias) }),
     ...(slice ? { slice: [...slice] } : {}),
     ...(shared === undefined ? {} : { shared }),
-    form: site.layout,
+    form: layer.layout,
     error: provenance.error,
     weight: provenance.weight,
     shape: [outChannels, inChannels, ...kernel],
-    attributes: attributesToJson(site.attributes),
-    ...(layer ? { between: true } : {}),
+    attributes: attributesToJson(layer.attributes),
+    ...(partOf ? { between: true } : {}),
     ...(provenance.method === method ? {} : { method: provenance.method }),
   };
 }
@@ -129,7 +129,7 @@ export function attributesToJson(attributes: ReadonlyMap<string, Attribute>): Re
   return out;
 }
 
-export function attributesFromJson(json: SiteRecord["attributes"]): ReadonlyMap<string, Attribute> {
+export function attributesFromJson(json: LayerRecord["attributes"]): ReadonlyMap<string, Attribute> {
   return new Map(
     Object.entries(json).map(([key, value]) => {
       const [name, kind] = key.split(":") as [string, string?];

@@ -5,7 +5,7 @@
 //   before a layer  y = W z + b:   W' = W k (each input channel),   b' = b + sum W t, if no zero padding comes between (or t = 0)
 //
 // A weight that several layers read is folded only where all of them are followed by the same k: otherwise it would be stored once for each.
-import { readFloat, readInt, siteName } from "../graph/attributes.js";
+import { nodeName, readFloat, readInt } from "../graph/attributes.js";
 import { trainingMode } from "../graph/batch-norm.js";
 import type { Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { isFloat, numbers } from "../graph/values.js";
@@ -25,7 +25,7 @@ export const foldBatchNorm: Pass = (graph) => {
   const done = new Map<Node, string>();
   const outcomes: Outcome[] = [];
   const report = (node: Node, because: string, folded: boolean) =>
-    outcomes.push({ pass: name, site: siteName(node), done: folded, because });
+    outcomes.push({ pass: name, layer: nodeName(node), done: folded, because });
   for (const node of graph.nodes) {
     if (!isNorm(node)) continue;
     const earlier = done.get(node);
@@ -57,7 +57,7 @@ function foldBackward(work: Rewriting, node: Node, affine: Affine): Done | Refus
   const [from] = node.inputs as [string];
   const layer = work.made.get(from);
   if (layer === undefined) return { because: "its input is not made by a node" };
-  if (!work.readByOne(from)) return { because: `the output of ${siteName(layer)} is read elsewhere too` };
+  if (!work.readByOne(from)) return { because: `the output of ${nodeName(layer)} is read elsewhere too` };
   const alone = foldBefore(work.constant, layer, affine);
   if ("because" in alone) return alone;
   const folds: Fold[] = [];
@@ -68,7 +68,7 @@ function foldBackward(work: Rewriting, node: Node, affine: Affine): Done | Refus
   }
   if (folds.length === 0) return sharedWeight(work, layer);
   return (
-    storeFolds(work, folds) ?? new Map(folds.map(({ old, norm }) => [norm, `it was folded into ${siteName(old)} before it`]))
+    storeFolds(work, folds) ?? new Map(folds.map(({ old, norm }) => [norm, `it was folded into ${nodeName(old)} before it`]))
   );
 }
 
@@ -80,7 +80,7 @@ function foldForward(work: Rewriting, node: Node, affine: Affine): Done | Refusa
   if ("because" in folded) return folded;
   if (partners(work, layer)?.length !== 1) return sharedWeight(work, layer);
   const fold: Fold = { old: layer, norm: node, folded, inputs: [from], outputs: layer.outputs };
-  return storeFolds(work, [fold]) ?? new Map([[node, `it was folded into ${siteName(layer)} after it`]]);
+  return storeFolds(work, [fold]) ?? new Map([[node, `it was folded into ${nodeName(layer)} after it`]]);
 }
 
 /** The nodes that read a layer's weight, the layer itself among them; undefined where an output of the graph reads it. */
@@ -91,9 +91,9 @@ function partners(work: Rewriting, layer: Node): readonly Node[] | undefined {
 
 function sharedWeight(work: Rewriting, layer: Node): Refusal {
   const others = partners(work, layer)?.filter((node) => node !== layer);
-  const by = others === undefined ? "an output of the graph" : others.map(siteName).slice(0, 3).join(", ");
+  const by = others === undefined ? "an output of the graph" : others.map(nodeName).slice(0, 3).join(", ");
   const more = others !== undefined && others.length > 3 ? ` and ${others.length - 3} more` : "";
-  return { because: `the weight of ${siteName(layer)} is also read by ${by}${more}, and would be stored more than once` };
+  return { because: `the weight of ${nodeName(layer)} is also read by ${by}${more}, and would be stored more than once` };
 }
 
 interface Member {

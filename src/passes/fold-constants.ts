@@ -1,5 +1,5 @@
 // Computing once what does not depend on the inputs: shape chains of exporters, Constant nodes, Identity on weights.
-import { elementBytes, elements, siteName } from "../graph/attributes.js";
+import { elementBytes, elements, nodeName } from "../graph/attributes.js";
 import { constantOf } from "../graph/constants.js";
 import { consumers, reads } from "../graph/edit.js";
 import { inferKnown } from "../graph/shapes/infer.js";
@@ -40,7 +40,12 @@ export function foldConstants({ limit = 1 << 16 }: FoldOptions = {}): Pass {
         const wasConstant = inputs.length > 0 && inputs.every((input) => constant.has(input));
         if (wasConstant) {
           for (const output of node.outputs) constant.add(output);
-          outcomes.push({ pass: name, site: siteName(node), done: false, because: result?.because ?? reasonLeft(node, outputs) });
+          outcomes.push({
+            pass: name,
+            layer: nodeName(node),
+            done: false,
+            because: result?.because ?? reasonLeft(node, outputs),
+          });
         }
         continue;
       }
@@ -48,7 +53,7 @@ export function foldConstants({ limit = 1 << 16 }: FoldOptions = {}): Pass {
         initializers.set(output, tensor);
         constant.add(output);
       }
-      outcomes.push({ pass: name, site: siteName(node), done: true, because: "its result does not depend on the inputs" });
+      outcomes.push({ pass: name, layer: nodeName(node), done: true, because: "its result does not depend on the inputs" });
     }
     if (!outcomes.some((outcome) => outcome.done)) return { graph, outcomes };
     const kept = new Set(nodes);

@@ -1,6 +1,6 @@
 // Storing what folding made of one weight and the biases of all layers that read it: under the old names where these become free, and only where
 // the model does not grow by it.
-import { elementBytes, elements, siteName } from "../graph/attributes.js";
+import { elementBytes, elements, nodeName } from "../graph/attributes.js";
 import { reads } from "../graph/edit.js";
 import type { Node, TensorData } from "../graph/types.js";
 import { type Folded, type Refusal, weightPlaces } from "./fold-into-layer.js";
@@ -25,7 +25,7 @@ export function storeFolds(work: Rewriting, folds: readonly Fold[]): Refusal | u
   const grows = added(biases) - freed(work, folds);
   if (grows > 0) {
     const [{ old }] = folds as [Fold];
-    return { because: `the biases that ${siteName(old)} would get take ${grows} bytes more than what would go` };
+    return { because: `the biases that ${nodeName(old)} would get take ${grows} bytes more than what would go` };
   }
   const [{ old: first, folded }] = folds as [Fold];
   const [weightAt, biasAt] = weightPlaces(first);

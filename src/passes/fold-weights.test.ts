@@ -125,7 +125,7 @@ describe("foldWeights", () => {
     const { graph, outcomes } = foldWeights()(before);
     verifyGraph(graph);
     expect(outcomes).toHaveLength(1);
-    expect(outcomes[0]!.site).toBe("conv");
+    expect(outcomes[0]!.layer).toBe("conv");
     if (growing.has(name)) {
       expect(graph).toBe(before);
       expect(outcomes[0]!.because).toMatch(

@@ -1,5 +1,5 @@
 // Storing weights in half precision: each float32 weight becomes a float16 constant and a Cast, so that all computing stays in float32.
-import { int, makeNode, siteName, tensor as tensorAttribute } from "../graph/attributes.js";
+import { int, makeNode, nodeName, tensor as tensorAttribute } from "../graph/attributes.js";
 import { freshNames, reads, renameReads } from "../graph/edit.js";
 import type { Graph, GraphBody, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { floats, tensorOf } from "../graph/values.js";
@@ -22,10 +22,10 @@ export const halfWeights: Pass = (graph) => {
   const renamed = new Map<string, string>();
   const read = readValues(graph);
   const outputs = new Set(graph.outputs.map((output) => output.name));
-  const report = (site: string, because: string | undefined) =>
+  const report = (layer: string, because: string | undefined) =>
     outcomes.push({
       pass: name,
-      site,
+      layer,
       done: because === undefined,
       because: because ?? "its values are stored in half precision",
     });
@@ -66,12 +66,12 @@ export function roundedToHalf(graph: Graph): Graph {
 function halveConstant(
   node: Node,
   fresh: (stem: string) => string,
-  report: (site: string, because: string | undefined) => void,
+  report: (layer: string, because: string | undefined) => void,
 ): readonly Node[] {
   const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
   if (value?.kind !== "tensor" || !isWeight(value.value)) return [node];
   const because = outOfRange(value.value);
-  report(siteName(node), because);
+  report(nodeName(node), because);
   if (because !== undefined) return [node];
   const stored = fresh(`${node.outputs[0]}_float16`);
   const attributes = new Map([...node.attributes, ["value", tensorAttribute(half(value.value))] as const]);

@@ -1,6 +1,6 @@
 // Calls of functions that a model defines itself, replaced by the functions' nodes, as ONNX Runtime does when it loads the model.
 import { isError } from "../errors/error.js";
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import { bodies, freshNames } from "../graph/edit.js";
 import { type Callable, callable, expandCall, type VersionedNode } from "../graph/inline.js";
 import type { Attribute, GraphBody, LocalFunction, Node, Outcome, Pass } from "../graph/types.js";
@@ -50,7 +50,7 @@ function inlinedNode(work: Inlining, node: Node): readonly Node[] {
   const result = inlinedCall(work, node, local);
   const done = typeof result !== "string";
   const because = done ? `the nodes of ${functionTitle(local)} stand in its place` : result;
-  work.outcomes.push({ pass: name, site: siteName(node), done, because });
+  work.outcomes.push({ pass: name, layer: nodeName(node), done, because });
   return done ? result.map((made) => inlinedInside(work, made)) : [node];
 }
 

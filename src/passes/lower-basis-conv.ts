@@ -1,5 +1,5 @@
 // BasisConv -> ordinary ONNX nodes in each node's layout, and the record of them in the model's metadata: what a file holds.
-import { type BasisConv, basisConvs } from "../graph/basis-conv.js";
+import { type BasisConv, basisConvs, layerName } from "../graph/basis-conv.js";
 import { freshNames, valueNames, withMetadata } from "../graph/edit.js";
 import type { Graph, Node } from "../graph/types.js";
 import { formNodes } from "./basis-conv-nodes.js";
@@ -45,15 +45,14 @@ export function lowerBasisConv(graph: Graph): Graph {
   }
   const taken = [...kept.values()].flat().flatMap(({ name, outputs }) => [name, ...outputs]);
   const context = { fresh: freshNames(graph, taken), opset };
-  const lowered = new Map(found.map(({ node, site }) => [node, kept.get(node) ?? write(site, context)]));
+  const lowered = new Map(found.map(({ node, layer }) => [node, kept.get(node) ?? write(layer, context)]));
   const nodes = graph.nodes.flatMap((node) => lowered.get(node) ?? [node]);
   return withMetadata({ ...graph, nodes }, { [recordKey]: JSON.stringify(completeRecord(graph)) });
 }
 
-function write(site: BasisConv, context: Parameters<typeof formNodes>[2]): readonly Node[] {
-  const { layer } = site.provenance;
-  const name = layer ? layer.name || layer.output : site.name || site.output;
-  return formNodes({ ...site, name }, site.layout, context);
+function write(layer: BasisConv, context: Parameters<typeof formNodes>[2]): readonly Node[] {
+  const name = layerName(layer);
+  return formNodes({ ...layer, name }, layer.layout, context);
 }
 
 /** The nodes that a node was read from, if it is unchanged, what they read is still there, and their inner names are free. */
@@ -71,7 +70,7 @@ function asRead(node: Node, opset: number, names: ReadonlySet<string>): readonly
 function completeRecord(graph: Graph): CompressionRecord {
   const own = recordOf(graph)!;
   const left = leftRecord(graph);
-  return left === undefined ? own : { ...own, sites: [...left.sites, ...own.sites] };
+  return left === undefined ? own : { ...own, layers: [...left.layers, ...own.layers] };
 }
 
 /** What is left of a record that was read: the layers that did not fit it. */

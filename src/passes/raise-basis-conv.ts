@@ -9,10 +9,10 @@ import { formNodes } from "./basis-conv-nodes.js";
 import {
   attributesFromJson,
   type CompressionRecord,
+  type LayerRecord,
   parseRecord,
   recordKey,
   rootFinder,
-  type SiteRecord,
 } from "./compression-record.js";
 import { rememberRead, withWritten } from "./lower-basis-conv.js";
 import { type Match, matchNodes, type Open, type Place } from "./match-nodes.js";
@@ -25,15 +25,15 @@ export function raiseBasisConv(graph: Graph): PassResult {
   const text = graph.metadata.get(recordKey);
   if (text === undefined) return { graph, outcomes: [] };
   const record = readOrReason(text);
-  if ("because" in record) return { graph, outcomes: [{ pass: name, site: recordKey, done: false, because: record.because }] };
-  const search = searchIn(graph, record.sites);
+  if ("because" in record) return { graph, outcomes: [{ pass: name, layer: recordKey, done: false, because: record.because }] };
+  const search = searchIn(graph, record.layers);
   const raised = new Map<Node, Node>();
   const outcomes: Outcome[] = [];
-  const left: SiteRecord[] = [];
-  for (const site of record.sites) {
+  const left: LayerRecord[] = [];
+  for (const site of record.layers) {
     const found = findLayer(search, site, raised);
     const because = found === undefined ? "its nodes are not what the model's record says of it" : "it is one node again";
-    outcomes.push({ pass: name, site: site.name || site.output, done: found !== undefined, because });
+    outcomes.push({ pass: name, layer: site.name || site.output, done: found !== undefined, because });
     if (found === undefined) left.push(site);
     else raised.set(found.end, nodeOf(search, site, found, site.method ?? record.method));
   }
@@ -43,7 +43,7 @@ export function raiseBasisConv(graph: Graph): PassResult {
     replaced,
     [...raised.keys()].flatMap(({ inputs }) => inputs),
   );
-  const rest = left.length > 0 ? JSON.stringify({ ...record, sites: left }) : undefined;
+  const rest = left.length > 0 ? JSON.stringify({ ...record, layers: left }) : undefined;
   const result = withMetadata(cleaned, { [recordKey]: rest });
   rememberRead(result, graph);
   return { graph: result, outcomes };
@@ -69,7 +69,7 @@ interface Search extends Place {
 /** What may stand between an initializer and the weight that is made of it. */
 const rebuilding = new Set(["Reshape", "MatMul", "Slice", "Tile", "Cast", "Identity"]);
 
-function searchIn(graph: Graph, sites: readonly SiteRecord[]): Search {
+function searchIn(graph: Graph, sites: readonly LayerRecord[]): Search {
   const made = producers(graph);
   const wanted = new Set(sites.map(({ coefficients }) => coefficients));
   const readers = new Map<string, Node[]>();
@@ -96,7 +96,7 @@ interface Found {
   readonly layerOutput: string;
 }
 
-function findLayer(search: Search, site: SiteRecord, taken: ReadonlyMap<Node, Node>): Found | undefined {
+function findLayer(search: Search, site: LayerRecord, taken: ReadonlyMap<Node, Node>): Found | undefined {
   if (!tensorsFit(search, site)) return undefined;
   const readers = search.readers.get(site.coefficients) ?? [];
   // Of several that read the same coefficients, the one of the recorded output, or name, comes first.
@@ -111,7 +111,7 @@ function findLayer(search: Search, site: SiteRecord, taken: ReadonlyMap<Node, No
 }
 
 /** Do the stored basis and coefficients have the recorded sizes? */
-function tensorsFit({ constant }: Search, site: SiteRecord): boolean {
+function tensorsFit({ constant }: Search, site: LayerRecord): boolean {
   const { splits: s, basisSize: m, slice, between = false } = site;
   const [n, c, ...kernel] = site.shape as [number, number, ...number[]];
   const [basis, coefficients] = [constant(site.basis)?.dims, constant(site.coefficients)?.dims];
@@ -139,7 +139,7 @@ const leaves = {
 const output = "\0output";
 
 /** Holds what makes a value against the record, with and without each bias: folding may have given it one since. */
-function hold(search: Search, site: SiteRecord, end: string): Match | undefined {
+function hold(search: Search, site: LayerRecord, end: string): Match | undefined {
   const { root } = search;
   const any = () => true;
   const open: Open = new Map<string, (value: string) => boolean>([
@@ -162,7 +162,7 @@ function hold(search: Search, site: SiteRecord, end: string): Match | undefined 
   return undefined;
 }
 
-function findWhole(search: Search, site: SiteRecord, end: Node): Found | undefined {
+function findWhole(search: Search, site: LayerRecord, end: Node): Found | undefined {
   const match = hold(search, site, end.outputs[0] ?? "");
   return match && { end, match, layerOutput: "" };
 }
@@ -171,7 +171,7 @@ function findWhole(search: Search, site: SiteRecord, end: Node): Found | undefin
 const most = 8;
 
 /** From the convolution with the coefficients back, over what stands between, to the convolution with the basis. */
-function findPart(search: Search, site: SiteRecord, layer: Node): Found | undefined {
+function findPart(search: Search, site: LayerRecord, layer: Node): Found | undefined {
   let value = layer.inputs[0] ?? "";
   for (let step = 0; step < most; step++) {
     const end = search.made.get(value);
@@ -185,7 +185,7 @@ function findPart(search: Search, site: SiteRecord, layer: Node): Found | undefi
 }
 
 /** What the record says of a layer, without the names of values. */
-function dataOf(site: SiteRecord) {
+function dataOf(site: LayerRecord) {
   const [outChannels, inChannels, ...kernel] = site.shape as [number, number, ...number[]];
   return {
     splits: site.splits,
@@ -196,7 +196,7 @@ function dataOf(site: SiteRecord) {
   };
 }
 
-function nodeOf({ opset, graph }: Search, site: SiteRecord, { end, match, layerOutput }: Found, method: string): Node {
+function nodeOf({ opset, graph }: Search, site: LayerRecord, { end, match, layerOutput }: Found, method: string): Node {
   const value = (leaf: string): string => match.bound.get(leaf) ?? "";
   const { weight, error, shared, between = false } = site;
   const layer = { name: site.name, output: layerOutput, coefficients: site.coefficients };
@@ -210,7 +210,7 @@ function nodeOf({ opset, graph }: Search, site: SiteRecord, { end, match, layerO
     bias: value(leaves.bias),
     basisBias: value(leaves.basisBias),
     layout: site.form,
-    provenance: { method, error, weight, ...(shared === undefined ? {} : { shared }), ...(between ? { layer } : {}) },
+    provenance: { method, error, weight, ...(shared === undefined ? {} : { shared }), ...(between ? { partOf: layer } : {}) },
   };
   return withWritten(makeBasisConv(data), writtenNodes(graph, match), opset);
 }

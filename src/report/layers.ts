@@ -2,7 +2,7 @@
 import { rate } from "../basis/split.js";
 import type { Graph } from "../graph/types.js";
 import { floats } from "../graph/values.js";
-import { readRecord, type SiteRecord } from "../methods/record.js";
+import { type LayerRecord, readRecord } from "../methods/record.js";
 import { bitmapUrl, mosaic } from "./bitmap.js";
 
 export interface LayerRow {
@@ -41,38 +41,38 @@ const most = 12;
 
 /** Reads the rows from the learned model's own record; the original model, if given, adds errors and pictures. */
 export function layerRows(learned: Graph, original?: Graph): LayerRow[] {
-  return (readRecord(learned)?.sites ?? []).map((site) => {
-    const [n, c, ...kernel] = site.shape as [number, number, ...number[]];
+  return (readRecord(learned)?.layers ?? []).map((layer) => {
+    const [n, c, ...kernel] = layer.shape as [number, number, ...number[]];
     const shape = { outChannels: n, inChannels: c, taps: kernel.reduce((product, size) => product * size, 1) };
-    const compared = original && compare(learned, original, site);
+    const compared = original && compare(learned, original, layer);
     return {
-      name: site.name || site.output,
-      shape: site.shape,
-      splits: site.splits,
-      basisSize: site.basisSize,
-      rate: rate(shape, site.splits, site.basisSize),
-      form: site.form,
-      ...(site.shared === undefined ? {} : { shared: site.shared }),
-      ...(site.error === null ? {} : { errorBefore: site.error }),
+      name: layer.name || layer.output,
+      shape: layer.shape,
+      splits: layer.splits,
+      basisSize: layer.basisSize,
+      rate: rate(shape, layer.splits, layer.basisSize),
+      form: layer.form,
+      ...(layer.shared === undefined ? {} : { shared: layer.shared }),
+      ...(layer.error === null ? {} : { errorBefore: layer.error }),
       ...(compared ?? {}),
     };
   });
 }
 
 /** What is left of W in B A, and pictures of B, W and B A. Undefined where a part is missing or something not linear stands between. */
-function compare(learned: Graph, original: Graph, site: SiteRecord): Pick<LayerRow, "errorAfter" | "pictures"> | undefined {
-  const { splits: s, basisSize: m, shape } = site;
+function compare(learned: Graph, original: Graph, layer: LayerRecord): Pick<LayerRow, "errorAfter" | "pictures"> | undefined {
+  const { splits: s, basisSize: m, shape } = layer;
   const [w, b, a] = [
-    original.initializers.get(site.weight),
-    learned.initializers.get(site.basis),
-    learned.initializers.get(site.coefficients),
+    original.initializers.get(layer.weight),
+    learned.initializers.get(layer.basis),
+    learned.initializers.get(layer.coefficients),
   ];
-  if (!w || !b || !a || site.between || shape.length !== 4 || a.dims.slice(2).some((size) => size !== 1)) return undefined;
+  if (!w || !b || !a || layer.between || shape.length !== 4 || a.dims.slice(2).some((size) => size !== 1)) return undefined;
   const [n, c, height, width] = shape as unknown as [number, number, number, number];
   const p = c / s;
   const taps = height * width;
-  const [from] = site.slice ?? [0];
-  const wide = b.dims[1] ?? p; // channels of the stored basis; a sliced site reads p of them
+  const [from] = layer.slice ?? [0];
+  const wide = b.dims[1] ?? p; // channels of the stored basis; a sliced layer reads p of them
   const [filters, basisAll, coefficients] = [floats(w), floats(b), floats(a)];
   if (filters.length !== n * c * taps || basisAll.length !== m * wide * taps || coefficients.length !== n * s * m)
     return undefined;

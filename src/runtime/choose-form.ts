@@ -11,9 +11,9 @@ import { canonicalForm, type Form, forms } from "../basis/forms.js";
 import { FilterBasisError } from "../errors/error.js";
 import { concreteInputs } from "../graph/cost.js";
 import type { Dim, Graph, TensorData } from "../graph/types.js";
-import { chooseForms, siteLabel } from "../methods/form.js";
+import { chooseForms, layerLabel } from "../methods/form.js";
 import type { TimedLayer } from "../methods/latencies.js";
-import { readRecord, type SiteRecord } from "../methods/record.js";
+import { type LayerRecord, readRecord } from "../methods/record.js";
 import { timeInTurns } from "./compare-times.js";
 import { median } from "./latency.js";
 import { layerGraph } from "./layer-graph.js";
@@ -33,7 +33,7 @@ export interface ChooseFormOptions {
   readonly rounds?: number;
   readonly budget?: number;
   /** The forms that a layer may take (a budget in MACs forbids some); all by default. One without any keeps the form that it has. */
-  readonly allowed?: (layer: SiteRecord) => readonly Form[];
+  readonly allowed?: (layer: LayerRecord) => readonly Form[];
   readonly signal?: AbortSignal;
   readonly progress?: (done: number, total: number) => void;
 }
@@ -70,11 +70,11 @@ const spareBytes = 2 ** 28;
 
 /** Times and rewrites. Errors: `not-found` for a model that is not compressed, what ONNX Runtime throws, `interrupted`. */
 export async function fastestForms(graph: Graph, options: ChooseFormOptions = {}): Promise<FormChoice> {
-  const sites = readRecord(graph)?.sites ?? [];
-  if (sites.length === 0)
+  const recorded = readRecord(graph)?.layers ?? [];
+  if (recorded.length === 0)
     throw new FilterBasisError("not-found", "the model has no record of a compression", { field: "metadata.filterbasis" });
   const shapes = concreteInputs(graph, options.inputs ?? new Map());
-  const free = sites.filter((site) => !site.between);
+  const free = recorded.filter((layer) => !layer.between);
   const dense = chooseForms(() => "dense")(graph).graph;
   const groups = distinctLayers(free, await probeLayers(dense, { ...options, shapes }), options);
   const timed: TimedGroup[] = [];
@@ -85,7 +85,7 @@ export async function fastestForms(graph: Graph, options: ChooseFormOptions = {}
   const whole = await timeWhole(graph, timed, shapes, options);
   options.progress?.(groups.length + 1, groups.length + 1);
   const layers = timed.map(({ alike, milliseconds, chosen, skipped }) => ({
-    layers: alike.map(siteLabel),
+    layers: alike.map(layerLabel),
     milliseconds,
     chosen,
     skipped,
@@ -95,7 +95,7 @@ export async function fastestForms(graph: Graph, options: ChooseFormOptions = {}
 
 interface LayerGroup {
   readonly size: LayerSize;
-  readonly alike: readonly SiteRecord[];
+  readonly alike: readonly LayerRecord[];
   /** In order of preference. */
   readonly tried: readonly Form[];
   readonly skipped: Readonly<Partial<Record<Form, string>>>;
@@ -108,38 +108,38 @@ interface TimedGroup extends LayerGroup {
 
 /** Layers that take the same time in each form, together. */
 function distinctLayers(
-  sites: readonly SiteRecord[],
+  layers: readonly LayerRecord[],
   { sizes, runBytes }: Probe,
   { allowed = () => forms }: ChooseFormOptions,
 ): readonly LayerGroup[] {
-  const groups = new Map<string, LayerGroup & { alike: SiteRecord[] }>();
-  for (const site of sites) {
-    const size = sizes.get(site.output)!;
-    const { tried, skipped } = formsToTry(site, allowed(site), size, spareBytes + runBytes / 2);
-    const { splits, basisSize, shape, attributes, basisBias } = site;
+  const groups = new Map<string, LayerGroup & { alike: LayerRecord[] }>();
+  for (const layer of layers) {
+    const size = sizes.get(layer.output)!;
+    const { tried, skipped } = formsToTry(layer, allowed(layer), size, spareBytes + runBytes / 2);
+    const { splits, basisSize, shape, attributes, basisBias } = layer;
     const key = JSON.stringify([size, splits, basisSize, shape, attributes, basisBias !== undefined, tried]);
     const known = groups.get(key);
-    if (known) known.alike.push(site);
-    else groups.set(key, { size, alike: [site], tried, skipped });
+    if (known) known.alike.push(layer);
+    else groups.set(key, { size, alike: [layer], tried, skipped });
   }
   return [...groups.values()];
 }
 
 /** The allowed forms in order of preference, less those that need more memory than there is; the one that needs least, where all do. */
-function formsToTry(site: SiteRecord, allowed: readonly Form[], size: LayerSize, bytes: number) {
-  const stated = new Set(allowed.map((form) => canonicalForm(form, site.splits)));
+function formsToTry(layer: LayerRecord, allowed: readonly Form[], size: LayerSize, bytes: number) {
+  const stated = new Set(allowed.map((form) => canonicalForm(form, layer.splits)));
   const ordered = preference.filter((form) => stated.has(form));
-  const needs = (form: Form): number => extraBytes(site, form, size);
+  const needs = (form: Form): number => extraBytes(layer, form, size);
   const fitting = ordered.filter((form) => needs(form) <= bytes);
   const least = [...ordered].sort((a, b) => needs(a) - needs(b)).slice(0, 1);
-  const tried = fitting.length > 0 ? fitting : least.length > 0 ? least : [site.form];
+  const tried = fitting.length > 0 ? fitting : least.length > 0 ? least : [layer.form];
   const skipped = ordered.filter((form) => !tried.includes(form));
   const reason = (form: Form): string => `it needs ${Math.round(needs(form) / 2 ** 20)} MB more than the dense form`;
   return { tried, skipped: Object.fromEntries(skipped.map((form) => [form, reason(form)])) };
 }
 
 function timedLayer(
-  { splits, basisSize, shape, attributes, basisBias }: SiteRecord,
+  { splits, basisSize, shape, attributes, basisBias }: LayerRecord,
   form: Form,
   input: readonly number[],
   opset: number,
@@ -187,8 +187,8 @@ async function timeWhole(
 }
 
 function assigned(graph: Graph, groups: readonly LayerGroup[], assignment: Assignment): Graph {
-  const of = new Map(groups.flatMap(({ alike }, i) => alike.map((site) => [site.output, assignment[i]!] as const)));
-  return chooseForms((site) => of.get(site.output) ?? site.form)(graph).graph;
+  const of = new Map(groups.flatMap(({ alike }, i) => alike.map((layer) => [layer.output, assignment[i]!] as const)));
+  return chooseForms((layer) => of.get(layer.output) ?? layer.form)(graph).graph;
 }
 
 /** Times graphs of the same inputs, given in order of preference, until it is clear which one is to be taken. */

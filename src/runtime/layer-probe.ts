@@ -7,7 +7,7 @@ import { freshNames } from "../graph/edit.js";
 import { inferShapes } from "../graph/shapes/infer.js";
 import type { Graph, Node, TensorData, Value } from "../graph/types.js";
 import { ints } from "../graph/values.js";
-import type { SiteRecord } from "../methods/record.js";
+import type { LayerRecord } from "../methods/record.js";
 import { openSession } from "./open.js";
 import type { SessionOptions } from "./session.js";
 import { trialFeeds } from "./trial-feeds.js";
@@ -43,7 +43,7 @@ export async function probeLayers(graph: Graph, options: ProbeOptions): Promise<
     const dims = inferred.get(name)?.dims;
     return dims?.every((dim) => typeof dim === "number" && dim > 0) ? (dims as readonly number[]) : undefined;
   };
-  const ends = basisConvs(graph.nodes).flatMap(({ site }) => (site.provenance.layer ? [] : [site]));
+  const ends = basisConvs(graph.nodes).flatMap(({ layer }) => (layer.provenance.partOf ? [] : [layer]));
   const asked = [...new Set(ends.flatMap(({ input, output }) => [input, output]))].filter((name) => known(name) === undefined);
   const { asking, outputs } = withShapes(graph, asked);
   const before = memory();
@@ -72,7 +72,7 @@ function withShapes(graph: Graph, names: readonly string[]) {
  * Bytes that a form of the layer needs beyond the dense one: what the convolution over the basis makes for all splits, and once more for the
  * copy that puts it together or into another order.
  */
-export function extraBytes({ splits, basisSize }: SiteRecord, form: Form, { output }: LayerSize): number {
+export function extraBytes({ splits, basisSize }: LayerRecord, form: Form, { output }: LayerSize): number {
   if (form === "dense") return 0;
   const pixels = output[0]! * elements(output.slice(2));
   const middle = 4 * pixels * splits * basisSize;

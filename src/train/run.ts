@@ -195,7 +195,7 @@ async function compressFor(
   const { method, ...options } = compress;
   const moments = calibrate > 0 ? await inputMoments(graph, network, source, { batches: calibrate, seed, note }) : undefined;
   const { graph: compressed, outcomes } = methodPass(method, options, moments)(graph);
-  for (const { site, done, because } of outcomes) if (!done) note(`left alone: ${site}, because ${because}`);
+  for (const { layer, done, because } of outcomes) if (!done) note(`left alone: ${layer}, because ${because}`);
   return compressed;
 }
 

@@ -1,7 +1,7 @@
 // One step of learning: forward, loss, backward, update; and the search for what went wrong when the loss is not finite.
 
 import { FilterBasisError } from "../errors/error.js";
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
 import { backward, noGrad } from "../torch/autograd.js";
@@ -109,7 +109,7 @@ function notFinite({ graph, network, input: inputName }: Learner, input: Tensor,
       for (const name of node.outputs) {
         const value = values.get(name);
         if (value?.dtype.startsWith("float") && !finite(value)) {
-          return wrong("the first layer whose output is not finite", { layer: siteName(node), op: node.op });
+          return wrong("the first layer whose output is not finite", { layer: nodeName(node), op: node.op });
         }
       }
     }

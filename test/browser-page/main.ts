@@ -52,7 +52,7 @@ async function compressInPage(
     weights: cost(compressed).weights,
     weightsBefore: cost(graph).weights,
     planned: plan.after.weights,
-    layers: readRecord(compressed)?.sites.length ?? 0,
+    layers: readRecord(compressed)?.layers.length ?? 0,
     refused: outcomes.filter(({ done }) => !done).length,
     bytes: written.length,
     bytesBefore: bytes.length,

@@ -1,12 +1,12 @@
 // A convolution of a network, with what stands around it: what the passes that replace convolutions by other layers need to know.
 import { constants } from "../basis/constant.js";
 import { type Convolution, isRefusal, readConvolution } from "../basis/convolution.js";
-import { readInts, siteName } from "../graph/attributes.js";
+import { nodeName, readInts } from "../graph/attributes.js";
 import { consumers, producers } from "../graph/edit.js";
 import type { Graph, Node } from "../graph/types.js";
 import { matches } from "./pattern.js";
 
-export interface ConvSite extends Convolution {
+export interface ConvLayer extends Convolution {
   readonly input: string;
   readonly output: string;
   /** Whether it makes the picture smaller. */
@@ -30,18 +30,18 @@ export interface Selection {
 const activations = new Set(["Relu", "PRelu", "LeakyRelu", "Elu", "Clip", "HardSwish", "Sigmoid", "Tanh"]);
 
 /** Every convolution of the graph: what it is, or why it cannot be replaced. */
-export function convSites(
+export function convLayers(
   graph: Graph,
   { only = "*", keepFirst = 1 }: Selection = {},
-): readonly { readonly node: Node; readonly site: ConvSite | undefined; readonly because: string }[] {
+): readonly { readonly node: Node; readonly layer: ConvLayer | undefined; readonly because: string }[] {
   const made = producers(graph);
   const soleReader = consumersOfOne(graph);
   const constant = constants(graph);
   return graph.nodes
     .filter((node) => node.op === "Conv" && node.domain === "")
     .map((node, index) => {
-      const refuse = (because: string) => ({ node, site: undefined, because });
-      if (!matches(siteName(node), [only])) return refuse(`its name does not match ${only}`);
+      const refuse = (because: string) => ({ node, layer: undefined, because });
+      if (!matches(nodeName(node), [only])) return refuse(`its name does not match ${only}`);
       if (index < keepFirst)
         return refuse(`the first ${keepFirst === 1 ? "convolution stays" : `${keepFirst} convolutions stay`} as it was`);
       const found = readConvolution(node, constant);
@@ -52,7 +52,7 @@ export function convSites(
       const norm = after?.op === "BatchNormalization" ? after : undefined;
       const behind = norm === undefined ? after : soleReader(norm.outputs[0] ?? "");
       const before = made.get(input);
-      const site: ConvSite = {
+      const layer: ConvLayer = {
         ...found,
         input,
         output,
@@ -61,7 +61,7 @@ export function convSites(
         activation: behind !== undefined && activations.has(behind.op) ? behind : undefined,
         activationBefore: before !== undefined && activations.has(before.op) ? before : undefined,
       };
-      return { node, site, because: "" };
+      return { node, layer, because: "" };
     });
 }
 

@@ -1,6 +1,6 @@
 // What a lowering is: from one node to the function that runs it. Values are tensors or, for shape arithmetic, plain numbers.
 import { FilterBasisError } from "../../errors/error.js";
-import { siteName } from "../../graph/attributes.js";
+import { nodeName } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import type { Tensor } from "./aten.js";
 import type { Host } from "./host.js";
@@ -21,7 +21,7 @@ export type Inputs = readonly (Value | undefined)[];
 export type Kernel = (inputs: Inputs, run: Run) => Value | readonly Value[];
 
 /** A node where its lowering meets it: attributes are read and refused here, before anything runs. */
-export interface Site {
+export interface LoweringContext {
   readonly node: Node;
   /** Opset of the standard domain. */
   readonly opset: number;
@@ -31,9 +31,9 @@ export interface Site {
   readonly dims: readonly (readonly number[] | undefined)[];
 }
 
-export type Lowering = (site: Site) => Kernel;
+export type Lowering = (context: LoweringContext) => Kernel;
 
 /** A typed refusal that names the node and its operator. */
-export function refuse(site: { readonly node: Node }, message: string): FilterBasisError {
-  return new FilterBasisError("unsupported", message, { node: siteName(site.node), op: site.node.op });
+export function refuse(context: { readonly node: Node }, message: string): FilterBasisError {
+  return new FilterBasisError("unsupported", message, { node: nodeName(context.node), op: context.node.op });
 }
