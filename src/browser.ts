@@ -2,7 +2,7 @@
 // else without Node. Nothing here touches files, processes or native code; running a model is left to onnxruntime-web.
 
 // Compressing
-export { type Form, forms } from "./basis/forms.js";
+export { type Layout, layouts } from "./basis/layouts.js";
 export type { InputMoments } from "./basis/moments.js";
 export { bestSplits, optimalSplits, rate } from "./basis/split.js";
 export { type ErrorCode, type ErrorPlace, FilterBasisError, isError } from "./errors/error.js";
@@ -34,7 +34,7 @@ export {
 } from "./graph/index.js";
 export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
 export { expand } from "./methods/expand.js";
-export { chooseForm, chooseForms } from "./methods/form.js";
+export { chooseLayout, chooseLayouts } from "./methods/layout.js";
 export { type MethodName, methods } from "./methods/methods.js";
 export { type LayerPlan, type Plan, type PlanOptions, planCompression, type UnitPlan } from "./methods/plan.js";
 export { type CompressionRecord, type LayerRecord, readRecord } from "./methods/record.js";

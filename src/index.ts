@@ -1,7 +1,7 @@
 // The library's door: everything public, names listed by hand. libtorch, ONNX Runtime and image codecs load on first use only.
 
 // Compressing
-export { type Form, forms } from "./basis/forms.js";
+export { type Layout, layouts } from "./basis/layouts.js";
 export type { InputMoments } from "./basis/moments.js";
 export { bestSplits, optimalSplits, rate } from "./basis/split.js";
 export { type Compressed, compressModel } from "./compress/compress.js";
@@ -55,7 +55,7 @@ export {
 export { Network, type NetworkOptions } from "./interpreter/network.js";
 export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
 export { expand } from "./methods/expand.js";
-export { chooseForm, chooseForms } from "./methods/form.js";
+export { chooseLayout, chooseLayouts } from "./methods/layout.js";
 export { type MethodName, methods } from "./methods/methods.js";
 export { type LayerPlan, type Plan, type PlanOptions, planCompression, type UnitPlan } from "./methods/plan.js";
 export { type CompressionRecord, type LayerRecord, readRecord } from "./methods/record.js";
@@ -67,7 +67,7 @@ export { halfWeights } from "./passes/half-weights.js";
 export { removeDeadNodes } from "./passes/remove-dead-nodes.js";
 export { sequence } from "./passes/sequence.js";
 // Running and files
-export { type ChooseFormOptions, type FormChoice, fastestForms } from "./runtime/choose-form.js";
+export { type ChooseLayoutOptions, type LayoutChoice, fastestLayouts } from "./runtime/choose-layout.js";
 export { loadModel, type SaveOptions, saveModel } from "./runtime/files.js";
 export {
   type FindInputsOptions,

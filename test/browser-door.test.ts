@@ -113,8 +113,8 @@ describe.skipIf(executablePath === undefined)(`in headless Chromium${executableP
   });
 
   test.each([
-    ["resnet.onnx", { keepParams: 0.5, form: "folded", dims: [1, 3, 32, 32] }],
-    ["edsr.onnx", { keepParams: 0.6, form: "dense", dims: [1, 3, 12, 14] }],
+    ["resnet.onnx", { keepParams: 0.5, layout: "batch-folded", dims: [1, 3, 32, 32] }],
+    ["edsr.onnx", { keepParams: 0.6, layout: "dense", dims: [1, 3, 12, 14] }],
   ])(
     "%s is compressed in the page, and onnxruntime-web computes there what its filters say",
     async (file, options) => {
@@ -143,7 +143,7 @@ describe.skipIf(executablePath === undefined)(`in headless Chromium${executableP
       expect(result.weights).toBe(result.planned);
       expect(result.layers).toBeGreaterThan(0);
       expect(result.bytes).toBeLessThan(result.bytesBefore);
-      expect(result.fromFilters).toBeLessThan(1e-4); // what forms promise
+      expect(result.fromFilters).toBeLessThan(1e-4); // what layouts promise
       expect(result.fromOriginal).toBeGreaterThan(1e-3); // half of the weights of a random network are not nothing
       expect(result.refusal).toBe("malformed");
     },

@@ -10,7 +10,7 @@ import { cost } from "../src/graph/cost.js";
 import { tensorOf } from "../src/graph/values.js";
 import { readRecord } from "../src/methods/record.js";
 import { edsr } from "../src/nets/edsr.js";
-import { fastestForms } from "../src/runtime/choose-form.js";
+import { fastestLayouts } from "../src/runtime/choose-layout.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { oneConv } from "./small-graphs.js";
 
@@ -31,7 +31,7 @@ async function run(command: Command, ...raw: string[]) {
   return { code, stderr, json: JSON.parse(stdout) };
 }
 
-const quick = ["--form", "folded", "--threads", "1", "--input", "1x3x16x16"];
+const quick = ["--layout", "batch-folded", "--threads", "1", "--input", "1x3x16x16"];
 
 describe("plan", () => {
   test("tells splits, basis, rate and error of each layer, and writes nothing", async () => {
@@ -79,7 +79,7 @@ describe("compress", () => {
     expect(readRecord(await loadModel(dense))).toBeUndefined();
   });
 
-  test("--form auto measures each distinct layer and the whole model, and takes nothing slower than dense", async () => {
+  test("--layout auto measures each distinct layer and the whole model, and takes nothing slower than dense", async () => {
     const compressed = join(folder, "auto.onnx");
     await run(compress, model, "-o", compressed, "--basis", "6", "--splits", "2", "--only", "body.0.*", ...quick);
     const {
@@ -87,12 +87,12 @@ describe("compress", () => {
       layers,
       model: times,
       winner,
-    } = await fastestForms(await loadModel(compressed), { threads: 1, rounds: 3, inputs: new Map([["input", [1, 3, 12, 12]]]) });
+    } = await fastestLayouts(await loadModel(compressed), { threads: 1, rounds: 3, inputs: new Map([["input", [1, 3, 12, 12]]]) });
     expect(layers).toHaveLength(1); // two layers of one shape
     expect(layers[0]!.layers).toEqual(["body.0.body.0", "body.0.body.2"]);
-    expect(Object.keys(layers[0]!.milliseconds).sort()).toEqual(["dense", "folded", "grouped", "separate"]);
+    expect(Object.keys(layers[0]!.milliseconds).sort()).toEqual(["batch-folded", "dense", "grouped", "split"]);
     expect(times.chosen).toBeLessThanOrEqual(times.dense!);
-    const written = new Set(readRecord(graph)!.layers.map(({ form }) => form));
+    const written = new Set(readRecord(graph)!.layers.map(({ layout }) => layout));
     expect([...written]).toEqual([winner === "mixture" ? layers[0]!.chosen : winner]);
   });
 

@@ -56,7 +56,7 @@ async function compressed(out: string, told: (text: string, stop: AbortControlle
     },
     signal: stop.signal,
   };
-  const fixed = ["--keep-params", "0.6", "--form", "folded", "--batch", "4", "--normalize", "none", "--json"];
+  const fixed = ["--keep-params", "0.6", "--layout", "batch-folded", "--batch", "4", "--normalize", "none", "--json"];
   const data = options.includes("--data") ? [] : ["--data", at("classes")];
   const code = await compress.run([at("model.onnx"), "-o", out, ...data, ...fixed, ...options], io);
   return { code, stdout, stderr };
@@ -97,7 +97,7 @@ describeEngine("compress --data", () => {
     expect(json).toMatchObject({ verified: true, learned: { epochs: [] } });
     const alone = at("alone.onnx");
     const io = { stdout: { write: () => undefined }, stderr: { write: () => undefined }, signal: new AbortController().signal };
-    expect(await compress.run([at("model.onnx"), "-o", alone, "--keep-params", "0.6", "--form", "folded"], io)).toBe(0);
+    expect(await compress.run([at("model.onnx"), "-o", alone, "--keep-params", "0.6", "--layout", "batch-folded"], io)).toBe(0);
     const [looked, blind] = await Promise.all([out, alone].map(async (file) => readRecord(await loadModel(file))!.layers));
     expect(looked!.map(({ name, splits, basisSize }) => [name, splits, basisSize])).toEqual(
       blind!.map(({ name, splits, basisSize }) => [name, splits, basisSize]),
@@ -121,11 +121,11 @@ describeEngine("compress --data", () => {
     expect(code, stderr).toBe(1);
     const [folder] = beside(out).map(at);
     expect(stderr).toContain(`what was learned is in ${folder}; go on: filterbasis train ${folder} --resume`);
-    expect(stderr).toContain(`filterbasis export ${folder} -o ${out} --fold-bn --form auto`);
+    expect(stderr).toContain(`filterbasis export ${folder} -o ${out} --fold-bn --layout auto`);
     rmdirSync(out);
     const said = /filterbasis export (.*)/.exec(stderr)![1]!;
     const io = { stdout: { write: () => undefined }, stderr: { write: () => undefined }, signal: new AbortController().signal };
-    const words = said.replace("--form auto", "--form folded").split(" "); // auto times every form
+    const words = said.replace("--layout auto", "--layout batch-folded").split(" "); // auto times every layout
     expect(await exporting.run(words, io)).toBe(0);
     expect(readRecord(await loadModel(out))?.layers.length).toBeGreaterThan(0);
   });

@@ -24,7 +24,7 @@ describe.skipIf(shared("data/models/vdsr.onnx") === undefined)(`at 60 % of the w
     const before = cost(original);
     let result: ReturnType<ReturnType<typeof basis>>;
     try {
-      result = basis({ keepParams: 0.6, form: "dense" })(original);
+      result = basis({ keepParams: 0.6, layout: "dense" })(original);
     } catch (error) {
       if (must.has(name) || !isError(error, "budget-unreachable")) throw error;
       expect(error.message).toMatch(/the least reachable is 0\.\d+/);

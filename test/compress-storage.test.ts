@@ -1,7 +1,7 @@
 // What real exporters do with weights, and what cannot be compressed: Constant nodes, Identity chains, half and double
 // precision, one weight read twice, old models that list weights among their inputs; grouped, dynamic and quantised weights.
 import { describe, expect, test } from "vitest";
-import { forms } from "../src/basis/forms.js";
+import { layouts } from "../src/basis/layouts.js";
 import { int, ints, makeNode, tensor } from "../src/graph/attributes.js";
 import { cost } from "../src/graph/cost.js";
 import type { DataType, Graph, TensorData } from "../src/graph/types.js";
@@ -10,7 +10,7 @@ import { numbers, tensorOf } from "../src/graph/values.js";
 import { verifyGraph } from "../src/graph/verify.js";
 import { basis } from "../src/methods/basis.js";
 import { expand } from "../src/methods/expand.js";
-import { chooseForms } from "../src/methods/form.js";
+import { chooseLayouts } from "../src/methods/layout.js";
 import { findLayers } from "../src/methods/layers.js";
 import { readRecord } from "../src/methods/record.js";
 import { compareOutputs, openSession, sampleFeeds } from "../src/runtime/index.js";
@@ -133,7 +133,7 @@ const stored: Record<string, Stored> = {
 };
 
 describe.each(Object.entries(stored))("a weight stored as %s", (_, { graph, tolerance, layers = 1 }) => {
-  test("is compressed once, computes the same at full rank in every form, and expands", async () => {
+  test("is compressed once, computes the same at full rank in every layout, and expands", async () => {
     const { graph: compressed, outcomes } = basis({ splits: 2, basis: 16 })(graph);
     expect(outcomes.filter(({ done }) => done)).toHaveLength(layers);
     const record = readRecord(compressed)!;
@@ -142,8 +142,8 @@ describe.each(Object.entries(stored))("a weight stored as %s", (_, { graph, tole
     if (original) expect(compressed.initializers.has("w")).toBe(false); // the original filters are gone,
     expect(compressed.inputs.map(({ name }) => name)).not.toContain("w"); // from the inputs too
     expect(compressed.initializers.get(record.layers[0]!.basis)!.type).toBe((graph.initializers.get("w") ?? weight).type);
-    for (const form of forms) {
-      const formed = chooseForms(() => form)(compressed).graph;
+    for (const layout of layouts) {
+      const formed = chooseLayouts(() => layout)(compressed).graph;
       verifyGraph(formed);
       expect(await difference(formed, graph)).toBeLessThan(tolerance);
     }
@@ -158,8 +158,8 @@ describe("convolutions of one and of three dimensions", () => {
   test.each([[[3]], [[2, 3, 3]]])("with kernel %j are compressed like others", async (kernel) => {
     const graph = oneConv({ outChannels: 6, inChannels: 8, kernel });
     const taps = kernel.reduce((product, size) => product * size, 1);
-    for (const form of forms)
-      expect(await difference(basis({ splits: 2, basis: Math.min(12, 4 * taps), form })(graph).graph, graph)).toBeLessThan(1e-5);
+    for (const layout of layouts)
+      expect(await difference(basis({ splits: 2, basis: Math.min(12, 4 * taps), layout })(graph).graph, graph)).toBeLessThan(1e-5);
     const { graph: truncated } = basis({ keepParams: 0.5 })(oneConv({ outChannels: 16, inChannels: 16, kernel }));
     expect(await difference(truncated, expand(truncated).graph)).toBeLessThan(1e-4);
   });

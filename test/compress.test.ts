@@ -1,7 +1,7 @@
 // Compressing whole networks: what is found, planned, written, counted and undone. ONNX Runtime judges.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { forms } from "../src/basis/forms.js";
+import { layouts } from "../src/basis/layouts.js";
 import { reconstruct } from "../src/basis/initialise.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { elements } from "../src/graph/attributes.js";
@@ -13,7 +13,7 @@ import { verifyGraph } from "../src/graph/verify.js";
 import { applyPlan, basis } from "../src/methods/basis.js";
 import { lowerHull, solveBudget } from "../src/methods/budget.js";
 import { expand } from "../src/methods/expand.js";
-import { chooseForm, chooseForms } from "../src/methods/form.js";
+import { chooseLayout, chooseLayouts } from "../src/methods/layout.js";
 import { findLayers } from "../src/methods/layers.js";
 import { methods, weightMethods } from "../src/methods/methods.js";
 import { planCompression } from "../src/methods/plan.js";
@@ -92,7 +92,7 @@ describe("plans", () => {
       { basis: 4, splits: 2, share: "block" as const },
     ]) {
       const plan = planCompression(graph, options);
-      const { graph: compressed } = applyPlan(graph, plan, { form: "folded" });
+      const { graph: compressed } = applyPlan(graph, plan, { layout: "batch-folded" });
       const { weights, macs } = cost(compressed);
       expect({ weights, macs }).toEqual(plan.after);
       expect(plan.before).toEqual({ weights: cost(graph).weights, macs: cost(graph).macs });
@@ -205,12 +205,12 @@ describe("plans", () => {
 });
 
 describe("compressed networks", () => {
-  test("at full rank give the original outputs to 1e-5 of the largest, in every form", async () => {
+  test("at full rank give the original outputs to 1e-5 of the largest, in every layout", async () => {
     const graph = oneConv({ outChannels: 6, inChannels: 8, kernel: [3, 3] });
     for (const splits of [1, 2, 4, 8]) {
       const full = Math.min(6 * splits, (8 / splits) * 9);
-      for (const form of forms)
-        expect(await difference(basis({ splits, basis: full, form })(graph).graph, graph)).toBeLessThan(1e-5);
+      for (const layout of layouts)
+        expect(await difference(basis({ splits, basis: full, layout })(graph).graph, graph)).toBeLessThan(1e-5);
     }
     const whole = small();
     const stages = {
@@ -237,9 +237,9 @@ describe("compressed networks", () => {
     expect(compressed).toHaveLength(readRecord(back)!.layers.length);
   });
 
-  test.each(forms)("in form %s expand to the truncated original", async (form) => {
+  test.each(layouts)("in layout %s expand to the truncated original", async (layout) => {
     const original = smallSr();
-    const { graph } = basis({ keepParams: 0.4, form })(original);
+    const { graph } = basis({ keepParams: 0.4, layout })(original);
     const dense = expand(graph).graph;
     expect(dense.metadata.has(recordKey)).toBe(false);
     expect(printGraph(dense)).toBe(
@@ -264,22 +264,22 @@ describe("compressed networks", () => {
     expect(await difference(graph, dense)).toBeLessThan(1e-4);
   });
 
-  test("can be rewritten from any form to any other, and each is as if written so at once", async () => {
+  test("can be rewritten from any layout to any other, and each is as if written so at once", async () => {
     const original = smallSr();
-    const direct = new Map(forms.map((form) => [form, basis({ basis: 6, splits: 2, form })(original).graph]));
-    for (const from of forms) {
-      for (const to of forms) {
-        const changed = chooseForms(() => to)(direct.get(from)!).graph;
+    const direct = new Map(layouts.map((layout) => [layout, basis({ basis: 6, splits: 2, layout })(original).graph]));
+    for (const from of layouts) {
+      for (const to of layouts) {
+        const changed = chooseLayouts(() => to)(direct.get(from)!).graph;
         verifyGraph(changed);
         expect(printGraph(changed).replaceAll(/_\d+\b/g, "")).toBe(printGraph(direct.get(to)!).replaceAll(/_\d+\b/g, ""));
         expect(readRecord(changed)).toEqual(readRecord(direct.get(to)!));
       }
     }
-    const one = chooseForm(direct.get("dense")!, "body.2", "grouped");
-    expect(readRecord(one)!.layers.filter(({ form }) => form === "grouped")).toHaveLength(1);
+    const one = chooseLayout(direct.get("dense")!, "body.2", "grouped");
+    expect(readRecord(one)!.layers.filter(({ layout }) => layout === "grouped")).toHaveLength(1);
     expect(await difference(one, original)).toBeGreaterThan(1e-3); // it is truncated,
     expect(await difference(one, direct.get("dense")!)).toBeLessThan(1e-4); // and the same as before
-    expect(() => chooseForm(one, "nothing", "dense")).toThrow(expect.objectContaining({ code: "not-found" }));
+    expect(() => chooseLayout(one, "nothing", "dense")).toThrow(expect.objectContaining({ code: "not-found" }));
   });
 
   test("with a basis for each block, group or the network compute what their filters say, and expand", async () => {
@@ -295,8 +295,8 @@ describe("compressed networks", () => {
       const record = readRecord(compressed)!;
       expect(new Set(record.layers.map((layer) => layer.basis)).size).toBeLessThan(record.layers.length);
       if (slice) expect(record.layers.some((layer) => layer.slice !== undefined)).toBe(true);
-      for (const form of forms) {
-        const formed = chooseForms(() => form)(compressed).graph;
+      for (const layout of layouts) {
+        const formed = chooseLayouts(() => layout)(compressed).graph;
         expect(await difference(formed, expand(formed).graph)).toBeLessThan(1e-4);
       }
     }
@@ -344,19 +344,19 @@ describe("records that cannot be used", () => {
 
   test.each([
     ["no JSON", "{"],
-    ["another version", '{"version":2,"method":"basis","layers":[]}'],
-    ["a layer without a basis", JSON.stringify({ version: 1, method: "basis", layers: [{ name: "conv" }] })],
+    ["another version", '{"version":3,"method":"basis","layers":[]}'],
+    ["a layer without a basis", JSON.stringify({ version: 2, method: "basis", layers: [{ name: "conv" }] })],
     ["coefficients that are not there", changed({ coefficients: "conv.elsewhere" })],
     ["a basis that is not there", changed({ basis: "conv.elsewhere" })],
     ["other filters than the stored ones", changed({ shape: [8, 16, 3, 3] })],
     ["a basis larger than the stored one", changed({ basisSize: 1e9 })],
     ["more splits than there are", changed({ splits: 8 })],
     ["a slice of a basis that has no more channels", changed({ slice: [0, 8], basisSize: 4, splits: 2 })],
-    ["another layout", changed({ form: "dense" })],
+    ["another layout", changed({ layout: "dense" })],
     ["another stride", changed({ attributes: { ...layer.attributes, strides: [2, 2] } })],
     ["a stride that is no whole number", changed({ attributes: { strides: [0.5, 1] } })],
     ["a stride that is text", changed({ attributes: { strides: "2" } })],
-    ["something between basis and coefficients", changed({ between: true, shape: [4, 8, 3, 3] })],
+    ["something between basis and coefficients", changed({ basisOnly: true, shape: [4, 8, 3, 3] })],
   ])("are told and not used: %s", (_, text) => {
     const notes: string[] = [];
     const bytes = writeModel(withText(text));
@@ -382,7 +382,7 @@ describe("records that cannot be used", () => {
     expect(readRecord(read)!.layers).toHaveLength(others.length);
     const dense = expand(read).graph;
     expect(JSON.parse(dense.metadata.get(recordKey)!).layers).toEqual([{ ...first, shape: [3, 3, 3, 3] }]);
-    const formed = lowerBasisConv(chooseForms(() => "grouped")(read).graph);
+    const formed = lowerBasisConv(chooseLayouts(() => "grouped")(read).graph);
     expect(JSON.parse(formed.metadata.get(recordKey)!).layers).toHaveLength(layers.length);
   });
 });

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { forms } from "../src/basis/forms.js";
+import { layouts } from "../src/basis/layouts.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { isBasisConv } from "../src/graph/basis-conv.js";
 import { GraphBuilder } from "../src/graph/builder.js";
@@ -17,7 +17,7 @@ import { verifyGraph } from "../src/graph/verify.js";
 import { Network } from "../src/interpreter/network.js";
 import { basisScratch } from "../src/methods/basis-scratch.js";
 import { expand } from "../src/methods/expand.js";
-import { chooseForms } from "../src/methods/form.js";
+import { chooseLayouts } from "../src/methods/layout.js";
 import { readRecord } from "../src/methods/record.js";
 import { parseRecord, recordKey } from "../src/passes/compression-record.js";
 import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
@@ -103,8 +103,8 @@ describe.each(Object.entries(files))("the file %s of version 0.1", (name, { laye
   });
 
   test("computes the same in every layout and expanded, or says why it does not expand", async () => {
-    for (const form of between ? [] : forms)
-      expect(await difference(chooseForms(() => form)(graph).graph, bytes)).toBeLessThan(1e-4);
+    for (const layout of between ? [] : layouts)
+      expect(await difference(chooseLayouts(() => layout)(graph).graph, bytes)).toBeLessThan(1e-4);
     const { graph: dense, outcomes } = expand(graph);
     expect(outcomes.map(({ done }) => done)).toEqual(nodes.map(() => !between));
     expect(dense.nodes.some(isBasisConv)).toBe(between);
@@ -186,10 +186,10 @@ describe("batch norm and a convolution over a basis", () => {
     return basisScratch({ basis: 4, splits, between, keepFirst: 0 })(graph).graph;
   }
 
-  test.each(forms)(
+  test.each(layouts)(
     "one behind it is folded into the coefficients in layout %s, one before it is not, with the reason",
-    async (form) => {
-      const graph = chooseForms(() => form)(normed(2, false)).graph;
+    async (layout) => {
+      const graph = chooseLayouts(() => layout)(normed(2, false)).graph;
       const { graph: folded, outcomes } = foldBatchNorm(graph);
       expect(outcomes.map(({ layer, done }) => [layer, done])).toEqual([
         ["before", false],

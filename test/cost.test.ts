@@ -1,6 +1,6 @@
-// Counting parameters and multiply-accumulates: by hand, for every form of a split basis, and on real networks.
+// Counting parameters and multiply-accumulates: by hand, for every layout of a split basis, and on real networks.
 import { describe, expect, it } from "vitest";
-import { formNodes, forms } from "../src/basis/forms.js";
+import { layoutNodes, layouts } from "../src/basis/layouts.js";
 import { elements, float32Tensor, int, int64Tensor, ints, makeNode, tensor } from "../src/graph/attributes.js";
 import { cost, freshNames } from "../src/graph/index.js";
 import type { Graph, Node, TensorData } from "../src/graph/types.js";
@@ -111,8 +111,8 @@ describe("cost", () => {
     expect(cost(graphOf(nodes, [3, 3], { w: zeros(4, 2) }))).toMatchObject({ weights: 8, macs: 0, uncounted: ["product"] });
   });
 
-  for (const form of forms) {
-    it(`counts a split basis in form ${form} as the paper does`, () => {
+  for (const layout of layouts) {
+    it(`counts a split basis in layout ${layout} as the paper does`, () => {
       const [n, c, s, m] = [12, 8, 4, 3];
       const layer = {
         ...{
@@ -131,12 +131,12 @@ describe("cost", () => {
       const constants = { B: zeros(m, c / s, 3, 3), A: zeros(n, s * m, 1, 1), b: zeros(n) };
       const bare = graphOf([], ["N", c, "H", "W"], constants);
       const counted = cost(
-        graphOf(formNodes(layer, form, { fresh: freshNames(bare), opset: 17 }), ["N", c, "H", "W"], constants),
+        graphOf(layoutNodes(layer, layout, { fresh: freshNames(bare), opset: 17 }), ["N", c, "H", "W"], constants),
         new Map([["x", [1, c, 10, 7]]]),
       );
       expect(counted.weights).toBe(m * (c / s) * 9 + n * m * s); // Eq. 4 and 5
       expect(counted.all).toBe(counted.weights + n);
-      expect(counted.macs).toBe(70 * (form === "dense" ? n * c * 9 : m * c * 9 + n * m * s));
+      expect(counted.macs).toBe(70 * (layout === "dense" ? n * c * 9 : m * c * 9 + n * m * s));
     });
   }
 

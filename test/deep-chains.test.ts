@@ -10,7 +10,7 @@ import type { Graph, Node, Pass } from "../src/graph/types.js";
 import { basis } from "../src/methods/basis.js";
 import { convLayers } from "../src/methods/conv-layers.js";
 import { expand } from "../src/methods/expand.js";
-import { chooseForms } from "../src/methods/form.js";
+import { chooseLayouts } from "../src/methods/layout.js";
 import { findLayers } from "../src/methods/layers.js";
 import { prepareForPlanning } from "../src/methods/prepare.js";
 import { residualBlocks } from "../src/methods/sharing.js";
@@ -78,7 +78,7 @@ describe.each(Object.keys(chains))("a chain of 9,000 nodes (%s)", (name) => {
     const { layers } = findLayers(read);
     if (name === "Neg on a weight") return expect(layers).toEqual([]);
     const { graph: compressed } = basis({ basis: 2 })(read);
-    verifyGraph(expand(chooseForms(() => "grouped")(compressed).graph).graph);
+    verifyGraph(expand(chooseLayouts(() => "grouped")(compressed).graph).graph);
   });
 });
 

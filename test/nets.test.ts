@@ -25,7 +25,7 @@ const small = [
   [
     "resnet",
     { depth: 8 },
-    { method: "basis-scratch", style: "resnet", basis: 12, coefficientKernel: 3, form: "separate" },
+    { method: "basis-scratch", style: "resnet", basis: 12, coefficientKernel: 3, layout: "split" },
     classification,
   ],
   ["resnet", { depth: 8 }, { method: "factor", style: "resnet", layers: 3 }, classification],
@@ -36,7 +36,7 @@ const small = [
   [
     "densenet",
     { depth: 10 },
-    { method: "basis-scratch", style: "densenet", basis: 10, slice: "last", splits: 2, form: "grouped" },
+    { method: "basis-scratch", style: "densenet", basis: 10, slice: "last", splits: 2, layout: "grouped" },
     classification,
   ],
   ["densenet", { depth: 10 }, { method: "factor", style: "densenet" }, classification],

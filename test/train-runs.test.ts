@@ -229,9 +229,9 @@ describeEngine("export of a run", () => {
         `took ${from.file}: the model of the ${which} epoch${which === "best" ? " on the test data" : ""} (epoch ${epoch.epoch}, top1Error `,
       );
     }
-    const shipped = await exported(run, "-o", out, "--fold-bn", "--form", "dense", "--fp16", "--json");
+    const shipped = await exported(run, "-o", out, "--fold-bn", "--layout", "dense", "--fp16", "--json");
     expect(shipped.code).toBe(0);
-    expect(JSON.parse(shipped.stdout)).toMatchObject({ forms: ["7 dense"], verified: true });
+    expect(JSON.parse(shipped.stdout)).toMatchObject({ layouts: ["7 dense"], verified: true });
   });
 
   it("refuses a best that there is not, and a choice where there is none", async () => {
@@ -239,7 +239,7 @@ describeEngine("export of a run", () => {
     await runTraining(run, patches({ steps: 1 }));
     expect(await exported(run, "-o", out, "--best")).toMatchObject({ code: 1, stderr: expect.stringContaining("no best model") });
     expect((await exported(join(run, "last.onnx"), "-o", out, "--best")).code).toBe(2);
-    expect((await exported(join(run, "original.onnx"), "-o", out, "--form", "auto")).code).toBe(2);
+    expect((await exported(join(run, "original.onnx"), "-o", out, "--layout", "auto")).code).toBe(2);
     expect((await exported(join(root, "pictures"), "-o", out)).code).toBe(1);
     expect(existsSync(out)).toBe(false);
   });

@@ -4,7 +4,7 @@ import type { OptionRule } from "./option-rules.js";
 
 const budgets = ["keep-params", "keep-macs", "basis"];
 /** What says how layers are compressed. */
-const compression = [...budgets, "splits", "share", "share-named", "slice", "layer", "only", "skip", "method", "keep-bn", "form"];
+const compression = [...budgets, "splits", "share", "share-named", "slice", "layer", "only", "skip", "method", "keep-bn", "layout"];
 
 /** Of `plan`, and of `compress` beside its own. */
 export const planRules: readonly OptionRule[] = [
@@ -15,7 +15,7 @@ export const planRules: readonly OptionRule[] = [
     why: "the method has splits of its own",
   })),
   {
-    option: "form=dense",
+    option: "layout=dense",
     excludes: ["keep-macs"],
     why: "the dense layout computes all multiply-accumulates of the original, whatever the budget",
   },

@@ -112,26 +112,26 @@ const timesText = ({ original, written, ratio, interval: [low, high], verdict }:
   `${ratio.toFixed(2)} x (${low.toFixed(2)} to ${high.toFixed(2)}), ${verdict === "within noise" ? "no difference beyond noise" : verdict}`;
 
 function layerReport(graph: Graph) {
-  return (readRecord(graph)?.layers ?? []).map(({ name, output, splits, basisSize, shared, form, error, shape }) => ({
+  return (readRecord(graph)?.layers ?? []).map(({ name, output, splits, basisSize, shared, layout, error, shape }) => ({
     name: name || output,
     filters: shape,
     splits,
     basis: basisSize,
     ...(shared === undefined ? {} : { shared }),
-    form,
+    layout,
     error,
   }));
 }
 
 function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<LearnedRun>): string {
   const { file, layers, refused, before, maxDifference, milliseconds, why, agreement } = report;
-  const rows = layers.map(({ name, filters, splits, basis, shared, form, error }) => [
+  const rows = layers.map(({ name, filters, splits, basis, shared, layout, error }) => [
     name,
     filters.join("x"),
     String(splits),
     String(basis),
     shared ?? "",
-    form,
+    layout,
     error === null ? "" : error.toFixed(3),
   ]);
   const warnings = outcomes.filter(({ done, because }) => done && because.includes("warning:"));

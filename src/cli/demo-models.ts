@@ -1,11 +1,11 @@
-// What both halves of the demo share: models are written in their fastest form and verified; a table shows what became of them.
+// What both halves of the demo share: models are written in their fastest layout and verified; a table shows what became of them.
 import { basename, join } from "node:path";
-import { forms } from "../basis/forms.js";
+import { layouts } from "../basis/layouts.js";
 import { referenceOf, verifyWritten } from "../compress/verify.js";
 import { type EvaluateOptions, evaluateModel, type ModelFigures } from "../evaluate/evaluate.js";
 import { cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
-import { chooseForms } from "../methods/form.js";
+import { chooseLayouts } from "../methods/layout.js";
 import { readRecord } from "../methods/record.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { saveModel } from "../runtime/files.js";
@@ -13,7 +13,7 @@ import { findInputs } from "../runtime/index.js";
 import { saveVerified } from "../runtime/save-verified.js";
 import type { Recipe } from "../train/recipe.js";
 import { columns, grouped } from "./columns.js";
-import { chooseForm } from "./finish.js";
+import { chooseLayout } from "./finish.js";
 import type { Context } from "./frame.js";
 import { given } from "./values.js";
 
@@ -30,7 +30,7 @@ export interface Written {
   readonly graph: Graph;
 }
 
-/** Batch norms folded, forms chosen by measurement (for both alike), each verified before it is written. */
+/** Batch norms folded, layouts chosen by measurement (for both alike), each verified before it is written. */
 export async function writeAll(
   output: string,
   original: Graph,
@@ -40,9 +40,9 @@ export async function writeAll(
   context: Context,
 ): Promise<readonly Written[]> {
   const folded = (graph: Graph): Graph => foldBatchNorm(graph).graph;
-  const { graph: chosen } = await chooseForm(folded(last ?? start), "auto", layoutOptions(options), context);
-  const layouts = new Map((readRecord(chosen)?.layers ?? []).map(({ output: value, form }) => [value, form]));
-  const alike = chooseForms((layer) => layouts.get(layer.output) ?? layer.form)(folded(start)).graph;
+  const { graph: chosen } = await chooseLayout(folded(last ?? start), "auto", layoutOptions(options), context);
+  const layouts = new Map((readRecord(chosen)?.layers ?? []).map(({ output: value, layout }) => [value, layout]));
+  const alike = chooseLayouts((layer) => layouts.get(layer.output) ?? layer.layout)(folded(start)).graph;
   const inputs = await findInputs(original, { shapes: options.inputs ?? new Map() });
   const reference = await referenceOf(original, { ...given("threads", options.threads), inputs });
   const at = (label: string): string => join(output, `${label}.onnx`);
@@ -58,7 +58,7 @@ export async function writeAll(
 
 /** A budget in multiply-accumulates is not undone by a layout that computes them all. */
 function layoutOptions({ keepsMacs = false, ...options }: Parameters<typeof writeAll>[4]) {
-  return keepsMacs ? { ...options, allowed: () => forms.filter((form) => form !== "dense") } : options;
+  return keepsMacs ? { ...options, allowed: () => layouts.filter((layout) => layout !== "dense") } : options;
 }
 
 /** One model, or one way without a model (bicubic enlargement). */

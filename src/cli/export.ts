@@ -1,6 +1,6 @@
 // `export`: a model as it is to be shipped: normalisation folded, compressed layers in their fastest layout, weights in half precision; a
 // run's model taken out of its folder. Without flags it changes nothing.
-import { forms } from "../basis/forms.js";
+import { layouts } from "../basis/layouts.js";
 import { type Rewritten, writeRewritten } from "../compress/rewrite.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
@@ -15,7 +15,7 @@ import { checkOutput } from "../runtime/output.js";
 import { checkRunnable } from "../runtime/runnable.js";
 import { agreementLines } from "./agreement-text.js";
 import { grouped } from "./columns.js";
-import { chooseForm } from "./finish.js";
+import { chooseLayout } from "./finish.js";
 import { command, stopIfAsked } from "./frame.js";
 import { type ChosenModel, chooseModel } from "./model-file.js";
 import { inputOptions, modelInputs } from "./model-inputs.js";
@@ -23,7 +23,7 @@ import { figureText, given, whole } from "./values.js";
 
 export default command({
   name: "export",
-  summary: "take a model out of a run; fold batch norm, choose forms, store half-precision weights; verified",
+  summary: "take a model out of a run; fold batch norm, choose layouts, store half-precision weights; verified",
   args: {
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     output: { type: "string", alias: "o", description: "the file to write", required: true, valueHint: "FILE" },
@@ -32,9 +32,9 @@ export default command({
       description: "of a run: the best epoch on the test data instead of the last (a choice by that data)",
     },
     "fold-bn": { type: "boolean", description: "fold batch normalisation into the layer before or after it" },
-    form: {
+    layout: {
       type: "enum",
-      options: ["auto", ...forms],
+      options: ["auto", ...layouts],
       description: "how compressed layers are written; auto measures; by default as they are",
     },
     fp16: { type: "boolean", description: "store weights in half precision (computed in float32)" },
@@ -47,14 +47,14 @@ export default command({
     await checkOutput(args.output, { inputs: [file], bytes: await modelBytes(file) });
     const before = await loadModel(file, { note: context.note });
     await stopIfAsked(context.signal);
-    if (args.form !== undefined && readRecord(before) === undefined)
-      throw new FilterBasisError("usage", "--form is for compressed models", { file });
+    if (args.layout !== undefined && readRecord(before) === undefined)
+      throw new FilterBasisError("usage", "--layout is for compressed models", { file });
     await checkRunnable(file);
     const inputs = await modelInputs(before, context);
     const place = { ...given("threads", threads), inputs };
     const folded = sequence(...(args["fold-bn"] ? [foldBatchNorm] : []))(before);
-    const formed = args.form
-      ? await chooseForm(folded.graph, args.form, { inputs: inputs.shapes, ...given("threads", threads) }, context)
+    const formed = args.layout
+      ? await chooseLayout(folded.graph, args.layout, { inputs: inputs.shapes, ...given("threads", threads) }, context)
       : folded;
     const { graph, outcomes: halved } = sequence(...(args.fp16 ? [halfWeights] : []))(formed.graph);
     const outcomes = [...folded.outcomes, ...halved];
@@ -62,8 +62,8 @@ export default command({
     const rounded = args.fp16 ? roundedToHalf(formed.graph) : undefined;
     const result = await writeRewritten({ graph: before, file }, graph, outcomes, args.output, place, context, rounded);
     const report = reportOf(result, args.output, file, taken);
-    const layouts = args.form && layoutsOf(graph);
-    return { json: { ...report, ...(layouts && { forms: layouts }) }, text: show(result, report, layouts) };
+    const layouts = args.layout && layoutsOf(graph);
+    return { json: { ...report, ...(layouts && { layouts }) }, text: show(result, report, layouts) };
   },
 });
 
@@ -111,9 +111,9 @@ function describe(file: string, { which, epoch, figures }: NonNullable<ChosenMod
   return `took ${file}: ${what}${epoch === undefined ? "" : ` (epoch ${epoch}${values.join("")})`}`;
 }
 
-/** How many layers have which form: "3 dense". */
+/** How many layers have which layout: "3 dense". */
 function layoutsOf(graph: Graph): readonly string[] {
   const layers = readRecord(graph)?.layers ?? [];
-  const count = (form: string) => layers.filter((layer) => layer.form === form).length;
-  return forms.filter((form) => count(form) > 0).map((form) => `${count(form)} ${form}`);
+  const count = (layout: string) => layers.filter((layer) => layer.layout === layout).length;
+  return layouts.filter((layout) => count(layout) > 0).map((layout) => `${count(layout)} ${layout}`);
 }

@@ -239,12 +239,12 @@ function showRecord({ method, layers }: CompressionRecord): string[] {
     layer.shape.join("x"),
     String(layer.splits),
     String(layer.basisSize),
-    layer.form,
+    layer.layout,
     layer.shared ?? "",
     layer.error === null ? "" : layer.error.toFixed(4),
   ]);
   return [
     `compressed with method ${oneLine(method)}:`,
-    columns([["layer", "filters", "splits", "basis", "form", "shared", "error"], ...rows]),
+    columns([["layer", "filters", "splits", "basis", "layout", "shared", "error"], ...rows]),
   ];
 }

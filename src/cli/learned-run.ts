@@ -46,7 +46,7 @@ export function keptIn(folder: string, output: string, error: unknown, { note }:
     : [`what was learned is in ${folder}; go on: filterbasis train ${folder} --resume`];
   const cures = [
     ...stopped,
-    `${existsSync(join(folder, runFiles.last)) ? "then, or at once" : "then"}: filterbasis export ${folder} -o ${output} --fold-bn --form auto`,
+    `${existsSync(join(folder, runFiles.last)) ? "then, or at once" : "then"}: filterbasis export ${folder} -o ${output} --fold-bn --layout auto`,
   ];
   if (error instanceof FilterBasisError) return error.curedBy(...cures);
   for (const cure of cures) note(cure);

@@ -47,7 +47,7 @@ export function planReport({ plan: { units, refused, before, after, why }, times
       macsBefore,
       rate: weightsAfter / weightsBefore,
       error,
-      ...(timed ? { form: timed.layout, milliseconds: { original: timed.original, expected: timed.milliseconds } } : {}),
+      ...(timed ? { layout: timed.layout, milliseconds: { original: timed.original, expected: timed.milliseconds } } : {}),
       ...(note === undefined ? {} : { note }),
       ...(weightsAfter > weightsBefore ? { warning: "it grows" } : {}),
     })),
@@ -66,13 +66,13 @@ export function planReport({ plan: { units, refused, before, after, why }, times
 function showPlan(planned: PlannedModel): string {
   const { layers, refused, before, weights, macs, why, milliseconds } = planReport(planned);
   const rows = layers.map(
-    ({ name, filters, splits, basis, shared, form, weightsBefore, weights: after, rate, error, note, warning, ...layer }) => [
+    ({ name, filters, splits, basis, shared, layout, weightsBefore, weights: after, rate, error, note, warning, ...layer }) => [
       name,
       filters.join("x"),
       String(splits),
       String(basis),
       shared ?? "",
-      form ?? "",
+      layout ?? "",
       grouped(weightsBefore),
       grouped(after),
       percent(rate),

@@ -1,10 +1,10 @@
 // The main job: a model and a wish become a verified file. plan -> apply -> (train) -> layouts -> write -> verify -> compare,
 // always with the file that was given.
-import type { Form } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { type Cost, cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
-import { chooseForms, layerLabel } from "../methods/form.js";
+import { chooseLayouts, layerLabel } from "../methods/layout.js";
 import { readRecord } from "../methods/record.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { modelBytes } from "../runtime/model-bytes.js";
@@ -60,7 +60,7 @@ export async function compressModel<T = unknown>(
     // In the dense layout a layer takes as long as the original's.
     const again = isError(error, "does-not-pay") && error.facts.times !== undefined && options.plan?.keepMacs === undefined;
     if (!again) throw error;
-    const dense = chooseForms(() => "dense")(graph).graph;
+    const dense = chooseLayouts(() => "dense")(graph).graph;
     return saveVerified(dense, output, judge(dense));
   });
   return {
@@ -78,8 +78,8 @@ export async function compressModel<T = unknown>(
 /** A trained network with its batch normalisation folded and its layers as the plan has them. */
 function inLayouts(graph: Graph, { graph: untrained }: PlannedModel, { keepBatchNorm = false }: JobOptions): Graph {
   const folded = keepBatchNorm ? graph : foldBatchNorm(graph).graph;
-  const layouts = new Map<string, Form>((readRecord(untrained)?.layers ?? []).map((layer) => [layerLabel(layer), layer.form]));
-  return chooseForms((layer) => layouts.get(layerLabel(layer)) ?? layer.form)(folded).graph;
+  const layouts = new Map<string, Layout>((readRecord(untrained)?.layers ?? []).map((layer) => [layerLabel(layer), layer.layout]));
+  return chooseLayouts((layer) => layouts.get(layerLabel(layer)) ?? layer.layout)(folded).graph;
 }
 
 /** A budget is asked for to get a better file; sizes and layouts that were given are obeyed. */
@@ -91,7 +91,7 @@ function isObeyed({ plan = {}, layout = "auto" }: JobOptions): boolean {
 /** Whether every compressed layer is rebuilt when the model is loaded, and not in every run. */
 function isDense(graph: Graph): boolean {
   const half = [...graph.initializers.values()].some(({ type }) => type === "float16" || type === "bfloat16");
-  return !half && (readRecord(graph)?.layers ?? []).every(({ form }) => form === "dense");
+  return !half && (readRecord(graph)?.layers ?? []).every(({ layout }) => layout === "dense");
 }
 
 function checkSize(original: number | undefined, written: number, options: JobOptions): void {

@@ -1,7 +1,7 @@
 // A plan by measured times: layers are timed, the budget is solved, the whole network is timed against the original, and solved again
 // where it is slower. What cannot be kept is refused with what can, tried on the whole network too.
 import { createHash } from "node:crypto";
-import type { Form } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { writeModel } from "../formats/onnx/index.js";
 import { cost } from "../graph/cost.js";
@@ -32,7 +32,7 @@ export interface Job {
 }
 
 /** A plan whose chosen layers were timed in the layouts allowed. */
-export async function layoutsFor(job: Job, plan: Plan, layouts: readonly Form[]): Promise<Plan> {
+export async function layoutsFor(job: Job, plan: Plan, layouts: readonly Layout[]): Promise<Plan> {
   const { prepared, planOptions, table, hooks } = job;
   await measure(job, layoutQuestions(prepared, plan, planOptions, layouts), "timing layouts", hooks);
   return withLayouts(

@@ -1,7 +1,7 @@
 // The checked plan: what `plan` prints and `compress` carries out. Layers are timed where times decide, the plan is solved and
 // applied, and the whole network is timed against the original; where it is slower the plan has to save more, or its layers
 // are written so that they take as long as the original's.
-import type { Form } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type Cost, cost } from "../graph/cost.js";
 import type { Graph, Outcome } from "../graph/types.js";
@@ -55,7 +55,7 @@ export async function planModel(original: Graph, options: JobOptions, hooks: Job
   const linear = asked.linear ?? bestLinearAlgebra();
   const planOptions: PlanOptions = { ...asked, ...fixedSplits(method), linear, original: before, spectra: new Map() };
   const apply = (plan: Plan) =>
-    applyPlan(prepared, plan, { ...planOptions, method, ...(layout === "auto" ? {} : { form: layout }) });
+    applyPlan(prepared, plan, { ...planOptions, method, ...(layout === "auto" ? {} : { layout }) });
   const result = (plan: Plan, times?: NetworkTimes): PlannedModel => ({
     plan,
     prepared,
@@ -85,11 +85,11 @@ export async function planModel(original: Graph, options: JobOptions, hooks: Job
 }
 
 /** A budget in multiply-accumulates is no use to a layout that computes them all. */
-function checkLayout(layout: "auto" | Form, { keepMacs }: PlanOptions): void {
+function checkLayout(layout: "auto" | Layout, { keepMacs }: PlanOptions): void {
   if (layout !== "dense" || keepMacs === undefined) return;
   throw new FilterBasisError("usage", "the dense layout computes all multiply-accumulates of the original, whatever the budget", {
-    field: "form",
-    cures: ["leave --form out, or give another layout", "give the budget in weights: --keep-params"],
+    field: "layout",
+    cures: ["leave --layout out, or give another layout", "give the budget in weights: --keep-params"],
   });
 }
 

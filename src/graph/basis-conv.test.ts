@@ -12,7 +12,7 @@ const layer: BasisConv = {
   ...{ name: "conv", input: "x", output: "y", basis: "B", coefficients: "A", bias: "b", basisBias: "" },
   ...{ splits: 2, basisSize: 3, outChannels: 6, inChannels: 8, kernel: [3, 3], slice: [1, 5] },
   attributes: new Map([["strides", ints([2, 2])]]),
-  layout: "folded",
+  layout: "batch-folded",
   provenance: { method: "basis", error: 0.1, shared: "all", weight: "w" },
 };
 
@@ -52,7 +52,7 @@ describe("the node of a convolution over a basis", () => {
     const graph = graphOf(makeBasisConv(layer));
     verifyGraph(graph);
     expect(printGraph(graph)).toContain(
-      'y = filterbasis::BasisConv(x, B, A, b) {basis_size: 3, error: 0.1, layout: "folded", method: "basis", shape: [6, 8, 3, 3], shared: "all", ' +
+      'y = filterbasis::BasisConv(x, B, A, b) {basis_size: 3, error: 0.1, layout: "batch-folded", method: "basis", shape: [6, 8, 3, 3], shared: "all", ' +
         'slice: [1, 5], splits: 2, strides: [2, 2], weight: "w"}',
     );
   });

@@ -12,8 +12,8 @@ import { int, ints, makeNode, nodeName, readInt, readInts, readString, string } 
 import type { Attribute, Node } from "./types.js";
 
 /** The layouts: how the node is written as ONNX, and at what speed it so runs (passes/basis-conv-nodes.ts). */
-export const forms = ["separate", "folded", "grouped", "dense"] as const;
-export type Form = (typeof forms)[number];
+export const layouts = ["split", "batch-folded", "grouped", "dense"] as const;
+export type Layout = (typeof layouts)[number];
 
 /** A convolution over a basis, by the names of its values. */
 export interface BasisConvolution {
@@ -57,7 +57,7 @@ export interface Provenance {
 
 /** The node as plain data. */
 export interface BasisConv extends BasisConvolution {
-  readonly layout: Form;
+  readonly layout: Layout;
   readonly provenance: Provenance;
 }
 
@@ -65,8 +65,8 @@ export const basisConvDomain = "filterbasis";
 export const basisConvOp = "BasisConv";
 
 /** The layout that is really written: with one split the first three are the same. */
-export function canonicalForm(form: Form, splits: number): Form {
-  return splits === 1 && form !== "dense" ? "separate" : form;
+export function canonicalLayout(layout: Layout, splits: number): Layout {
+  return splits === 1 && layout !== "dense" ? "split" : layout;
 }
 
 /** Attributes of the node's own; all others are the convolution's. */
@@ -93,7 +93,7 @@ export function makeBasisConv(layer: BasisConv): Node {
     basis_size: int(basisSize),
     shape: ints([outChannels, inChannels, ...kernel]),
     ...(slice && { slice: ints(slice) }),
-    layout: string(canonicalForm(layout, splits)),
+    layout: string(canonicalLayout(layout, splits)),
     method: string(method),
     ...(error !== null && { error: { kind: "float", value: error } as const }),
     ...(shared !== undefined && { shared: string(shared) }),
@@ -141,7 +141,7 @@ export function readBasisConv(node: Node): BasisConv | undefined {
     ...{ outChannels, inChannels, kernel },
     slice: slice === undefined ? null : [slice[0] ?? -1, slice[1] ?? -1],
     attributes: foreignAttributes(node.attributes),
-    layout: readString(node, "layout", "dense") as Form,
+    layout: readString(node, "layout", "dense") as Layout,
     provenance: {
       method: readString(node, "method", "basis"),
       error: error?.kind === "float" ? error.value : null,
@@ -167,7 +167,7 @@ function contradiction(layer: BasisConv): string | undefined {
     return "has sizes that are none";
   if (c % s !== 0) return `has ${s} splits, which do not divide ${c} channels`;
   if (slice && (slice[0] < 0 || slice[1] - slice[0] !== c / s)) return `reads a slice of other than ${c / s} channels`;
-  if (!forms.includes(layout)) return `has no layout ${JSON.stringify(layout)}`;
+  if (!layouts.includes(layout)) return `has no layout ${JSON.stringify(layout)}`;
   return coefficients === "" && layout === "dense" ? "cannot be dense without its coefficients" : undefined;
 }
 

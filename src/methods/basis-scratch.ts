@@ -1,7 +1,7 @@
 // The paper's architecture, to be trained from scratch: every selected convolution W[n, c, h, w] becomes a convolution with a basis
 // B[m, p, h, w], run over the s = c / p splits of the input, and a convolution with the coefficients A[n, s m, k, k].
 // Channel g m + j of what lies between is split g, basis filter j.
-import type { Form } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
 import { type SliceEnd, sliceStart } from "../basis/split.js";
 import { makeNode } from "../graph/attributes.js";
 import { type BasisConv, makeBasisConv } from "../graph/basis-conv.js";
@@ -38,7 +38,7 @@ export interface BasisScratchOptions extends Selection {
   /** T: DenseNet's transitions become C -> C / T -> C with a skip. Default: they stay as they are. */
   readonly transition?: number;
   /** How the convolutions over the splits are written; all compute the same. */
-  readonly form?: Exclude<Form, "dense">;
+  readonly layout?: Exclude<Layout, "dense">;
   /** Rule for the coefficients; bases are always drawn from U(-b, b), b = sqrt(6 / (p h w)). */
   readonly init?: InitRule;
   readonly seed?: number;
@@ -50,7 +50,7 @@ const defaults = {
   between: false,
   closing: false,
   coefficientKernel: 1,
-  form: "folded",
+  layout: "batch-folded",
   init: "default",
   seed: 1,
 } as const satisfies Partial<BasisScratchOptions>;
@@ -112,7 +112,7 @@ interface Unit {
   readonly closing: boolean;
   readonly slice: SliceEnd;
   readonly coefficientKernel: number;
-  readonly form: Exclude<Form, "dense">;
+  readonly layout: Exclude<Layout, "dense">;
 }
 
 /** The layer's node with its parameters, which are made here. With something between basis and coefficients it is the basis part alone. */
@@ -144,7 +144,7 @@ function describe(
     kernel: layer.kernel,
     slice: total === p ? null : [start, start + p],
     attributes: layer.node.attributes,
-    layout: unit.form,
+    layout: unit.layout,
   };
   return { data, second: apart ? [coefficients, bias] : [] };
 }

@@ -1,7 +1,7 @@
 // Method basis: every planned convolution becomes a convolution with a small basis and a 1 x 1 with the coefficients,
 // both made from its own filters by truncated SVD.
 import { constants } from "../basis/constant.js";
-import type { Form } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
 import { type Factors, initialise, splitMatrix } from "../basis/initialise.js";
 import { fitToOutputs, type InputMoments, outputSpectrum, sharedMoments } from "../basis/moments.js";
 import { initialiseSliced } from "../basis/sliced.js";
@@ -19,8 +19,8 @@ import { filtersOf, type Layer } from "./layers.js";
 import { type Plan, type PlanOptions, planCompression, type UnitPlan } from "./plan.js";
 
 export interface BasisOptions extends PlanOptions {
-  /** The layout of layers for which the plan has none; any can be changed afterwards (see form.ts). Default: folded. */
-  readonly form?: Form;
+  /** The layout of layers for which the plan has none; any can be changed afterwards (see layout.ts). Default: batch-folded. */
+  readonly layout?: Layout;
   /** The name under which the record files it. */
   readonly method?: string;
   /**
@@ -36,7 +36,7 @@ export function basis(options: BasisOptions = {}): Pass {
 }
 
 /** Carries out a plan made for this graph. */
-export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = "basis", moments, linear }: BasisOptions = {}) {
+export function applyPlan(graph: Graph, plan: Plan, { layout: stated = "batch-folded", method = "basis", moments, linear }: BasisOptions = {}) {
   const fresh = freshNames(graph);
   const replacements = new Map<Node, readonly Node[]>();
   const initializers = new Map<string, TensorData>();
@@ -74,7 +74,7 @@ export function applyPlan(graph: Graph, plan: Plan, { form = "folded", method = 
       return known;
     };
     for (const [index, { layer, splits, note, timed }] of planned.layers.entries()) {
-      const layout = timed?.layout ?? form;
+      const layout = timed?.layout ?? stated;
       const b = basisFor(layer);
       const a = store(
         `${stemOf(layer)}.coefficients`,

@@ -10,7 +10,7 @@ import type { Graph, Node, Outcome, Pass, PassResult, TensorData } from "../grap
 import { dataTypes } from "../graph/types.js";
 import { numbers, tensorOf } from "../graph/values.js";
 import { dropUnread } from "../passes/remove-unread.js";
-import { betweenReason } from "./form.js";
+import { betweenReason } from "./layout.js";
 import { recordKey } from "./record.js";
 
 /** The pass. A layer with something between basis and coefficients, or whose parts are not constant, is skipped and stays as it is. */

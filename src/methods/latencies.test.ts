@@ -42,11 +42,11 @@ describe("basis sizes to be timed", () => {
 
 test("a layout that another beats by less than a timing can tell is taken where it is simpler", () => {
   const timed = (dense: number, folded: number) => [
-    { layout: "folded" as const, milliseconds: folded },
+    { layout: "batch-folded" as const, milliseconds: folded },
     { layout: "dense" as const, milliseconds: dense },
   ];
   expect(fastest(timed(1, 0.98))?.layout).toBe("dense");
-  expect(fastest(timed(1, 0.9))?.layout).toBe("folded");
+  expect(fastest(timed(1, 0.9))?.layout).toBe("batch-folded");
   expect(fastest([])).toBeUndefined();
 });
 
@@ -107,7 +107,7 @@ describe("a budget in multiply-accumulates", () => {
 
 test("questions for the layouts of a plan are about its layers as they are and as they may be written", () => {
   const planned = planCompression(graph, { keepParams: 0.5, inputs });
-  const questions = layoutQuestions(graph, planned, { inputs }, ["dense", "folded", "grouped"]);
+  const questions = layoutQuestions(graph, planned, { inputs }, ["dense", "batch-folded", "grouped"]);
   const layers = planned.units.flatMap(({ layers }) => layers);
   for (const { layer, splits } of layers) {
     const own = questions.filter(({ shape }) => shape.join() === [layer.outChannels, layer.inChannels, ...layer.kernel].join());

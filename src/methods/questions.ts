@@ -1,5 +1,5 @@
 // What a plan has to ask a clock: before a budget in multiply-accumulates is planned, and for the layouts of a plan.
-import type { Form } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
 import type { Graph } from "../graph/types.js";
 import { splitsOf, unitMacs } from "./candidates.js";
 import { inputSizes, questionsOf, type TimedLayer, timedSizes } from "./latencies.js";
@@ -9,7 +9,7 @@ import type { PlanOptions } from "./plan-options.js";
 import { outputPositions, unitChannels, unitsOf } from "./plan-units.js";
 
 /** Layouts that are timed for a basis with several splits before a plan is made. */
-const timedLayouts: readonly Form[] = ["folded", "grouped"];
+const timedLayouts: readonly Layout[] = ["batch-folded", "grouped"];
 
 /** Layers that together have less than this share of the multiply-accumulates are not timed and stay as they are under --keep-macs. */
 const negligible = 0.03;
@@ -35,7 +35,7 @@ export function budgetQuestions(graph: Graph, options: PlanOptions): readonly Ti
       for (const channels of unitChannels(unit, options).channels) {
         const splits = splitsOf(layer, unit, channels);
         for (const basisSize of timedSizes(layer, splits))
-          for (const layout of splits === 1 ? (["separate"] as const) : timedLayouts) ask(layer, { splits, basisSize, layout });
+          for (const layout of splits === 1 ? (["split"] as const) : timedLayouts) ask(layer, { splits, basisSize, layout });
       }
     }
   }
@@ -43,7 +43,7 @@ export function budgetQuestions(graph: Graph, options: PlanOptions): readonly Ti
 }
 
 /** What has to be timed to choose the layouts of a plan. */
-export function layoutQuestions(graph: Graph, plan: Plan, options: PlanOptions, layouts: readonly Form[]): readonly TimedLayer[] {
+export function layoutQuestions(graph: Graph, plan: Plan, options: PlanOptions, layouts: readonly Layout[]): readonly TimedLayer[] {
   const sizes = inputSizes(graph, options.inputs);
   const opset = graph.opsets.get("") ?? 17;
   return plan.units.flatMap(({ choice: { basisSize }, layers }) =>

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { FilterBasisError } from "../errors/error.js";
 import { float, floats, int, ints, string } from "../graph/attributes.js";
-import { type BasisConv, basisConvs, forms } from "../graph/basis-conv.js";
+import { type BasisConv, basisConvs, layouts } from "../graph/basis-conv.js";
 import { producers } from "../graph/edit.js";
 import type { Attribute, Graph, Node } from "../graph/types.js";
 
@@ -28,20 +28,36 @@ const layerRecord = z.object({
   slice: z.tuple([z.number().int().nonnegative(), size]).optional(),
   /** Name of the group that shares the basis. */
   shared: z.string().optional(),
-  form: z.enum(forms),
+  layout: z.enum(layouts),
   /** ||W - B A||_F / ||W||_F when it was compressed; null for a basis that was not made from weights. */
   error: z.number().nullable(),
   /** Of the original filters: name, [n, c, h, w], attributes of the node. */
   weight: z.string(),
   shape: z.array(size).min(3),
   attributes: attributeRecord,
-  /** True where something stands between basis and coefficients: no way back to dense. */
-  between: z.boolean().optional(),
+  /** True where the coefficients are a layer of their own, behind a batch norm, an activation or with a kernel: no way back to dense. */
+  basisOnly: z.boolean().optional(),
   /** Where it is not the record's. */
   method: z.string().optional(),
 });
 
-const record = z.object({ version: z.literal(1), method: z.string(), layers: z.array(layerRecord) });
+const record = z.object({ version: z.literal(2), method: z.string(), layers: z.array(layerRecord) });
+
+/** Version 1 (written by 0.1) under the names of version 2: its layers were `sites`, a layout was a `form`, `basisOnly` was `between`. */
+const oldLayouts: Readonly<Record<string, unknown>> = { separate: "split", folded: "batch-folded" };
+
+function fromVersion1(data: unknown): unknown {
+  if (!isObject(data) || data.version !== 1 || !Array.isArray(data.sites)) return data;
+  const { sites, ...rest } = data;
+  return { ...rest, version: 2, layers: sites.map((site) => (isObject(site) ? withNewNames(site) : site)) };
+}
+
+function withNewNames({ form, between, ...site }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const layout = typeof form === "string" && Object.hasOwn(oldLayouts, form) ? oldLayouts[form] : form;
+  return { ...site, layout, ...(between === undefined ? {} : { basisOnly: between }) };
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null;
 
 export type LayerRecord = z.infer<typeof layerRecord>;
 export type CompressionRecord = z.infer<typeof record>;
@@ -57,7 +73,7 @@ export function parseRecord(text: string): CompressionRecord {
       cause,
     });
   }
-  const checked = record.safeParse(data);
+  const checked = record.safeParse(fromVersion1(data));
   if (checked.success) return checked.data;
   const issue = checked.error.issues[0];
   throw new FilterBasisError("malformed", `the model's record of its compression cannot be used: ${issue?.message}`, {
@@ -77,7 +93,7 @@ export function recordOf(graph: Graph): CompressionRecord | undefined {
   const method = found.at(-1)?.layer.provenance.method;
   if (method === undefined) return undefined;
   const root = rootFinder(producers(graph));
-  return { version: 1, method, layers: found.map(({ layer }) => layerRecordOf(layer, root, method)) };
+  return { version: 2, method, layers: found.map(({ layer }) => layerRecordOf(layer, root, method)) };
 }
 
 function layerRecordOf(layer: BasisConv, root: (value: string) => string, method: string): LayerRecord {
@@ -93,12 +109,12 @@ function layerRecordOf(layer: BasisConv, root: (value: string) => string, method
     ...(basisBias === "" ? {} : { basisBias: root(basisBias) }),
     ...(slice ? { slice: [...slice] } : {}),
     ...(shared === undefined ? {} : { shared }),
-    form: layer.layout,
+    layout: layer.layout,
     error: provenance.error,
     weight: provenance.weight,
     shape: [outChannels, inChannels, ...kernel],
     attributes: attributesToJson(layer.attributes),
-    ...(partOf ? { between: true } : {}),
+    ...(partOf ? { basisOnly: true } : {}),
     ...(provenance.method === method ? {} : { method: provenance.method }),
   };
 }

@@ -2,7 +2,7 @@
 import { type BasisConv, basisConvs, layerName } from "../graph/basis-conv.js";
 import { freshNames, valueNames, withMetadata } from "../graph/edit.js";
 import type { Graph, Node } from "../graph/types.js";
-import { formNodes } from "./basis-conv-nodes.js";
+import { layoutNodes } from "./basis-conv-nodes.js";
 import { type CompressionRecord, parseRecord, recordKey, recordOf } from "./compression-record.js";
 
 /** What a file held for a node that was raised from it; `part` is that very node, so that a changed one is written anew. */
@@ -50,9 +50,9 @@ export function lowerBasisConv(graph: Graph): Graph {
   return withMetadata({ ...graph, nodes }, { [recordKey]: JSON.stringify(completeRecord(graph)) });
 }
 
-function write(layer: BasisConv, context: Parameters<typeof formNodes>[2]): readonly Node[] {
+function write(layer: BasisConv, context: Parameters<typeof layoutNodes>[2]): readonly Node[] {
   const name = layerName(layer);
-  return formNodes({ ...layer, name }, layer.layout, context);
+  return layoutNodes({ ...layer, name }, layer.layout, context);
 }
 
 /** The nodes that a node was read from, if it is unchanged, what they read is still there, and their inner names are free. */

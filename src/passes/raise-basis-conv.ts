@@ -5,7 +5,7 @@ import { type BasisConv, makeBasisConv } from "../graph/basis-conv.js";
 import { constantLookup } from "../graph/constants.js";
 import { producers, withMetadata } from "../graph/edit.js";
 import type { Graph, Node, Outcome, PassResult } from "../graph/types.js";
-import { formNodes } from "./basis-conv-nodes.js";
+import { layoutNodes } from "./basis-conv-nodes.js";
 import {
   attributesFromJson,
   type CompressionRecord,
@@ -154,7 +154,7 @@ function hold(search: Search, site: LayerRecord, end: string): Match | undefined
     for (const basisBias of ["", leaves.basisBias]) {
       let count = 0;
       const described = { ...dataOf(site), ...leaves, ...whole, name: "", output, bias, basisBias };
-      const pattern = formNodes(described, site.form, { fresh: (stem) => `\0${stem}.${count++}`, opset: search.opset });
+      const pattern = layoutNodes(described, site.layout, { fresh: (stem) => `\0${stem}.${count++}`, opset: search.opset });
       const match = matchNodes(pattern, output, end, search, open);
       if (match !== undefined) return match;
     }
@@ -209,7 +209,7 @@ function nodeOf({ opset, graph }: Search, site: LayerRecord, { end, match, layer
     coefficients: value(leaves.coefficients),
     bias: value(leaves.bias),
     basisBias: value(leaves.basisBias),
-    layout: site.form,
+    layout: site.layout,
     provenance: { method, error, weight, ...(shared === undefined ? {} : { shared }), ...(between ? { partOf: layer } : {}) },
   };
   return withWritten(makeBasisConv(data), writtenNodes(graph, match), opset);

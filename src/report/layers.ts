@@ -15,7 +15,7 @@ export interface LayerRow {
   readonly basisSize: number;
   /** Eq. 6: weights with the basis over weights without, the basis counted whole. */
   readonly rate: number;
-  readonly form: string;
+  readonly layout: string;
   readonly shared?: string;
   /** ||W - B A|| / ||W|| when it was compressed. */
   readonly errorBefore?: number;
@@ -51,7 +51,7 @@ export function layerRows(learned: Graph, original?: Graph): LayerRow[] {
       splits: layer.splits,
       basisSize: layer.basisSize,
       rate: rate(shape, layer.splits, layer.basisSize),
-      form: layer.form,
+      layout: layer.layout,
       ...(layer.shared === undefined ? {} : { shared: layer.shared }),
       ...(layer.error === null ? {} : { errorBefore: layer.error }),
       ...(compared ?? {}),

@@ -215,7 +215,7 @@ function layersTable(layers: readonly LayerRow[]): string {
     "splits",
     "basis",
     "rate",
-    "form",
+    "layout",
     "error<br>at first",
     "error<br>now",
     ...(timed ? ["ms<br>before", "ms<br>now"] : []),
@@ -226,7 +226,7 @@ function layersTable(layers: readonly LayerRow[]): string {
     const share = Math.min(1, layer.rate);
     return `<tr><td class="name">${escapeHtml(layer.name)}${layer.shared === undefined ? "" : ` <small>shares ${escapeHtml(layer.shared)}</small>`}</td>${[
       `<td>${layer.shape.join(" × ")}</td><td>${layer.splits}</td><td>${layer.basisSize}</td>`,
-      `<td>${(100 * layer.rate).toFixed(1)} %<span class="bar"><i style="width:${(100 * share).toFixed(0)}%"></i></span></td><td>${layer.form}</td>`,
+      `<td>${(100 * layer.rate).toFixed(1)} %<span class="bar"><i style="width:${(100 * share).toFixed(0)}%"></i></span></td><td>${layer.layout}</td>`,
       part(layer.errorBefore, (value) => value.toFixed(3)),
       part(layer.errorAfter, (value) => value.toFixed(3)),
       ...(timed

@@ -1,6 +1,6 @@
 // The compression that a recipe asks for: a method's name and its options, checked, as a pass over the graph.
 import * as z from "zod";
-import { forms } from "../basis/forms.js";
+import { layouts } from "../basis/layouts.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Pass } from "../graph/types.js";
 import type { BasisOptions } from "../methods/basis.js";
@@ -24,7 +24,7 @@ const fromWeights = z.strictObject({
   only: patterns,
   skip: patterns,
   layers: z.record(z.string(), z.strictObject({ splits: count.optional(), basis: count.optional() })),
-  form: z.enum(forms),
+  layout: z.enum(layouts),
   inputs: z.record(z.string(), z.array(z.union([count, z.string(), z.null()]))),
 });
 
@@ -40,7 +40,7 @@ const scratch = z.strictObject({
   closing: z.boolean(),
   coefficientKernel: z.union([z.literal(1), z.literal(3)]),
   transition: count,
-  form: z.enum(["separate", "folded", "grouped"]),
+  layout: z.enum(["split", "batch-folded", "grouped"]),
 });
 const factor = z.strictObject({
   ...selection,

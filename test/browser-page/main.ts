@@ -4,7 +4,7 @@ import {
   basis,
   cost,
   expand,
-  type Form,
+  type Layout,
   type Graph,
   planCompression,
   readModel,
@@ -33,7 +33,7 @@ export interface PageResult {
 
 async function compressInPage(
   file: string,
-  options: { readonly keepParams: number; readonly form: Form; readonly dims: readonly number[] },
+  options: { readonly keepParams: number; readonly layout: Layout; readonly dims: readonly number[] },
 ): Promise<PageResult> {
   const bytes = new Uint8Array(await (await fetch(file)).arrayBuffer());
   const start = performance.now();

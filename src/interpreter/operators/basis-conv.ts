@@ -6,8 +6,8 @@ import { convolutions } from "./convolution.js";
 import { type Kernel, type Lowering, type LoweringContext, refuse } from "./lowering.js";
 import { dimsOf, first, tensor } from "./values.js";
 
-/** folded: the splits become batch; grouped: one convolution of s groups; dense: the filters rebuilt, then the original convolution. */
-export const ways = ["folded", "grouped", "dense"] as const;
+/** batch-folded: the splits become batch; grouped: one convolution of s groups; dense: the filters rebuilt, then the original convolution. */
+export const ways = ["batch-folded", "grouped", "dense"] as const;
 export type Way = (typeof ways)[number];
 
 export const basisConv: Lowering = (context) => {
@@ -36,7 +36,7 @@ export function fastestWay({ splits: s, basisSize: m, outChannels: n, inChannels
   const over = (apart ? s * blocks(m, 16) : blocks(s * m, 16)) * blocks(c / s, 8) * area + n * blocks(s * m, 16);
   const few = s > 1 && c / s < 4;
   if (coefficients !== "" && few && over > 0.9 * blocks(n, 16) * c * area) return "dense";
-  return apart ? "folded" : "grouped";
+  return apart ? "batch-folded" : "grouped";
 }
 
 /** The kernel that computes a layer in one way. */

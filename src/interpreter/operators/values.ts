@@ -1,4 +1,4 @@
-// Between the two forms of a value: numbers for shapes, tensors for everything else.
+// Between the two kinds of values: numbers for shapes, tensors for everything else.
 import { FilterBasisError } from "../../errors/error.js";
 import { elements } from "../../graph/attributes.js";
 import type { DataType, TensorData } from "../../graph/types.js";

@@ -1,16 +1,16 @@
 // How much faster a convolution over a split basis is than the dense one, in ONNX Runtime, beside what its multiply-accumulates
 // promise; then the body of EDSR-8-128 as a whole (s = 4, m = 32, batch 1, 48 x 48).
-// Run on a quiet machine: npx tsx bench/forms.ts [--threads 2] [--rounds 40] [--brief]
+// Run on a quiet machine: npx tsx bench/layouts.ts [--threads 2] [--rounds 40] [--brief]
 import { parseArgs } from "node:util";
-import { type Form, forms } from "../src/basis/forms.js";
+import { type Layout, layouts } from "../src/basis/layouts.js";
 import { float32Tensor, ints, makeNode } from "../src/graph/attributes.js";
 import { cost } from "../src/graph/cost.js";
 import type { Graph } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
 import { basis } from "../src/methods/basis.js";
-import { chooseForms } from "../src/methods/form.js";
+import { chooseLayouts } from "../src/methods/layout.js";
 import { edsr } from "../src/nets/edsr.js";
-import { fastestForms } from "../src/runtime/choose-form.js";
+import { fastestLayouts } from "../src/runtime/choose-layout.js";
 import { alternate } from "../src/runtime/latency.js";
 import { openSession } from "../src/runtime/open.js";
 import { sampleFeeds } from "../src/runtime/samples.js";
@@ -81,17 +81,17 @@ async function time(graphs: readonly Graph[], shapes: ReadonlyMap<string, readon
   return medians;
 }
 
-/** Original, every form, and the mixture that `--form auto` takes, alternated in one run. */
+/** Original, every layout, and the mixture that `--layout auto` takes, alternated in one run. */
 async function compare(original: Graph, compressed: Graph, shapes: ReadonlyMap<string, readonly number[]>) {
-  const choice = await fastestForms(compressed, { threads, inputs: shapes, ...(options.brief ? { rounds: 3 } : {}) });
-  const written = forms.map((form: Form) => chooseForms(() => form)(compressed).graph);
+  const choice = await fastestLayouts(compressed, { threads, inputs: shapes, ...(options.brief ? { rounds: 3 } : {}) });
+  const written = layouts.map((layout: Layout) => chooseLayouts(() => layout)(compressed).graph);
   const [dense, chosen, ...each] = await time([original, choice.graph, ...written], shapes);
   const macRatio = cost(original, shapes).macs / cost(written[0]!, shapes).macs;
   return {
     original: dense,
     chosen,
     winner: choice.winner,
-    forms: Object.fromEntries(forms.map((form, i) => [form, each[i]])),
+    layouts: Object.fromEntries(layouts.map((layout, i) => [layout, each[i]])),
     speedUp: dense! / chosen!,
     macRatio,
     efficiency: dense! / chosen! / macRatio,
@@ -134,7 +134,7 @@ const network = await compare(original, graph, shapes);
 process.stdout.write(
   `EDSR-8-128 body, s = 4, m = 32: ${network.speedUp.toFixed(2)} x dense of ${network.macRatio.toFixed(2)} x in MACs (${network.winner})\n`,
 );
-await writeResult("bench-forms", `npx tsx bench/forms.ts ${process.argv.slice(2).join(" ")}`.trim(), {
+await writeResult("bench-layouts", `npx tsx bench/layouts.ts ${process.argv.slice(2).join(" ")}`.trim(), {
   unit: "milliseconds, medians of alternated runs",
   threads,
   rounds,

@@ -1,6 +1,6 @@
 // The layouts of compressed layers: an attribute of their nodes, until a model is written.
-import type { Form } from "../basis/forms.js";
-import { canonicalForm } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
+import { canonicalLayout } from "../basis/layouts.js";
 import { FilterBasisError } from "../errors/error.js";
 import { basisConvs, layerName, makeBasisConv } from "../graph/basis-conv.js";
 import type { Graph, Node, Outcome, Pass, PassResult } from "../graph/types.js";
@@ -10,33 +10,33 @@ import { type LayerRecord, readRecord } from "./record.js";
 export const layerLabel = ({ name, output }: LayerRecord): string => name || output;
 
 /** Writes one layer in another layout. Errors: `not-found`, `unsupported` (something stands between basis and coefficients). */
-export function chooseForm(graph: Graph, name: string, form: Form): Graph {
+export function chooseLayout(graph: Graph, name: string, layout: Layout): Graph {
   const found = basisConvs(graph.nodes).find(({ layer }) => layerName(layer) === name);
   if (!found) throw new FilterBasisError("not-found", "the model has no compressed layer of this name", { layer: name });
   if (found.layer.provenance.partOf) throw new FilterBasisError("unsupported", betweenReason, { layer: name });
-  return reform(graph, new Map([[found.node, form]])).graph;
+  return withLayouts(graph, new Map([[found.node, layout]])).graph;
 }
 
 /** The pass that writes every layer in the layout that `pick` names for it. */
-export function chooseForms(pick: (layer: LayerRecord) => Form): Pass {
+export function chooseLayouts(pick: (layer: LayerRecord) => Layout): Pass {
   return (graph) => {
     const layers = readRecord(graph)?.layers ?? [];
-    return reform(graph, new Map(basisConvs(graph.nodes).map(({ node }, index) => [node, pick(layers[index]!)])));
+    return withLayouts(graph, new Map(basisConvs(graph.nodes).map(({ node }, index) => [node, pick(layers[index]!)])));
   };
 }
 
 export const betweenReason = "something that is not linear stands between its basis and its coefficients";
 
-function reform(graph: Graph, wanted: ReadonlyMap<Node, Form>): PassResult {
+function withLayouts(graph: Graph, wanted: ReadonlyMap<Node, Layout>): PassResult {
   const outcomes: Outcome[] = [];
   const changed = new Map<Node, Node>();
   for (const { node, layer } of basisConvs(graph.nodes)) {
     const asked = wanted.get(node);
     if (asked === undefined) continue;
-    const layout = canonicalForm(asked, layer.splits);
-    const outcome = (done: boolean, because: string) => outcomes.push({ pass: "form", layer: layerName(layer), done, because });
+    const layout = canonicalLayout(asked, layer.splits);
+    const outcome = (done: boolean, because: string) => outcomes.push({ pass: "layout", layer: layerName(layer), done, because });
     if (layer.provenance.partOf) outcome(false, betweenReason);
-    else if (layout === layer.layout) outcome(false, `its form is ${layout} already`);
+    else if (layout === layer.layout) outcome(false, `its layout is ${layout} already`);
     else {
       changed.set(node, makeBasisConv({ ...layer, layout }));
       outcome(true, `${layer.layout} -> ${layout}`);

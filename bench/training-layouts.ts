@@ -1,6 +1,6 @@
 // A training step (forward, L1 loss, backward, Adam) of EDSR-8-128 x4 on 16 patches of 48 x 48 against PyTorch, alternated in one run:
 // with a split basis here as trainings run it, there the paper's way (s convolutions, concatenation, 1 x 1); with one split; dense.
-// Then what else could have been done: other forms here, section 3.3's 3D convolution and the folded form in PyTorch, and PyTorch
+// Then what else could have been done: other layouts here, section 3.3's 3D convolution and the batch-folded layout in PyTorch, and PyTorch
 // with glibc told to keep large blocks, as the engine tells it.
 // usage, on a quiet machine: npm run bench:training [-- --rounds 20] [--further 5] [--patches 16] [--threads 2] [--brief]
 // writes results/bench-training.json, not with --brief (one round on two patches)
@@ -9,12 +9,12 @@ import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type Form, forms } from "../src/basis/forms.js";
+import { type Layout, layouts } from "../src/basis/layouts.js";
 import { cost } from "../src/graph/cost.js";
 import type { Graph } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
 import { basisScratch } from "../src/methods/basis-scratch.js";
-import { chooseForms } from "../src/methods/form.js";
+import { chooseLayouts } from "../src/methods/layout.js";
 import { readRecord } from "../src/methods/record.js";
 import { edsr } from "../src/nets/edsr.js";
 import { lowerBasisConv } from "../src/passes/lower-basis-conv.js";
@@ -154,34 +154,34 @@ try {
     `EDSR-${blocks}-${width} x${scale}, ${patches} patches of ${patch} x ${patch}, ${threads} threads, load ${load.toFixed(1)}`,
   );
   console.log(
-    `\n${"training step (ms)".padEnd(24)}${"form here".padEnd(12)}    engine   PyTorch     ratio   at most   losses differ by`,
+    `\n${"training step (ms)".padEnd(24)}${"layout here".padEnd(12)}    engine   PyTorch     ratio   at most   losses differ by`,
   );
   for (const { name, graph, aim } of cases) {
-    const form = readRecord(graph)?.layers[0]?.form ?? "dense";
+    const layout = readRecord(graph)?.layers[0]?.layout ?? "dense";
     const mine = ours("engine", graph);
     const path = join(folder, "weights");
     const weights = { path, index: writeTensors(path, mine.tensors) };
-    const pair = python === undefined ? [mine] : [mine, await theirs(python, "the paper's way", "separate", weights)];
+    const pair = python === undefined ? [mine] : [mine, await theirs(python, "the paper's way", "split", weights)];
     const [a, b] = (await timed(pair, rounds)) as [Timing, Timing?];
     const ratio = b === undefined ? null : a.milliseconds / b.milliseconds;
     const lossDifference = b === undefined ? null : apart(a, b);
-    rows.push({ name, form, macs: cost(graph, shapes).macs, ours: a, pytorch: b ?? null, ratio, aim, lossDifference });
+    rows.push({ name, layout, macs: cost(graph, shapes).macs, ours: a, pytorch: b ?? null, ratio, aim, lossDifference });
     const cells = [a.milliseconds.toFixed(0), b?.milliseconds.toFixed(0) ?? "-", ratio?.toFixed(3) ?? "-", aim.toFixed(3)];
     const said = cells.map((cell) => cell.padStart(10)).join("");
-    console.log(`${name.padEnd(24)}${form.padEnd(12)}${said}   ${lossDifference?.toExponential(1) ?? "-"}`);
+    console.log(`${name.padEnd(24)}${layout.padEnd(12)}${said}   ${lossDifference?.toExponential(1) ?? "-"}`);
     if (name !== cases[0]!.name) continue;
 
     // What else could have been done with the same weights.
-    const nodes = (other: Form): Graph => lowerBasisConv(chooseForms(() => other)(graph).graph);
-    const runners: Runner[] = forms.map((other: Form) => ours(`engine, ${other}`, nodes(other)));
+    const nodes = (other: Layout): Graph => lowerBasisConv(chooseLayouts(() => other)(graph).graph);
+    const runners: Runner[] = layouts.map((other: Layout) => ours(`engine, ${other}`, nodes(other)));
     if (python !== undefined && keeping !== undefined) {
-      runners.push(await theirs(python, "PyTorch, separate (the paper's way)", "separate", weights));
-      runners.push(await theirs(python, "PyTorch, folded", "folded", weights));
+      runners.push(await theirs(python, "PyTorch, split (the paper's way)", "split", weights));
+      runners.push(await theirs(python, "PyTorch, batch-folded", "batch-folded", weights));
       runners.push(await theirs(python, "PyTorch, 3D convolution (section 3.3)", "conv3d", weights));
-      runners.push(await theirs(keeping, "PyTorch, separate, large blocks kept", "separate", weights));
+      runners.push(await theirs(keeping, "PyTorch, split, large blocks kept", "split", weights));
     }
     const timings = await timed(runners, further);
-    const base = timings.find((timing) => timing.name.startsWith(`engine, ${form}`))!;
+    const base = timings.find((timing) => timing.name.startsWith(`engine, ${layout}`))!;
     for (const timing of timings) others.push({ ...timing, lossDifference: apart(timing, base) });
   }
   const heading = `s = 4, m = 32 otherwise (ms, medians of ${further})`;

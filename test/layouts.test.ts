@@ -1,7 +1,7 @@
 // The four layouts of a convolution over a basis, its single node, and the dense filters that it stands for, compute the same numbers in our
 // interpreter and in both of ONNX Runtime's implementations.
 import { describe, expect, test } from "vitest";
-import { type Form, formNodes, forms } from "../src/basis/forms.js";
+import { type Layout, layoutNodes, layouts } from "../src/basis/layouts.js";
 import { reconstruct } from "../src/basis/initialise.js";
 import { float32Tensor, int, ints, makeNode, string } from "../src/graph/attributes.js";
 import { makeBasisConv } from "../src/graph/basis-conv.js";
@@ -46,7 +46,7 @@ function graphOf(cases: readonly Case[]): Graph {
   });
 }
 
-/** All forms of one layer, as outputs I.separate, I.folded, I.grouped and I.dense, as one node I.node, and the filters themselves as I.filters. */
+/** All layouts of one layer, as outputs I.split, I.batch-folded, I.grouped and I.dense, as one node I.node, and the filters themselves as I.filters. */
 function partsOf(
   { kernel, stride, padding, splits, bias, basisBias = false, slice = false, opset = 17 }: Case,
   index: number,
@@ -74,12 +74,12 @@ function partsOf(
     slice: slice ? ([1, 1 + p] as const) : null,
     attributes,
   };
-  const outputs = [...forms, "node", "filters"];
+  const outputs = [...layouts, "node", "filters"];
   const fresh = freshNames(smallGraph({ nodes: [], initializers, outputs }));
-  const nodes: Node[] = forms.flatMap((form: Form) => [
-    ...formNodes({ ...layer, name: `layer.${form}`, output: form }, form, { fresh, opset }),
+  const nodes: Node[] = layouts.flatMap((layout: Layout) => [
+    ...layoutNodes({ ...layer, name: `layer.${layout}`, output: layout }, layout, { fresh, opset }),
   ]);
-  const layout = forms[index % forms.length]!;
+  const layout = layouts[index % layouts.length]!;
   const provenance = { method: "basis", error: null, weight: "W" };
   nodes.push(makeBasisConv({ ...layer, name: "layer.node", output: "node", layout, provenance }));
   const b = floats(initializers.B!);
@@ -157,14 +157,14 @@ const batches: Case[][] = [...crossed, ...special.map((one) => [one])];
 const shape = [2, c, 9, 7];
 const input = randomTensor(shape, 9);
 
-/** The largest difference of any form from the dense filters, of the largest output. */
+/** The largest difference of any layout from the dense filters, of the largest output. */
 function worst(outputs: Readonly<Record<string, Float32Array>>, index: number): number {
   const reference = outputs[`${index}.filters`]!;
   const largest = reference.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   let difference = 0;
-  for (const form of [...forms, "node"]) {
-    expect(outputs[`${index}.${form}`]!.length).toBe(reference.length);
-    for (const [i, value] of outputs[`${index}.${form}`]!.entries())
+  for (const layout of [...layouts, "node"]) {
+    expect(outputs[`${index}.${layout}`]!.length).toBe(reference.length);
+    for (const [i, value] of outputs[`${index}.${layout}`]!.entries())
       difference = Math.max(difference, Math.abs(value - reference[i]!));
   }
   return difference / largest;
