@@ -63,7 +63,7 @@ interface Timing {
 
 const network = edsr({ blocks, width, scale, seed });
 const overBasis = (splits: number, basis: number): Graph =>
-  basisScratch({ style: "edsr", basis, channels: width / splits, seed })(network).graph;
+  basisScratch({ preset: "edsr", basis, channels: width / splits, seed })(network).graph;
 
 const random = new Random(seed);
 const numbers = (count: number) => Float32Array.from({ length: count }, () => 255 * random.next());

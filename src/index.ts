@@ -67,7 +67,7 @@ export { halfWeights } from "./passes/half-weights.js";
 export { removeDeadNodes } from "./passes/remove-dead-nodes.js";
 export { sequence } from "./passes/sequence.js";
 // Running and files
-export { type ChooseLayoutOptions, type LayoutChoice, fastestLayouts } from "./runtime/choose-layout.js";
+export { type ChooseLayoutOptions, fastestLayouts, type LayoutChoice } from "./runtime/choose-layout.js";
 export { loadModel, type SaveOptions, saveModel } from "./runtime/files.js";
 export {
   type FindInputsOptions,

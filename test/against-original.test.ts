@@ -50,7 +50,10 @@ describe("exact steps pass", () => {
         const compressed = basis({ keepParams: 0.7 })(folded).graph;
         const dense = await prepareReference(expand(compressed).graph, { threads: 1, feeds: reference.feeds });
         for (const layout of layouts)
-          requireAgreement(await compareWithOriginal(chooseLayouts(() => layout)(compressed).graph, dense, { kind: "exact" }), layout);
+          requireAgreement(
+            await compareWithOriginal(chooseLayouts(() => layout)(compressed).graph, dense, { kind: "exact" }),
+            layout,
+          );
         const approximate = await compareWithOriginal(compressed, reference, { kind: "approximate" });
         expect(approximate.agrees).toBe(true);
         if (!reference.still) expect(worstOutput(approximate)!.relative).toBeGreaterThan(1e-3);

@@ -87,7 +87,11 @@ describe("compress", () => {
       layers,
       model: times,
       winner,
-    } = await fastestLayouts(await loadModel(compressed), { threads: 1, rounds: 3, inputs: new Map([["input", [1, 3, 12, 12]]]) });
+    } = await fastestLayouts(await loadModel(compressed), {
+      threads: 1,
+      rounds: 3,
+      inputs: new Map([["input", [1, 3, 12, 12]]]),
+    });
     expect(layers).toHaveLength(1); // two layers of one shape
     expect(layers[0]!.layers).toEqual(["body.0.body.0", "body.0.body.2"]);
     expect(Object.keys(layers[0]!.milliseconds).sort()).toEqual(["batch-folded", "dense", "grouped", "split"]);

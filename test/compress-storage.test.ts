@@ -10,8 +10,8 @@ import { numbers, tensorOf } from "../src/graph/values.js";
 import { verifyGraph } from "../src/graph/verify.js";
 import { basis } from "../src/methods/basis.js";
 import { expand } from "../src/methods/expand.js";
-import { chooseLayouts } from "../src/methods/layout.js";
 import { findLayers } from "../src/methods/layers.js";
+import { chooseLayouts } from "../src/methods/layout.js";
 import { readRecord } from "../src/methods/record.js";
 import { compareOutputs, openSession, sampleFeeds } from "../src/runtime/index.js";
 import { oneConv, randomTensor, smallGraph } from "./small-graphs.js";
@@ -159,7 +159,9 @@ describe("convolutions of one and of three dimensions", () => {
     const graph = oneConv({ outChannels: 6, inChannels: 8, kernel });
     const taps = kernel.reduce((product, size) => product * size, 1);
     for (const layout of layouts)
-      expect(await difference(basis({ splits: 2, basis: Math.min(12, 4 * taps), layout })(graph).graph, graph)).toBeLessThan(1e-5);
+      expect(await difference(basis({ splits: 2, basis: Math.min(12, 4 * taps), layout })(graph).graph, graph)).toBeLessThan(
+        1e-5,
+      );
     const { graph: truncated } = basis({ keepParams: 0.5 })(oneConv({ outChannels: 16, inChannels: 16, kernel }));
     expect(await difference(truncated, expand(truncated).graph)).toBeLessThan(1e-4);
   });

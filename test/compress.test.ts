@@ -1,8 +1,8 @@
 // Compressing whole networks: what is found, planned, written, counted and undone. ONNX Runtime judges.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { layouts } from "../src/basis/layouts.js";
 import { reconstruct } from "../src/basis/initialise.js";
+import { layouts } from "../src/basis/layouts.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { elements } from "../src/graph/attributes.js";
 import { cost } from "../src/graph/cost.js";
@@ -13,8 +13,8 @@ import { verifyGraph } from "../src/graph/verify.js";
 import { applyPlan, basis } from "../src/methods/basis.js";
 import { lowerHull, solveBudget } from "../src/methods/budget.js";
 import { expand } from "../src/methods/expand.js";
-import { chooseLayout, chooseLayouts } from "../src/methods/layout.js";
 import { findLayers } from "../src/methods/layers.js";
+import { chooseLayout, chooseLayouts } from "../src/methods/layout.js";
 import { methods, weightMethods } from "../src/methods/methods.js";
 import { planCompression } from "../src/methods/plan.js";
 import { readRecord, recordKey } from "../src/methods/record.js";

@@ -165,7 +165,7 @@ test.each(["scratch", "between"])("shapes that were Constant nodes may be initia
 
 describe("batch norm and a convolution over a basis", () => {
   /** BatchNormalization on either side of a layer of 8 to 8 channels, with or without something between basis and coefficients. */
-  function normed(splits: number, between: boolean): Graph {
+  function normed(splits: number, insertNorm: boolean): Graph {
     const net = new GraphBuilder("normed", initialiser("default", 3));
     const x = net.norm(net.input("input", ["N", 8, 9, 9]), "before", 8);
     const y = net.norm(net.conv(x, "conv", { inChannels: 8, outChannels: 8 }), "after", 8);
@@ -183,7 +183,7 @@ describe("batch norm and a convolution over a basis", () => {
           ],
     );
     const graph = { ...plain, initializers: new Map([...plain.initializers, ...statistics]) };
-    return basisScratch({ basis: 4, splits, between, keepFirst: 0 })(graph).graph;
+    return basisScratch({ basis: 4, splits, insertNorm, keepFirst: 0 })(graph).graph;
   }
 
   test.each(layouts)(

@@ -68,7 +68,9 @@ describe("inspect", () => {
     await saveModel(basis({ splits: 2, basis: 8 })(await loadModel(model)).graph, compressed);
     const { json } = await run(inspect, compressed, "--json");
     expect(json().compression.layers[1]).toMatchObject({ splits: 2, basisSize: 8 });
-    expect((await run(inspect, compressed)).stdout).toMatch(/compressed with method basis:\nlayer +filters +splits +basis +layout/);
+    expect((await run(inspect, compressed)).stdout).toMatch(
+      /compressed with method basis:\nlayer +filters +splits +basis +layout/,
+    );
   });
 
   it("answers mistakes with typed errors", async () => {

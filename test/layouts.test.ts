@@ -1,8 +1,8 @@
 // The four layouts of a convolution over a basis, its single node, and the dense filters that it stands for, compute the same numbers in our
 // interpreter and in both of ONNX Runtime's implementations.
 import { describe, expect, test } from "vitest";
-import { type Layout, layoutNodes, layouts } from "../src/basis/layouts.js";
 import { reconstruct } from "../src/basis/initialise.js";
+import { type Layout, layoutNodes, layouts } from "../src/basis/layouts.js";
 import { float32Tensor, int, ints, makeNode, string } from "../src/graph/attributes.js";
 import { makeBasisConv } from "../src/graph/basis-conv.js";
 import { freshNames } from "../src/graph/edit.js";

@@ -4,7 +4,19 @@ import type { OptionRule } from "./option-rules.js";
 
 const budgets = ["keep-params", "keep-macs", "basis"];
 /** What says how layers are compressed. */
-const compression = [...budgets, "splits", "share", "share-named", "slice", "layer", "only", "skip", "method", "keep-bn", "layout"];
+const compression = [
+  ...budgets,
+  "splits",
+  "share",
+  "share-named",
+  "slice",
+  "layer",
+  "only",
+  "skip",
+  "method",
+  "keep-bn",
+  "layout",
+];
 
 /** Of `plan`, and of `compress` beside its own. */
 export const planRules: readonly OptionRule[] = [

@@ -3,7 +3,7 @@ import type { layouts } from "../basis/layouts.js";
 import type { Graph } from "../graph/types.js";
 import { chooseLayouts } from "../methods/layout.js";
 import { readRecord } from "../methods/record.js";
-import { type LayoutChoice, fastestLayouts } from "../runtime/choose-layout.js";
+import { fastestLayouts, type LayoutChoice } from "../runtime/choose-layout.js";
 import type { Context } from "./frame.js";
 
 export interface Formed {

@@ -78,7 +78,9 @@ export async function compressModel<T = unknown>(
 /** A trained network with its batch normalisation folded and its layers as the plan has them. */
 function inLayouts(graph: Graph, { graph: untrained }: PlannedModel, { keepBatchNorm = false }: JobOptions): Graph {
   const folded = keepBatchNorm ? graph : foldBatchNorm(graph).graph;
-  const layouts = new Map<string, Layout>((readRecord(untrained)?.layers ?? []).map((layer) => [layerLabel(layer), layer.layout]));
+  const layouts = new Map<string, Layout>(
+    (readRecord(untrained)?.layers ?? []).map((layer) => [layerLabel(layer), layer.layout]),
+  );
   return chooseLayouts((layer) => layouts.get(layerLabel(layer)) ?? layer.layout)(folded).graph;
 }
 

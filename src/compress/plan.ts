@@ -54,8 +54,7 @@ export async function planModel(original: Graph, options: JobOptions, hooks: Job
   for (const text of [...(done === undefined ? [] : [done]), ...before.notes]) hooks.note?.(text);
   const linear = asked.linear ?? bestLinearAlgebra();
   const planOptions: PlanOptions = { ...asked, ...fixedSplits(method), linear, original: before, spectra: new Map() };
-  const apply = (plan: Plan) =>
-    applyPlan(prepared, plan, { ...planOptions, method, ...(layout === "auto" ? {} : { layout }) });
+  const apply = (plan: Plan) => applyPlan(prepared, plan, { ...planOptions, method, ...(layout === "auto" ? {} : { layout }) });
   const result = (plan: Plan, times?: NetworkTimes): PlannedModel => ({
     plan,
     prepared,

@@ -31,7 +31,7 @@ const apply = (pass: Pass) => pass(block());
 
 describe("basis-scratch", () => {
   it("puts basis, norm, activation and coefficients in the place of a convolution, and an activation behind a norm that had none", () => {
-    const { graph } = apply(basisScratch({ basis: 3, between: true, closing: true }));
+    const { graph } = apply(basisScratch({ basis: 3, insertNorm: true, insertActivation: true }));
     expect(nodes(graph)).toEqual([
       "Conv(input, stem.weight, stem.bias) -> stem",
       "BasisConv(stem, b.0.c0.basis.weight, , , b.0.c0.basis.bias) -> b.0.c0/basis",
@@ -88,7 +88,7 @@ describe("factor", () => {
   });
 
   it("takes the convolution's own norm and activation away where the layers end in theirs", () => {
-    const { graph } = apply(factor({ layers: 1, norm: "both", absorb: true, only: "b.0.c0" }));
+    const { graph } = apply(factor({ layers: 1, norm: "both", dropNorm: true, only: "b.0.c0" }));
     expect(graph.nodes.some(({ name }) => name === "b.0.n0")).toBe(false);
     expect(shapes(graph)["b.0.n0.weight"]).toBeUndefined();
     expect(nodes(graph)).toContain("Relu(b.0.c0.sic.0.add) -> b.0.a0");

@@ -10,8 +10,8 @@ import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Node, Pass } from "../graph/types.js";
 import { sequence } from "../passes/sequence.js";
 import { type ConvLayer, convLayers, type Selection } from "./conv-layers.js";
+import { basisPresets, type Preset, presetOptions } from "./presets.js";
 import { activation, type Rewrite, replaceConvolutions } from "./replace.js";
-import { basisStyles, type Style, styled } from "./styles.js";
 import { transitionBottleneck } from "./transition.js";
 
 /** A number for all layers, or one for each count of input channels. */
@@ -19,7 +19,7 @@ export type ByChannels = number | Readonly<Record<string, number>>;
 
 export interface BasisScratchOptions extends Selection {
   /** How the authors build it for one of their networks. */
-  readonly style?: Style;
+  readonly preset?: Preset;
   /** m: basis filters. */
   readonly basis: ByChannels;
   /** p: input channels of a basis filter. Default: c / splits. */
@@ -31,9 +31,9 @@ export interface BasisScratchOptions extends Selection {
   /** Which channels of the network's one basis a narrower layer reads. */
   readonly slice?: SliceEnd;
   /** Batch norm and activation between basis and coefficients. The filter can then not be folded back. */
-  readonly between?: boolean;
+  readonly insertNorm?: boolean;
   /** An activation behind the layer's batch norm where the network has none. */
-  readonly closing?: boolean;
+  readonly insertActivation?: boolean;
   readonly coefficientKernel?: 1 | 3;
   /** T: DenseNet's transitions become C -> C / T -> C with a skip. Default: they stay as they are. */
   readonly transition?: number;
@@ -47,8 +47,8 @@ export interface BasisScratchOptions extends Selection {
 const defaults = {
   share: "none",
   slice: "first",
-  between: false,
-  closing: false,
+  insertNorm: false,
+  insertActivation: false,
   coefficientKernel: 1,
   layout: "batch-folded",
   init: "default",
@@ -57,7 +57,7 @@ const defaults = {
 
 /** The pass. Every convolution that it leaves alone is among the outcomes, with the reason. */
 export function basisScratch(options: BasisScratchOptions): Pass {
-  const all = { ...defaults, ...styled(basisStyles, options.style), ...options };
+  const all = { ...defaults, ...presetOptions(basisPresets, options.preset), ...options };
   const own: Pass = (graph) => {
     const candidates = convLayers(graph, all).flatMap(({ layer }) => (layer !== undefined && applies(layer) ? [layer] : []));
     const widest = Math.max(0, ...candidates.map((layer) => channelsOf(layer, all) ?? 0));
@@ -108,8 +108,8 @@ interface Unit {
   readonly total: number;
   /** The first layer that reads the basis; the basis is named after it. */
   readonly owner: ConvLayer;
-  readonly between: boolean;
-  readonly closing: boolean;
+  readonly insertNorm: boolean;
+  readonly insertActivation: boolean;
   readonly slice: SliceEnd;
   readonly coefficientKernel: number;
   readonly layout: Exclude<Layout, "dense">;
@@ -134,7 +134,7 @@ function describe(
   const bias = net.parameter(coefficientFans, "bias", "conv-bias", [outChannels]);
   const provenance = { method: "basis-scratch", error: null, weight: layer.weightName };
   const partOf = { name: layer.node.name, output: layer.output, coefficients };
-  const apart = unit.between || kernel > 1;
+  const apart = unit.insertNorm || kernel > 1;
   const own = apart
     ? { name: `${name}/basis`, output: `${name}/basis`, coefficients: "", bias: "", provenance: { ...provenance, partOf } }
     : { name: layer.node.name, output: layer.output, coefficients, bias, provenance };
@@ -154,7 +154,7 @@ function writeUnit(net: GraphBuilder, layer: ConvLayer, unit: Unit): Rewrite {
   const { data, second } = describe(net, layer, unit);
   const { splits, basisSize: m } = data;
   let x = net.push(makeBasisConv(data));
-  if (unit.between) {
+  if (unit.insertNorm) {
     x = net.norm(x, `${name}.between`, splits * m);
     x = net.push(activation(layer, x, `${name}.between.activation`));
   }
@@ -163,7 +163,7 @@ function writeUnit(net: GraphBuilder, layer: ConvLayer, unit: Unit): Rewrite {
     net.push(makeNode("Conv", [x, ...second], [layer.output], convAttributes(unit.coefficientKernel), { name }));
   const shared = unit.owner === layer ? "" : `, the basis of ${unit.owner.name}`;
   const done = `${m} basis filters of ${unit.p} channels, ${splits} split${splits === 1 ? "" : "s"}${shared}`;
-  if (!unit.closing || layer.norm === undefined || layer.activation !== undefined) return { done };
+  if (!unit.insertActivation || layer.norm === undefined || layer.activation !== undefined) return { done };
   return { done, also: new Map([[layer.norm, close(layer, layer.norm)]]) };
 }
 

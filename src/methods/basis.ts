@@ -1,8 +1,8 @@
 // Method basis: every planned convolution becomes a convolution with a small basis and a 1 x 1 with the coefficients,
 // both made from its own filters by truncated SVD.
 import { constants } from "../basis/constant.js";
-import type { Layout } from "../basis/layouts.js";
 import { type Factors, initialise, splitMatrix } from "../basis/initialise.js";
+import type { Layout } from "../basis/layouts.js";
 import { fitToOutputs, type InputMoments, outputSpectrum, sharedMoments } from "../basis/moments.js";
 import { initialiseSliced } from "../basis/sliced.js";
 import { sliceStart } from "../basis/split.js";
@@ -36,7 +36,11 @@ export function basis(options: BasisOptions = {}): Pass {
 }
 
 /** Carries out a plan made for this graph. */
-export function applyPlan(graph: Graph, plan: Plan, { layout: stated = "batch-folded", method = "basis", moments, linear }: BasisOptions = {}) {
+export function applyPlan(
+  graph: Graph,
+  plan: Plan,
+  { layout: stated = "batch-folded", method = "basis", moments, linear }: BasisOptions = {},
+) {
   const fresh = freshNames(graph);
   const replacements = new Map<Node, readonly Node[]>();
   const initializers = new Map<string, TensorData>();

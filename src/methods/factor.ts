@@ -4,11 +4,11 @@ import type { GraphBuilder } from "../graph/builder.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Node, Pass } from "../graph/types.js";
 import type { ConvLayer, Selection } from "./conv-layers.js";
+import { factorPresets, type Preset, presetOptions } from "./presets.js";
 import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./replace.js";
-import { factorStyles, type Style, styled } from "./styles.js";
 
 export interface FactorOptions extends Selection {
-  readonly style?: Style;
+  readonly preset?: Preset;
   /** SIC layers in a row. */
   readonly layers?: number;
   /** Batch norm behind the depthwise convolution, behind both, or nowhere. */
@@ -17,16 +17,16 @@ export interface FactorOptions extends Selection {
   /** The SIC layer that changes the number of channels. */
   readonly widen?: "first" | "last";
   /** The convolution's own batch norm and activation go: the SIC layers end in theirs. */
-  readonly absorb?: boolean;
+  readonly dropNorm?: boolean;
   readonly init?: InitRule;
   readonly seed?: number;
 }
 
-const defaults = { layers: 2, norm: "none", bias: true, widen: "last", absorb: false, init: "default", seed: 1 } as const;
+const defaults = { layers: 2, norm: "none", bias: true, widen: "last", dropNorm: false, init: "default", seed: 1 } as const;
 
 /** The pass. */
 export function factor(options: FactorOptions = {}): Pass {
-  const all = { ...defaults, ...styled(factorStyles, options.style), ...options };
+  const all = { ...defaults, ...presetOptions(factorPresets, options.preset), ...options };
   return (graph) =>
     replaceConvolutions(graph, "factor", all, initialiser(all.init, all.seed), (layer, net) =>
       layer.taps === 1 ? { because: "its kernel is 1 x 1" } : writeLayers(net, layer, all),
@@ -35,10 +35,10 @@ export function factor(options: FactorOptions = {}): Pass {
 
 type Settings = Required<Pick<FactorOptions, keyof typeof defaults>>;
 
-function writeLayers(net: GraphBuilder, layer: ConvLayer, { layers, norm, bias, widen, absorb }: Settings): Rewrite {
+function writeLayers(net: GraphBuilder, layer: ConvLayer, { layers, norm, bias, widen, dropNorm }: Settings): Rewrite {
   const { inChannels, outChannels, name } = layer;
-  const absorbed = absorb ? [layer.norm, layer.activation].filter((node) => node !== undefined) : [];
-  const output = absorbed.at(-1)?.outputs[0] ?? layer.output;
+  const dropped = dropNorm ? [layer.norm, layer.activation].filter((node) => node !== undefined) : [];
+  const output = dropped.at(-1)?.outputs[0] ?? layer.output;
   let x = layer.input;
   for (let i = 0; i < layers; i++) {
     const from = i === 0 || widen === "last" ? inChannels : outChannels;
@@ -57,5 +57,5 @@ function writeLayers(net: GraphBuilder, layer: ConvLayer, { layers, norm, bias, 
     x = net.push(activation(layer, y, `${path}.activation`, i === layers - 1 ? output : undefined));
   }
   const done = `${layers} SIC layer${layers === 1 ? "" : "s"}`;
-  return absorbed.length === 0 ? { done } : { done, also: new Map(absorbed.map((node): [Node, readonly Node[]] => [node, []])) };
+  return dropped.length === 0 ? { done } : { done, also: new Map(dropped.map((node): [Node, readonly Node[]] => [node, []])) };
 }

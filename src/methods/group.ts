@@ -3,8 +3,8 @@ import type { GraphBuilder } from "../graph/builder.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Pass } from "../graph/types.js";
 import type { ConvLayer, Selection } from "./conv-layers.js";
+import { groupPresets, type Preset, presetOptions } from "./presets.js";
 import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./replace.js";
-import { groupStyles, type Style, styled } from "./styles.js";
 
 /** So many groups up to so many input channels; the last entry may leave the bound out. */
 export interface GroupsUpTo {
@@ -13,13 +13,13 @@ export interface GroupsUpTo {
 }
 
 export interface GroupOptions extends Selection {
-  readonly style?: Style;
+  readonly preset?: Preset;
   /** Input channels of a group: one number, or one for each count of output channels. */
   readonly channelsPerGroup?: number | Readonly<Record<string, number>>;
   /** The number of groups instead: one, or one for each range of input channels. */
   readonly groups?: number | readonly GroupsUpTo[];
   /** Batch norm and activation between the two convolutions. */
-  readonly between?: boolean;
+  readonly insertNorm?: boolean;
   readonly bias?: boolean;
   /** The grouped convolution has the output's channels already; otherwise it keeps the input's. */
   readonly narrow?: boolean;
@@ -27,11 +27,11 @@ export interface GroupOptions extends Selection {
   readonly seed?: number;
 }
 
-const defaults = { between: false, bias: true, narrow: false, init: "default", seed: 1 } as const;
+const defaults = { insertNorm: false, bias: true, narrow: false, init: "default", seed: 1 } as const;
 
 /** The pass. */
 export function group(options: GroupOptions): Pass {
-  const all = { ...defaults, ...styled(groupStyles, options.style), ...options };
+  const all = { ...defaults, ...presetOptions(groupPresets, options.preset), ...options };
   return (graph) =>
     replaceConvolutions(graph, "group", all, initialiser(all.init, all.seed), (layer, net) => {
       if (layer.taps === 1) return { because: "its kernel is 1 x 1" };
@@ -56,14 +56,14 @@ interface Pair {
   readonly groups: number;
   /** Channels between the two convolutions. */
   readonly middle: number;
-  readonly between: boolean;
+  readonly insertNorm: boolean;
   readonly bias: boolean;
 }
 
-function writePair(net: GraphBuilder, layer: ConvLayer, { groups, middle, between, bias }: Pair): Rewrite {
+function writePair(net: GraphBuilder, layer: ConvLayer, { groups, middle, insertNorm, bias }: Pair): Rewrite {
   const { name, inChannels, outChannels } = layer;
   let x = spatialConv(net, layer, layer.input, `${name}.grouped`, { inChannels, outChannels: middle, groups, bias });
-  if (between) x = net.push(activation(layer, net.norm(x, `${name}.between`, middle), `${name}.between.activation`));
+  if (insertNorm) x = net.push(activation(layer, net.norm(x, `${name}.between`, middle), `${name}.between.activation`));
   net.conv(x, `${name}.pointwise`, { inChannels: middle, outChannels, kernel: 1, bias }, layer.output);
   return { done: `${groups} group${groups === 1 ? "" : "s"} of ${inChannels / groups} channels, then 1 x 1` };
 }

@@ -43,7 +43,12 @@ export function budgetQuestions(graph: Graph, options: PlanOptions): readonly Ti
 }
 
 /** What has to be timed to choose the layouts of a plan. */
-export function layoutQuestions(graph: Graph, plan: Plan, options: PlanOptions, layouts: readonly Layout[]): readonly TimedLayer[] {
+export function layoutQuestions(
+  graph: Graph,
+  plan: Plan,
+  options: PlanOptions,
+  layouts: readonly Layout[],
+): readonly TimedLayer[] {
   const sizes = inputSizes(graph, options.inputs);
   const opset = graph.opsets.get("") ?? 17;
   return plan.units.flatMap(({ choice: { basisSize }, layers }) =>

@@ -104,7 +104,7 @@ function findLayer(search: Search, site: LayerRecord, taken: ReadonlyMap<Node, N
     node.outputs[0] === site.output ? 0 : node.name !== "" && node.name === site.name ? 1 : 2;
   for (const node of [...readers].sort((a, b) => rank(a) - rank(b))) {
     if (taken.has(node)) continue;
-    const found = site.between ? findPart(search, site, node) : findWhole(search, site, node);
+    const found = site.basisOnly ? findPart(search, site, node) : findWhole(search, site, node);
     if (found !== undefined && !taken.has(found.end)) return found;
   }
   return undefined;
@@ -112,14 +112,14 @@ function findLayer(search: Search, site: LayerRecord, taken: ReadonlyMap<Node, N
 
 /** Do the stored basis and coefficients have the recorded sizes? */
 function tensorsFit({ constant }: Search, site: LayerRecord): boolean {
-  const { splits: s, basisSize: m, slice, between = false } = site;
+  const { splits: s, basisSize: m, slice, basisOnly = false } = site;
   const [n, c, ...kernel] = site.shape as [number, number, ...number[]];
   const [basis, coefficients] = [constant(site.basis)?.dims, constant(site.coefficients)?.dims];
   if (basis === undefined || coefficients === undefined || c % s !== 0) return false;
   if (slice && slice[1] - slice[0] !== c / s) return false;
   const width = basis[1] ?? 0;
   if (slice ? width < slice[1] : width !== c / s) return false;
-  const flat = between || coefficients.slice(2).every((size) => size === 1);
+  const flat = basisOnly || coefficients.slice(2).every((size) => size === 1);
   return (
     flat &&
     [basis[0], ...basis.slice(2)].join() === [m, ...kernel].join() &&
@@ -149,8 +149,8 @@ function hold(search: Search, site: LayerRecord, end: string): Match | undefined
     [leaves.bias, any],
     [leaves.basisBias, any],
   ]);
-  const whole = site.between ? { coefficients: "" } : {};
-  for (const bias of site.between ? [""] : [leaves.bias, ""]) {
+  const whole = site.basisOnly ? { coefficients: "" } : {};
+  for (const bias of site.basisOnly ? [""] : [leaves.bias, ""]) {
     for (const basisBias of ["", leaves.basisBias]) {
       let count = 0;
       const described = { ...dataOf(site), ...leaves, ...whole, name: "", output, bias, basisBias };
@@ -198,11 +198,11 @@ function dataOf(site: LayerRecord) {
 
 function nodeOf({ opset, graph }: Search, site: LayerRecord, { end, match, layerOutput }: Found, method: string): Node {
   const value = (leaf: string): string => match.bound.get(leaf) ?? "";
-  const { weight, error, shared, between = false } = site;
+  const { weight, error, shared, basisOnly = false } = site;
   const layer = { name: site.name, output: layerOutput, coefficients: site.coefficients };
   const data: BasisConv = {
     ...dataOf(site),
-    name: between ? `${site.name || layerOutput}/basis` : site.name === "" ? "" : end.name || site.name,
+    name: basisOnly ? `${site.name || layerOutput}/basis` : site.name === "" ? "" : end.name || site.name,
     input: value(leaves.input),
     output: end.outputs[0]!,
     basis: value(leaves.basis),
@@ -210,7 +210,7 @@ function nodeOf({ opset, graph }: Search, site: LayerRecord, { end, match, layer
     bias: value(leaves.bias),
     basisBias: value(leaves.basisBias),
     layout: site.layout,
-    provenance: { method, error, weight, ...(shared === undefined ? {} : { shared }), ...(between ? { partOf: layer } : {}) },
+    provenance: { method, error, weight, ...(shared === undefined ? {} : { shared }), ...(basisOnly ? { partOf: layer } : {}) },
   };
   return withWritten(makeBasisConv(data), writtenNodes(graph, match), opset);
 }

@@ -67,7 +67,7 @@ function compare(learned: Graph, original: Graph, layer: LayerRecord): Pick<Laye
     learned.initializers.get(layer.basis),
     learned.initializers.get(layer.coefficients),
   ];
-  if (!w || !b || !a || layer.between || shape.length !== 4 || a.dims.slice(2).some((size) => size !== 1)) return undefined;
+  if (!w || !b || !a || layer.basisOnly || shape.length !== 4 || a.dims.slice(2).some((size) => size !== 1)) return undefined;
   const [n, c, height, width] = shape as unknown as [number, number, number, number];
   const p = c / s;
   const taps = height * width;

@@ -11,8 +11,8 @@ import { canonicalLayout, type Layout, layouts } from "../basis/layouts.js";
 import { FilterBasisError } from "../errors/error.js";
 import { concreteInputs } from "../graph/cost.js";
 import type { Dim, Graph, TensorData } from "../graph/types.js";
-import { chooseLayouts, layerLabel } from "../methods/layout.js";
 import type { TimedLayer } from "../methods/latencies.js";
+import { chooseLayouts, layerLabel } from "../methods/layout.js";
 import { type LayerRecord, readRecord } from "../methods/record.js";
 import { timeInTurns } from "./compare-times.js";
 import { median } from "./latency.js";
@@ -74,7 +74,7 @@ export async function fastestLayouts(graph: Graph, options: ChooseLayoutOptions 
   if (recorded.length === 0)
     throw new FilterBasisError("not-found", "the model has no record of a compression", { field: "metadata.filterbasis" });
   const shapes = concreteInputs(graph, options.inputs ?? new Map());
-  const free = recorded.filter((layer) => !layer.between);
+  const free = recorded.filter((layer) => !layer.basisOnly);
   const dense = chooseLayouts(() => "dense")(graph).graph;
   const groups = distinctLayers(free, await probeLayers(dense, { ...options, shapes }), options);
   const timed: TimedGroup[] = [];

@@ -28,7 +28,7 @@ export function basisParameters(graph: Graph): ReadonlySet<string> {
 export function approximatedLayers(compressed: Graph, original: Graph, network: Network): readonly ApproximatedLayer[] {
   const find = constants(original);
   return (readRecord(compressed)?.layers ?? [])
-    .filter((layer) => layer.between !== true)
+    .filter((layer) => layer.basisOnly !== true)
     .map((layer) => {
       const filters = find(layer.weight)?.tensor;
       if (filters === undefined || filters.dims.join() !== layer.shape.join()) {

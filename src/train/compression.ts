@@ -28,7 +28,7 @@ const fromWeights = z.strictObject({
   inputs: z.record(z.string(), z.array(z.union([count, z.string(), z.null()]))),
 });
 
-const selection = { only: z.string(), keepFirst: z.int().min(0), style: z.string(), init: z.string(), seed: z.int().min(0) };
+const selection = { only: z.string(), keepFirst: z.int().min(0), preset: z.string(), init: z.string(), seed: z.int().min(0) };
 const scratch = z.strictObject({
   ...selection,
   basis: byChannels,
@@ -36,8 +36,8 @@ const scratch = z.strictObject({
   splits: count,
   share: z.enum(shares),
   slice,
-  between: z.boolean(),
-  closing: z.boolean(),
+  insertNorm: z.boolean(),
+  insertActivation: z.boolean(),
   coefficientKernel: z.union([z.literal(1), z.literal(3)]),
   transition: count,
   layout: z.enum(["split", "batch-folded", "grouped"]),
@@ -48,13 +48,13 @@ const factor = z.strictObject({
   norm: z.enum(["none", "between", "both"]),
   bias: z.boolean(),
   widen: z.enum(["first", "last"]),
-  absorb: z.boolean(),
+  dropNorm: z.boolean(),
 });
 const groups = z.strictObject({
   ...selection,
   channelsPerGroup: byChannels,
   groups: z.union([count, z.array(z.strictObject({ upTo: count.optional(), groups: count })).min(1)]),
-  between: z.boolean(),
+  insertNorm: z.boolean(),
   bias: z.boolean(),
   narrow: z.boolean(),
 });

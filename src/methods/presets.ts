@@ -1,31 +1,31 @@
 // How the paper's authors apply each method to each network: what their code does differently from one network to the next.
-// A style only fills in options; whatever is stated beside it wins.
+// A preset only fills in options; whatever is stated beside it wins.
 
 import { FilterBasisError } from "../errors/error.js";
 
 /** The networks of the paper, as far as its code treats them differently. */
-export const styleNames = ["vgg", "resnet", "densenet", "srresnet", "edsr"] as const;
-export type Style = (typeof styleNames)[number];
+export const presetNames = ["vgg", "resnet", "densenet", "srresnet", "edsr"] as const;
+export type Preset = (typeof presetNames)[number];
 
 /** Residual blocks only: the head, the convolution behind the body, and the tail stay. */
 const blocks = { only: "body.*.body.*", keepFirst: 0 } as const;
 
 /** The learned basis, trained from scratch. */
-export const basisStyles = {
+export const basisPresets = {
   /** Norm and ReLU stand between basis and coefficients; the first three convolutions stay; one basis a layer. */
-  vgg: { keepFirst: 3, between: true, init: "vgg" },
+  vgg: { keepFirst: 3, insertNorm: true, init: "vgg" },
   /** Nothing stands between; one basis for all convolutions with the same input channels, so the first of a stage reads its predecessor's. */
   resnet: { share: "group", init: "kaiming" },
   /** One basis for the network, of which a layer reads as many channels as it has; coefficients are 3 x 3. */
-  densenet: { between: true, share: "network", coefficientKernel: 3, init: "kaiming" },
+  densenet: { insertNorm: true, share: "network", coefficientKernel: 3, init: "kaiming" },
   /** Norm and PReLU between, and a PReLU behind the second unit of a block, where the baseline has none. */
-  srresnet: { ...blocks, between: true, closing: true },
+  srresnet: { ...blocks, insertNorm: true, insertActivation: true },
   edsr: { ...blocks, init: "kaiming-uniform" },
 } as const;
 
 /** SIC layers (Wang et al.). */
-export const factorStyles = {
-  vgg: { keepFirst: 3, norm: "both", bias: true, widen: "last", absorb: true },
+export const factorPresets = {
+  vgg: { keepFirst: 3, norm: "both", bias: true, widen: "last", dropNorm: true },
   resnet: { norm: "none", bias: false, widen: "last" },
   densenet: { norm: "between", bias: false, widen: "first", init: "kaiming" },
   srresnet: { ...blocks, norm: "none", bias: true, widen: "last" },
@@ -33,17 +33,20 @@ export const factorStyles = {
 } as const;
 
 /** Filter groups (Peng et al.). */
-export const groupStyles = {
-  vgg: { keepFirst: 3, between: true, bias: true, init: "vgg" },
+export const groupPresets = {
+  vgg: { keepFirst: 3, insertNorm: true, bias: true, init: "vgg" },
   resnet: { bias: true, init: "kaiming" },
   densenet: { bias: false, narrow: true, init: "kaiming" },
-  srresnet: { ...blocks, between: true, bias: true },
+  srresnet: { ...blocks, insertNorm: true, bias: true },
   edsr: { ...blocks, bias: true },
 } as const;
 
-/** A style's options; none without a style. Errors: `usage` for a style that is not known. */
-export function styled<T extends Readonly<Record<Style, object>>>(styles: T, style: string | undefined): Partial<T[Style]> {
-  if (style === undefined) return {};
-  if (Object.hasOwn(styles, style)) return styles[style as Style];
-  throw new FilterBasisError("usage", "unknown style", { field: "style", expected: styleNames.join(", "), got: style });
+/** A preset's options; none without a preset. Errors: `usage` for a preset that is not known. */
+export function presetOptions<T extends Readonly<Record<Preset, object>>>(
+  presets: T,
+  preset: string | undefined,
+): Partial<T[Preset]> {
+  if (preset === undefined) return {};
+  if (Object.hasOwn(presets, preset)) return presets[preset as Preset];
+  throw new FilterBasisError("usage", "unknown preset", { field: "preset", expected: presetNames.join(", "), got: preset });
 }
