@@ -36,7 +36,7 @@ export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
 export { expand } from "./methods/expand.js";
 export { chooseLayout, chooseLayouts } from "./methods/layout.js";
 export { type MethodName, methods } from "./methods/methods.js";
-export { type LayerPlan, type Plan, type PlanOptions, planCompression, type UnitPlan } from "./methods/plan.js";
+export { type GroupPlan, type LayerPlan, type Plan, type PlanOptions, planCompression } from "./methods/plan.js";
 export { type CompressionRecord, type LayerRecord, readRecord } from "./methods/record.js";
 // Networks
 export { buildNet, type Net, type NetName, nets } from "./nets/table.js";

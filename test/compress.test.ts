@@ -62,9 +62,9 @@ describe("layers that may share are found from the graph", () => {
     expect(perGroup(sets(graph, "group"))).toEqual([19, 18, 17]);
     const { layers } = findLayers(graph);
     expect(layers).toHaveLength(55); // the stem shares with none
-    const { units, refused } = planCompression(graph, { share: "group", splits: 1, basis: 16 });
-    expect(units.map(({ unit }) => unit.layers.length)).toEqual([19, 18, 17]);
-    expect(units.every(({ unit }) => unit.shared)).toBe(true);
+    const { groups, refused } = planCompression(graph, { share: "group", splits: 1, basis: 16 });
+    expect(groups.map(({ group }) => group.layers.length)).toEqual([19, 18, 17]);
+    expect(groups.every(({ group }) => group.shared)).toBe(true);
     expect(refused.map(({ name }) => name)).toEqual(["/linear/Gemm", "/conv1/Conv"]);
   });
 
@@ -133,8 +133,8 @@ describe("plans", () => {
   });
 
   test("keep everything when everything may be kept", () => {
-    const { units, refused, after, before } = planCompression(smallSr(), { keepParams: 1 });
-    expect(units).toEqual([]);
+    const { groups, refused, after, before } = planCompression(smallSr(), { keepParams: 1 });
+    expect(groups).toEqual([]);
     expect(after).toEqual(before);
     expect(refused.length).toBeGreaterThan(5);
   });
@@ -167,7 +167,7 @@ describe("plans", () => {
       layers: { "body.0.body.0": { splits: 4, basis: 6 } },
       shareNamed: { mine: ["body.1.body.0", "body.2"] },
     });
-    expect(named.units.map(({ unit, choice }) => [unit.name, unit.layers.length, choice.basisSize])).toEqual([
+    expect(named.groups.map(({ group, choice }) => [group.name, group.layers.length, choice.basisSize])).toEqual([
       ["body.0.body.0", 1, 6],
       ["body.0.body.2", 1, 4],
       ["mine", 2, 4],

@@ -369,8 +369,8 @@ describe.skipIf(reason !== undefined)(`a plan${reason === undefined ? "" : ` (sk
 /** What a plan chooses, or the code and message of its refusal. */
 function choices(graph: Graph, options: PlanOptions): unknown {
   try {
-    const { units, refused, after } = planCompression(graph, options);
-    return { units: units.map(({ unit, choice }) => ({ name: unit.name, ...choice })), refused, after };
+    const { groups, refused, after } = planCompression(graph, options);
+    return { groups: groups.map(({ group, choice }) => ({ name: group.name, ...choice })), refused, after };
   } catch (error) {
     if (error instanceof FilterBasisError) return [error.code, error.problem];
     throw error;

@@ -30,8 +30,8 @@ export default command({
 });
 
 /** The plan as plain data: one entry for each layer, in the order of the graph. */
-export function planReport({ plan: { units, refused, before, after, why }, times }: PlannedModel) {
-  const layers = units.flatMap(({ unit, choice, layers: members, weightsBefore, weightsAfter, macsBefore, macsAfter, error }) =>
+export function planReport({ plan: { groups, refused, before, after, why }, times }: PlannedModel) {
+  const layers = groups.flatMap(({ group, choice, layers: members, weightsBefore, weightsAfter, macsBefore, macsAfter, error }) =>
     members.map(({ layer, splits, note, timed }) => ({
       name: layer.name,
       filters: layer.weight.dims,
@@ -39,7 +39,7 @@ export function planReport({ plan: { units, refused, before, after, why }, times
       basis: choice.basisSize,
       channels: choice.channels,
       nodes: layer.nodes.length,
-      ...(unit.shared ? { shared: unit.name } : {}),
+      ...(group.shared ? { shared: group.name } : {}),
       /** Of the layer, or of all that share its basis. */
       weights: weightsAfter,
       weightsBefore,

@@ -104,7 +104,7 @@ async function solveTimed(job: Job, options: PlanOptions): Promise<Plan> {
 }
 
 export function predictedSaving(plan: Plan): number {
-  const layers = plan.units.flatMap((unit) => unit.layers);
+  const layers = plan.groups.flatMap((unit) => unit.layers);
   return layers.reduce((sum, { timed }) => sum + (timed ? timed.original - timed.milliseconds : 0), 0);
 }
 
@@ -125,8 +125,8 @@ function asTheyAre({ original, planOptions }: Job) {
 function outOfReach(job: Job, reached: TimedPlan | undefined, tried: unknown): FilterBasisError {
   const { keepMacs, original } = job.planOptions;
   const whole = original!.macs;
-  const units = reached?.plan.units ?? [];
-  const planned = units.map(({ unit, macsBefore, macsAfter, layers: members }) => ({
+  const units = reached?.plan.groups ?? [];
+  const planned = units.map(({ group: unit, macsBefore, macsAfter, layers: members }) => ({
     name: unit.name,
     original: macsBefore,
     best: macsAfter,

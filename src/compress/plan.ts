@@ -76,8 +76,8 @@ export async function planModel(original: Graph, options: JobOptions, hooks: Job
     return result(plan, times);
   }
   const plan = await layoutsFor(job, planCompression(prepared, planOptions), ["dense", ...savingLayouts]);
-  const kept = plan.units.every(({ layers }) => layers.every(({ timed }) => timed === undefined || timed.layout === "dense"));
-  if (plan.units.length === 0 || kept || isExplicit(plan, asked)) return result(plan);
+  const kept = plan.groups.every(({ layers }) => layers.every(({ timed }) => timed === undefined || timed.layout === "dense"));
+  if (plan.groups.length === 0 || kept || isExplicit(plan, asked)) return result(plan);
   const times = await timesOf(job, plan);
   const worth = Math.min(1, 1 - predictedSaving(plan) / times.original) <= worthwhile;
   return worth && times.written <= worthwhile * times.original ? result(plan, times) : result(allDense(plan));
@@ -93,12 +93,12 @@ function checkLayout(layout: "auto" | Layout, { keepMacs }: PlanOptions): void {
 }
 
 function isExplicit(plan: Plan, { basis, layers = {} }: PlanOptions): boolean {
-  return basis !== undefined || (plan.units.length > 0 && Object.values(layers).some((rule) => rule.basis !== undefined));
+  return basis !== undefined || (plan.groups.length > 0 && Object.values(layers).some((rule) => rule.basis !== undefined));
 }
 
 /** Every layer in the layout whose speed is the original's, where there is one. */
 function allDense(plan: Plan): Plan {
-  const units = plan.units.map((planned) => ({
+  const groups = plan.groups.map((planned) => ({
     ...planned,
     layers: planned.layers.map((one) =>
       one.timed && rebuildsAtLoad(one.layer)
@@ -106,5 +106,5 @@ function allDense(plan: Plan): Plan {
         : one,
     ),
   }));
-  return { ...plan, units };
+  return { ...plan, groups };
 }

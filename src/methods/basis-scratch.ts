@@ -72,8 +72,8 @@ export function basisScratch(options: BasisScratchOptions): Pass {
       const owner = owners.get(key) ?? layer;
       owners.set(key, owner);
       const total = all.share === "network" ? widest : p;
-      const unit = { m: basisSize, p, total, owner, ...all };
-      return writeUnit(net, layer, unit);
+      const spec = { m: basisSize, p, total, owner, ...all };
+      return writeLayer(net, layer, spec);
     });
   };
   const { transition } = options;
@@ -101,7 +101,7 @@ function sharingKey(layer: ConvLayer, share: BasisScratchOptions["share"]): stri
   return `${kernel} ${layer.inChannels} ${layer.name.split(".").slice(0, -2).join(".")}`;
 }
 
-interface Unit {
+interface LayerSpec {
   readonly m: number;
   readonly p: number;
   /** Channels of the stored basis; more than p where layers read slices of one. */
@@ -119,12 +119,12 @@ interface Unit {
 function describe(
   net: GraphBuilder,
   layer: ConvLayer,
-  unit: Unit,
+  spec: LayerSpec,
 ): { readonly data: BasisConv; readonly second: readonly string[] } {
-  const { m, p, total, owner, coefficientKernel: kernel } = unit;
+  const { m, p, total, owner, coefficientKernel: kernel } = spec;
   const { name, taps, outChannels } = layer;
   const splits = layer.inChannels / p;
-  const start = sliceStart(total, p, unit.slice);
+  const start = sliceStart(total, p, spec.slice);
   const basisFans = { path: `${owner.name}.basis`, fanIn: total * taps, channelsIn: total * taps, channelsOut: m * taps };
   const fanIn = splits * m * kernel * kernel;
   const coefficientFans = { path: `${name}.coefficients`, fanIn, channelsIn: fanIn, channelsOut: outChannels * kernel * kernel };
@@ -134,7 +134,7 @@ function describe(
   const bias = net.parameter(coefficientFans, "bias", "conv-bias", [outChannels]);
   const provenance = { method: "basis-scratch", error: null, weight: layer.weightName };
   const partOf = { name: layer.node.name, output: layer.output, coefficients };
-  const apart = unit.insertNorm || kernel > 1;
+  const apart = spec.insertNorm || kernel > 1;
   const own = apart
     ? { name: `${name}/basis`, output: `${name}/basis`, coefficients: "", bias: "", provenance: { ...provenance, partOf } }
     : { name: layer.node.name, output: layer.output, coefficients, bias, provenance };
@@ -144,26 +144,26 @@ function describe(
     kernel: layer.kernel,
     slice: total === p ? null : [start, start + p],
     attributes: layer.node.attributes,
-    layout: unit.layout,
+    layout: spec.layout,
   };
   return { data, second: apart ? [coefficients, bias] : [] };
 }
 
-function writeUnit(net: GraphBuilder, layer: ConvLayer, unit: Unit): Rewrite {
+function writeLayer(net: GraphBuilder, layer: ConvLayer, spec: LayerSpec): Rewrite {
   const { name } = layer;
-  const { data, second } = describe(net, layer, unit);
+  const { data, second } = describe(net, layer, spec);
   const { splits, basisSize: m } = data;
   let x = net.push(makeBasisConv(data));
-  if (unit.insertNorm) {
+  if (spec.insertNorm) {
     x = net.norm(x, `${name}.between`, splits * m);
     x = net.push(activation(layer, x, `${name}.between.activation`));
   }
   // A batch norm or an activation, or coefficients of 3 x 3, cannot be folded back into one filter.
   if (second.length > 0)
-    net.push(makeNode("Conv", [x, ...second], [layer.output], convAttributes(unit.coefficientKernel), { name }));
-  const shared = unit.owner === layer ? "" : `, the basis of ${unit.owner.name}`;
-  const done = `${m} basis filters of ${unit.p} channels, ${splits} split${splits === 1 ? "" : "s"}${shared}`;
-  if (!unit.insertActivation || layer.norm === undefined || layer.activation !== undefined) return { done };
+    net.push(makeNode("Conv", [x, ...second], [layer.output], convAttributes(spec.coefficientKernel), { name }));
+  const shared = spec.owner === layer ? "" : `, the basis of ${spec.owner.name}`;
+  const done = `${m} basis filters of ${spec.p} channels, ${splits} split${splits === 1 ? "" : "s"}${shared}`;
+  if (!spec.insertActivation || layer.norm === undefined || layer.activation !== undefined) return { done };
   return { done, also: new Map([[layer.norm, close(layer, layer.norm)]]) };
 }
 

@@ -3,11 +3,11 @@
 import type { Refusal } from "../basis/convolution.js";
 import { tails } from "../basis/spectrum.js";
 import type { Spectrum } from "../linalg/low-rank.js";
-import type { Choice, Unit } from "./candidates.js";
+import type { Choice, LayerGroup } from "./candidates.js";
 import type { Layer } from "./layers.js";
 
 export interface Planned {
-  readonly unit: Unit;
+  readonly group: LayerGroup;
   readonly choice: Choice;
   /** Relative squared error. */
   readonly loss: number;

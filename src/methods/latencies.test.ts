@@ -68,10 +68,10 @@ describe("a budget in multiply-accumulates", () => {
   };
 
   test("takes sizes that were timed, and keeps the budget", () => {
-    const { units, after, before } = plan(0.6, clock(0));
+    const { groups, after, before } = plan(0.6, clock(0));
     expect(after.macs / before.macs).toBeLessThanOrEqual(0.6);
     expect(before.macs).toBe(cost(graph, inputs).macs);
-    for (const { choice } of units) expect(choice.basisSize % step === 0 || choice.basisSize < 2 * step).toBe(true);
+    for (const { choice } of groups) expect(choice.basisSize % step === 0 || choice.basisSize < 2 * step).toBe(true);
   });
 
   test("leaves layers as they are that would become slower, with that reason", () => {
@@ -93,9 +93,9 @@ describe("a budget in multiply-accumulates", () => {
   });
 
   test("saves at least the milliseconds that it must, at a higher loss", () => {
-    const saved = ({ units }: ReturnType<typeof plan>) => {
-      const all = withLayouts({ units, refused: [], before: { weights: 0, macs: 0 }, after: { weights: 0, macs: 0 } }, times);
-      const timed = all.units.flatMap(({ layers }) => layers.map((layer) => layer.timed!));
+    const saved = ({ groups }: ReturnType<typeof plan>) => {
+      const all = withLayouts({ groups, refused: [], before: { weights: 0, macs: 0 }, after: { weights: 0, macs: 0 } }, times);
+      const timed = all.groups.flatMap(({ layers }) => layers.map((layer) => layer.timed!));
       return timed.reduce((sum, { original, milliseconds }) => sum + original - milliseconds, 0);
     };
     const times = latenciesOf(clock(0.05), sizes, 17);
@@ -108,7 +108,7 @@ describe("a budget in multiply-accumulates", () => {
 test("questions for the layouts of a plan are about its layers as they are and as they may be written", () => {
   const planned = planCompression(graph, { keepParams: 0.5, inputs });
   const questions = layoutQuestions(graph, planned, { inputs }, ["dense", "batch-folded", "grouped"]);
-  const layers = planned.units.flatMap(({ layers }) => layers);
+  const layers = planned.groups.flatMap(({ layers }) => layers);
   for (const { layer, splits } of layers) {
     const own = questions.filter(({ shape }) => shape.join() === [layer.outChannels, layer.inChannels, ...layer.kernel].join());
     expect(own.some(({ basis }) => basis === undefined)).toBe(true);

@@ -1,8 +1,8 @@
-// The units of a plan: which layers are compressed at all, which of them share a basis, and the splits asked for.
+// The groups of a plan: which layers are compressed at all, which of them share a basis, and the splits asked for.
 import { chooseSplits } from "../basis/split.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
-import { bestChannels, type Unit } from "./candidates.js";
+import { bestChannels, type LayerGroup } from "./candidates.js";
 import type { Layer } from "./layers.js";
 import { matches } from "./pattern.js";
 import type { PlanOptions, Splitting } from "./plan-options.js";
@@ -10,31 +10,31 @@ import { sharingSets } from "./sharing.js";
 
 /** p for splits that were asked for, with a note for each layer where they had to be moved. */
 export function explicitChannels(
-  unit: Unit,
+  group: LayerGroup,
   splits: Splitting | undefined,
 ): { channels: number; notes: ReadonlyMap<Layer, string> } {
   const notes = new Map<Layer, string>();
   if (splits === "channels") return { channels: 1, notes };
-  if (splits === undefined || splits === "auto" || unit.slice) return { channels: bestChannels(unit), notes };
-  const [first] = unit.layers;
+  if (splits === undefined || splits === "auto" || group.slice) return { channels: bestChannels(group), notes };
+  const [first] = group.layers;
   // Layers that share need one p: the number of splits is meant for the narrowest of them.
-  const narrowest = unit.layers.reduce((a, b) => (b.inChannels < a.inChannels ? b : a), first!);
+  const narrowest = group.layers.reduce((a, b) => (b.inChannels < a.inChannels ? b : a), first!);
   const chosen = chooseSplits(narrowest.inChannels, splits);
-  if (chosen.note) for (const layer of unit.layers) notes.set(layer, chosen.note);
+  if (chosen.note) for (const layer of group.layers) notes.set(layer, chosen.note);
   const channels = narrowest.inChannels / chosen.splits;
-  if (unit.layers.every(({ inChannels }) => inChannels % channels === 0)) return { channels, notes };
-  const common = bestChannels(unit);
-  for (const layer of unit.layers)
-    notes.set(layer, `splits of ${common} channels instead of ${channels}, which not all layers of ${unit.name} can have`);
+  if (group.layers.every(({ inChannels }) => inChannels % channels === 0)) return { channels, notes };
+  const common = bestChannels(group);
+  for (const layer of group.layers)
+    notes.set(layer, `splits of ${common} channels instead of ${channels}, which not all layers of ${group.name} can have`);
   return { channels: common, notes };
 }
 
 /** Layers that share, by name or as found from the graph, and every other layer by itself; in the order of the graph. */
-export function makeUnits(
+export function makeGroups(
   graph: Graph,
   layers: readonly Layer[],
   { share = "none", shareNamed = {}, slice, inputs }: PlanOptions,
-): readonly Unit[] {
+): readonly LayerGroup[] {
   const named = Object.entries(shareNamed).map(([name, patterns]) => ({
     name,
     layers: layers.filter((layer) => matches(layer.name, patterns)),
@@ -59,23 +59,23 @@ export function makeUnits(
       inputs,
     ),
   ];
-  const unitOf = new Map(sets.flatMap((set) => set.layers.map((layer) => [layer, set] as const)));
-  const units: Unit[] = [];
+  const groupOf = new Map(sets.flatMap((set) => set.layers.map((layer) => [layer, set] as const)));
+  const groups: LayerGroup[] = [];
   const done = new Set<unknown>();
   for (const layer of layers) {
-    const set = unitOf.get(layer);
+    const set = groupOf.get(layer);
     if (set && done.has(set)) continue;
     done.add(set);
     const members = set ? set.layers : [layer];
     const widths = new Set(members.map(({ inChannels }) => inChannels));
-    units.push({
+    groups.push({
       name: set?.name ?? layer.name,
       layers: members,
       shared: set !== undefined,
       slice: set && widths.size > 1 ? slice : undefined,
     });
   }
-  return units;
+  return groups;
 }
 
 /** Why a layer is not to be touched at all, if so. */
@@ -84,9 +84,9 @@ export function leftOut(layer: Layer, { only, skip }: PlanOptions): string | und
   return skip && matches(layer.name, skip) ? "it was asked to be left alone" : undefined;
 }
 
-/** What was asked for this unit in particular. */
-export function ruleFor(unit: Unit, { layers = {} }: PlanOptions) {
+/** What was asked for this group in particular. */
+export function ruleFor(group: LayerGroup, { layers = {} }: PlanOptions) {
   return Object.entries(layers).find(
-    ([pattern]) => matches(unit.name, [pattern]) || unit.layers.some(({ name }) => matches(name, [pattern])),
+    ([pattern]) => matches(group.name, [pattern]) || group.layers.some(({ name }) => matches(name, [pattern])),
   )?.[1];
 }

@@ -4,13 +4,13 @@ import { FilterBasisError } from "../errors/error.js";
 import { concreteInputs } from "../graph/cost.js";
 import { inferShapes } from "../graph/shapes/infer.js";
 import type { Dim, Graph } from "../graph/types.js";
-import { candidateChannels, type Positions, type Unit } from "./candidates.js";
+import { candidateChannels, type LayerGroup, type Positions } from "./candidates.js";
+import { explicitChannels, leftOut, makeGroups, ruleFor } from "./layer-groups.js";
 import { findLayers, type Layer } from "./layers.js";
 import type { PlanOptions } from "./plan-options.js";
-import { explicitChannels, leftOut, makeUnits, ruleFor } from "./units.js";
 
 /** Groups of layers, the layers left out with their reasons, and whether sizes are given rather than a budget. */
-export function unitsOf(graph: Graph, options: PlanOptions) {
+export function groupsOf(graph: Graph, options: PlanOptions) {
   const { keepParams, keepMacs } = options;
   if (keepParams !== undefined && keepMacs !== undefined)
     throw new FilterBasisError("usage", "give one budget: --keep-params or --keep-macs");
@@ -22,20 +22,20 @@ export function unitsOf(graph: Graph, options: PlanOptions) {
     return !because;
   });
   if (taken.length === 0) throw nothingToDo(left);
-  const units = makeUnits(graph, taken, options);
-  const explicit = options.basis !== undefined || units.some((unit) => ruleFor(unit, options)?.basis !== undefined);
-  return { units, left, explicit };
+  const groups = makeGroups(graph, taken, options);
+  const explicit = options.basis !== undefined || groups.some((group) => ruleFor(group, options)?.basis !== undefined);
+  return { groups, left, explicit };
 }
 
 /** The values of p to be tried for a group, with notes where splits that were asked for had to be moved. */
-export function unitChannels(
-  unit: Unit,
+export function groupChannels(
+  group: LayerGroup,
   options: PlanOptions,
 ): { channels: readonly number[]; notes: ReadonlyMap<Layer, string> } {
-  const wanted = ruleFor(unit, options)?.splits ?? (options.splits === "auto" ? undefined : options.splits);
+  const wanted = ruleFor(group, options)?.splits ?? (options.splits === "auto" ? undefined : options.splits);
   if (wanted === undefined)
-    return { channels: candidateChannels(unit, options.keepMacs === undefined ? "weights" : "macs"), notes: new Map() };
-  const { channels, notes } = explicitChannels(unit, wanted);
+    return { channels: candidateChannels(group, options.keepMacs === undefined ? "weights" : "macs"), notes: new Map() };
+  const { channels, notes } = explicitChannels(group, wanted);
   return { channels: [channels], notes };
 }
 
