@@ -49,7 +49,7 @@ describe("plan", () => {
 });
 
 describe("compress", () => {
-  test("writes a verified model of the planned size and tells what it left alone", async () => {
+  test("writes a verified model of the planned size and tells what it skipped", async () => {
     const planned = await run(plan, model, "--keep-params", "0.5");
     const { code, json, stderr } = await run(compress, model, "-o", out, "--keep-params", "0.5", ...quick);
     expect(code, stderr).toBe(0);
@@ -66,8 +66,8 @@ describe("compress", () => {
     expect(json.weights).toBe(cost(after).weights);
     expect(json.maxDifference).toBeLessThan(1e-4);
     expect(json.layers.map(({ name }: { name: string }) => name)).toEqual(readRecord(after)!.layers.map(({ name }) => name));
-    expect(json.refused).toEqual(planned.json.refused);
-    for (const { name, because } of json.refused) expect(stderr).toContain(`skipped ${name}: ${because}`);
+    expect(json.skipped).toEqual(planned.json.skipped);
+    for (const { name, reason } of json.skipped) expect(stderr).toContain(`skipped ${name}: ${reason}`);
   });
 
   test("--undo gives the dense model back", async () => {
@@ -75,7 +75,7 @@ describe("compress", () => {
     const dense = join(folder, "dense.onnx");
     const { code, json, stderr } = await run(compress, out, "-o", dense, "--undo");
     expect(code, stderr).toBe(0);
-    expect(json).toMatchObject({ weights: cost(await loadModel(model)).weights, verified: true, refused: [] });
+    expect(json).toMatchObject({ weights: cost(await loadModel(model)).weights, verified: true, skipped: [] });
     expect(readRecord(await loadModel(dense))).toBeUndefined();
   });
 

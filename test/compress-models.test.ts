@@ -1,5 +1,5 @@
 // Real networks, trained and exported elsewhere: each keeps a budget or says the least that can be reached, every convolution
-// is either compressed or refused with a reason, and ONNX Runtime computes what the filters say.
+// is either compressed or skipped with a reason, and ONNX Runtime computes what the filters say.
 import { describe, expect, test } from "vitest";
 import { isError } from "../src/errors/error.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
@@ -36,9 +36,9 @@ describe.skipIf(shared("data/models/vdsr.onnx") === undefined)(`at 60 % of the w
     expect(ratio).toBeLessThanOrEqual(0.6);
     expect(ratio).toBeGreaterThan(0.58);
     const convolutions = original.nodes.filter(({ op }) => op === "Conv").map(nodeName);
-    const told = new Map(outcomes.map(({ layer, because }) => [layer, because]));
+    const told = new Map(outcomes.map(({ layer, reason }) => [layer, reason]));
     for (const conv of convolutions) expect(told.get(conv), conv).toMatch(/\w{3}/);
-    expect(readRecord(graph)!.layers.length).toBe(outcomes.filter(({ done }) => done).length);
+    expect(readRecord(graph)!.layers.length).toBe(outcomes.filter(({ applied }) => applied).length);
     const dense = expand(graph).graph;
     const session = await openSession(dense, { threads: 1 });
     const feeds = sampleFeeds(session.inputs, { side: 24 });

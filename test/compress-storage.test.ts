@@ -135,7 +135,7 @@ const stored: Record<string, Stored> = {
 describe.each(Object.entries(stored))("a weight stored as %s", (_, { graph, tolerance, layers = 1 }) => {
   test("is compressed once, computes the same at full rank in every layout, and expands", async () => {
     const { graph: compressed, outcomes } = basis({ splits: 2, basis: 16 })(graph);
-    expect(outcomes.filter(({ done }) => done)).toHaveLength(layers);
+    expect(outcomes.filter(({ applied }) => applied)).toHaveLength(layers);
     const record = readRecord(compressed)!;
     expect(new Set(record.layers.map((layer) => layer.coefficients)).size).toBe(1);
     const original = [...graph.initializers.keys()].find((name) => name === "w");
@@ -167,24 +167,24 @@ describe("convolutions of one and of three dimensions", () => {
   });
 });
 
-describe("what is left alone is named with its reason", () => {
+describe("what is skipped is named with its reason", () => {
   const conv = (attributes: Parameters<typeof makeNode>[3], w = "w") =>
     makeNode("Conv", ["x", w], ["y"], attributes, { name: "conv" });
   const reason = (nodes: ReturnType<typeof makeNode>[], initializers: Record<string, TensorData>, inputs = input()) =>
-    findLayers(smallGraph({ nodes, initializers, inputs, outputs: ["y"] })).refused;
+    findLayers(smallGraph({ nodes, initializers, inputs, outputs: ["y"] })).skipped;
 
   test("depthwise and grouped convolutions", () => {
     expect(reason([conv({ group: int(8) })], { w: randomTensor([8, 1, 3, 3], 1) })).toEqual([
-      { name: "conv", because: "it is a depthwise convolution: each of its 8 groups sees one channel" },
+      { name: "conv", reason: "it is a depthwise convolution: each of its 8 groups sees one channel" },
     ]);
-    expect(reason([conv({ group: int(2) })], { w: randomTensor([8, 4, 3, 3], 1) })[0]!.because).toBe(
+    expect(reason([conv({ group: int(2) })], { w: randomTensor([8, 4, 3, 3], 1) })[0]!.reason).toBe(
       "it is a grouped convolution of 2 groups",
     );
   });
 
   test("weights that are computed while the model runs, and a model that has no others", () => {
     const inputs = [...input(), { name: "w", tensor: { type: "float32" as const, dims: [8, 8, 3, 3] } }];
-    expect(reason([conv({})], {}, inputs)).toEqual([{ name: "conv", because: "its weight is computed while the model runs" }]);
+    expect(reason([conv({})], {}, inputs)).toEqual([{ name: "conv", reason: "its weight is computed while the model runs" }]);
     const graph = smallGraph({ nodes: [conv({})], initializers: {}, inputs, outputs: ["y"] });
     for (const options of [{ keepParams: 0.5 }, { basis: 4 }]) {
       expect(() => basis(options)(graph)).toThrow(
@@ -195,22 +195,22 @@ describe("what is left alone is named with its reason", () => {
 
   test("transposed convolutions and fully connected layers", () => {
     const transposed = makeNode("ConvTranspose", ["x", "w"], ["y"], {}, { name: "up" });
-    expect(reason([transposed], { w: weight })[0]).toMatchObject({ name: "up", because: expect.stringContaining("transposed") });
+    expect(reason([transposed], { w: weight })[0]).toMatchObject({ name: "up", reason: expect.stringContaining("transposed") });
     const linear = [conv({}), makeNode("MatMul", ["y", "v"], ["z"], {}, { name: "linear" })];
     expect(reason(linear, { w: weight, v: randomTensor([7, 5], 1) })).toEqual([
-      { name: "linear", because: "it is a matrix product, not a convolution" },
+      { name: "linear", reason: "it is a matrix product, not a convolution" },
     ]);
   });
 
   test("weights of types that are not decomposed", () => {
-    expect(reason([conv({})], { w: as("int32", weight) })[0]!.because).toBe("its weight is of type int32");
+    expect(reason([conv({})], { w: as("int32", weight) })[0]!.reason).toBe("its weight is of type int32");
   });
 
   test("a weight that something else reads too", () => {
     const nodes = [conv({}), makeNode("Relu", ["w"], ["z"], {}, { name: "other" })];
-    expect(reason(nodes, { w: weight })).toEqual([{ name: "conv", because: "its weight is also read by other (Relu)" }]);
+    expect(reason(nodes, { w: weight })).toEqual([{ name: "conv", reason: "its weight is also read by other (Relu)" }]);
     const returned = smallGraph({ nodes: [conv({})], initializers: { w: weight }, inputs: input(), outputs: ["y", "w"] });
-    expect(findLayers(returned).refused[0]!.because).toBe("its weight is also read by an output of the graph");
+    expect(findLayers(returned).skipped[0]!.reason).toBe("its weight is also read by an output of the graph");
   });
 
   test("convolutions inside the body of another node", () => {
@@ -218,7 +218,7 @@ describe("what is left alone is named with its reason", () => {
     const branch = makeNode("If", ["c"], ["y"], { then_branch: { kind: "graph", value: inner } }, { name: "choice" });
     expect(reason([branch, makeNode("Conv", ["x", "w"], ["z"], {}, { name: "outer" })], { w: weight })).toContainEqual({
       name: "conv",
-      because: "it stands in the body of choice (If)",
+      reason: "it stands in the body of choice (If)",
     });
   });
 

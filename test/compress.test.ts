@@ -62,10 +62,10 @@ describe("layers that may share are found from the graph", () => {
     expect(perGroup(sets(graph, "group"))).toEqual([19, 18, 17]);
     const { layers } = findLayers(graph);
     expect(layers).toHaveLength(55); // the stem shares with none
-    const { groups, refused } = planCompression(graph, { share: "group", splits: 1, basis: 16 });
+    const { groups, skipped } = planCompression(graph, { share: "group", splits: 1, basis: 16 });
     expect(groups.map(({ group }) => group.layers.length)).toEqual([19, 18, 17]);
     expect(groups.every(({ group }) => group.shared)).toBe(true);
-    expect(refused.map(({ name }) => name)).toEqual(["/linear/Gemm", "/conv1/Conv"]);
+    expect(skipped.map(({ name }) => name)).toEqual(["/linear/Gemm", "/conv1/Conv"]);
   });
 
   test("the two convolutions of each residual block of EDSR share, and the long skip is no block", () => {
@@ -133,29 +133,29 @@ describe("plans", () => {
   });
 
   test("keep everything when everything may be kept", () => {
-    const { groups, refused, after, before } = planCompression(smallSr(), { keepParams: 1 });
+    const { groups, skipped, after, before } = planCompression(smallSr(), { keepParams: 1 });
     expect(groups).toEqual([]);
     expect(after).toEqual(before);
-    expect(refused.length).toBeGreaterThan(5);
+    expect(skipped.length).toBeGreaterThan(5);
   });
 
   test("obey splits and basis sizes that are given, also where a layer grows, and say so", () => {
     const graph = oneConv({ outChannels: 4, inChannels: 4, kernel: [3, 3] });
     const { outcomes } = basis({ splits: 2, basis: 8 })(graph);
-    expect(outcomes).toMatchObject([{ layer: "conv", done: true }]);
-    expect(outcomes[0]!.because).toMatch(/^2 splits, 8 basis filters, 144 -> 208 weights; warning: it grows/);
+    expect(outcomes).toMatchObject([{ layer: "conv", applied: true }]);
+    expect(outcomes[0]!.reason).toMatch(/^2 splits, 8 basis filters, 144 -> 208 weights; warning: it grows/);
   });
 
   test("refuse a layer in which no basis would save anything", () => {
     const graph = oneConv({ outChannels: 1, inChannels: 1, kernel: [1, 1] });
-    expect(planCompression(graph, { keepParams: 1 }).refused).toEqual([
-      { name: "conv", because: "no basis would save any of its 1 weights" },
+    expect(planCompression(graph, { keepParams: 1 }).skipped).toEqual([
+      { name: "conv", reason: "no basis would save any of its 1 weights" },
     ]);
   });
 
   test("move splits that do not divide the channels and say so in the outcome", () => {
     const { outcomes } = basis({ splits: 5, basis: 3 })(oneConv({ outChannels: 8, inChannels: 16, kernel: [3, 3] }));
-    expect(outcomes[0]!.because).toContain("4 splits instead of 5, the nearest divisor of its 16 input channels");
+    expect(outcomes[0]!.reason).toContain("4 splits instead of 5, the nearest divisor of its 16 input channels");
   });
 
   test("take patterns: only, skip, sizes of their own, and sets that share by name", () => {
@@ -172,8 +172,8 @@ describe("plans", () => {
       ["body.0.body.2", 1, 4],
       ["mine", 2, 4],
     ]);
-    expect(named.refused).toContainEqual({ name: "body.1.body.2", because: "it was asked to be left alone" });
-    expect(named.refused).toContainEqual({ name: "head.0", because: "it is not among the layers asked for" });
+    expect(named.skipped).toContainEqual({ name: "body.1.body.2", reason: "it was asked to be skipped" });
+    expect(named.skipped).toContainEqual({ name: "head.0", reason: "it is not among the layers asked for" });
     expect(() => planCompression(graph, { shareNamed: { mine: ["nothing"] } })).toThrow(
       expect.objectContaining({ code: "not-found" }),
     );
@@ -232,8 +232,8 @@ describe("compressed networks", () => {
     const back = readModel(writeModel(graph));
     expect(readRecord(back)).toEqual(readRecord(graph));
     expect(readRecord(back)!.layers.length).toBeGreaterThan(2);
-    const { refused } = findLayers(back);
-    const compressed = refused.filter(({ because }) => because.startsWith("it is compressed already"));
+    const { skipped } = findLayers(back);
+    const compressed = skipped.filter(({ reason }) => reason.startsWith("it is compressed already"));
     expect(compressed).toHaveLength(readRecord(back)!.layers.length);
   });
 

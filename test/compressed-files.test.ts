@@ -106,7 +106,7 @@ describe.each(Object.entries(files))("the file %s of version 0.1", (name, { laye
     for (const layout of between ? [] : layouts)
       expect(await difference(chooseLayouts(() => layout)(graph).graph, bytes)).toBeLessThan(1e-4);
     const { graph: dense, outcomes } = expand(graph);
-    expect(outcomes.map(({ done }) => done)).toEqual(nodes.map(() => !between));
+    expect(outcomes.map(({ applied }) => applied)).toEqual(nodes.map(() => !between));
     expect(dense.nodes.some(isBasisConv)).toBe(between);
     expect(await difference(dense, bytes)).toBeLessThan(1e-4);
   });
@@ -191,11 +191,11 @@ describe("batch norm and a convolution over a basis", () => {
     async (layout) => {
       const graph = chooseLayouts(() => layout)(normed(2, false)).graph;
       const { graph: folded, outcomes } = foldBatchNorm(graph);
-      expect(outcomes.map(({ layer, done }) => [layer, done])).toEqual([
+      expect(outcomes.map(({ layer, applied }) => [layer, applied])).toEqual([
         ["before", false],
         ["after", true],
       ]);
-      expect(outcomes[0]!.because).toContain("conv is a convolution over a basis, which only what follows can be folded into");
+      expect(outcomes[0]!.reason).toContain("conv is a convolution over a basis, which only what follows can be folded into");
       expect(folded.nodes.filter(isBasisConv).map(({ inputs }) => inputs)).toEqual(
         graph.nodes.filter(isBasisConv).map(({ inputs }) => inputs),
       );
@@ -207,8 +207,8 @@ describe("batch norm and a convolution over a basis", () => {
   test("one between basis and coefficients is folded where the basis has one split, else it says why not", async () => {
     const between = (splits: number) =>
       foldBatchNorm(normed(splits, true)).outcomes.find(({ layer }) => layer === "conv.between")!;
-    expect(between(1)).toMatchObject({ done: true });
-    expect(between(2)).toMatchObject({ done: false, because: expect.stringContaining("is the same for all its splits") });
+    expect(between(1)).toMatchObject({ applied: true });
+    expect(between(2)).toMatchObject({ applied: false, reason: expect.stringContaining("is the same for all its splits") });
     const graph = normed(1, true);
     const folded = foldBatchNorm(graph).graph;
     expect(await difference(folded, writeModel(graph))).toBeLessThan(1e-5);

@@ -68,7 +68,7 @@ describeEngine("networks", () => {
         method === "none" ? undefined : (methods[method].pass as (options: object) => ReturnType<typeof methods.factor.pass>);
       const { graph, outcomes } = pass?.(given)(plain) ?? { graph: plain, outcomes: [] };
       verifyGraph(graph);
-      if (pass !== undefined) expect(outcomes.some(({ done }) => done)).toBe(true);
+      if (pass !== undefined) expect(outcomes.some(({ applied }) => applied)).toBe(true);
       await checkNet(graph, task);
     },
   );

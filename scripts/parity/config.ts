@@ -130,7 +130,7 @@ export function buildFromConfig(config: unknown): Graph {
   const graph = buildNet(network, { ...pick(ofNetwork.shape), init: "zeros" });
   const pass = ofMethod.pass(pick(ofMethod.fields.shape), presets[network as NetworkName]);
   const { graph: built, outcomes } = pass(graph);
-  if (method !== "none" && !outcomes.some(({ done }) => done))
+  if (method !== "none" && !outcomes.some(({ applied }) => applied))
     throw new FilterBasisError("data-mismatch", `the method ${method} found nothing to do`, { field: "config" });
   return built;
 }

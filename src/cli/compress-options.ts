@@ -100,10 +100,10 @@ export function checkPatterns(graph: Graph, options: JobOptions, { repeated }: P
   };
   if (Object.values(patterns).every(({ length }) => length === 0)) return;
   const prepared = prepare(graph, options).graph;
-  const { layers, refused } = findLayers(prepared);
+  const { layers, skipped } = findLayers(prepared);
   const { share = "none", shareNamed = {} } = options.plan ?? {};
   const groups = [...Object.keys(shareNamed), ...sharingSets(prepared, layers, share).map(({ name }) => name)];
-  checkLayerPatterns(patterns, [...layers, ...refused].map(({ name }) => name).concat(groups));
+  checkLayerPatterns(patterns, [...layers, ...skipped].map(({ name }) => name).concat(groups));
 }
 
 function readSplits(text: string): Splitting {

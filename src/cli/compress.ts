@@ -60,7 +60,7 @@ export default command({
       keepingLearned(learned, args.output, context, () => Promise.reject(error)),
     );
     await releaseLearned(learned);
-    for (const { name, because } of result.plan.refused) context.note(`skipped ${name}: ${because}`);
+    for (const { name, reason } of result.plan.skipped) context.note(`skipped ${name}: ${reason}`);
     const report = reportOf(result, args.method);
     return { json: report, text: show(report, result) };
   },
@@ -75,9 +75,9 @@ function reportOf(result: Compressed<LearnedRun>, method: string) {
     before: withBytes(before, bytes.original),
     ...withBytes(after, bytes.written),
     layers: layerReport(graph),
-    refused: plan.refused,
+    skipped: plan.skipped,
     ...(plan.why === undefined ? {} : { why: plan.why }),
-    batchNormFolded: foldOutcomes.filter(({ pass, done }) => done && pass === "fold-batch-norm").length,
+    batchNormFolded: foldOutcomes.filter(({ pass, applied }) => applied && pass === "fold-batch-norm").length,
     verified: true,
     maxDifference: verified.maxDifference,
     agreement: verified.original,
@@ -88,15 +88,15 @@ function reportOf(result: Compressed<LearnedRun>, method: string) {
 
 async function undo(given: Given, output: string, place: Place, hooks: Context) {
   const { outcomes, before, after, bytes, agreement, milliseconds } = await undoModel(given, output, place, hooks);
-  const refused = outcomes.filter(({ done }) => !done).map(({ layer, because }) => ({ name: layer, because }));
-  for (const { name, because } of refused) hooks.note(`skipped ${name}: ${because}`);
-  const layers = outcomes.filter(({ done }) => done).map(({ layer }) => ({ name: layer }));
+  const skipped = outcomes.filter(({ applied }) => !applied).map(({ layer, reason }) => ({ name: layer, reason }));
+  for (const { name, reason } of skipped) hooks.note(`skipped ${name}: ${reason}`);
+  const layers = outcomes.filter(({ applied }) => applied).map(({ layer }) => ({ name: layer }));
   const [was, is] = [withBytes(before, bytes.original), withBytes(after, bytes.written)];
   const maxDifference = worstOutput(agreement)?.relativeMax ?? 0;
   return {
-    json: { file: output, before: was, ...is, layers, refused, verified: true, maxDifference, agreement, milliseconds },
+    json: { file: output, before: was, ...is, layers, skipped, verified: true, maxDifference, agreement, milliseconds },
     text: [
-      `wrote ${output}: ${layers.length} layers expanded, ${refused.length} skipped`,
+      `wrote ${output}: ${layers.length} layers expanded, ${skipped.length} skipped`,
       changes(was, is),
       timesText(milliseconds),
       ...agreementLines(agreement),
@@ -124,7 +124,7 @@ function layerReport(graph: Graph) {
 }
 
 function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<LearnedRun>): string {
-  const { file, layers, refused, before, maxDifference, milliseconds, why, agreement } = report;
+  const { file, layers, skipped, before, maxDifference, milliseconds, why, agreement } = report;
   const rows = layers.map(({ name, filters, splits, basis, shared, layout, error }) => [
     name,
     filters.join("x"),
@@ -134,12 +134,12 @@ function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Lear
     layout,
     error === null ? "" : error.toFixed(3),
   ]);
-  const warnings = outcomes.filter(({ done, because }) => done && because.includes("warning:"));
+  const warnings = outcomes.filter(({ applied, reason }) => applied && reason.includes("warning:"));
   return [
     columns([["layer", "filters", "splits", "basis", "shared", "layout", "error"], ...rows]),
     "",
-    ...warnings.map(({ layer, because }) => `${layer}: ${because}`),
-    `wrote ${file}: ${layers.length} layers compressed, ${refused.length} skipped`,
+    ...warnings.map(({ layer, reason }) => `${layer}: ${reason}`),
+    `wrote ${file}: ${layers.length} layers compressed, ${skipped.length} skipped`,
     changes(before, report),
     ...(why === undefined ? [] : [`below the budget: ${why}`]),
     timesText(milliseconds),

@@ -58,7 +58,7 @@ export default command({
       : folded;
     const { graph, outcomes: halved } = sequence(...(args.fp16 ? [halfWeights] : []))(formed.graph);
     const outcomes = [...folded.outcomes, ...halved];
-    for (const { layer, done, because } of outcomes) if (!done) context.note(`skipped ${layer}: ${because}`);
+    for (const { layer, applied, reason } of outcomes) if (!applied) context.note(`skipped ${layer}: ${reason}`);
     const rounded = args.fp16 ? roundedToHalf(formed.graph) : undefined;
     const result = await writeRewritten({ graph: before, file }, graph, outcomes, args.output, place, context, rounded);
     const report = reportOf(result, args.output, file, taken);
@@ -73,8 +73,8 @@ function reportOf(result: Rewritten, output: string, file: string, taken: Chosen
   return {
     file: output,
     from: { file, ...taken },
-    done: outcomes.filter(({ done }) => done),
-    refused: outcomes.filter(({ done }) => !done).map(({ layer, because }) => ({ name: layer, because })),
+    applied: outcomes.filter(({ applied }) => applied),
+    skipped: outcomes.filter(({ applied }) => !applied).map(({ layer, reason }) => ({ name: layer, reason })),
     before: { weights: before.weights, all: before.all, bytes: bytes.original ?? before.bytes },
     weights,
     all,
@@ -92,10 +92,10 @@ function show(
   report: ReturnType<typeof reportOf>,
   layouts: readonly string[] | undefined,
 ): string {
-  const { file, from, done, refused, before, bytes, all } = report;
+  const { file, from, applied, skipped, before, bytes, all } = report;
   return [
     ...(from.which ? [describe(from.file, { ...from, which: from.which, figures: from.figures ?? {} })] : []),
-    `wrote ${file}: ${done.length} ${done.length === 1 ? "place" : "places"} rewritten, ${refused.length} skipped`,
+    `wrote ${file}: ${applied.length} ${applied.length === 1 ? "place" : "places"} rewritten, ${skipped.length} skipped`,
     ...(layouts ? [`layouts of the compressed layers: ${layouts.join(", ")}`] : []),
     `${grouped(before.bytes)} -> ${grouped(bytes)} bytes, parameters ${grouped(before.all)} -> ${grouped(all)}`,
     `${original.toFixed(2)} ms -> ${written.toFixed(2)} ms in ONNX Runtime, original and written file in turns`,

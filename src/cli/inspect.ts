@@ -1,6 +1,6 @@
 // `inspect`: what a model consists of, what it costs, what can be compressed and what was done to it.
 import { stat } from "node:fs/promises";
-import type { Refusal } from "../basis/convolution.js";
+import type { SkippedLayer } from "../basis/convolution.js";
 import { isError } from "../errors/error.js";
 import { nodeName } from "../graph/attributes.js";
 import { chooseInputs } from "../graph/concrete-inputs.js";
@@ -78,7 +78,7 @@ export interface NodeReport {
   readonly macs: number;
   /** For nodes that carry weights: can a basis replace it, and if not, why. */
   readonly replaceable?: boolean;
-  readonly because?: string;
+  readonly reason?: string;
 }
 
 export interface ModelReport extends Pick<Cost, "weights" | "all" | "macs" | "uncounted" | "notes"> {
@@ -96,7 +96,7 @@ export interface ModelReport extends Pick<Cost, "weights" | "all" | "macs" | "un
   /** Why sizes were chosen by shapes alone. */
   readonly untried?: string;
   readonly layers: readonly NodeReport[];
-  readonly refused: readonly Refusal[];
+  readonly skipped: readonly SkippedLayer[];
   readonly compression: CompressionRecord | undefined;
 }
 
@@ -109,9 +109,9 @@ export function inspectModel(
 ): ModelReport {
   const counted = cost(graph, shapes);
   const types = inferShapes(graph, shapes);
-  const { replaceable, refused } = replaceableNodes(graph);
+  const { replaceable, skipped } = replaceableNodes(graph);
   const costs = new Map(counted.layers.map((layer) => [layer.value, layer]));
-  const reasons = new Map(refused.map(({ name, because }) => [name, because]));
+  const reasons = new Map(skipped.map(({ name, reason }) => [name, reason]));
   const layers = graph.nodes.map((node) => nodeReport(node, types, costs, replaceable, reasons));
   const interfaces = inferShapes(graph, stated);
   const port = ({ name, tensor }: Value) => {
@@ -134,18 +134,18 @@ export function inspectModel(
     uncounted: counted.uncounted,
     notes: counted.notes,
     layers,
-    refused,
+    skipped,
     compression: readRecord(graph),
   };
 }
 
-/** The nodes that a basis can replace, by identity, and the refusals. A model without convolutions has neither. */
-function replaceableNodes(graph: Graph): { readonly replaceable: ReadonlySet<Node>; readonly refused: readonly Refusal[] } {
+/** The nodes that a basis can replace, by identity, and the skipped ones. A model without convolutions has neither. */
+function replaceableNodes(graph: Graph): { readonly replaceable: ReadonlySet<Node>; readonly skipped: readonly SkippedLayer[] } {
   try {
-    const { layers, refused } = findLayers(graph);
-    return { replaceable: new Set(layers.flatMap((layer) => layer.nodes.map(({ node }) => node))), refused };
+    const { layers, skipped } = findLayers(graph);
+    return { replaceable: new Set(layers.flatMap((layer) => layer.nodes.map(({ node }) => node))), skipped };
   } catch (error) {
-    if (isError(error, "not-found")) return { replaceable: new Set(), refused: [] };
+    if (isError(error, "not-found")) return { replaceable: new Set(), skipped: [] };
     throw error;
   }
 }
@@ -159,7 +159,7 @@ function nodeReport(
 ): NodeReport {
   const name = nodeName(node);
   const layer = costs.get(node.outputs[0]!);
-  const because = reasons.get(name);
+  const reason = reasons.get(name);
   return {
     name,
     op: node.op,
@@ -172,7 +172,7 @@ function nodeReport(
     weights: layer?.weights ?? 0,
     all: layer?.all ?? 0,
     macs: layer?.macs ?? 0,
-    ...(replaceable.has(node) ? { replaceable: true } : because !== undefined ? { replaceable: false, because } : {}),
+    ...(replaceable.has(node) ? { replaceable: true } : reason !== undefined ? { replaceable: false, reason } : {}),
   };
 }
 
@@ -222,14 +222,14 @@ function otherNodes(layers: readonly NodeReport[], weighted: readonly NodeReport
   return parts.length === 0 ? "no other nodes" : `other nodes: ${parts.join(", ")}`;
 }
 
-function verdicts({ layers, refused }: ModelReport): string[] {
+function verdicts({ layers, skipped }: ModelReport): string[] {
   const taken = layers.filter((layer) => layer.replaceable === true).length;
   const lines = [
     `a basis can replace ${taken} of ${layers.filter(({ op }) => op === "Conv" || op === "BasisConv").length} convolutions`,
   ];
-  const reasons = new Map<string, Refusal[]>();
-  for (const refusal of refused) reasons.set(refusal.because, [...(reasons.get(refusal.because) ?? []), refusal]);
-  for (const [because, list] of reasons) lines.push(`  not ${someNames(list.map(({ name }) => name))}: ${because}`);
+  const reasons = new Map<string, SkippedLayer[]>();
+  for (const entry of skipped) reasons.set(entry.reason, [...(reasons.get(entry.reason) ?? []), entry]);
+  for (const [reason, list] of reasons) lines.push(`  not ${someNames(list.map(({ name }) => name))}: ${reason}`);
   return lines;
 }
 

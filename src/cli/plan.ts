@@ -30,7 +30,7 @@ export default command({
 });
 
 /** The plan as plain data: one entry for each layer, in the order of the graph. */
-export function planReport({ plan: { groups, refused, before, after, why }, times }: PlannedModel) {
+export function planReport({ plan: { groups, skipped, before, after, why }, times }: PlannedModel) {
   const layers = groups.flatMap(({ group, choice, layers: members, weightsBefore, weightsAfter, macsBefore, macsAfter, error }) =>
     members.map(({ layer, splits, note, timed }) => ({
       name: layer.name,
@@ -57,14 +57,14 @@ export function planReport({ plan: { groups, refused, before, after, why }, time
     weights: after.weights,
     macs: after.macs,
     layers,
-    refused,
+    skipped,
     ...(why === undefined ? {} : { why }),
     ...(times ? { milliseconds: times } : {}),
   };
 }
 
 function showPlan(planned: PlannedModel): string {
-  const { layers, refused, before, weights, macs, why, milliseconds } = planReport(planned);
+  const { layers, skipped, before, weights, macs, why, milliseconds } = planReport(planned);
   const rows = layers.map(
     ({ name, filters, splits, basis, shared, layout, weightsBefore, weights: after, rate, error, note, warning, ...layer }) => [
       name,
@@ -85,7 +85,7 @@ function showPlan(planned: PlannedModel): string {
   return [
     columns([head, ...rows]),
     "",
-    ...refused.map(({ name, because }) => `skipped ${name}: ${because}`),
+    ...skipped.map(({ name, reason }) => `skipped ${name}: ${reason}`),
     `weights ${grouped(before.weights)} -> ${grouped(weights)} (${percent(weights / (before.weights || 1))})`,
     `MACs ${grouped(before.macs)} -> ${grouped(macs)} (${percent(macs / (before.macs || 1))})`,
     ...(why === undefined ? [] : [`below the budget: ${why}`]),

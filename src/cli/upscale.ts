@@ -47,9 +47,7 @@ export default command({
       const lines = [
         `${file}: ${from.join(" x ")} -> ${to.join(" x ")} pixels (x${scale}, values 0..${range}), ${grouped(bytes)} bytes, ${seconds.toFixed(1)} s`,
         ...(tiles > 1
-          ? [
-              `${tiles} tiles, ${result.exact ? "equal to the whole picture" : `not exactly the whole picture: ${result.because}`}`,
-            ]
+          ? [`${tiles} tiles, ${result.exact ? "equal to the whole picture" : `not exactly the whole picture: ${result.reason}`}`]
           : []),
       ];
       return { json: result, text: lines.join("\n") };

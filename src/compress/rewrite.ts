@@ -67,7 +67,7 @@ export async function writeRewritten(
 export async function undoModel(given: Given, output: string, place: Place, hooks: JobHooks = {}): Promise<Rewritten> {
   const { graph, outcomes } = expand(given.graph);
   const [first] = outcomes;
-  if (outcomes.every(({ done }) => !done))
-    throw new FilterBasisError("unsupported", `nothing can be expanded (${first?.layer}: ${first?.because})`);
+  if (outcomes.every(({ applied }) => !applied))
+    throw new FilterBasisError("unsupported", `nothing can be expanded (${first?.layer}: ${first?.reason})`);
   return writeRewritten(given, graph, outcomes, output, place, hooks);
 }

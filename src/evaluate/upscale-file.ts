@@ -25,9 +25,9 @@ export interface UpscaledFile {
   readonly range: 1 | 255;
   readonly tiles: number;
   readonly overlap: number;
-  /** Whether the tiles equal the whole picture; `because` says why not. */
+  /** Whether the tiles equal the whole picture; `reason` says why not. */
   readonly exact: boolean;
-  readonly because?: string;
+  readonly reason?: string;
   readonly seconds: number;
   readonly bytes: number;
 }
@@ -85,8 +85,8 @@ export async function upscaleFile(
     const began = performance.now();
     const { raster, tiles, overlap, exact } = await upscale(sr, source, field, options);
     const seconds = (performance.now() - began) / 1000;
-    const because = exact ? undefined : inexact(sr, field, overlap);
-    if (because) note(`the tiles may differ from the whole picture where they meet: ${because}`);
+    const reason = exact ? undefined : inexact(sr, field, overlap);
+    if (reason) note(`the tiles may differ from the whole picture where they meet: ${reason}`);
     const bytes = await encodeRaster(raster, format);
     await writeAside(output, bytes);
     return {
@@ -96,7 +96,7 @@ export async function upscaleFile(
       scale: sr.scale,
       range: sr.range,
       ...{ tiles, overlap, exact, seconds, bytes: bytes.length },
-      ...(because && { because }),
+      ...(reason && { reason }),
     };
   } finally {
     await session.release();

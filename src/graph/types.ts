@@ -150,9 +150,9 @@ export interface Outcome {
   readonly pass: string;
   /** The layer, or another node (its name, or its first output where it has none), or the constant. */
   readonly layer: string;
-  readonly done: boolean;
+  readonly applied: boolean;
   /** What was done, or why not: a clause that completes "because ...". */
-  readonly because: string;
+  readonly reason: string;
 }
 
 export interface PassResult {

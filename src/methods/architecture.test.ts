@@ -1,4 +1,4 @@
-// The architecture passes as text: what stands where a convolution stood, and what was left alone and why.
+// The architecture passes as text: what stands where a convolution stood, and what was skipped and why.
 import { describe, expect, it } from "vitest";
 import { GraphBuilder } from "../graph/builder.js";
 import { initialiser } from "../graph/initialise.js";
@@ -60,7 +60,7 @@ describe("basis-scratch", () => {
       ["b.0.c0.basis.weight", 2, null],
       ["b.0.c0.basis.weight", 2, null],
     ]);
-    expect(outcomes.map(({ layer, done, because }) => [layer, done, because])).toEqual([
+    expect(outcomes.map(({ layer, applied, reason }) => [layer, applied, reason])).toEqual([
       ["stem", false, "the first convolution stays as it was"],
       ["b.0.c0", true, "3 basis filters of 4 channels, 2 splits"],
       ["b.0.c1", true, "3 basis filters of 4 channels, 2 splits, the basis of b.0.c0"],
@@ -68,10 +68,10 @@ describe("basis-scratch", () => {
   });
 
   it("gives the reason where the channels cannot be split, or no size is stated", () => {
-    const refused = (pass: Pass) => apply(pass).outcomes.at(-1)?.because;
-    expect(refused(basisScratch({ basis: 3, channels: 3 }))).toBe("its 8 input channels cannot be split so");
-    expect(refused(basisScratch({ basis: { "16": 3 } }))).toBe("no basis size is stated for 8 input channels");
-    expect(refused(basisScratch({ basis: 3, only: "b.0.c0" }))).toBe("its name does not match b.0.c0");
+    const skipped = (pass: Pass) => apply(pass).outcomes.at(-1)?.reason;
+    expect(skipped(basisScratch({ basis: 3, channels: 3 }))).toBe("its 8 input channels cannot be split so");
+    expect(skipped(basisScratch({ basis: { "16": 3 } }))).toBe("no basis size is stated for 8 input channels");
+    expect(skipped(basisScratch({ basis: 3, only: "b.0.c0" }))).toBe("its name does not match b.0.c0");
   });
 });
 
@@ -104,7 +104,7 @@ describe("group", () => {
   });
 
   it("gives the reason where the channels do not go into the groups", () => {
-    expect(apply(group({ groups: 3 })).outcomes.at(-1)?.because).toBe("8 to 8 channels do not go into 3 groups");
+    expect(apply(group({ groups: 3 })).outcomes.at(-1)?.reason).toBe("8 to 8 channels do not go into 3 groups");
   });
 });
 
@@ -122,7 +122,7 @@ describe("transition", () => {
       "AveragePool(t) -> pool",
     ]);
     expect(shapes(graph)["t.reduce.weight"]).toBe("2x12x1x1");
-    expect(outcomes.map(({ done }) => done)).toEqual([false, true]);
-    expect(apply(transitionBottleneck({ bottleneck: 2 })).outcomes.every(({ done }) => !done)).toBe(true);
+    expect(outcomes.map(({ applied }) => applied)).toEqual([false, true]);
+    expect(apply(transitionBottleneck({ bottleneck: 2 })).outcomes.every(({ applied }) => !applied)).toBe(true);
   });
 });

@@ -63,11 +63,11 @@ export function basisScratch(options: BasisScratchOptions): Pass {
     const widest = Math.max(0, ...candidates.map((layer) => channelsOf(layer, all) ?? 0));
     const owners = new Map<string, ConvLayer>();
     return replaceConvolutions(graph, "basis-scratch", all, initialiser(all.init, all.seed), (layer, net) => {
-      if (!applies(layer)) return { because: layer.taps === 1 ? "its kernel is 1 x 1" : "it is not two-dimensional" };
+      if (!applies(layer)) return { reason: layer.taps === 1 ? "its kernel is 1 x 1" : "it is not two-dimensional" };
       const basisSize = byChannels(all.basis, layer.inChannels);
       const p = channelsOf(layer, all);
-      if (basisSize === undefined) return { because: `no basis size is stated for ${layer.inChannels} input channels` };
-      if (p === undefined) return { because: `its ${layer.inChannels} input channels cannot be split so` };
+      if (basisSize === undefined) return { reason: `no basis size is stated for ${layer.inChannels} input channels` };
+      if (p === undefined) return { reason: `its ${layer.inChannels} input channels cannot be split so` };
       const key = sharingKey(layer, all.share);
       const owner = owners.get(key) ?? layer;
       owners.set(key, owner);
@@ -162,9 +162,9 @@ function writeLayer(net: GraphBuilder, layer: ConvLayer, spec: LayerSpec): Rewri
   if (second.length > 0)
     net.push(makeNode("Conv", [x, ...second], [layer.output], convAttributes(spec.coefficientKernel), { name }));
   const shared = spec.owner === layer ? "" : `, the basis of ${spec.owner.name}`;
-  const done = `${m} basis filters of ${spec.p} channels, ${splits} split${splits === 1 ? "" : "s"}${shared}`;
-  if (!spec.insertActivation || layer.norm === undefined || layer.activation !== undefined) return { done };
-  return { done, also: new Map([[layer.norm, close(layer, layer.norm)]]) };
+  const applied = `${m} basis filters of ${spec.p} channels, ${splits} split${splits === 1 ? "" : "s"}${shared}`;
+  if (!spec.insertActivation || layer.norm === undefined || layer.activation !== undefined) return { applied };
+  return { applied, also: new Map([[layer.norm, close(layer, layer.norm)]]) };
 }
 
 /** The norm, and an activation behind it that takes over the name of its output. */

@@ -30,7 +30,7 @@ export interface BasisOptions extends PlanOptions {
   readonly moments?: ReadonlyMap<string, InputMoments>;
 }
 
-/** The pass: plans, then rewrites. Every layer is among the outcomes, done or refused with its reason. */
+/** The pass: plans, then rewrites. Every layer is among the outcomes, applied or skipped with its reason. */
 export function basis(options: BasisOptions = {}): Pass {
   return (graph) => applyPlan(graph, planCompression(graph, options), options);
 }
@@ -110,11 +110,11 @@ export function applyPlan(
           provenance: { method, error, ...(group.shared ? { shared: group.name } : {}), weight: layer.weightName },
         });
         replacements.set(node, [compressed]);
-        outcomes.push({ pass: method, layer: name, done: true, because: sentence(planned, splits, error, note) });
+        outcomes.push({ pass: method, layer: name, applied: true, reason: sentence(planned, splits, error, note) });
       }
     }
   }
-  outcomes.push(...plan.refused.map(({ name, because }): Outcome => ({ pass: method, layer: name, done: false, because })));
+  outcomes.push(...plan.skipped.map(({ name, reason }): Outcome => ({ pass: method, layer: name, applied: false, reason })));
   const rewritten = replaceNodes(graph, replacements, initializers);
   const cleaned = dropUnread(
     { ...rewritten, nodes: [...casts, ...rewritten.nodes] },

@@ -1,6 +1,6 @@
 // A convolution of a network, with what stands around it: what the passes that replace convolutions by other layers need to know.
 import { constants } from "../basis/constant.js";
-import { type Convolution, isRefusal, readConvolution } from "../basis/convolution.js";
+import { type Convolution, isSkipped, readConvolution } from "../basis/convolution.js";
 import { nodeName, readInts } from "../graph/attributes.js";
 import { consumers, producers } from "../graph/edit.js";
 import type { Graph, Node } from "../graph/types.js";
@@ -33,20 +33,20 @@ const activations = new Set(["Relu", "PRelu", "LeakyRelu", "Elu", "Clip", "HardS
 export function convLayers(
   graph: Graph,
   { only = "*", keepFirst = 1 }: Selection = {},
-): readonly { readonly node: Node; readonly layer: ConvLayer | undefined; readonly because: string }[] {
+): readonly { readonly node: Node; readonly layer: ConvLayer | undefined; readonly reason: string }[] {
   const made = producers(graph);
   const soleReader = consumersOfOne(graph);
   const constant = constants(graph);
   return graph.nodes
     .filter((node) => node.op === "Conv" && node.domain === "")
     .map((node, index) => {
-      const refuse = (because: string) => ({ node, layer: undefined, because });
-      if (!matches(nodeName(node), [only])) return refuse(`its name does not match ${only}`);
+      const skip = (reason: string) => ({ node, layer: undefined, reason });
+      if (!matches(nodeName(node), [only])) return skip(`its name does not match ${only}`);
       if (index < keepFirst)
-        return refuse(`the first ${keepFirst === 1 ? "convolution stays" : `${keepFirst} convolutions stay`} as it was`);
+        return skip(`the first ${keepFirst === 1 ? "convolution stays" : `${keepFirst} convolutions stay`} as it was`);
       const found = readConvolution(node, constant);
-      if (found === undefined) return refuse("it has no filters");
-      if (isRefusal(found)) return refuse(found.because);
+      if (found === undefined) return skip("it has no filters");
+      if (isSkipped(found)) return skip(found.reason);
       const [input = "", output = ""] = [node.inputs[0], node.outputs[0]];
       const after = soleReader(output);
       const norm = after?.op === "BatchNormalization" ? after : undefined;
@@ -61,7 +61,7 @@ export function convLayers(
         activation: behind !== undefined && activations.has(behind.op) ? behind : undefined,
         activationBefore: before !== undefined && activations.has(before.op) ? before : undefined,
       };
-      return { node, layer, because: "" };
+      return { node, layer, reason: "" };
     });
 }
 

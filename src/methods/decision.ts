@@ -1,6 +1,6 @@
 // What planning decides before it is described: a choice for each group, or the reason for none.
 
-import type { Refusal } from "../basis/convolution.js";
+import type { SkippedLayer } from "../basis/convolution.js";
 import { tails } from "../basis/spectrum.js";
 import type { Spectrum } from "../linalg/low-rank.js";
 import type { Choice, LayerGroup } from "./candidates.js";
@@ -17,7 +17,7 @@ export interface Planned {
 
 export interface Decision {
   readonly planned: readonly Planned[];
-  readonly refused: readonly Refusal[];
+  readonly skipped: readonly SkippedLayer[];
   readonly why?: string | undefined;
 }
 

@@ -29,7 +29,7 @@ export function factor(options: FactorOptions = {}): Pass {
   const all = { ...defaults, ...presetOptions(factorPresets, options.preset), ...options };
   return (graph) =>
     replaceConvolutions(graph, "factor", all, initialiser(all.init, all.seed), (layer, net) =>
-      layer.taps === 1 ? { because: "its kernel is 1 x 1" } : writeLayers(net, layer, all),
+      layer.taps === 1 ? { reason: "its kernel is 1 x 1" } : writeLayers(net, layer, all),
     );
 }
 
@@ -56,6 +56,8 @@ function writeLayers(net: GraphBuilder, layer: ConvLayer, { layers, norm, bias, 
     if (from === to && !strided) y = net.add(y, x, `${path}.add`);
     x = net.push(activation(layer, y, `${path}.activation`, i === layers - 1 ? output : undefined));
   }
-  const done = `${layers} SIC layer${layers === 1 ? "" : "s"}`;
-  return dropped.length === 0 ? { done } : { done, also: new Map(dropped.map((node): [Node, readonly Node[]] => [node, []])) };
+  const applied = `${layers} SIC layer${layers === 1 ? "" : "s"}`;
+  return dropped.length === 0
+    ? { applied }
+    : { applied, also: new Map(dropped.map((node): [Node, readonly Node[]] => [node, []])) };
 }

@@ -34,13 +34,13 @@ export function group(options: GroupOptions): Pass {
   const all = { ...defaults, ...presetOptions(groupPresets, options.preset), ...options };
   return (graph) =>
     replaceConvolutions(graph, "group", all, initialiser(all.init, all.seed), (layer, net) => {
-      if (layer.taps === 1) return { because: "its kernel is 1 x 1" };
+      if (layer.taps === 1) return { reason: "its kernel is 1 x 1" };
       const groups = groupsOf(layer, all);
       if (groups === undefined)
-        return { because: `no groups are stated for ${layer.inChannels} to ${layer.outChannels} channels` };
+        return { reason: `no groups are stated for ${layer.inChannels} to ${layer.outChannels} channels` };
       const middle = all.narrow ? layer.outChannels : layer.inChannels;
       if (layer.inChannels % groups !== 0 || middle % groups !== 0)
-        return { because: `${layer.inChannels} to ${middle} channels do not go into ${groups} groups` };
+        return { reason: `${layer.inChannels} to ${middle} channels do not go into ${groups} groups` };
       return writePair(net, layer, { ...all, groups, middle });
     });
 }
@@ -65,5 +65,5 @@ function writePair(net: GraphBuilder, layer: ConvLayer, { groups, middle, insert
   let x = spatialConv(net, layer, layer.input, `${name}.grouped`, { inChannels, outChannels: middle, groups, bias });
   if (insertNorm) x = net.push(activation(layer, net.norm(x, `${name}.between`, middle), `${name}.between.activation`));
   net.conv(x, `${name}.pointwise`, { inChannels: middle, outChannels, kernel: 1, bias }, layer.output);
-  return { done: `${groups} group${groups === 1 ? "" : "s"} of ${inChannels / groups} channels, then 1 x 1` };
+  return { applied: `${groups} group${groups === 1 ? "" : "s"} of ${inChannels / groups} channels, then 1 x 1` };
 }

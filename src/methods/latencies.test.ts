@@ -76,8 +76,8 @@ describe("a budget in multiply-accumulates", () => {
 
   test("leaves layers as they are that would become slower, with that reason", () => {
     const slow: Clock = (layer) => (layer.shape[0] === 256 && layer.basis ? 1e6 : clock(0)(layer));
-    const { refused } = plan(0.8, slow);
-    expect(refused.find(({ name }) => name === "tail.0.0")?.because).toMatch(/no basis is faster than it is/);
+    const { skipped } = plan(0.8, slow);
+    expect(skipped.find(({ name }) => name === "tail.0.0")?.reason).toMatch(/no basis is faster than it is/);
   });
 
   test("is refused where every basis is slower, naming each layer's best", () => {
@@ -94,7 +94,7 @@ describe("a budget in multiply-accumulates", () => {
 
   test("saves at least the milliseconds that it must, at a higher loss", () => {
     const saved = ({ groups }: ReturnType<typeof plan>) => {
-      const all = withLayouts({ groups, refused: [], before: { weights: 0, macs: 0 }, after: { weights: 0, macs: 0 } }, times);
+      const all = withLayouts({ groups, skipped: [], before: { weights: 0, macs: 0 }, after: { weights: 0, macs: 0 } }, times);
       const timed = all.groups.flatMap(({ layers }) => layers.map((layer) => layer.timed!));
       return timed.reduce((sum, { original, milliseconds }) => sum + original - milliseconds, 0);
     };

@@ -79,9 +79,9 @@ export function makeGroups(
 }
 
 /** Why a layer is not to be touched at all, if so. */
-export function leftOut(layer: Layer, { only, skip }: PlanOptions): string | undefined {
+export function skipReason(layer: Layer, { only, skip }: PlanOptions): string | undefined {
   if (only && !matches(layer.name, only)) return "it is not among the layers asked for";
-  return skip && matches(layer.name, skip) ? "it was asked to be left alone" : undefined;
+  return skip && matches(layer.name, skip) ? "it was asked to be skipped" : undefined;
 }
 
 /** What was asked for this group in particular. */

@@ -13,7 +13,7 @@ export const layerLabel = ({ name, output }: LayerRecord): string => name || out
 export function chooseLayout(graph: Graph, name: string, layout: Layout): Graph {
   const found = basisConvs(graph.nodes).find(({ layer }) => layerName(layer) === name);
   if (!found) throw new FilterBasisError("not-found", "the model has no compressed layer of this name", { layer: name });
-  if (found.layer.provenance.partOf) throw new FilterBasisError("unsupported", betweenReason, { layer: name });
+  if (found.layer.provenance.partOf) throw new FilterBasisError("unsupported", basisOnlyReason, { layer: name });
   return withLayouts(graph, new Map([[found.node, layout]])).graph;
 }
 
@@ -25,7 +25,7 @@ export function chooseLayouts(pick: (layer: LayerRecord) => Layout): Pass {
   };
 }
 
-export const betweenReason = "something that is not linear stands between its basis and its coefficients";
+export const basisOnlyReason = "something that is not linear stands between its basis and its coefficients";
 
 function withLayouts(graph: Graph, wanted: ReadonlyMap<Node, Layout>): PassResult {
   const outcomes: Outcome[] = [];
@@ -34,8 +34,9 @@ function withLayouts(graph: Graph, wanted: ReadonlyMap<Node, Layout>): PassResul
     const asked = wanted.get(node);
     if (asked === undefined) continue;
     const layout = canonicalLayout(asked, layer.splits);
-    const outcome = (done: boolean, because: string) => outcomes.push({ pass: "layout", layer: layerName(layer), done, because });
-    if (layer.provenance.partOf) outcome(false, betweenReason);
+    const outcome = (applied: boolean, reason: string) =>
+      outcomes.push({ pass: "layout", layer: layerName(layer), applied, reason });
+    if (layer.provenance.partOf) outcome(false, basisOnlyReason);
     else if (layout === layer.layout) outcome(false, `its layout is ${layout} already`);
     else {
       changed.set(node, makeBasisConv({ ...layer, layout }));

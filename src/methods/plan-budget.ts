@@ -1,5 +1,5 @@
 // A plan that keeps a budget in weights or multiply-accumulates: the options of each group, what they cost, lose and take.
-import type { Refusal } from "../basis/convolution.js";
+import type { SkippedLayer } from "../basis/convolution.js";
 import { tails } from "../basis/spectrum.js";
 import type { DataType } from "../graph/types.js";
 import { pureLinearAlgebra, type Spectrum } from "../linalg/low-rank.js";
@@ -73,7 +73,7 @@ export function planBudget(
   const names = groups.map(({ name }) => name);
   const solved = solveBudget(table, { fixed, whole: before[kind], keep, option, names, ...(save === undefined ? {} : { save }) });
   const planned: Planned[] = [];
-  const refused: Refusal[] = [];
+  const skipped: SkippedLayer[] = [];
   for (const [index, group] of groups.entries()) {
     const { choice } = solved.chosen[index]!;
     if (choice) {
@@ -81,12 +81,12 @@ export function planBudget(
       planned.push({ group, choice, loss: relative(spectrum.squares, choice.basisSize), notes, spectrum });
       continue;
     }
-    const because = untimed.has(group)
+    const reason = untimed.has(group)
       ? fewMacs
       : whyWhole(table[index]!, dense(group), macs ? "multiply-accumulates" : "weights");
-    refused.push(...group.layers.map(({ name }) => ({ name, because })));
+    skipped.push(...group.layers.map(({ name }) => ({ name, reason })));
   }
-  return { planned, refused, why: solved.why };
+  return { planned, skipped, why: solved.why };
 }
 
 const fewMacs = "it has too few of the multiply-accumulates to matter for the budget";

@@ -1,5 +1,5 @@
 // A plan of sizes that were asked for: every layer is obeyed, also where it grows.
-import type { Refusal } from "../basis/convolution.js";
+import type { SkippedLayer } from "../basis/convolution.js";
 import { FilterBasisError } from "../errors/error.js";
 import { pureLinearAlgebra } from "../linalg/low-rank.js";
 import { groupFullRank, groupSpectrum, type LayerGroup } from "./candidates.js";
@@ -10,14 +10,14 @@ import type { PlanOptions } from "./plan-options.js";
 /** @throws FilterBasisError `invalid-plan` for sizes that cannot be */
 export function planExplicit(groups: readonly LayerGroup[], options: PlanOptions): Decision {
   const planned: Planned[] = [];
-  const refused: Refusal[] = [];
+  const skipped: SkippedLayer[] = [];
   let beyond: FilterBasisError | undefined;
   for (const group of groups) {
-    const refuse = (because: string) => refused.push(...group.layers.map(({ name }) => ({ name, because })));
+    const skip = (reason: string) => skipped.push(...group.layers.map(({ name }) => ({ name, reason })));
     const rule = ruleFor(group, options);
     const basisSize = rule?.basis ?? options.basis;
     if (basisSize === undefined) {
-      refuse("no basis size is given for it");
+      skip("no basis size is given for it");
       continue;
     }
     if (!Number.isInteger(basisSize) || basisSize < 1) {
@@ -28,7 +28,7 @@ export function planExplicit(groups: readonly LayerGroup[], options: PlanOptions
       });
     }
     if (options.share !== undefined && options.share !== "none" && !group.shared && rule === undefined) {
-      refuse(`no other convolution with its kernel and ${group.layers[0]!.inChannels} input channels can share a basis with it`);
+      skip(`no other convolution with its kernel and ${group.layers[0]!.inChannels} input channels can share a basis with it`);
       continue;
     }
     const { channels, notes } = explicitChannels(group, rule?.splits ?? options.splits);
@@ -39,12 +39,12 @@ export function planExplicit(groups: readonly LayerGroup[], options: PlanOptions
         expected: `at most ${full} basis filters`,
         got: `${basisSize}`,
       });
-      refuse(`a basis of ${basisSize} is larger than the full rank ${full} of its filters`);
+      skip(`a basis of ${basisSize} is larger than the full rank ${full} of its filters`);
       continue;
     }
     const spectrum = groupSpectrum(group, channels, options.linear ?? pureLinearAlgebra, options.spectra);
     planned.push({ group, choice: { channels, basisSize }, loss: relative(spectrum.squares, basisSize), notes, spectrum });
   }
   if (planned.length === 0 && beyond) throw beyond;
-  return { planned, refused };
+  return { planned, skipped };
 }

@@ -1,11 +1,11 @@
 // What a plan is made over: which layers are taken, in which groups, at how many output positions.
-import type { Refusal } from "../basis/convolution.js";
+import type { SkippedLayer } from "../basis/convolution.js";
 import { FilterBasisError } from "../errors/error.js";
 import { concreteInputs } from "../graph/cost.js";
 import { inferShapes } from "../graph/shapes/infer.js";
 import type { Dim, Graph } from "../graph/types.js";
 import { candidateChannels, type LayerGroup, type Positions } from "./candidates.js";
-import { explicitChannels, leftOut, makeGroups, ruleFor } from "./layer-groups.js";
+import { explicitChannels, makeGroups, ruleFor, skipReason } from "./layer-groups.js";
 import { findLayers, type Layer } from "./layers.js";
 import type { PlanOptions } from "./plan-options.js";
 
@@ -15,16 +15,16 @@ export function groupsOf(graph: Graph, options: PlanOptions) {
   if (keepParams !== undefined && keepMacs !== undefined)
     throw new FilterBasisError("usage", "give one budget: --keep-params or --keep-macs");
   const found = findLayers(graph);
-  const left: Refusal[] = [...found.refused];
+  const excluded: SkippedLayer[] = [...found.skipped];
   const taken = found.layers.filter((layer) => {
-    const because = leftOut(layer, options);
-    if (because) left.push({ name: layer.name, because });
-    return !because;
+    const reason = skipReason(layer, options);
+    if (reason) excluded.push({ name: layer.name, reason });
+    return !reason;
   });
-  if (taken.length === 0) throw nothingToDo(left);
+  if (taken.length === 0) throw nothingToDo(excluded);
   const groups = makeGroups(graph, taken, options);
   const explicit = options.basis !== undefined || groups.some((group) => ruleFor(group, options)?.basis !== undefined);
-  return { groups, left, explicit };
+  return { groups, excluded, explicit };
 }
 
 /** The values of p to be tried for a group, with notes where splits that were asked for had to be moved. */
@@ -53,8 +53,8 @@ export function outputPositions(graph: Graph, inputs: ReadonlyMap<string, readon
   };
 }
 
-export function nothingToDo(refused: readonly Refusal[]): FilterBasisError {
-  const reasons = refused.slice(0, 3).map(({ name, because }) => `${name}: ${because}`);
-  const more = refused.length > 3 ? `; and ${refused.length - 3} more` : "";
+export function nothingToDo(skipped: readonly SkippedLayer[]): FilterBasisError {
+  const reasons = skipped.slice(0, 3).map(({ name, reason }) => `${name}: ${reason}`);
+  const more = skipped.length > 3 ? `; and ${skipped.length - 3} more` : "";
   return new FilterBasisError("unsupported", `nothing in the model can be compressed (${reasons.join("; ")}${more})`);
 }

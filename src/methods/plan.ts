@@ -1,6 +1,6 @@
 // What is to be done to each layer, decided before anything is done: which layers share a basis, their splits and basis
 // sizes, what that costs and what it loses.
-import type { Refusal } from "../basis/convolution.js";
+import type { SkippedLayer } from "../basis/convolution.js";
 import { cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import type { Spectrum } from "../linalg/low-rank.js";
@@ -40,7 +40,7 @@ export interface GroupPlan {
 
 export interface Plan {
   readonly groups: readonly GroupPlan[];
-  readonly refused: readonly Refusal[];
+  readonly skipped: readonly SkippedLayer[];
   /** Of the whole model, before and as expected after. */
   readonly before: { readonly weights: number; readonly macs: number };
   readonly after: { readonly weights: number; readonly macs: number };
@@ -50,24 +50,24 @@ export interface Plan {
 
 /**
  * Plans a compression. With `basis` every layer is obeyed, also where it grows; otherwise a budget is solved over all groups at
- * once and a layer where nothing is saved is refused. Errors: `budget-unreachable`; `invalid-plan` for impossible splits and
+ * once and a layer where nothing is saved is skipped. Errors: `budget-unreachable`; `invalid-plan` for impossible splits and
  * for bases beyond full rank everywhere; `non-finite` for weights that are; `not-found`, `unsupported` where nothing can be done.
  */
 export function planCompression(graph: Graph, options: PlanOptions = {}): Plan {
   const { inputs = new Map() } = options;
-  const { groups, left, explicit } = groupsOf(graph, options);
+  const { groups, excluded, explicit } = groupsOf(graph, options);
   const positions = outputPositions(graph, inputs);
   const { weights, macs } = cost(graph, inputs);
   const before = options.original ?? { weights, macs };
-  const { planned, refused, why } = explicit
+  const { planned, skipped, why } = explicit
     ? planExplicit(groups, options)
     : planBudget(groups, options, { before, now: { weights, macs } }, positions);
-  if (planned.length === 0 && explicit) throw nothingToDo([...left, ...refused]);
+  if (planned.length === 0 && explicit) throw nothingToDo([...excluded, ...skipped]);
   const plans = planned.map((one) => describe(one, positions));
   const change = (key: "weights" | "macs") => plans.reduce((sum, plan) => sum + plan[`${key}After`] - plan[`${key}Before`], 0);
   return {
     groups: plans,
-    refused: [...left, ...refused],
+    skipped: [...excluded, ...skipped],
     before,
     after: { weights: weights + change("weights"), macs: macs + change("macs") },
     ...(why === undefined ? {} : { why }),

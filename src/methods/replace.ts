@@ -8,8 +8,8 @@ import { type ConvLayer, convLayers, type Selection } from "./conv-layers.js";
 
 /** What became of one convolution: why not, or what was done and which further nodes are replaced with it. */
 export type Rewrite =
-  | { readonly because: string }
-  | { readonly done: string; readonly also?: ReadonlyMap<Node, readonly Node[]> };
+  | { readonly reason: string }
+  | { readonly applied: string; readonly also?: ReadonlyMap<Node, readonly Node[]> };
 
 /**
  * Puts what `write` builds in the place of every selected convolution. Parameters that no node reads any more are dropped. Nodes are
@@ -25,16 +25,16 @@ export function replaceConvolutions(
   const net = new GraphBuilder(graph.name, initialise);
   const replacements = new Map<Node, readonly Node[]>();
   const outcomes: Outcome[] = [];
-  for (const { node, layer, because } of convLayers(graph, selection)) {
+  for (const { node, layer, reason } of convLayers(graph, selection)) {
     const from = net.nodes.length;
-    const rewrite: Rewrite = layer === undefined ? { because } : write(layer, net);
-    if ("because" in rewrite) {
-      outcomes.push({ pass, layer: nodeName(node), done: false, because: rewrite.because });
+    const rewrite: Rewrite = layer === undefined ? { reason } : write(layer, net);
+    if ("reason" in rewrite) {
+      outcomes.push({ pass, layer: nodeName(node), applied: false, reason: rewrite.reason });
       continue;
     }
     replacements.set(node, net.nodes.slice(from));
     for (const [other, nodes] of rewrite.also ?? []) replacements.set(other, nodes);
-    outcomes.push({ pass, layer: nodeName(node), done: true, because: rewrite.done });
+    outcomes.push({ pass, layer: nodeName(node), applied: true, reason: rewrite.applied });
   }
   const replaced = replaceNodes(graph, replacements, net.initializers);
   const read = new Set(replaced.nodes.flatMap((node) => [...reads(node)]));

@@ -22,18 +22,18 @@ export function transitionBottleneck({ bottleneck, init = "kaiming", seed = 1 }:
     return replaceConvolutions(graph, "transition", {}, initialiser(init, seed), (layer, net) => {
       const { name, inChannels: channels } = layer;
       if (layer.taps !== 1 || layer.outChannels !== channels)
-        return { because: "it is not a 1 x 1 convolution that keeps its channels" };
+        return { reason: "it is not a 1 x 1 convolution that keeps its channels" };
       const pool = reader(layer.output);
       if (pool?.op !== "AveragePool" || readInts(pool, "strides", [1]).some((stride) => stride !== 2))
-        return { because: "no average pooling by 2 follows" };
+        return { reason: "no average pooling by 2 follows" };
       const norm = made.get(layer.activationBefore?.inputs[0] ?? "");
-      if (norm?.op !== "BatchNormalization") return { because: "no batch norm and activation stand before it" };
+      if (norm?.op !== "BatchNormalization") return { reason: "no batch norm and activation stand before it" };
       const inner = Math.floor(channels / bottleneck);
-      if (inner < 1) return { because: `its ${channels} channels cannot be divided by ${bottleneck}` };
+      if (inner < 1) return { reason: `its ${channels} channels cannot be divided by ${bottleneck}` };
       let x = net.conv(layer.input, `${name}.reduce`, { inChannels: channels, outChannels: inner, kernel: 1, bias: false });
       x = net.conv(x, `${name}.expand`, { inChannels: inner, outChannels: channels, kernel: 1, bias: false });
       net.add(x, norm.inputs[0] ?? "", `${name}.skip`, layer.output);
-      return { done: `${channels} -> ${inner} -> ${channels} channels, plus the input of ${nodeName(norm)}` };
+      return { applied: `${channels} -> ${inner} -> ${channels} channels, plus the input of ${nodeName(norm)}` };
     });
   };
 }

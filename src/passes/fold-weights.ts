@@ -25,12 +25,12 @@ export function foldWeights({ keep = new Set() }: FoldWeightsOptions = {}): Pass
     const analysis = weightAnalysis(graph, keep);
     const candidates = new Map<string, Candidate>();
     const outcomes: Outcome[] = [];
-    const report = (layer: string, because: string, done: boolean) => outcomes.push({ pass: name, layer, done, because });
+    const report = (layer: string, reason: string, applied: boolean) => outcomes.push({ pass: name, layer, applied, reason });
     for (const { layer: node, value, what } of wanted) {
       const found = analysis(value);
       if (found === undefined) continue;
       const layer = nodeName(node);
-      if ("because" in found) report(layer, `its ${what} ${found.because}`, false);
+      if ("reason" in found) report(layer, `its ${what} ${found.reason}`, false);
       else {
         const key = found.node.outputs[0]!;
         const known = candidates.get(key) ?? { ...found, uses: [] };
@@ -59,7 +59,7 @@ export function weightReason(graph: Graph, keep: ReadonlySet<string> = new Set()
   const analysis = weightAnalysis(graph, keep);
   return (value) => {
     const found = analysis(value);
-    return found === undefined || "because" in found ? found?.because : sentence(graph, { ...found, uses: [] }, false);
+    return found === undefined || "reason" in found ? found?.reason : sentence(graph, { ...found, uses: [] }, false);
   };
 }
 
@@ -106,9 +106,9 @@ function payingAlone(graph: Graph, group: readonly Candidate[]): readonly Candid
   return taken;
 }
 
-function sentence(graph: Graph, candidate: Candidate, done: boolean): string {
+function sentence(graph: Graph, candidate: Candidate, applied: boolean): string {
   const operators = candidate.operators.join(", ");
-  if (done) return `was made from constants by ${operators} and is stored as it is read`;
+  if (applied) return `was made from constants by ${operators} and is stored as it is read`;
   const grows = bytesChanged(graph, tensorsOf([candidate]));
   const made = `is made from constants by ${operators} at load`;
   return grows > 0

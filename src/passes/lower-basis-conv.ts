@@ -69,12 +69,12 @@ function asRead(node: Node, opset: number, names: ReadonlySet<string>): readonly
 /** The record of the nodes, behind what an earlier record says of layers that did not fit it. */
 function completeRecord(graph: Graph): CompressionRecord {
   const own = recordOf(graph)!;
-  const left = leftRecord(graph);
-  return left === undefined ? own : { ...own, layers: [...left.layers, ...own.layers] };
+  const unmatched = unmatchedRecord(graph);
+  return unmatched === undefined ? own : { ...own, layers: [...unmatched.layers, ...own.layers] };
 }
 
 /** What is left of a record that was read: the layers that did not fit it. */
-function leftRecord(graph: Graph): CompressionRecord | undefined {
+function unmatchedRecord(graph: Graph): CompressionRecord | undefined {
   const text = graph.metadata.get(recordKey);
   try {
     return text === undefined ? undefined : parseRecord(text);

@@ -25,15 +25,15 @@ export function raiseBasisConv(graph: Graph): PassResult {
   const text = graph.metadata.get(recordKey);
   if (text === undefined) return { graph, outcomes: [] };
   const record = readOrReason(text);
-  if ("because" in record) return { graph, outcomes: [{ pass: name, layer: recordKey, done: false, because: record.because }] };
+  if ("reason" in record) return { graph, outcomes: [{ pass: name, layer: recordKey, applied: false, reason: record.reason }] };
   const search = searchIn(graph, record.layers);
   const raised = new Map<Node, Node>();
   const outcomes: Outcome[] = [];
   const left: LayerRecord[] = [];
   for (const site of record.layers) {
     const found = findLayer(search, site, raised);
-    const because = found === undefined ? "its nodes are not what the model's record says of it" : "it is one node again";
-    outcomes.push({ pass: name, layer: site.name || site.output, done: found !== undefined, because });
+    const reason = found === undefined ? "its nodes are not what the model's record says of it" : "it is one node again";
+    outcomes.push({ pass: name, layer: site.name || site.output, applied: found !== undefined, reason });
     if (found === undefined) left.push(site);
     else raised.set(found.end, nodeOf(search, site, found, site.method ?? record.method));
   }
@@ -49,12 +49,12 @@ export function raiseBasisConv(graph: Graph): PassResult {
   return { graph: result, outcomes };
 }
 
-function readOrReason(text: string): CompressionRecord | { readonly because: string } {
+function readOrReason(text: string): CompressionRecord | { readonly reason: string } {
   try {
     return parseRecord(text);
   } catch (error) {
     if (!isError(error)) throw error;
-    return { because: error.problem };
+    return { reason: error.problem };
   }
 }
 

@@ -10,10 +10,10 @@ export const removeUnread: Pass = (graph) => {
   const constants = graph.nodes.filter(({ op, domain }) => op === "Constant" && domain === "");
   const result = dropUnread(graph, [...graph.initializers.keys(), ...constants.flatMap(({ outputs }) => outputs)]);
   const kept = new Set(result.nodes);
-  const because = "nothing reads it";
+  const reason = "nothing reads it";
   const gone = [...graph.initializers.keys()].filter((key) => !result.initializers.has(key));
   const layers = [...gone, ...graph.nodes.filter((node) => !kept.has(node)).map(nodeName)];
-  return { graph: result, outcomes: layers.map((layer): Outcome => ({ pass: name, layer, done: true, because })) };
+  return { graph: result, outcomes: layers.map((layer): Outcome => ({ pass: name, layer, applied: true, reason })) };
 };
 
 /**

@@ -183,7 +183,7 @@ function watched(source: BatchSource, goOn: () => void): BatchSource {
   };
 }
 
-/** The compressed graph; every layer that was left alone is told with its reason. */
+/** The compressed graph; every layer that was skipped is told with its reason. */
 async function compressFor(
   { compress, calibrate, seed }: Recipe,
   graph: Graph,
@@ -195,7 +195,7 @@ async function compressFor(
   const { method, ...options } = compress;
   const moments = calibrate > 0 ? await inputMoments(graph, network, source, { batches: calibrate, seed, note }) : undefined;
   const { graph: compressed, outcomes } = methodPass(method, options, moments)(graph);
-  for (const { layer, done, because } of outcomes) if (!done) note(`left alone: ${layer}, because ${because}`);
+  for (const { layer, applied, reason } of outcomes) if (!applied) note(`skipped ${layer}: ${reason}`);
   return compressed;
 }
 

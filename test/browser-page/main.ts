@@ -20,7 +20,7 @@ export interface PageResult {
   readonly weightsBefore: number;
   readonly planned: number;
   readonly layers: number;
-  readonly refused: number;
+  readonly skipped: number;
   readonly bytes: number;
   readonly bytesBefore: number;
   /** Largest difference of the compressed model from its filters rebuilt, and from the original, of the largest output. */
@@ -53,7 +53,7 @@ async function compressInPage(
     weightsBefore: cost(graph).weights,
     planned: plan.after.weights,
     layers: readRecord(compressed)?.layers.length ?? 0,
-    refused: outcomes.filter(({ done }) => !done).length,
+    skipped: outcomes.filter(({ applied }) => !applied).length,
     bytes: written.length,
     bytesBefore: bytes.length,
     fromFilters: difference(small, filters),

@@ -63,8 +63,8 @@ export function readModel(bytes: Uint8Array, { file, external, verify = true, me
     const graph = orderGraph(read, (moved, where) => note?.(orderNote(moved, where)));
     if (verify) verifyGraph(graph);
     const raised = raiseBasisConv(graph);
-    for (const { layer, done, because } of raised.outcomes)
-      if (!done) note?.(`what the metadata says of the compressed layer ${layer} is not used: ${because}`);
+    for (const { layer, applied, reason } of raised.outcomes)
+      if (!applied) note?.(`what the metadata says of the compressed layer ${layer} is not used: ${reason}`);
     return raised.graph;
   } catch (error) {
     throw file !== undefined && isError(error) ? error.at({ file }) : error;
