@@ -3,7 +3,7 @@
 
 // Compressing
 export { type Layout, layouts } from "./basis/layouts.js";
-export type { InputMoments } from "./basis/moments.js";
+export type { ActivationMoments } from "./basis/moments.js";
 export { bestSplits, optimalSplits, rate } from "./basis/split.js";
 export { type ErrorCode, type ErrorPlace, FilterBasisError, isError } from "./errors/error.js";
 export { type ReadOptions, readModel, writeModel } from "./formats/onnx/index.js";

@@ -2,7 +2,7 @@
 
 // Compressing
 export { type Layout, layouts } from "./basis/layouts.js";
-export type { InputMoments } from "./basis/moments.js";
+export type { ActivationMoments } from "./basis/moments.js";
 export { bestSplits, optimalSplits, rate } from "./basis/split.js";
 export { type Compressed, compressModel } from "./compress/compress.js";
 export type { Given, JobHooks, JobOptions } from "./compress/job.js";
@@ -101,6 +101,6 @@ export {
   TensorScope,
 } from "./torch/index.js";
 // Learning
-export { inputMoments, type MomentsOptions } from "./train/moments.js";
+export { activationMoments, type MomentsOptions } from "./train/moments.js";
 export { parseRecipe, type Recipe, recipeJsonSchema } from "./train/recipe.js";
 export { listRecipes, loadRecipe } from "./train/recipe-files.js";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { InputMoments } from "../src/basis/moments.js";
+import type { ActivationMoments } from "../src/basis/moments.js";
 import { int, ints, makeNode, string } from "../src/graph/attributes.js";
 import type { Graph } from "../src/graph/types.js";
 import { floats } from "../src/graph/values.js";
@@ -14,7 +14,7 @@ import { resnet } from "../src/nets/resnet.js";
 import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { loadModel } from "../src/runtime/files.js";
 import { fromArray, noGrad, TensorScope } from "../src/torch/index.js";
-import { inputMoments } from "../src/train/moments.js";
+import { activationMoments } from "../src/train/moments.js";
 import { parseRecipe } from "../src/train/recipe.js";
 import { runTraining } from "../src/train/run.js";
 import type { BatchSource } from "../src/train/sources.js";
@@ -40,7 +40,11 @@ function batches(dims: readonly number[], mean = 0): BatchSource {
 async function seen(graph: Graph, source: BatchSource, count = 4) {
   const notes: string[] = [];
   using network = new Network(graph);
-  const moments = await inputMoments(graph, network, source, { batches: count, seed: 1, note: (text) => void notes.push(text) });
+  const moments = await activationMoments(graph, network, source, {
+    batches: count,
+    seed: 1,
+    note: (text) => void notes.push(text),
+  });
   return { moments, notes };
 }
 
@@ -56,7 +60,7 @@ const outputs = (graph: Graph, source: BatchSource, step: number): Float32Array 
 const squared = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + (value - b[i]!) ** 2, 0);
 
 /** Mean and variance of each output that filters [n, c h w] would give by the moments. */
-function predicted(weight: Float32Array, n: number, { mean, second }: InputMoments) {
+function predicted(weight: Float32Array, n: number, { mean, second }: ActivationMoments) {
   const width = second.rows;
   const row = weight.subarray(n * width, (n + 1) * width);
   let variance = 0;

@@ -157,11 +157,11 @@ describe.each(Object.entries(stored))("a weight stored as %s", (_, { graph, tole
 describe("convolutions of one and of three dimensions", () => {
   test.each([[[3]], [[2, 3, 3]]])("with kernel %j are compressed like others", async (kernel) => {
     const graph = oneConv({ outChannels: 6, inChannels: 8, kernel });
-    const taps = kernel.reduce((product, size) => product * size, 1);
+    const kernelElements = kernel.reduce((product, size) => product * size, 1);
     for (const layout of layouts)
-      expect(await difference(basis({ splits: 2, basis: Math.min(12, 4 * taps), layout })(graph).graph, graph)).toBeLessThan(
-        1e-5,
-      );
+      expect(
+        await difference(basis({ splits: 2, basis: Math.min(12, 4 * kernelElements), layout })(graph).graph, graph),
+      ).toBeLessThan(1e-5);
     const { graph: truncated } = basis({ keepParams: 0.5 })(oneConv({ outChannels: 16, inChannels: 16, kernel }));
     expect(await difference(truncated, expand(truncated).graph)).toBeLessThan(1e-4);
   });

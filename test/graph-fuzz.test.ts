@@ -129,9 +129,9 @@ const scaled = ({ type, dims, ...rest }: TensorData, by: number): TensorData =>
 /** Compressed at full rank and at rank 1, then expanded. */
 async function undoFaults(graph: Graph, inputs: Case["shapes"], expected: Expected): Promise<readonly string[]> {
   const layers = unless(nothing, () => findLayers(graph).layers) ?? [];
-  const ranks = layers.map(({ name, outChannels, inChannels, taps }) => [
+  const ranks = layers.map(({ name, outChannels, inChannels, kernelElements }) => [
     name,
-    { splits: 1, basis: Math.min(outChannels, inChannels * taps) },
+    { splits: 1, basis: Math.min(outChannels, inChannels * kernelElements) },
   ]);
   const plans = { full: { layers: Object.fromEntries(ranks), skip: ranks.length === 0 ? ["*"] : [] }, one: { basis: 1 } };
   const faults: string[] = [];

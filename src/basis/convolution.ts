@@ -81,6 +81,6 @@ export function readConvolution(
     return skip(`it is a grouped convolution of ${groups} groups`);
   }
   if (weight.dims.some((dim) => dim === 0)) return skip("its weight is empty");
-  const taps = kernel.reduce((product, size) => product * size, 1);
-  return { node, name, outChannels, inChannels: perGroup, kernel, taps, weightName, weight, type };
+  const kernelElements = kernel.reduce((product, size) => product * size, 1);
+  return { node, name, outChannels, inChannels: perGroup, kernel, kernelElements, weightName, weight, type };
 }

@@ -63,7 +63,7 @@ export function basisScratch(options: BasisScratchOptions): Pass {
     const widest = Math.max(0, ...candidates.map((layer) => channelsOf(layer, all) ?? 0));
     const owners = new Map<string, ConvLayer>();
     return replaceConvolutions(graph, "basis-scratch", all, initialiser(all.init, all.seed), (layer, net) => {
-      if (!applies(layer)) return { reason: layer.taps === 1 ? "its kernel is 1 x 1" : "it is not two-dimensional" };
+      if (!applies(layer)) return { reason: layer.kernelElements === 1 ? "its kernel is 1 x 1" : "it is not two-dimensional" };
       const basisSize = byChannels(all.basis, layer.inChannels);
       const p = channelsOf(layer, all);
       if (basisSize === undefined) return { reason: `no basis size is stated for ${layer.inChannels} input channels` };
@@ -80,7 +80,7 @@ export function basisScratch(options: BasisScratchOptions): Pass {
   return transition ? sequence(own, transitionBottleneck({ bottleneck: transition, init: all.init, seed: all.seed })) : own;
 }
 
-const applies = ({ taps, kernel }: ConvLayer): boolean => taps > 1 && kernel.length === 2;
+const applies = ({ kernelElements, kernel }: ConvLayer): boolean => kernelElements > 1 && kernel.length === 2;
 
 function byChannels(value: ByChannels | undefined, channels: number): number | undefined {
   return typeof value === "object" ? value[String(channels)] : value;
@@ -122,10 +122,15 @@ function describe(
   spec: LayerSpec,
 ): { readonly data: BasisConv; readonly second: readonly string[] } {
   const { m, p, total, owner, coefficientKernel: kernel } = spec;
-  const { name, taps, outChannels } = layer;
+  const { name, kernelElements, outChannels } = layer;
   const splits = layer.inChannels / p;
   const start = sliceStart(total, p, spec.slice);
-  const basisFans = { path: `${owner.name}.basis`, fanIn: total * taps, channelsIn: total * taps, channelsOut: m * taps };
+  const basisFans = {
+    path: `${owner.name}.basis`,
+    fanIn: total * kernelElements,
+    channelsIn: total * kernelElements,
+    channelsOut: m * kernelElements,
+  };
   const fanIn = splits * m * kernel * kernel;
   const coefficientFans = { path: `${name}.coefficients`, fanIn, channelsIn: fanIn, channelsOut: outChannels * kernel * kernel };
   const basis = net.parameter(basisFans, "weight", "basis", [m, total, ...layer.kernel]);

@@ -3,7 +3,7 @@
 import { constants } from "../basis/constant.js";
 import { type Factors, initialise, splitMatrix } from "../basis/initialise.js";
 import type { Layout } from "../basis/layouts.js";
-import { fitToOutputs, type InputMoments, outputSpectrum, sharedMoments } from "../basis/moments.js";
+import { type ActivationMoments, fitToOutputs, outputSpectrum, sharedMoments } from "../basis/moments.js";
 import { initialiseSliced } from "../basis/sliced.js";
 import { sliceStart } from "../basis/split.js";
 import { int, makeNode } from "../graph/attributes.js";
@@ -27,7 +27,7 @@ export interface BasisOptions extends PlanOptions {
    * What each layer's filters see on data, by layer name: then basis and coefficients keep the layer's outputs rather than its filters; what is
    * planned stays the same. A layer without an entry, and one that reads a slice of its basis, keeps to its filters.
    */
-  readonly moments?: ReadonlyMap<string, InputMoments>;
+  readonly moments?: ReadonlyMap<string, ActivationMoments>;
 }
 
 /** The pass: plans, then rewrites. Every layer is among the outcomes, applied or skipped with its reason. */
@@ -132,7 +132,7 @@ function factorise(
   if (group.slice) return initialiseSliced(filters, choice.basisSize, { end: group.slice, known: spectrum, linear });
   const seen = group.layers.map(({ name }) => moments?.get(name)).filter((found) => found !== undefined);
   if (seen.length < filters.length) return initialise(filters, choice.basisSize, spectrum, linear);
-  const block = sharedMoments(seen, group.layers[0]!.taps, choice.channels);
+  const block = sharedMoments(seen, group.layers[0]!.kernelElements, choice.channels);
   const ofOutputs = outputSpectrum(stackRows(filters.map(splitMatrix)), block, linear);
   return fitToOutputs(initialise(filters, choice.basisSize, ofOutputs, linear), filters, seen, linear);
 }

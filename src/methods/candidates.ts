@@ -1,5 +1,5 @@
 // A group is what gets one basis: a layer, or several that share. Which splits it may have, what each basis size costs and
-// how much of the filters' energy it loses.
+// how much of the filters' squared singular values it loses.
 import { stackSpectrum } from "../basis/spectrum.js";
 import { basisMacs, bestSplits, divisors, greatestCommonDivisor, type SliceEnd } from "../basis/split.js";
 import type { LinearAlgebra, Spectrum } from "../linalg/low-rank.js";
@@ -36,10 +36,10 @@ export const groupWeights = (group: LayerGroup): number => sum(group.layers.map(
 
 /** Weights with a basis: the basis once, coefficients for each layer. */
 export function choiceWeights(group: LayerGroup, { channels, basisSize }: Choice): number {
-  const taps = group.layers[0]!.taps;
+  const kernelElements = group.layers[0]!.kernelElements;
   return (
     sum(group.layers.map((layer) => layer.outChannels * splitsOf(layer, group, channels) * basisSize)) +
-    basisSize * channels * taps
+    basisSize * channels * kernelElements
   );
 }
 
@@ -57,7 +57,7 @@ export function choiceMacs(group: LayerGroup, { channels, basisSize }: Choice, p
 /** The largest basis that can be made from the group's weights. */
 export function groupFullRank(group: LayerGroup, channels: number): number {
   const rows = sum(group.layers.map((layer) => layer.outChannels * splitsOf(layer, group, channels)));
-  return Math.min(rows, channels * group.layers[0]!.taps);
+  return Math.min(rows, channels * group.layers[0]!.kernelElements);
 }
 
 /** Values of p that the group can have: divisors of what the layers' channels have in common; the widest layer's for slices. */
@@ -66,7 +66,7 @@ export function possibleChannels(group: LayerGroup): readonly number[] {
   return group.slice ? [Math.max(...channels)] : divisors(greatestCommonDivisor(channels));
 }
 
-/** The spectrum of the group's stacked split matrices (zero-padded for slices, whose energies bound the loss from above). */
+/** The spectrum of the group's stacked split matrices (zero-padded for slices, whose squared singular values bound the loss from above). */
 export function groupSpectrum(
   group: LayerGroup,
   channels: number,

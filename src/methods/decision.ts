@@ -22,7 +22,7 @@ export interface Decision {
 }
 
 /** The share of the squared singular values that a basis of this size loses. */
-export function relative(energies: Float64Array, basisSize: number): number {
-  const lost = tails(energies);
-  return basisSize >= energies.length ? 0 : lost[basisSize]! / (lost[0]! || 1);
+export function relative(squares: Float64Array, basisSize: number): number {
+  const lost = tails(squares);
+  return basisSize >= squares.length ? 0 : lost[basisSize]! / (lost[0]! || 1);
 }

@@ -107,10 +107,13 @@ function slicedBasis(basis: TensorData, { slice }: BasisConv): Float64Array {
   const values = numbers(basis);
   if (!slice) return values;
   const [m, width, ...kernel] = basis.dims as [number, number, ...number[]];
-  const taps = kernel.reduce((product, size) => product * size, 1);
+  const kernelElements = kernel.reduce((product, size) => product * size, 1);
   const [from, to] = slice;
-  const out = new Float64Array(m * (to - from) * taps);
+  const out = new Float64Array(m * (to - from) * kernelElements);
   for (let j = 0; j < m; j++)
-    out.set(values.subarray((j * width + from) * taps, (j * width + to) * taps), j * (to - from) * taps);
+    out.set(
+      values.subarray((j * width + from) * kernelElements, (j * width + to) * kernelElements),
+      j * (to - from) * kernelElements,
+    );
   return out;
 }

@@ -29,7 +29,7 @@ export function factor(options: FactorOptions = {}): Pass {
   const all = { ...defaults, ...presetOptions(factorPresets, options.preset), ...options };
   return (graph) =>
     replaceConvolutions(graph, "factor", all, initialiser(all.init, all.seed), (layer, net) =>
-      layer.taps === 1 ? { reason: "its kernel is 1 x 1" } : writeLayers(net, layer, all),
+      layer.kernelElements === 1 ? { reason: "its kernel is 1 x 1" } : writeLayers(net, layer, all),
     );
 }
 

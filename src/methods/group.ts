@@ -34,7 +34,7 @@ export function group(options: GroupOptions): Pass {
   const all = { ...defaults, ...presetOptions(groupPresets, options.preset), ...options };
   return (graph) =>
     replaceConvolutions(graph, "group", all, initialiser(all.init, all.seed), (layer, net) => {
-      if (layer.taps === 1) return { reason: "its kernel is 1 x 1" };
+      if (layer.kernelElements === 1) return { reason: "its kernel is 1 x 1" };
       const groups = groupsOf(layer, all);
       if (groups === undefined)
         return { reason: `no groups are stated for ${layer.inChannels} to ${layer.outChannels} channels` };

@@ -18,12 +18,12 @@ const clock =
   (perConvolution: number): Clock =>
   ({ input, shape, basis }) => {
     const [n = 1, c = 1, ...kernel] = shape;
-    const taps = kernel.reduce((a, b) => a * b, 1);
+    const kernelElements = kernel.reduce((a, b) => a * b, 1);
     const pixels = input.slice(2).reduce((a, b) => a * b, 1);
     const whole = (channels: number) => Math.ceil(channels / step) * step;
-    if (!basis) return (whole(n) * c * taps * pixels) / 1e6 + perConvolution;
+    if (!basis) return (whole(n) * c * kernelElements * pixels) / 1e6 + perConvolution;
     const { splits, basisSize } = basis;
-    const macs = basisMacs({ outChannels: n, inChannels: c, taps }, splits, whole(basisSize));
+    const macs = basisMacs({ outChannels: n, inChannels: c, kernelElements }, splits, whole(basisSize));
     return (macs * pixels) / 1e6 + 2 * perConvolution;
   };
 
@@ -36,7 +36,7 @@ describe("basis sizes to be timed", () => {
 
   test("are small ones where a layer has no more", () => {
     expect(timedSizes({ ...body, outChannels: 16, inChannels: 16 }, 1)).toEqual([4, 8]);
-    expect(timedSizes({ ...body, outChannels: 2, inChannels: 1, taps: 1 }, 1)).toEqual([]);
+    expect(timedSizes({ ...body, outChannels: 2, inChannels: 1, kernelElements: 1 }, 1)).toEqual([]);
   });
 });
 

@@ -90,9 +90,9 @@ export function questionsOf(
 
 /** Sizes of a basis that are timed for one layer and one number of splits: multiples of a step, wide apart, below what saves nothing. */
 export function timedSizes(layer: Layer, splits: number): readonly number[] {
-  const limit = Math.min(layer.outChannels * splits, (layer.inChannels / splits) * layer.taps);
+  const limit = Math.min(layer.outChannels * splits, (layer.inChannels / splits) * layer.kernelElements);
   const perFilter = basisMacs(layer, splits, 1);
-  const even = (layer.outChannels * layer.inChannels * layer.taps) / perFilter;
+  const even = (layer.outChannels * layer.inChannels * layer.kernelElements) / perFilter;
   const most = Math.ceil(Math.min(limit, even)) - 1;
   const fine = [4, 8].filter((size) => size <= most);
   const coarse: number[] = [];

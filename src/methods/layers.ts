@@ -111,8 +111,8 @@ function lazily<T>(make: () => T): () => T {
 
 /** The filters of a layer as doubles, ready to be decomposed with the given splits. */
 export function filtersOf(layer: Layer, splits: number): Filters {
-  const { name, outChannels, inChannels, taps, weight } = layer;
-  return { name, outChannels, inChannels, taps, splits, values: numbers(weight) };
+  const { name, outChannels, inChannels, kernelElements, weight } = layer;
+  return { name, outChannels, inChannels, kernelElements, splits, values: numbers(weight) };
 }
 
 /** Weights of the layer as it is. */

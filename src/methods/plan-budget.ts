@@ -112,7 +112,7 @@ function groupTime(group: LayerGroup, of: (layer: Layer) => number | undefined):
   return sum;
 }
 
-/** Keeps the logarithm finite where rounding leaves nothing of the energy. */
+/** Keeps the logarithm finite where rounding leaves nothing of the squared singular values. */
 const leastShare = 1e-12;
 
 /** Squared singular values that sum to less than this share of all are rounding noise: the square of half a unit in the last place. */
@@ -134,14 +134,14 @@ function optionsOf(
   channels: number,
   whole: number,
   price: (group: LayerGroup, choice: Choice) => number,
-  energies: Float64Array,
+  squares: Float64Array,
   latencies: PlanOptions["latencies"],
 ): Option[] {
-  const lost = tails(energies);
+  const lost = tails(squares);
   const total = lost[0]! || 1;
   const noise = (rounding[group.layers[0]!.weight.type] ?? roundingElsewhere) * total;
   const options: Option[] = [];
-  for (let basisSize = 1; basisSize <= energies.length; basisSize++) {
+  for (let basisSize = 1; basisSize <= squares.length; basisSize++) {
     const cost = price(group, { channels, basisSize });
     if (cost >= whole) break;
     const free = lost[basisSize]! <= noise;

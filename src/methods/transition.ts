@@ -21,7 +21,7 @@ export function transitionBottleneck({ bottleneck, init = "kaiming", seed = 1 }:
     const reader = consumersOfOne(graph);
     return replaceConvolutions(graph, "transition", {}, initialiser(init, seed), (layer, net) => {
       const { name, inChannels: channels } = layer;
-      if (layer.taps !== 1 || layer.outChannels !== channels)
+      if (layer.kernelElements !== 1 || layer.outChannels !== channels)
         return { reason: "it is not a 1 x 1 convolution that keeps its channels" };
       const pool = reader(layer.output);
       if (pool?.op !== "AveragePool" || readInts(pool, "strides", [1]).some((stride) => stride !== 2))

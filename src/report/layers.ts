@@ -43,7 +43,7 @@ const most = 12;
 export function layerRows(learned: Graph, original?: Graph): LayerRow[] {
   return (readRecord(learned)?.layers ?? []).map((layer) => {
     const [n, c, ...kernel] = layer.shape as [number, number, ...number[]];
-    const shape = { outChannels: n, inChannels: c, taps: kernel.reduce((product, size) => product * size, 1) };
+    const shape = { outChannels: n, inChannels: c, kernelElements: kernel.reduce((product, size) => product * size, 1) };
     const compared = original && compare(learned, original, layer);
     return {
       name: layer.name || layer.output,
@@ -70,15 +70,23 @@ function compare(learned: Graph, original: Graph, layer: LayerRecord): Pick<Laye
   if (!w || !b || !a || layer.basisOnly || shape.length !== 4 || a.dims.slice(2).some((size) => size !== 1)) return undefined;
   const [n, c, height, width] = shape as unknown as [number, number, number, number];
   const p = c / s;
-  const taps = height * width;
+  const kernelElements = height * width;
   const [from] = layer.slice ?? [0];
   const wide = b.dims[1] ?? p; // channels of the stored basis; a sliced layer reads p of them
   const [filters, basisAll, coefficients] = [floats(w), floats(b), floats(a)];
-  if (filters.length !== n * c * taps || basisAll.length !== m * wide * taps || coefficients.length !== n * s * m)
+  if (
+    filters.length !== n * c * kernelElements ||
+    basisAll.length !== m * wide * kernelElements ||
+    coefficients.length !== n * s * m
+  )
     return undefined;
-  const basis = new Float32Array(m * p * taps); // [m, p, h, w]
-  for (let j = 0; j < m; j++) basis.set(basisAll.subarray((j * wide + from) * taps, (j * wide + from + p) * taps), j * p * taps);
-  const rebuilt = rebuild(coefficients, basis, { n, s, m, length: p * taps });
+  const basis = new Float32Array(m * p * kernelElements); // [m, p, h, w]
+  for (let j = 0; j < m; j++)
+    basis.set(
+      basisAll.subarray((j * wide + from) * kernelElements, (j * wide + from + p) * kernelElements),
+      j * p * kernelElements,
+    );
+  const rebuilt = rebuild(coefficients, basis, { n, s, m, length: p * kernelElements });
   return {
     errorAfter: relativeDifference(filters, rebuilt),
     pictures: pictures({ basis, filters, rebuilt }, { n, c, m, p, height, width }),

@@ -23,7 +23,7 @@ import { beginRun } from "./begin.js";
 import { readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { methodPass } from "./compression.js";
 import { type EpochReport, type LoopResult, type LoopState, type StepReport, trainLoop } from "./loop.js";
-import { inputMoments } from "./moments.js";
+import { activationMoments } from "./moments.js";
 import { recalibrate } from "./recalibrate.js";
 import type { Recipe } from "./recipe.js";
 import { appendLog, holdRun, openJournal, runFiles, writeJson } from "./run-folder.js";
@@ -193,7 +193,7 @@ async function compressFor(
 ): Promise<Graph> {
   if (compress === undefined) return graph;
   const { method, ...options } = compress;
-  const moments = calibrate > 0 ? await inputMoments(graph, network, source, { batches: calibrate, seed, note }) : undefined;
+  const moments = calibrate > 0 ? await activationMoments(graph, network, source, { batches: calibrate, seed, note }) : undefined;
   const { graph: compressed, outcomes } = methodPass(method, options, moments)(graph);
   for (const { layer, applied, reason } of outcomes) if (!applied) note(`skipped ${layer}: ${reason}`);
   return compressed;
