@@ -42,7 +42,7 @@ async function record(): Promise<void> {
       const [label, path] = set.includes("=") ? (set.split("=") as [string, string]) : [undefined, set];
       const options = { data: path, latency: false, ...(scale === undefined ? {} : { scale: Number(scale) }) };
       const normalize = scale === undefined ? { normalize: recipe.data.normalize } : {};
-      const { top1Error, psnr, ssim, bicubic, weights, all, macs, images } = await evaluateModel(join(run, file), {
+      const { top1Error, psnr, ssim, bicubic, weights, parameters, macs, images } = await evaluateModel(join(run, file), {
         ...options,
         ...normalize,
       });
@@ -50,7 +50,7 @@ async function record(): Promise<void> {
       judged[state] = {
         ...judged[state],
         weights,
-        all,
+        parameters,
         ...(scale === undefined ? { macs } : {}),
         ...(label ? { [label]: figures } : figures),
       };

@@ -28,7 +28,7 @@ const { epochs } = parseMetrics(await readFile(join(run, runFiles.metrics), "utf
 const last = epochs.at(-1)!;
 const model = join(run, runFiles.last);
 const judged = await evaluateModel(model, { data, latency: false, ...(scale === undefined ? {} : { scale: Number(scale) }) });
-const { top1Error, psnr, ssim, images, all, macs } = judged;
+const { top1Error, psnr, ssim, images, parameters, macs } = judged;
 const figures = Object.fromEntries(Object.entries({ top1Error, psnr, ssim }).filter(([, value]) => value !== undefined));
 const best = epochs.toSorted(
   (a, b) => (a.figures.top1Error ?? -(a.figures.psnr ?? 0)) - (b.figures.top1Error ?? -(b.figures.psnr ?? 0)),
@@ -50,7 +50,7 @@ const result = {
   hours: (last.seconds ?? 0) / 3600,
   versions: about.versions,
   weights: judged.weights,
-  all,
+  parameters,
   macs,
   bestOfEpochsOnTestData: best === undefined ? null : { epoch: best.epoch, ...best.figures },
   settings: JSON.parse(JSON.stringify(recipe, (_, value) => withoutPath(value))) as Recipe,

@@ -57,7 +57,7 @@ describe("compress", () => {
     const after = await loadModel(out);
     expect(json.before).toMatchObject({
       weights: before.weights,
-      all: before.all,
+      parameters: before.parameters,
       macs: before.macs,
       bytes: statSync(model).size,
     });

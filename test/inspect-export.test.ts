@@ -42,7 +42,7 @@ describe("inspect", () => {
     const counted = cost(graph, new Map([["input", [2, 3, 32, 32]]]));
     expect(report).toMatchObject({
       weights: counted.weights,
-      all: counted.all,
+      parameters: counted.parameters,
       macs: counted.macs,
       countedAt: { input: [2, 3, 32, 32] },
     });

@@ -104,7 +104,7 @@ async function undo(given: Given, output: string, place: Place, hooks: Context) 
   };
 }
 
-const withBytes = ({ weights, all, macs, bytes }: Cost, file = bytes) => ({ weights, all, macs, bytes: file });
+const withBytes = ({ weights, parameters, macs, bytes }: Cost, file = bytes) => ({ weights, parameters, macs, bytes: file });
 type Totals = ReturnType<typeof withBytes>;
 
 const timesText = ({ original, written, ratio, interval: [low, high], verdict }: Times): string =>

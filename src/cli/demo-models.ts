@@ -62,7 +62,7 @@ function layoutOptions({ keepsMacs = false, ...options }: Parameters<typeof writ
 }
 
 /** One model, or one way without a model (bicubic enlargement). */
-export interface Row extends Partial<Pick<ModelFigures, "weights" | "all" | "macs" | "bytes">> {
+export interface Row extends Partial<Pick<ModelFigures, "weights" | "parameters" | "macs" | "bytes">> {
   readonly label: string;
   readonly file?: string;
   readonly psnr?: number;
@@ -84,10 +84,10 @@ export async function judge(
   const { against, ...last } = await evaluateModel(others.at(-1)!.file, { ...options, against: original.file });
   const figures: ModelFigures[] = [against as ModelFigures];
   for (const one of others.slice(0, -1)) figures.push(await evaluateModel(one.file, { ...options, latency: false }));
-  const rows = [...figures, last].map(({ weights, all, macs, bytes, psnr, ssim, top1Error, latencyMs }, index): Row => {
+  const rows = [...figures, last].map(({ weights, parameters, macs, bytes, psnr, ssim, top1Error, latencyMs }, index): Row => {
     const { label, file } = files[index]!;
     const measured = { ...given("psnr", psnr), ...given("ssim", ssim), ...given("top1Error", top1Error) };
-    return { label, file, weights, all, macs, bytes, ...measured, ...given("latencyMs", latencyMs) };
+    return { label, file, weights, parameters, macs, bytes, ...measured, ...given("latencyMs", latencyMs) };
   });
   return { rows, last };
 }
@@ -108,8 +108,8 @@ export function learningOf({ seconds, steps }: Omit<DemoLearning, "recipe">, rec
 /** What can be said of a model without any data. */
 export function countOnly(files: readonly Written[], shapes: Shapes = new Map()): readonly Row[] {
   return files.map(({ label, file, graph }) => {
-    const { weights, all, macs, bytes } = cost(graph, shapes);
-    return { label, file, weights, all, macs, bytes };
+    const { weights, parameters, macs, bytes } = cost(graph, shapes);
+    return { label, file, weights, parameters, macs, bytes };
   });
 }
 

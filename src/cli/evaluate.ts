@@ -95,11 +95,11 @@ function show(result: Evaluation): string {
   const bicubic = result.bicubic && ["bicubic", result.bicubic.psnr.toFixed(2), result.bicubic.ssim.toFixed(4)];
   const quality = result.psnr === undefined ? ["top-1 error %"] : ["PSNR dB", "SSIM"];
   const table = columns([
-    ["model", ...quality, "weights", "all", "MACs", "bytes", ...(result.latencyMs === undefined ? [] : ["ms"])],
+    ["model", ...quality, "weights", "parameters", "MACs", "bytes", ...(result.latencyMs === undefined ? [] : ["ms"])],
     ...models.map((one) => [
       one.model,
       ...(one.psnr === undefined ? [one.top1Error!.toFixed(2)] : [one.psnr.toFixed(2), one.ssim!.toFixed(4)]),
-      ...[one.weights, one.all, one.macs, one.bytes].map(grouped),
+      ...[one.weights, one.parameters, one.macs, one.bytes].map(grouped),
       ...(one.latencyMs === undefined ? [] : [one.latencyMs.toFixed(2)]),
     ]),
     ...(bicubic ? [bicubic] : []),

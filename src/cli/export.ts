@@ -69,15 +69,15 @@ export default command({
 
 function reportOf(result: Rewritten, output: string, file: string, taken: ChosenModel["taken"]) {
   const { outcomes, before, after, bytes, agreement, change, milliseconds } = result;
-  const { weights, all } = after;
+  const { weights, parameters } = after;
   return {
     file: output,
     from: { file, ...taken },
     applied: outcomes.filter(({ applied }) => applied),
     skipped: outcomes.filter(({ applied }) => !applied).map(({ layer, reason }) => ({ name: layer, reason })),
-    before: { weights: before.weights, all: before.all, bytes: bytes.original ?? before.bytes },
+    before: { weights: before.weights, parameters: before.parameters, bytes: bytes.original ?? before.bytes },
     weights,
-    all,
+    parameters,
     bytes: bytes.written,
     verified: true,
     maxDifference: worstOutput(agreement)?.relativeMax ?? 0,
@@ -92,12 +92,12 @@ function show(
   report: ReturnType<typeof reportOf>,
   layouts: readonly string[] | undefined,
 ): string {
-  const { file, from, applied, skipped, before, bytes, all } = report;
+  const { file, from, applied, skipped, before, bytes, parameters } = report;
   return [
     ...(from.which ? [describe(from.file, { ...from, which: from.which, figures: from.figures ?? {} })] : []),
     `wrote ${file}: ${applied.length} ${applied.length === 1 ? "place" : "places"} rewritten, ${skipped.length} skipped`,
     ...(layouts ? [`layouts of the compressed layers: ${layouts.join(", ")}`] : []),
-    `${grouped(before.bytes)} -> ${grouped(bytes)} bytes, parameters ${grouped(before.all)} -> ${grouped(all)}`,
+    `${grouped(before.bytes)} -> ${grouped(bytes)} bytes, parameters ${grouped(before.parameters)} -> ${grouped(parameters)}`,
     `${original.toFixed(2)} ms -> ${written.toFixed(2)} ms in ONNX Runtime, original and written file in turns`,
     ...(change ? ["verified in ONNX Runtime against the same network with its weights rounded"] : []),
     ...agreementLines(change ?? agreement),

@@ -74,14 +74,14 @@ export interface NodeReport {
   readonly inputs: readonly string[];
   readonly outputs: readonly { readonly name: string; readonly type?: string; readonly shape?: ValueType["dims"] }[];
   readonly weights: number;
-  readonly all: number;
+  readonly parameters: number;
   readonly macs: number;
   /** For nodes that carry weights: can a basis replace it, and if not, why. */
   readonly replaceable?: boolean;
   readonly reason?: string;
 }
 
-export interface ModelReport extends Pick<Cost, "weights" | "all" | "macs" | "uncounted" | "notes"> {
+export interface ModelReport extends Pick<Cost, "weights" | "parameters" | "macs" | "uncounted" | "notes"> {
   /** Of the file; with tensors beside it, of these too. */
   readonly bytes: number;
   readonly opsets: ReadonlyMap<string, number>;
@@ -120,7 +120,7 @@ export function inspectModel(
   };
   return {
     weights: counted.weights,
-    all: counted.all,
+    parameters: counted.parameters,
     macs: counted.macs,
     // tensors that take more than the whole file lie beside it
     bytes: counted.bytes > fileBytes ? fileBytes + counted.bytes : fileBytes,
@@ -170,7 +170,7 @@ function nodeReport(
       return { name: output, ...(type && { type: type.type, ...(type.dims && { shape: type.dims }) }) };
     }),
     weights: layer?.weights ?? 0,
-    all: layer?.all ?? 0,
+    parameters: layer?.parameters ?? 0,
     macs: layer?.macs ?? 0,
     ...(replaceable.has(node) ? { replaceable: true } : reason !== undefined ? { replaceable: false, reason } : {}),
   };
@@ -196,7 +196,7 @@ function show(file: string, report: ModelReport, inputs: ModelInputs): string {
     "",
     columns([["layer", "op", "output", "weights", "MACs", "basis"], ...rows]),
     "",
-    `${grouped(report.weights)} weights, ${grouped(report.all)} parameters in all, ${grouped(report.bytes)} bytes`,
+    `${grouped(report.weights)} weights, ${grouped(report.parameters)} parameters in all, ${grouped(report.bytes)} bytes`,
     `${grouped(report.macs)} MACs at ${at}${report.uncounted.length > 0 ? ` (without ${someNames(report.uncounted)}: sizes unknown)` : ""}`,
     ...report.notes,
     ...inputLines(inputs),

@@ -91,8 +91,8 @@ function states(
 ): RunReport["states"] {
   const counted = (name: string, graph: Graph | undefined, figures: Figures) => {
     if (graph === undefined) return [];
-    const { weights, all, macs, bytes } = cost(graph);
-    return [{ name, figures: { ...figures, weights, all, macs, bytes } }];
+    const { weights, parameters, macs, bytes } = cost(graph);
+    return [{ name, figures: { ...figures, weights, parameters, macs, bytes } }];
   };
   return [
     ...counted(start ? "before" : "at the start", original, before),

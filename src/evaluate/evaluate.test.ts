@@ -108,7 +108,7 @@ describe("evaluate a classifier", () => {
       wrong: 1,
       images: 4,
       weights: 6,
-      all: 6,
+      parameters: 6,
       macs: 6 * 30,
       input: { input: [1, 3, 5, 6] },
       normalize: "none",

@@ -64,7 +64,7 @@ export interface ModelFigures extends Partial<SrQuality> {
   readonly wrong?: number;
   readonly images: number;
   readonly weights: number;
-  readonly all: number;
+  readonly parameters: number;
   readonly macs: number;
   /** Layers whose MACs are not in the sum: see `cost`. */
   readonly uncounted: readonly string[];
@@ -139,8 +139,8 @@ async function quality(model: Loaded, options: EvaluateOptions, first?: ModelInp
   const { figures, shapes } = await (found ? superResolution : classification)({ ...model, session }, options);
   const inputs = found ?? (await find(shapes));
   if (inputs.chosen.length > 0) options.chosen?.(file, inputs);
-  const { weights, all, macs, bytes, uncounted } = cost(graph, inputs.shapes);
-  const counts = { weights, all, macs, uncounted, bytes: await fileBytes(file, bytes) };
+  const { weights, parameters, macs, bytes, uncounted } = cost(graph, inputs.shapes);
+  const counts = { weights, parameters, macs, uncounted, bytes: await fileBytes(file, bytes) };
   return { figures: { model: file, ...figures, ...counts, input: inputs.shapes, guessed: inputs.guessed }, inputs };
 }
 
@@ -174,7 +174,7 @@ function checkKind(file: string, pictures: boolean, options: EvaluateOptions): v
 }
 
 interface Result {
-  readonly figures: Omit<ModelFigures, "model" | "weights" | "all" | "macs" | "uncounted" | "bytes" | "input" | "guessed">;
+  readonly figures: Omit<ModelFigures, "model" | "weights" | "parameters" | "macs" | "uncounted" | "bytes" | "input" | "guessed">;
   readonly shapes: ReadonlyMap<string, readonly number[]>;
 }
 

@@ -60,8 +60,8 @@ describe("the node of a convolution over a basis", () => {
   test("has the shape of the convolution that it stands for, or of its basis part, and the cost of its layout", () => {
     const at = new Map([["x", [1, 8, 9, 9]]]);
     const counted = (node: Node) => {
-      const { weights, all, macs, layers } = cost(graphOf(node), at);
-      return [inferShapes(graphOf(node), at).get("y")?.dims, weights, all - weights, macs, layers.length];
+      const { weights, parameters, macs, layers } = cost(graphOf(node), at);
+      return [inferShapes(graphOf(node), at).get("y")?.dims, weights, parameters - weights, macs, layers.length];
     };
     const [basis, coefficients] = [3 * 6 * 9, 6 * 6];
     expect(counted(makeBasisConv(layer))).toEqual([[1, 6, 4, 4], basis + coefficients, 6, 16 * (3 * 8 * 9 + 6 * 6), 1]);

@@ -28,7 +28,7 @@ export interface LayerCost {
   /** Weights that this layer brings: a weight that several layers read belongs to the first. */
   readonly weights: number;
   /** All parameters that this layer brings (weights, bias), each once. */
-  readonly all: number;
+  readonly parameters: number;
   readonly macs: number;
   /** The shape of the layer's output at the stated input size; empty where it is not known. */
   readonly output: readonly number[];
@@ -42,7 +42,7 @@ export interface Cost {
    * but not running statistics of batch normalisation, scalars, the scales, limits and fill values of Resize, Clip and Pad, and Constant nodes
    * that no layer reads as its weight or bias (exporters write fixed numbers, such as prior boxes, as these).
    */
-  readonly all: number;
+  readonly parameters: number;
   /** Multiply-accumulates of convolutions and fully connected layers at `inputs`; constant subgraphs, computed once at load, cost none. */
   readonly macs: number;
   /** Bytes of all initializers and constants as stored. (The file has some more, for the graph itself.) */
@@ -80,7 +80,7 @@ export function cost(given: Graph, inputShapes: ReadonlyMap<string, readonly Dim
   );
   return {
     weights: sum((layer) => layer.weights),
-    all: sum((layer) => layer.all) + take(work, others),
+    parameters: sum((layer) => layer.parameters) + take(work, others),
     macs: sum((layer) => layer.macs),
     bytes: storedBytes(given),
     layers,
@@ -143,7 +143,7 @@ function countNodes(work: Counting, { nodes }: GraphBody, constants: Constants, 
       op: node.op,
       value: node.outputs[0]!,
       weights,
-      all: weights + bias,
+      parameters: weights + bias,
       macs: macs ?? 0,
       output: output.every((dim) => typeof dim === "number") ? (output as number[]) : [],
     });

@@ -90,7 +90,7 @@ const figureRows: readonly { readonly key: string; readonly label: string; reado
   { key: "psnr", label: "PSNR", print: (value) => `${value.toFixed(2)} dB` },
   { key: "ssim", label: "SSIM", print: (value) => value.toFixed(4) },
   { key: "weights", label: "weights", print: thousands },
-  { key: "all", label: "all parameters", print: thousands },
+  { key: "parameters", label: "parameters", print: thousands },
   { key: "macs", label: "MACs", print: (value) => `${short(value / 1e6)} M` },
   { key: "bytes", label: "file", print: (value) => `${(value / 1000).toFixed(0)} kB` },
   { key: "latencyMs", label: "latency", print: (value) => `${value.toFixed(2)} ms` },
@@ -100,7 +100,7 @@ function statesTable(states: RunReport["states"]): string {
   const rows = figureRows.filter(({ key }) => states.some(({ figures }) => figures[key] !== undefined));
   if (rows.length === 0) return "";
   const head = `<tr><th></th>${states.map(({ name }) => `<th>${escapeHtml(name)}</th>`).join("")}</tr>`;
-  const shares = new Set(["weights", "all", "macs", "bytes", "latencyMs"]);
+  const shares = new Set(["weights", "parameters", "macs", "bytes", "latencyMs"]);
   const body = rows.map(({ key, label, print }) => {
     const first = states[0]?.figures[key];
     const cells = states.map(({ figures }, index) => {
