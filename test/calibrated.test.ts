@@ -121,24 +121,24 @@ describeEngine("compressing for what layers see", () => {
   it("keeps the outputs nearer on data that was not looked at, biases made good; --undo gives the same network dense", async () => {
     const graph = foldBatchNorm(resnet(8, { widths: [8, 8, 8], classes: 4, seed: 3 })).graph;
     const { moments } = await seen(graph, source);
-    const whole = outputs(graph, source, 50);
+    const original = outputs(graph, source, 50);
     const blind = basis({ keepParams: 0.5 })(graph).graph;
     const looked = basis({ keepParams: 0.5, moments })(graph).graph;
-    expect(squared(outputs(looked, source, 50), whole)).toBeLessThan(0.8 * squared(outputs(blind, source, 50), whole));
+    expect(squared(outputs(looked, source, 50), original)).toBeLessThan(0.8 * squared(outputs(blind, source, 50), original));
     const undone = expand(looked).graph;
     expect(squared(outputs(undone, source, 50), outputs(looked, source, 50))).toBeLessThan(
-      1e-6 * squared(whole, new Float32Array(whole.length)),
+      1e-6 * squared(original, new Float32Array(original.length)),
     );
   });
 
   it("with a shared basis, and with one convolution's mean put into its bias", async () => {
     const graph = foldBatchNorm(resnet(8, { widths: [8, 8, 8], classes: 4, seed: 3 })).graph;
     const { moments } = await seen(graph, source);
-    const whole = outputs(graph, source, 50);
+    const original = outputs(graph, source, 50);
     const [blind, looked] = [undefined, moments].map((known) =>
       outputs(basis({ keepParams: 0.5, share: "group", ...(known && { moments: known }) })(graph).graph, source, 50),
     );
-    expect(squared(looked!, whole)).toBeLessThan(squared(blind!, whole));
+    expect(squared(looked!, original)).toBeLessThan(squared(blind!, original));
     const one = oneConv({ outChannels: 6, inChannels: 3, kernel: [3, 3] });
     const far = batches([8, 3, 12, 12], 20);
     const { moments: known } = await seen(one, far);
@@ -195,7 +195,7 @@ describeEngine("a run that looked at data before it compressed", () => {
     expect(losses.whole[0]).not.toBeCloseTo(losses.blind[0]!, 6);
   });
 
-  // Asked for each batch that is looked at (2) or sets batch norms anew (3), then before the figures of the original and of the start.
+  // Asked for each batch that is looked at (2) or sets batch norms anew (3), then before the figures of the whole and of the start.
   it.each([1, 4, 6])("stopped before its first step, at question %i, begins anew", async (when) => {
     const few = recipe({ steps: 1 });
     await runTraining(join(root, `once ${when}`), few);

@@ -199,7 +199,7 @@ describe("plans", () => {
     const steep = [option(100, 0), option(50, 10), option(20, 30)];
     const flat = [option(100, 0), option(60, 5), option(50, 1), option(20, 2)];
     expect(lowerHull(flat).map(({ cost }) => cost)).toEqual([20, 50, 100]);
-    const solved = solveBudget([steep, flat], { fixed: 0, whole: 200, keep: 0.6, option: "keep-params" });
+    const solved = solveBudget([steep, flat], { fixed: 0, original: 200, keep: 0.6, option: "keep-params" });
     expect(solved.chosen.map(({ cost }) => cost)).toEqual([100, 20]);
   });
 });
@@ -212,7 +212,7 @@ describe("compressed networks", () => {
       for (const layout of layouts)
         expect(await difference(basis({ splits, basis: full, layout })(graph).graph, graph)).toBeLessThan(1e-5);
     }
-    const whole = small();
+    const original = small();
     const stages = {
       "features.0*": { splits: 1, basis: 16 },
       "features.1*": { splits: 1, basis: 16 },
@@ -223,7 +223,7 @@ describe("compressed networks", () => {
       "features.3.0.body.0": { splits: 1, basis: 64 },
       "features.3*": { splits: 1, basis: 64 },
     };
-    expect(await difference(basis({ layers: { ...stages, ...rest } })(whole).graph, whole)).toBeLessThan(1e-5);
+    expect(await difference(basis({ layers: { ...stages, ...rest } })(original).graph, original)).toBeLessThan(1e-5);
   });
 
   test("are whole graphs, come back from bytes with their record, and refuse to be compressed twice", async () => {

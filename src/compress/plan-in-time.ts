@@ -144,7 +144,7 @@ function outOfReach(job: Job, reached: TimedPlan | undefined, tried: unknown): F
       expected: `at least ${reachable}`,
       got: `${keepMacs}`,
       cures: [...(reachable < 1 ? [`--keep-macs ${reachable}`] : []), "give a budget in weights: --keep-params"],
-      facts: { reachable, fixed, whole, layers, ...(tried === undefined ? {} : { milliseconds: tried }) },
+      facts: { reachable, fixed, original: whole, layers, ...(tried === undefined ? {} : { milliseconds: tried }) },
     },
   );
 }

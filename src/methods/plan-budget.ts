@@ -46,7 +46,7 @@ export function planBudget(
   const untimed = new Set<LayerGroup>();
   const table = groups.map((group): readonly Option[] => {
     const milliseconds = latencies && groupTime(group, (layer) => latencies.original(layer));
-    const whole: Option = {
+    const original: Option = {
       cost: dense(group),
       loss: 0,
       choice: undefined,
@@ -54,24 +54,31 @@ export function planBudget(
     };
     if (latencies && milliseconds === undefined) {
       untimed.add(group);
-      return [whole];
+      return [original];
     }
     const { channels: widths, notes: own } = groupChannels(group, options);
     for (const [layer, note] of own) notes.set(layer, note);
     const found = new Map<number, Spectrum>();
     spectra.set(group, found);
     const smaller = widths.flatMap((channels) => {
-      if (price(group, { channels, basisSize: 1 }) >= whole.cost) return [];
+      if (price(group, { channels, basisSize: 1 }) >= original.cost) return [];
       found.set(channels, groupSpectrum(group, channels, linear, options.spectra));
-      return optionsOf(group, channels, whole.cost, price, found.get(channels)!.squares, latencies);
+      return optionsOf(group, channels, original.cost, price, found.get(channels)!.squares, latencies);
     });
-    return [whole, ...smaller];
+    return [original, ...smaller];
   });
   const option = macs ? "keep-macs" : "keep-params";
   const keep = keepMacs ?? keepParams;
   const fixed = now[kind] - groups.reduce((sum, group) => sum + dense(group), 0);
   const names = groups.map(({ name }) => name);
-  const solved = solveBudget(table, { fixed, whole: before[kind], keep, option, names, ...(save === undefined ? {} : { save }) });
+  const solved = solveBudget(table, {
+    fixed,
+    original: before[kind],
+    keep,
+    option,
+    names,
+    ...(save === undefined ? {} : { save }),
+  });
   const planned: Planned[] = [];
   const skipped: SkippedLayer[] = [];
   for (const [index, group] of groups.entries()) {
@@ -81,9 +88,7 @@ export function planBudget(
       planned.push({ group, choice, loss: relative(spectrum.squares, choice.basisSize), notes, spectrum });
       continue;
     }
-    const reason = untimed.has(group)
-      ? fewMacs
-      : whyWhole(table[index]!, dense(group), macs ? "multiply-accumulates" : "weights");
+    const reason = untimed.has(group) ? fewMacs : whyKept(table[index]!, dense(group), macs ? "multiply-accumulates" : "weights");
     skipped.push(...group.layers.map(({ name }) => ({ name, reason })));
   }
   return { planned, skipped, why: solved.why };
@@ -91,10 +96,10 @@ export function planBudget(
 
 const fewMacs = "it has too few of the multiply-accumulates to matter for the budget";
 
-function whyWhole(options: readonly Option[], cost: number, what: string): string {
-  const [whole, ...smaller] = options;
+function whyKept(options: readonly Option[], cost: number, what: string): string {
+  const [original, ...smaller] = options;
   if (smaller.length === 0) return `no basis would save any of its ${cost.toLocaleString("en")} ${what}`;
-  const time = whole!.milliseconds;
+  const time = original!.milliseconds;
   const slower = time !== undefined && smaller.every(({ milliseconds }) => milliseconds! > faster * time);
   return slower
     ? `no basis is faster than it is (${time.toFixed(3)} ms)`
@@ -132,7 +137,7 @@ const inSteps = (loss: number): number => lossStep * Math.max(1, Math.round(loss
 function optionsOf(
   group: LayerGroup,
   channels: number,
-  whole: number,
+  original: number,
   price: (group: LayerGroup, choice: Choice) => number,
   squares: Float64Array,
   latencies: PlanOptions["latencies"],
@@ -143,7 +148,7 @@ function optionsOf(
   const options: Option[] = [];
   for (let basisSize = 1; basisSize <= squares.length; basisSize++) {
     const cost = price(group, { channels, basisSize });
-    if (cost >= whole) break;
+    if (cost >= original) break;
     const free = lost[basisSize]! <= noise;
     const time = latencies && timeOf(group, channels, basisSize, latencies, free);
     if (latencies && time === undefined) {
