@@ -7,9 +7,9 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import exporting from "../src/cli/export.js";
 import { readNewestCheckpoint } from "../src/train/checkpoint.js";
-import { hostTraining } from "../src/train/host.js";
 import { parseRecipe, type Recipe } from "../src/train/recipe.js";
 import { runTraining } from "../src/train/run.js";
+import { trainInWorker } from "../src/train/worker-client.js";
 import { describeEngine } from "./engine.js";
 import { somePicture, writePng } from "./pictures.js";
 
@@ -97,9 +97,9 @@ describeEngine("loader threads", () => {
   });
 
   it("end with a training on a thread of its own, finished or failed with the loader's own error", async () => {
-    expect((await hostTraining(folder(), classes({ steps: 2 }, { loaders: 2 }))).finished).toBe(true);
+    expect((await trainInWorker(folder(), classes({ steps: 2 }, { loaders: 2 }))).finished).toBe(true);
     const large = patches({}, { loaders: 2, patch: 96 });
-    await expect(hostTraining(folder(), large)).rejects.toMatchObject({
+    await expect(trainInWorker(folder(), large)).rejects.toMatchObject({
       name: "FilterBasisError",
       code: "data-mismatch",
       expected: "at least 96 x 96",

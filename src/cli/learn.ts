@@ -9,10 +9,10 @@ import { loadModel } from "../runtime/files.js";
 import { checkOutputFolder } from "../runtime/output.js";
 import { engineInfo } from "../torch/index.js";
 import { holdsLearned } from "../train/begin.js";
-import { hostTraining } from "../train/host.js";
 import type { EpochReport } from "../train/loop.js";
 import { parseRecipe, type Recipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
+import { trainInWorker } from "../train/worker-client.js";
 import type { Context } from "./frame.js";
 import { keptIn, type Learned, type LearnedRun } from "./learned-run.js";
 import type { OptionRule } from "./option-rules.js";
@@ -108,7 +108,7 @@ export async function runRecipe(folder: string, recipe: Recipe, context: Context
   const epochs: EpochReport[] = [];
   let bar: ReturnType<Context["progress"]> | undefined;
   try {
-    const { finished, seconds } = await hostTraining(
+    const { finished, seconds } = await trainInWorker(
       folder,
       recipe,
       {

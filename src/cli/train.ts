@@ -5,10 +5,10 @@ import { FilterBasisError } from "../errors/error.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutputFolder } from "../runtime/output.js";
 import { parseDevice } from "../torch/index.js";
-import { hostTraining } from "../train/host.js";
 import type { EpochReport } from "../train/loop.js";
 import type { Recipe } from "../train/recipe.js";
 import { loadRecipe } from "../train/recipe-files.js";
+import { trainInWorker } from "../train/worker-client.js";
 import { command } from "./frame.js";
 import { figureText } from "./values.js";
 
@@ -45,7 +45,7 @@ export default command({
     const epochs: EpochReport[] = [];
     let bar: ReturnType<typeof context.progress> | undefined;
     try {
-      const result = await hostTraining(
+      const result = await trainInWorker(
         folder,
         recipe,
         {

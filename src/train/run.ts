@@ -52,7 +52,7 @@ export interface Versions {
 
 /** Begins a run in a folder that holds none (or one that never came to a step), or goes on with the one that is there. */
 export async function runTraining(folder: string, recipe: Recipe | "resume", hooks: RunHooks = {}): Promise<LoopResult> {
-  const letGo = await holdRun(folder);
+  const release = await holdRun(folder);
   try {
     const settled = await beginRun(folder, recipe);
     return await heldRun(folder, settled, hooks).catch((error: unknown) => {
@@ -60,7 +60,7 @@ export async function runTraining(folder: string, recipe: Recipe | "resume", hoo
       throw error;
     });
   } finally {
-    await letGo();
+    await release();
   }
 }
 
@@ -88,7 +88,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     await saveModel(graph, join(folder, runFiles.original));
   }
   if (resume !== undefined) log(`gone on with at step ${resume.step}`);
-  const goOn = (): void => {
+  const throwIfAborted = (): void => {
     if (hooks.stopping?.())
       throw new FilterBasisError("interrupted", "stopped before the first step; the same command begins it again");
   };
@@ -98,18 +98,20 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     graph,
     // What layers see need not come out to the last bit again: a run that goes on takes the network that it began with.
     (network, source) =>
-      begun ? loadModel(join(folder, runFiles.start)) : compressFor(recipe, graph, network, watched(source, goOn), note),
+      begun
+        ? loadModel(join(folder, runFiles.start))
+        : compressFor(recipe, graph, network, abortable(source, throwIfAborted), note),
     note,
   );
   const { learner } = training;
   if (resume === undefined && recipe.recalibrate > 0) {
-    await recalibrate(learner.network, learner.input, watched(training.source, goOn), recipe.recalibrate);
+    await recalibrate(learner.network, learner.input, abortable(training.source, throwIfAborted), recipe.recalibrate);
   }
   if (resume === undefined && recipe.compress !== undefined) {
     await saveModel(training.model(), join(folder, runFiles.start));
-    goOn();
+    throwIfAborted();
     await writeJson(folder, runFiles.originalFigures, await training.evaluateOriginal());
-    goOn();
+    throwIfAborted();
     await writeJson(folder, runFiles.startFigures, await training.evaluate());
   }
   const metrics = await openJournal(join(folder, runFiles.metrics), resume?.state.journals.metrics ?? 0);
@@ -171,13 +173,13 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
 }
 
 /** The source, which asks before every batch whether to go on: until the first step there is nothing to save. */
-function watched(source: BatchSource, goOn: () => void): BatchSource {
+function abortable(source: BatchSource, throwIfAborted: () => void): BatchSource {
   const { stepsPerEpoch, batchSize } = source;
   return {
     stepsPerEpoch,
     batchSize,
     batch(epoch, step) {
-      goOn();
+      throwIfAborted();
       return source.batch(epoch, step);
     },
   };

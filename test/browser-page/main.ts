@@ -1,4 +1,4 @@
-// The page of the browser test: compresses a model with the browser door and runs the result, all of it here in the page.
+// The page of the browser test: compresses a model with the browser entry point and runs the result, all of it here in the page.
 import * as ort from "onnxruntime-web/wasm";
 import {
   basis,

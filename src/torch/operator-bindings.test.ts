@@ -6,24 +6,24 @@ import { engineInfo, packageRoot, schemas } from "./index.js";
 import * as ops from "./ops.js";
 import { parameterType, parseSchema, resultType, signature } from "./schema.js";
 
-const face = readFileSync(join(packageRoot(), "src/torch/face.ts"), "utf8");
-const generatedFrom = /Generated from libtorch (\S+)/.exec(face)?.[1];
-const written = new Map([...face.matchAll(/^ {2}"([\w.]+)": (.*);$/gm)].map(([, name, text]) => [name!, text!]));
+const bound = readFileSync(join(packageRoot(), "src/torch/operator-bindings.ts"), "utf8");
+const generatedFrom = /Generated from libtorch (\S+)/.exec(bound)?.[1];
+const written = new Map([...bound.matchAll(/^ {2}"([\w.]+)": (.*);$/gm)].map(([, name, text]) => [name!, text!]));
 
-describeEngine("the typed face", () => {
+describeEngine("the typed bindings", () => {
   it("has a function for each of its signatures", () => {
     expect(written.size).toBeGreaterThan(150);
     expect(Object.keys(ops)).toHaveLength(written.size);
   });
 
-  // libtorch adds arguments at the end over the years; those that the face passes must stay as they are.
+  // libtorch adds arguments at the end over the years; those that the bindings pass must stay as they are.
   it.each([...written])("types %s as the loaded libtorch's schema does", (name, text) => {
     const schema = parseSchema(schemas(name.includes(".") ? name : `${name}.`)[0]!);
     const known = new Set([...text.matchAll(/(\w+)\??:/g)].map(([, word]) => word));
     const camel = (word: string) => word.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
     const parameters = schema.parameters.filter((one) => !one.optional || known.has(one.name) || known.has(camel(one.name)));
     const loaded = signature({ ...schema, parameters });
-    // Exactly, for the version that the face was generated from; elsewhere a Scalar may have taken the place of an integer.
+    // Exactly, for the version that the bindings were generated from; elsewhere a Scalar may have taken the place of an integer.
     if (generatedFrom === engineInfo().version) expect(loaded).toBe(text);
     else expect(loaded.replaceAll("number | boolean", "number")).toBe(text.replaceAll("number | boolean", "number"));
   });

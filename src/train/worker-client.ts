@@ -22,7 +22,7 @@ export type WorkerMessage =
   | { readonly kind: "failed"; readonly error: ErrorMessage };
 
 /** As `runTraining`, on a thread. Aborting `signal` saves a checkpoint and ends with `finished: false`. */
-export async function hostTraining(
+export async function trainInWorker(
   folder: string,
   recipe: Recipe | "resume",
   hooks: Omit<RunHooks, "stopping"> = {},

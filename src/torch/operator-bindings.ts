@@ -1,9 +1,9 @@
-// The operators of the typed face. Generated from libtorch 1.13.0 by scripts/generate-face.ts: change scripts/face-operators.txt instead.
+// The operators of the typed bindings. Generated from libtorch 1.13.0 by scripts/generate-bindings.ts: change scripts/bound-operators.txt instead.
 import type { DType, MemoryFormat } from "./dtype.js";
 import type { Tensor } from "./tensor.js";
 
 /** Each operator's signature, by its name and overload in libtorch. Undefined arguments take libtorch's defaults. */
-export interface Face {
+export interface OperatorBindings {
   "_foreach_add_.List": (self: readonly Tensor[], other: readonly Tensor[], named?: { alpha?: number | boolean | undefined }) => void;
   "_foreach_add_.Scalar": (self: readonly Tensor[], scalar: number | boolean) => void;
   "_foreach_addcdiv_.Scalar": (self: readonly Tensor[], tensor1: readonly Tensor[], tensor2: readonly Tensor[], value?: number | boolean) => void;

@@ -1,4 +1,4 @@
-// The browser door in a browser: bundled by vite without a trace of Node, it compresses a model inside a page of headless
+// The browser entry point in a browser: bundled by vite without a trace of Node, it compresses a model inside a page of headless
 // Chromium, and onnxruntime-web runs the result there.
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -53,8 +53,8 @@ async function bundle(
   return { modules, imported };
 }
 
-test("the door bundles with vite free of Node's modules", { timeout: 120_000 }, async () => {
-  const outDir = join(folder, "door");
+test("the entry point bundles with vite free of Node's modules", { timeout: 120_000 }, async () => {
+  const outDir = join(folder, "entry");
   const { modules, imported } = await bundle("src/browser.ts", outDir);
   expect(modules.some((id) => id.endsWith("src/methods/basis.ts"))).toBe(true);
   const forbidden = modules.filter(
