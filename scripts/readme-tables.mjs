@@ -5,7 +5,7 @@
 //
 // NAME may go on with a dot and a field of the file, whose table then stands under the file's conditions.
 //
-// A file holds { before, compressed, learned } (figures as `evaluate` names them), or { rows } of such figures with a label each,
+// A file holds { before, compressed, trained } (figures as `evaluate` names them), or { rows } of such figures with a label each,
 // or a table as it is, { columns, rows }; beside them the conditions: date, machine, versions, seed, images, command.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -26,9 +26,13 @@ const figures = [
 
 /** The states of a model that a file holds, as [label, figures]: named fields, or rows with a label (what `demo --json` prints). */
 function statesOf(result) {
-  if (Array.isArray(result.rows)) return result.rows.map((row) => [row.label, row]);
-  return ["before", "compressed", "learned"].filter((name) => result[name]).map((name) => [name, result[name]]);
+  if (Array.isArray(result.rows)) return result.rows.map((row) => [stateName(row.label), row]);
+  const names = ["before", "compressed", "trained", "learned"];
+  return names.filter((name) => result[name]).map((name) => [stateName(name), result[name]]);
 }
+
+/** Results of 0.1 call the trained model the learned one. */
+const stateName = (name) => (name === "learned" ? "trained" : name);
 
 /** The Markdown of a result: a table and one line of conditions. */
 export function renderResult(result, name) {

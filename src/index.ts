@@ -100,7 +100,7 @@ export {
   Tensor,
   TensorScope,
 } from "./torch/index.js";
-// Learning
+// FineTuning
 export { activationMoments, type MomentsOptions } from "./train/moments.js";
 export { parseRecipe, type Recipe, recipeJsonSchema } from "./train/recipe.js";
 export { listRecipes, loadRecipe } from "./train/recipe-files.js";

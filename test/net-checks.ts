@@ -1,4 +1,4 @@
-// What every network must do: go out as ONNX, give the same values in ONNX Runtime, come back as it was, and learn.
+// What every network must do: go out as ONNX, give the same values in ONNX Runtime, come back as it was, and be trained.
 import { expect } from "vitest";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { elements } from "../src/graph/attributes.js";
@@ -47,7 +47,7 @@ export async function checkNet(
   expect(largest).toBeGreaterThan(0);
   expect(relative).toBeLessThan(tolerance);
   manualSeed(1);
-  learnOneStep(net, data, dims, classify, output.shape);
+  trainOneStep(net, data, dims, classify, output.shape);
   return { relative };
 }
 
@@ -56,7 +56,7 @@ function forward(net: Network, data: Float32Array, dims: readonly number[], trai
 }
 
 /** One step of gradient descent moves every parameter that has a gradient, keeps all finite, and makes the loss on the same batch smaller. */
-function learnOneStep(
+function trainOneStep(
   net: Network,
   data: Float32Array,
   dims: readonly number[],

@@ -62,7 +62,7 @@ test("the first two test pictures are shown as every model makes them, with the 
   const { crops = [], states } = await withCrops(await readRun(folder), context);
   expect(states.map(({ figures }) => figures.psnr)).toEqual([31.5, undefined, 28.123456]);
   expect(crops.map(({ picture }) => picture)).toEqual(["a", "b grey"]);
-  const labels = ["truth", "bicubic", "before", "compressed", "learned"];
+  const labels = ["truth", "bicubic", "before", "compressed", "trained"];
   for (const { panels } of crops) expect(panels.map(({ label }) => label)).toEqual(labels);
   const judged = await evaluateModel(join(folder, "last.onnx"), { data, scale: 2, range: 255, latency: false });
   const [a] = (judged as Required<typeof judged>).pictures;
@@ -82,11 +82,11 @@ test("the first two test pictures are shown as every model makes them, with the 
     expect(shown.data[y * 72 + x]).toBe(truth.data[(top + y) * 120 + left + x]);
 });
 
-test("without a compression only the learned model is shown; with the pictures gone the page says so and is written", async () => {
+test("without a compression only the trained model is shown; with the pictures gone the page says so and is written", async () => {
   const { models: all, ...rest } = await readRun(folder);
   const { start: _, ...models } = all;
   const plain = await withCrops({ ...rest, models }, context);
-  expect(plain.crops![0]!.panels.map(({ label }) => label)).toEqual(["truth", "bicubic", "learned"]);
+  expect(plain.crops![0]!.panels.map(({ label }) => label)).toEqual(["truth", "bicubic", "trained"]);
   const data = { ...rest.recipe!.data, test: join(folder, "gone") };
   said = "";
   const none = await withCrops({ ...rest, recipe: { ...rest.recipe!, data }, models }, context);

@@ -65,10 +65,10 @@ test("the page fetches nothing, runs nothing and escapes what it quotes", () => 
   expect(html.match(/(?:src|href)="(?!data:)[^"]*"/g)).toBeNull();
 });
 
-test("before, compressed and learned have the figures that the run measured and what can be counted in its models", async () => {
+test("before, compressed and trained have the figures that the run measured and what can be counted in its models", async () => {
   const { states } = (await readRun(folder)).report;
   const dense = cost(resnet(8, { seed: 3 }));
-  expect(states.map(({ name }) => name)).toEqual(["before", "compressed", "learned"]);
+  expect(states.map(({ name }) => name)).toEqual(["before", "compressed", "trained"]);
   expect(states.map(({ figures }) => figures.top1Error)).toEqual([undefined, 60, epochs.at(-1)!.figures.top1Error]);
   expect(states[0]!.figures.weights).toBe(dense.weights);
   expect(states[2]!.figures.weights! / dense.weights).toBeLessThanOrEqual(0.5);
@@ -77,11 +77,11 @@ test("before, compressed and learned have the figures that the run measured and 
 test("a summary that the run wrote itself is taken as it is", async () => {
   const other = mkdtempSync(join(tmpdir(), "filterbasis-report-"));
   writeFileSync(join(other, "metrics.jsonl"), "");
-  writeFileSync(join(other, "summary.json"), JSON.stringify({ before: { psnr: 30 }, learned: { psnr: 29.5, bytes: 1100 } }));
+  writeFileSync(join(other, "summary.json"), JSON.stringify({ before: { psnr: 30 }, trained: { psnr: 29.5, bytes: 1100 } }));
   const { states } = (await readRun(other)).report;
   expect(states).toEqual([
     { name: "before", figures: { psnr: 30 } },
-    { name: "learned", figures: { psnr: 29.5, bytes: 1100 } },
+    { name: "trained", figures: { psnr: 29.5, bytes: 1100 } },
   ]);
   rmSync(other, { recursive: true });
 });

@@ -1,5 +1,5 @@
 // Which options of `plan` and `compress` exclude or need each other.
-import { learningRules } from "./learn.js";
+import { fineTuningRules } from "./fine-tune.js";
 import type { OptionRule } from "./option-rules.js";
 
 const budgets = ["keep-params", "keep-macs", "basis"];
@@ -37,5 +37,5 @@ export const planRules: readonly OptionRule[] = [
 export const compressRules: readonly OptionRule[] = [
   { option: "undo", excludes: [...compression, "data"], why: "it expands what is compressed, and compresses nothing" },
   ...planRules,
-  ...learningRules,
+  ...fineTuningRules,
 ];

@@ -19,9 +19,9 @@ import { agreementLines } from "./agreement-text.js";
 import { columns, grouped } from "./columns.js";
 import { checkPatterns, compressionOptions, jobOptions } from "./compress-options.js";
 import { compressRules } from "./compress-rules.js";
+import { checkFineTuning, fineTune, fineTuningOptions } from "./fine-tune.js";
+import { type FineTunedRun, keepFineTuned, removeFineTuned } from "./fine-tuned-run.js";
 import { type Context, command, stopIfAsked } from "./frame.js";
-import { checkLearning, learn, learningOptions } from "./learn.js";
-import { keepingLearned, type LearnedRun, releaseLearned } from "./learned-run.js";
 import { modelFile } from "./model-file.js";
 import { modelInputs } from "./model-inputs.js";
 
@@ -32,14 +32,14 @@ export default command({
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     output: { type: "string", alias: "o", description: "the file to write", required: true, valueHint: "FILE" },
     ...compressionOptions,
-    ...learningOptions,
+    ...fineTuningOptions,
     undo: { type: "boolean", description: "expand a compressed model back to dense filters" },
   },
   rules: compressRules,
   async run(args, context) {
     const file = await modelFile(args.model);
     const options = jobOptions(args, context);
-    await checkLearning(args);
+    await checkFineTuning(args);
     await checkOutput(args.output, { inputs: [file], bytes: await modelBytes(file) });
     const graph = await loadModel(file, { note: context.note });
     await stopIfAsked(context.signal);
@@ -48,18 +48,18 @@ export default command({
     await checkRunnable(file, place);
     const inputs = await modelInputs(graph, context, place);
     if (args.undo) return undo({ graph, file }, args.output, placeOf(options, inputs), context);
-    let learned: LearnedRun | undefined;
+    let trained: FineTunedRun | undefined;
     const train = async ({ plan }: PlannedModel) => {
       const asked = planAsOptions(plan, { ...options.plan, inputs: inputs.shapes });
-      learned = (await learn(await realpath(file), graph, args.method, asked, args, context))!;
-      return learned;
+      trained = (await fineTune(await realpath(file), graph, args.method, asked, args, context))!;
+      return trained;
     };
     const job = () =>
-      compressModel<LearnedRun>({ graph, file }, args.output, { ...options, inputs }, context, args.data ? train : undefined);
+      compressModel<FineTunedRun>({ graph, file }, args.output, { ...options, inputs }, context, args.data ? train : undefined);
     const result = await job().catch((error: unknown) =>
-      keepingLearned(learned, args.output, context, () => Promise.reject(error)),
+      keepFineTuned(trained, args.output, context, () => Promise.reject(error)),
     );
-    await releaseLearned(learned);
+    await removeFineTuned(trained);
     for (const { name, reason } of result.plan.skipped) context.note(`skipped ${name}: ${reason}`);
     const report = reportOf(result, args.method);
     return { json: report, text: show(report, result) };
@@ -67,7 +67,7 @@ export default command({
 });
 
 /** The result as plain data. */
-function reportOf(result: Compressed<LearnedRun>, method: string) {
+function reportOf(result: Compressed<FineTunedRun>, method: string) {
   const { file, before, after, bytes, plan, graph, foldOutcomes, verified, written, trained } = result;
   return {
     file,
@@ -82,7 +82,7 @@ function reportOf(result: Compressed<LearnedRun>, method: string) {
     maxDifference: verified.maxDifference,
     agreement: verified.original,
     milliseconds: written,
-    ...(trained ? { learned: { seconds: trained.seconds, epochs: trained.epochs } } : {}),
+    ...(trained ? { trained: { seconds: trained.seconds, epochs: trained.epochs } } : {}),
   };
 }
 
@@ -123,7 +123,7 @@ function layerReport(graph: Graph) {
   }));
 }
 
-function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<LearnedRun>): string {
+function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<FineTunedRun>): string {
   const { file, layers, skipped, before, maxDifference, milliseconds, why, agreement } = report;
   const rows = layers.map(({ name, filters, splits, basis, shared, layout, error }) => [
     name,
@@ -145,7 +145,7 @@ function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Lear
     timesText(milliseconds),
     `verified in ONNX Runtime: ${maxDifference.toExponential(1)} of the largest output from what it should compute`,
     ...agreementLines(agreement),
-    ...(report.learned ? [] : [`no data was given: evaluate ${file} --against ORIGINAL --data D compares both on data`]),
+    ...(report.trained ? [] : [`no data was given: evaluate ${file} --against ORIGINAL --data D compares both on data`]),
   ].join("\n");
 }
 

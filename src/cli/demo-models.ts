@@ -49,7 +49,7 @@ export async function writeAll(
   // The original as it was given: what is faster or smaller is so beside that file.
   await saveModel(original, at("original"));
   const written: Written[] = [{ label: "original", file: at("original"), graph: original }];
-  for (const [label, graph] of [["compressed", alike], ...(last ? [["learned", chosen] as const] : [])] as const) {
+  for (const [label, graph] of [["compressed", alike], ...(last ? [["trained", chosen] as const] : [])] as const) {
     await saveVerified(graph, at(label), (file) => verifyWritten(graph, file, reference));
     written.push({ label, file: at(label), graph });
   }
@@ -92,15 +92,15 @@ export async function judge(
   return { rows, last };
 }
 
-/** How a model of the demo was learned, as its result states it. */
-export interface DemoLearning {
+/** How a model of the demo was trained, as its result states it. */
+export interface DemoFineTuning {
   readonly seconds: number;
   readonly steps: number;
   readonly recipe: Recipe;
 }
 
 /** Where the network's file lies here says nothing to others: its name stays. */
-export function learningOf({ seconds, steps }: Omit<DemoLearning, "recipe">, recipe: Recipe): DemoLearning {
+export function fineTuningOf({ seconds, steps }: Omit<DemoFineTuning, "recipe">, recipe: Recipe): DemoFineTuning {
   const { file } = recipe.network;
   return { seconds, steps, recipe: { ...recipe, network: file === undefined ? recipe.network : { file: basename(file) } } };
 }

@@ -1,5 +1,5 @@
-// The demo's second half: the super-resolution network that ships with the project is compressed, learns from the outputs of the original, and is judged on
-// photographs that it did not learn from; a picture shows the result (the paper's Figure 4).
+// The demo's second half: the super-resolution network that ships with the project is compressed, trains on the outputs of the original, and is judged on
+// photographs that it was not trained on; a picture shows the result (the paper's Figure 4).
 import { access, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { decodePicture, encodePicture, encodeRaster, interleave, pictureFormat } from "../data/codec.js";
@@ -20,18 +20,18 @@ import { parseRecipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
 import {
   countOnly,
-  type DemoLearning,
+  type DemoFineTuning,
+  fineTuningOf,
   judge,
-  learningOf,
   type Row,
   type Shapes,
   type Threads,
   type Written,
   writeAll,
 } from "./demo-models.js";
+import { runRecipe } from "./fine-tune.js";
+import { keepFineTuned } from "./fine-tuned-run.js";
 import type { Context } from "./frame.js";
-import { runRecipe } from "./learn.js";
-import { keepingLearned } from "./learned-run.js";
 import { stepsFor } from "./speed.js";
 import { given } from "./values.js";
 
@@ -47,7 +47,7 @@ export interface PictureDemo {
   readonly seconds: number;
   /** Fraction of the multiply-accumulates to keep. */
   readonly keepMacs: number;
-  readonly canLearn: boolean;
+  readonly canFineTune: boolean;
 }
 
 export interface PictureOutcome {
@@ -57,7 +57,7 @@ export interface PictureOutcome {
   readonly figure?: string;
   readonly credit?: string;
   readonly missing: readonly string[];
-  readonly learning?: DemoLearning;
+  readonly fineTuning?: DemoFineTuning;
 }
 
 /** The photographs, made ready; without `sets` there are none, and `missing` says what would help. */
@@ -81,11 +81,11 @@ export async function preparePictures(output: string, asked: string | undefined,
   return { sets: await prepare(found.folder, found.files, output, context), credited: found.credited, missing: [] };
 }
 
-/** Compresses, learns by distillation on three quarters of the pictures, judges on the rest, draws the figure. Undefined where no network ships. */
+/** Compresses, fine-tunes by distillation on three quarters of the pictures, judges on the rest, draws the figure. Undefined where no network ships. */
 export async function pictureDemo(
   output: string,
   { sets, credited, missing }: Prepared,
-  { seconds, keepMacs, canLearn }: PictureDemo,
+  { seconds, keepMacs, canFineTune }: PictureDemo,
   threads: Threads,
   context: Context,
 ): Promise<PictureOutcome | undefined> {
@@ -95,26 +95,26 @@ export async function pictureDemo(
   const original = await loadModel(file);
   const inputs = inputShapes(original);
   const plan = { keepMacs, inputs: Object.fromEntries(inputs) };
-  const learned = sets && canLearn ? await learnFor(output, file, sets.train, plan, seconds, threads, context) : undefined;
-  const start = learned?.start ?? methodPass("basis", plan)(original).graph;
-  const run = learned && { graph: learned.last, epochs: [], seconds: learned.seconds, folder: join(output, "run"), asked: true };
-  const files = await keepingLearned(run, join(output, "learned.onnx"), context, () =>
-    writeAll(output, original, start, learned?.last, { ...threads, inputs, keepsMacs: true }, context),
+  const trained = sets && canFineTune ? await fineTuneFor(output, file, sets.train, plan, seconds, threads, context) : undefined;
+  const start = trained?.start ?? methodPass("basis", plan)(original).graph;
+  const run = trained && { graph: trained.last, epochs: [], seconds: trained.seconds, folder: join(output, "run"), asked: true };
+  const files = await keepFineTuned(run, join(output, "trained.onnx"), context, () =>
+    writeAll(output, original, start, trained?.last, { ...threads, inputs, keepsMacs: true }, context),
   );
   const rows = sets ? await judgePictures(files, sets.test, threads, context) : countOnly(files, inputs);
   const drawn = sets ? await draw(files, sets.test, join(output, "figure.png"), threads) : undefined;
   return {
-    title: `EDSR with 8 blocks of 56 channels, x2, ${keepMacs} of its multiply-accumulates kept${learned ? `, learned by distillation for ${Math.round(learned.seconds)} s` : ""}`,
+    title: `EDSR with 8 blocks of 56 channels, x2, ${keepMacs} of its multiply-accumulates kept${trained ? `, fine-tuned by distillation for ${Math.round(trained.seconds)} s` : ""}`,
     rows,
     ...(sets ? { images: sets.count } : {}),
     ...given("figure", drawn?.file),
     ...(credited && drawn ? { credit: creditOf(drawn.name) } : {}),
     missing,
-    ...(learned ? { learning: learningOf(learned, learned.recipe) } : {}),
+    ...(trained ? { fineTuning: fineTuningOf(trained, trained.recipe) } : {}),
   };
 }
 
-const missingPictures = `photographs are missing, so no super-resolution is learned or judged: give --pictures FOLDER, or apt-get install ${package_}`;
+const missingPictures = `photographs are missing, so no super-resolution is trained or judged: give --pictures FOLDER, or apt-get install ${package_}`;
 
 interface Photographs {
   readonly folder: string;
@@ -131,7 +131,7 @@ async function photographs(asked: string | undefined): Promise<Photographs | und
   const files = asked === undefined ? all.filter((name) => /_by_/.test(name)) : all;
   if (files.length >= 2) return { folder, files, credited: asked === undefined };
   if (asked === undefined) return undefined;
-  throw new FilterBasisError("not-found", "the demo needs at least two pictures: some to learn from, some to judge on", {
+  throw new FilterBasisError("not-found", "the demo needs at least two pictures: some to train on, some to judge on", {
     file: folder,
     got: `${files.length} PNG, JPEG or WebP files`,
   });
@@ -149,7 +149,7 @@ interface Sets {
   readonly count: number;
 }
 
-/** Copies of a moderate size: every fourth is for judging, the others for learning. */
+/** Copies of a moderate size: every fourth is for judging, the others for training. */
 async function prepare(folder: string, files: readonly string[], output: string, context: Context): Promise<Sets> {
   const sets = { train: join(output, "pictures", "train"), test: join(output, "pictures", "test") };
   for (const set of Object.values(sets)) await mkdir(set, { recursive: true });
@@ -179,7 +179,7 @@ function reduced(picture: Picture): Picture {
   return crop(small, 0, 0, small.width - (small.width % scale), small.height - (small.height % scale));
 }
 
-async function learnFor(
+async function fineTuneFor(
   output: string,
   file: string,
   folder: string,
@@ -199,9 +199,9 @@ async function learnFor(
     schedule: { name: "cosine", per: "step", warmup: 0.2 },
     ...threads,
   });
-  context.note("measuring how fast this machine learns");
+  context.note("measuring how fast this machine trains");
   const steps = await stepsFor(recipe, seconds, context);
-  context.note(`learning for ${steps} steps of ${recipe.data.batch} patches`);
+  context.note(`fine-tuning for ${steps} steps of ${recipe.data.batch} patches`);
   const run = join(output, "run");
   const { graph: last, seconds: spent } = await runRecipe(run, { ...recipe, steps }, context);
   return { start: await loadModel(join(run, runFiles.start)), last, steps, seconds: spent, recipe };

@@ -1,4 +1,4 @@
-// The demo says at once what is wrong with its photographs, before minutes of learning.
+// The demo says at once what is wrong with its photographs, before minutes of fine-tuning.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,7 +25,7 @@ test("one picture is not enough", async () => {
   const { code, err } = await run();
   expect(code).not.toBe(0);
   expect(err).toContain("at least two pictures");
-  expect(err).not.toContain("learning");
+  expect(err).not.toContain("fine-tuning");
 });
 
 test("a picture that cannot be read is named", async () => {
@@ -34,5 +34,5 @@ test("a picture that cannot be read is named", async () => {
   const { code, err } = await run();
   expect(code).not.toBe(0);
   expect(err).toMatch(/b\.png.*0 bytes/);
-  expect(err).not.toContain("learning");
+  expect(err).not.toContain("fine-tuning");
 });

@@ -64,7 +64,10 @@ function describeEngine(): Pick<Findings, "engineMissing"> & { engine?: ReturnTy
   } catch (error) {
     if (!isError(error, "engine-missing")) throw error;
     return {
-      engineMissing: { problem: `${error.message}; compressing from weights alone works, learning does not`, cures: error.cures },
+      engineMissing: {
+        problem: `${error.message}; compressing from weights alone works, fine-tuning does not`,
+        cures: error.cures,
+      },
     };
   }
 }

@@ -1,4 +1,4 @@
-// Where a command's MODEL is: an ONNX file, or a run folder, which stands for a model that was learned in it.
+// Where a command's MODEL is: an ONNX file, or a run folder, which stands for a model that was trained in it.
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
@@ -59,7 +59,7 @@ async function noModelIn(folder: string, taken: Which): Promise<FilterBasisError
     ...(models.length > 0 ? [`name one of its files: ${models.slice(0, 5).join(", ")}`] : []),
     ...(isRun || models.length > 0 ? [] : ["name an ONNX file or a run folder"]),
   ];
-  const what = `this folder holds no ${taken === "best" ? "best" : "learned"} model`;
+  const what = `this folder holds no ${taken === "best" ? "best" : "trained"} model`;
   return new FilterBasisError("not-found", what, { file: join(folder, runFiles[taken]), cures });
 }
 

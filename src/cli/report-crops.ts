@@ -42,7 +42,7 @@ function named({ original, start, last }: RunModels): Named {
     ["before", start && original],
     ["compressed", start],
   ] as const;
-  return [before, compressed, ["learned", last] as const].filter((one): one is [string, Graph] => one?.[1] !== undefined);
+  return [before, compressed, ["trained", last] as const].filter((one): one is [string, Graph] => one?.[1] !== undefined);
 }
 
 async function allCrops(files: readonly PairFiles[], models: Named, recipe: Recipe, context: Context): Promise<Crops[]> {

@@ -15,7 +15,7 @@ import { readJson, runFiles } from "../train/run-folder.js";
 export interface RunModels {
   /** As it was before anything was done to it. */
   readonly original?: Graph;
-  /** Compressed, nothing learned yet. */
+  /** Compressed, nothing trained yet. */
   readonly start?: Graph;
   readonly last?: Graph;
 }
@@ -76,7 +76,7 @@ async function readModels(folder: string): Promise<RunModels> {
 
 /** A summary that the run wrote itself. */
 function statedFigures(summary: Record<string, unknown>): RunReport["states"] {
-  return ["before", "compressed", "learned"].flatMap((name) => {
+  return ["before", "compressed", "trained"].flatMap((name) => {
     const figures = record(summary[name]);
     return figures ? [{ name, figures: numbersOf(figures) }] : [];
   });
@@ -97,7 +97,7 @@ function states(
   return [
     ...counted(start ? "before" : "at the start", original, before),
     ...counted("compressed", start, compressed),
-    ...counted("learned", last, epochs.at(-1)?.figures ?? {}),
+    ...counted("trained", last, epochs.at(-1)?.figures ?? {}),
   ];
 }
 
@@ -110,7 +110,7 @@ function countedAt(graph: Graph): string {
 function about(run: Record<string, unknown> | undefined, seconds: number | undefined): string[] {
   const flat = { ...(record(run?.versions) ?? {}), ...run };
   const parts = Object.entries(flat).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value));
-  const time = seconds === undefined ? [] : [`learned for ${(seconds / 60).toFixed(1)} minutes`];
+  const time = seconds === undefined ? [] : [`fine-tuned for ${(seconds / 60).toFixed(1)} minutes`];
   return [...time, parts.map(([name, value]) => `${name} ${value}`).join(" · ")].filter(Boolean);
 }
 

@@ -43,10 +43,10 @@ export async function withTimes(
     for (const session of sessions) await session.release();
     const [before, now] = medians as [number, number];
     const at = [...inputs.shapes].map(([name, dims]) => `${name} ${dims.join("x")}`).join(", ");
-    const latency: Readonly<Record<string, number>> = { before, compressed: now, learned: now };
+    const latency: Readonly<Record<string, number>> = { before, compressed: now, trained: now };
     const states = report.states.map(({ name, figures }) => ({
       name,
-      // A figure that the run stated itself stands; compressed and learned are one architecture and take the same time.
+      // A figure that the run stated itself stands; compressed and trained are one architecture and take the same time.
       figures: { ...(latency[name] === undefined ? {} : { latencyMs: latency[name] }), ...figures },
     }));
     return {

@@ -1,4 +1,4 @@
-// `train`: trains or learns by a recipe into a run folder, or goes on with a run.
+// `train`: trains or fine-tunes by a recipe into a run folder, or goes on with a run.
 import { stat } from "node:fs/promises";
 import { checkDataSource } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
@@ -14,7 +14,7 @@ import { figureText } from "./values.js";
 
 export default command({
   name: "train",
-  summary: "train or learn by a recipe; writes a run folder",
+  summary: "train or fine-tune by a recipe; writes a run folder",
   args: {
     recipe: { type: "positional", description: "a recipe's file or name; with --resume, the run folder", required: true },
     output: { type: "string", alias: "o", description: "the run folder; by default runs/NAME", valueHint: "FOLDER" },

@@ -47,7 +47,7 @@ engine(`the parameters of a network${skipNote}`, () => {
     expect([...network.buffers.keys()]).toEqual(["m", "v"]);
   });
 
-  test("are those that `trainable` picks, constants that do not usually learn included", () => {
+  test("are those that `trainable` picks, constants that are not usually trained included", () => {
     const constants = { w: weights(2, 2, 1), factor: real([], 0.5) };
     const nodes = [node("Conv", "x w", "c"), node("Mul", "c factor", "y")];
     using network = new Network(graph({ nodes, constants }), { trainable: (name, usual) => !usual && name === "factor" });
@@ -263,7 +263,7 @@ engine(`local functions${skipNote}`, () => {
   const calls = (attributes: Readonly<Record<string, Attribute>>) =>
     makeNode("Scaled", ["x", "w"], ["y", "z"], attributes, { domain: "local" });
 
-  test("are unfolded: attributes given or by default, weights learn under their own names", () => {
+  test("are unfolded: attributes given or by default, weights are trained under their own names", () => {
     for (const [attributes, slope] of [
       [{}, 0.5],
       [{ slope: float(0.25) }, 0.25],

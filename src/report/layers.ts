@@ -19,7 +19,7 @@ export interface LayerRow {
   readonly shared?: string;
   /** ||W - B A|| / ||W|| when it was compressed. */
   readonly errorBefore?: number;
-  /** The same for the basis as it was learned. */
+  /** The same for the basis as it was trained. */
   readonly errorAfter?: number;
   readonly latencyMs?: number;
   readonly latencyBeforeMs?: number;
@@ -39,12 +39,12 @@ export interface FilterPictures {
 /** The most rows and columns of kernels in a picture: more cannot be told apart on a screen. */
 const most = 12;
 
-/** Reads the rows from the learned model's own record; the original model, if given, adds errors and pictures. */
-export function layerRows(learned: Graph, original?: Graph): LayerRow[] {
-  return (readRecord(learned)?.layers ?? []).map((layer) => {
+/** Reads the rows from the trained model's own record; the original model, if given, adds errors and pictures. */
+export function layerRows(trained: Graph, original?: Graph): LayerRow[] {
+  return (readRecord(trained)?.layers ?? []).map((layer) => {
     const [n, c, ...kernel] = layer.shape as [number, number, ...number[]];
     const shape = { outChannels: n, inChannels: c, kernelElements: kernel.reduce((product, size) => product * size, 1) };
-    const compared = original && compare(learned, original, layer);
+    const compared = original && compare(trained, original, layer);
     return {
       name: layer.name || layer.output,
       shape: layer.shape,
@@ -60,12 +60,12 @@ export function layerRows(learned: Graph, original?: Graph): LayerRow[] {
 }
 
 /** What is left of W in B A, and pictures of B, W and B A. Undefined where a part is missing or something not linear stands between. */
-function compare(learned: Graph, original: Graph, layer: LayerRecord): Pick<LayerRow, "errorAfter" | "pictures"> | undefined {
+function compare(trained: Graph, original: Graph, layer: LayerRecord): Pick<LayerRow, "errorAfter" | "pictures"> | undefined {
   const { splits: s, basisSize: m, shape } = layer;
   const [w, b, a] = [
     original.initializers.get(layer.weight),
-    learned.initializers.get(layer.basis),
-    learned.initializers.get(layer.coefficients),
+    trained.initializers.get(layer.basis),
+    trained.initializers.get(layer.coefficients),
   ];
   if (!w || !b || !a || layer.basisOnly || shape.length !== 4 || a.dims.slice(2).some((size) => size !== 1)) return undefined;
   const [n, c, height, width] = shape as unknown as [number, number, number, number];
@@ -145,14 +145,14 @@ function pictures(
   ];
   const scale = largest(w); // one scale for the filters and what replaces them, so that they can be compared
   const draw = (values: Float32Array, sizes: [number, number], limit: number) => mosaic(values, [...sizes, height, width], limit);
-  const [original, again, learned] = [
+  const [original, again, trained] = [
     draw(w, [rows, across], scale),
     draw(wa, [rows, across], scale),
     draw(b, [basisRows, basisAcross], largest(b)),
   ];
   return {
-    basis: bitmapUrl(learned),
-    basisSize: [learned.width, learned.height],
+    basis: bitmapUrl(trained),
+    basisSize: [trained.width, trained.height],
     original: bitmapUrl(original),
     rebuilt: bitmapUrl(again),
     filterSize: [original.width, original.height],

@@ -13,7 +13,7 @@ export interface RunReport {
   /** A line or two under the title: state, machine, versions, seed. */
   readonly about: readonly string[];
   readonly metrics: Metrics;
-  /** Before, compressed, learned: whichever there are, in this order. */
+  /** Before, compressed, trained: whichever there are, in this order. */
   readonly states: readonly { readonly name: string; readonly figures: Figures }[];
   readonly layers: readonly LayerRow[];
   /** Super-resolved pieces of pictures. */
@@ -41,7 +41,7 @@ export function reportPage(report: RunReport, document: Document): string {
     `<h1>${escapeHtml(title)}</h1>`,
     ...about.map((line) => `<p class="soft">${escapeHtml(line)}</p>`),
     section("Before and after", statesTable(report.states)),
-    section("Learning", curves(report.metrics, document)),
+    section("FineTuning", curves(report.metrics, document)),
     section("Super-resolved", cropsFigures(report.crops ?? [])),
     section("Layers", layers.length > 0 ? layersTable(layers) : ""),
     section("Filters", filterPictures(layers)),
@@ -172,7 +172,7 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
     chart(
       {
         id: "rate",
-        title: "Learning rate",
+        title: "FineTuning rate",
         x: "step",
         y: "rate",
         series: [{ name: "learning rate", points: along(({ rate }) => rate) }],
@@ -234,7 +234,7 @@ function layersTable(layers: readonly LayerRow[]): string {
         : []),
     ].join("")}</tr>`;
   });
-  return `<p class="soft">Filters: n × c × h × w. Rate: weights with the basis over weights without, a shared basis counted whole (Eq. 6). Error: ‖W − BA‖ / ‖W‖ against the original filters, when compressed and as learned.</p>
+  return `<p class="soft">Filters: n × c × h × w. Rate: weights with the basis over weights without, a shared basis counted whole (Eq. 6). Error: ‖W − BA‖ / ‖W‖ against the original filters, when compressed and as trained.</p>
 <div class="scroll"><table id="layers"><thead><tr>${heads.map((head) => `<th>${head}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
 

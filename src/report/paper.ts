@@ -1,4 +1,4 @@
-// The tables of the paper as printed: Li, Gu, Van Gool, Timofte, "Learning Filter Basis for Convolutional Neural Network Compression", ICCV 2019.
+// The tables of the paper as printed: Li, Gu, Van Gool, Timofte, "FineTuning Filter Basis for Convolutional Neural Network Compression", ICCV 2019.
 // Numbers are the paper's; what they should be is counted elsewhere.
 
 /** What a figure is: errors in percent (less is better), PSNR in dB on a data set (more is better). */

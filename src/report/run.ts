@@ -17,7 +17,7 @@ export interface EpochPoint {
   readonly epoch: number;
   readonly step: number;
   readonly trainLoss?: number;
-  /** What was measured on data that is not learned from: top1Error in percent, psnr in dB, and so on. */
+  /** What was measured on data that is not trained on: top1Error in percent, psnr in dB, and so on. */
   readonly figures: Readonly<Record<string, number>>;
   readonly seconds?: number;
   /** True when its figure was the best so far. */

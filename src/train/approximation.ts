@@ -9,7 +9,7 @@ import { readRecord } from "../methods/record.js";
 import { call, fromArray, type Tensor, unowned } from "../torch/index.js";
 import type { ApproximatedLayer } from "./losses.js";
 
-/** Names of the bases and coefficients of a compressed graph, for learning those alone. */
+/** Names of the bases and coefficients of a compressed graph, for training those alone. */
 export function basisParameters(graph: Graph): ReadonlySet<string> {
   const layers = readRecord(graph)?.layers ?? [];
   return new Set(
@@ -55,5 +55,5 @@ function basisOf({ slice }: LayerRecord, basis: Tensor): () => Tensor {
 function parameter(network: Network, name: string): Tensor {
   const found = network.parameters.get(name);
   if (found !== undefined) return found;
-  throw new FilterBasisError("internal", "a basis or its coefficients do not learn", { tensor: name });
+  throw new FilterBasisError("internal", "a basis or its coefficients are not trained", { tensor: name });
 }

@@ -10,10 +10,10 @@ import { optimizer } from "./optimizers.js";
 import { recipeSchema } from "./recipe.js";
 import { snapshot } from "./snapshot.js";
 import { imageSource } from "./sources.js";
-import type { Learner } from "./step.js";
+import type { Trainer } from "./step.js";
 import { alone, type World } from "./world.js";
 
-// 40 pictures whose class is the channel that is bright: easy enough to be learned in a few steps.
+// 40 pictures whose class is the channel that is bright: easy enough to be trained in a few steps.
 function pictures(): ImageSet {
   const random = new Random("pictures");
   const [count, side] = [40, 32];
@@ -42,7 +42,7 @@ async function train(
   if (o.spoil !== undefined) noGrad(() => void callAll("fill_.Scalar", network.parameters.get(o.spoil!)!, 3e38));
   using rule = optimizer(network.parameters, recipe.optimizer);
   const ends = { input: "input", output: "output" };
-  const learner: Learner = {
+  const trainer: Trainer = {
     graph,
     network,
     ...ends,
@@ -71,7 +71,7 @@ async function train(
     labelled: true,
   });
   await trainLoop(
-    learner,
+    trainer,
     {
       source,
       schedule: { name: "cosine", minimum: 0, per: "step", warmup: 0 },
@@ -91,7 +91,7 @@ const before = liveTensors();
 afterEach(() => expect(liveTensors()).toBe(before));
 
 describe("trainLoop", () => {
-  it("learns: the loss falls", async () => {
+  it("trains: the loss falls", async () => {
     const { epochs } = await train();
     expect(epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4]);
     expect(epochs.at(-1)!.trainLoss).toBeLessThan(0.5 * epochs[0]!.trainLoss);

@@ -7,9 +7,9 @@ import type { Checkpoint } from "./checkpoint.js";
 import { learningRate, type Schedule } from "./schedules.js";
 import { restore, snapshot } from "./snapshot.js";
 import type { BatchSource } from "./sources.js";
-import { type Learner, learn, type StepLosses } from "./step.js";
+import { type StepLosses, type Trainer, trainStep } from "./step.js";
 
-/** A figure of merit on data that is not learned from. */
+/** A figure of merit on data that is not trained on. */
 export type Figures = Readonly<Record<string, number>>;
 
 /** What a checkpoint remembers besides tensors. */
@@ -85,7 +85,7 @@ export interface LoopResult {
 
 /** Trains until the end, or until asked to stop; goes on from `resume` as if it had never stopped. */
 export async function trainLoop(
-  learner: Learner,
+  trainer: Trainer,
   options: LoopOptions,
   hooks: LoopHooks,
   resume?: Checkpoint<LoopState>,
@@ -94,7 +94,7 @@ export async function trainLoop(
   const { stepsPerEpoch } = source;
   const totalSteps = options.steps ?? Math.max(1, Math.round(options.epochs * stepsPerEpoch));
   const epochs = totalSteps / stepsPerEpoch;
-  if (resume !== undefined) restoreLearner(learner, resume, options.generator);
+  if (resume !== undefined) restoreTrainer(trainer, resume, options.generator);
   let { epoch, step, sums, best } = resume?.state ?? { epoch: 0, step: 0, sums: empty, best: null };
   const [started, before] = [hooks.now(), resume?.state.seconds ?? 0];
   const seconds = (): number => before + (hooks.now() - started) / 1000;
@@ -104,8 +104,8 @@ export async function trainLoop(
   const save = (): Promise<void> =>
     hooks.save({
       step: epoch * stepsPerEpoch + step,
-      state: { epoch, step, sums, best, optimizerSteps: learner.optimizer.state().steps, seconds: seconds() },
-      tensors: tensorsOf(learner, options.generator),
+      state: { epoch, step, sums, best, optimizerSteps: trainer.optimizer.state().steps, seconds: seconds() },
+      tensors: tensorsOf(trainer, options.generator),
     });
   const result = (finished: boolean): LoopResult => ({
     finished,
@@ -119,7 +119,7 @@ export async function trainLoop(
   while (epoch * stepsPerEpoch + step < totalSteps) {
     const globalStep = epoch * stepsPerEpoch + step;
     rate = learningRate(schedule, base, { epoch, step, stepsPerEpoch, epochs });
-    const losses = learn(learner, await source.batch(epoch, step), rate, globalStep / totalSteps);
+    const losses = trainStep(trainer, await source.batch(epoch, step), rate, globalStep / totalSteps);
     step += 1;
     sums = {
       loss: sums.loss + losses.loss,
@@ -150,10 +150,10 @@ export async function trainLoop(
       });
       sums = empty;
       if (step === stepsPerEpoch) [epoch, step] = [epoch + 1, 0];
-      assertFinite(learner);
+      assertFinite(trainer);
       await save();
     } else if (options.saveEverySteps !== undefined && (globalStep + 1) % options.saveEverySteps === 0) {
-      assertFinite(learner);
+      assertFinite(trainer);
       await save();
     }
     if (!last && hooks.stopping()) {
@@ -167,30 +167,30 @@ export async function trainLoop(
 const empty: LoopState["sums"] = { loss: 0, task: 0, approximation: 0, steps: 0 };
 const generatorName = "generator";
 
-function named(learner: Learner): [string, Tensor][] {
+function named(trainer: Trainer): [string, Tensor][] {
   return [
-    ...[...learner.network.parameters].map(([name, tensor]): [string, Tensor] => [`parameter.${name}`, tensor]),
-    ...[...learner.network.buffers].map(([name, tensor]): [string, Tensor] => [`buffer.${name}`, tensor]),
-    ...[...learner.optimizer.state().tensors].map(([name, tensor]): [string, Tensor] => [`optimizer.${name}`, tensor]),
+    ...[...trainer.network.parameters].map(([name, tensor]): [string, Tensor] => [`parameter.${name}`, tensor]),
+    ...[...trainer.network.buffers].map(([name, tensor]): [string, Tensor] => [`buffer.${name}`, tensor]),
+    ...[...trainer.optimizer.state().tensors].map(([name, tensor]): [string, Tensor] => [`optimizer.${name}`, tensor]),
   ];
 }
 
-function tensorsOf(learner: Learner, generator: LoopOptions["generator"]): ReadonlyMap<string, TensorData> {
-  const tensors = new Map(named(learner).map(([name, tensor]) => [name, snapshot(tensor)]));
+function tensorsOf(trainer: Trainer, generator: LoopOptions["generator"]): ReadonlyMap<string, TensorData> {
+  const tensors = new Map(named(trainer).map(([name, tensor]) => [name, snapshot(tensor)]));
   const state = generator?.get();
   if (state !== undefined) tensors.set(generatorName, { type: "uint8", dims: [state.length], data: state });
   return tensors;
 }
 
-function restoreLearner(learner: Learner, { state, tensors }: Checkpoint<LoopState>, generator: LoopOptions["generator"]): void {
-  for (const [name, tensor] of named(learner)) restore(name, tensor, tensors.get(name));
-  learner.optimizer.load(state.optimizerSteps);
+function restoreTrainer(trainer: Trainer, { state, tensors }: Checkpoint<LoopState>, generator: LoopOptions["generator"]): void {
+  for (const [name, tensor] of named(trainer)) restore(name, tensor, tensors.get(name));
+  trainer.optimizer.load(state.optimizerSteps);
   const saved = tensors.get(generatorName);
   if (saved !== undefined) generator?.set(saved.data.slice());
 }
 
 /** A checkpoint that cannot be gone on from must not replace one that can. */
-function assertFinite({ network }: Learner): void {
+function assertFinite({ network }: Trainer): void {
   for (const [name, parameter] of network.parameters) {
     if ((parameter.data() as Float32Array).every((value) => Number.isFinite(value))) continue;
     throw new FilterBasisError("non-finite", "a parameter is not finite any more", {

@@ -98,7 +98,7 @@ export function totalLoss(
   ].filter((term) => term !== null);
   const total = terms.reduce<Tensor | null>((sum, term) => (sum === null ? term : call("add.Tensor", sum, term)), null);
   if (total === null) {
-    throw new FilterBasisError("invalid-recipe", "nothing to learn from", {
+    throw new FilterBasisError("invalid-recipe", "nothing to train on", {
       field: "loss",
       expected: "a task, gamma above 0 on a compressed network, or distillation",
     });

@@ -59,7 +59,7 @@ function notRecipe(file: string, found: Identified | undefined, cause?: unknown)
     found.kind === "onnx"
       ? [
           "name the model in a recipe (network.file)",
-          "or learn while it is compressed: filterbasis compress MODEL -o OUT --data DATA",
+          "or fine-tune it when it is compressed: filterbasis compress MODEL -o OUT --data DATA",
         ]
       : ["give a recipe in YAML or JSON, or a name that `filterbasis recipes` lists"];
   return notWanted(found, { wanted: "a recipe", file, cures, cause });

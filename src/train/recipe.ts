@@ -57,7 +57,7 @@ const loss = z.strictObject({
   task: z
     .enum(["cross-entropy", "l1", "mse", "none"])
     .default("cross-entropy")
-    .describe("none: learns by distillation alone, without labels"),
+    .describe("none: trains by distillation alone, without labels"),
   labelSmoothing: z.number().min(0).max(1).default(0),
   gamma: z.number().min(0).default(0).describe("weight of sum ||W - BA||_F^2 (Eq. 12)"),
   anneal: z.enum(["none", "linear", "cosine"]).default("none").describe("how gamma falls to 0 over the training"),
@@ -68,7 +68,7 @@ const loss = z.strictObject({
       kind: z.enum(["soft-targets", "l1", "mse"]).default("soft-targets"),
     })
     .optional()
-    .describe("learn from the original network's outputs too"),
+    .describe("train on the original network's outputs too"),
 });
 
 const optimizer = z.discriminatedUnion("name", [
@@ -125,7 +125,7 @@ export const recipeSchema = z.strictObject({
   recalibrate: z.int().min(0).default(0).describe("batches that set the batch-norm statistics anew after compression"),
   data: data.prefault({}),
   loss: loss.prefault({}),
-  train: z.enum(["all", "basis"]).default("all").describe("which parameters learn: all, or only bases and coefficients"),
+  train: z.enum(["all", "basis"]).default("all").describe("which parameters are trained: all, or only bases and coefficients"),
   optimizer: optimizer.prefault({ name: "sgd" }),
   schedule: schedule.prefault({ name: "cosine" }),
   epochs: positive.default(1),

@@ -103,9 +103,9 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
         : compressFor(recipe, graph, network, abortable(source, throwIfAborted), note),
     note,
   );
-  const { learner } = training;
+  const { trainer } = training;
   if (resume === undefined && recipe.recalibrate > 0) {
-    await recalibrate(learner.network, learner.input, abortable(training.source, throwIfAborted), recipe.recalibrate);
+    await recalibrate(trainer.network, trainer.input, abortable(training.source, throwIfAborted), recipe.recalibrate);
   }
   if (resume === undefined && recipe.compress !== undefined) {
     await saveModel(training.model(), join(folder, runFiles.start));
@@ -124,7 +124,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
   const model = (name: string): Promise<void> => saveModel(training.model(), join(folder, name));
   try {
     const result = await trainLoop(
-      learner,
+      trainer,
       {
         source: training.source,
         schedule: recipe.schedule,

@@ -1,4 +1,4 @@
-// Learning-rate schedules as pure functions of the position in the training, so that nothing needs to be saved to resume them.
+// FineTuning-rate schedules as pure functions of the position in the training, so that nothing needs to be saved to resume them.
 
 /** Multiplied by `factor` at each milestone (epochs, counted from 0), as PyTorch's MultiStepLR; `every` N epochs is StepLR. */
 export interface StepSchedule {

@@ -1,4 +1,4 @@
-// The data side of a training: batches to learn from, and how a network is judged, for classification and for super-resolution.
+// The data side of a training: batches to train on, and how a network is judged, for classification and for super-resolution.
 import { basename } from "node:path";
 import { type Data, imagePairs, labelledImages } from "../data/dataset.js";
 import { firstImages, parseNormalization } from "../data/image-set.js";
@@ -47,12 +47,12 @@ function sourceOf({ name, folder }: Recipe["data"]): string {
   });
 }
 
-/** Learns from the training images and judges on the test images; without any of the latter, judges on what was learned from and says so. */
+/** Trains on the training images and judges on the test images; without any of the latter, judges on what was trained on and says so. */
 async function classification(recipe: Recipe, from: Data, original: Runnable, note: (text: string) => void): Promise<TaskData> {
   if (from.labelled === undefined)
     throw new FilterBasisError("data-mismatch", "the images have no labels", {
       file: from.name,
-      cures: ["learn from the original's outputs alone: --distill, or loss.task none and loss.distill in a recipe"],
+      cures: ["train on the original's outputs alone: --distill, or loss.task none and loss.distill in a recipe"],
     });
   const { train, test = train } = await labelledImages(from);
   if (train === undefined || test === undefined) {
@@ -61,7 +61,7 @@ async function classification(recipe: Recipe, from: Data, original: Runnable, no
       expected: "folders train and test above the classes",
     });
   }
-  if (test === train) note("no test images: the figures are of the images learned from");
+  if (test === train) note("no test images: the figures are of the images trained on");
   const { data, loss, seed } = recipe;
   const normalization = parseNormalization(data.normalize);
   const judged = firstImages(test, data.testSubset ?? test.count);
@@ -87,7 +87,7 @@ async function superResolution(recipe: Recipe, from: Data, original: Runnable, n
     throw new FilterBasisError("invalid-recipe", "super-resolution needs a scale", { field: "data.scale" });
   const pairs = without((await imagePairs(from, scale)).pairs, data.exclude).slice(0, data.subset);
   const first = pairs[0];
-  if (first === undefined) throw new FilterBasisError("not-found", "no images to learn from", { file: from.name });
+  if (first === undefined) throw new FilterBasisError("not-found", "no images to train on", { file: from.name });
   const sample = (await loadPair(first, scale)).lr;
   const { channels, range, enlarged } = await describeSrModel(original, sample, { scale, range: data.range ?? "auto" });
   const testData = data.test === undefined ? undefined : await openData(data.test, { note });

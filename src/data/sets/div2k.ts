@@ -16,7 +16,7 @@ const archives: readonly [file: string, size: number, digest: string, scale?: nu
 ];
 const sha256 = (digest: string): Checksum => ({ algorithm: "sha256", digest });
 
-export const div2k = pictureSet("DIV2K: 800 images to learn super-resolution from, 100 to validate on", {
+export const div2k = pictureSet("DIV2K: 800 images to train super-resolution on, 100 to validate on", {
   name: "div2k",
   prefix: "",
   archives: archives.map(([file, size, digest, scale]) => ({

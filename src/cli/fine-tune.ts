@@ -1,4 +1,4 @@
-// Learning as `compress` offers it: a recipe made of its options, run in a run folder, whose last model comes back.
+// FineTuning as `compress` offers it: a recipe made of its options, run in a run folder, whose last model comes back.
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { checkDataSource } from "../data/table.js";
@@ -8,53 +8,53 @@ import type { PlanOptions } from "../methods/plan-options.js";
 import { loadModel } from "../runtime/files.js";
 import { checkOutputFolder } from "../runtime/output.js";
 import { engineInfo } from "../torch/index.js";
-import { holdsLearned } from "../train/begin.js";
+import { holdsTrained } from "../train/begin.js";
 import type { EpochReport } from "../train/loop.js";
 import { parseRecipe, type Recipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
 import { trainInWorker } from "../train/worker-client.js";
+import { type FineTuned, type FineTunedRun, keptIn } from "./fine-tuned-run.js";
 import type { Context } from "./frame.js";
-import { keptIn, type Learned, type LearnedRun } from "./learned-run.js";
 import type { OptionRule } from "./option-rules.js";
 import { figureText } from "./values.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
 
-/** The options of `compress` that ask for learning; without --data nothing is learned. */
-export const learningOptions = {
-  data: text("learn on this after compressing: cifar10, or a folder of pictures for super-resolution", "NAME|FOLDER"),
-  epochs: text("epochs to learn (default 1)", "N"),
-  steps: text("steps to learn, instead of epochs; 0: the data is only looked at, nothing is learned", "N"),
+/** The options of `compress` that ask for fine-tuning; without --data nothing is trained. */
+export const fineTuningOptions = {
+  data: text("fine-tune on this after compressing: cifar10, or a folder of pictures for super-resolution", "NAME|FOLDER"),
+  epochs: text("epochs of fine-tuning (default 1)", "N"),
+  steps: text("steps of fine-tuning, instead of epochs; 0: the data is only looked at, nothing is trained", "N"),
   batch: text("images of a batch (default 128, super-resolution 16)", "N"),
   lr: text("learning rate (default 0.01 with SGD, 0.0002 with Adam for super-resolution)", "RATE"),
   gamma: text("weight of sum ||W - BA||^2 (Eq. 12; default 0)", "G"),
-  distill: { type: "boolean" as const, description: "learn from the original network's outputs alone, without labels" },
+  distill: { type: "boolean" as const, description: "train on the original network's outputs alone, without labels" },
   normalize: text("what the classifier takes: cifar10, imagenet, none or m,m,m/s,s,s", "HOW"),
   scale: text("for super-resolution: 2, 3 or 4", "S"),
-  "train-threads": text("threads of libtorch while learning", "N"),
+  "train-threads": text("threads of libtorch while fine-tuning", "N"),
   seed: text("the seed of everything random", "N"),
   run: text("keep the run in this folder (without it, a folder beside the output until that is written)", "FOLDER"),
 };
 
-/** Options of learning say nothing without data; and there is one way to say how long. */
-export const learningRules: readonly OptionRule[] = [
-  ...Object.keys(learningOptions)
+/** Options of fine-tuning say nothing without data; and there is one way to say how long. */
+export const fineTuningRules: readonly OptionRule[] = [
+  ...Object.keys(fineTuningOptions)
     .filter((option) => option !== "data")
-    .map((option) => ({ option, needs: ["data"], why: "without data nothing is learned" })),
-  { oneOf: ["epochs", "steps"], why: "both say how long to learn" },
+    .map((option) => ({ option, needs: ["data"], why: "without data nothing is trained" })),
+  { oneOf: ["epochs", "steps"], why: "both say how long to fine-tune" },
 ];
 
 /** Their values as citty hands them over. */
-export type LearningArguments = {
-  readonly [K in keyof typeof learningOptions]?: (K extends "distill" ? boolean : string) | undefined;
+export type FineTuningArguments = {
+  readonly [K in keyof typeof fineTuningOptions]?: (K extends "distill" ? boolean : string) | undefined;
 } & { readonly output: string };
 
 /**
- * What stands in the way of learning, as far as it can be known before the model is read: the data, libtorch, the
+ * What stands in the way of fine-tuning, as far as it can be known before the model is read: the data, libtorch, the
  * run's folder.
  * @throws FilterBasisError `not-found`, `engine-missing`, `io`
  */
-export async function checkLearning({ data, run }: Pick<LearningArguments, "data" | "run">): Promise<void> {
+export async function checkFineTuning({ data, run }: Pick<FineTuningArguments, "data" | "run">): Promise<void> {
   if (data === undefined) return;
   await checkDataSource(data);
   engineInfo();
@@ -62,31 +62,31 @@ export async function checkLearning({ data, run }: Pick<LearningArguments, "data
 }
 
 /**
- * Compresses by `options`, learns, and gives the learned model; undefined where no data was named. The method is
+ * Compresses by `options`, fine-tunes, and gives the trained model; undefined where no data was named. The method is
  * the recipe's. The run lies in the folder asked for, else in a new one beside the output, and stays there,
- * however it ends, where anything was learned.
+ * however it ends, where anything was trained.
  */
-export async function learn(
+export async function fineTune(
   file: string,
   graph: Graph,
   method: string,
   options: PlanOptions,
-  args: LearningArguments,
+  args: FineTuningArguments,
   context: Context,
-): Promise<LearnedRun | undefined> {
+): Promise<FineTunedRun | undefined> {
   if (args.data === undefined) {
-    const idle = learningRules.find((rule) => "needs" in rule && args[rule.option as keyof LearningArguments] !== undefined);
+    const idle = fineTuningRules.find((rule) => "needs" in rule && args[rule.option as keyof FineTuningArguments] !== undefined);
     if (idle !== undefined && "option" in idle)
-      throw new FilterBasisError("usage", `--${idle.option} asks for learning, which needs --data`);
+      throw new FilterBasisError("usage", `--${idle.option} asks for fine-tuning, which needs --data`);
     return undefined;
   }
-  const recipe = learningRecipe(file, graph, method, options, args);
+  const recipe = fineTuningRecipe(file, graph, method, options, args);
   const asked = args.run !== undefined;
   const folder = args.run ?? (await mkdtemp(`${args.output}.run-`).catch(cannotMake(args.output)));
   try {
     return { ...(await runRecipe(folder, recipe, context)), folder, asked };
   } catch (error) {
-    if (await holdsLearned(folder)) throw keptIn(folder, args.output, error, context);
+    if (await holdsTrained(folder)) throw keptIn(folder, args.output, error, context);
     if (!asked) await rm(folder, { recursive: true, force: true });
     throw error;
   }
@@ -104,7 +104,7 @@ const cannotMake =
   };
 
 /** Runs a recipe with progress, and loads the model of its last epoch. Throws `interrupted` when it was stopped. */
-export async function runRecipe(folder: string, recipe: Recipe, context: Context): Promise<Learned> {
+export async function runRecipe(folder: string, recipe: Recipe, context: Context): Promise<FineTuned> {
   const epochs: EpochReport[] = [];
   let bar: ReturnType<Context["progress"]> | undefined;
   try {
@@ -113,7 +113,7 @@ export async function runRecipe(folder: string, recipe: Recipe, context: Context
       recipe,
       {
         onStep(report) {
-          bar ??= context.progress("learning", report.totalSteps);
+          bar ??= context.progress("fine-tuning", report.totalSteps);
           bar.update(report.globalStep, `loss ${report.loss.toPrecision(4)}`);
         },
         onEpoch(report) {
@@ -126,7 +126,7 @@ export async function runRecipe(folder: string, recipe: Recipe, context: Context
       context.signal,
     );
     if (!finished) {
-      throw new FilterBasisError("interrupted", "stopped while learning", {
+      throw new FilterBasisError("interrupted", "stopped while fine-tuning", {
         cures: [`go on: filterbasis train ${folder} --resume`],
       });
     }
@@ -136,8 +136,8 @@ export async function runRecipe(folder: string, recipe: Recipe, context: Context
   }
 }
 
-function learningRecipe(file: string, graph: Graph, method: string, options: PlanOptions, args: LearningArguments): Recipe {
-  const number = (name: keyof LearningArguments): number | undefined => {
+function fineTuningRecipe(file: string, graph: Graph, method: string, options: PlanOptions, args: FineTuningArguments): Recipe {
+  const number = (name: keyof FineTuningArguments): number | undefined => {
     const given = args[name];
     if (given === undefined) return undefined;
     const value = Number(given);

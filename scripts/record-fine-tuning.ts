@@ -1,8 +1,8 @@
-// Makes a result out of a run that compressed and learned: the original, the compressed and the learned model judged in ONNX Runtime on test data, and
-// what each epoch reached, with the conditions, as a file of results/. With --table, gathers those files into results/learning.json (classifiers)
+// Makes a result out of a run that compressed and trained: the original, the compressed and the trained model judged in ONNX Runtime on test data, and
+// what each epoch reached, with the conditions, as a file of results/. With --table, gathers those files into results/fine-tuning.json (classifiers)
 // and results/distilling.json (super-resolution).
-// Usage: npm run record:learning -- RUN --name NAME --title TEXT --data [SET=]DATA ... [--scale 2]
-//        npm run record:learning -- --table
+// Usage: npm run record:fine-tuning -- RUN --name NAME --title TEXT --data [SET=]DATA ... [--scale 2]
+//        npm run record:fine-tuning -- --table
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
@@ -30,12 +30,12 @@ async function record(): Promise<void> {
   const [run] = positionals;
   const { data, name, title, scale } = values;
   if (run === undefined || data === undefined || name === undefined || title === undefined)
-    throw new Error("usage: npm run record:learning -- RUN --name NAME --title TEXT --data [SET=]DATA ...");
+    throw new Error("usage: npm run record:fine-tuning -- RUN --name NAME --title TEXT --data [SET=]DATA ...");
   await checkOutput(join("results", `${name}.json`));
   const recipe = (await readJson<Recipe>(run, runFiles.recipe))!;
   const about = (await readJson<{ seed: number; versions: Record<string, unknown> }>(run, runFiles.run))!;
   const { epochs, steps } = parseMetrics(await readFile(join(run, runFiles.metrics), "utf8"));
-  const states = { before: runFiles.original, compressed: runFiles.start, learned: runFiles.last };
+  const states = { before: runFiles.original, compressed: runFiles.start, trained: runFiles.last };
   const judged: Record<string, Record<string, unknown>> = {};
   for (const [state, file] of Object.entries(states)) {
     for (const set of data) {
@@ -90,7 +90,7 @@ interface State {
   readonly set14?: Quality;
 }
 
-interface Learning {
+interface FineTuning {
   readonly title: string;
   readonly machine: string;
   readonly date: string;
@@ -99,30 +99,32 @@ interface Learning {
   readonly steps: number;
   readonly before: State;
   readonly compressed: State;
-  readonly learned: State;
+  readonly trained: State;
+  /** The trained model's figures, in results of 0.1. */
+  readonly learned?: State;
   readonly epochs: readonly { readonly epoch: number; readonly top1Error: number }[];
 }
 
 /** One table of all results of classifiers, one of those of super-resolution. */
 async function table(): Promise<void> {
-  const share = ({ before, compressed }: Learning) => `${((100 * compressed.weights) / before.weights).toFixed(0)} %`;
-  await gather("learning", /^learn-.*\.json$/, {
+  const share = ({ before, compressed }: FineTuning) => `${((100 * compressed.weights) / before.weights).toFixed(0)} %`;
+  await gather("fine-tuning", /^(learn|fine-tune)-.*\.json$/, {
     title:
-      "Top-1 error on the 10,000 test images of CIFAR-10. A row is one run, whose learning rate falls until its last epoch: the errors before that are of a rate still high",
+      "Top-1 error on the 10,000 test images of CIFAR-10. A row is one run, whose learning rate falls until its last epoch: the errors before that are measured at a higher learning rate",
     columns: ["", "weights", "original", "compressed", "1 epoch", "3 epochs", "10 epochs"],
     rows: (one) => {
       // The last epoch is judged as the model that was written, those before it as the training measured them.
-      const learned = [1, 3, 10].map((n) => (n === one.epochs.length ? one.learned : one.epochs[n - 1]));
-      const errors = [one.before, one.compressed, ...learned].map((state) => (state ? `${state.top1Error?.toFixed(2)} %` : "–"));
+      const trained = [1, 3, 10].map((n) => (n === one.epochs.length ? one.trained : one.epochs[n - 1]));
+      const errors = [one.before, one.compressed, ...trained].map((state) => (state ? `${state.top1Error?.toFixed(2)} %` : "–"));
       return [[one.title, share(one), ...errors]];
     },
   });
   await gather("distilling", /^distill-.*\.json$/, {
-    title: "Luma PSNR, learned from the original's outputs alone",
-    columns: ["", "weights", "data", "original", "compressed", "learned", "steps"],
+    title: "Luma PSNR, trained on the original's outputs alone",
+    columns: ["", "weights", "data", "original", "compressed", "trained", "steps"],
     rows: (one) =>
       (["set5", "set14"] as const).map((set) => {
-        const figures = [one.before, one.compressed, one.learned].map((state) => `${state[set]?.psnr.toFixed(2)} dB`);
+        const figures = [one.before, one.compressed, one.trained].map((state) => `${state[set]?.psnr.toFixed(2)} dB`);
         return [one.title, share(one), set === "set5" ? "Set5" : "Set14", ...figures, `${one.steps}`];
       }),
   });
@@ -131,17 +133,22 @@ async function table(): Promise<void> {
 interface Gathered {
   readonly title: string;
   readonly columns: readonly string[];
-  readonly rows: (one: Learning) => readonly (readonly string[])[];
+  readonly rows: (one: FineTuning) => readonly (readonly string[])[];
 }
 
 async function gather(name: string, pattern: RegExp, { title, columns, rows }: Gathered): Promise<void> {
   const files = (await readdir("results")).filter((file) => pattern.test(file)).sort();
-  const all = await Promise.all(files.map(async (file) => JSON.parse(await readFile(join("results", file), "utf8")) as Learning));
+  const all = await Promise.all(files.map(resultOf));
   if (all.length === 0) return;
   const { machine, date, versions, seed } = all[0]!;
   const { commit: _, ...programs } = versions;
   const result = { title, columns, rows: all.flatMap(rows), date, machine, versions: programs, seed, files };
   await writeFile(join("results", `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
+}
+
+async function resultOf(file: string): Promise<FineTuning> {
+  const result = JSON.parse(await readFile(join("results", file), "utf8")) as FineTuning;
+  return { ...result, trained: result.trained ?? result.learned! };
 }
 
 function drop(figures: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -1,4 +1,4 @@
-// What was learned, from the end of its run until its model is written: whatever fails meanwhile, it stays and
+// What was trained, from the end of its run until its model is written: whatever fails meanwhile, it stays and
 // can be gone on from.
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -9,22 +9,22 @@ import type { EpochReport } from "../train/loop.js";
 import { runFiles } from "../train/run-folder.js";
 import type { Context } from "./frame.js";
 
-export interface Learned {
+export interface FineTuned {
   readonly graph: Graph;
   readonly epochs: readonly EpochReport[];
   readonly seconds: number;
 }
 
-/** What `compress` learned, and where it lies until it is written. */
-export interface LearnedRun extends Learned {
+/** What `compress` trained, and where it lies until it is written. */
+export interface FineTunedRun extends FineTuned {
   readonly folder: string;
   /** Whether the folder was asked for; else it goes once the model is written. */
   readonly asked: boolean;
 }
 
-/** A step behind learning. Where it fails, what was learned stays, and the error says how to go on from there. */
-export async function keepingLearned<T>(
-  learned: LearnedRun | undefined,
+/** A step after fine-tuning. Where it fails, what was trained stays, and the error says how to go on from there. */
+export async function keepFineTuned<T>(
+  trained: FineTunedRun | undefined,
   output: string,
   context: Context,
   step: () => Promise<T>,
@@ -32,18 +32,18 @@ export async function keepingLearned<T>(
   try {
     return await step();
   } catch (error) {
-    throw learned === undefined ? error : keptIn(learned.folder, output, error, context);
+    throw trained === undefined ? error : keptIn(trained.folder, output, error, context);
   }
 }
 
 /**
- * The error, with how to go on from the run: further learning, and what makes its model into what `compress`
+ * The error, with how to go on from the run: further training, and what makes its model into what `compress`
  * would have written.
  */
 export function keptIn(folder: string, output: string, error: unknown, { note }: Context): unknown {
   const stopped = isError(error, "interrupted")
     ? []
-    : [`what was learned is in ${folder}; go on: filterbasis train ${folder} --resume`];
+    : [`what was trained is in ${folder}; go on: filterbasis train ${folder} --resume`];
   const cures = [
     ...stopped,
     `${existsSync(join(folder, runFiles.last)) ? "then, or at once" : "then"}: filterbasis export ${folder} -o ${output} --fold-bn --layout auto`,
@@ -54,6 +54,6 @@ export function keptIn(folder: string, output: string, error: unknown, { note }:
 }
 
 /** After the model is written: a run folder that nobody asked for goes. */
-export async function releaseLearned(learned: LearnedRun | undefined): Promise<void> {
-  if (learned !== undefined && !learned.asked) await rm(learned.folder, { recursive: true, force: true });
+export async function removeFineTuned(trained: FineTunedRun | undefined): Promise<void> {
+  if (trained !== undefined && !trained.asked) await rm(trained.folder, { recursive: true, force: true });
 }

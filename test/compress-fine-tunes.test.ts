@@ -1,4 +1,4 @@
-// `compress --data`: the model learns after it was compressed, from labels and the original together or from the original alone.
+// `compress --data`: the model is fine-tuned after it was compressed, on labels and the original together or on the original alone.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -15,7 +15,7 @@ let root: string;
 const cache = process.env.FILTERBASIS_CACHE;
 const at = (name: string) => join(root, name);
 beforeAll(async () => {
-  root = mkdtempSync(join(tmpdir(), "filterbasis-learns-"));
+  root = mkdtempSync(join(tmpdir(), "filterbasis-fine-tunes-"));
   process.env.FILTERBASIS_CACHE = at("cache");
   mkdirSync(at("empty"));
   await saveModel(resnet(8, { widths: [8, 8, 8], classes: 2 }), at("model.onnx"));
@@ -31,10 +31,10 @@ afterAll(() => {
 });
 
 let made = 0;
-const learned = (...options: string[]) => learnedUntil(() => false, ...options);
+const trained = (...options: string[]) => trainedUntil(() => false, ...options);
 
 /** Asks it to stop as soon as what it has told says so. */
-async function learnedUntil(enough: (told: string) => boolean, ...options: string[]) {
+async function trainedUntil(enough: (told: string) => boolean, ...options: string[]) {
   const [run, out] = [at(`run-${made}`), at(`out-${made++}.onnx`)];
   const told = (text: string, stop: AbortController) => void (enough(text) && stop.abort("SIGINT"));
   const { code, stdout, stderr } = await compressed(out, told, "--run", run, ...options);
@@ -42,7 +42,7 @@ async function learnedUntil(enough: (told: string) => boolean, ...options: strin
   return { code, stderr, json: JSON.parse(stdout), recipe, run, out };
 }
 
-/** Compresses and learns; `told` hears all that has been told so far, and may stop it. */
+/** Compresses and fine-tunes; `told` hears all that has been told so far, and may stop it. */
 async function compressed(out: string, told: (text: string, stop: AbortController) => void, ...options: string[]) {
   const stop = new AbortController();
   let [stdout, stderr] = ["", ""];
@@ -66,13 +66,13 @@ async function compressed(out: string, told: (text: string, stop: AbortControlle
 const beside = (out: string) => readdirSync(dirname(out)).filter((name) => name.startsWith(`${basename(out)}.run-`));
 
 describeEngine("compress --data", () => {
-  it("learns from labels and the original's soft targets, warms up, and writes the learned model verified", async () => {
-    const { code, stderr, json, recipe, run, out } = await learned("--epochs", "2");
+  it("trains on labels and the original's soft targets, warms up, and writes the trained model verified", async () => {
+    const { code, stderr, json, recipe, run, out } = await trained("--epochs", "2");
     expect(code, stderr).toBe(0);
     expect(recipe.loss).toMatchObject({ task: "cross-entropy", distill: { kind: "soft-targets", weight: 0.5, temperature: 3 } });
     expect(recipe.schedule).toMatchObject({ name: "cosine", per: "step", warmup: 0.1 });
     expect(recipe).toMatchObject({ calibrate: 4, recalibrate: 50 });
-    expect(json).toMatchObject({ verified: true, learned: { epochs: [{ epoch: 1 }, { epoch: 2 }] } });
+    expect(json).toMatchObject({ verified: true, trained: { epochs: [{ epoch: 1 }, { epoch: 2 }] } });
     const steps = readFileSync(join(run, "metrics.jsonl"), "utf8")
       .split("\n")
       .filter((line) => line.includes('"kind":"step"'));
@@ -82,7 +82,7 @@ describeEngine("compress --data", () => {
   });
 
   it("with --distill leaves the labels out", async () => {
-    const { code, stderr, recipe } = await learned("--distill", "--steps", "2");
+    const { code, stderr, recipe } = await trained("--distill", "--steps", "2");
     expect(code, stderr).toBe(0);
     expect(recipe).toMatchObject({
       steps: 2,
@@ -92,9 +92,9 @@ describeEngine("compress --data", () => {
   });
 
   it("with no steps only looks at the data: the filters are others than those of the weights alone", async () => {
-    const { code, stderr, json, out } = await learned("--steps", "0");
+    const { code, stderr, json, out } = await trained("--steps", "0");
     expect(code, stderr).toBe(0);
-    expect(json).toMatchObject({ verified: true, learned: { epochs: [] } });
+    expect(json).toMatchObject({ verified: true, trained: { epochs: [] } });
     const alone = at("alone.onnx");
     const io = { stdout: { write: () => undefined }, stderr: { write: () => undefined }, signal: new AbortController().signal };
     expect(await compress.run([at("model.onnx"), "-o", alone, "--keep-params", "0.6", "--layout", "batch-folded"], io)).toBe(0);
@@ -106,13 +106,13 @@ describeEngine("compress --data", () => {
   });
 
   it("stops when asked to: the run can be gone on with, and no model is written", async () => {
-    const { code, stderr, run, out } = await learnedUntil((told) => told.includes("epoch 1: "), "--epochs", "10000");
+    const { code, stderr, run, out } = await trainedUntil((told) => told.includes("epoch 1: "), "--epochs", "10000");
     expect([code, existsSync(out)]).toEqual([130, false]);
-    expect(stderr).toContain(`stopped while learning\n  cure: go on: filterbasis train ${run} --resume`);
+    expect(stderr).toContain(`stopped while fine-tuning\n  cure: go on: filterbasis train ${run} --resume`);
     expect(existsSync(join(run, "checkpoints"))).toBe(true);
   });
 
-  it("keeps what was learned when the writing fails, and says how to take it from there", async () => {
+  it("keeps what was trained when the writing fails, and says how to take it from there", async () => {
     const out = at("in-the-way.onnx");
     const { code, stderr } = await compressed(
       out,
@@ -120,7 +120,7 @@ describeEngine("compress --data", () => {
     );
     expect(code, stderr).toBe(1);
     const [folder] = beside(out).map(at);
-    expect(stderr).toContain(`what was learned is in ${folder}; go on: filterbasis train ${folder} --resume`);
+    expect(stderr).toContain(`what was trained is in ${folder}; go on: filterbasis train ${folder} --resume`);
     expect(stderr).toContain(`filterbasis export ${folder} -o ${out} --fold-bn --layout auto`);
     rmdirSync(out);
     const said = /filterbasis export (.*)/.exec(stderr)![1]!;
@@ -145,7 +145,7 @@ describeEngine("compress --data", () => {
     expect(existsSync(join(folder!, "checkpoints"))).toBe(true);
   });
 
-  it("leaves no run folder behind when all went well, or when nothing was learned", async () => {
+  it("leaves no run folder behind when all went well, or when nothing was trained", async () => {
     const well = at("well.onnx");
     expect((await compressed(well, () => undefined)).code).toBe(0);
     expect(beside(well)).toEqual([]);
@@ -155,7 +155,7 @@ describeEngine("compress --data", () => {
   });
 
   it("warms up for a tenth of what is less than an epoch", async () => {
-    const { code, stderr, recipe } = await learned("--epochs", "0.5");
+    const { code, stderr, recipe } = await trained("--epochs", "0.5");
     expect(code, stderr).toBe(0);
     expect(recipe.schedule.warmup).toBeCloseTo(0.05, 12);
   });
@@ -164,7 +164,7 @@ describeEngine("compress --data", () => {
     ["--lr", "fast", "usage"],
     ["--data", "/nowhere/at/all", "not-found"],
   ])("refuses %s %s and writes no model", async (option, value, error) => {
-    const { code, json, out } = await learned(option, value);
+    const { code, json, out } = await trained(option, value);
     expect(code).not.toBe(0);
     expect(json.error.code).toBe(error);
     expect(existsSync(out)).toBe(false);
