@@ -1,4 +1,4 @@
-// Makes a result out of a run that compressed and trained: the original, the compressed and the trained model judged in ONNX Runtime on test data, and
+// Makes a result out of a run that compressed and trained: the original, the compressed and the trained model evaluated in ONNX Runtime on test data, and
 // what each epoch reached, with the conditions, as a file of results/. With --table, gathers those files into results/fine-tuning.json (classifiers)
 // and results/distilling.json (super-resolution).
 // Usage: npm run record:fine-tuning -- RUN --name NAME --title TEXT --data [SET=]DATA ... [--scale 2]
@@ -36,7 +36,7 @@ async function record(): Promise<void> {
   const about = (await readJson<{ seed: number; versions: Record<string, unknown> }>(run, runFiles.run))!;
   const { epochs, steps } = parseMetrics(await readFile(join(run, runFiles.metrics), "utf8"));
   const states = { before: runFiles.original, compressed: runFiles.start, trained: runFiles.last };
-  const judged: Record<string, Record<string, unknown>> = {};
+  const evaluated: Record<string, Record<string, unknown>> = {};
   for (const [state, file] of Object.entries(states)) {
     for (const set of data) {
       const [label, path] = set.includes("=") ? (set.split("=") as [string, string]) : [undefined, set];
@@ -46,13 +46,13 @@ async function record(): Promise<void> {
         ...options,
         ...normalize,
       });
-      const figures = drop({ top1Error, psnr, ssim, bicubic, images });
-      judged[state] = {
-        ...judged[state],
+      const metrics = drop({ top1Error, psnr, ssim, bicubic, images });
+      evaluated[state] = {
+        ...evaluated[state],
         weights,
         parameters,
         ...(scale === undefined ? { macs } : {}),
-        ...(label ? { [label]: figures } : figures),
+        ...(label ? { [label]: metrics } : metrics),
       };
     }
   }
@@ -68,15 +68,15 @@ async function record(): Promise<void> {
       commit: versions.commit,
     }),
     seed: about.seed,
-    judge: "ONNX Runtime; the epochs by libtorch while training",
+    evaluatedWith: "ONNX Runtime; the epochs by libtorch while training",
     minutes: (epochs.at(-1)?.seconds ?? 0) / 60,
     steps: steps.at(-1)?.step,
-    ...judged,
-    epochs: epochs.map(({ epoch, figures, trainLoss }) => ({ epoch, ...figures, trainLoss })),
+    ...evaluated,
+    epochs: epochs.map(({ epoch, metrics, trainLoss }) => ({ epoch, ...metrics, trainLoss })),
     settings: withoutPaths(recipe),
   };
   await writeFile(join("results", `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
-  console.log(JSON.stringify(judged));
+  console.log(JSON.stringify(evaluated));
 }
 
 interface Quality {
@@ -100,7 +100,7 @@ interface FineTuning {
   readonly before: State;
   readonly compressed: State;
   readonly trained: State;
-  /** The trained model's figures, in results of 0.1. */
+  /** The trained model's metrics, in results of 0.1. */
   readonly learned?: State;
   readonly epochs: readonly { readonly epoch: number; readonly top1Error: number }[];
 }
@@ -113,7 +113,7 @@ async function table(): Promise<void> {
       "Top-1 error on the 10,000 test images of CIFAR-10. A row is one run, whose learning rate falls until its last epoch: the errors before that are measured at a higher learning rate",
     columns: ["", "weights", "original", "compressed", "1 epoch", "3 epochs", "10 epochs"],
     rows: (one) => {
-      // The last epoch is judged as the model that was written, those before it as the training measured them.
+      // The last epoch is evaluated as the model that was written, those before it as the training measured them.
       const trained = [1, 3, 10].map((n) => (n === one.epochs.length ? one.trained : one.epochs[n - 1]));
       const errors = [one.before, one.compressed, ...trained].map((state) => (state ? `${state.top1Error?.toFixed(2)} %` : "–"));
       return [[one.title, share(one), ...errors]];
@@ -124,8 +124,8 @@ async function table(): Promise<void> {
     columns: ["", "weights", "data", "original", "compressed", "trained", "steps"],
     rows: (one) =>
       (["set5", "set14"] as const).map((set) => {
-        const figures = [one.before, one.compressed, one.trained].map((state) => `${state[set]?.psnr.toFixed(2)} dB`);
-        return [one.title, share(one), set === "set5" ? "Set5" : "Set14", ...figures, `${one.steps}`];
+        const metrics = [one.before, one.compressed, one.trained].map((state) => `${state[set]?.psnr.toFixed(2)} dB`);
+        return [one.title, share(one), set === "set5" ? "Set5" : "Set14", ...metrics, `${one.steps}`];
       }),
   });
 }
@@ -151,8 +151,8 @@ async function resultOf(file: string): Promise<FineTuning> {
   return { ...result, trained: result.trained ?? result.learned! };
 }
 
-function drop(figures: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(figures).filter(([, value]) => value !== undefined && value !== null));
+function drop(metrics: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(metrics).filter(([, value]) => value !== undefined && value !== null));
 }
 
 /** Where files lay on the machine that measured says nothing to others: their names stay. */

@@ -71,7 +71,7 @@ const sizes: number[] = [];
       epochs: 1,
       steps,
       saveEverySteps: 200,
-      merit: { figure: "none", higher: true },
+      primaryMetric: { name: "none", higher: true },
     },
     {
       onStep: ({ globalStep }) => {

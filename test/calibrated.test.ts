@@ -195,7 +195,7 @@ describeEngine("a run that looked at data before it compressed", () => {
     expect(losses.whole[0]).not.toBeCloseTo(losses.blind[0]!, 6);
   });
 
-  // Asked for each batch that is looked at (2) or sets batch norms anew (3), then before the figures of the original and of the start.
+  // Asked for each batch that is looked at (2) or sets batch norms anew (3), then before the metrics of the original and of the start.
   it.each([1, 4, 6])("stopped before its first step, at question %i, begins anew", async (when) => {
     const few = recipe({ steps: 1 });
     await runTraining(join(root, `once ${when}`), few);

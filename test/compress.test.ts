@@ -1,4 +1,4 @@
-// Compressing whole networks: what is found, planned, written, counted and undone. ONNX Runtime judges.
+// Compressing whole networks: what is found, planned, written, counted and undone. ONNX Runtime evaluates.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { reconstruct } from "../src/basis/initialise.js";

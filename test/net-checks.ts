@@ -33,14 +33,14 @@ export async function checkNet(
   }
   const session = await openSession(bytes);
   const feed = { type: "float32", dims, data: new Uint8Array(data.buffer) } as const;
-  const judged = (await session.run({ input: feed })).output;
+  const evaluated = (await session.run({ input: feed })).output;
   await session.release();
-  expect(judged).toBeDefined();
-  const expected = floats(judged!);
+  expect(evaluated).toBeDefined();
+  const expected = floats(evaluated!);
   using _scope = new TensorScope();
   using net = new Network(back);
   const output = noGrad(() => forward(net, data, dims, false));
-  expect(output.shape).toEqual(judged!.dims);
+  expect(output.shape).toEqual(evaluated!.dims);
   const ours = output.data() as Float32Array;
   const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   const relative = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - (ours[i] ?? Number.NaN))), 0) / largest;

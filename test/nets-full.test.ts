@@ -1,4 +1,4 @@
-// The networks of the zoo and of every recipe at full size: out as ONNX, judged by ONNX Runtime, back, and one step of training.
+// The networks of the zoo and of every recipe at full size: out as ONNX, evaluated by ONNX Runtime, back, and one step of training.
 // All of them (minutes): npm run test:nets. Otherwise two of them.
 import { basename, extname } from "node:path";
 import { expect, it } from "vitest";

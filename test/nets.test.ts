@@ -1,4 +1,4 @@
-// Every kind of network and every architecture method, small: out as ONNX, judged by ONNX Runtime, back, and one step of training.
+// Every kind of network and every architecture method, small: out as ONNX, evaluated by ONNX Runtime, back, and one step of training.
 import { describe, expect, it } from "vitest";
 import { verifyGraph } from "../src/graph/verify.js";
 import { methods } from "../src/methods/methods.js";
@@ -61,7 +61,7 @@ const small = [
 
 describeEngine("networks", () => {
   it.each(small)(
-    "%s %j with %j goes out, is judged, comes back and is trained",
+    "%s %j with %j goes out, is evaluated, comes back and is trained",
     async (name, options, { method, ...given }, task) => {
       const plain = buildNet(name, options);
       const pass =

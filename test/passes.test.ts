@@ -1,4 +1,4 @@
-// The first passes over graphs, judged by ONNX Runtime: what they rewrite computes what it did before.
+// The first passes over graphs, evaluated by ONNX Runtime: what they rewrite computes what it did before.
 import { describe, expect, it } from "vitest";
 import { writeModel } from "../src/formats/onnx/index.js";
 import { elements, float, int, int64Tensor, ints, makeNode, tensor } from "../src/graph/attributes.js";
@@ -236,7 +236,7 @@ describe("foldBatchNorm", () => {
     ["of opset 9 whose further outputs are left out", 9, ["y", "", "", "", ""], {}, /^it was folded/],
     ["of opset 15", 15, ["y"], {}, /^it was folded/],
     ["of opset 8 for each pixel", 8, ["y"], { spatial: int(0) }, /every pixel by itself/],
-  ] as const)("judges a normalisation %s", (_, opset, outputs, attributes, reason) => {
+  ] as const)("decides on a normalisation %s", (_, opset, outputs, attributes, reason) => {
     const node = makeNode("BatchNormalization", ["z", "scale", "shift", "mean", "variance"], outputs, attributes);
     const before = graphOf([makeNode("Conv", ["x", "w"], ["z"]), node], [1, 4, 4, 4], {
       ...{ w: constant([4, 4, 1, 1]), ...statistics(4) },

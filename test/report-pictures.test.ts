@@ -1,4 +1,4 @@
-// The report page of a super-resolution run: pieces of its test pictures as every model makes them, with the figures of `evaluate`.
+// The report page of a super-resolution run: pieces of its test pictures as every model makes them, with the metrics of `evaluate`.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -52,7 +52,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, "original.json"), JSON.stringify({ psnr: 31.5 }));
   const [step, epoch] = [
     { kind: "step", globalStep: 1, loss: 9.87654321, distillation: 3, task: 2, rate: 0.00005 },
-    { kind: "epoch", epoch: 1, globalStep: 1, figures: { psnr: 28.123456, bicubicPsnr: 30.25 }, best: true },
+    { kind: "epoch", epoch: 1, globalStep: 1, metrics: { psnr: 28.123456, bicubicPsnr: 30.25 }, best: true },
   ];
   writeFileSync(join(folder, "metrics.jsonl"), `${JSON.stringify(step)}\n${JSON.stringify(epoch)}\n`);
 });
@@ -60,12 +60,12 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 test("the first two test pictures are shown as every model makes them, with the PSNR that evaluate gives", async () => {
   const { crops = [], states } = await withCrops(await readRun(folder), context);
-  expect(states.map(({ figures }) => figures.psnr)).toEqual([31.5, undefined, 28.123456]);
+  expect(states.map(({ metrics }) => metrics.psnr)).toEqual([31.5, undefined, 28.123456]);
   expect(crops.map(({ picture }) => picture)).toEqual(["a", "b grey"]);
   const labels = ["truth", "bicubic", "before", "compressed", "trained"];
   for (const { panels } of crops) expect(panels.map(({ label }) => label)).toEqual(labels);
-  const judged = await evaluateModel(join(folder, "last.onnx"), { data, scale: 2, range: 255, latency: false });
-  const [a] = (judged as Required<typeof judged>).pictures;
+  const evaluated = await evaluateModel(join(folder, "last.onnx"), { data, scale: 2, range: 255, latency: false });
+  const [a] = (evaluated as Required<typeof evaluated>).pictures;
   expect(crops[0]!.panels[4]!.psnr).toBeCloseTo(a!.psnr, 3);
   expect(crops[0]!.panels[1]!.psnr).toBeCloseTo(a!.bicubic.psnr, 3);
   // The truth's piece is where the mark on the whole picture says, pixel for pixel.

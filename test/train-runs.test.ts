@@ -131,9 +131,9 @@ describeEngine("loader threads", () => {
 });
 
 describeEngine("a run's folder", () => {
-  it("holds no best model where there is nothing to judge on", async () => {
+  it("holds no best model where there is nothing to evaluate on", async () => {
     const run = folder();
-    expect(await runTraining(run, patches({ steps: 1 }))).toMatchObject({ best: null, figures: {} });
+    expect(await runTraining(run, patches({ steps: 1 }))).toMatchObject({ best: null, metrics: {} });
     expect(existsSync(join(run, "best.onnx"))).toBe(false);
     expect(existsSync(join(run, "last.onnx"))).toBe(true);
   });
@@ -142,7 +142,7 @@ describeEngine("a run's folder", () => {
     const run = folder();
     mkdirSync(run);
     writeFileSync(join(run, "notes.txt"), "mine");
-    // It had compressed and judged; its recipe names more than the next one does.
+    // It had compressed and evaluated; its recipe names more than the next one does.
     const wild = patches({ loss: { task: "l1", gamma: 1e60 } });
     await expect(runTraining(run, wild)).rejects.toMatchObject({ code: "non-finite" });
     expect(existsSync(join(run, "start.onnx"))).toBe(true);
@@ -222,7 +222,7 @@ describeEngine("export of a run", () => {
     ] as const) {
       const { code, stdout } = await exported(run, "-o", out, ...words, "--json");
       expect(code).toBe(0);
-      const from = { file: join(run, `${which}.onnx`), which, epoch: epoch.epoch, figures: epoch.figures };
+      const from = { file: join(run, `${which}.onnx`), which, epoch: epoch.epoch, metrics: epoch.metrics };
       expect(JSON.parse(stdout)).toMatchObject({ from, verified: true });
       expect(readFileSync(out).equals(readFileSync(from.file))).toBe(true);
       expect((await exported(run, "-o", out, ...words)).stdout).toContain(

@@ -2,7 +2,7 @@
 import { basename, join } from "node:path";
 import { layouts } from "../basis/layouts.js";
 import { referenceOf, verifyWritten } from "../compress/verify.js";
-import { type EvaluateOptions, evaluateModel, type ModelFigures } from "../evaluate/evaluate.js";
+import { type EvaluateOptions, evaluateModel, type ModelMetrics } from "../evaluate/evaluate.js";
 import { cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import { chooseLayouts } from "../methods/layout.js";
@@ -62,7 +62,7 @@ function layoutOptions({ keepsMacs = false, ...options }: Parameters<typeof writ
 }
 
 /** One model, or one way without a model (bicubic enlargement). */
-export interface Row extends Partial<Pick<ModelFigures, "weights" | "parameters" | "macs" | "bytes">> {
+export interface Row extends Partial<Pick<ModelMetrics, "weights" | "parameters" | "macs" | "bytes">> {
   readonly label: string;
   readonly file?: string;
   readonly psnr?: number;
@@ -74,17 +74,17 @@ export interface Row extends Partial<Pick<ModelFigures, "weights" | "parameters"
 /**
  * Measures the models on data. The first and the last are timed in turns; those between have the last one's shape, so their time is the same.
  */
-export async function judge(
+export async function evaluateAll(
   files: readonly Written[],
   data: EvaluateOptions,
   { note, progress, signal }: Context,
-): Promise<{ readonly rows: readonly Row[]; readonly last: ModelFigures }> {
+): Promise<{ readonly rows: readonly Row[]; readonly last: ModelMetrics }> {
   const options = { ...data, note, progress, signal };
   const [original, ...others] = files as [Written, ...Written[]];
   const { against, ...last } = await evaluateModel(others.at(-1)!.file, { ...options, against: original.file });
-  const figures: ModelFigures[] = [against as ModelFigures];
-  for (const one of others.slice(0, -1)) figures.push(await evaluateModel(one.file, { ...options, latency: false }));
-  const rows = [...figures, last].map(({ weights, parameters, macs, bytes, psnr, ssim, top1Error, latencyMs }, index): Row => {
+  const metrics: ModelMetrics[] = [against as ModelMetrics];
+  for (const one of others.slice(0, -1)) metrics.push(await evaluateModel(one.file, { ...options, latency: false }));
+  const rows = [...metrics, last].map(({ weights, parameters, macs, bytes, psnr, ssim, top1Error, latencyMs }, index): Row => {
     const { label, file } = files[index]!;
     const measured = { ...given("psnr", psnr), ...given("ssim", ssim), ...given("top1Error", top1Error) };
     return { label, file, weights, parameters, macs, bytes, ...measured, ...given("latencyMs", latencyMs) };

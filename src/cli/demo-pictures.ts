@@ -1,4 +1,4 @@
-// The demo's second half: the super-resolution network that ships with the project is compressed, trains on the outputs of the original, and is judged on
+// The demo's second half: the super-resolution network that ships with the project is compressed, trains on the outputs of the original, and is evaluated on
 // photographs that it was not trained on; a picture shows the result (the paper's Figure 4).
 import { access, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,8 +21,8 @@ import { runFiles } from "../train/run-folder.js";
 import {
   countOnly,
   type DemoFineTuning,
+  evaluateAll,
   fineTuningOf,
-  judge,
   type Row,
   type Shapes,
   type Threads,
@@ -38,7 +38,7 @@ import { given } from "./values.js";
 const scale = 2;
 /** Pictures larger than this are reduced first: at their full size photographs hold no detail for a network to restore. */
 const longestSide = 1024;
-/** One picture in so many is kept for judging. */
+/** One picture in so many is kept for evaluation. */
 const everyNth = 4;
 const pieceSide = 72;
 const package_ = "lomiri-wallpapers-16.04";
@@ -81,7 +81,7 @@ export async function preparePictures(output: string, asked: string | undefined,
   return { sets: await prepare(found.folder, found.files, output, context), credited: found.credited, missing: [] };
 }
 
-/** Compresses, fine-tunes by distillation on three quarters of the pictures, judges on the rest, draws the figure. Undefined where no network ships. */
+/** Compresses, fine-tunes by distillation on three quarters of the pictures, evaluates on the rest, draws the figure. Undefined where no network ships. */
 export async function pictureDemo(
   output: string,
   { sets, credited, missing }: Prepared,
@@ -114,7 +114,7 @@ export async function pictureDemo(
   };
 }
 
-const missingPictures = `photographs are missing, so no super-resolution is trained or judged: give --pictures FOLDER, or apt-get install ${package_}`;
+const missingPictures = `photographs are missing, so no super-resolution is trained or evaluated: give --pictures FOLDER, or apt-get install ${package_}`;
 
 interface Photographs {
   readonly folder: string;
@@ -131,7 +131,7 @@ async function photographs(asked: string | undefined): Promise<Photographs | und
   const files = asked === undefined ? all.filter((name) => /_by_/.test(name)) : all;
   if (files.length >= 2) return { folder, files, credited: asked === undefined };
   if (asked === undefined) return undefined;
-  throw new FilterBasisError("not-found", "the demo needs at least two pictures: some to train on, some to judge on", {
+  throw new FilterBasisError("not-found", "the demo needs at least two pictures: some to train on, some to evaluate on", {
     file: folder,
     got: `${files.length} PNG, JPEG or WebP files`,
   });
@@ -149,7 +149,7 @@ interface Sets {
   readonly count: number;
 }
 
-/** Copies of a moderate size: every fourth is for judging, the others for training. */
+/** Copies of a moderate size: every fourth is for evaluation, the others for training. */
 async function prepare(folder: string, files: readonly string[], output: string, context: Context): Promise<Sets> {
   const sets = { train: join(output, "pictures", "train"), test: join(output, "pictures", "test") };
   for (const set of Object.values(sets)) await mkdir(set, { recursive: true });
@@ -218,11 +218,11 @@ async function judgePictures(
   threads: Threads,
   context: Context,
 ): Promise<readonly Row[]> {
-  const { rows, last } = await judge(files, { data, scale, shapes: inputShapes, ...threads }, context);
+  const { rows, last } = await evaluateAll(files, { data, scale, shapes: inputShapes, ...threads }, context);
   return [{ label: "bicubic", ...last.bicubic }, ...rows];
 }
 
-/** Draws the first of the judged pictures, and the piece of it where the original network gains most over bicubic. PSNR is that picture's. */
+/** Draws the first of the evaluated pictures, and the piece of it where the original network gains most over bicubic. PSNR is that picture's. */
 async function draw(files: readonly Written[], folder: string, file: string, threads: Threads) {
   const picture = (await readdir(folder)).sort()[0]!;
   const name = picture.replace(/\.png$/, "");

@@ -1,4 +1,4 @@
-// `demo`: the main job on real data in minutes. The networks that ship with the project are compressed, fine-tuned for a while, verified, judged.
+// `demo`: the main job on real data in minutes. The networks that ship with the project are compressed, fine-tuned for a while, verified, evaluated.
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { getCifar10 } from "../data/cifar10.js";
@@ -13,7 +13,7 @@ import { engineInfo, packageRoot } from "../torch/index.js";
 import { methodPass } from "../train/compression.js";
 import { parseRecipe, type Recipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
-import { countOnly, fineTuningOf, judge, showRows, type Threads, writeAll } from "./demo-models.js";
+import { countOnly, evaluateAll, fineTuningOf, showRows, type Threads, writeAll } from "./demo-models.js";
 import { pictureDemo, preparePictures } from "./demo-pictures.js";
 import { runRecipe } from "./fine-tune.js";
 import { keepFineTuned } from "./fine-tuned-run.js";
@@ -76,7 +76,9 @@ export default command({
     const files = await keepFineTuned(run, join(output, "trained.onnx"), context, () =>
       writeAll(output, original, start, trained?.last, threads, context),
     );
-    const rows = hasData ? (await judge(files, { data: "cifar10", normalize, ...threads }, context)).rows : countOnly(files);
+    const rows = hasData
+      ? (await evaluateAll(files, { data: "cifar10", normalize, ...threads }, context)).rows
+      : countOnly(files);
     const half = { seconds: seconds * (1 - classifierShare), keepMacs: 0.5, canFineTune };
     const pictures = await pictureDemo(join(output, "pictures"), photographs, half, threads, context);
     const title = `ResNet-20 on CIFAR-10, ${keepParams} of its weights kept${trained ? `, fine-tuned for ${Math.round(trained.seconds)} s` : ""}`;

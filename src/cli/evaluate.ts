@@ -1,7 +1,7 @@
 // `evaluate`: how good a model is on data, what it costs, how fast it runs; beside another where one is named.
 import { checkDataSource, dataHelp } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
-import { type Evaluation, evaluateModel, type ModelFigures } from "../evaluate/evaluate.js";
+import { type Evaluation, evaluateModel, type ModelMetrics } from "../evaluate/evaluate.js";
 import { columns, grouped } from "./columns.js";
 import { command } from "./frame.js";
 import { readStatedInputs } from "./input-values.js";
@@ -91,7 +91,7 @@ export default command({
 });
 
 function show(result: Evaluation): string {
-  const models: readonly ModelFigures[] = result.against ? [result, result.against] : [result];
+  const models: readonly ModelMetrics[] = result.against ? [result, result.against] : [result];
   const bicubic = result.bicubic && ["bicubic", result.bicubic.psnr.toFixed(2), result.bicubic.ssim.toFixed(4)];
   const quality = result.psnr === undefined ? ["top-1 error %"] : ["PSNR dB", "SSIM"];
   const table = columns([

@@ -19,7 +19,7 @@ import { chooseLayout } from "./finish.js";
 import { command, stopIfAsked } from "./frame.js";
 import { type ChosenModel, chooseModel } from "./model-file.js";
 import { inputOptions, modelInputs } from "./model-inputs.js";
-import { figureText, given, whole } from "./values.js";
+import { given, metricText, whole } from "./values.js";
 
 export default command({
   name: "export",
@@ -94,7 +94,7 @@ function show(
 ): string {
   const { file, from, applied, skipped, before, bytes, parameters } = report;
   return [
-    ...(from.which ? [describe(from.file, { ...from, which: from.which, figures: from.figures ?? {} })] : []),
+    ...(from.which ? [describe(from.file, { ...from, which: from.which, metrics: from.metrics ?? {} })] : []),
     `wrote ${file}: ${applied.length} ${applied.length === 1 ? "place" : "places"} rewritten, ${skipped.length} skipped`,
     ...(layouts ? [`layouts of the compressed layers: ${layouts.join(", ")}`] : []),
     `${grouped(before.bytes)} -> ${grouped(bytes)} bytes, parameters ${grouped(before.parameters)} -> ${grouped(parameters)}`,
@@ -105,8 +105,8 @@ function show(
 }
 
 /** Which model of a run it is, and what the run measured of it. */
-function describe(file: string, { which, epoch, figures }: NonNullable<ChosenModel["taken"]>): string {
-  const values = Object.entries(figures).map((figure) => `, ${figureText(...figure)}`);
+function describe(file: string, { which, epoch, metrics }: NonNullable<ChosenModel["taken"]>): string {
+  const values = Object.entries(metrics).map((metric) => `, ${metricText(...metric)}`);
   const what = which === "last" ? "the model of the last epoch" : "the model of the best epoch on the test data";
   return `took ${file}: ${what}${epoch === undefined ? "" : ` (epoch ${epoch}${values.join("")})`}`;
 }

@@ -16,7 +16,7 @@ import { trainInWorker } from "../train/worker-client.js";
 import { type FineTuned, type FineTunedRun, keptIn } from "./fine-tuned-run.js";
 import type { Context } from "./frame.js";
 import type { OptionRule } from "./option-rules.js";
-import { figureText } from "./values.js";
+import { metricText } from "./values.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
 
@@ -118,8 +118,8 @@ export async function runRecipe(folder: string, recipe: Recipe, context: Context
         },
         onEpoch(report) {
           epochs.push(report);
-          const figures = Object.entries(report.figures).map((figure) => `, ${figureText(...figure)}`);
-          context.note(`epoch ${report.epoch}: loss ${report.trainLoss.toFixed(4)}${figures.join("")}`);
+          const metrics = Object.entries(report.metrics).map((metric) => `, ${metricText(...metric)}`);
+          context.note(`epoch ${report.epoch}: loss ${report.trainLoss.toFixed(4)}${metrics.join("")}`);
         },
         note: context.note,
       },

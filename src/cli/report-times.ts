@@ -44,10 +44,10 @@ export async function withTimes(
     const [before, now] = medians as [number, number];
     const at = [...inputs.shapes].map(([name, dims]) => `${name} ${dims.join("x")}`).join(", ");
     const latency: Readonly<Record<string, number>> = { before, compressed: now, trained: now };
-    const states = report.states.map(({ name, figures }) => ({
+    const states = report.states.map(({ name, metrics }) => ({
       name,
-      // A figure that the run stated itself stands; compressed and trained are one architecture and take the same time.
-      figures: { ...(latency[name] === undefined ? {} : { latencyMs: latency[name] }), ...figures },
+      // A metric that the run stated itself stands; compressed and trained are one architecture and take the same time.
+      metrics: { ...(latency[name] === undefined ? {} : { latencyMs: latency[name] }), ...metrics },
     }));
     return {
       ...report,

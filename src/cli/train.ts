@@ -10,7 +10,7 @@ import type { Recipe } from "../train/recipe.js";
 import { loadRecipe } from "../train/recipe-files.js";
 import { trainInWorker } from "../train/worker-client.js";
 import { command } from "./frame.js";
-import { figureText } from "./values.js";
+import { metricText } from "./values.js";
 
 export default command({
   name: "train",
@@ -61,13 +61,13 @@ export default command({
         },
         context.signal,
       );
-      const { finished, best, seconds, figures } = result;
+      const { finished, best, seconds, metrics } = result;
       const lines = [
         finished
           ? `finished after ${result.globalStep} steps, ${(seconds / 60).toFixed(1)} minutes`
           : `stopped after ${result.globalStep} steps; go on with: filterbasis train ${folder} --resume`,
-        ...Object.entries(figures ?? {}).map((figure) => `last epoch: ${figureText(...figure)}`),
-        ...(best === null ? [] : [`best epoch on the test data (not the result): ${best.epoch}, ${best.figure.toFixed(2)}`]),
+        ...Object.entries(metrics ?? {}).map((metric) => `last epoch: ${metricText(...metric)}`),
+        ...(best === null ? [] : [`best epoch on the test data (not the result): ${best.epoch}, ${best.metric.toFixed(2)}`]),
         `run folder: ${folder}`,
       ];
       return { json: { folder, ...result, epochs }, text: lines.join("\n") };
@@ -89,7 +89,7 @@ async function checkStart(folder: string, recipe: Recipe | "resume"): Promise<vo
   await checkOutputFolder(folder, { bytes: bytes * (2 + 3 * (checkpoint.keep + 1)) });
 }
 
-function describe({ epoch, trainLoss, figures, rate, seconds }: EpochReport): string {
-  const merits = Object.entries(figures).map((figure) => figureText(...figure));
-  return `epoch ${epoch}: loss ${trainLoss.toFixed(4)}, ${merits.join(", ")}, rate ${rate.toPrecision(3)}, ${(seconds / 60).toFixed(1)} min`;
+function describe({ epoch, trainLoss, metrics, rate, seconds }: EpochReport): string {
+  const values = Object.entries(metrics).map((metric) => metricText(...metric));
+  return `epoch ${epoch}: loss ${trainLoss.toFixed(4)}, ${values.join(", ")}, rate ${rate.toPrecision(3)}, ${(seconds / 60).toFixed(1)} min`;
 }

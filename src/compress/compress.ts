@@ -47,7 +47,7 @@ export async function compressModel<T = unknown>(
   const reference = await referenceOf(given.file ?? given.graph, place);
   if (planned.prepared !== given.graph) await verifyPrepared(planned.prepared, reference);
   const original = given.file === undefined ? undefined : await modelBytes(given.file);
-  const judge = (candidate: Graph) => async (file: string) => {
+  const check = (candidate: Graph) => async (file: string) => {
     const written = await modelBytes(file);
     checkSize(original, written, options);
     const verified = await verifyWritten(candidate, file, reference);
@@ -56,21 +56,21 @@ export async function compressModel<T = unknown>(
     if (!isDense(candidate)) checkSpeed(times, options);
     return { graph: candidate, verified, written, times };
   };
-  const judged = await saveVerified(graph, output, judge(graph)).catch((error: unknown) => {
+  const saved = await saveVerified(graph, output, check(graph)).catch((error: unknown) => {
     // In the dense layout a layer takes as long as the original's.
     const again = isError(error, "does-not-pay") && error.facts.times !== undefined && options.plan?.keepMacs === undefined;
     if (!again) throw error;
     const dense = chooseLayouts(() => "dense")(graph).graph;
-    return saveVerified(dense, output, judge(dense));
+    return saveVerified(dense, output, check(dense));
   });
   return {
     ...planned,
-    graph: judged.graph,
+    graph: saved.graph,
     file: output,
-    after: cost(judged.graph, planned.inputs.shapes),
-    bytes: { original, written: judged.written },
-    verified: judged.verified,
-    written: judged.times,
+    after: cost(saved.graph, planned.inputs.shapes),
+    bytes: { original, written: saved.written },
+    verified: saved.verified,
+    written: saved.times,
     ...(trained === undefined ? {} : { trained }),
   };
 }

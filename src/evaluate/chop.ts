@@ -4,7 +4,7 @@ import { type Planes, runPlanes, type SrModel } from "./sr-model.js";
 
 /**
  * The authors' `forward_chop`: always at least one split into four overlapping quarters, again while a quarter has `minSize` pixels or more.
- * Its overlap of `shave` is less than most networks look, so values differ from the whole picture's. `planes` as `inputPlanes` gives them. To reproduce figures measured so; else see `upscale`.
+ * Its overlap of `shave` is less than most networks look, so values differ from the whole picture's. `planes` as `inputPlanes` gives them. To reproduce metrics measured so; else see `upscale`.
  */
 export async function forwardChop(
   sr: SrModel,

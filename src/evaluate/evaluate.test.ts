@@ -1,4 +1,4 @@
-// The commands evaluate and upscale on small models and data made here: figures, JSON fields, refusals.
+// The commands evaluate and upscale on small models and data made here: metrics, JSON fields, refusals.
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -57,8 +57,8 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Figures of one model. `psnr` and its companions for super-resolution, `top1Error` (percent) for classifiers. */
-export interface ModelFigures extends Partial<SrQuality> {
+/** Metrics of one model. `psnr` and its companions for super-resolution, `top1Error` (percent) for classifiers. */
+export interface ModelMetrics extends Partial<SrQuality> {
   readonly model: string;
   readonly top1Error?: number;
   readonly wrong?: number;
@@ -81,8 +81,8 @@ export interface ModelFigures extends Partial<SrQuality> {
   readonly range?: 1 | 255;
 }
 
-export interface Evaluation extends ModelFigures {
-  readonly against?: ModelFigures;
+export interface Evaluation extends ModelMetrics {
+  readonly against?: ModelMetrics;
 }
 
 interface Loaded {
@@ -91,9 +91,9 @@ interface Loaded {
   readonly session: Session;
 }
 
-/** One model's figures, and what it was run with. */
+/** One model's metrics, and what it was run with. */
 interface Measured {
-  readonly figures: ModelFigures;
+  readonly metrics: ModelMetrics;
   readonly inputs: ModelInputs;
 }
 
@@ -110,9 +110,9 @@ export async function evaluateModel(file: string, options: EvaluateOptions): Pro
     const measured: Measured[] = [];
     for (const one of loaded) measured.push(await quality(one, options, measured[0]?.inputs));
     const medians = options.latency === false ? undefined : await time(loaded, measured, options);
-    const [own, other] = measured.map(({ figures }, i) => (medians ? { ...figures, latencyMs: medians[i]! } : figures)) as [
-      ModelFigures,
-      ModelFigures?,
+    const [own, other] = measured.map(({ metrics }, i) => (medians ? { ...metrics, latencyMs: medians[i]! } : metrics)) as [
+      ModelMetrics,
+      ModelMetrics?,
     ];
     return other ? { ...own, against: other } : own;
   } finally {
@@ -136,12 +136,12 @@ async function quality(model: Loaded, options: EvaluateOptions, first?: ModelInp
     });
   // what a network for pictures is counted at does not depend on the data: where nothing is found, that is said before they are gone through
   const found = pictures ? await find(new Map()) : undefined;
-  const { figures, shapes } = await (found ? superResolution : classification)({ ...model, session }, options);
+  const { metrics, shapes } = await (found ? superResolution : classification)({ ...model, session }, options);
   const inputs = found ?? (await find(shapes));
   if (inputs.chosen.length > 0) options.chosen?.(file, inputs);
   const { weights, parameters, macs, bytes, uncounted } = cost(graph, inputs.shapes);
   const counts = { weights, parameters, macs, uncounted, bytes: await fileBytes(file, bytes) };
-  return { figures: { model: file, ...figures, ...counts, input: inputs.shapes, guessed: inputs.guessed }, inputs };
+  return { metrics: { model: file, ...metrics, ...counts, input: inputs.shapes, guessed: inputs.guessed }, inputs };
 }
 
 /** What the first model is counted and timed at, where this one takes it: two models are compared at one size. */
@@ -174,7 +174,7 @@ function checkKind(file: string, pictures: boolean, options: EvaluateOptions): v
 }
 
 interface Result {
-  readonly figures: Omit<ModelFigures, "model" | "weights" | "parameters" | "macs" | "uncounted" | "bytes" | "input" | "guessed">;
+  readonly metrics: Omit<ModelMetrics, "model" | "weights" | "parameters" | "macs" | "uncounted" | "bytes" | "input" | "guessed">;
   readonly shapes: ReadonlyMap<string, readonly number[]>;
 }
 
@@ -200,7 +200,7 @@ async function classification({ file, graph, session }: Loaded, options: Evaluat
     const { name, dims } = session.inputs[0]!;
     const batch = typeof dims[0] === "number" ? dims[0] : 1;
     return {
-      figures: { top1Error, wrong, images, normalize },
+      metrics: { top1Error, wrong, images, normalize },
       shapes: new Map([[name, [batch, 3, set.height, set.width]]]),
     };
   } finally {
@@ -226,7 +226,7 @@ async function superResolution({ file, graph, session }: Loaded, options: Evalua
       infer: inference(options.inference),
       progress: (done, name) => bar?.update(done, name),
     });
-    return { figures: { ...result, scale, range: sr.range }, shapes: new Map() };
+    return { metrics: { ...result, scale, range: sr.range }, shapes: new Map() };
   } finally {
     bar?.stop();
   }

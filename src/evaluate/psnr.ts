@@ -3,7 +3,7 @@ import type { Picture } from "../data/picture.js";
 import { FilterBasisError } from "../errors/error.js";
 
 const { fround } = Math;
-/** Of luma, over 256; in float32, like every difference here: the authors' arithmetic, so that figures agree with theirs to 1e-6 dB. */
+/** Of luma, over 256; in float32, like every difference here: the authors' arithmetic, so that metrics agree with theirs to 1e-6 dB. */
 const weights = [fround(65.738), fround(129.057), fround(25.064)] as const;
 
 /** `luma` for the benchmark sets (shave = scale), `rgb` for DIV2K (shave = scale + 6). */

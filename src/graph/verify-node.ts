@@ -41,7 +41,7 @@ export class Scope {
   }
 }
 
-/** What nodes are judged by. */
+/** What nodes are checked against. */
 export interface Context {
   readonly irVersion: number;
   /** Imports of the model, or of the function that the nodes are in. */

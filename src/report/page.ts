@@ -5,8 +5,8 @@ import { chart, type Series, short } from "./plots.js";
 import type { Metrics } from "./run.js";
 import { style } from "./style.js";
 
-/** Figures of one state of the model, as `evaluate` names them. */
-export type Figures = Readonly<Record<string, number | undefined>>;
+/** Metrics of one state of the model, as `evaluate` names them. */
+export type StateMetrics = Readonly<Record<string, number | undefined>>;
 
 export interface RunReport {
   readonly title: string;
@@ -14,7 +14,7 @@ export interface RunReport {
   readonly about: readonly string[];
   readonly metrics: Metrics;
   /** Before, compressed, trained: whichever there are, in this order. */
-  readonly states: readonly { readonly name: string; readonly figures: Figures }[];
+  readonly states: readonly { readonly name: string; readonly metrics: StateMetrics }[];
   readonly layers: readonly LayerRow[];
   /** Super-resolved pieces of pictures. */
   readonly crops?: readonly Crops[];
@@ -84,7 +84,7 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"]/g, (character) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[character]!);
 }
 
-/** Figures in the order people look for them, with unit and digits; those that no state has are left out. */
+/** Metrics in the order people look for them, with unit and digits; those that no state has are left out. */
 const figureRows: readonly { readonly key: string; readonly label: string; readonly print: (value: number) => string }[] = [
   { key: "top1Error", label: "top-1 error", print: (value) => `${value.toFixed(2)} %` },
   { key: "psnr", label: "PSNR", print: (value) => `${value.toFixed(2)} dB` },
@@ -97,14 +97,14 @@ const figureRows: readonly { readonly key: string; readonly label: string; reado
 ];
 
 function statesTable(states: RunReport["states"]): string {
-  const rows = figureRows.filter(({ key }) => states.some(({ figures }) => figures[key] !== undefined));
+  const rows = figureRows.filter(({ key }) => states.some(({ metrics }) => metrics[key] !== undefined));
   if (rows.length === 0) return "";
   const head = `<tr><th></th>${states.map(({ name }) => `<th>${escapeHtml(name)}</th>`).join("")}</tr>`;
   const shares = new Set(["weights", "parameters", "macs", "bytes", "latencyMs"]);
   const body = rows.map(({ key, label, print }) => {
-    const first = states[0]?.figures[key];
-    const cells = states.map(({ figures }, index) => {
-      const value = figures[key];
+    const first = states[0]?.metrics[key];
+    const cells = states.map(({ metrics }, index) => {
+      const value = metrics[key];
       if (value === undefined) return "<td>–</td>";
       const share = shares.has(key) && index > 0 && first ? ` <small>${((100 * value) / first).toFixed(0)} %</small>` : "";
       return `<td>${print(value)}${share}</td>`;
@@ -136,7 +136,7 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
     });
   const values = losses.flatMap(({ points }) => points.map(({ y }) => y)).filter((y) => y > 0);
   const log = values.length > 1 && smallest(values) * 20 < largest(values);
-  const figures = [...new Set(epochs.flatMap((epoch) => Object.keys(epoch.figures)))].filter((name) => name !== "bicubicPsnr");
+  const metrics = [...new Set(epochs.flatMap((epoch) => Object.keys(epoch.metrics)))].filter((name) => name !== "bicubicPsnr");
   const labels: Record<string, string> = { top1Error: "top-1 error, %", psnr: "PSNR, dB", ssim: "SSIM" };
   return [
     chart(
@@ -150,9 +150,9 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
       },
       document,
     ),
-    ...figures.map((name) => {
+    ...metrics.map((name) => {
       const points = (key: string) =>
-        epochs.flatMap(({ epoch, figures: all }) => (all[key] === undefined ? [] : [{ x: epoch, y: all[key] }]));
+        epochs.flatMap(({ epoch, metrics: all }) => (all[key] === undefined ? [] : [{ x: epoch, y: all[key] }]));
       const bicubic = name === "psnr" ? points("bicubicPsnr") : [];
       const label = escapeHtml(labels[name] ?? name);
       return chart(

@@ -1,4 +1,4 @@
-// From a recipe to what the loop needs: the graph, the network on the engine, batches, loss, optimiser and judge.
+// From a recipe to what the loop needs: the graph, the network on the engine, batches, loss, optimiser and evaluation.
 
 import { FilterBasisError } from "../errors/error.js";
 import { feeds, withMetadata } from "../graph/index.js";
@@ -9,7 +9,7 @@ import { buildNet } from "../nets/table.js";
 import { loadModel } from "../runtime/files.js";
 import { requireDevice } from "../torch/index.js";
 import { approximatedLayers, basisParameters } from "./approximation.js";
-import type { Figures } from "./loop.js";
+import type { Metrics } from "./loop.js";
 import { optimizer } from "./optimizers.js";
 import type { Recipe } from "./recipe.js";
 import { runnable } from "./runnable.js";
@@ -21,10 +21,10 @@ import { openTaskData, type TaskData } from "./task-data.js";
 export interface Training extends Disposable {
   readonly trainer: Trainer;
   readonly source: BatchSource;
-  readonly merit: TaskData["merit"];
-  evaluate(): Promise<Figures>;
+  readonly primaryMetric: TaskData["primaryMetric"];
+  evaluate(): Promise<Metrics>;
   /** Judges the network as it was before compression. */
-  evaluateOriginal(): Promise<Figures>;
+  evaluateOriginal(): Promise<Metrics>;
   /** The model as it is now, with what its user must know in the metadata. */
   model(): Graph;
 }
@@ -73,13 +73,13 @@ export async function assemble(
     teacher: recipe.loss.distill && { network: teacherNetwork, input: teacherInput, output: teacherOutput },
     layers,
   };
-  const judged = runnable(network, graph);
+  const evaluated = runnable(network, graph);
   const keep = owned.move();
   return {
     trainer,
     source: data.source,
-    merit: data.merit,
-    evaluate: () => data.evaluate(judged),
+    primaryMetric: data.primaryMetric,
+    evaluate: () => data.evaluate(evaluated),
     evaluateOriginal: () => data.evaluate(before),
     model: () => withMetadata(network.toGraph(), data.conventions),
     [Symbol.dispose]: keep,

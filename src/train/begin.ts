@@ -8,7 +8,7 @@ import { appendLog, readJson, runFiles, writeJson } from "./run-folder.js";
 /** What only a run that has begun writes. */
 const trained = [runFiles.metrics, runFiles.checkpoints, runFiles.best, runFiles.last];
 /** What it writes before its first step. */
-const prepared = [runFiles.run, runFiles.original, runFiles.originalFigures, runFiles.start, runFiles.startFigures];
+const prepared = [runFiles.run, runFiles.original, runFiles.originalMetrics, runFiles.start, runFiles.startMetrics];
 
 /** The recipe by which the run in `folder` is trained; written there when it begins. Throws `not-found`, `usage`, `invalid-recipe`. */
 export async function beginRun(folder: string, recipe: Recipe | "resume"): Promise<Recipe> {

@@ -55,7 +55,7 @@ async function train(
   const hooks: LoopHooks = {
     onStep: (report) => void steps.push(report),
     onEpoch: (report) => void epochs.push(report),
-    evaluate: async () => ({ merit: steps.length }),
+    evaluate: async () => ({ primaryMetric: steps.length }),
     async save(checkpoint) {
       checkpoints.push({ ...checkpoint, state: { ...checkpoint.state, journals: {} } });
     },
@@ -77,7 +77,7 @@ async function train(
       schedule: { name: "cosine", minimum: 0, per: "step", warmup: 0 },
       rate: o.rate ?? 0.05,
       epochs: 4,
-      merit: { figure: "merit", higher: true },
+      primaryMetric: { name: "score", higher: true },
       generator: { get: generatorState, set: setGeneratorState },
     },
     hooks,

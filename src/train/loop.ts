@@ -9,8 +9,8 @@ import { restore, snapshot } from "./snapshot.js";
 import type { BatchSource } from "./sources.js";
 import { type StepLosses, type Trainer, trainStep } from "./step.js";
 
-/** A figure of merit on data that is not trained on. */
-export type Figures = Readonly<Record<string, number>>;
+/** A metric on data that is not trained on. */
+export type Metrics = Readonly<Record<string, number>>;
 
 /** What a checkpoint remembers besides tensors. */
 export interface LoopState {
@@ -20,7 +20,7 @@ export interface LoopState {
   readonly optimizerSteps: number;
   /** Sums over the steps of the present epoch. */
   readonly sums: { readonly loss: number; readonly task: number; readonly approximation: number; readonly steps: number };
-  readonly best: { readonly epoch: number; readonly figure: number } | null;
+  readonly best: { readonly epoch: number; readonly metric: number } | null;
   /** Seconds spent before this process. */
   readonly seconds: number;
   /** Lengths of the journals. */
@@ -42,8 +42,8 @@ export interface EpochReport {
   readonly trainTask: number;
   readonly approximation: number;
   readonly rate: number;
-  readonly figures: Figures;
-  /** True when the figure is the best so far on the data judged on. */
+  readonly metrics: Metrics;
+  /** True when the metric is the best so far on the data evaluated on. */
   readonly best: boolean;
   readonly seconds: number;
 }
@@ -52,7 +52,7 @@ export interface EpochReport {
 export interface LoopHooks {
   onStep(report: StepReport): Promise<void> | void;
   /** Judges the network as it is now. */
-  evaluate(): Promise<Figures>;
+  evaluate(): Promise<Metrics>;
   onEpoch(report: EpochReport): Promise<void> | void;
   /** Keeps a checkpoint; the hook adds the journals' lengths. */
   save(checkpoint: Checkpoint<Omit<LoopState, "journals">>): Promise<void>;
@@ -69,8 +69,8 @@ export interface LoopOptions {
   /** Ends after so many steps, whatever `epochs` says. */
   readonly steps?: number | undefined;
   readonly saveEverySteps?: number | undefined;
-  /** Which figure decides "best", and whether more of it is better. */
-  readonly merit: { readonly figure: string; readonly higher: boolean };
+  /** Which metric decides "best", and whether more of it is better. */
+  readonly primaryMetric: { readonly name: string; readonly higher: boolean };
   readonly generator?: { get(): Uint8Array; set(state: Uint8Array): void };
 }
 
@@ -78,7 +78,7 @@ export interface LoopResult {
   readonly finished: boolean;
   readonly epoch: number;
   readonly globalStep: number;
-  readonly figures: Figures | null;
+  readonly metrics: Metrics | null;
   readonly best: LoopState["best"];
   readonly seconds: number;
 }
@@ -98,7 +98,7 @@ export async function trainLoop(
   let { epoch, step, sums, best } = resume?.state ?? { epoch: 0, step: 0, sums: empty, best: null };
   const [started, before] = [hooks.now(), resume?.state.seconds ?? 0];
   const seconds = (): number => before + (hooks.now() - started) / 1000;
-  let figures: Figures | null = null;
+  let metrics: Metrics | null = null;
   let rate = base;
 
   const save = (): Promise<void> =>
@@ -111,7 +111,7 @@ export async function trainLoop(
     finished,
     epoch,
     globalStep: epoch * stepsPerEpoch + step,
-    figures,
+    metrics,
     best,
     seconds: seconds(),
   });
@@ -131,12 +131,12 @@ export async function trainLoop(
 
     const last = globalStep + 1 === totalSteps;
     if (step === stepsPerEpoch || last) {
-      figures = await hooks.evaluate();
-      const figure = figures[options.merit.figure] ?? Number.NaN;
-      // Nothing to judge on, or a figure that is no number, is never best.
+      metrics = await hooks.evaluate();
+      const metric = metrics[options.primaryMetric.name] ?? Number.NaN;
+      // Nothing to evaluate on, or a metric that is no number, is never best.
       const better =
-        !Number.isNaN(figure) && (best === null || (options.merit.higher ? figure > best.figure : figure < best.figure));
-      if (better) best = { epoch: epoch + 1, figure };
+        !Number.isNaN(metric) && (best === null || (options.primaryMetric.higher ? metric > best.metric : metric < best.metric));
+      if (better) best = { epoch: epoch + 1, metric };
       await hooks.onEpoch({
         epoch: epoch + 1,
         globalStep: globalStep + 1,
@@ -144,7 +144,7 @@ export async function trainLoop(
         trainTask: sums.task / sums.steps,
         approximation: sums.approximation / sums.steps,
         rate,
-        figures,
+        metrics,
         best: better,
         seconds: seconds(),
       });

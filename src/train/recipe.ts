@@ -32,7 +32,7 @@ const data = z.strictObject({
     .describe("random crop and flip for classification; flips and transposes for super-resolution"),
   normalize: z.string().default("cifar10").describe("cifar10, imagenet, none, m,m,m/s,s,s or m/s"),
   subset: count.optional().describe("only the first N training images or pictures"),
-  testSubset: count.optional().describe("judge on the first N test images or pictures only (for trials)"),
+  testSubset: count.optional().describe("evaluate on the first N test images or pictures only (for trials)"),
   dropLast: z.boolean().default(false),
   scale: z.union([z.literal(2), z.literal(3), z.literal(4)]).optional(),
   patch: count.optional().describe("side of a high-resolution patch, in pixels"),
@@ -145,7 +145,7 @@ export const recipeSchema = z.strictObject({
   selfEnsemble: z
     .boolean()
     .default(false)
-    .describe("super-resolution is judged on the mean of eight flipped and turned versions"),
+    .describe("super-resolution is evaluated on the mean of eight flipped and turned versions"),
 });
 
 /** A recipe with every default filled in. */
@@ -173,7 +173,7 @@ function show(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
-/** The schema for editors. A recipe that extends another holds only differences, which can be judged only together with it. */
+/** The schema for editors. A recipe that extends another holds only differences, which can be evaluated only together with it. */
 export function recipeJsonSchema(): object {
   const { $schema, ...whole } = z.toJSONSchema(recipeSchema, { io: "input" });
   const parent = { type: "string", description: "another recipe, by file or name" };

@@ -110,9 +110,9 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
   if (resume === undefined && recipe.compress !== undefined) {
     await saveModel(training.model(), join(folder, runFiles.start));
     throwIfAborted();
-    await writeJson(folder, runFiles.originalFigures, await training.evaluateOriginal());
+    await writeJson(folder, runFiles.originalMetrics, await training.evaluateOriginal());
     throwIfAborted();
-    await writeJson(folder, runFiles.startFigures, await training.evaluate());
+    await writeJson(folder, runFiles.startMetrics, await training.evaluate());
   }
   const metrics = await openJournal(join(folder, runFiles.metrics), resume?.state.journals.metrics ?? 0);
   const startedAt = Date.now();
@@ -132,7 +132,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
         epochs: recipe.epochs,
         steps: recipe.steps,
         saveEverySteps: recipe.checkpoint.everySteps,
-        merit: training.merit,
+        primaryMetric: training.primaryMetric,
         generator: { get: () => generatorState(device), set: (state) => setGeneratorState(state, device) },
       },
       {
@@ -146,12 +146,12 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
           await metrics.append(`${JSON.stringify({ kind: "epoch", ...report })}\n`);
           events.scalars(
             report.globalStep,
-            { "epoch/trainLoss": report.trainLoss, ...prefixed("epoch", report.figures) },
+            { "epoch/trainLoss": report.trainLoss, ...prefixed("epoch", report.metrics) },
             Date.now(),
           );
           if (report.best) await model(runFiles.best);
           await model(runFiles.last);
-          log(`epoch ${report.epoch}: loss ${report.trainLoss}, ${JSON.stringify(report.figures)}`);
+          log(`epoch ${report.epoch}: loss ${report.trainLoss}, ${JSON.stringify(report.metrics)}`);
           hooks.onEpoch?.(report);
         },
         async save(checkpoint) {

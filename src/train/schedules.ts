@@ -49,8 +49,8 @@ export function learningRate(schedule: Schedule, base: number, position: Positio
     }
     case "cosine": {
       const reached = (schedule.per === "step" ? done : epoch) - schedule.warmup;
-      const share = Math.min(1, reached / Math.max(1e-9, epochs - schedule.warmup));
-      return schedule.minimum + ((base - schedule.minimum) * (1 + Math.cos(Math.PI * share))) / 2;
+      const progress = Math.min(1, reached / Math.max(1e-9, epochs - schedule.warmup));
+      return schedule.minimum + ((base - schedule.minimum) * (1 + Math.cos(Math.PI * progress))) / 2;
     }
   }
 }

@@ -38,8 +38,8 @@ export interface StepLosses {
   readonly distillation: number | null;
 }
 
-/** Trains on one batch. `share` is how much of the training is done, from 0 to 1. Throws `non-finite`, naming the first layer that is. */
-export function trainStep(trainer: Trainer, batch: Batch, rate: number, share: number): StepLosses {
+/** Trains on one batch. `progress` is how much of the training is done, from 0 to 1. Throws `non-finite`, naming the first layer that is. */
+export function trainStep(trainer: Trainer, batch: Batch, rate: number, progress: number): StepLosses {
   using _scope = new TensorScope();
   const { network, teacher, optimizer, loss, layers } = trainer;
   const placed = (values: NonNullable<Batch["target"]>, dims: readonly number[]) =>
@@ -49,7 +49,7 @@ export function trainStep(trainer: Trainer, batch: Batch, rate: number, share: n
   const answer =
     teacher === undefined ? null : noGrad(() => outputOf(teacher.network, teacher.input, teacher.output, input, false));
   const output = outputOf(network, trainer.input, trainer.output, input, true);
-  const parts = totalLoss(loss, share, { output, target, teacher: answer, layers });
+  const parts = totalLoss(loss, progress, { output, target, teacher: answer, layers });
   const value = Number(parts.total.item());
   if (!Number.isFinite(value)) throw notFinite(trainer, input, value);
   backward(parts.total);

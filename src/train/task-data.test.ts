@@ -1,4 +1,4 @@
-// How a training judges super-resolution: on the first test pictures asked for, and on eight turned versions where asked.
+// How a training evaluates super-resolution: on the first test pictures asked for, and on eight turned versions where asked.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import { openTaskData } from "./task-data.js";
 let root: string;
 let session: Session;
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), "filterbasis-judge-"));
+  root = await mkdtemp(join(tmpdir(), "filterbasis-evaluate-"));
   for (let i = 0; i < 3; i++) await writePng(join(root, `p${i}.png`), somePicture(40 + 4 * i, 36, { seed: i }));
   session = await openSession(edsr({ scale: 2, blocks: 1, width: 8 }), { threads: 1 });
 });
@@ -21,12 +21,12 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-const recipeOf = (data: object, more: object = {}) => parseRecipe({ name: "judge", network: { name: "edsr" }, data, ...more });
+const recipeOf = (data: object, more: object = {}) => parseRecipe({ name: "evaluate", network: { name: "edsr" }, data, ...more });
 const ignore = (): void => undefined;
 
-async function judged(more: object, data: object = {}) {
+async function evaluated(more: object, data: object = {}) {
   const recipe = parseRecipe({
-    name: "judge",
+    name: "evaluate",
     network: { name: "edsr" },
     data: { name: "pairs", folder: root, test: root, scale: 2, patch: 16, range: 255, ...data },
     loss: { task: "l1" },
@@ -36,14 +36,14 @@ async function judged(more: object, data: object = {}) {
   return await task.evaluate(session);
 }
 
-test("selfEnsemble changes the figure, and bicubic stays what it is", async () => {
-  const [plain, ensemble] = [await judged({}), await judged({ selfEnsemble: true })];
+test("selfEnsemble changes the metric, and bicubic stays what it is", async () => {
+  const [plain, ensemble] = [await evaluated({}), await evaluated({ selfEnsemble: true })];
   expect(ensemble.psnr).not.toBe(plain.psnr);
   expect(ensemble.bicubicPsnr).toBe(plain.bicubicPsnr);
 });
 
 test("subset and testSubset hold for pictures too", async () => {
-  const [all, one] = [await judged({}), await judged({}, { subset: 1, testSubset: 1 })];
+  const [all, one] = [await evaluated({}), await evaluated({}, { subset: 1, testSubset: 1 })];
   expect(one.bicubicPsnr).not.toBe(all.bicubicPsnr);
 });
 

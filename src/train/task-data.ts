@@ -1,4 +1,4 @@
-// The data side of a training: batches to train on, and how a network is judged, for classification and for super-resolution.
+// The data side of a training: batches to train on, and how a network is evaluated, for classification and for super-resolution.
 import { basename } from "node:path";
 import { type Data, imagePairs, labelledImages } from "../data/dataset.js";
 import { firstImages, parseNormalization } from "../data/image-set.js";
@@ -12,16 +12,16 @@ import { measureSr } from "../evaluate/measure-sr.js";
 import { describeSrModel, inputPlanes, type SrModel } from "../evaluate/sr-model.js";
 import { threads } from "../torch/index.js";
 import { openBatches } from "./loaders.js";
-import type { Figures } from "./loop.js";
+import type { Metrics } from "./loop.js";
 import type { Recipe } from "./recipe.js";
 import type { BatchSource } from "./sources.js";
 
 /** Owns open files: dispose it. */
 export interface TaskData extends Disposable {
   readonly source: BatchSource;
-  /** The figure that decides which epoch was best, and whether more of it is better. */
-  readonly merit: { readonly figure: string; readonly higher: boolean };
-  evaluate(model: Runnable): Promise<Figures>;
+  /** The metric that decides which epoch was best, and whether more of it is better. */
+  readonly primaryMetric: { readonly name: string; readonly higher: boolean };
+  evaluate(model: Runnable): Promise<Metrics>;
   /** What a user of the trained model must know; goes into its metadata. */
   readonly conventions: Readonly<Record<string, string>>;
 }
@@ -47,7 +47,7 @@ function sourceOf({ name, folder }: Recipe["data"]): string {
   });
 }
 
-/** Trains on the training images and judges on the test images; without any of the latter, judges on what was trained on and says so. */
+/** Trains on the training images and evaluates on the test images; without any of the latter, evaluates on what was trained on and says so. */
 async function classification(recipe: Recipe, from: Data, original: Runnable, note: (text: string) => void): Promise<TaskData> {
   if (from.labelled === undefined)
     throw new FilterBasisError("data-mismatch", "the images have no labels", {
@@ -61,10 +61,10 @@ async function classification(recipe: Recipe, from: Data, original: Runnable, no
       expected: "folders train and test above the classes",
     });
   }
-  if (test === train) note("no test images: the figures are of the images trained on");
+  if (test === train) note("no test images: the metrics are of the images trained on");
   const { data, loss, seed } = recipe;
   const normalization = parseNormalization(data.normalize);
-  const judged = firstImages(test, data.testSubset ?? test.count);
+  const evaluated = firstImages(test, data.testSubset ?? test.count);
   await topOne(original, firstImages(test, 1), normalization); // a network for other images or classes: now, not after the first epoch
   const { batch, augment, dropLast } = data;
   const set = firstImages(train, data.subset ?? train.count);
@@ -72,8 +72,8 @@ async function classification(recipe: Recipe, from: Data, original: Runnable, no
   const batches = await openBatches({ kind: "images", set, options }, loadersOf(recipe, note));
   return {
     source: batches,
-    merit: { figure: "top1Error", higher: false },
-    evaluate: async (model) => ({ top1Error: (await topOne(model, judged, normalization, { batch: 250 })).top1Error }),
+    primaryMetric: { name: "top1Error", higher: false },
+    evaluate: async (model) => ({ top1Error: (await topOne(model, evaluated, normalization, { batch: 250 })).top1Error }),
     conventions: { "filterbasis.normalize": data.normalize },
     [Symbol.dispose]: () => batches[Symbol.dispose](),
   };
@@ -98,7 +98,7 @@ async function superResolution(recipe: Recipe, from: Data, original: Runnable, n
   const batches = await openBatches({ kind: "patches", pairs, options }, loadersOf(recipe, note));
   return {
     source: batches,
-    merit: { figure: "psnr", higher: true },
+    primaryMetric: { name: "psnr", higher: true },
     async evaluate(model) {
       if (testPairs.length === 0) return {};
       const sr: SrModel = { model, channels, range, scale, enlarged };
@@ -121,7 +121,7 @@ async function unlabelled(recipe: Recipe, from: Data, original: Runnable, note: 
   note(`${inputs.count} images without labels: there is nothing to measure quality on`);
   return {
     source: inputs,
-    merit: { figure: "top1Error", higher: false },
+    primaryMetric: { name: "top1Error", higher: false },
     evaluate: async () => ({}),
     conventions: { "filterbasis.normalize": normalize, ...(range === 255 && { "filterbasis.range": "255" }) },
     [Symbol.dispose]: () => undefined,

@@ -15,9 +15,14 @@ const declines = new Set(["budget-unreachable", "does-not-pay", "unsupported", "
 /** Of these, what is said where there is nothing to compress. */
 const namesNothing = new Set(["unsupported", "not-found"]);
 
-type Unjudged = Omit<Row, "violations">;
+type Unchecked = Omit<Row, "violations">;
 
-export function judge(row: Unjudged, operation: Operation, facts: ModelFacts, mustBeWritten: boolean): readonly Violation[] {
+export function violationsOf(
+  row: Unchecked,
+  operation: Operation,
+  facts: ModelFacts,
+  mustBeWritten: boolean,
+): readonly Violation[] {
   const found: Violation[] = [];
   const say = (kind: ViolationKind, what: string) => found.push({ kind, what });
   judgeOutcome(row, operation, facts, mustBeWritten, say);
@@ -35,7 +40,7 @@ export function judge(row: Unjudged, operation: Operation, facts: ModelFacts, mu
 
 type Say = (kind: ViolationKind, what: string) => unknown;
 
-function judgeOutcome(row: Unjudged, { kind, budget }: Operation, facts: ModelFacts, must: boolean, say: Say): void {
+function judgeOutcome(row: Unchecked, { kind, budget }: Operation, facts: ModelFacts, must: boolean, say: Say): void {
   const { outcome, message = "", reachable, best, cure } = row;
   if (outcome === "written" || outcome === "answered" || outcome === "nothing-to-undo") return;
   if (["internal", "no-json"].includes(outcome) || isRuntimeText(message)) say("raw message", `${outcome}: ${message}`);
@@ -54,7 +59,7 @@ function judgeOutcome(row: Unjudged, { kind, budget }: Operation, facts: ModelFa
   if (cure !== undefined && cure.outcome !== "written") say("cure fails", `${cure.words}: ${cure.outcome}`);
 }
 
-function judgeFile(row: Unjudged, { kind, budget }: Operation, facts: ModelFacts, say: Say): void {
+function judgeFile(row: Unchecked, { kind, budget }: Operation, facts: ModelFacts, say: Say): void {
   if (row.outcome !== "written") return;
   if (kind === "budget" && budget !== undefined) {
     const kept = row.kept?.[budget.of] ?? Number.NaN;
