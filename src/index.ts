@@ -9,16 +9,16 @@ export type { Given, JobHooks, JobOptions } from "./compress/job.js";
 export { type PlannedModel, planModel } from "./compress/plan.js";
 export { type Rewritten, undoModel } from "./compress/rewrite.js";
 export type { Batch, BatchSource } from "./data/batches.js";
-// Pictures and data sets
+// Images and data sets
 export { getCifar10, loadCifar10 } from "./data/cifar10.js";
 export { cifar10Classes } from "./data/cifar10-binary.js";
-export { decodePicture, encodePicture } from "./data/codec.js";
+export { decodeImage, encodeImage } from "./data/codec.js";
 export type { Data, Dataset, OpenOptions } from "./data/dataset.js";
+export type { Image } from "./data/image.js";
 export { type ImageSet, type Normalization, normalizations, parseNormalization } from "./data/image-set.js";
 export { imresize } from "./data/imresize.js";
 export type { InputOptions, Inputs } from "./data/inputs.js";
 export { openPatches, type Patches, type PatchOptions, type PatchSource } from "./data/patches.js";
-export type { Picture } from "./data/picture.js";
 export { findPairs, loadPair, type Pair, type PairFiles } from "./data/sr-pairs.js";
 export { datasets, loadImageData, openData } from "./data/table.js";
 export { type ErrorCode, type ErrorPlace, FilterBasisError, isError } from "./errors/error.js";

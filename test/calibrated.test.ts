@@ -19,7 +19,7 @@ import { parseRecipe } from "../src/train/recipe.js";
 import { runTraining } from "../src/train/run.js";
 import type { BatchSource } from "../src/train/sources.js";
 import { describeEngine } from "./engine.js";
-import { somePicture, writePng } from "./pictures.js";
+import { someImage, writePng } from "./images.js";
 import { oneConv, randomTensor, randomValues, smallGraph } from "./small-graphs.js";
 
 /** Batches [images, channels, height, width] of seeded numbers around `mean`. */
@@ -158,7 +158,7 @@ describeEngine("a run that looked at data before it compressed", () => {
     for (const label of [0, 1])
       for (const [part, count] of [["train", 6] as const, ["test", 1] as const])
         for (let i = 0; i < count; i++)
-          await writePng(join(root, `classes/${part}/c${label}/${i}.png`), somePicture(32, 32, { seed: 10 * label + i }));
+          await writePng(join(root, `classes/${part}/c${label}/${i}.png`), someImage(32, 32, { seed: 10 * label + i }));
   });
   afterAll(() => {
     if (cache === undefined) delete process.env.FILTERBASIS_CACHE;

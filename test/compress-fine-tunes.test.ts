@@ -9,7 +9,7 @@ import { readRecord } from "../src/methods/record.js";
 import { resnet } from "../src/nets/resnet.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { describeEngine } from "./engine.js";
-import { somePicture, writePng } from "./pictures.js";
+import { someImage, writePng } from "./images.js";
 
 let root: string;
 const cache = process.env.FILTERBASIS_CACHE;
@@ -22,7 +22,7 @@ beforeAll(async () => {
   for (const label of [0, 1])
     for (const [part, count] of [["train", 6] as const, ["test", 1] as const])
       for (let i = 0; i < count; i++)
-        await writePng(at(`classes/${part}/c${label}/${i}.png`), somePicture(32, 32, { seed: 10 * label + i }));
+        await writePng(at(`classes/${part}/c${label}/${i}.png`), someImage(32, 32, { seed: 10 * label + i }));
 });
 afterAll(() => {
   if (cache === undefined) delete process.env.FILTERBASIS_CACHE;

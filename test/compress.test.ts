@@ -75,7 +75,7 @@ describe("layers that may share are found from the graph", () => {
     ]);
   });
 
-  test("a whole network shares what has one kernel, but for the layers that read the picture", () => {
+  test("a whole network shares what has one kernel, but for the layers that read the image", () => {
     const names = sets(resnet(8), "network").flat();
     expect(names).toHaveLength(6);
     expect(sets(densenet({ depth: 10 }), "network")[0]).toHaveLength(6);

@@ -98,7 +98,7 @@ describe("cost", () => {
     const constants = (inside: number) => ({ w: zeros(2, 3, 1, 1), fc: zeros(inside, 5) });
     expect(cost(graphOf(nodes, ["N", "C", "H", "W"], constants(2 * 28 * 28))).inputs).toEqual(new Map([["x", [1, 3, 28, 28]]]));
     expect(() => cost(graphOf(nodes, ["N", 3, "H", "W"], constants(7)))).toThrow(
-      /no usual size of picture fits the model: state .* with --input/,
+      /no usual size of image fits the model: state .* with --input/,
     );
   });
 

@@ -8,14 +8,14 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import report from "../src/cli/report.js";
 import { withCrops } from "../src/cli/report-crops.js";
 import { readRun } from "../src/cli/report-run.js";
-import { decodePicture } from "../src/data/codec.js";
+import { decodeImage } from "../src/data/codec.js";
 import { evaluateModel } from "../src/evaluate/evaluate.js";
 import { basis } from "../src/methods/basis.js";
 import { buildNet } from "../src/nets/table.js";
 import { saveModel } from "../src/runtime/files.js";
 import { parseRecipe } from "../src/train/recipe.js";
 import { chromium, noBrowser } from "./browser.js";
-import { somePicture, writePng } from "./pictures.js";
+import { someImage, writePng } from "./images.js";
 
 const folder = mkdtempSync(join(tmpdir(), "filterbasis-report-"));
 const data = join(folder, "data");
@@ -40,9 +40,9 @@ beforeAll(async () => {
     ["last", small],
   ] as const)
     await saveModel(graph, join(folder, `${name}.onnx`));
-  await writePng(join(data, "a.png"), somePicture(120, 90, { seed: 1 }));
-  await writePng(join(data, "b_grey.png"), somePicture(50, 64, { seed: 2, channels: 1 }));
-  await writePng(join(data, "c.png"), somePicture(80, 80, { seed: 3 }));
+  await writePng(join(data, "a.png"), someImage(120, 90, { seed: 1 }));
+  await writePng(join(data, "b_grey.png"), someImage(50, 64, { seed: 2, channels: 1 }));
+  await writePng(join(data, "c.png"), someImage(80, 80, { seed: 3 }));
   const recipe = parseRecipe({
     name: "pictures",
     network: { name: "edsr" },
@@ -65,14 +65,14 @@ test("the first two test pictures are shown as every model makes them, with the 
   const labels = ["truth", "bicubic", "before", "compressed", "trained"];
   for (const { panels } of crops) expect(panels.map(({ label }) => label)).toEqual(labels);
   const evaluated = await evaluateModel(join(folder, "last.onnx"), { data, scale: 2, range: 255, latency: false });
-  const [a] = (evaluated as Required<typeof evaluated>).pictures;
+  const [a] = (evaluated as Required<typeof evaluated>).perImage;
   expect(crops[0]!.panels[4]!.psnr).toBeCloseTo(a!.psnr, 3);
   expect(crops[0]!.panels[1]!.psnr).toBeCloseTo(a!.bicubic.psnr, 3);
   // The truth's piece is where the mark on the whole picture says, pixel for pixel.
   const { piece, panels } = crops[0]!;
-  const shown = await decodePicture(Buffer.from(panels[0]!.url.split(",")[1]!, "base64"));
+  const shown = await decodeImage(Buffer.from(panels[0]!.url.split(",")[1]!, "base64"));
   const [left, top] = [Math.round(1.2 * piece.left), Math.round(0.9 * piece.top)];
-  const truth = somePicture(120, 90, { seed: 1 });
+  const truth = someImage(120, 90, { seed: 1 });
   expect([shown.width, shown.height]).toEqual([72, 72]);
   for (const [x, y] of [
     [0, 0],

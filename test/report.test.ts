@@ -170,7 +170,7 @@ describe.skipIf(executablePath === undefined)(`in a browser${executablePath ? ""
     expect(paper.ink).toBe(0);
   });
 
-  test("the pictures of bases and filters are shown", async () => {
+  test("the images of bases and filters are shown", async () => {
     const tab = await open({});
     const sizes = await tab.evaluate(() =>
       [...document.querySelectorAll<HTMLImageElement>("details[open] .filters img")].map((image) => image.naturalWidth),

@@ -11,7 +11,7 @@ import { parseRecipe, type Recipe } from "../src/train/recipe.js";
 import { runTraining } from "../src/train/run.js";
 import { trainInWorker } from "../src/train/worker-client.js";
 import { describeEngine } from "./engine.js";
-import { somePicture, writePng } from "./pictures.js";
+import { someImage, writePng } from "./images.js";
 
 let root: string;
 const cache = process.env.FILTERBASIS_CACHE;
@@ -20,10 +20,10 @@ beforeAll(async () => {
   process.env.FILTERBASIS_CACHE = join(root, "cache");
   for (let label = 0; label < 2; label++) {
     for (let i = 0; i < 7; i++)
-      await writePng(join(root, "classes/train", `c${label}`, `${i}.png`), somePicture(32, 32, { seed: 10 * label + i }));
-    await writePng(join(root, "classes/test", `c${label}`, "0.png"), somePicture(32, 32, { seed: 10 * label + 9 }));
+      await writePng(join(root, "classes/train", `c${label}`, `${i}.png`), someImage(32, 32, { seed: 10 * label + i }));
+    await writePng(join(root, "classes/test", `c${label}`, "0.png"), someImage(32, 32, { seed: 10 * label + 9 }));
   }
-  for (let i = 0; i < 4; i++) await writePng(join(root, "pictures", `${i}.png`), somePicture(48, 40 + 2 * i, { seed: i }));
+  for (let i = 0; i < 4; i++) await writePng(join(root, "pictures", `${i}.png`), someImage(48, 40 + 2 * i, { seed: i }));
 });
 afterAll(() => {
   if (cache === undefined) delete process.env.FILTERBASIS_CACHE;

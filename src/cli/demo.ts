@@ -13,8 +13,8 @@ import { engineInfo, packageRoot } from "../torch/index.js";
 import { methodPass } from "../train/compression.js";
 import { parseRecipe, type Recipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
+import { imageDemo, prepareImages } from "./demo-images.js";
 import { countOnly, evaluateAll, fineTuningOf, showRows, type Threads, writeAll } from "./demo-models.js";
-import { pictureDemo, preparePictures } from "./demo-pictures.js";
 import { runRecipe } from "./fine-tune.js";
 import { keepFineTuned } from "./fine-tuned-run.js";
 import { type Context, command } from "./frame.js";
@@ -54,7 +54,7 @@ export default command({
     const output = args.output ?? join("runs", `demo-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}`);
     await checkOutputFolder(output, { bytes: 20 * (await modelBytes(file)) }); // models, checkpoints, and what becomes of them
     await mkdir(output, { recursive: true });
-    const photographs = await preparePictures(join(output, "pictures"), args.pictures, context);
+    const photographs = await prepareImages(join(output, "pictures"), args.pictures, context);
     const missing = await whatIsMissing(context);
     for (const line of missing) context.note(line);
     const canFineTune = !missing.some((line) => line.startsWith("libtorch"));
@@ -80,7 +80,7 @@ export default command({
       ? (await evaluateAll(files, { data: "cifar10", normalize, ...threads }, context)).rows
       : countOnly(files);
     const half = { seconds: seconds * (1 - classifierShare), keepMacs: 0.5, canFineTune };
-    const pictures = await pictureDemo(join(output, "pictures"), photographs, half, threads, context);
+    const images = await imageDemo(join(output, "pictures"), photographs, half, threads, context);
     const title = `ResNet-20 on CIFAR-10, ${keepParams} of its weights kept${trained ? `, fine-tuned for ${Math.round(trained.seconds)} s` : ""}`;
     return {
       json: {
@@ -95,19 +95,19 @@ export default command({
         rows,
         missing,
         ...(trained ? { fineTuning: fineTuningOf(trained, recipe) } : {}),
-        ...given("pictures", pictures),
+        ...given("pictures", images),
       },
       text: [
         `${title}:`,
         showRows(rows),
-        ...(pictures ? ["", `${pictures.title}:`, showRows(pictures.rows)] : []),
+        ...(images ? ["", `${images.title}:`, showRows(images.rows)] : []),
         "",
         "every model was reopened and run in ONNX Runtime against what it should compute",
-        ...[...rows, ...(pictures?.rows ?? [])].flatMap(({ label, file: path }) =>
+        ...[...rows, ...(images?.rows ?? [])].flatMap(({ label, file: path }) =>
           path === undefined ? [] : [`  ${label.padEnd(10)} ${path}`],
         ),
-        ...(pictures?.figure ? [`  ${"figure".padEnd(10)} ${pictures.figure}`] : []),
-        ...(pictures?.credit ? [`  ${"".padEnd(10)} ${pictures.credit}`] : []),
+        ...(images?.figure ? [`  ${"figure".padEnd(10)} ${images.figure}`] : []),
+        ...(images?.credit ? [`  ${"".padEnd(10)} ${images.credit}`] : []),
       ].join("\n"),
     };
   },

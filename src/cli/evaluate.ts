@@ -38,11 +38,11 @@ export default command({
       description: "super-resolution: on luma (without a border of the scale) or on RGB (of the scale + 6)",
     },
     shave: { type: "string", description: "super-resolution: another border, in pixels", valueHint: "N" },
-    split: { type: "enum", options: ["train", "valid"], description: "DIV2K: which of its pictures (default valid)" },
+    split: { type: "enum", options: ["train", "valid"], description: "DIV2K: which of its images (default valid)" },
     inference: {
       type: "enum",
       options: ["whole", "chop", "ensemble"],
-      description: "super-resolution: the whole picture, chop (the authors' quarters) or ensemble (eight turned copies)",
+      description: "super-resolution: the whole image, chop (the authors' quarters) or ensemble (eight turned copies)",
       valueHint: "HOW",
     },
     limit: { type: "string", description: "only the first N images", valueHint: "N" },
@@ -104,7 +104,7 @@ function show(result: Evaluation): string {
     ]),
     ...(bicubic ? [bicubic] : []),
   ]);
-  const each = result.pictures?.map(({ name, psnr, ssim, bicubic: plain }) => [
+  const each = result.perImage?.map(({ name, psnr, ssim, bicubic: plain }) => [
     name,
     psnr.toFixed(2),
     ssim.toFixed(4),
@@ -114,7 +114,7 @@ function show(result: Evaluation): string {
   const shapes = [...result.input].map(([name, dims]) => `${name} ${dims.join("x")}`).join(", ");
   const uncounted = models.filter((one) => one.uncounted.length > 0);
   return [
-    ...(each ? [columns([["picture", "PSNR dB", "SSIM", "bicubic", "SSIM"], ...each]), ""] : []),
+    ...(each ? [columns([["image", "PSNR dB", "SSIM", "bicubic", "SSIM"], ...each]), ""] : []),
     table,
     "",
     `${result.images} images; MACs${result.latencyMs === undefined ? "" : " and milliseconds (median, models in turns)"} at ${shapes}`,

@@ -22,7 +22,7 @@ const text = (description: string, valueHint: string) => ({ type: "string" as co
 
 /** The options of `compress` that ask for fine-tuning; without --data nothing is trained. */
 export const fineTuningOptions = {
-  data: text("fine-tune on this after compressing: cifar10, or a folder of pictures for super-resolution", "NAME|FOLDER"),
+  data: text("fine-tune on this after compressing: cifar10, or a folder of images for super-resolution", "NAME|FOLDER"),
   epochs: text("epochs of fine-tuning (default 1)", "N"),
   steps: text("steps of fine-tuning, instead of epochs; 0: the data is only looked at, nothing is trained", "N"),
   batch: text("images of a batch (default 128, super-resolution 16)", "N"),
@@ -146,18 +146,18 @@ function fineTuningRecipe(file: string, graph: Graph, method: string, options: P
   };
   const [scale, lr] = [number("scale"), number("lr")];
   const { linear: _linear, inputs, ...compress } = options;
-  const pictures = graph.outputs[0]?.tensor?.dims?.length === 4;
-  const data = pictures
+  const images = graph.outputs[0]?.tensor?.dims?.length === 4;
+  const data = images
     ? { name: "pairs", folder: args.data, scale, batch: number("batch") ?? 16 }
     : {
         ...(args.data === "cifar10" ? { name: "cifar10" } : { name: "folder", folder: args.data }),
         batch: number("batch") ?? 128,
         normalize: args.normalize ?? graph.metadata.get("filterbasis.normalize"),
       };
-  const task = pictures ? "l1" : "cross-entropy";
+  const task = images ? "l1" : "cross-entropy";
   // Labelled images teach together with the original's soft targets; --distill leaves the labels out.
-  const withLabels = pictures ? undefined : { weight: 0.5, temperature: 3 };
-  const distill = args.distill ? { kind: pictures ? "l1" : "soft-targets" } : withLabels;
+  const withLabels = images ? undefined : { weight: 0.5, temperature: 3 };
+  const distill = args.distill ? { kind: images ? "l1" : "soft-targets" } : withLabels;
   const epochs = number("epochs");
   const warmup = args.steps === undefined ? 0.1 * Math.min(1, epochs ?? 1) : 0;
   return parseRecipe(
@@ -169,7 +169,7 @@ function fineTuningRecipe(file: string, graph: Graph, method: string, options: P
       recalibrate: graph.nodes.some(({ op }) => op === "BatchNormalization") ? 50 : 0,
       data,
       loss: { task: args.distill ? "none" : task, gamma: number("gamma"), distill },
-      optimizer: pictures ? { name: "adam", lr: lr ?? 2e-4 } : { name: "sgd", lr: lr ?? 0.01, nesterov: true },
+      optimizer: images ? { name: "adam", lr: lr ?? 2e-4 } : { name: "sgd", lr: lr ?? 0.01, nesterov: true },
       schedule: { name: "cosine", per: "step", warmup },
       epochs,
       steps: number("steps"),

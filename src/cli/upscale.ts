@@ -1,4 +1,4 @@
-// `upscale`: a picture of any size through a super-resolution network, into a picture file.
+// `upscale`: an image of any size through a super-resolution network, into an image file.
 import { FilterBasisError } from "../errors/error.js";
 import { upscaleFile } from "../evaluate/upscale-file.js";
 import { grouped } from "./columns.js";
@@ -8,10 +8,10 @@ import { given, whole } from "./values.js";
 
 export default command({
   name: "upscale",
-  summary: "super-resolve a picture of any size",
+  summary: "super-resolve an image of any size",
   args: {
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
-    picture: { type: "positional", description: "a PNG, JPEG or WebP file", required: true },
+    image: { type: "positional", description: "a PNG, JPEG or WebP file", required: true },
     output: {
       type: "string",
       alias: "o",
@@ -29,7 +29,7 @@ export default command({
   async run(args, { note, progress, signal }) {
     let bar: ReturnType<typeof progress> | undefined;
     try {
-      const result = await upscaleFile(await modelFile(args.model), args.picture, args.output, {
+      const result = await upscaleFile(await modelFile(args.model), args.image, args.output, {
         ...given("scale", whole("--scale", args.scale, 1, 16)),
         ...given("range", args.range === undefined || args.range === "auto" ? args.range : (Number(args.range) as 1 | 255)),
         ...given("tile", whole("--tile", args.tile, 8, 1 << 16)),
@@ -47,7 +47,7 @@ export default command({
       const lines = [
         `${file}: ${from.join(" x ")} -> ${to.join(" x ")} pixels (x${scale}, values 0..${range}), ${grouped(bytes)} bytes, ${seconds.toFixed(1)} s`,
         ...(tiles > 1
-          ? [`${tiles} tiles, ${result.exact ? "equal to the whole picture" : `not exactly the whole picture: ${result.reason}`}`]
+          ? [`${tiles} tiles, ${result.exact ? "equal to the whole image" : `not exactly the whole image: ${result.reason}`}`]
           : []),
       ];
       return { json: result, text: lines.join("\n") };

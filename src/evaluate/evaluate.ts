@@ -2,8 +2,8 @@
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { imagePairs, labelledImages } from "../data/dataset.js";
+import type { Image } from "../data/image.js";
 import { firstImages, type ImageSet, parseNormalization } from "../data/image-set.js";
-import type { Picture } from "../data/picture.js";
 import { loadPair, type PairFiles, type Split } from "../data/sr-pairs.js";
 import { openData } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
@@ -40,9 +40,9 @@ export interface EvaluateOptions {
   readonly measure?: Measure;
   readonly shave?: number;
   readonly split?: Split;
-  /** How a super-resolution network is run: on the whole picture, in the authors' quarters, as the mean of eight turned copies. */
+  /** How a super-resolution network is run: on the whole image, in the authors' quarters, as the mean of eight turned copies. */
   readonly inference?: "whole" | "chop" | "ensemble";
-  /** Only the first so many images or pictures. */
+  /** Only the first so many images. */
   readonly limit?: number;
   /** What is stated of a model's inputs; what is free is found (see `findInputs`) and told by `chosen`. */
   readonly shapes?: (graph: Graph) => ReadonlyMap<string, readonly number[]>;
@@ -125,8 +125,8 @@ async function quality(model: Loaded, options: EvaluateOptions, first?: ModelInp
   const [stated = new Map(), values] = [options.shapes?.(graph), options.values?.(graph)];
   refuseUnknownRank(graph, stated);
   const session = withStatedRanks(model.session, graph, stated);
-  const pictures = givesPictures(session);
-  checkKind(file, pictures, options);
+  const images = givesImages(session);
+  checkKind(file, images, options);
   const find = (shapes: ModelInputs["shapes"]) =>
     findInputs(graph, {
       session,
@@ -134,8 +134,8 @@ async function quality(model: Loaded, options: EvaluateOptions, first?: ModelInp
       ...(values && { values }),
       ...(options.signal && { signal: options.signal }),
     });
-  // what a network for pictures is counted at does not depend on the data: where nothing is found, that is said before they are gone through
-  const found = pictures ? await find(new Map()) : undefined;
+  // what a network for images is counted at does not depend on the data: where nothing is found, that is said before they are gone through
+  const found = images ? await find(new Map()) : undefined;
   const { metrics, shapes } = await (found ? superResolution : classification)({ ...model, session }, options);
   const inputs = found ?? (await find(shapes));
   if (inputs.chosen.length > 0) options.chosen?.(file, inputs);
@@ -155,21 +155,21 @@ function alike(graph: Graph, first: ModelInputs | undefined): ReadonlyMap<string
   }
 }
 
-/** Four axes are a picture, unless height and width are 1: some classifiers end so. */
-function givesPictures({ outputs }: Session): boolean {
+/** Four axes are an image, unless height and width are 1: some classifiers end so. */
+function givesImages({ outputs }: Session): boolean {
   const [, , height, width] = outputs[0]?.dims ?? [];
   return outputs[0]?.dims.length === 4 && !(height === 1 && width === 1);
 }
 
-const ofPictures = ["scale", "range", "measure", "shave", "split", "inference"] as const;
+const ofImages = ["scale", "range", "measure", "shave", "split", "inference"] as const;
 
 /** @throws FilterBasisError `usage` for an option that says nothing about a network of this kind */
-function checkKind(file: string, pictures: boolean, options: EvaluateOptions): void {
-  const other = (pictures ? (["normalize"] as const) : ofPictures).find((name) => options[name] !== undefined);
+function checkKind(file: string, images: boolean, options: EvaluateOptions): void {
+  const other = (images ? (["normalize"] as const) : ofImages).find((name) => options[name] !== undefined);
   if (other === undefined) return;
-  throw new FilterBasisError("usage", `--${other} is for ${pictures ? "classifiers" : "super-resolution"}`, {
+  throw new FilterBasisError("usage", `--${other} is for ${images ? "classifiers" : "super-resolution"}`, {
     file,
-    got: pictures ? "a network that gives pictures" : "a network that gives scores of classes",
+    got: images ? "a network that gives images" : "a network that gives scores of classes",
   });
 }
 
@@ -232,17 +232,17 @@ async function superResolution({ file, graph, session }: Loaded, options: Evalua
   }
 }
 
-function inference(way: EvaluateOptions["inference"] = "whole"): (sr: SrModel, lr: Picture) => ReturnType<typeof superResolve> {
+function inference(way: EvaluateOptions["inference"] = "whole"): (sr: SrModel, lr: Image) => ReturnType<typeof superResolve> {
   const ways = {
     whole: superResolve,
-    chop: (sr: SrModel, lr: Picture) => forwardChop(sr, inputPlanes(sr, lr)),
-    ensemble: (sr: SrModel, lr: Picture) => selfEnsemble(sr, inputPlanes(sr, lr)),
+    chop: (sr: SrModel, lr: Image) => forwardChop(sr, inputPlanes(sr, lr)),
+    ensemble: (sr: SrModel, lr: Image) => selfEnsemble(sr, inputPlanes(sr, lr)),
   };
   return ways[way];
 }
 
 /** Something to find out a scale with. */
-const ramp: Picture = {
+const ramp: Image = {
   width: 32,
   height: 32,
   channels: 3,

@@ -10,10 +10,10 @@ import { usualSizes } from "./usual-sizes.js";
 
 /** The error for a model that nothing fits, with an example of what to state. */
 export function noSizes(graph: Graph, stated: ReadonlyMap<string, readonly Dim[]>, cause?: FilterBasisError): FilterBasisError {
-  const pictures = [...freeSizes(graph, stated).dims.values()].some((dims) => dims.length === 4);
+  const images = [...freeSizes(graph, stated).dims.values()].some((dims) => dims.length === 4);
   return new FilterBasisError(
     "shape-mismatch",
-    `no usual size ${pictures ? "of picture " : ""}fits the model: state the sizes of its inputs with --input${cause ? ` (${cause.message})` : ""}`,
+    `no usual size ${images ? "of image " : ""}fits the model: state the sizes of its inputs with --input${cause ? ` (${cause.message})` : ""}`,
     { cures: [`state the sizes of its inputs, as ${exampleInput(graph, stated)}`], ...(cause && { cause }) },
   );
 }

@@ -9,7 +9,7 @@ import { matches } from "./pattern.js";
 export interface ConvLayer extends Convolution {
   readonly input: string;
   readonly output: string;
-  /** Whether it makes the picture smaller. */
+  /** Whether it makes the image smaller. */
   readonly strided: boolean;
   /** The batch norm that reads the result, if nothing else does. */
   readonly norm: Node | undefined;
@@ -23,7 +23,7 @@ export interface ConvLayer extends Convolution {
 export interface Selection {
   /** Names (of nodes) that are taken; * stands for anything. Default: all. */
   readonly only?: string | undefined;
-  /** The first so many convolutions stay as they are. Default 1: the one that reads the picture. */
+  /** The first so many convolutions stay as they are. Default 1: the one that reads the image. */
   readonly keepFirst?: number | undefined;
 }
 

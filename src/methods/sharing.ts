@@ -28,7 +28,7 @@ export function sharingSets(
 ): readonly SharingSet[] {
   if (share === "none") return [];
   const keys =
-    // Layers that read the picture itself (1 to 4 channels) would force tiny splits on a whole network.
+    // Layers that read the image itself (1 to 4 channels) would force tiny splits on a whole network.
     share === "network"
       ? ({ inChannels }: Layer) => (inChannels > 4 ? "network" : undefined)
       : share === "group"

@@ -1,5 +1,5 @@
 // The DenseNet transition of the paper's authors: the 1 x 1 convolution C -> C between two blocks becomes C -> C / T -> C, and what went
-// into the norm before it is added to the result, before the picture is halved.
+// into the norm before it is added to the result, before the image is halved.
 import { nodeName, readInts } from "../graph/attributes.js";
 import { producers } from "../graph/edit.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";

@@ -23,11 +23,11 @@ export interface LayerRow {
   readonly errorAfter?: number;
   readonly latencyMs?: number;
   readonly latencyBeforeMs?: number;
-  readonly pictures?: FilterPictures;
+  readonly pictures?: FilterImages;
 }
 
 /** Bitmaps as data URLs, and how much of the whole each shows. */
-export interface FilterPictures {
+export interface FilterImages {
   readonly basis: string;
   readonly basisSize: readonly [number, number];
   readonly original: string;
@@ -128,7 +128,7 @@ interface Parts {
 function pictures(
   { basis, filters, rebuilt }: Parts,
   { n, c, m, p, height, width }: { n: number; c: number; m: number; p: number; height: number; width: number },
-): FilterPictures {
+): FilterImages {
   const size = height * width;
   const corner = (values: Float32Array, columns: number, rows: number, across: number): Float32Array => {
     const out = new Float32Array(rows * across * size);

@@ -18,7 +18,7 @@ export interface RunReport {
   readonly layers: readonly LayerRow[];
   /** Super-resolved pieces of pictures. */
   readonly crops?: readonly Crops[];
-  /** Pictures that lay in the folder, as data URLs. */
+  /** Images that lay in the folder, as data URLs. */
   readonly pictures: readonly { readonly caption: string; readonly url: string }[];
   /** The resolved recipe, printed as it is. */
   readonly recipe: string;
@@ -44,9 +44,9 @@ export function reportPage(report: RunReport, document: Document): string {
     section("FineTuning", curves(report.metrics, document)),
     section("Super-resolved", cropsFigures(report.crops ?? [])),
     section("Layers", layers.length > 0 ? layersTable(layers) : ""),
-    section("Filters", filterPictures(layers)),
+    section("Filters", filterImages(layers)),
     section(
-      "Pictures",
+      "Images",
       report.pictures
         .map(
           ({ caption, url }) =>
@@ -238,7 +238,7 @@ function layersTable(layers: readonly LayerRow[]): string {
 <div class="scroll"><table id="layers"><thead><tr>${heads.map((head) => `<th>${head}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
 
-function filterPictures(layers: readonly LayerRow[]): string {
+function filterImages(layers: readonly LayerRow[]): string {
   const drawn = layers.flatMap(({ name, pictures }) => (pictures ? [{ name, pictures }] : []));
   if (drawn.length === 0) return "";
   const zoom = 5;

@@ -42,13 +42,13 @@ export function parseResults(text: string, file: string): readonly RunResult[] {
   });
 }
 
-const pictureSets = ["Set5", "Set14", "B100", "Urban100", "DIV2K"];
+const imageSets = ["Set5", "Set14", "B100", "Urban100", "DIV2K"];
 
 /** A PSNR on a set of the paper's tables gets that set's name; the set is known by the last part of its folder's path. */
 function byDataSet(result: RunResult): RunResult {
   const { psnr } = result.metrics;
   const folder = result.data?.split(/[/\\]/).filter(Boolean).at(-1)?.toLowerCase();
-  const set = pictureSets.find((name) => name.toLowerCase() === folder);
+  const set = imageSets.find((name) => name.toLowerCase() === folder);
   return psnr === undefined || set === undefined ? result : { ...result, metrics: { ...result.metrics, [set]: psnr } };
 }
 

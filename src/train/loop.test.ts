@@ -13,8 +13,8 @@ import { imageSource } from "./sources.js";
 import type { Trainer } from "./step.js";
 import { alone, type World } from "./world.js";
 
-// 40 pictures whose class is the channel that is bright: easy enough to be trained in a few steps.
-function pictures(): ImageSet {
+// 40 images whose class is the channel that is bright: easy enough to be trained in a few steps.
+function images(): ImageSet {
   const random = new Random("pictures");
   const [count, side] = [40, 32];
   const labels = Uint8Array.from({ length: count }, (_, i) => i % 3);
@@ -62,7 +62,7 @@ async function train(
     stopping: () => steps.length === o.stopAfter,
     now: () => 0,
   };
-  const source = imageSource(pictures(), {
+  const source = imageSource(images(), {
     batch: 16,
     augment: true,
     normalization: normalizations.cifar10,

@@ -31,8 +31,8 @@ const data = z.strictObject({
     .default(true)
     .describe("random crop and flip for classification; flips and transposes for super-resolution"),
   normalize: z.string().default("cifar10").describe("cifar10, imagenet, none, m,m,m/s,s,s or m/s"),
-  subset: count.optional().describe("only the first N training images or pictures"),
-  testSubset: count.optional().describe("evaluate on the first N test images or pictures only (for trials)"),
+  subset: count.optional().describe("only the first N training images"),
+  testSubset: count.optional().describe("evaluate on the first N test images only (for trials)"),
   dropLast: z.boolean().default(false),
   scale: z.union([z.literal(2), z.literal(3), z.literal(4)]).optional(),
   patch: count.optional().describe("side of a high-resolution patch, in pixels"),

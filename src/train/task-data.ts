@@ -1,8 +1,8 @@
 // The data side of a training: batches to train on, and how a network is evaluated, for classification and for super-resolution.
 import { basename } from "node:path";
 import { type Data, imagePairs, labelledImages } from "../data/dataset.js";
+import type { Image } from "../data/image.js";
 import { firstImages, parseNormalization } from "../data/image-set.js";
-import type { Picture } from "../data/picture.js";
 import { loadPair, type PairFiles } from "../data/sr-pairs.js";
 import { namedDatasets, openData } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
@@ -79,7 +79,7 @@ async function classification(recipe: Recipe, from: Data, original: Runnable, no
   };
 }
 
-/** Patches of pictures. Range, channels and enlargement are found out by running the network, unless the recipe states them. */
+/** Patches of images. Range, channels and enlargement are found out by running the network, unless the recipe states them. */
 async function superResolution(recipe: Recipe, from: Data, original: Runnable, note: (text: string) => void): Promise<TaskData> {
   const { data, loss, seed } = recipe;
   const { scale, patch = 48 * (scale ?? 2), batch, augment, stepsPerEpoch } = data;
@@ -92,7 +92,7 @@ async function superResolution(recipe: Recipe, from: Data, original: Runnable, n
   const { channels, range, enlarged } = await describeSrModel(original, sample, { scale, range: data.range ?? "auto" });
   const testData = data.test === undefined ? undefined : await openData(data.test, { note });
   const testPairs = testData === undefined ? [] : (await imagePairs(testData, scale)).pairs.slice(0, data.testSubset);
-  const infer = recipe.selfEnsemble ? { infer: (sr: SrModel, lr: Picture) => selfEnsemble(sr, inputPlanes(sr, lr)) } : {};
+  const infer = recipe.selfEnsemble ? { infer: (sr: SrModel, lr: Image) => selfEnsemble(sr, inputPlanes(sr, lr)) } : {};
   const how = { scale, patch, range, channels, enlarged, augment };
   const options = { ...how, batch, stepsPerEpoch, seed, labelled: loss.task !== "none" };
   const batches = await openBatches({ kind: "patches", pairs, options }, loadersOf(recipe, note));

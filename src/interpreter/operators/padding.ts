@@ -22,8 +22,8 @@ const sources = {
 
 type Mode = keyof typeof sources;
 
-/** libtorch's own operators for the last two axes of a picture [N, C, H, W]. */
-const pictures: Partial<Record<Mode, string>> = { edge: "replication_pad2d", reflect: "reflection_pad2d" };
+/** libtorch's own operators for the last two axes of an image [N, C, H, W]. */
+const imagePads: Partial<Record<Mode, string>> = { edge: "replication_pad2d", reflect: "reflection_pad2d" };
 
 /** Pad: begins then ends, of all axes or of those given (opset 18). Negative pads crop. */
 const pad: Lowering = (context) => {
@@ -56,7 +56,7 @@ function spread(given: readonly number[], axes: readonly number[], rank: number)
 
 function padFrom(x: Tensor, dims: readonly number[], pads: readonly number[], mode: Mode): Tensor {
   const rank = dims.length;
-  const name = pictures[mode];
+  const name = imagePads[mode];
   const outer = pads.filter((_, i) => i % rank < rank - 2);
   const [top, left, bottom, right] = [pads[rank - 2]!, pads[rank - 1]!, pads[2 * rank - 2]!, pads[2 * rank - 1]!];
   const fits =

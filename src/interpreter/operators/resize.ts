@@ -82,7 +82,7 @@ const resize: Lowering = (context) => {
 const changes = ({ input, output, scale, roi }: AxisPlan): boolean =>
   input !== output || scale !== 1 || roi[0] !== 0 || roi[1] !== 1;
 
-/** libtorch's operators for pictures [N, C, H, W], where their coordinates are the ones asked for. */
+/** libtorch's operators for images [N, C, H, W], where their coordinates are the ones asked for. */
 function byLibtorch(x: Tensor, plan: readonly AxisPlan[], sampling: Sampling): Tensor | undefined {
   const [batch, channels, rows, columns] = plan;
   if (plan.length !== 4 || sampling.antialias || !isFloating(x) || plan.some(({ input, output }) => input * output === 0))

@@ -1,13 +1,13 @@
 // The demo's second half: the super-resolution network that ships with the project is compressed, trains on the outputs of the original, and is evaluated on
-// photographs that it was not trained on; a picture shows the result (the paper's Figure 4).
+// photographs that it was not trained on; an image shows the result (the paper's Figure 4).
 import { access, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { decodePicture, encodePicture, encodeRaster, interleave, pictureFormat } from "../data/codec.js";
+import { decodeImage, encodeImage, encodeRaster, imageFormat, interleave } from "../data/codec.js";
+import { crop, type Image, toRgb } from "../data/image.js";
 import { imresize } from "../data/imresize.js";
-import { crop, type Picture, toRgb } from "../data/picture.js";
 import { loadPair } from "../data/sr-pairs.js";
 import { FilterBasisError } from "../errors/error.js";
-import { toPicture } from "../evaluate/measure-sr.js";
+import { toImage } from "../evaluate/measure-sr.js";
 import { psnr } from "../evaluate/psnr.js";
 import { describeSrModel, superResolve } from "../evaluate/sr-model.js";
 import type { Graph } from "../graph/types.js";
@@ -36,21 +36,21 @@ import { stepsFor } from "./speed.js";
 import { given } from "./values.js";
 
 const scale = 2;
-/** Pictures larger than this are reduced first: at their full size photographs hold no detail for a network to restore. */
+/** Images larger than this are reduced first: at their full size photographs hold no detail for a network to restore. */
 const longestSide = 1024;
-/** One picture in so many is kept for evaluation. */
+/** One image in so many is kept for evaluation. */
 const everyNth = 4;
 const pieceSide = 72;
 const package_ = "lomiri-wallpapers-16.04";
 
-export interface PictureDemo {
+export interface ImageDemo {
   readonly seconds: number;
   /** Fraction of the multiply-accumulates to keep. */
   readonly keepMacs: number;
   readonly canFineTune: boolean;
 }
 
-export interface PictureOutcome {
+export interface ImageOutcome {
   readonly title: string;
   readonly rows: readonly Row[];
   readonly images?: number;
@@ -68,27 +68,27 @@ export interface Prepared {
 }
 
 /**
- * Finds and reads the photographs: those of `asked`, or those of a Debian package. Done before anything slow, so that a picture that cannot be read
+ * Finds and reads the photographs: those of `asked`, or those of a Debian package. Done before anything slow, so that an image that cannot be read
  * is told at once.
- * @throws FilterBasisError `not-found` for a folder of the user's without two pictures, and what decoding throws
+ * @throws FilterBasisError `not-found` for a folder of the user's without two images, and what decoding throws
  */
-export async function preparePictures(output: string, asked: string | undefined, context: Context): Promise<Prepared> {
+export async function prepareImages(output: string, asked: string | undefined, context: Context): Promise<Prepared> {
   const found = await photographs(asked);
   if (found === undefined) {
-    context.note(missingPictures);
-    return { credited: false, missing: [missingPictures] };
+    context.note(missingImages);
+    return { credited: false, missing: [missingImages] };
   }
   return { sets: await prepare(found.folder, found.files, output, context), credited: found.credited, missing: [] };
 }
 
-/** Compresses, fine-tunes by distillation on three quarters of the pictures, evaluates on the rest, draws the figure. Undefined where no network ships. */
-export async function pictureDemo(
+/** Compresses, fine-tunes by distillation on three quarters of the images, evaluates on the rest, draws the figure. Undefined where no network ships. */
+export async function imageDemo(
   output: string,
   { sets, credited, missing }: Prepared,
-  { seconds, keepMacs, canFineTune }: PictureDemo,
+  { seconds, keepMacs, canFineTune }: ImageDemo,
   threads: Threads,
   context: Context,
-): Promise<PictureOutcome | undefined> {
+): Promise<ImageOutcome | undefined> {
   const file = join(packageRoot(), "weights", "edsr-8-56-x2.onnx");
   if (!(await exists(file))) return undefined;
   await mkdir(output, { recursive: true });
@@ -101,7 +101,7 @@ export async function pictureDemo(
   const files = await keepFineTuned(run, join(output, "trained.onnx"), context, () =>
     writeAll(output, original, start, trained?.last, { ...threads, inputs, keepsMacs: true }, context),
   );
-  const rows = sets ? await judgePictures(files, sets.test, threads, context) : countOnly(files, inputs);
+  const rows = sets ? await judgeImages(files, sets.test, threads, context) : countOnly(files, inputs);
   const drawn = sets ? await draw(files, sets.test, join(output, "figure.png"), threads) : undefined;
   return {
     title: `EDSR with 8 blocks of 56 channels, x2, ${keepMacs} of its multiply-accumulates kept${trained ? `, fine-tuned by distillation for ${Math.round(trained.seconds)} s` : ""}`,
@@ -114,7 +114,7 @@ export async function pictureDemo(
   };
 }
 
-const missingPictures = `photographs are missing, so no super-resolution is trained or evaluated: give --pictures FOLDER, or apt-get install ${package_}`;
+const missingImages = `photographs are missing, so no super-resolution is trained or evaluated: give --pictures FOLDER, or apt-get install ${package_}`;
 
 interface Photographs {
   readonly folder: string;
@@ -123,15 +123,15 @@ interface Photographs {
   readonly credited: boolean;
 }
 
-/** The photographs asked for, or the Debian package's, which are CC0, CC BY or CC BY-SA. @throws FilterBasisError `not-found` for a folder of the user's without two pictures */
+/** The photographs asked for, or the Debian package's, which are CC0, CC BY or CC BY-SA. @throws FilterBasisError `not-found` for a folder of the user's without two images */
 async function photographs(asked: string | undefined): Promise<Photographs | undefined> {
   const folder = asked ?? "/usr/share/backgrounds";
   const names = await readdir(folder).catch(() => [] as string[]);
-  const all = names.filter((name) => pictureFormat(name) !== undefined && !name.startsWith(".")).sort();
+  const all = names.filter((name) => imageFormat(name) !== undefined && !name.startsWith(".")).sort();
   const files = asked === undefined ? all.filter((name) => /_by_/.test(name)) : all;
   if (files.length >= 2) return { folder, files, credited: asked === undefined };
   if (asked === undefined) return undefined;
-  throw new FilterBasisError("not-found", "the demo needs at least two pictures: some to train on, some to evaluate on", {
+  throw new FilterBasisError("not-found", "the demo needs at least two images: some to train on, some to evaluate on", {
     file: folder,
     got: `${files.length} PNG, JPEG or WebP files`,
   });
@@ -153,16 +153,16 @@ interface Sets {
 async function prepare(folder: string, files: readonly string[], output: string, context: Context): Promise<Sets> {
   const sets = { train: join(output, "pictures", "train"), test: join(output, "pictures", "test") };
   for (const set of Object.values(sets)) await mkdir(set, { recursive: true });
-  const bar = context.progress("preparing pictures", files.length);
+  const bar = context.progress("preparing images", files.length);
   let count = 0;
   try {
     for (const [index, name] of files.entries()) {
-      if (context.signal.aborted) throw new FilterBasisError("interrupted", "stopped while preparing the pictures");
+      if (context.signal.aborted) throw new FilterBasisError("interrupted", "stopped while preparing the images");
       const isTest = index % everyNth === everyNth - 1 || (index === files.length - 1 && count === 0);
       if (isTest) count++;
-      const small = reduced(await decodePicture(join(folder, name), { colours: "srgb" }));
+      const small = reduced(await decodeImage(join(folder, name), { colours: "srgb" }));
       const target = join(isTest ? sets.test : sets.train, `${name.replace(/\.\w+$/, "")}.png`);
-      await writeAside(target, await encodePicture(small, "png"));
+      await writeAside(target, await encodeImage(small, "png"));
       bar.update(index + 1, name);
     }
   } finally {
@@ -172,8 +172,8 @@ async function prepare(folder: string, files: readonly string[], output: string,
 }
 
 /** RGB without alpha, at most `longestSide`, both sides multiples of the scale. */
-function reduced(picture: Picture): Picture {
-  const { alpha: _, ...opaque } = toRgb(picture);
+function reduced(image: Image): Image {
+  const { alpha: _, ...opaque } = toRgb(image);
   const factor = longestSide / Math.max(opaque.width, opaque.height);
   const small = factor < 1 ? imresize(opaque, factor) : opaque;
   return crop(small, 0, 0, small.width - (small.width % scale), small.height - (small.height % scale));
@@ -189,7 +189,7 @@ async function fineTuneFor(
   context: Context,
 ) {
   const recipe = parseRecipe({
-    name: "demo-pictures",
+    name: "demo-images",
     network: { file },
     compress: { method: "basis", ...plan },
     calibrate: 8,
@@ -212,26 +212,21 @@ function inputShapes(graph: Graph): Shapes {
   return new Map([[graph.inputs[0]!.name, [1, 3, 256, 512]]]);
 }
 
-async function judgePictures(
-  files: readonly Written[],
-  data: string,
-  threads: Threads,
-  context: Context,
-): Promise<readonly Row[]> {
+async function judgeImages(files: readonly Written[], data: string, threads: Threads, context: Context): Promise<readonly Row[]> {
   const { rows, last } = await evaluateAll(files, { data, scale, shapes: inputShapes, ...threads }, context);
   return [{ label: "bicubic", ...last.bicubic }, ...rows];
 }
 
-/** Draws the first of the evaluated pictures, and the piece of it where the original network gains most over bicubic. PSNR is that picture's. */
+/** Draws the first of the evaluated images, and the piece of it where the original network gains most over bicubic. PSNR is that image's. */
 async function draw(files: readonly Written[], folder: string, file: string, threads: Threads) {
-  const picture = (await readdir(folder)).sort()[0]!;
-  const name = picture.replace(/\.png$/, "");
-  const { hr, lr } = await loadPair({ name, hr: join(folder, picture) }, scale);
-  const made: (readonly [string, Picture])[] = [["bicubic", imresize(lr, scale)]];
+  const image = (await readdir(folder)).sort()[0]!;
+  const name = image.replace(/\.png$/, "");
+  const { hr, lr } = await loadPair({ name, hr: join(folder, image) }, scale);
+  const made: (readonly [string, Image])[] = [["bicubic", imresize(lr, scale)]];
   for (const { label, file: model } of files) {
     const session = await openSession(model, threads);
     try {
-      made.push([label, toPicture(await superResolve(await describeSrModel(session, lr, { scale }), lr))]);
+      made.push([label, toImage(await superResolve(await describeSrModel(session, lr, { scale }), lr))]);
     } finally {
       await session.release();
     }
@@ -247,8 +242,8 @@ async function draw(files: readonly Written[], folder: string, file: string, thr
   return { file, name };
 }
 
-function rgb(picture: Picture): RgbImage {
-  const { width, height, data } = interleave(toRgb(picture));
+function rgb(image: Image): RgbImage {
+  const { width, height, data } = interleave(toRgb(image));
   return { width, height, data };
 }
 

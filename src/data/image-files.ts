@@ -1,10 +1,10 @@
-// Which pictures a folder holds, and pictures on disk as candidates for inputs.
+// Which images a folder holds, and images on disk as candidates for inputs.
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
 import { notWanted } from "../formats/foreign/identify.js";
 import { identifyFile } from "../runtime/identify-file.js";
-import { decodePicture, pictureFormat } from "./codec.js";
+import { decodeImage, imageFormat } from "./codec.js";
 import type { Candidate } from "./inputs.js";
 
 /**
@@ -15,8 +15,8 @@ export async function listFolder(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch(async (error: unknown) => {
     const { code = "" } = error as NodeJS.ErrnoException;
     const found = code === "ENOTDIR" ? await identifyFile(folder) : undefined;
-    const cures = ["give the folder in which the pictures are"];
-    if (found) throw notWanted(found, { wanted: "a folder of pictures", file: folder, cures, cause: error });
+    const cures = ["give the folder in which the images are"];
+    if (found) throw notWanted(found, { wanted: "a folder of images", file: folder, cures, cause: error });
     throw new FilterBasisError(code === "ENOENT" ? "not-found" : "io", "the folder cannot be read", {
       file: folder,
       got: code,
@@ -34,16 +34,16 @@ export async function listFolders(folder: string): Promise<string[]> {
   return names.sort();
 }
 
-/** Those of the names that are pictures by their ending; hidden files do not count. */
-export function pictureNames(names: readonly string[]): string[] {
-  return names.filter((name) => !name.startsWith(".") && pictureFormat(name) !== undefined);
+/** Those of the names that are images by their ending; hidden files do not count. */
+export function imageNames(names: readonly string[]): string[] {
+  return names.filter((name) => !name.startsWith(".") && imageFormat(name) !== undefined);
 }
 
-/** The pictures that lie in a folder, as paths. */
-export async function pictureFiles(folder: string): Promise<string[]> {
-  return pictureNames(await listFolder(folder)).map((name) => join(folder, name));
+/** The images that lie in a folder, as paths. */
+export async function imageFiles(folder: string): Promise<string[]> {
+  return imageNames(await listFolder(folder)).map((name) => join(folder, name));
 }
 
-export function pictureCandidate(file: string): Candidate {
-  return { file, load: (sizing) => decodePicture(file, { sizing }) };
+export function imageCandidate(file: string): Candidate {
+  return { file, load: (sizing) => decodeImage(file, { sizing }) };
 }

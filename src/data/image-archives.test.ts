@@ -1,4 +1,4 @@
-// Fetching, resuming, checking and unpacking picture sets, against a server on this machine that breaks off, changes and lies.
+// Fetching, resuming, checking and unpacking image sets, against a server on this machine that breaks off, changes and lies.
 import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { tar, zip } from "../../test/archives.js";
-import { somePicture } from "../../test/pictures.js";
-import { encodePicture } from "./codec.js";
+import { someImage } from "../../test/images.js";
+import { encodeImage } from "./codec.js";
 import { download } from "./download.js";
-import { checkPictureSet, getPictureSet, type PictureSet } from "./picture-sets.js";
+import { checkImageArchives, getImageArchives, type ImageArchives } from "./image-archives.js";
 import { findPairs, loadPair } from "./sr-pairs.js";
 
 let root: string;
@@ -103,10 +103,10 @@ describe("download", () => {
   });
 });
 
-describe("a picture set", () => {
-  const sized = (width: number, height: number, seed: number) => encodePicture(somePicture(width, height, { seed }), "png");
+describe("an image set", () => {
+  const sized = (width: number, height: number, seed: number) => encodeImage(someImage(width, height, { seed }), "png");
 
-  async function benchmark(name: string): Promise<PictureSet> {
+  async function benchmark(name: string): Promise<ImageArchives> {
     const bytes = tar([
       ["benchmark/Set5/HR/baby.png", await sized(25, 31, 1)],
       ["benchmark/Set5/LR_bicubic/X2/babyx2.png", await sized(12, 15, 2)],
@@ -119,28 +119,28 @@ describe("a picture set", () => {
 
   test("is fetched, unpacked without the other sets, checked, and read as pairs", async () => {
     const set = await benchmark("benchmark.tar");
-    const folder = await getPictureSet(set, { folder: join(root, "set5") });
-    expect(await checkPictureSet(set, { folder })).toEqual({ folder, files: 2 });
+    const folder = await getImageArchives(set, { folder: join(root, "set5") });
+    expect(await checkImageArchives(set, { folder })).toEqual({ folder, files: 2 });
     const { layout, pairs } = await findPairs(folder, 2);
     expect([layout, pairs.map(({ name }) => name)]).toEqual(["benchmark", ["baby"]]);
     const { hr, lr } = await loadPair(pairs[0]!, 2);
     expect([hr.width, hr.height, lr.width, lr.height]).toEqual([24, 30, 12, 15]); // HR cut to the size of LR
     const before = asked.length;
-    await getPictureSet(set, { folder });
+    await getImageArchives(set, { folder });
     expect(asked.length).toBe(before); // nothing is fetched twice
   });
 
   test("a changed or missing file is found by check", async () => {
     const set = await benchmark("benchmark.tar");
-    const folder = await getPictureSet(set, { folder: join(root, "set5") });
+    const folder = await getImageArchives(set, { folder: join(root, "set5") });
     await writeFile(join(folder, "HR/baby.png"), "x");
-    await expect(checkPictureSet(set, { folder })).rejects.toMatchObject({
+    await expect(checkImageArchives(set, { folder })).rejects.toMatchObject({
       code: "checksum",
       place: { file: join(folder, "HR/baby.png") },
     });
     await rm(join(folder, "HR/baby.png"));
-    await expect(checkPictureSet(set, { folder })).rejects.toMatchObject({ code: "not-found" });
-    await expect(checkPictureSet(set, { folder: join(root, "nowhere") })).rejects.toMatchObject({ code: "not-found" });
+    await expect(checkImageArchives(set, { folder })).rejects.toMatchObject({ code: "not-found" });
+    await expect(checkImageArchives(set, { folder: join(root, "nowhere") })).rejects.toMatchObject({ code: "not-found" });
   });
 
   test("zip archives by scale, from a mirror, in DIV2K's layout", async () => {
@@ -152,7 +152,7 @@ describe("a picture set", () => {
       files.set(`${name}.zip`, { bytes, tag: '"z"' });
       return { url: `http://nowhere.invalid/${name}.zip`, size: bytes.length, checksum: sha256(bytes), ...(scale && { scale }) };
     };
-    const set: PictureSet = {
+    const set: ImageArchives = {
       name: "div2k",
       prefix: "",
       archives: [
@@ -161,10 +161,10 @@ describe("a picture set", () => {
         await archive("X3", "DIV2K_train_LR_bicubic/X3", 8, 3),
       ],
     };
-    const folder = await getPictureSet(set, { folder: join(root, "div2k"), mirror: `${address}/`, scale: 2 });
+    const folder = await getImageArchives(set, { folder: join(root, "div2k"), mirror: `${address}/`, scale: 2 });
     expect((await findPairs(folder, 2)).pairs).toHaveLength(1);
     await expect(findPairs(folder, 3)).rejects.toMatchObject({ code: "not-found", got: "X2" });
-    await getPictureSet(set, { folder, mirror: address });
+    await getImageArchives(set, { folder, mirror: address });
     expect((await findPairs(folder, 3)).pairs).toHaveLength(1);
   });
 
@@ -172,7 +172,7 @@ describe("a picture set", () => {
     const bytes = tar([["benchmark/Set5/../../../evil.png", Uint8Array.of(1)]]);
     files.set("evil.tar", { bytes, tag: '"1"' });
     const set = { name: "set5", prefix: "benchmark/Set5/", archives: [{ url: `${address}/evil.tar` }] };
-    await expect(getPictureSet(set, { folder: join(root, "deep", "set5") })).rejects.toMatchObject({
+    await expect(getImageArchives(set, { folder: join(root, "deep", "set5") })).rejects.toMatchObject({
       code: "malformed",
       got: expect.stringContaining("evil"),
     });

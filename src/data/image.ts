@@ -1,14 +1,14 @@
-// A picture in memory, and the plain things done with one: cutting, luma, grey to RGB.
+// An image in memory, and the plain things done with one: cutting, luma, grey to RGB.
 import { FilterBasisError } from "../errors/error.js";
 
 /** 8-bit, planar. */
-export interface Picture {
+export interface Image {
   readonly width: number;
   readonly height: number;
   readonly channels: 1 | 3;
   /** [channels, height, width], red first. */
   readonly data: Uint8Array;
-  /** [height, width]; absent where the picture has no transparency. */
+  /** [height, width]; absent where the image has no transparency. */
   readonly alpha?: Uint8Array;
 }
 
@@ -18,47 +18,47 @@ export interface Picture {
  */
 export const lumaWeights = [65.738 / 256, 129.057 / 256, 25.064 / 256] as const;
 
-/** Luma of a picture, [height, width], 16 .. 235, not rounded. A grey picture counts as R = G = B. */
-export function luma({ width, height, channels, data }: Picture): Float32Array {
+/** Luma of an image, [height, width], 16 .. 235, not rounded. A grey image counts as R = G = B. */
+export function luma({ width, height, channels, data }: Image): Float32Array {
   const size = width * height;
   const [r, g, b] = lumaWeights;
   if (channels === 1) return Float32Array.from({ length: size }, (_, i) => 16 + (r + g + b) * data[i]!);
   return Float32Array.from({ length: size }, (_, i) => 16 + r * data[i]! + g * data[size + i]! + b * data[2 * size + i]!);
 }
 
-/** Three equal channels out of one; an RGB picture as it is. */
-export function toRgb(picture: Picture): Picture {
-  if (picture.channels === 3) return picture;
-  const { data } = picture;
+/** Three equal channels out of one; an RGB image as it is. */
+export function toRgb(image: Image): Image {
+  if (image.channels === 3) return image;
+  const { data } = image;
   const tripled = new Uint8Array(3 * data.length);
   for (let c = 0; c < 3; c++) tripled.set(data, c * data.length);
-  return { ...picture, channels: 3, data: tripled };
+  return { ...image, channels: 3, data: tripled };
 }
 
 /** The rectangle of `width` x `height` pixels whose top left corner is at column `x`, row `y`. @throws FilterBasisError `shape-mismatch` */
-export function crop(picture: Picture, x: number, y: number, width: number, height: number): Picture {
-  if (x < 0 || y < 0 || width < 1 || height < 1 || x + width > picture.width || y + height > picture.height) {
-    throw new FilterBasisError("shape-mismatch", "the rectangle is not inside the picture", {
-      expected: `inside ${picture.width} x ${picture.height}`,
+export function crop(image: Image, x: number, y: number, width: number, height: number): Image {
+  if (x < 0 || y < 0 || width < 1 || height < 1 || x + width > image.width || y + height > image.height) {
+    throw new FilterBasisError("shape-mismatch", "the rectangle is not inside the image", {
+      expected: `inside ${image.width} x ${image.height}`,
       got: `${width} x ${height} at ${x}, ${y}`,
     });
   }
-  if (width === picture.width && height === picture.height) return picture;
+  if (width === image.width && height === image.height) return image;
   const cut = (planes: Uint8Array, count: number) => {
     const out = new Uint8Array(count * width * height);
     for (let c = 0; c < count; c++) {
       for (let row = 0; row < height; row++) {
-        const from = (c * picture.height + y + row) * picture.width + x;
+        const from = (c * image.height + y + row) * image.width + x;
         out.set(planes.subarray(from, from + width), (c * height + row) * width);
       }
     }
     return out;
   };
-  const { channels, data, alpha } = picture;
+  const { channels, data, alpha } = image;
   return { width, height, channels, data: cut(data, channels), ...(alpha && { alpha: cut(alpha, 1) }) };
 }
 
 /** Cut at the right and below so that both sides are multiples of the scale. @throws FilterBasisError `shape-mismatch` (nothing would be left) */
-export function cropToMultiple(picture: Picture, scale: number): Picture {
-  return crop(picture, 0, 0, picture.width - (picture.width % scale), picture.height - (picture.height % scale));
+export function cropToMultiple(image: Image, scale: number): Image {
+  return crop(image, 0, 0, image.width - (image.width % scale), image.height - (image.height % scale));
 }

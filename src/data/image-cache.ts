@@ -7,10 +7,10 @@ import { FilterBasisError } from "../errors/error.js";
 import { cacheFolder } from "../runtime/cache-folder.js";
 import { writeAside } from "../runtime/write.js";
 import { fileSize, makeFolder } from "./cache.js";
-import { toRgb } from "./picture.js";
+import { toRgb } from "./image.js";
 import { loadPair, type PairFiles } from "./sr-pairs.js";
 
-/** Where a stored picture lies: [3, height, width] bytes from `offset` on. */
+/** Where a stored image lies: [3, height, width] bytes from `offset` on. */
 interface Stored {
   readonly offset: number;
   readonly height: number;
@@ -24,16 +24,16 @@ export interface StoredPair {
 }
 
 /** An open cache. Owns a file descriptor: `close` it. */
-export interface PictureCache {
+export interface ImageCache {
   readonly path: string;
   readonly pairs: readonly StoredPair[];
   /** `rows` rows of all three channels, [3, rows, width], into `out` (at least 3 rows width bytes). @throws FilterBasisError `io` */
-  readRows(picture: Stored, y: number, rows: number, out: Uint8Array): void;
+  readRows(image: Stored, y: number, rows: number, out: Uint8Array): void;
   close(): void;
 }
 
 export interface CacheOptions {
-  /** The folder for cache files; by default `pictures` in the cache folder. */
+  /** The folder for cache files; by default `images` in the cache folder. */
   readonly folder?: string;
   readonly progress?: (done: number) => void;
   readonly signal?: AbortSignal;
@@ -42,16 +42,16 @@ export interface CacheOptions {
 const magic = "fbpics 1";
 
 /**
- * Opens the cache of these pairs at this scale, and makes it first if it is not there or if a picture has changed (path, size or time of change).
- * Grey pictures are stored as RGB. The file takes 3 bytes a pixel of HR and LR.
+ * Opens the cache of these pairs at this scale, and makes it first if it is not there or if an image has changed (path, size or time of change).
+ * Grey images are stored as RGB. The file takes 3 bytes a pixel of HR and LR.
  * @throws FilterBasisError what loading a pair throws; `io`, `interrupted`; nothing is left half-made
  */
-export async function openPictureCache(
+export async function openImageCache(
   files: readonly PairFiles[],
   scale: number,
   options: CacheOptions = {},
-): Promise<PictureCache> {
-  const { folder = join(cacheFolder(), "pictures"), progress = () => undefined, signal } = options;
+): Promise<ImageCache> {
+  const { folder = join(cacheFolder(), "images"), progress = () => undefined, signal } = options;
   const path = join(await makeFolder(folder), `${await keyOf(files, scale)}.bin`);
   if ((await fileSize(path)) === undefined) await writeAside(path, encodeAll(files, scale, progress, signal));
   return open(path);
@@ -66,7 +66,7 @@ async function* encodeAll(
   const pairs: StoredPair[] = [];
   let offset = 0;
   for (const [done, file] of files.entries()) {
-    if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while decoding pictures");
+    if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while decoding images");
     const { name, hr, lr } = await loadPair(file, scale);
     const place = ({ height, width }: { height: number; width: number }) => {
       const stored = { offset, height, width };
@@ -84,7 +84,7 @@ async function* encodeAll(
   yield text.encode(String(index.length).padStart(16) + magic);
 }
 
-function open(path: string): PictureCache {
+function open(path: string): ImageCache {
   const file = openSync(path, "r");
   try {
     return {
@@ -102,7 +102,7 @@ function open(path: string): PictureCache {
 function readIndex(file: number, path: string): StoredPair[] {
   const { size } = fstatSync(file);
   const tail = new Uint8Array(16 + magic.length);
-  const wrong = new FilterBasisError("malformed", "this is not a cache of pictures", {
+  const wrong = new FilterBasisError("malformed", "this is not a cache of images", {
     file: path,
     cures: ["delete the file: it is made again"],
   });
@@ -125,7 +125,7 @@ function read(file: number, path: string, out: Uint8Array, length: number, posit
   for (let done = 0; done < length; ) {
     const count = readSync(file, out, done, length - done, position + done);
     if (count === 0)
-      throw new FilterBasisError("io", "the cache of pictures ends too early", {
+      throw new FilterBasisError("io", "the cache of images ends too early", {
         file: path,
         cures: ["delete the file: it is made again"],
       });
@@ -139,7 +139,7 @@ async function keyOf(files: readonly PairFiles[], scale: number): Promise<string
   for (const { name, hr, lr } of files) {
     for (const path of lr === undefined ? [hr] : [hr, lr]) {
       const { size, mtimeMs } = await stat(path).catch((error: unknown) => {
-        throw new FilterBasisError("not-found", "the picture is gone", { file: path, cause: error });
+        throw new FilterBasisError("not-found", "the image is gone", { file: path, cause: error });
       });
       hash.update(JSON.stringify([name, resolve(path), size, mtimeMs]));
     }

@@ -1,20 +1,20 @@
-// A folder of pictures without labels, or one picture.
+// A folder of images without labels, or one image.
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { pictureFormat } from "../codec.js";
+import { imageFormat } from "../codec.js";
 import type { Dataset } from "../dataset.js";
+import { imageCandidate, imageFiles } from "../image-files.js";
 import { hasClasses, loadImageFolder } from "../image-folder.js";
 import { inputsOf } from "../inputs.js";
 import { lowResolution } from "../pair-data.js";
-import { pictureCandidate, pictureFiles } from "../picture-files.js";
 import { findPairs, type PairSet, type Split } from "../sr-pairs.js";
 
-export const pictureFolder: Dataset = {
-  name: "pictures",
-  summary: "a folder of pictures (PNG, JPEG, WebP), or one picture",
+export const imageFolder: Dataset = {
+  name: "images",
+  summary: "a folder of images (PNG, JPEG, WebP), or one image",
   holds: async (path) => (await filesOf(path)).length > 0,
   async open({ path = "." }) {
-    // Folders of classes may lie beside the pictures.
+    // Folders of classes may lie beside the images.
     const labelled = (await hasClasses(path)) ? { labelled: () => loadImageFolder(path) } : {};
     const files = await filesOf(path);
     const folder = files[0] === path ? dirname(path) : path;
@@ -28,7 +28,7 @@ export const pictureFolder: Dataset = {
       pairs,
       async inputs(options = {}) {
         const { scale } = options;
-        const candidates = scale === undefined ? files.map(pictureCandidate) : lowResolution((await pairs(scale)).pairs, scale);
+        const candidates = scale === undefined ? files.map(imageCandidate) : lowResolution((await pairs(scale)).pairs, scale);
         return inputsOf(path, candidates, options);
       },
     };
@@ -37,6 +37,6 @@ export const pictureFolder: Dataset = {
 
 async function filesOf(path: string): Promise<readonly string[]> {
   const found = await stat(path).catch(() => undefined);
-  if (found?.isFile()) return pictureFormat(path) === undefined ? [] : [path];
-  return found?.isDirectory() ? await pictureFiles(path) : [];
+  if (found?.isFile()) return imageFormat(path) === undefined ? [] : [path];
+  return found?.isDirectory() ? await imageFiles(path) : [];
 }

@@ -1,4 +1,4 @@
-// Sets of pictures that are fetched as archives: unpacked, checked, and offered as data sets.
+// Sets of images that are fetched as archives: unpacked, checked, and offered as data sets.
 import { createHash } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
@@ -20,7 +20,7 @@ export interface Archive {
   readonly scale?: number;
 }
 
-export interface PictureSet {
+export interface ImageArchives {
   readonly name: string;
   readonly archives: readonly Archive[];
   /** Folders at the front of every entry that are left out; entries elsewhere do not belong to the set. */
@@ -37,7 +37,7 @@ const setFolder = (name: string): string => join(cacheFolder(), name);
  * Fetches, checks and unpacks what is not there yet, and returns the folder. Archives are removed once unpacked, but those that several sets share stay in the cache.
  * @throws FilterBasisError `io`, `checksum`, `malformed`, `interrupted`; run again, it goes on where it was
  */
-export async function getPictureSet(set: PictureSet, options: GetOptions = {}): Promise<string> {
+export async function getImageArchives(set: ImageArchives, options: GetOptions = {}): Promise<string> {
   const { mirror, scale, note = () => undefined, progress, signal } = options;
   const folder = resolve(options.folder ?? setFolder(set.name));
   const archives = options.folder === undefined ? join(cacheFolder(), "archives") : join(folder, "archives");
@@ -45,7 +45,7 @@ export async function getPictureSet(set: PictureSet, options: GetOptions = {}): 
   const missing = set.archives.filter(({ url, scale: own }) => {
     return manifest[basename(url)] === undefined && (scale === undefined || own === undefined || own === scale);
   });
-  // Unpacked, pictures take what their archive takes; one archive at a time lies beside them.
+  // Unpacked, images take what their archive takes; one archive at a time lies beside them.
   const sizes = missing.map(({ size = 0 }) => size);
   await checkOutputFolder(folder, { bytes: sizes.reduce((sum, size) => sum + size, 0) + Math.max(0, ...sizes) });
   for (const { url, size, checksum } of missing) {
@@ -71,8 +71,8 @@ export async function getPictureSet(set: PictureSet, options: GetOptions = {}): 
  * Checks every unpacked file by its SHA-256 sum of the time of unpacking.
  * @throws FilterBasisError `not-found` (never fetched, a file missing), `checksum`
  */
-export async function checkPictureSet(
-  set: PictureSet,
+export async function checkImageArchives(
+  set: ImageArchives,
   { folder = setFolder(set.name) }: { readonly folder?: string } = {},
 ): Promise<Required<Kept>> {
   const manifest = await readManifest(folder);
@@ -121,7 +121,7 @@ async function unpackAll(archive: string, folder: string, prefix: string, signal
     files[inside] = createHash("sha256").update(bytes).digest("hex");
   }
   if (Object.keys(files).length === 0)
-    throw new FilterBasisError("malformed", "the archive holds none of the set's pictures", {
+    throw new FilterBasisError("malformed", "the archive holds none of the set's images", {
       file: archive,
       expected: `${prefix}...`,
     });
@@ -133,17 +133,17 @@ export interface FetchedDataset extends Dataset {
   readonly archives: readonly Archive[];
 }
 
-/** The data set that stands for a picture set. */
-export function pictureSet(summary: string, set: PictureSet): FetchedDataset {
+/** The data set that stands for an image set. */
+export function imageArchives(summary: string, set: ImageArchives): FetchedDataset {
   const { name, archives } = set;
   return {
     name,
     summary,
     archives,
-    get: async (options) => ({ folder: await getPictureSet(set, options) }),
+    get: async (options) => ({ folder: await getImageArchives(set, options) }),
     async check({ repair, ...options }) {
       refuseOptions(name, { repair: repair || undefined }, ["repair"]);
-      return await checkPictureSet(set, options);
+      return await checkImageArchives(set, options);
     },
     async open({ path = setFolder(name) }) {
       if ((await fileSize(join(path, manifestName))) !== undefined) return pairData(path);
