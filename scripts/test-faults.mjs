@@ -1,4 +1,4 @@
-// Kills, fills and damages real trainings, and checks that each one, gone on with, ends bit for bit like the one that nobody disturbed.
+// Kills, fills and damages real trainings, and checks that each one, once resumed, ends bit for bit like an undisturbed one.
 // Usage: npm run test:faults [-- --kills 50]. Needs the built program (dist/) and the engine; uses made-up images, no network.
 import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -168,7 +168,7 @@ async function killedManyTimes() {
   }
   const last = await train(folder);
   check(
-    `killed ${done} times (${whileWriting} while a file was being written), then gone on with: it ends`,
+    `killed ${done} times (${whileWriting} while a file was being written), then resumed: it ends`,
     last.code === 0,
     last.code === 0 ? "" : last.said.slice(-400),
   );

@@ -1,4 +1,4 @@
-// A compression that looks at data first: what the layers see, what comes of the outputs, and that a run goes on where it stopped.
+// A calibrated compression: activation moments of the layers, what becomes of the outputs, and that a stopped run resumes.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -118,15 +118,15 @@ describeEngine("what a layer sees", () => {
 describeEngine("compressing for what layers see", () => {
   const source = batches([6, 3, 32, 32], 1);
 
-  it("keeps the outputs nearer on data that was not looked at, biases made good; --undo gives the same network dense", async () => {
+  it("keeps the outputs nearer on data that it was not calibrated on, biases corrected; --undo gives the same network dense", async () => {
     const graph = foldBatchNorm(resnet(8, { widths: [8, 8, 8], classes: 4, seed: 3 })).graph;
     const { moments } = await seen(graph, source);
     const original = outputs(graph, source, 50);
-    const blind = basis({ keepParams: 0.5 })(graph).graph;
-    const looked = basis({ keepParams: 0.5, moments })(graph).graph;
-    expect(squared(outputs(looked, source, 50), original)).toBeLessThan(0.8 * squared(outputs(blind, source, 50), original));
-    const undone = expand(looked).graph;
-    expect(squared(outputs(undone, source, 50), outputs(looked, source, 50))).toBeLessThan(
+    const plain = basis({ keepParams: 0.5 })(graph).graph;
+    const calibrated = basis({ keepParams: 0.5, moments })(graph).graph;
+    expect(squared(outputs(calibrated, source, 50), original)).toBeLessThan(0.8 * squared(outputs(plain, source, 50), original));
+    const undone = expand(calibrated).graph;
+    expect(squared(outputs(undone, source, 50), outputs(calibrated, source, 50))).toBeLessThan(
       1e-6 * squared(original, new Float32Array(original.length)),
     );
   });
@@ -135,10 +135,10 @@ describeEngine("compressing for what layers see", () => {
     const graph = foldBatchNorm(resnet(8, { widths: [8, 8, 8], classes: 4, seed: 3 })).graph;
     const { moments } = await seen(graph, source);
     const original = outputs(graph, source, 50);
-    const [blind, looked] = [undefined, moments].map((known) =>
+    const [plain, calibrated] = [undefined, moments].map((known) =>
       outputs(basis({ keepParams: 0.5, share: "group", ...(known && { moments: known }) })(graph).graph, source, 50),
     );
-    expect(squared(looked!, original)).toBeLessThan(squared(blind!, original));
+    expect(squared(calibrated!, original)).toBeLessThan(squared(plain!, original));
     const one = oneConv({ outChannels: 6, inChannels: 3, kernel: [3, 3] });
     const far = batches([8, 3, 12, 12], 20);
     const { moments: known } = await seen(one, far);
@@ -149,7 +149,7 @@ describeEngine("compressing for what layers see", () => {
   });
 });
 
-describeEngine("a run that looked at data before it compressed", () => {
+describeEngine("a run that calibrated before it compressed", () => {
   let root: string;
   const cache = process.env.FILTERBASIS_CACHE;
   beforeAll(async () => {
@@ -168,7 +168,7 @@ describeEngine("a run that looked at data before it compressed", () => {
 
   const recipe = (more: object = {}) =>
     parseRecipe({
-      name: "looked",
+      name: "calibrated",
       network: { name: "resnet", depth: 8, widths: [8, 8, 8], classes: 2, init: "kaiming" },
       compress: { method: "basis", keepParams: 0.5 },
       calibrate: 2,
@@ -180,7 +180,7 @@ describeEngine("a run that looked at data before it compressed", () => {
       ...more,
     });
 
-  it("goes on from where it was stopped with the network that it began with", async () => {
+  it("is resumed where it was stopped, with the network that it was started with", async () => {
     const whole = await runTraining(join(root, "whole"), recipe());
     let steps = 0;
     const stopping = () => steps === 4;
@@ -189,13 +189,13 @@ describeEngine("a run that looked at data before it compressed", () => {
     expect(await runTraining(parts, "resume")).toMatchObject({ finished: true, globalStep: whole.globalStep });
     const [once, twice] = await Promise.all(["whole", "parts"].map((run) => loadModel(join(root, run, "last.onnx"))));
     expect(twice!.initializers).toEqual(once!.initializers);
-    const losses = { whole: [] as number[], blind: [] as number[] };
+    const losses = { whole: [] as number[], plain: [] as number[] };
     await runTraining(join(root, "again"), recipe(), { onStep: ({ loss }) => void losses.whole.push(loss) });
-    await runTraining(join(root, "blind"), recipe({ calibrate: 0 }), { onStep: ({ loss }) => void losses.blind.push(loss) });
-    expect(losses.whole[0]).not.toBeCloseTo(losses.blind[0]!, 6);
+    await runTraining(join(root, "plain"), recipe({ calibrate: 0 }), { onStep: ({ loss }) => void losses.plain.push(loss) });
+    expect(losses.whole[0]).not.toBeCloseTo(losses.plain[0]!, 6);
   });
 
-  // Asked for each batch that is looked at (2) or sets batch norms anew (3), then before the metrics of the original and of the start.
+  // Asked for each batch that calibrates (2) or sets batch norms anew (3), then before the metrics of the original and of the start.
   it.each([1, 4, 6])("stopped before its first step, at question %i, begins anew", async (when) => {
     const few = recipe({ steps: 1 });
     await runTraining(join(root, `once ${when}`), few);

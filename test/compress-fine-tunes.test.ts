@@ -91,24 +91,24 @@ describeEngine("compress --data", () => {
     });
   });
 
-  it("with no steps only looks at the data: the filters are others than those of the weights alone", async () => {
+  it("with no steps only calibrates: the filters differ from those of the weights alone", async () => {
     const { code, stderr, json, out } = await trained("--steps", "0");
     expect(code, stderr).toBe(0);
     expect(json).toMatchObject({ verified: true, trained: { epochs: [] } });
     const alone = at("alone.onnx");
     const io = { stdout: { write: () => undefined }, stderr: { write: () => undefined }, signal: new AbortController().signal };
     expect(await compress.run([at("model.onnx"), "-o", alone, "--keep-params", "0.6", "--layout", "batch-folded"], io)).toBe(0);
-    const [looked, blind] = await Promise.all([out, alone].map(async (file) => readRecord(await loadModel(file))!.layers));
-    expect(looked!.map(({ name, splits, basisSize }) => [name, splits, basisSize])).toEqual(
-      blind!.map(({ name, splits, basisSize }) => [name, splits, basisSize]),
+    const [calibrated, plain] = await Promise.all([out, alone].map(async (file) => readRecord(await loadModel(file))!.layers));
+    expect(calibrated!.map(({ name, splits, basisSize }) => [name, splits, basisSize])).toEqual(
+      plain!.map(({ name, splits, basisSize }) => [name, splits, basisSize]),
     );
-    expect(looked!.every(({ error }, i) => error! > blind![i]!.error!)).toBe(true); // the SVD alone is nearest to the filters
+    expect(calibrated!.every(({ error }, i) => error! > plain![i]!.error!)).toBe(true); // the SVD alone is nearest to the filters
   });
 
-  it("stops when asked to: the run can be gone on with, and no model is written", async () => {
+  it("stops when asked to: the run can be resumed, and no model is written", async () => {
     const { code, stderr, run, out } = await trainedUntil((told) => told.includes("epoch 1: "), "--epochs", "10000");
     expect([code, existsSync(out)]).toEqual([130, false]);
-    expect(stderr).toContain(`stopped while fine-tuning\n  cure: go on: filterbasis train ${run} --resume`);
+    expect(stderr).toContain(`stopped while fine-tuning\n  cure: resume: filterbasis train ${run} --resume`);
     expect(existsSync(join(run, "checkpoints"))).toBe(true);
   });
 
@@ -120,7 +120,7 @@ describeEngine("compress --data", () => {
     );
     expect(code, stderr).toBe(1);
     const [folder] = beside(out).map(at);
-    expect(stderr).toContain(`what was trained is in ${folder}; go on: filterbasis train ${folder} --resume`);
+    expect(stderr).toContain(`what was trained is in ${folder}; resume: filterbasis train ${folder} --resume`);
     expect(stderr).toContain(`filterbasis export ${folder} -o ${out} --fold-bn --layout auto`);
     rmdirSync(out);
     const said = /filterbasis export (.*)/.exec(stderr)![1]!;
@@ -140,7 +140,7 @@ describeEngine("compress --data", () => {
     );
     expect(code).toBe(130);
     const [folder] = beside(out).map(at);
-    expect(stderr).toContain(`go on: filterbasis train ${folder} --resume`);
+    expect(stderr).toContain(`resume: filterbasis train ${folder} --resume`);
     expect(stderr).toContain(`filterbasis export ${folder} -o ${out}`);
     expect(existsSync(join(folder!, "checkpoints"))).toBe(true);
   });

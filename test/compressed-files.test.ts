@@ -60,6 +60,22 @@ async function difference(model: Graph | Uint8Array, reference: Uint8Array): Pro
 /** The same graph as if it had been made here: nodes that remember no file. */
 const anew = (graph: Graph): Graph => ({ ...graph, nodes: graph.nodes.map((node) => ({ ...node })) });
 
+test.each([
+  ["separate", "split"],
+  ["folded", "batch-folded"],
+  ["grouped", "grouped"],
+  ["dense", "dense"],
+])("a record of version 1 with the form %s is read as the layout %s, under the names of version 2", (form, layout) => {
+  const common = { name: "conv", output: "y", splits: 2, basisSize: 4, basis: "B", coefficients: "A", error: 0.1 };
+  const stored = { ...common, weight: "w", shape: [8, 8, 3, 3], attributes: { strides: [1, 1] } };
+  const old = { version: 1, method: "basis", sites: [{ ...stored, form, between: true }] };
+  expect(parseRecord(JSON.stringify(old))).toEqual({
+    version: 2,
+    method: "basis",
+    layers: [{ ...stored, layout, basisOnly: true }],
+  });
+});
+
 describe.each(Object.entries(files))("the file %s of version 0.1", (name, { layers, between }) => {
   const bytes = bytesOf(name);
   const notes: string[] = [];

@@ -170,7 +170,7 @@ describeEngine("a training", () => {
   };
 
   it.each(["classification", "super-resolution"] as const)(
-    "runs whole on its device, and is gone on with there: %s",
+    "runs on its device from start to end, and is resumed there: %s",
     async (kind) => {
       const steps: number[] = [];
       const losses = async (on: string, name: string) => {

@@ -23,7 +23,7 @@ const trainALittle = () =>
   });
 
 describeEngine("the engine in worker threads", () => {
-  it("trains in two at once, each with its own scopes, while the main thread lives, and they end in peace", async () => {
+  it("trains in two at once, each with its own scopes, while the main thread lives, and they end without an error", async () => {
     let ticks = 0;
     const timer = setInterval(() => ticks++, 5);
     const answers = await Promise.all([trainALittle(), trainALittle()]);

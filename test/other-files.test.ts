@@ -90,7 +90,7 @@ describe("as a model", () => {
     const several = await refusal(chooseModel(join(folder, "several")));
     expect(several).toMatchObject({ code: "not-found", cures: [expect.stringContaining(join(folder, "several", "one.onnx"))] });
     const run = await refusal(chooseModel(join(folder, "run")));
-    expect(run.cures).toEqual([`go on with the run: filterbasis train ${join(folder, "run")} --resume`]);
+    expect(run.cures).toEqual([`resume the run: filterbasis train ${join(folder, "run")} --resume`]);
   });
 
   test("a name that is nearly right gets the right one", async () => {

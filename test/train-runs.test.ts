@@ -71,7 +71,7 @@ describeEngine("loader threads", () => {
   it.each([
     ["classification", classes],
     ["super-resolution", patches],
-  ])("1 or 2 of them give the weights of none, and of a run gone on with in the middle of an epoch: %s", async (_, recipe) => {
+  ])("1 or 2 of them give the weights of none, and of a run resumed in the middle of an epoch: %s", async (_, recipe) => {
     const without = folder();
     await runTraining(without, recipe());
     for (const loaders of [1, 2]) {

@@ -32,7 +32,7 @@ export const compressionOptions = {
   slice: choice(["first", "last"] as const, "narrower layers read a slice of a shared basis"),
   layer: text("splits x basis filters of the layers that match; may be repeated", "PATTERN=SxM"),
   only: text("compress only layers that match; may be repeated", "PATTERN"),
-  skip: text("leave layers alone that match; may be repeated", "PATTERN"),
+  skip: text("skip the layers that match; may be repeated", "PATTERN"),
   method: { ...choice(weightMethods, "how filters are decomposed"), default: "basis" as const },
   ...inputOptions,
   layout: {

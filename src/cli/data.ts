@@ -23,11 +23,11 @@ export default command({
     repair: { type: "boolean", description: "check cifar10: remove a file that is wrong, so that get fetches it again" },
   },
   rules: [
-    { option: "mirror", excludes: ["ACTION=check", "NAME=cifar10"], why: "it is where the archives of an image set come from" },
-    { option: "scale", excludes: ["ACTION=check"], why: "it says what is fetched" },
+    { option: "mirror", excludes: ["ACTION=check", "NAME=cifar10"], why: "it names the server of an image set" },
+    { option: "scale", excludes: ["ACTION=check"], why: "it chooses what is fetched" },
     { option: "scale", needs: ["NAME=div2k"], why: "the other sets have no archives of one scale" },
-    { option: "repair", needs: ["ACTION=check"], why: "it is a part of checking" },
-    { option: "repair", needs: ["NAME=cifar10"], why: "of the image sets delete the folder and get them again" },
+    { option: "repair", needs: ["ACTION=check"], why: "it belongs to checking" },
+    { option: "repair", needs: ["NAME=cifar10"], why: "for an image set, delete its folder and get it again" },
   ],
   async run({ action, name, folder, mirror, scale, repair }, context) {
     if (action !== "get" && action !== "check")

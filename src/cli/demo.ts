@@ -44,7 +44,7 @@ export default command({
     normalize: { type: "string", description: "what that model takes: cifar10, imagenet, none or m,m,m/s,s,s", valueHint: "HOW" },
     pictures: { type: "string", description: "photographs for the super-resolution half", valueHint: "FOLDER" },
   },
-  rules: [{ option: "normalize", needs: ["model"], why: "the model that ships says it itself" }],
+  rules: [{ option: "normalize", needs: ["model"], why: "the shipped model states its normalisation" }],
   async run(args, context) {
     const [seconds, keepParams] = [number("--seconds", args.seconds), number("--keep-params", args["keep-params"], 1)];
     const threads: Threads = args.threads === undefined ? {} : { threads: whole("--threads", args.threads, 1, 1024)! };

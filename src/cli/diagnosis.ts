@@ -55,7 +55,7 @@ export function diagnose(findings: Findings): Problem[] {
   }
   if (machine.freeMemoryBytes < 1.5e9) {
     found.push({
-      problem: `only ${(machine.freeMemoryBytes / 1e9).toFixed(1)} GB of memory are free; training wants about 2`,
+      problem: `only ${(machine.freeMemoryBytes / 1e9).toFixed(1)} GB of memory are free; training needs about 2`,
       cures: ["end other programs"],
     });
   }

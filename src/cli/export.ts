@@ -29,7 +29,7 @@ export default command({
     output: { type: "string", alias: "o", description: "the file to write", required: true, valueHint: "FILE" },
     best: {
       type: "boolean",
-      description: "of a run: the best epoch on the test data instead of the last (a choice by that data)",
+      description: "of a run: the epoch that was best on the test data, instead of the last",
     },
     "fold-bn": { type: "boolean", description: "fold batch normalisation into the layer before or after it" },
     layout: {

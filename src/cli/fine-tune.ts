@@ -24,7 +24,7 @@ const text = (description: string, valueHint: string) => ({ type: "string" as co
 export const fineTuningOptions = {
   data: text("fine-tune on this after compressing: cifar10, or a folder of images for super-resolution", "NAME|FOLDER"),
   epochs: text("epochs of fine-tuning (default 1)", "N"),
-  steps: text("steps of fine-tuning, instead of epochs; 0: the data is only looked at, nothing is trained", "N"),
+  steps: text("steps of fine-tuning, instead of epochs; 0: the data calibrates the compression, nothing is trained", "N"),
   batch: text("images of a batch (default 128, super-resolution 16)", "N"),
   lr: text("learning rate (default 0.01 with SGD, 0.0002 with Adam for super-resolution)", "RATE"),
   gamma: text("weight of sum ||W - BA||^2 (Eq. 12; default 0)", "G"),
@@ -33,7 +33,7 @@ export const fineTuningOptions = {
   scale: text("for super-resolution: 2, 3 or 4", "S"),
   "train-threads": text("threads of libtorch while fine-tuning", "N"),
   seed: text("the seed of everything random", "N"),
-  run: text("keep the run in this folder (without it, a folder beside the output until that is written)", "FOLDER"),
+  run: text("keep the run in this folder (default: a folder beside the output, removed once that is written)", "FOLDER"),
 };
 
 /** Options of fine-tuning say nothing without data; and there is one way to say how long. */
@@ -127,7 +127,7 @@ export async function runRecipe(folder: string, recipe: Recipe, context: Context
     );
     if (!finished) {
       throw new FilterBasisError("interrupted", "stopped while fine-tuning", {
-        cures: [`go on: filterbasis train ${folder} --resume`],
+        cures: [`resume: filterbasis train ${folder} --resume`],
       });
     }
     return { graph: await loadModel(join(folder, runFiles.last)), epochs, seconds };

@@ -22,7 +22,7 @@ export interface FineTunedRun extends FineTuned {
   readonly asked: boolean;
 }
 
-/** A step after fine-tuning. Where it fails, what was trained stays, and the error says how to go on from there. */
+/** A step after fine-tuning. Where it fails, what was trained stays, and the error says how to resume. */
 export async function keepFineTuned<T>(
   trained: FineTunedRun | undefined,
   output: string,
@@ -37,13 +37,13 @@ export async function keepFineTuned<T>(
 }
 
 /**
- * The error, with how to go on from the run: further training, and what makes its model into what `compress`
+ * The error, with how to resume the run: further training, and what makes its model into what `compress`
  * would have written.
  */
 export function keptIn(folder: string, output: string, error: unknown, { note }: Context): unknown {
   const stopped = isError(error, "interrupted")
     ? []
-    : [`what was trained is in ${folder}; go on: filterbasis train ${folder} --resume`];
+    : [`what was trained is in ${folder}; resume: filterbasis train ${folder} --resume`];
   const cures = [
     ...stopped,
     `${existsSync(join(folder, runFiles.last)) ? "then, or at once" : "then"}: filterbasis export ${folder} -o ${output} --fold-bn --layout auto`,

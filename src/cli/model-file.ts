@@ -54,8 +54,8 @@ async function noModelIn(folder: string, taken: Which): Promise<FilterBasisError
   const models = names.filter((name) => name.endsWith(".onnx")).map((name) => join(folder, name));
   const isRun = names.includes(runFiles.recipe) && names.includes(runFiles.log);
   const cures = [
-    ...(isRun && taken === "best" ? ["a run that evaluates on nothing has no best"] : []),
-    ...(isRun && taken === "last" ? [`go on with the run: filterbasis train ${folder} --resume`] : []),
+    ...(isRun && taken === "best" ? ["a run without test data has no best epoch"] : []),
+    ...(isRun && taken === "last" ? [`resume the run: filterbasis train ${folder} --resume`] : []),
     ...(models.length > 0 ? [`name one of its files: ${models.slice(0, 5).join(", ")}`] : []),
     ...(isRun || models.length > 0 ? [] : ["name an ONNX file or a run folder"]),
   ];

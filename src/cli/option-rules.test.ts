@@ -8,7 +8,7 @@ const rules: readonly OptionRule[] = [
   { option: "epochs", needs: ["data"], why: "it is about fine-tuning" },
   { option: "splits", excludes: ["method=svd"], why: "that method has none" },
   { option: "threads", excludes: ["times=false"], why: "nothing is timed" },
-  { option: "set", needs: ["NAME"], why: "which network is meant?" },
+  { option: "set", needs: ["NAME"], why: "name a network" },
 ];
 
 function refusal(given: Record<string, string>): string {

@@ -1,4 +1,4 @@
-// `train`: trains or fine-tunes by a recipe into a run folder, or goes on with a run.
+// `train`: trains or fine-tunes by a recipe into a run folder, or resumes a run.
 import { stat } from "node:fs/promises";
 import { checkDataSource } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
@@ -23,14 +23,18 @@ export default command({
       description: "a field of the recipe, such as optimizer.lr=0.05; may be repeated",
       valueHint: "FIELD=VALUE",
     },
-    resume: { type: "boolean", description: "go on with the run in this folder" },
+    resume: { type: "boolean", description: "resume the run in this folder" },
     seed: { type: "string", description: "the seed of everything random", valueHint: "N" },
     threads: { type: "string", description: "the most threads of each kind: that compute, that load data", valueHint: "N" },
-    device: { type: "string", description: "where it is trained: cpu, cuda or cuda:N", valueHint: "DEVICE" },
+    device: { type: "string", description: "device to train on: cpu, cuda or cuda:N", valueHint: "DEVICE" },
   },
   rules: [
-    { option: "resume", excludes: ["set", "seed", "threads", "device"], why: "a run goes on by the recipe it began with" },
-    { option: "resume", excludes: ["output"], why: "a run goes on in its own folder" },
+    {
+      option: "resume",
+      excludes: ["set", "seed", "threads", "device"],
+      why: "a resumed run uses the recipe that it was started with",
+    },
+    { option: "resume", excludes: ["output"], why: "a resumed run stays in its folder" },
   ],
   async run({ recipe: name, output, resume, seed, threads, device }, context) {
     const number = (field: string, value: string | undefined): string[] => (value === undefined ? [] : [`${field}=${value}`]);
@@ -65,7 +69,7 @@ export default command({
       const lines = [
         finished
           ? `finished after ${result.globalStep} steps, ${(seconds / 60).toFixed(1)} minutes`
-          : `stopped after ${result.globalStep} steps; go on with: filterbasis train ${folder} --resume`,
+          : `stopped after ${result.globalStep} steps; resume with: filterbasis train ${folder} --resume`,
         ...Object.entries(metrics ?? {}).map((metric) => `last epoch: ${metricText(...metric)}`),
         ...(best === null ? [] : [`best epoch on the test data (not the result): ${best.epoch}, ${best.metric.toFixed(2)}`]),
         `run folder: ${folder}`,

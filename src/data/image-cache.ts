@@ -139,7 +139,7 @@ async function keyOf(files: readonly PairFiles[], scale: number): Promise<string
   for (const { name, hr, lr } of files) {
     for (const path of lr === undefined ? [hr] : [hr, lr]) {
       const { size, mtimeMs } = await stat(path).catch((error: unknown) => {
-        throw new FilterBasisError("not-found", "the image is gone", { file: path, cause: error });
+        throw new FilterBasisError("not-found", "the image no longer exists", { file: path, cause: error });
       });
       hash.update(JSON.stringify([name, resolve(path), size, mtimeMs]));
     }

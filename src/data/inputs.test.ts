@@ -1,5 +1,5 @@
 // Images as inputs: values exactly as networks expect them, in every order of channels; unusable files are named and
-// passed over.
+// skipped.
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -93,7 +93,7 @@ describe("files that cannot be used", () => {
     return ["a.png", "b.png", "c.png", "d.jpg", "e.png"].map((name) => imageCandidate(join(root, name)));
   };
 
-  test("are named and passed over; the others make the batches", async () => {
+  test("are named and skipped; the others make the batches", async () => {
     const notes: string[] = [];
     const inputs = await inputsOf("folder", await put(), { note: (text) => notes.push(text) });
     expect(inputs.count).toBe(3);

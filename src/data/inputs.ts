@@ -1,4 +1,4 @@
-// Images as inputs of a network: sized, normalised, in batches. Those that cannot be used are named and passed over.
+// Images as inputs of a network: sized, normalised, in batches. Those that cannot be used are named and skipped.
 import { FilterBasisError, isError } from "../errors/error.js";
 import { Random } from "../linalg/random.js";
 import type { Batch, BatchSource } from "./batches.js";
@@ -147,20 +147,20 @@ async function load(
     images.push(image);
     labels.push(label);
   }
-  if (skipped.length > namedSingly) note(`${name}: ${skipped.length} files were passed over`);
+  if (skipped.length > namedSingly) note(`${name}: ${skipped.length} files were skipped`);
   if (images.length > 0) return { images, labels, skipped };
-  throw new FilterBasisError("not-found", "there is no image that can be used", {
+  throw new FilterBasisError("not-found", "no image can be used", {
     file: name,
     got: skipped[0] === undefined ? "none at all" : `${skipped[0].file}: ${skipped[0].reason}`,
   });
 }
 
-/** Files that are damaged, too large or of a kind that is not read are passed over; any other error is one. */
+/** Files that are damaged, too large or of a kind that is not read are skipped; any other error is one. */
 function skip(skipped: Skipped[], file: string, error: unknown, note: (text: string) => void): undefined {
   if (!isError(error, "malformed", "unsupported", "too-large", "not-found", "io")) throw error;
   const reason = error.got === undefined ? error.problem : `${error.problem} (${error.got})`;
   skipped.push({ file, reason });
-  if (skipped.length <= namedSingly) note(`passed over: ${file}: ${reason}`);
+  if (skipped.length <= namedSingly) note(`skipped ${file}: ${reason}`);
   return undefined;
 }
 

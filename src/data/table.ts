@@ -55,7 +55,7 @@ export async function openData(source: string, options: Omit<OpenOptions, "path"
   for (const kind of kinds) if (await kind.holds?.(source)) return await kind.open({ ...options, path: source });
   const found = await identifyFile(source).catch(() => undefined);
   if (found) throw notWanted(found, { wanted: "a data set", file: source, cures: [`give ${dataHelp}`] });
-  throw new FilterBasisError("not-found", "nothing there is known as data", {
+  throw new FilterBasisError("not-found", "nothing in it is recognised as data", {
     file: source,
     expected: kinds.map(({ summary }) => summary).join("; "),
   });

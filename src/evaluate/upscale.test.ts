@@ -156,7 +156,7 @@ const imdn = shared("data/models/imdn_x2.onnx");
 test.skipIf(imdn === undefined)(
   `a network that pools over the whole image is said to${imdn ? "" : `: ${noShared}`}`,
   async () => {
-    expect(receptiveField(await loadModel(imdn!)).unbounded).toMatch(/whole image/);
+    expect(receptiveField(await loadModel(imdn!)).unbounded).toMatch(/whole picture/);
     expect(receptiveField(await loadModel(shared("data/models/rfdn_x4.onnx")!)).unbounded).toMatch(/resizes|rounded|whole/);
   },
 );

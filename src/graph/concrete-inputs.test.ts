@@ -179,7 +179,7 @@ describe("sizes by what the network demands", () => {
     expect(exampleInput(oneConv({ outChannels: 4, inChannels: 6, kernel: [3] }))).toBe("--input x=1x6x128");
   });
 
-  it("puts off what takes minutes, and never offers more than memory holds", () => {
+  it("tries what takes minutes last, and never offers more than memory holds", () => {
     const heavy = graphOf(
       { x: ["N", 512, "H", "W"] },
       [conv("x", "w", "a", half), ...[0, 1].map((i) => conv("a", "v", i ? "y" : "z"))],

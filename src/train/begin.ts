@@ -15,14 +15,14 @@ export async function beginRun(folder: string, recipe: Recipe | "resume"): Promi
   const there = await readJson<unknown>(folder, runFiles.recipe);
   if (recipe === "resume") {
     if (there !== undefined) return parseRecipe(there, join(folder, runFiles.recipe));
-    throw new FilterBasisError("not-found", "there is no run to go on with", { file: folder, expected: runFiles.recipe });
+    throw new FilterBasisError("not-found", "there is no run to resume", { file: folder, expected: runFiles.recipe });
   }
   const cures = ["choose another folder: -o"];
   if (there !== undefined) {
     if ((await present(folder, trained)).length > 0 || !(await wasBegun(folder))) {
       throw new FilterBasisError("usage", "the folder holds a run already", {
         file: folder,
-        cures: ["go on with it: --resume", ...cures],
+        cures: ["resume it: --resume", ...cures],
       });
     }
     // The recipe there is of a try that never came to a step: so are these files, of which the new one may write fewer.

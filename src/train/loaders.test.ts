@@ -48,7 +48,7 @@ async function take(plan: SourcePlan, loaders: number) {
 }
 
 const inOrder = Array.from({ length: 14 }, (_, i) => [Math.floor(i / 6), i % 6] as const);
-// As when batch norm was recalibrated on the first batches, and an epoch is gone on with in its middle.
+// As when batch norm was recalibrated on the first batches, and an epoch is resumed in its middle.
 const jumps = [
   [0, 0],
   [0, 1],

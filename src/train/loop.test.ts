@@ -101,7 +101,7 @@ describe("trainLoop", () => {
     expect(second.weights).toEqual(first.weights);
     expect(other.weights).not.toEqual(first.weights);
   });
-  it.each([3, 4, 6, 11])("stopped after %i steps and gone on with, ends as if never stopped", async (stopAfter) => {
+  it.each([3, 4, 6, 11])("stopped after %i steps and resumed, ends as if never stopped", async (stopAfter) => {
     const whole = await train();
     const part = await train({ stopAfter });
     const rest = await train({ resume: part.checkpoints.at(-1)! });

@@ -83,7 +83,7 @@ export interface LoopResult {
   readonly seconds: number;
 }
 
-/** Trains until the end, or until asked to stop; goes on from `resume` as if it had never stopped. */
+/** Trains until the end, or until asked to stop; resumes from `resume` as if it had never stopped. */
 export async function trainLoop(
   trainer: Trainer,
   options: LoopOptions,

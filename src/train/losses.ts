@@ -67,7 +67,7 @@ export function distillationLoss(options: NonNullable<LossOptions["distill"]>, o
   return call("mul.Scalar", divergence, (temperature * temperature) / (output.shape[0] ?? 1));
 }
 
-/** Gamma at a progress of the training between 0 and 1. */
+/** Gamma at a progress through the training, 0 to 1. */
 export function gammaAt({ gamma, anneal }: LossOptions, progress: number): number {
   if (anneal === "linear") return gamma * (1 - progress);
   if (anneal === "cosine") return (gamma * (1 + Math.cos(Math.PI * progress))) / 2;

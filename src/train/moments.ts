@@ -40,14 +40,14 @@ export async function activationMoments(
   const samples = new Map<Layer, Sample>();
   for (const layer of findLayers(graph).layers) {
     if (layer.kernel.length === 2) samples.set(layer, newSample(layer, forgivesShift(graph, layer)));
-    else note(`compressed by its filters alone: ${layer.name}, because its kernel is not two-dimensional`);
+    else note(`not calibrated: ${layer.name}: its kernel is not two-dimensional`);
   }
   for (let step = 0; step < batches; step++) {
     const batch = await nthBatch(source, step);
     for (const layers of portions(graph, [...samples.keys()], feed.name, batch.inputDims)) {
       noGrad(() => {
         using _scope = new TensorScope();
-        look(network, feed.name, batch, layers, samples, { step, batches, seed });
+        accumulate(network, feed.name, batch, layers, samples, { step, batches, seed });
       });
       await new Promise(setImmediate);
     }
@@ -109,7 +109,7 @@ function portions(graph: Graph, layers: readonly Layer[], input: string, dims: r
   return runs;
 }
 
-function look(
+function accumulate(
   network: Network,
   inputName: string,
   batch: Batch,

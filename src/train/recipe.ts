@@ -121,7 +121,7 @@ export const recipeSchema = z.strictObject({
     .int()
     .min(0)
     .default(0)
-    .describe("batches on which it is seen what layers read, so that compression keeps their outputs rather than their filters"),
+    .describe("calibration batches: the compression keeps the layers' outputs on them rather than their filters"),
   recalibrate: z.int().min(0).default(0).describe("batches that set the batch-norm statistics anew after compression"),
   data: data.prefault({}),
   loss: loss.prefault({}),
@@ -140,7 +140,7 @@ export const recipeSchema = z.strictObject({
     .string()
     .regex(/^(cpu|cuda(:\d{1,2})?)$/, { error: "expected cpu, cuda or cuda:N" })
     .default(defaultDevice)
-    .describe("where it is trained: cpu, cuda or cuda:N"),
+    .describe("device to train on: cpu, cuda or cuda:N"),
   checkpoint: z.strictObject({ everySteps: count.optional(), keep: count.default(2) }).prefault({}),
   selfEnsemble: z
     .boolean()

@@ -46,7 +46,7 @@ export async function holdRun(folder: string): Promise<() => Promise<void>> {
     }
     await rm(file, { force: true });
   }
-  throw new FilterBasisError("busy", "the folder's lock changes hands all the time", { file });
+  throw new FilterBasisError("busy", "other processes keep locking the folder", { file });
 }
 
 async function processMark(pid: number): Promise<string> {

@@ -50,7 +50,7 @@ export interface Versions {
   readonly device: string;
 }
 
-/** Begins a run in a folder that holds none (or one that never came to a step), or goes on with the one that is there. */
+/** Begins a run in a folder that holds none (or one that never came to a step), or resumes the one that is there. */
 export async function runTraining(folder: string, recipe: Recipe | "resume", hooks: RunHooks = {}): Promise<LoopResult> {
   const release = await holdRun(folder);
   try {
@@ -87,10 +87,10 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     await writeJson(folder, runFiles.run, { seed: recipe.seed, versions: await versions(device) });
     await saveModel(graph, join(folder, runFiles.original));
   }
-  if (resume !== undefined) log(`gone on with at step ${resume.step}`);
+  if (resume !== undefined) log(`resumed at step ${resume.step}`);
   const throwIfAborted = (): void => {
     if (hooks.stopping?.())
-      throw new FilterBasisError("interrupted", "stopped before the first step; the same command begins it again");
+      throw new FilterBasisError("interrupted", "stopped before the first step; run the same command to start again");
   };
   const begun = resume !== undefined && recipe.compress !== undefined && recipe.calibrate > 0;
   using training = await assemble(

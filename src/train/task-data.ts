@@ -61,7 +61,7 @@ async function classification(recipe: Recipe, from: Data, original: Runnable, no
       expected: "folders train and test above the classes",
     });
   }
-  if (test === train) note("no test images: the metrics are of the images trained on");
+  if (test === train) note("no test images: the metrics are measured on the training images");
   const { data, loss, seed } = recipe;
   const normalization = parseNormalization(data.normalize);
   const evaluated = firstImages(test, data.testSubset ?? test.count);

@@ -94,7 +94,7 @@ export const kinds = {
     what: "a web page, probably of a download that failed",
     cures: ["download the file itself: on GitHub the address with /raw/ instead of /blob/, on Hugging Face with /resolve/"],
   },
-  xml: { what: "an XML document, perhaps a server's error message", cures: ["look into it, then download the model again"] },
+  xml: { what: "an XML document, perhaps a server's error message", cures: ["read it, then download the model again"] },
   "git-lfs": {
     what: "a Git LFS pointer: the name of a file that was not fetched",
     cures: ["fetch the file itself: git lfs install && git lfs pull"],

@@ -34,7 +34,7 @@ export function windows(context: Pick<LoweringContext, "node">, kernel: readonly
   }
   const all = [...kernel, ...read.strides, ...read.dilations, ...read.pads];
   if (all.some((n) => !(Math.abs(n) < 2 ** 31))) {
-    throw new FilterBasisError("too-large", "a window's numbers are out of all proportion", {
+    throw new FilterBasisError("too-large", "the sizes of a window are implausibly large", {
       node: nodeName(context.node),
       op: context.node.op,
     });
