@@ -30,7 +30,7 @@ beforeAll(async () => {
       .png()
       .toFile(join(images, `${i}.png`));
   }
-  writeFileSync(join(images, "broken.png"), "no picture");
+  writeFileSync(join(images, "broken.png"), "no image");
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

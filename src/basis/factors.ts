@@ -10,7 +10,7 @@ export const families = {
   dense: [],
   /** A basis of m filters over all channels, then 1x1. Ranks: [m]. */
   "one-split": ["basis filters"],
-  /** The paper's form: the splits of the channels share one basis of m filters; then 1x1. Ranks: [m]. */
+  /** The paper's layout: the splits of the channels share one basis of m filters; then 1x1. Ranks: [m]. */
   "shared-bases": ["basis filters"],
   /** Every split has a basis of its own of m filters (a grouped convolution), then 1x1. Ranks: [m]. */
   "own-bases": ["basis filters of a split"],
@@ -210,9 +210,9 @@ function followed(first: Stage, second: Stage, multiply: Multiply): Stage {
   const { groups } = first;
   const [taps1, taps2] = [first.kernel[0] * first.kernel[1], second.kernel[0] * second.kernel[1]];
   const kernel: Pair = [first.kernel[0] * second.kernel[0], first.kernel[1] * second.kernel[1]];
-  const [taps, perGroup, mid] = [taps1 * taps2, first.in / groups, first.out / groups];
+  const [kernelElements, perGroup, mid] = [taps1 * taps2, first.in / groups, first.out / groups];
   const places = Array.from({ length: taps1 }, (_, tap) => place(tap, first.kernel, kernel));
-  const weight = new Float64Array(second.out * first.in * taps);
+  const weight = new Float64Array(second.out * first.in * kernelElements);
   for (let t2 = 0; t2 < taps2; t2++) {
     const offset = place(t2, second.kernel, kernel); // on each axis this or the first stage's place is 0
     for (let g = 0; g < groups; g++) {
@@ -225,7 +225,7 @@ function followed(first: Stage, second: Stage, multiply: Multiply): Stage {
       for (let o = 0; o < second.out; o++)
         for (let i = 0; i < perGroup; i++)
           for (let t1 = 0; t1 < taps1; t1++)
-            weight[(o * first.in + g * perGroup + i) * taps + places[t1]! + offset] = data[o * width + i * taps1 + t1]!;
+            weight[(o * first.in + g * perGroup + i) * kernelElements + places[t1]! + offset] = data[o * width + i * taps1 + t1]!;
     }
   }
   return { ...second, in: first.in, groups: 1, kernel, weight };

@@ -1,5 +1,5 @@
 // A basis for every split of the channels: a grouped convolution, then 1x1. Each basis begins as one split's closed
-// form on its own channels; then all of them with the coefficients by what the outputs lose (fit-slots.ts).
+// layout on its own channels; then all of them with the coefficients by what the outputs lose (fit-slots.ts).
 import { stackRows } from "../linalg/matrix.js";
 import { fitted } from "./fit-problem.js";
 import { slotFamily } from "./slot-family.js";

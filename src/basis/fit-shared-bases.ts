@@ -1,4 +1,4 @@
-// The paper's form: all splits of the channels share one basis. Without moves between splits the truncated SVD under
+// The paper's layout: all splits of the channels share one basis. Without moves between splits the truncated SVD under
 // the mean covariance of a split; then the basis and the coefficients by what the outputs lose (fit-slots.ts).
 import { fitted } from "./fit-problem.js";
 import { slotFamily } from "./slot-family.js";

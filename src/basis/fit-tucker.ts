@@ -11,8 +11,11 @@ export const fitTucker = slotFamily({
   slots: tapsOf,
   own: false,
   order: (shape) => {
-    const taps = tapsOf(shape);
-    return Int32Array.from({ length: shape.c * taps }, (_, at) => (at % shape.c) * taps + Math.floor(at / shape.c));
+    const kernelElements = tapsOf(shape);
+    return Int32Array.from(
+      { length: shape.c * kernelElements },
+      (_, at) => (at % shape.c) * kernelElements + Math.floor(at / shape.c),
+    );
   },
   outerRank: true,
   put: (problem, candidate, { banks, coefficients, outer, lost }) => {

@@ -108,11 +108,11 @@ describe("what a layer may be like", () => {
     },
     "with a channel that is always 0": (shape, random) => {
       const { rows, data } = imageCovariance(shape, random);
-      const taps = shape.kernel[0] * shape.kernel[1];
+      const kernelElements = shape.kernel[0] * shape.kernel[1];
       return matrix(
         rows,
         rows,
-        data.map((value, at) => (at % rows < taps || at / rows < taps ? 0 : value)),
+        data.map((value, at) => (at % rows < kernelElements || at / rows < kernelElements ? 0 : value)),
       );
     },
   };

@@ -3,7 +3,7 @@
 import { type Constant, constants } from "../basis/constant.js";
 import type { LayerShape, Pair } from "../basis/factors.js";
 import { isError } from "../errors/error.js";
-import { readFloat, readInt, readInts, readString, siteName } from "../graph/attributes.js";
+import { nodeName, readFloat, readInt, readInts, readString } from "../graph/attributes.js";
 import { consumers } from "../graph/edit.js";
 import type { DataType, Graph, Node, TensorData } from "../graph/types.js";
 import { isFloat, numbers } from "../graph/values.js";
@@ -51,8 +51,8 @@ export interface CalibratedLayers {
 export function findCalibratedLayers(graph: Graph): CalibratedLayers {
   const constant = constants(graph);
   const found = convolutions(graph);
-  const skipped: Skipped[] = found.refused.flatMap(({ name, because }) =>
-    isMatrix(graph, name) ? [] : [{ name, reason: because }],
+  const skipped: Skipped[] = found.refused.flatMap(({ name, reason }) =>
+    isMatrix(graph, name) ? [] : [{ name, reason: reason }],
   );
   const read = found.layers.map((layer) => readConvolution(layer, constant));
   read.push(...matrices(graph, constant));
@@ -73,7 +73,7 @@ function convolutions(graph: Graph): ReturnType<typeof findLayers> {
 }
 
 const isMatrix = (graph: Graph, name: string): boolean =>
-  graph.nodes.some((node) => siteName(node) === name && node.domain === "" && (node.op === "Gemm" || node.op === "MatMul"));
+  graph.nodes.some((node) => nodeName(node) === name && node.domain === "" && (node.op === "Gemm" || node.op === "MatMul"));
 
 type ConstantOf = (name: string) => Constant | undefined;
 
@@ -115,7 +115,7 @@ function readGeometry(node: Node, kernel: readonly number[]): Geometry {
 }
 
 function readNode(node: Node, constant: ConstantOf): LayerNode | Skipped {
-  const name = siteName(node);
+  const name = nodeName(node);
   const [input = "", , biasName = ""] = node.inputs;
   const made = { node, name, input, output: node.outputs[0] ?? "" };
   if (biasName === "") return made;
@@ -138,7 +138,7 @@ function matrices(graph: Graph, constant: ConstantOf): (CalibratedLayer | Skippe
 }
 
 function readMatrix(node: Node, weight: Constant | undefined, readers: number, constant: ConstantOf): CalibratedLayer | Skipped {
-  const name = siteName(node);
+  const name = nodeName(node);
   const skip = (reason: string): Skipped => ({ name, reason });
   if (weight === undefined) return skip("its weight stands on the left of the product");
   const { tensor, root, type } = weight;

@@ -4,7 +4,7 @@ import type { Graph } from "../graph/types.js";
 import type { CalibrationCache } from "./cache.js";
 import type { CalibrationImages, Engine } from "./engine.js";
 import type { CalibratedLayer } from "./layers.js";
-import { inputMoments, type LayerMoments, type MomentOptions } from "./moments.js";
+import { activationMoments, type LayerMoments, type MomentOptions } from "./moments.js";
 import type { Moments } from "./sums.js";
 
 /** Gives the moments of layers, in their order. May be asked several times. */
@@ -34,14 +34,14 @@ export function momentSource(
   return async function* (layers) {
     const missing: CalibratedLayer[] = [];
     for (const layer of layers) if ((await known(layer)) === undefined) missing.push(layer);
-    const computed = inputMoments(graph, missing, images, engine, options)[Symbol.asyncIterator]();
+    const computed = activationMoments(graph, missing, images, engine, options)[Symbol.asyncIterator]();
     try {
       for (const layer of layers) {
         let moments = missing.includes(layer) ? undefined : await known(layer);
         if (moments === undefined) {
           const next = missing.includes(layer)
             ? await computed.next()
-            : await inputMoments(graph, [layer], images, engine, options).next(); // it was there a moment ago
+            : await activationMoments(graph, [layer], images, engine, options).next(); // it was there a moment ago
           moments = (next.value as LayerMoments).moments;
           keep(layer, moments);
           await cache?.keepMoments(layer, moments);

@@ -7,7 +7,7 @@ import { floats } from "../graph/values.js";
 import { Random } from "../linalg/random.js";
 import type { CalibrationImages, Values } from "./engine.js";
 import { findCalibratedLayers } from "./layers.js";
-import { inputMoments, type MomentOptions } from "./moments.js";
+import { activationMoments, type MomentOptions } from "./moments.js";
 import { ortEngine, pureProducts } from "./ort-engine.js";
 import { addSamples, finishCross, type Moments, mergedSums, newSums } from "./sums.js";
 import { torchEngine } from "./torch-engine.js";
@@ -44,7 +44,7 @@ const weight = (...dims: number[]) => float32Tensor(dims, values(dims.reduce((pr
 
 async function momentsOf(graph: Graph, images: CalibrationImages, options: MomentOptions = {}, engine = torchEngine()) {
   const found = new Map<string, Moments>();
-  for await (const { layer, moments } of inputMoments(graph, findCalibratedLayers(graph).layers, images, engine, options))
+  for await (const { layer, moments } of activationMoments(graph, findCalibratedLayers(graph).layers, images, engine, options))
     found.set(layer.name, moments);
   return found;
 }

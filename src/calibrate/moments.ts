@@ -29,7 +29,7 @@ export interface LayerMoments {
 const usualMemory = 2 ** 30;
 
 /** Gives the moments of every layer, in their order. Errors: `non-finite`, `interrupted`; what running the network throws. */
-export async function* inputMoments(
+export async function* activationMoments(
   graph: Graph,
   layers: readonly CalibratedLayer[],
   images: CalibrationImages,

@@ -180,8 +180,8 @@ function decide({ engine, options }: Job, looked: Looked, replacement: Replaceme
   const all = holds ? finishCross(mergedSums(fit, held), layer.name) : fits;
   const errors: Partial<Record<Took, number>> = {};
   const made = new Map<Took, () => Replacement>();
-  const consider = (took: Took, judged: Replacement, result: () => Replacement): void => {
-    errors[took] = outputErrorOf(judged, judge, algebra);
+  const consider = (took: Took, evaluated: Replacement, result: () => Replacement): void => {
+    errors[took] = outputErrorOf(evaluated, judge, algebra);
     made.set(took, result);
   };
   consider("symmetric", replacement, () => replacement);

@@ -1,4 +1,4 @@
-// `compress --data` without training: calibrated on the data, planned by what is lost on it, judged on images that nothing was fitted to.
+// `compress --data` without training: calibrated on the data, planned by what is lost on it, evaluated on images that nothing was fitted to.
 import { calibrationData } from "../compress/calibration-data.js";
 import { type CalibratedResult, compressOnData } from "../compress/compress-calibrated.js";
 import type { JobOptions } from "../compress/job.js";
@@ -106,7 +106,7 @@ function reportOf(result: CalibratedResult, images: number) {
     before: withBytes(before, bytes.original),
     ...withBytes(after, bytes.written),
     layers: layersOf(result),
-    refused: skipped.map(({ name, reason }) => ({ name, because: reason })),
+    skipped,
     verified: true,
     maxDifference: verified.maxDifference,
     agreement: verified.original,

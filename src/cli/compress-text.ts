@@ -3,7 +3,12 @@ import type { Times } from "../compress/time.js";
 import type { Cost } from "../graph/cost.js";
 import { grouped } from "./columns.js";
 
-export const withBytes = ({ weights, all, macs, bytes }: Cost, file = bytes) => ({ weights, all, macs, bytes: file });
+export const withBytes = ({ weights, parameters, macs, bytes }: Cost, file = bytes) => ({
+  weights,
+  parameters,
+  macs,
+  bytes: file,
+});
 export type Totals = ReturnType<typeof withBytes>;
 
 export const timesText = ({ original, written, ratio, interval: [low, high], verdict }: Times): string =>

@@ -1,4 +1,4 @@
-// Reading the values of options, and printing figures.
+// Reading the values of options, and printing metrics.
 import { FilterBasisError } from "../errors/error.js";
 
 /** A whole number between two bounds, or undefined where the option was not given. @throws FilterBasisError `usage` */
@@ -22,5 +22,5 @@ export function given<K extends string, V>(key: K, value: V | undefined): { read
   return value === undefined ? {} : ({ [key]: value } as { readonly [key in K]: V });
 }
 
-/** A figure of merit with the digits that mean something: four of SSIM, two of dB and percent. */
-export const figureText = (name: string, value: number): string => `${name} ${value.toFixed(name === "ssim" ? 4 : 2)}`;
+/** A metric with the digits that mean something: four of SSIM, two of dB and percent. */
+export const metricText = (name: string, value: number): string => `${name} ${value.toFixed(name === "ssim" ? 4 : 2)}`;

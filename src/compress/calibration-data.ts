@@ -1,4 +1,4 @@
-// The images of a calibrated compression: those that the factors are fitted to, and others, never fitted to, that the result is judged on.
+// The images of a calibrated compression: those that the factors are fitted to, and others, never fitted to, that the result is evaluated on.
 import { createHash } from "node:crypto";
 import type { CalibrationImages } from "../calibrate/engine.js";
 import type { Data } from "../data/dataset.js";
@@ -19,7 +19,7 @@ export interface CalibrationData {
 export interface CalibrationOptions extends FeedOptions {
   /** Images to fit to. Default: 256, or 16 of more than 100,000 pixels. */
   readonly images?: number;
-  /** Images to judge on. Default: half as many. */
+  /** Images to evaluate on. Default: half as many. */
   readonly heldOut?: number;
 }
 
@@ -34,8 +34,8 @@ export async function calibrationData(
 ): Promise<CalibrationData> {
   const pixels = [...inputs.shapes.values()].reduce((most, dims) => Math.max(most, (dims.at(-1) ?? 1) * (dims.at(-2) ?? 1)), 0);
   const wanted = asked ?? (pixels > largePixels ? 16 : 256);
-  const judged = held ?? Math.max(1, Math.ceil(wanted / 2));
-  const limit = wanted + judged;
+  const evaluated = held ?? Math.max(1, Math.ceil(wanted / 2));
+  const limit = wanted + evaluated;
   const all = await modelFeeds(graph, data, inputs, { part: "train", ...options, seed, limit, ...(note && { note }) });
   const fixed = graph.inputs.find(({ name }) => name === all.input)?.tensor?.dims?.[0];
   if (typeof fixed === "number" && fixed > 1)
@@ -44,11 +44,11 @@ export async function calibrationData(
       expected: "a batch of 1, or a free one",
       got: String(fixed),
     });
-  const spare = all.count >= 4 ? Math.min(judged, Math.max(1, Math.floor(all.count / 3))) : 0;
+  const spare = all.count >= 4 ? Math.min(evaluated, Math.max(1, Math.floor(all.count / 3))) : 0;
   const count = Math.min(wanted, all.count - spare);
   if (all.count < limit)
     note?.(
-      `${data.name}: ${all.count} images: ${count} to calibrate on, ${spare} to judge on (${wanted} and ${judged} are usual)`,
+      `${data.name}: ${all.count} images: ${count} to calibrate on, ${spare} to evaluate on (${wanted} and ${evaluated} are usual)`,
     );
   const key = await contentKey(all, count);
   return {

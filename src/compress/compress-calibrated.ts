@@ -87,11 +87,11 @@ export async function compressOnData(
     ...stepHooks,
     refit: { ...sampling, ...stepHooks },
   }).finally(() => progress.stop());
-  const layout = budget.keepParams === undefined ? "separate" : "dense";
+  const layout = budget.keepParams === undefined ? "split" : "dense";
   const written = writeChains(plan.calibration.graph, fitted.replacements, plan.chosen, layout).graph;
   const graph = withMetadata(written, conventionsOf(data.all.how));
   const against = withReplacements(prepared, fitted.replacements);
-  const judged = await saveVerified(graph, output, async (file) => {
+  const evaluated = await saveVerified(graph, output, async (file) => {
     const bytes = await modelBytes(file);
     checkSize(original, bytes, {});
     const verified = await verifyAgainst(against, graph, file, reference);
@@ -104,8 +104,8 @@ export async function compressOnData(
   return {
     ...{ file: output, graph, before, plan, layers: fitted.layers, skipped: plan.calibration.skipped },
     after: cost(graph, inputs.shapes),
-    bytes: { original, written: judged.bytes },
-    ...{ verified: judged.verified, times: judged.times, compared: judged.compared },
+    bytes: { original, written: evaluated.bytes },
+    ...{ verified: evaluated.verified, times: evaluated.times, compared: evaluated.compared },
   };
 }
 
@@ -126,7 +126,7 @@ async function judge(
     ...(output === undefined ? {} : { output }),
     ...(loss === undefined ? {} : { kind: loss }),
     ...(signal ? { signal } : {}),
-    progress: (done) => bar?.update(done),
+    progress: (applied) => bar?.update(applied),
   };
   const compared = await compareOnData(given.file ?? given.graph, file, feeds, options).finally(() => bar?.stop());
   return { ...compared, fitted: data.heldOut === undefined };

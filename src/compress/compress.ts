@@ -1,10 +1,10 @@
 // The main job: a model and a wish become a verified file. plan -> apply -> (train) -> layouts -> write -> verify -> compare,
 // always with the file that was given.
-import type { Form } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
 import { isError } from "../errors/error.js";
 import { type Cost, cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
-import { chooseForms, siteLabel } from "../methods/form.js";
+import { chooseLayouts, layerLabel } from "../methods/layout.js";
 import { readRecord } from "../methods/record.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { modelBytes } from "../runtime/model-bytes.js";
@@ -46,7 +46,7 @@ export async function compressModel<T = unknown>(
   const place = placeOf(options, planned.inputs);
   const reference = await referenceOf(given.file ?? given.graph, place);
   if (planned.prepared !== given.graph) await verifyPrepared(planned.prepared, reference);
-  const judge = (candidate: Graph) => async (file: string) => {
+  const check = (candidate: Graph) => async (file: string) => {
     const written = await modelBytes(file);
     checkSize(planned.bytes.original, written, options);
     const verified = await verifyWritten(candidate, file, reference);
@@ -55,21 +55,21 @@ export async function compressModel<T = unknown>(
     if (!isDense(candidate)) checkSpeed(times, options);
     return { graph: candidate, verified, written, times };
   };
-  const judged = await saveVerified(graph, output, judge(graph)).catch((error: unknown) => {
+  const saved = await saveVerified(graph, output, check(graph)).catch((error: unknown) => {
     // In the dense layout a layer takes as long as the original's.
     const again = isError(error, "does-not-pay") && error.facts.times !== undefined && options.plan?.keepMacs === undefined;
     if (!again) throw error;
-    const dense = chooseForms(() => "dense")(graph).graph;
-    return saveVerified(dense, output, judge(dense));
+    const dense = chooseLayouts(() => "dense")(graph).graph;
+    return saveVerified(dense, output, check(dense));
   });
   return {
     ...planned,
-    graph: judged.graph,
+    graph: saved.graph,
     file: output,
-    after: cost(judged.graph, planned.inputs.shapes),
-    bytes: { ...planned.bytes, written: judged.written },
-    verified: judged.verified,
-    written: judged.times,
+    after: cost(saved.graph, planned.inputs.shapes),
+    bytes: { ...planned.bytes, written: saved.written },
+    verified: saved.verified,
+    written: saved.times,
     ...(trained === undefined ? {} : { trained }),
   };
 }
@@ -77,11 +77,13 @@ export async function compressModel<T = unknown>(
 /** A trained network with its batch normalisation folded and its layers as the plan has them. */
 function inLayouts(graph: Graph, { graph: untrained }: PlannedModel, { keepBatchNorm = false }: JobOptions): Graph {
   const folded = keepBatchNorm ? graph : foldBatchNorm(graph).graph;
-  const layouts = new Map<string, Form>((readRecord(untrained)?.sites ?? []).map((site) => [siteLabel(site), site.form]));
-  return chooseForms((site) => layouts.get(siteLabel(site)) ?? site.form)(folded).graph;
+  const layouts = new Map<string, Layout>(
+    (readRecord(untrained)?.layers ?? []).map((layer) => [layerLabel(layer), layer.layout]),
+  );
+  return chooseLayouts((layer) => layouts.get(layerLabel(layer)) ?? layer.layout)(folded).graph;
 }
 
 /** Whether every compressed layer is rebuilt when the model is loaded, and not in every run. */
 function isDense(graph: Graph): boolean {
-  return (readRecord(graph)?.sites ?? []).every(({ form }) => form === "dense");
+  return (readRecord(graph)?.layers ?? []).every(({ layout }) => layout === "dense");
 }

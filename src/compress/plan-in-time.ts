@@ -1,6 +1,6 @@
 // A plan by measured times: layers are timed, the budget is solved, the whole network is timed against the original, and solved again
 // where it is slower. What cannot be kept is refused with what can, tried on the whole network too.
-import type { Form } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
@@ -31,7 +31,7 @@ export interface Job {
 }
 
 /** A plan whose chosen layers were timed in the layouts allowed. */
-export async function layoutsFor(job: Job, plan: Plan, layouts: readonly Form[]): Promise<Plan> {
+export async function layoutsFor(job: Job, plan: Plan, layouts: readonly Layout[]): Promise<Plan> {
   const { prepared, planOptions, table, hooks } = job;
   await measure(job, layoutQuestions(prepared, plan, planOptions, layouts), "timing layouts", hooks);
   return withLayouts(
@@ -103,7 +103,7 @@ async function solveTimed(job: Job, options: PlanOptions): Promise<Plan> {
 }
 
 export function predictedSaving(plan: Plan): number {
-  const layers = plan.units.flatMap((unit) => unit.layers);
+  const layers = plan.groups.flatMap((unit) => unit.layers);
   return layers.reduce((sum, { timed }) => sum + (timed ? timed.original - timed.milliseconds : 0), 0);
 }
 
@@ -124,8 +124,8 @@ function asTheyAre({ original, planOptions }: Job) {
 function outOfReach(job: Job, reached: TimedPlan | undefined, tried: unknown): FilterBasisError {
   const { keepMacs, original } = job.planOptions;
   const whole = original!.macs;
-  const units = reached?.plan.units ?? [];
-  const planned = units.map(({ unit, macsBefore, macsAfter, layers: members }) => ({
+  const units = reached?.plan.groups ?? [];
+  const planned = units.map(({ group: unit, macsBefore, macsAfter, layers: members }) => ({
     name: unit.name,
     original: macsBefore,
     best: macsAfter,
@@ -143,7 +143,7 @@ function outOfReach(job: Job, reached: TimedPlan | undefined, tried: unknown): F
       expected: `at least ${reachable}`,
       got: `${keepMacs}`,
       cures: [...(reachable < 1 ? [`--keep-macs ${reachable}`] : []), "give a budget in weights: --keep-params"],
-      facts: { reachable, fixed, whole, layers, ...(tried === undefined ? {} : { milliseconds: tried }) },
+      facts: { reachable, fixed, original: whole, layers, ...(tried === undefined ? {} : { milliseconds: tried }) },
     },
   );
 }

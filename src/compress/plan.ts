@@ -1,7 +1,7 @@
 // The checked plan: what `plan` prints and `compress` carries out. Layers are timed where times decide, the plan is solved and
 // applied, and the whole network is timed against the original; where it is slower the plan has to save more, or its layers
 // are written so that they take as long as the original's.
-import type { Form } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type Cost, cost } from "../graph/cost.js";
 import type { Graph, Outcome } from "../graph/types.js";
@@ -69,8 +69,7 @@ async function planNetwork(original: Graph, options: JobOptions, hooks: JobHooks
   for (const text of [...(done === undefined ? [] : [done]), ...before.notes]) hooks.note?.(text);
   const linear = asked.linear ?? bestLinearAlgebra();
   const planOptions: PlanOptions = { ...asked, ...fixedSplits(method), linear, original: before, spectra: new Map() };
-  const apply = (plan: Plan) =>
-    applyPlan(prepared, plan, { ...planOptions, method, ...(layout === "auto" ? {} : { form: layout }) });
+  const apply = (plan: Plan) => applyPlan(prepared, plan, { ...planOptions, method, ...(layout === "auto" ? {} : { layout }) });
   const result = (plan: Plan, times?: NetworkTimes): Omit<PlannedModel, "bytes"> => {
     const { graph, outcomes } = apply(plan);
     return { plan, prepared, foldOutcomes, graph, outcomes, before, inputs, ...(times ? { times } : {}) };
@@ -87,33 +86,33 @@ async function planNetwork(original: Graph, options: JobOptions, hooks: JobHooks
     return result(plan, times);
   }
   const plan = await layoutsFor(job, planCompression(prepared, planOptions), ["dense", ...savingLayouts]);
-  const kept = plan.units.every(({ layers }) => layers.every(({ timed }) => timed === undefined || timed.layout === "dense"));
-  if (plan.units.length === 0 || kept || isExplicit(plan, asked)) return result(plan);
+  const kept = plan.groups.every(({ layers }) => layers.every(({ timed }) => timed === undefined || timed.layout === "dense"));
+  if (plan.groups.length === 0 || kept || isExplicit(plan, asked)) return result(plan);
   const times = await timesOf(job, plan);
   const worth = Math.min(1, 1 - predictedSaving(plan) / times.original) <= worthwhile;
   return worth && times.written <= worthwhile * times.original ? result(plan, times) : result(allDense(plan));
 }
 
 /** A budget in multiply-accumulates is no use to a layout that computes them all. */
-function checkLayout(layout: "auto" | Form, { keepMacs }: PlanOptions): void {
+function checkLayout(layout: "auto" | Layout, { keepMacs }: PlanOptions): void {
   if (layout !== "dense" || keepMacs === undefined) return;
   throw new FilterBasisError("usage", "the dense layout computes all multiply-accumulates of the original, whatever the budget", {
-    field: "form",
-    cures: ["leave --form out, or give another layout", "give the budget in weights: --keep-params"],
+    field: "layout",
+    cures: ["leave --layout out, or give another layout", "give the budget in weights: --keep-params"],
   });
 }
 
 function isExplicit(plan: Plan, { basis, layers = {} }: PlanOptions): boolean {
-  return basis !== undefined || (plan.units.length > 0 && Object.values(layers).some((rule) => rule.basis !== undefined));
+  return basis !== undefined || (plan.groups.length > 0 && Object.values(layers).some((rule) => rule.basis !== undefined));
 }
 
 /** Every layer in the layout whose speed is the original's, where there is one. */
 function allDense(plan: Plan): Plan {
-  const units = plan.units.map((planned) => ({
+  const groups = plan.groups.map((planned) => ({
     ...planned,
     layers: planned.layers.map((one) =>
       one.timed ? { ...one, timed: { ...one.timed, layout: "dense" as const, milliseconds: one.timed.original } } : one,
     ),
   }));
-  return { ...plan, units };
+  return { ...plan, groups };
 }

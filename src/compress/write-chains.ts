@@ -1,7 +1,7 @@
 // Fitted factors into a graph that knows what was done to it: a basis and its coefficients become one BasisConv node, all other families a chain
 // of ordinary nodes with its record.
 
-import type { Form } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
 import type { PlannedChoice } from "../calibrate/calibrated.js";
 import { type Chained, chained } from "../calibrate/chain.js";
 import type { CalibratedLayer, LayerNode } from "../calibrate/layers.js";
@@ -22,7 +22,7 @@ export function writeChains(
   graph: Graph,
   replacements: readonly Replacement[],
   chosen: readonly PlannedChoice[],
-  layout: Form = "separate",
+  layout: Layout = "split",
 ): Chained {
   const choices = new Map(chosen.map((choice) => [choice.layer, choice]));
   const isBasis = ({ layer, factors }: Replacement) =>
@@ -60,7 +60,7 @@ function withBases(
   graph: Graph,
   basis: readonly Replacement[],
   choices: ReadonlyMap<CalibratedLayer, PlannedChoice>,
-  layout: Form,
+  layout: Layout,
 ): Graph {
   if (basis.length === 0) return graph;
   const fresh = freshNames(graph);
@@ -109,7 +109,7 @@ function basisNode(
   { layer, factors }: Replacement,
   { node, input, output }: LayerNode,
   names: { readonly basis: string; readonly coefficients: string; readonly bias: string },
-  layout: Form,
+  layout: Layout,
   error: number | null,
 ): Node {
   const { splits = 1, ranks } = factors!.candidate;

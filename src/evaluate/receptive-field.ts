@@ -1,5 +1,5 @@
 // How far a network looks: which pixels of its input one pixel of its output can depend on, found from the graph.
-import { readInt, readInts, readString, siteName } from "../graph/attributes.js";
+import { nodeName, readInt, readInts, readString } from "../graph/attributes.js";
 import { isBasisConv } from "../graph/basis-conv.js";
 import { trainingMode } from "../graph/batch-norm.js";
 import { inferShapes } from "../graph/shapes/infer.js";
@@ -72,7 +72,7 @@ export function receptiveField(graph: Graph): ReceptiveField {
         : rule
           ? rule(node, joined, context)
           : `how far the operator ${node.op} looks is not known`;
-    if (typeof result === "string") return { before: 0, after: 0, period: 1, unbounded: `node ${siteName(node)}: ${result}` };
+    if (typeof result === "string") return { before: 0, after: 0, period: 1, unbounded: `node ${nodeName(node)}: ${result}` };
     period = leastCommonMultiple(period, result.pitch);
     for (const output of node.outputs) reaches.set(output, result);
   }

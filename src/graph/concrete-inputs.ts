@@ -1,7 +1,7 @@
 // Sizes for the axes that a model leaves free, where a count or a trial run needs some and the caller states none. What shapes tell is decided here;
 // `findInputs` (runtime) tries what is chosen in ONNX Runtime as well.
 import { FilterBasisError, isError } from "../errors/error.js";
-import { elements, siteName } from "./attributes.js";
+import { elements, nodeName } from "./attributes.js";
 import { symbolsOf } from "./dims.js";
 import { noSizes } from "./example-input.js";
 import { type FreeSizes, freeSizes, shapesOf } from "./free-sizes.js";
@@ -88,7 +88,7 @@ function unmet({ equations }: SizeDemands): FilterBasisError | undefined {
   if (hardest === undefined) return undefined;
   const { node, dim, equals } = hardest;
   return new FilterBasisError("shape-mismatch", "no size of the inputs makes this one right", {
-    node: siteName(node),
+    node: nodeName(node),
     op: node.op,
     expected: String(equals),
     got: dim,
@@ -134,7 +134,7 @@ function candidateOf(graph: Graph, free: FreeSizes, { sizes, needed }: Assignmen
 }
 
 function reason(input: string, needed: SizeEquation | undefined, { refused, large }: Tried): string {
-  if (needed !== undefined) return `free in the model, what ${siteName(needed.node)} needs`;
+  if (needed !== undefined) return `free in the model, what ${nodeName(needed.node)} needs`;
   if (refused.length > 0) return refusedBefore(refused, input);
   return large.length > 0 ? "free in the model, larger ones take long" : "free in the model";
 }

@@ -6,13 +6,13 @@ export {
   float32Tensor,
   int64Tensor,
   makeNode,
+  nodeName,
   readFloat,
   readFloats,
   readInt,
   readInts,
   readString,
   readTensor,
-  siteName,
 } from "./attributes.js";
 export { type ChosenSizes, chooseInputs, type InputSizes } from "./concrete-inputs.js";
 export { constantOf, constantReader } from "./constants.js";

@@ -1,14 +1,14 @@
 // From a graph to a program: a list of steps over numbered slots. Everything that can be decided once is decided here.
 import { FilterBasisError } from "../errors/error.js";
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import { isBasisConv } from "../graph/basis-conv.js";
 import type { VersionedNode } from "../graph/inline.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";
 import { basisConv } from "./operators/basis-conv.js";
 import { type Host, hostOf } from "./operators/host.js";
 import { type HostKernel, hostTable } from "./operators/host-table.js";
+import { type Kernel, type LoweringContext, refuse } from "./operators/lowering.js";
 import type { OperatorName } from "./operators/names.js";
-import { type Kernel, refuse, type Site } from "./operators/site.js";
 import { lowerings } from "./operators/table.js";
 import { isStandard } from "./parameters.js";
 
@@ -104,20 +104,20 @@ function slotOf(slots: ReadonlyMap<string, number>, name: string, node: Node): n
   const slot = slots.get(name);
   if (slot !== undefined) return slot;
   throw new FilterBasisError("invalid-graph", "an input is defined nowhere before", {
-    node: siteName(node),
+    node: nodeName(node),
     op: node.op,
     tensor: name,
   });
 }
 
-function lower(node: Node, site: Site): { readonly kernel: Kernel; readonly host: HostKernel | undefined } {
-  if (isBasisConv(node)) return { kernel: basisConv(site), host: undefined };
+function lower(node: Node, context: LoweringContext): { readonly kernel: Kernel; readonly host: HostKernel | undefined } {
+  if (isBasisConv(node)) return { kernel: basisConv(context), host: undefined };
   const op = node.op as OperatorName;
   if (!isStandard(node) || !Object.hasOwn(lowerings, op)) {
     const domain = isStandard(node) ? "" : ` of domain ${JSON.stringify(node.domain)}`;
-    throw refuse(site, `the operator ${node.op}${domain} is not one that can be run here`);
+    throw refuse(context, `the operator ${node.op}${domain} is not one that can be run here`);
   }
-  return { kernel: lowerings[op](site), host: hostTable[op]?.(node, site.opset) };
+  return { kernel: lowerings[op](context), host: hostTable[op]?.(node, context.opset) };
 }
 
 /** When values die, and which steps may write over their first input: depends on what is asked for. */

@@ -25,10 +25,10 @@ export function expandChains(graph: Graph): PassResult {
   const kept: ChainRecord[] = [];
   for (const chain of chains) {
     const found = findChain(chain, made, constant);
-    const done = !("because" in found);
-    const because = done ? `${describeChain(chain)} -> dense` : found.because;
-    outcomes.push({ pass: "expand-chains", site: chain.name || chain.output, done, because });
-    if (!done) {
+    const applied = !("reason" in found);
+    const reason = applied ? `${describeChain(chain)} -> dense` : found.reason;
+    outcomes.push({ pass: "expand-chains", layer: chain.name || chain.output, applied, reason });
+    if (!applied) {
       kept.push(chain);
       continue;
     }
@@ -55,14 +55,14 @@ interface Found {
   readonly weights: readonly Constant[];
 }
 
-const changed = { because: "its nodes are not what the model's record says of it" };
+const changed = { reason: "its nodes are not what the model's record says of it" };
 
 /** From the output back over the stages. */
 function findChain(
   chain: ChainRecord,
   made: ReadonlyMap<string, Node>,
   constant: (name: string) => Constant | undefined,
-): Found | { readonly because: string } {
+): Found | { readonly reason: string } {
   const end = made.get(chain.output);
   if (end === undefined) return changed;
   let [node, bias]: [Node | undefined, string] = [end, end.inputs[2] ?? ""];

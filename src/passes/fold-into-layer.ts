@@ -1,12 +1,12 @@
 // Scaling and shifting the channels of a layer by changing its weights: what folding a normalisation comes down to.
-import { float, readFloat, readInt, readInts, readString, siteName } from "../graph/attributes.js";
+import { float, nodeName, readFloat, readInt, readInts, readString } from "../graph/attributes.js";
 import { isBasisConv, readBasisConv } from "../graph/basis-conv.js";
 import type { Node, TensorData } from "../graph/types.js";
 import { floats, isFloat, numbers, tensorOf } from "../graph/values.js";
 import type { Affine } from "./fold-batch-norm.js";
 
-export interface Refusal {
-  readonly because: string;
+export interface SkippedLayer {
+  readonly reason: string;
 }
 
 /** The layer with the attributes that go with its new constants; its inputs are still the old ones. */
@@ -34,11 +34,11 @@ interface Layer {
 }
 
 /** The layer followed by k y + t on its output channels. */
-export function foldBefore(constant: ConstantOf, node: Node, { k, t }: Affine): Folded | Refusal {
+export function foldBefore(constant: ConstantOf, node: Node, { k, t }: Affine): Folded | SkippedLayer {
   const layer = layerOf(constant, node);
-  if ("because" in layer) return layer;
+  if ("reason" in layer) return layer;
   if (k.length !== layer.outChannels)
-    return { because: `${siteName(node)} has ${layer.outChannels} output channels, not ${k.length}` };
+    return { reason: `${nodeName(node)} has ${layer.outChannels} output channels, not ${k.length}` };
   const weight = numbers(layer.weight).map((value, index) => value * k[layer.channels(index)[0]]!);
   const bias = layer.bias.map((value, channel) => value * k[channel]! + t[channel]!);
   return written(layer, weight, bias);
@@ -52,17 +52,17 @@ export function weightPlaces(node: Node): readonly [weight: number, bias: number
 }
 
 /** The layer fed with k x + t on its input channels; `value` names that input. */
-export function foldAfter(constant: ConstantOf, node: Node, value: string, { k, t }: Affine): Folded | Refusal {
+export function foldAfter(constant: ConstantOf, node: Node, value: string, { k, t }: Affine): Folded | SkippedLayer {
   if (node.inputs[0] !== value || node.inputs.lastIndexOf(value) !== 0)
-    return { because: `${siteName(node)} does not read it as its data` };
+    return { reason: `${nodeName(node)} does not read it as its data` };
   if (isBasisConv(node))
-    return { because: `${siteName(node)} is a convolution over a basis, which only what follows can be folded into` };
+    return { reason: `${nodeName(node)} is a convolution over a basis, which only what follows can be folded into` };
   const layer = layerOf(constant, node);
-  if ("because" in layer) return layer;
+  if ("reason" in layer) return layer;
   if (k.length !== layer.inChannels)
-    return { because: `${siteName(node)} has ${layer.inChannels} input channels, not ${k.length}` };
+    return { reason: `${nodeName(node)} has ${layer.inChannels} input channels, not ${k.length}` };
   if (layer.padded && t.some((shift) => shift !== 0))
-    return { because: `${siteName(node)} pads with zeros, which are not shifted` };
+    return { reason: `${nodeName(node)} pads with zeros, which are not shifted` };
   const weight = numbers(layer.weight);
   const bias = layer.bias.slice();
   const scaled = weight.map((element, index) => {
@@ -73,20 +73,20 @@ export function foldAfter(constant: ConstantOf, node: Node, value: string, { k, 
   return written(layer, scaled, bias);
 }
 
-function layerOf(constant: ConstantOf, node: Node): Layer | Refusal {
+function layerOf(constant: ConstantOf, node: Node): Layer | SkippedLayer {
   const standard = node.domain === "" && Object.hasOwn(layers, node.op) ? layers[node.op] : undefined;
   const reader = isBasisConv(node) ? overBasis : standard;
-  if (reader === undefined) return { because: `${siteName(node)} (${node.op}) has no weights` };
+  if (reader === undefined) return { reason: `${nodeName(node)} (${node.op}) has no weights` };
   const [weightName = "", biasName = ""] = weightPlaces(node).map((place) => node.inputs[place] ?? "");
   const weight = constant(weightName);
-  if (weight === undefined) return { because: `the weight of ${siteName(node)} is not a stored constant` };
-  if (!isFloat(weight.type)) return { because: `the weight of ${siteName(node)} is of type ${weight.type}` };
+  if (weight === undefined) return { reason: `the weight of ${nodeName(node)} is not a stored constant` };
+  if (!isFloat(weight.type)) return { reason: `the weight of ${nodeName(node)} is of type ${weight.type}` };
   const bias = biasName === "" ? undefined : constant(biasName);
-  if (biasName !== "" && bias === undefined) return { because: `the bias of ${siteName(node)} is not a stored constant` };
+  if (biasName !== "" && bias === undefined) return { reason: `the bias of ${nodeName(node)} is not a stored constant` };
   return reader(node, weight, bias);
 }
 
-type Reader = (node: Node, weight: TensorData, bias: TensorData | undefined) => Layer | Refusal;
+type Reader = (node: Node, weight: TensorData, bias: TensorData | undefined) => Layer | SkippedLayer;
 
 const biasOr0 = (bias: TensorData | undefined, channels: number): Float64Array =>
   bias === undefined ? new Float64Array(channels) : numbers(bias);
@@ -111,7 +111,7 @@ const convolution: Reader = (node, weight, bias) => {
 const overBasis: Reader = (node, weight, bias) => {
   const site = readBasisConv(node)!;
   if (site.coefficients === "" && site.splits > 1)
-    return { because: `the basis of ${siteName(node)} is the same for all its splits` };
+    return { reason: `the basis of ${nodeName(node)} is the same for all its splits` };
   const outChannels = weight.dims[0]!;
   const row = weight.dims.slice(1).reduce((product, size) => product * size, 1);
   return {
@@ -140,13 +140,13 @@ const matrix: Reader = (node, weight, bias) => {
   const swapped = readInt(node, "transB", 0) !== 0;
   const [rows, columns] = weight.dims as [number, number];
   const [inChannels, outChannels] = swapped ? [columns, rows] : [rows, columns];
-  if (readInt(node, "transA", 0) !== 0) return { because: `${siteName(node)} transposes its input` };
+  if (readInt(node, "transA", 0) !== 0) return { reason: `${nodeName(node)} transposes its input` };
   const alpha = readFloat(node, "alpha", 1);
-  if (alpha !== 1) return { because: `${siteName(node)} has alpha = ${alpha}` };
+  if (alpha !== 1) return { reason: `${nodeName(node)} has alpha = ${alpha}` };
   const beta = readFloat(node, "beta", 1);
   const stored = bias && numbers(bias);
   if (stored !== undefined && stored.length !== 1 && (stored.length !== outChannels || bias!.dims.at(-1) !== outChannels)) {
-    return { because: `the bias of ${siteName(node)} differs from row to row` };
+    return { reason: `the bias of ${nodeName(node)} differs from row to row` };
   }
   const each = Float64Array.from(
     { length: outChannels },
@@ -166,12 +166,12 @@ const matrix: Reader = (node, weight, bias) => {
 const layers: Readonly<Record<string, Reader>> = { Conv: convolution, ConvTranspose: transposed, Gemm: matrix };
 
 /** The layer with new weights; without a bias where it had none and needs none. */
-function written(layer: Layer, weight: Float64Array, bias: Float64Array): Folded | Refusal {
+function written(layer: Layer, weight: Float64Array, bias: Float64Array): Folded | SkippedLayer {
   const { node } = layer;
   const { type, dims } = layer.weight;
   const [newWeight, newBias] = [tensorOf(type, dims, weight), tensorOf(type, [bias.length], bias)];
   if (![newWeight, newBias].every((tensor) => floats(tensor).every(Number.isFinite)))
-    return { because: `the weights of ${siteName(node)} would not be finite in ${type}` };
+    return { reason: `the weights of ${nodeName(node)} would not be finite in ${type}` };
   const none = node.op !== "Gemm" && (node.inputs[weightPlaces(node)[1]] ?? "") === "" && bias.every((value) => value === 0);
   return { node, weight: newWeight, bias: none ? undefined : newBias };
 }

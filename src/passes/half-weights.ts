@@ -1,5 +1,5 @@
 // Storing weights in half precision: each float32 weight becomes a float16 constant and a Cast, so that all computing stays in float32.
-import { int, makeNode, siteName, tensor as tensorAttribute } from "../graph/attributes.js";
+import { int, makeNode, nodeName, tensor as tensorAttribute } from "../graph/attributes.js";
 import { freshNames, reads, renameReads } from "../graph/edit.js";
 import type { Graph, GraphBody, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { floats, tensorOf } from "../graph/values.js";
@@ -22,25 +22,25 @@ export const halfWeights: Pass = (graph) => {
   const renamed = new Map<string, string>();
   const read = readValues(graph);
   const outputs = new Set(graph.outputs.map((output) => output.name));
-  const report = (site: string, because: string | undefined) =>
+  const report = (layer: string, reason: string | undefined) =>
     outcomes.push({
       pass: name,
-      site,
-      done: because === undefined,
-      because: because ?? "its values are stored in half precision",
+      layer,
+      applied: reason === undefined,
+      reason: reason ?? "its values are stored in half precision",
     });
   for (const [key, tensor] of graph.initializers) {
     if (!isWeight(tensor) || !read.has(key)) continue;
-    const because = outputs.has(key) ? "it is an output of the graph" : outOfRange(tensor);
-    report(key, because);
-    if (because !== undefined) continue;
+    const reason = outputs.has(key) ? "it is an output of the graph" : outOfRange(tensor);
+    report(key, reason);
+    if (reason !== undefined) continue;
     const wide = fresh(`${key}_float32`);
     initializers.set(key, half(tensor));
     renamed.set(key, wide);
     casts.push(castTo(key, wide));
   }
   const replaced = renameReads({ ...graph, nodes: graph.nodes.flatMap((node) => halveConstant(node, fresh, report)) }, renamed);
-  if (!outcomes.some((outcome) => outcome.done)) return { graph, outcomes };
+  if (!outcomes.some((outcome) => outcome.applied)) return { graph, outcomes };
   // an initializer whose type changed cannot stay an optional input: a caller would feed float32
   const inputs = graph.inputs.filter((input) => !renamed.has(input.name));
   const values = new Map([...graph.values].filter(([key]) => !renamed.has(key)));
@@ -66,13 +66,13 @@ export function roundedToHalf(graph: Graph): Graph {
 function halveConstant(
   node: Node,
   fresh: (stem: string) => string,
-  report: (site: string, because: string | undefined) => void,
+  report: (layer: string, reason: string | undefined) => void,
 ): readonly Node[] {
   const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
   if (value?.kind !== "tensor" || !isWeight(value.value)) return [node];
-  const because = outOfRange(value.value);
-  report(siteName(node), because);
-  if (because !== undefined) return [node];
+  const reason = outOfRange(value.value);
+  report(nodeName(node), reason);
+  if (reason !== undefined) return [node];
   const stored = fresh(`${node.outputs[0]}_float16`);
   const attributes = new Map([...node.attributes, ["value", tensorAttribute(half(value.value))] as const]);
   return [{ ...node, attributes, outputs: [stored] }, castTo(stored, node.outputs[0]!)];

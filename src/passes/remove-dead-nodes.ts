@@ -1,5 +1,5 @@
 // Dropping nodes that no output depends on.
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import { reads } from "../graph/edit.js";
 import type { Node, Outcome, Pass } from "../graph/types.js";
 import { dropUnread } from "./remove-unread.js";
@@ -14,7 +14,7 @@ export const removeDeadNodes: Pass = (graph) => {
   for (let index = graph.nodes.length - 1; index >= 0; index--) {
     const node = graph.nodes[index]!;
     if (!node.outputs.some((output) => live.has(output))) {
-      outcomes.push({ pass: name, site: siteName(node), done: true, because: "no output of the graph depends on it" });
+      outcomes.push({ pass: name, layer: nodeName(node), applied: true, reason: "no output of the graph depends on it" });
       continue;
     }
     kept.push(node);
@@ -26,6 +26,6 @@ export const removeDeadNodes: Pass = (graph) => {
   const result = dropUnread(alive, graph.initializers.keys());
   for (const initializer of graph.initializers.keys())
     if (!result.initializers.has(initializer))
-      outcomes.push({ pass: name, site: initializer, done: true, because: "nothing reads this constant" });
+      outcomes.push({ pass: name, layer: initializer, applied: true, reason: "nothing reads this constant" });
   return outcomes.length === 0 ? { graph, outcomes } : { graph: result, outcomes: outcomes.reverse() };
 };

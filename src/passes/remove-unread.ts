@@ -1,5 +1,5 @@
 // Dropping what nothing reads: initializers, Constant nodes, nodes that only made such a value, and what the file says of values that are gone.
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import { reads, withoutInitializers } from "../graph/edit.js";
 import type { Graph, Node, Outcome, Pass } from "../graph/types.js";
 
@@ -10,10 +10,10 @@ export const removeUnread: Pass = (graph) => {
   const constants = graph.nodes.filter(({ op, domain }) => op === "Constant" && domain === "");
   const result = dropUnread(graph, [...graph.initializers.keys(), ...constants.flatMap(({ outputs }) => outputs)]);
   const kept = new Set(result.nodes);
-  const because = "nothing reads it";
+  const reason = "nothing reads it";
   const gone = [...graph.initializers.keys()].filter((key) => !result.initializers.has(key));
-  const sites = [...gone, ...graph.nodes.filter((node) => !kept.has(node)).map(siteName)];
-  return { graph: result, outcomes: sites.map((site): Outcome => ({ pass: name, site, done: true, because })) };
+  const layers = [...gone, ...graph.nodes.filter((node) => !kept.has(node)).map(nodeName)];
+  return { graph: result, outcomes: layers.map((layer): Outcome => ({ pass: name, layer, applied: true, reason })) };
 };
 
 /**
