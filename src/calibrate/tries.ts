@@ -7,6 +7,8 @@ export type Took = "symmetric" | "bias" | "refit" | "activation";
 export interface RefitOutcome {
   readonly layer: string;
   readonly took: Took;
+  /** Of the refit that was taken. */
+  readonly ridge?: number;
   /** Why nothing was tried. */
   readonly reason?: string;
   /**
@@ -16,10 +18,17 @@ export interface RefitOutcome {
   readonly errors: Readonly<Partial<Record<Took, number>>>;
 }
 
+interface Tried {
+  readonly took: Took;
+  readonly error: number;
+  readonly ridge: number | undefined;
+  readonly result: () => Replacement;
+}
+
 export class Tries {
   readonly #layer: string;
   readonly #errorOf: (one: Replacement) => number;
-  readonly #tried: { readonly took: Took; readonly error: number; readonly result: () => Replacement }[] = [];
+  readonly #tried: Tried[] = [];
 
   constructor(layer: string, errorOf: (one: Replacement) => number) {
     this.#layer = layer;
@@ -27,14 +36,16 @@ export class Tries {
   }
 
   /** @param judged fitted without the images held out @param result what is taken then, fitted to all */
-  add(took: Took, judged: Replacement, result: () => Replacement): void {
-    this.#tried.push({ took, error: this.#errorOf(judged), result });
+  add(took: Took, judged: Replacement, result: () => Replacement, ridge?: number): void {
+    this.#tried.push({ took, error: this.#errorOf(judged), ridge, result });
   }
 
   /** Of equal errors the first counts. */
   best(): { readonly replacement: Replacement; readonly outcome: RefitOutcome } {
-    const { took, result } = this.#tried.reduce((a, b) => (b.error < a.error ? b : a));
-    const errors = Object.fromEntries(this.#tried.map((one) => [one.took, one.error]));
-    return { replacement: result(), outcome: { layer: this.#layer, took, errors } };
+    const best = this.#tried.reduce((a, b) => (b.error < a.error ? b : a));
+    const errors: Partial<Record<Took, number>> = {};
+    for (const { took, error } of this.#tried) errors[took] = Math.min(error, errors[took] ?? Number.POSITIVE_INFINITY);
+    const outcome = { layer: this.#layer, took: best.took, ...(best.ridge === undefined ? {} : { ridge: best.ridge }), errors };
+    return { replacement: best.result(), outcome };
   }
 }
