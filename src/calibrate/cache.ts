@@ -13,7 +13,7 @@ import { type Matrix, matrix } from "../linalg/matrix.js";
 import { cacheFolder } from "../runtime/cache-folder.js";
 import { writeAside } from "../runtime/write.js";
 import type { CandidateError } from "./choices.js";
-import { type CalibrationImages, type Engine, type Sampling, usualSampling } from "./engine.js";
+import { type CalibrationImages, type Engine, type Sampling, samplingOf } from "./engine.js";
 import type { CalibratedLayer } from "./layers.js";
 import type { Moments } from "./sums.js";
 
@@ -37,7 +37,7 @@ export function openCalibrationCache(
   { folder, ...sampling }: Partial<Sampling> & { readonly folder?: string } = {},
 ): CalibrationCache | undefined {
   if (images.key === undefined) return undefined;
-  const { places, seed } = { ...usualSampling, ...sampling };
+  const { places, seed } = samplingOf(images, sampling);
   const hash = createHash("sha256");
   hashGraph(hash, graph);
   const conditions = JSON.stringify([version, images.key, images.count, engine.name, places, seed]);

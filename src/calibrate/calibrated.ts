@@ -20,8 +20,9 @@ import type { CalibrationImages, Engine, Hooks } from "./engine.js";
 import { type CalibratedLayer, findCalibratedLayers, type Skipped } from "./layers.js";
 import { type MomentSource, momentSource } from "./moment-source.js";
 import type { MomentOptions } from "./moments.js";
-import { type RefitOptions, type RefitOutcome, refit } from "./refit.js";
+import { type RefitOptions, refit } from "./refit.js";
 import { corrected, type Replacement, unchanged } from "./replacement.js";
+import type { RefitOutcome } from "./tries.js";
 
 /** A network that was looked at: what its layers are, what each can become, and where to get their moments again. */
 export interface Calibration {

@@ -6,46 +6,74 @@ import { freshNames, replaceNodes } from "../graph/edit.js";
 import type { Attribute, Graph, Node, TensorData } from "../graph/types.js";
 import { tensorOf } from "../graph/values.js";
 import { matrix, transpose } from "../linalg/matrix.js";
-import { removeDeadNodes } from "../passes/remove-dead-nodes.js";
+import { dropUnread } from "../passes/remove-unread.js";
 import type { Window } from "./geometry.js";
 import type { CalibratedLayer, LayerNode } from "./layers.js";
-import { type Replacement, sidesOf, withReplacements } from "./replacement.js";
+import { denseNodes, denseWeight, type Replacement, sidesOf } from "./replacement.js";
+
+/** Where a layer's values are in a graph of chains: initializers by name. */
+export interface LayerNames {
+  /** Of the chain's stages, or of the dense node. */
+  readonly weights: readonly string[];
+  /** Of the layer's nodes. */
+  readonly biases: readonly string[];
+}
+
+export interface Chained {
+  readonly graph: Graph;
+  /** Of the layers that were written anew. */
+  readonly names: ReadonlyMap<CalibratedLayer, LayerNames>;
+}
 
 /**
  * The graph with a chain of Conv nodes (of MatMul and Gemm for fully connected layers) in the place of every layer that
  * has factors; dense ones get their new filters and biases. Weights are stored in the layer's own type.
  */
-export function withChains(graph: Graph, replacements: Iterable<Replacement>): Graph {
-  const all = [...replacements];
-  const dense = all.filter(({ factors, layer, filters }) => factors === undefined && !isUnchanged(layer, filters));
-  const biased = all.filter(({ factors, layer, filters }) => factors === undefined && isUnchanged(layer, filters));
-  const chained = all.filter(({ factors }) => factors !== undefined);
+export const withChains = (graph: Graph, replacements: Iterable<Replacement>): Graph => chained(graph, replacements).graph;
+
+/** @param every also writes the layers that are as they were, so that all have names of their own */
+export function chained(graph: Graph, replacements: Iterable<Replacement>, { every = false } = {}): Chained {
   const fresh = freshNames(graph);
   const nodes = new Map<Node, readonly Node[]>();
   const made = new Map<string, TensorData>();
-  for (const { layer, biases, factors } of chained) {
-    const weights = factors!.stages.map((stage, i) => {
-      const name = fresh(`${layer.weightName}.${i + 1}`);
-      made.set(name, stageWeight(layer, stage, i, factors!.stages.length));
-      return name;
-    });
+  const names = new Map<CalibratedLayer, LayerNames>();
+  for (const replacement of replacements) {
+    const { layer, biases, factors, filters } = replacement;
+    const same = factors === undefined && !every && isUnchanged(layer, filters);
+    if (same && layer.nodes.every(({ bias }, i) => biases[i]!.every((value, o) => value === (bias?.[o] ?? 0)))) continue;
+    const weights = same ? [] : addWeights(made, fresh, replacement);
+    const added = layer.nodes.map((one, i) => addBias(made, fresh, layer, one, biases[i]!));
+    names.set(layer, { weights, biases: added });
     for (const [i, one] of layer.nodes.entries()) {
-      const bias = addBias(made, fresh, layer, one, biases[i]!);
-      nodes.set(one.node, chainOf(layer, one, factors!.stages, weights, bias, fresh));
+      const bias = added[i]!;
+      if (factors !== undefined) nodes.set(one.node, chainOf(layer, one, factors.stages, weights, bias, fresh));
+      else if (same) nodes.set(one.node, biasedNode(layer, one, bias, fresh));
+      else nodes.set(one.node, denseNodes(layer, one, weights[0]!, bias, fresh));
     }
   }
-  for (const { layer, biases } of biased) {
-    for (const [i, one] of layer.nodes.entries()) {
-      if (biases[i]!.every((value, o) => value === (one.bias?.[o] ?? 0))) continue;
-      const bias = addBias(made, fresh, layer, one, biases[i]!);
-      nodes.set(one.node, biasedNode(layer, one, bias, fresh));
-    }
-  }
-  return removeDeadNodes(withReplacements(replaceNodes(graph, nodes, made), dense)).graph;
+  const read = [...nodes.keys()].flatMap(({ inputs }) => inputs.slice(1));
+  return { graph: dropUnread(replaceNodes(graph, nodes, made), read), names };
 }
 
 const isUnchanged = (layer: CalibratedLayer, { data }: { readonly data: Float64Array }): boolean =>
   data === layer.weight.data || data.every((value, i) => value === layer.weight.data[i]);
+
+function addWeights(
+  made: Map<string, TensorData>,
+  fresh: (stem: string) => string,
+  { layer, factors, filters }: Replacement,
+): readonly string[] {
+  if (factors === undefined) {
+    const name = fresh(`${layer.weightName}.dense`);
+    made.set(name, denseWeight(layer, filters));
+    return [name];
+  }
+  return factors.stages.map((stage, i) => {
+    const name = fresh(`${layer.weightName}.${i + 1}`);
+    made.set(name, stageWeight(layer, stage, i, factors.stages.length));
+    return name;
+  });
+}
 
 function addBias(
   made: Map<string, TensorData>,
@@ -83,7 +111,7 @@ function chainOf(
     const named = { name: `${name}.${i + 1}` };
     const inputs = [value, weights[i]!, ...(last ? [bias] : [])];
     if (layer.geometry.kind === "window") {
-      nodes.push(makeNode("Conv", inputs, [target], attributesOf(layer.geometry, stage), named));
+      nodes.push(makeNode("Conv", inputs, [target], stageAttributes(layer.geometry, stage), named));
     } else if (last && layer.kind === "gemm") {
       nodes.push(makeNode("Gemm", inputs, [target], { transB: int(1) }, named));
     } else {
@@ -97,7 +125,10 @@ function chainOf(
 }
 
 /** Padding and dilation are those of the axes that the stage carries. */
-function attributesOf({ axes, dilation, begin, end, same }: Window, stage: Stage): Readonly<Record<string, Attribute>> {
+export function stageAttributes(
+  { axes, dilation, begin, end, same }: Window,
+  stage: Omit<Stage, "weight">,
+): Readonly<Record<string, Attribute>> {
   const { kernel, stride, groups, carries } = stage;
   const carried = (values: readonly [number, number], otherwise: number): readonly number[] =>
     sidesOf(axes, [carries[0] ? values[0] : otherwise, carries[1] ? values[1] : otherwise]);
@@ -120,4 +151,15 @@ function stageWeight({ geometry, kind, type }: CalibratedLayer, stage: Stage, in
   if (geometry.kind === "window") return tensorOf(type, [out, perGroup, ...sidesOf(geometry.axes, kernel)], weight);
   if (kind === "gemm" && index === count - 1) return tensorOf(type, [out, perGroup], weight);
   return tensorOf(type, [perGroup, out], transpose(matrix(out, perGroup, weight)).data);
+}
+
+/** What `chained` stored, read back: values of a stage or of dense filters, row-major [out, in / groups, kernel]. */
+export function storedOrder(
+  { kind }: CalibratedLayer,
+  { out, groups, ...stage }: Stage,
+  last: boolean,
+  stored: Float64Array,
+): Float64Array {
+  if (kind === "conv" || (kind === "gemm" && last)) return stored;
+  return transpose(matrix(stage.in / groups, out, stored)).data;
 }

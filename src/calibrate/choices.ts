@@ -11,7 +11,7 @@ import { type CalibrationImages, type Hooks, stopIfAborted } from "./engine.js";
 import { extentOf } from "./geometry.js";
 import type { CalibratedLayer } from "./layers.js";
 import type { MomentSource } from "./moment-source.js";
-import { inferred } from "./moments.js";
+import { inferred } from "./segment.js";
 import type { Moments } from "./sums.js";
 
 /** One way to write a layer. Dense is the first of every layer. */

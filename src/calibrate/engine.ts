@@ -42,7 +42,13 @@ export interface Sampling {
   readonly seed: number;
 }
 
-export const usualSampling: Sampling = { batch: 32, places: 256, seed: 0 };
+/** Places that all images together show at least, where they have so many: few images are looked at more closely. */
+const leastPlaces = 2 ** 14;
+
+/** 256 places of each of 32 images at once, or as stated; more places where there are few images. */
+export function samplingOf({ count }: CalibrationImages, { batch = 32, places, seed = 0 }: Partial<Sampling> = {}): Sampling {
+  return { batch, places: places ?? Math.max(256, Math.ceil(leastPlaces / Math.max(1, count))), seed };
+}
 
 /** What a long step may be told: where it stands, and that it shall stop. */
 export interface Hooks {

@@ -51,7 +51,7 @@ export interface CalibratedLayers {
 export function findCalibratedLayers(graph: Graph): CalibratedLayers {
   const constant = constants(graph);
   const found = convolutions(graph);
-  const skipped: Skipped[] = found.refused.flatMap(({ name, reason }) =>
+  const skipped: Skipped[] = found.skipped.flatMap(({ name, reason }) =>
     isMatrix(graph, name) ? [] : [{ name, reason: reason }],
   );
   const read = found.layers.map((layer) => readConvolution(layer, constant));
@@ -67,7 +67,7 @@ function convolutions(graph: Graph): ReturnType<typeof findLayers> {
   try {
     return findLayers(graph);
   } catch (error) {
-    if (isError(error, "not-found")) return { layers: [], refused: [] }; // it has no convolution
+    if (isError(error, "not-found")) return { layers: [], skipped: [] }; // it has no convolution
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 // The input moments of a network's layers, on the original network: as many layers a pass over the images as memory allows.
 import { elements } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
+import { fittingSampling } from "./batch-size.js";
 import {
   activationOf,
   batchesOf,
@@ -9,11 +10,10 @@ import {
   type Hooks,
   type Sampling,
   stopIfAborted,
-  usualSampling,
 } from "./engine.js";
 import type { CalibratedLayer } from "./layers.js";
 import { samplesOf } from "./look.js";
-import { openTap, type Types, typesOf } from "./segment.js";
+import { inferred, openTap, type Types, typesOf } from "./segment.js";
 import { addSamples, finishMoments, type MomentSums, type Moments, newSums } from "./sums.js";
 
 export interface MomentOptions extends Partial<Sampling>, Hooks {
@@ -38,15 +38,17 @@ export async function* activationMoments(
 ): AsyncGenerator<LayerMoments> {
   const { memory = usualMemory } = options;
   const types = typesOf(graph);
+  const sampling = await fittingSampling(graph, images, options);
   let done = 0;
-  for (const portion of await portionsOf(graph, layers, images, { memory, batch: options.batch ?? usualSampling.batch })) {
-    const sums = await sumPortion(graph, portion, images, engine, { ...options, types, done, total: layers.length });
+  for (const portion of await portionsOf(graph, layers, images, { memory, batch: sampling.batch })) {
+    const sums = await sumPortion(graph, portion, images, engine, { ...options, sampling, types, done, total: layers.length });
     for (const [layer, own] of sums) yield { layer, moments: finishMoments(own, layer.name) };
     done += portion.length;
   }
 }
 
 interface Portion extends MomentOptions {
+  readonly sampling: Sampling;
   readonly types: Types;
   readonly done: number;
   readonly total: number;
@@ -57,9 +59,8 @@ async function sumPortion(
   layers: readonly CalibratedLayer[],
   images: CalibrationImages,
   engine: Engine,
-  { types, done, total, ...options }: Portion,
+  { sampling, types, done, total, ...options }: Portion,
 ): Promise<ReadonlyMap<CalibratedLayer, MomentSums>> {
-  const sampling: Sampling = { ...usualSampling, ...options };
   const sums = new Map(layers.map((layer) => [layer, newSums(layer.weight.cols)]));
   const wanted = [...new Set(layers.flatMap(({ nodes }) => nodes.map(({ input }) => input)))];
   const tap = await openTap(engine, graph, new Set(), wanted, types);
@@ -114,14 +115,4 @@ async function sizesOf(graph: Graph, images: CalibrationImages, batch: number): 
     const dims = types.get(name)?.dims;
     return dims?.every((dim) => typeof dim === "number") ? elements(dims as number[]) : 0;
   };
-}
-
-/** A batch is as large as it is, whatever the file states. */
-export function inferred(graph: Graph, dims: ReadonlyMap<string, readonly number[]>): Types {
-  const inputs = graph.inputs.map((value) =>
-    value.tensor !== undefined && dims.has(value.name)
-      ? { name: value.name, tensor: { type: value.tensor.type, dims: dims.get(value.name)! } }
-      : value,
-  );
-  return typesOf({ ...graph, inputs });
 }

@@ -4,8 +4,10 @@
 //   T = (C_yx' + rho t W)(C_x'x' + rho t I)^-1,  the chosen candidate fitted to T under C_x'x' + rho t I,  b = E[y] - W~ E[x'].
 // A layer takes the new factors only where they lower the error of its output on images that were held out.
 import type { Graph } from "../graph/types.js";
+import { matrix } from "../linalg/matrix.js";
 import { type Following, followingOf } from "./addition.js";
-import { activationOf, type CalibrationImages, type Engine, type Hooks, type Sampling, usualSampling } from "./engine.js";
+import { fittingSampling } from "./batch-size.js";
+import { activationOf, type CalibrationImages, type Engine, type Hooks, type Sampling } from "./engine.js";
 import type { CalibratedLayer } from "./layers.js";
 import { samplesOf } from "./look.js";
 import { type Cut, type Pair, Stash, start, type Walk, walk } from "./prefix.js";
@@ -14,11 +16,15 @@ import { activationRefit } from "./relu-refit.js";
 import { type Replacement, withReplacements } from "./replacement.js";
 import { SampleStore } from "./sample-store.js";
 import { liveAt, movingValues, typesOf } from "./segment.js";
-import { addSamples, finishCross, type MomentSums, mergedSums, newSums } from "./sums.js";
+import { addSamples, type CrossMoments, finishCross, type MomentSums, mergedSums, newSums } from "./sums.js";
+import { type RefitOutcome, Tries } from "./tries.js";
 
 export interface RefitOptions extends Partial<Sampling>, Hooks {
-  /** rho: how much the original's filters weigh, of the mean of the diagonal. 1e-3 for super-resolution. */
-  readonly ridge?: number;
+  /**
+   * rho: how much the original's filters weigh, of the mean of the diagonal. Of several, each layer takes the one with the
+   * least error on images held out.
+   */
+  readonly ridges?: readonly number[];
   /** Every so many batches one is held out. */
   readonly holdEvery?: number;
   /** Bytes of activations that are kept between layers. */
@@ -27,28 +33,19 @@ export interface RefitOptions extends Partial<Sampling>, Hooks {
   readonly activation?: boolean;
 }
 
-/** What a layer took: its factors as they were, those with a new bias, or new factors. */
-export type Took = "symmetric" | "bias" | "refit" | "activation";
-
-export interface RefitOutcome {
-  readonly layer: string;
-  readonly took: Took;
-  /** Why nothing else was tried. */
-  readonly reason?: string;
-  /** Relative errors of the output on images held out, of all that was tried. */
-  readonly errors: Readonly<Partial<Record<Took, number>>>;
-}
-
 export interface Refitted {
   readonly replacements: ReadonlyMap<CalibratedLayer, Replacement>;
   readonly outcomes: readonly RefitOutcome[];
 }
 
+/** At 256 images anything between does as well; the larger one keeps wide layers from what few images say. */
+const usualRidges: readonly number[] = [1e-2, 1e-1];
+
 interface Job extends Walk {
   readonly graph: Graph;
   readonly moving: ReadonlySet<string>;
   readonly following: (layer: CalibratedLayer) => Following;
-  readonly options: RefitOptions & { readonly ridge: number; readonly holdEvery: number };
+  readonly options: RefitOptions & { readonly ridges: readonly number[]; readonly holdEvery: number };
 }
 
 /** @param given every layer of the network in the order of the graph, replaced or as it is */
@@ -59,10 +56,10 @@ export async function refit(
   engine: Engine,
   options: RefitOptions = {},
 ): Promise<Refitted> {
-  const { ridge = 1e-2, holdEvery = 8, memory = 2 ** 31 } = options;
-  const sampling: Sampling = { ...usualSampling, ...options };
+  const { ridges = usualRidges, holdEvery = 8, memory = 2 ** 31 } = options;
+  const sampling = await fittingSampling(graph, images, options);
   const moving = movingValues(graph);
-  const settled = { ...options, ridge, holdEvery };
+  const settled = { ...options, ridges, holdEvery };
   const walked = { images, engine, sampling, memory, types: typesOf(graph), ...options };
   const job: Job = { ...walked, memory, graph, moving, following: followingOf(graph, moving), options: settled };
   const present = new Map(given.map((one) => [one.layer, one]));
@@ -107,8 +104,9 @@ async function refitOne(
   const live = following && liveAt(graph, graph.nodes.indexOf(following.nodes[0]!.node), job.moving, job.types);
   const stash = new Stash(live === undefined ? -1 : job.memory / 2);
   const compressed = withReplacements(graph, present.values());
-  const wanted = { original: [output, ...extra, ...(live ?? [])], compressed: [input, ...extra] };
-  const looked = newLook(job, layer);
+  const seen = replacement.factors === undefined ? output : input;
+  const wanted = { original: [output, ...extra, ...(live ?? [])], compressed: [...new Set([input, seen, ...extra])] };
+  const looked = newLook(job, replacement);
   for await (const pair of walk({ original: graph, compressed }, cut, wanted, job)) {
     look(job, looked, pair, shortcut);
     if (live !== undefined) stash.add(pair.original, live);
@@ -143,9 +141,9 @@ interface Looked {
   readonly store: SampleStore | undefined;
 }
 
-function newLook({ following, options }: Job, layer: CalibratedLayer): Looked {
-  const sums = () => newSums(layer.weight.cols, layer.shape.n);
-  const through = options.activation === true && following(layer).relu;
+function newLook({ following, options }: Job, { layer, factors }: Replacement): Looked {
+  const sums = () => newSums(factors === undefined ? 0 : layer.weight.cols, layer.shape.n);
+  const through = factors !== undefined && options.activation === true && following(layer).relu;
   return { layer, fit: sums(), held: sums(), store: through ? new SampleStore(layer.weight.cols, layer.shape.n) : undefined };
 }
 
@@ -154,55 +152,54 @@ function look(job: Job, looked: Looked, { batch, first, original, compressed }: 
   const { holdEvery } = job.options;
   const held = batch % holdEvery === holdEvery - 1;
   const [{ input, output }] = layer.nodes as [CalibratedLayer["nodes"][0]];
-  const outputs = [activationOf(original, output)];
-  if (shortcut !== undefined) {
-    const [own, other] = [activationOf(original, shortcut), activationOf(compressed, shortcut)];
-    if (own.dims.join() === outputs[0]!.dims.join()) outputs.push(own, other); // else it is broadcast
-  }
-  const samples = samplesOf({ layer, input: activationOf(compressed, input), outputs, first }, job.sampling);
-  for (const {
-    rows,
-    input: x,
-    outputs: [y, own, other],
-  } of samples) {
-    if (own !== undefined && other !== undefined) for (let i = 0; i < y!.length; i++) y![i] = y![i]! + own[i]! - other[i]!;
-    store?.add(rows, x, y!, other, held);
-    addSamples(held ? looked.held : looked.fit, rows, x, job.engine.products, y);
+  const wanted = activationOf(original, output);
+  const added = shortcut === undefined ? [] : [activationOf(original, shortcut), activationOf(compressed, shortcut)];
+  const fits = added.every(({ dims }) => dims.join() === wanted.dims.join()); // else it is broadcast
+  const dense = looked.fit.mean.length === 0;
+  const outputs = [wanted, ...(dense ? [activationOf(compressed, output)] : []), ...(fits ? added : [])];
+  for (const samples of samplesOf({ layer, input: activationOf(compressed, input), outputs, first }, job.sampling)) {
+    const { rows, input: patches } = samples;
+    const [y, ...rest] = samples.outputs as [Float32Array, ...Float32Array[]];
+    // Of a dense layer the inputs do not matter: the output that it lacks is looked at.
+    if (dense) subtract(y, rest.shift()!);
+    const [own, other] = rest;
+    if (own !== undefined && other !== undefined) for (let i = 0; i < y.length; i++) y[i] = y[i]! + own[i]! - other[i]!;
+    store?.add(rows, patches, y, other, held);
+    addSamples(held ? looked.held : looked.fit, rows, dense ? new Float32Array(0) : patches, job.engine.products, y);
   }
 }
 
-function decide({ engine, options }: Job, looked: Looked, replacement: Replacement): Pick<One, "replacement" | "outcome"> {
+function subtract(from: Float32Array, values: Float32Array): void {
+  for (let i = 0; i < from.length; i++) from[i] = from[i]! - values[i]!;
+}
+
+function decide(job: Job, looked: Looked, replacement: Replacement): Pick<One, "replacement" | "outcome"> {
+  const { engine, options } = job;
   const { layer, fit, held, store } = looked;
   const { algebra } = engine;
   const holds = held.places > 0;
   const fits = finishCross(fit, layer.name);
   const judge = holds ? finishCross(held, layer.name) : fits;
   const all = holds ? finishCross(mergedSums(fit, held), layer.name) : fits;
-  const errors: Partial<Record<Took, number>> = {};
-  const made = new Map<Took, () => Replacement>();
-  const consider = (took: Took, evaluated: Replacement, result: () => Replacement): void => {
-    errors[took] = outputErrorOf(evaluated, judge, algebra);
-    made.set(took, result);
-  };
-  consider("symmetric", replacement, () => replacement);
-  consider("bias", withNewBias(replacement, fits), () => withNewBias(replacement, all));
-  if (replacement.factors === undefined) return chosen(layer, errors, made);
-  const { ridge } = options;
-  const plain = refitted(replacement, fits, ridge, algebra);
-  const onAll = () => (holds ? refitted(replacement, all, ridge, algebra) : plain);
-  consider("refit", plain, onAll);
-  const best = chosen(layer, errors, made);
-  if (store === undefined || best.outcome.took !== "refit") return best;
-  const through = activationRefit(store, best.replacement, { engine, ridge, fits, all });
+  const tries = new Tries(layer.name, (one) => outputErrorOf(one, judge, algebra));
+  if (replacement.factors === undefined) {
+    const lacking: Replacement = { ...replacement, filters: matrix(layer.shape.n, 0), biases: [new Float64Array(layer.shape.n)] };
+    const shifted = ({ outputMean }: CrossMoments): Replacement => ({
+      ...replacement,
+      biases: replacement.biases.map((bias) => bias.map((value, o) => value + outputMean[o]!)),
+    });
+    tries.add("symmetric", lacking, () => replacement);
+    tries.add("bias", withNewBias(lacking, fits), () => shifted(all));
+    return tries.best();
+  }
+  tries.add("symmetric", replacement, () => replacement);
+  tries.add("bias", withNewBias(replacement, fits), () => withNewBias(replacement, all));
+  const plain = new Map(options.ridges.map((ridge) => [ridge, refitted(replacement, fits, ridge, algebra)]));
+  for (const [ridge, made] of plain)
+    tries.add("refit", made, () => (holds ? refitted(replacement, all, ridge, algebra) : made), ridge);
+  const best = tries.best();
+  const { took, ridge } = best.outcome;
+  if (store === undefined || took !== "refit" || ridge === undefined) return best;
+  const through = activationRefit(store, plain.get(ridge)!, { engine, ridge, fits, all });
   return through === undefined ? best : { replacement: through, outcome: { ...best.outcome, took: "activation" } };
-}
-
-/** The one with the least error. */
-function chosen(
-  { name }: CalibratedLayer,
-  errors: RefitOutcome["errors"],
-  made: ReadonlyMap<Took, () => Replacement>,
-): Pick<One, "replacement" | "outcome"> {
-  const took = [...made.keys()].reduce((a, b) => (errors[b]! < errors[a]! ? b : a));
-  return { replacement: made.get(took)!(), outcome: { layer: name, took, errors } };
 }

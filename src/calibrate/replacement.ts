@@ -54,7 +54,7 @@ export function withReplacements(graph: Graph, replacements: Iterable<Replacemen
   const made = new Map<string, TensorData>();
   for (const { layer, filters, biases } of replacements) {
     const weight = fresh(`${layer.weightName}.replaced`);
-    made.set(weight, weightOf(layer, filters));
+    made.set(weight, denseWeight(layer, filters));
     for (const [i, one] of layer.nodes.entries()) {
       const bias = fresh(`${one.name}.bias`);
       made.set(bias, tensorOf(layer.type, [layer.shape.n], biases[i]!));
@@ -64,7 +64,8 @@ export function withReplacements(graph: Graph, replacements: Iterable<Replacemen
   return replaceNodes(graph, nodes, made);
 }
 
-function denseNodes(
+/** The node with other filters and another bias. */
+export function denseNodes(
   layer: CalibratedLayer,
   one: LayerNode,
   weight: string,
@@ -78,7 +79,8 @@ function denseNodes(
   return [{ ...node, inputs: [input, weight], outputs: [product] }, makeNode("Add", [product, bias], [output])];
 }
 
-function weightOf({ kind, geometry, shape: { n, c, kernel }, type }: CalibratedLayer, filters: Matrix): TensorData {
+/** Filters as the layer's nodes read them: see denseNodes. */
+export function denseWeight({ kind, geometry, shape: { n, c, kernel }, type }: CalibratedLayer, filters: Matrix): TensorData {
   if (kind === "gemm") return tensorOf(type, [n, c], filters.data);
   if (kind === "matmul") return tensorOf(type, [c, n], transpose(filters).data);
   return tensorOf(type, [n, c, ...sidesOf(geometry.kind === "window" ? geometry.axes : 2, kernel)], filters.data);

@@ -11,6 +11,16 @@ export type Types = ReadonlyMap<string, ValueType>;
 
 export const typesOf = (graph: Graph): Types => inferShapes(graph);
 
+/** A batch is as large as it is, whatever the file states. */
+export function inferred(graph: Graph, dims: ReadonlyMap<string, readonly number[]>): Types {
+  const inputs = graph.inputs.map((value) =>
+    value.tensor !== undefined && dims.has(value.name)
+      ? { name: value.name, tensor: { type: value.tensor.type, dims: dims.get(value.name)! } }
+      : value,
+  );
+  return typesOf({ ...graph, inputs });
+}
+
 /** The nodes between `known` and `wanted` (inputs of the graph are known too), with those inputs and outputs. */
 export function segment(graph: Graph, known: ReadonlySet<string>, wanted: readonly string[], types: Types): Graph {
   const made = producers(graph);

@@ -64,7 +64,7 @@ export function addSamples(sums: MomentSums, rows: number, x: Float32Array, prod
   if (rows === 0) return;
   const [d, n] = [sums.mean.length, sums.outputs?.mean.length ?? 0];
   const mean = centre(x, rows, d);
-  const made: MomentSums = { places: rows, mean, products: products.gram(x, rows, d) };
+  const made: MomentSums = { places: rows, mean, products: d === 0 ? new Float64Array(0) : products.gram(x, rows, d) };
   if (sums.outputs === undefined) {
     addSums(sums, made);
     return;
@@ -73,7 +73,7 @@ export function addSamples(sums: MomentSums, rows: number, x: Float32Array, prod
   const outputMean = centre(y, rows, n);
   const squares = new Float64Array(n);
   for (let row = 0, at = 0; row < rows; row++) for (let o = 0; o < n; o++, at++) squares[o] = squares[o]! + y[at]! * y[at]!;
-  const cross = products.cross(y, n, x, d, rows);
+  const cross = d === 0 ? new Float64Array(0) : products.cross(y, n, x, d, rows);
   addSums(sums, { ...made, outputs: { mean: outputMean, squares, cross } });
 }
 
