@@ -8,6 +8,7 @@ import { consumers } from "../graph/edit.js";
 import type { DataType, Graph, Node, TensorData } from "../graph/types.js";
 import { isFloat, numbers } from "../graph/values.js";
 import { type Matrix, matrix, transpose } from "../linalg/matrix.js";
+import { compressedNodes } from "../methods/compressed-layers.js";
 import { findLayers, type Layer } from "../methods/layers.js";
 import type { Geometry } from "./geometry.js";
 
@@ -127,9 +128,10 @@ function readNode(node: Node, constant: ConstantOf): LayerNode | Skipped {
 /** Gemm and MatMul with a constant weight on the right. */
 function matrices(graph: Graph, constant: ConstantOf): (CalibratedLayer | Skipped)[] {
   const readers = consumers(graph);
+  const compressed = compressedNodes(graph);
   const found: (CalibratedLayer | Skipped)[] = [];
   for (const node of graph.nodes) {
-    if (node.domain !== "" || (node.op !== "Gemm" && node.op !== "MatMul")) continue;
+    if (node.domain !== "" || (node.op !== "Gemm" && node.op !== "MatMul") || compressed.has(node)) continue;
     const [left, right] = [constant(node.inputs[0] ?? ""), constant(node.inputs[1] ?? "")];
     if (left === undefined && right === undefined) continue; // a product of two computed values has no weights
     found.push(readMatrix(node, right, readers.get(node.inputs[1] ?? "")?.length ?? 0, constant));

@@ -10,6 +10,8 @@ import { roughWork } from "../graph/macs.js";
 import { showType } from "../graph/print.js";
 import { inferShapes } from "../graph/shapes/infer.js";
 import type { Graph, Node, Value, ValueType } from "../graph/types.js";
+import { type CompressedLayer, compressedLayers, compressedNodes } from "../methods/compressed-layers.js";
+import { chainsFault } from "../methods/find-chains.js";
 import { findLayers } from "../methods/layers.js";
 import { type CompressionRecord, readRecord } from "../methods/record.js";
 import { loadModel } from "../runtime/files.js";
@@ -98,6 +100,13 @@ export interface ModelReport extends Pick<Cost, "weights" | "parameters" | "macs
   readonly layers: readonly NodeReport[];
   readonly skipped: readonly SkippedLayer[];
   readonly compression: CompressionRecord | undefined;
+  /** Layers that are chains of ordinary nodes. */
+  readonly chains: readonly ChainReport[];
+}
+
+export interface ChainReport extends Pick<CompressedLayer, "name" | "filters" | "error" | "reason"> {
+  /** Family, splits and ranks. */
+  readonly chain: string;
 }
 
 /** Everything that `inspect` tells about a graph; work is counted at the inputs that were `found`. `fileBytes` is the size of its file. */
@@ -111,9 +120,12 @@ export function inspectModel(
   const types = inferShapes(graph, shapes);
   const { replaceable, skipped } = replaceableNodes(graph);
   const costs = new Map(counted.layers.map((layer) => [layer.value, layer]));
+  const done = compressedNodes(graph);
   const reasons = new Map(skipped.map(({ name, reason }) => [name, reason]));
+  for (const [node, layer] of done) reasons.set(nodeName(node), layer?.reason ?? partOfLayer);
   const layers = graph.nodes.map((node) => nodeReport(node, types, costs, replaceable, reasons));
   const interfaces = inferShapes(graph, stated);
+  const fault = chainsFault(graph);
   const port = ({ name, tensor }: Value) => {
     const used = types.get(name)?.dims;
     return { name, type: tensor?.type, shape: interfaces.get(name)?.dims ?? tensor?.dims, ...(used && { used }) };
@@ -132,11 +144,19 @@ export function inspectModel(
     chosen,
     ...(untried === undefined ? {} : { untried }),
     uncounted: counted.uncounted,
-    notes: counted.notes,
+    notes: fault === undefined ? counted.notes : [...counted.notes, fault],
     layers,
     skipped,
     compression: readRecord(graph),
+    chains: compressedLayers(graph).flatMap(chainReport),
   };
+}
+
+/** Of nodes beside the one that stands for their layer. */
+const partOfLayer = "it is a part of a compressed layer";
+
+function chainReport({ kind, name, filters, error, reason, description }: CompressedLayer): readonly ChainReport[] {
+  return kind === "chain" ? [{ name, filters, chain: description, error, ...(reason === undefined ? {} : { reason }) }] : [];
 }
 
 /** The nodes that a basis can replace, by identity, and the skipped ones. A model without convolutions has neither. */
@@ -203,6 +223,7 @@ function show(file: string, report: ModelReport, inputs: ModelInputs): string {
     otherNodes(report.layers, weighted),
     ...verdicts(report),
     ...(report.compression ? ["", ...showRecord(report.compression)] : []),
+    ...(report.chains.length > 0 ? ["", ...showChains(report.chains)] : []),
   ].join("\n");
 }
 
@@ -224,9 +245,8 @@ function otherNodes(layers: readonly NodeReport[], weighted: readonly NodeReport
 
 function verdicts({ layers, skipped }: ModelReport): string[] {
   const taken = layers.filter((layer) => layer.replaceable === true).length;
-  const lines = [
-    `a basis can replace ${taken} of ${layers.filter(({ op }) => op === "Conv" || op === "BasisConv").length} convolutions`,
-  ];
+  const all = layers.filter(({ op, reason }) => (op === "Conv" || op === "BasisConv") && reason !== partOfLayer);
+  const lines = [`a basis can replace ${taken} of ${all.length} convolutions`];
   const reasons = new Map<string, SkippedLayer[]>();
   for (const entry of skipped) reasons.set(entry.reason, [...(reasons.get(entry.reason) ?? []), entry]);
   for (const [reason, list] of reasons) lines.push(`  not ${someNames(list.map(({ name }) => name))}: ${reason}`);
@@ -247,4 +267,15 @@ function showRecord({ method, layers }: CompressionRecord): string[] {
     `compressed with method ${oneLine(method)}:`,
     columns([["layer", "filters", "splits", "basis", "layout", "shared", "error"], ...rows]),
   ];
+}
+
+function showChains(chains: readonly ChainReport[]): string[] {
+  const rows = chains.map(({ name, filters, chain, error, reason }) => [
+    name,
+    filters.join("x"),
+    chain,
+    error === null ? "" : error.toFixed(4),
+    reason ?? "",
+  ]);
+  return ["compressed in chains:", columns([["layer", "filters", "chain", "error", ""], ...rows])];
 }

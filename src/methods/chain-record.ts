@@ -1,7 +1,7 @@
 // Layers that were written as a chain of convolutions (or of two matrices): what a file keeps of them, as JSON in the model's metadata, so
 // that the chain is known for what it is and its dense layer can come back. The nodes themselves are ordinary ones.
 import { z } from "zod";
-import { families } from "../basis/factors.js";
+import { type Candidate, families } from "../basis/factors.js";
 import { FilterBasisError } from "../errors/error.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
@@ -64,3 +64,10 @@ export function withChainRecord(graph: Graph, chains: readonly ChainRecord[]): G
 export function describeChain({ family, splits, ranks }: Pick<ChainRecord, "family" | "splits" | "ranks">): string {
   return `${family.replaceAll("-", " ")} ${splits === undefined ? "" : `${splits} x `}${ranks.join(", ")}`.trim();
 }
+
+/** The candidate whose stages a chain is made of. */
+export const candidateOf = ({ family, splits, ranks }: ChainRecord): Candidate => ({
+  family,
+  ranks,
+  ...(splits === undefined ? {} : { splits }),
+});

@@ -47,8 +47,8 @@ export function findLayers(graph: Graph): Layers {
   for (const node of graph.nodes) {
     if (functions.has(calledKey(node))) continue; // see insideFunctions
     if (compressed.has(node)) {
-      const reason = compressed.get(node);
-      if (reason !== undefined) skipped.push({ name: nodeName(node), reason });
+      const done = compressed.get(node);
+      if (done !== undefined) skipped.push(done);
       continue;
     }
     const read = readConvolution(node, constant, (name) => computed()(name));

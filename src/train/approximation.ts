@@ -4,21 +4,14 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { floats } from "../graph/values.js";
 import type { Network } from "../interpreter/network.js";
-import type { LayerRecord } from "../methods/record.js";
-import { readRecord } from "../methods/record.js";
+import { compressedLayers } from "../methods/compressed-layers.js";
+import { type LayerRecord, readRecord } from "../methods/record.js";
 import { call, fromArray, type Tensor, unowned } from "../torch/index.js";
 import type { ApproximatedLayer } from "./losses.js";
 
-/** Names of the bases and coefficients of a compressed graph, for training those alone. */
+/** Names of the factors of a compressed graph (bases and coefficients, stages of chains), for training those alone. */
 export function basisParameters(graph: Graph): ReadonlySet<string> {
-  const layers = readRecord(graph)?.layers ?? [];
-  return new Set(
-    layers.flatMap(({ basis, coefficients, basisBias }) => [
-      basis,
-      coefficients,
-      ...(basisBias === undefined ? [] : [basisBias]),
-    ]),
-  );
+  return new Set(compressedLayers(graph).flatMap(({ parameters }) => parameters));
 }
 
 /**
