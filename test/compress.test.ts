@@ -15,7 +15,7 @@ import { lowerHull, solveBudget } from "../src/methods/budget.js";
 import { expand } from "../src/methods/expand.js";
 import { findLayers } from "../src/methods/layers.js";
 import { chooseLayout, chooseLayouts } from "../src/methods/layout.js";
-import { methods, weightMethods } from "../src/methods/methods.js";
+import { methodPass, weightMethods } from "../src/methods/methods.js";
 import { planCompression } from "../src/methods/plan.js";
 import { readRecord, recordKey } from "../src/methods/record.js";
 import { sharingSets } from "../src/methods/sharing.js";
@@ -323,7 +323,7 @@ describe("compressed networks", () => {
 
   test.each(weightMethods)("method %s keeps a budget and is named in the record", (method) => {
     const graph = smallSr();
-    const { graph: compressed } = methods[method].pass({ keepParams: 0.7 })(graph);
+    const { graph: compressed } = methodPass(method, { keepParams: 0.7 })(graph);
     const record = readRecord(compressed)!;
     expect(record.method).toBe(method);
     for (const { splits, shape } of record.layers)

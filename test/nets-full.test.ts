@@ -2,8 +2,8 @@
 // All of them (minutes): npm run test:nets. Otherwise two of them.
 import { basename, extname } from "node:path";
 import { expect, it } from "vitest";
+import { methodPass } from "../src/methods/methods.js";
 import { buildNet, nets } from "../src/nets/table.js";
-import { methodPass } from "../src/train/compression.js";
 import { listRecipes, loadRecipe } from "../src/train/recipe-files.js";
 import { describeEngine } from "./engine.js";
 import { checkNet } from "./net-checks.js";

@@ -2,9 +2,9 @@
 import { basename, extname } from "node:path";
 import { describe, expect, it } from "vitest";
 import { cost } from "../src/graph/cost.js";
+import { methodPass } from "../src/methods/methods.js";
 import { buildNet } from "../src/nets/table.js";
 import { paperTables } from "../src/report/paper.js";
-import { methodPass } from "../src/train/compression.js";
 import { listRecipes, loadRecipe } from "../src/train/recipe-files.js";
 
 const files = (await listRecipes()).filter((file) => file.includes("/tables/"));

@@ -7,13 +7,15 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { findLayers } from "../methods/layers.js";
 import { weightMethods } from "../methods/methods.js";
-import type { PlanOptions, Splitting } from "../methods/plan-options.js";
+import { type PlanOptions, planFields, type Splitting } from "../methods/plan-options.js";
 import { shares, sharingSets } from "../methods/sharing.js";
 import type { Context } from "./frame.js";
 import { checkLayerPatterns } from "./layer-patterns.js";
 import { inputOptions } from "./model-inputs.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
+/** What an option does, as the method's own field says it. */
+const about = (field: keyof typeof planFields): string => planFields[field].description ?? "";
 // citty wants the list writable
 const choice = <T extends string>(options: readonly T[], description: string) => ({
   type: "enum" as const,
@@ -23,13 +25,13 @@ const choice = <T extends string>(options: readonly T[], description: string) =>
 
 /** Their definitions, for a command's `args`. */
 export const compressionOptions = {
-  "keep-params": text("keep this fraction of the model's weights (default 0.5)", "F"),
-  "keep-macs": text("keep this fraction of the model's multiply-accumulates", "F"),
-  basis: text("basis filters of every layer, instead of a budget", "M"),
-  splits: text("splits of every layer: a number, channels, or auto", "S"),
-  share: { ...choice(shares, "which layers share a basis"), default: "none" as const },
+  "keep-params": text(about("keepParams"), "F"),
+  "keep-macs": text(about("keepMacs"), "F"),
+  basis: text(about("basis"), "M"),
+  splits: text(about("splits"), "S"),
+  share: { ...choice(shares, about("share")), default: "none" as const },
   "share-named": text("these layers share a basis; may be repeated", "NAME=PATTERN,PATTERN"),
-  slice: choice(["first", "last"] as const, "narrower layers read a slice of a shared basis"),
+  slice: choice(["first", "last"] as const, about("slice")),
   layer: text("splits x basis filters of the layers that match; may be repeated", "PATTERN=SxM"),
   only: text("compress only layers that match; may be repeated", "PATTERN"),
   skip: text("skip the layers that match; may be repeated", "PATTERN"),

@@ -11,11 +11,11 @@ import { toImage } from "../evaluate/measure-sr.js";
 import { psnr } from "../evaluate/psnr.js";
 import { describeSrModel, superResolve } from "../evaluate/sr-model.js";
 import type { Graph } from "../graph/types.js";
+import { methodPass } from "../methods/methods.js";
 import { type Panel, type RgbImage, sideBySide, tellingPiece } from "../report/figure.js";
 import { loadModel } from "../runtime/files.js";
 import { openSession, writeAside } from "../runtime/index.js";
 import { packageRoot } from "../torch/index.js";
-import { methodPass } from "../train/compression.js";
 import { parseRecipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
 import {

@@ -5,10 +5,9 @@ import type { Layout } from "../basis/layouts.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type Cost, cost } from "../graph/cost.js";
 import type { Graph, Outcome } from "../graph/types.js";
-import { applyPlan } from "../methods/basis.js";
 import { describeCompression } from "../methods/compressed-layers.js";
 import { savingLayouts } from "../methods/latencies.js";
-import { fixedSplits } from "../methods/methods.js";
+import { methods } from "../methods/methods.js";
 import { type Plan, planCompression } from "../methods/plan.js";
 import type { PlanOptions } from "../methods/plan-options.js";
 import { findInputs, type ModelInputs } from "../runtime/index.js";
@@ -68,8 +67,13 @@ async function planNetwork(original: Graph, options: JobOptions, hooks: JobHooks
   const done = describeCompression(original);
   for (const text of [...(done === undefined ? [] : [done]), ...before.notes]) hooks.note?.(text);
   const linear = asked.linear ?? bestLinearAlgebra();
-  const planOptions: PlanOptions = { ...asked, ...fixedSplits(method), linear, original: before, spectra: new Map() };
-  const apply = (plan: Plan) => applyPlan(prepared, plan, { ...planOptions, method, ...(layout === "auto" ? {} : { layout }) });
+  const chosen = methods[method];
+  const { candidates } = chosen;
+  const planOptions: PlanOptions = {
+    ...(chosen.planning?.(asked) ?? asked),
+    ...{ linear, original: before, spectra: new Map(), ...(candidates ? { candidates } : {}) },
+  };
+  const apply = (plan: Plan) => chosen.apply(prepared, { ...planOptions, ...(layout === "auto" ? {} : { layout }) }, plan);
   const result = (plan: Plan, times?: NetworkTimes): Omit<PlannedModel, "bytes"> => {
     const { graph, outcomes } = apply(plan);
     return { plan, prepared, foldOutcomes, graph, outcomes, before, inputs, ...(times ? { times } : {}) };

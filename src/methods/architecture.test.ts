@@ -71,7 +71,7 @@ describe("basis-scratch", () => {
     const skipped = (pass: Pass) => apply(pass).outcomes.at(-1)?.reason;
     expect(skipped(basisScratch({ basis: 3, channels: 3 }))).toBe("its 8 input channels cannot be split so");
     expect(skipped(basisScratch({ basis: { "16": 3 } }))).toBe("no basis size is stated for 8 input channels");
-    expect(skipped(basisScratch({ basis: 3, only: "b.0.c0" }))).toBe("its name does not match b.0.c0");
+    expect(skipped(basisScratch({ basis: 3, only: "b.0.c0" }))).toBe("it is not among the layers asked for");
   });
 });
 

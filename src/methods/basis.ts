@@ -1,8 +1,9 @@
 // Method basis: every planned convolution becomes a convolution with a small basis and a 1 x 1 with the coefficients,
 // both made from its own filters by truncated SVD.
+import { z } from "zod";
 import { constants } from "../basis/constant.js";
 import { type Factors, initialise, splitMatrix } from "../basis/initialise.js";
-import type { Layout } from "../basis/layouts.js";
+import { type Layout, layouts } from "../basis/layouts.js";
 import { type ActivationMoments, fitToOutputs, outputSpectrum, sharedMoments } from "../basis/moments.js";
 import { initialiseSliced } from "../basis/sliced.js";
 import { sliceStart } from "../basis/split.js";
@@ -12,12 +13,18 @@ import { numbers } from "../graph/values.js";
 import { pureLinearAlgebra } from "../linalg/low-rank.js";
 import { stackRows } from "../linalg/matrix.js";
 import { filtersOf, type Layer } from "./layers.js";
+import { type OptionsOf, optional } from "./options.js";
 import { type GroupPlan, type Plan, type PlanOptions, planCompression } from "./plan.js";
+import { planFields } from "./plan-options.js";
 import { type Store, storeFor } from "./store.js";
 
-export interface BasisOptions extends PlanOptions {
-  /** The layout of layers for which the plan has none; any can be changed afterwards (see layout.ts). Default: batch-folded. */
-  readonly layout?: Layout;
+export const basisFields = {
+  ...planFields,
+  /** Of layers for which the plan has none; any can be changed afterwards (see layout.ts). Default: batch-folded. */
+  ...optional({ layout: z.enum(layouts).describe("how layers are written") }),
+};
+
+export interface BasisOptions extends PlanOptions, OptionsOf<typeof basisFields> {
   /** The name under which the record files it. */
   readonly method?: string;
   /**

@@ -6,7 +6,9 @@ import { makeNode } from "../graph/attributes.js";
 import { type BasisConv, basisConvs, layerName } from "../graph/basis-conv.js";
 import type { Graph, Node, Outcome, PassResult, TensorData } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
+import type { CompressedLayer } from "./compressed-layers.js";
 import { basisOnlyReason } from "./layout.js";
+import type { Reconstructed } from "./method.js";
 import { type Store, type StoredAs, storeFor } from "./store.js";
 
 /**
@@ -38,13 +40,11 @@ export function expandBases(graph: Graph, precision: "stored" | "computed" = "st
   return { graph: replacements.size === 0 ? graph : store.replace(graph, replacements), outcomes };
 }
 
-/** The filters W [n, c, h, w] that a layer's basis and coefficients amount to, or why there are none. */
-export function basisFilters(
-  layer: BasisConv,
-  constant: (name: string) => Constant | undefined,
-): { readonly values: Float64Array } | { readonly reason: string } {
-  const parts = partsOf(layer, constant);
-  return "reason" in parts ? parts : { values: filtersOf(layer, parts) };
+/** The filters that a layer's basis and coefficients amount to, or why there are none. */
+export function filtersOverBasis(graph: Graph, compressed: CompressedLayer): Reconstructed {
+  if (compressed.kind !== "basis") return { reason: "it is not a layer over a basis" };
+  const parts = partsOf(compressed.layer, constants(graph));
+  return "reason" in parts ? parts : { values: filtersOf(compressed.layer, parts) };
 }
 
 const filtersOf = (layer: BasisConv, { basis, coefficients }: Parts): Float64Array =>

@@ -78,12 +78,6 @@ export function makeGroups(
   return groups;
 }
 
-/** Why a layer is not to be touched at all, if so. */
-export function skipReason(layer: Layer, { only, skip }: PlanOptions): string | undefined {
-  if (only && !matches(layer.name, only)) return "it is not among the layers asked for";
-  return skip && matches(layer.name, skip) ? "it was asked to be skipped" : undefined;
-}
-
 /** What was asked for this group in particular. */
 export function ruleFor(group: LayerGroup, { layers = {} }: PlanOptions) {
   return Object.entries(layers).find(

@@ -5,8 +5,9 @@ import { concreteInputs } from "../graph/cost.js";
 import { inferShapes } from "../graph/shapes/infer.js";
 import type { Dim, Graph } from "../graph/types.js";
 import { candidateChannels, type LayerGroup, type Positions } from "./candidates.js";
-import { explicitChannels, makeGroups, ruleFor, skipReason } from "./layer-groups.js";
+import { explicitChannels, makeGroups, ruleFor } from "./layer-groups.js";
 import { findLayers, type Layer } from "./layers.js";
+import { skipReason } from "./pattern.js";
 import type { PlanOptions } from "./plan-options.js";
 
 /** Groups of layers, the layers left out with their reasons, and whether sizes are given rather than a budget. */
@@ -17,7 +18,7 @@ export function groupsOf(graph: Graph, options: PlanOptions) {
   const found = findLayers(graph);
   const excluded: SkippedLayer[] = [...found.skipped];
   const taken = found.layers.filter((layer) => {
-    const reason = skipReason(layer, options);
+    const reason = skipReason(layer.name, options);
     if (reason) excluded.push({ name: layer.name, reason });
     return !reason;
   });

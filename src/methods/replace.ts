@@ -1,9 +1,10 @@
 // What the passes that put new layers in the place of convolutions share: the walk over the graph, and the layers that they are made of.
-import { int, makeNode, nodeName } from "../graph/attributes.js";
+import { int, makeNode } from "../graph/attributes.js";
 import { GraphBuilder } from "../graph/builder.js";
-import { reads, replaceNodes, withoutInitializers } from "../graph/edit.js";
+import { replaceNodes } from "../graph/edit.js";
 import type { Initialise } from "../graph/initialise.js";
 import type { Graph, Node, Outcome, PassResult } from "../graph/types.js";
+import { dropUnread } from "../passes/remove-unread.js";
 import { type ConvLayer, convLayers, type Selection } from "./conv-layers.js";
 
 /** What became of one convolution: why not, or what was done and which further nodes are replaced with it. */
@@ -25,21 +26,18 @@ export function replaceConvolutions(
   const net = new GraphBuilder(graph.name, initialise);
   const replacements = new Map<Node, readonly Node[]>();
   const outcomes: Outcome[] = [];
-  for (const { node, layer, reason } of convLayers(graph, selection)) {
+  for (const layer of convLayers(graph, selection)) {
     const from = net.nodes.length;
-    const rewrite: Rewrite = layer === undefined ? { reason } : write(layer, net);
-    if ("reason" in rewrite) {
-      outcomes.push({ pass, layer: nodeName(node), applied: false, reason: rewrite.reason });
-      continue;
-    }
-    replacements.set(node, net.nodes.slice(from));
+    const rewrite: Rewrite = "reason" in layer ? layer : write(layer, net);
+    const applied = !("reason" in rewrite);
+    outcomes.push({ pass, layer: layer.name, applied, reason: applied ? rewrite.applied : rewrite.reason });
+    if (!applied || "reason" in layer) continue;
+    replacements.set(layer.node, net.nodes.slice(from));
     for (const [other, nodes] of rewrite.also ?? []) replacements.set(other, nodes);
-    outcomes.push({ pass, layer: nodeName(node), applied: true, reason: rewrite.applied });
   }
   const replaced = replaceNodes(graph, replacements, net.initializers);
-  const read = new Set(replaced.nodes.flatMap((node) => [...reads(node)]));
-  const dropped = [...replacements.keys()].flatMap((node) => [...reads(node)]).filter((name) => !read.has(name));
-  return { graph: withoutInitializers(replaced, new Set(dropped)), outcomes };
+  const read = [...replacements.keys()].flatMap(({ inputs }) => inputs);
+  return { graph: dropUnread(replaced, read), outcomes };
 }
 
 /** Sizes of a convolution that is put somewhere in the place of a layer's. */

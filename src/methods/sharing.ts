@@ -9,10 +9,13 @@ import type { Layer } from "./layers.js";
 export const shares = ["none", "block", "group", "network"] as const;
 export type Share = (typeof shares)[number];
 
+/** What of a layer decides with which others it may share. */
+type Sharing = Pick<Layer, "inChannels" | "kernel"> & { readonly nodes: readonly { readonly node: Node }[] };
+
 /** Layers that share one basis; `name` is unique. A layer alone is in no set. */
-export interface SharingSet {
+export interface SharingSet<L> {
   readonly name: string;
-  readonly layers: readonly Layer[];
+  readonly layers: readonly L[];
 }
 
 /**
@@ -20,21 +23,21 @@ export interface SharingSet {
  * with the same kernel, input channels and input resolution, anywhere in the network; a convolution that lowers the
  * resolution so belongs to the group it reads from, as in the authors' ResNet. `network`: with the same kernel.
  */
-export function sharingSets(
+export function sharingSets<L extends Sharing>(
   graph: Graph,
-  layers: readonly Layer[],
+  layers: readonly L[],
   share: Share,
   inputs: ReadonlyMap<string, readonly Dim[]> = new Map(),
-): readonly SharingSet[] {
+): readonly SharingSet<L>[] {
   if (share === "none") return [];
   const keys =
     // Layers that read the image itself (1 to 4 channels) would force tiny splits on a whole network.
     share === "network"
-      ? ({ inChannels }: Layer) => (inChannels > 4 ? "network" : undefined)
+      ? ({ inChannels }: Sharing) => (inChannels > 4 ? "network" : undefined)
       : share === "group"
         ? resolutionKeys(graph, inputs)
         : blockKeys(graph, layers);
-  const sets = new Map<string, Layer[]>();
+  const sets = new Map<string, L[]>();
   for (const layer of layers) {
     const key = keys(layer);
     if (key === undefined) continue;
@@ -46,7 +49,7 @@ export function sharingSets(
 }
 
 /** Resolution of a layer's input, as text; one whose shape is not known is in no group. */
-function resolutionKeys(graph: Graph, inputs: ReadonlyMap<string, readonly Dim[]>): (layer: Layer) => string | undefined {
+function resolutionKeys(graph: Graph, inputs: ReadonlyMap<string, readonly Dim[]>): (layer: Sharing) => string | undefined {
   const shapes = inferShapes(graph, concreteInputs(graph, inputs));
   return ({ nodes }) => {
     const dims = shapes.get(nodes[0]!.node.inputs[0] ?? "")?.dims?.slice(2);
@@ -55,7 +58,7 @@ function resolutionKeys(graph: Graph, inputs: ReadonlyMap<string, readonly Dim[]
 }
 
 /** The smallest residual block that holds a layer and another one: its sum's name. */
-function blockKeys(graph: Graph, layers: readonly Layer[]): (layer: Layer) => string | undefined {
+function blockKeys(graph: Graph, layers: readonly Sharing[]): (layer: Sharing) => string | undefined {
   const blocks = residualBlocks(graph);
   const wanted = new Set(layers.flatMap(({ nodes }) => nodes.map(({ node }) => node)));
   const sized = blocks

@@ -2,24 +2,24 @@
 // into the norm before it is added to the result, before the image is halved.
 import { nodeName, readInts } from "../graph/attributes.js";
 import { producers } from "../graph/edit.js";
-import { type InitRule, initialiser } from "../graph/initialise.js";
+import { initialiser } from "../graph/initialise.js";
 import type { Pass } from "../graph/types.js";
 import { consumersOfOne } from "./conv-layers.js";
+import type { Method } from "./method.js";
+import { architectureFields, count, type OptionsOf } from "./options.js";
 import { replaceConvolutions } from "./replace.js";
 
-export interface TransitionOptions {
-  /** T: C -> C / T -> C. */
-  readonly bottleneck: number;
-  readonly init?: InitRule;
-  readonly seed?: number;
-}
+const { init, seed, only, skip } = architectureFields;
+const fields = { init, seed, only, skip, bottleneck: count.describe("T: C -> C / T -> C") };
+
+export type TransitionOptions = OptionsOf<typeof fields>;
 
 /** The pass. It takes 1 x 1 convolutions C -> C between norm and ReLU on one side and an average pooling by 2 on the other. */
-export function transitionBottleneck({ bottleneck, init = "kaiming", seed = 1 }: TransitionOptions): Pass {
+export function transitionBottleneck({ bottleneck, init = "kaiming", seed = 1, ...selection }: TransitionOptions): Pass {
   return (graph) => {
     const made = producers(graph);
     const reader = consumersOfOne(graph);
-    return replaceConvolutions(graph, "transition", {}, initialiser(init, seed), (layer, net) => {
+    return replaceConvolutions(graph, "transition", selection, initialiser(init, seed), (layer, net) => {
       const { name, inChannels: channels } = layer;
       if (layer.kernelElements !== 1 || layer.outChannels !== channels)
         return { reason: "it is not a 1 x 1 convolution that keeps its channels" };
@@ -37,3 +37,11 @@ export function transitionBottleneck({ bottleneck, init = "kaiming", seed = 1 }:
     });
   };
 }
+
+export const transitionMethod: Method<"transition", typeof fields> = {
+  name: "transition",
+  summary: "DenseNet's transitions as a bottleneck with a skip",
+  from: "architecture",
+  options: fields,
+  apply: (graph, options) => transitionBottleneck(options)(graph),
+};

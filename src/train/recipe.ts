@@ -1,6 +1,9 @@
 // What a training is: network, compression, data, loss, optimiser, schedule. Checked by one schema, whose defaults are the common case.
 import * as z from "zod";
 import { FilterBasisError } from "../errors/error.js";
+import type { Method } from "../methods/method.js";
+import { type MethodName, methods } from "../methods/methods.js";
+import { optionFaults } from "../methods/options.js";
 import { defaultDevice } from "../torch/device.js";
 
 const positive = z.number().positive();
@@ -13,9 +16,19 @@ const network = z
   })
   .refine((value) => value.name !== undefined || value.file !== undefined, { error: "expected a name or a file" });
 
-const compression = z.looseObject({
-  method: z.string().default("basis").describe("a method of `filterbasis methods`; further fields are its options"),
-});
+/** A method and its options, which are the method's own. */
+const compression = z
+  .looseObject({
+    method: z.string().default("basis").describe("a method of `filterbasis methods`; further fields are its options"),
+  })
+  .superRefine(({ method, ...options }, context) => {
+    const known = Object.hasOwn(methods, method);
+    const faults = known ? optionFaults(methods[method as MethodName].options, options) : [];
+    for (const { field, problem } of faults)
+      context.addIssue({ code: "custom", message: problem, path: field.split(".").filter(Boolean) });
+    if (!known)
+      context.addIssue({ code: "custom", message: `expected a method: ${Object.keys(methods).join(", ")}`, path: ["method"] });
+  });
 
 const data = z.strictObject({
   name: z
@@ -173,9 +186,25 @@ function show(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
+/** The options of every method beside its name; without a name they are the default's. */
+function compressionSchema({ properties }: { readonly properties?: object }): object {
+  const all = Object.values<Method>(methods);
+  const anyOf = [...new Set(all.map(({ options }) => options))].map((options) => {
+    const names = all.filter((method) => method.options === options).map(({ name }) => name);
+    const { $schema, ...own } = z.toJSONSchema(z.strictObject({ method: z.enum(names), ...options }), { io: "input" });
+    return { ...own, required: own.required?.filter((field) => field !== "method" || !names.includes("basis")) };
+  });
+  return { properties, anyOf };
+}
+
 /** The schema for editors. A recipe that extends another holds only differences, which can be evaluated only together with it. */
 export function recipeJsonSchema(): object {
-  const { $schema, ...whole } = z.toJSONSchema(recipeSchema, { io: "input" });
+  const { $schema, ...whole } = z.toJSONSchema(recipeSchema, {
+    io: "input",
+    override({ zodSchema, jsonSchema }) {
+      if (zodSchema === compression) Object.assign(jsonSchema, compressionSchema(jsonSchema));
+    },
+  });
   const parent = { type: "string", description: "another recipe, by file or name" };
   return { $schema, anyOf: [{ type: "object", properties: { extends: parent }, required: ["extends"] }, whole] };
 }

@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
+import { methodPass } from "../methods/methods.js";
 import { loadModel, saveModel } from "../runtime/files.js";
 import {
   type Device,
@@ -21,7 +22,6 @@ import {
 import { assemble, recipeGraph } from "./assemble.js";
 import { beginRun } from "./begin.js";
 import { readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
-import { methodPass } from "./compression.js";
 import { type EpochReport, type LoopResult, type LoopState, type StepReport, trainLoop } from "./loop.js";
 import { activationMoments } from "./moments.js";
 import { recalibrate } from "./recalibrate.js";
@@ -196,7 +196,7 @@ async function compressFor(
   if (compress === undefined) return graph;
   const { method, ...options } = compress;
   const moments = calibrate > 0 ? await activationMoments(graph, network, source, { batches: calibrate, seed, note }) : undefined;
-  const { graph: compressed, outcomes } = methodPass(method, options, moments)(graph);
+  const { graph: compressed, outcomes } = methodPass(method, options, moments && { moments })(graph);
   for (const { layer, applied, reason } of outcomes) if (!applied) note(`skipped ${layer}: ${reason}`);
   return compressed;
 }
