@@ -44,7 +44,6 @@ const trials: Readonly<Record<MethodName, Trial>> = {
   "basis-scratch": {
     options: { basis: 3, splits: 2, keepFirst: 0 },
     wrong: [
-      [{}, "basis"],
       [{ basis: "many" }, "basis"],
       [{ basis: 3, coefficientKernel: 2 }, "coefficientKernel"],
       [{ basis: 3, preset: "alexnet" }, "preset"],

@@ -21,9 +21,9 @@ import { transitionBottleneck } from "./transition.js";
 
 const fields = {
   ...architectureFields,
-  /** m */
-  basis: byChannels.describe("basis filters: one number, or one for each count of input channels"),
   ...optional({
+    /** m. A layer without one is skipped. */
+    basis: byChannels.describe("basis filters: one number, or one for each count of input channels"),
     /** p. Default: c / splits. */
     channels: byChannels.describe("input channels of a basis filter: one number, or one for each count of input channels"),
     splits: count.describe("splits, where channels are not stated; default 1"),
