@@ -60,11 +60,20 @@ export interface CalibratedJob {
   readonly latencies?: string;
 }
 
-/** @throws FilterBasisError `budget-unreachable`; what calibrating and timing throw */
-export async function planCalibrated(job: CalibratedJob, budget: CalibratedBudget): Promise<CalibratedPlan> {
+/** A network that was calibrated and can be planned, for one budget after another. */
+export interface Planner {
+  readonly calibration: Calibration;
+  /** @throws FilterBasisError `budget-unreachable`; what timing throws */
+  plan(budget: CalibratedBudget): Promise<CalibratedPlan>;
+  /** Milliseconds of each layer as it is, largest first: where the time goes. Empty before a plan by time. */
+  times(): readonly { readonly layer: string; readonly milliseconds: number }[];
+}
+
+/** Calibrates for plans by weights, or by time and multiply-accumulates. @throws FilterBasisError what calibrating throws */
+export async function openPlanner(job: CalibratedJob, saves: "weights" | "time"): Promise<Planner> {
   const { data, prepared, engine, hooks } = job;
   const { signal } = hooks;
-  const families = budget.keepParams === undefined ? fast : small;
+  const families = saves === "time" ? fast : small;
   const cache = openCalibrationCache(prepared, data.images, engine, {});
   const progress = steps(hooks);
   const options: CalibrateOptions = {
@@ -75,13 +84,26 @@ export async function planCalibrated(job: CalibratedJob, budget: CalibratedBudge
     progress: progress.report,
   };
   const calibration = await calibrate(prepared, data.images, engine, options).finally(() => progress.stop());
-  if (budget.keepParams !== undefined) return { calibration, chosen: byWeights(job, calibration, budget.keepParams) };
   const table = await openLatencyTable({
     ...(job.place.runtime === undefined ? {} : { runtime: job.place.runtime }),
     ...(job.place.threads === undefined ? {} : { threads: job.place.threads }),
     ...(job.latencies === undefined ? {} : { folder: job.latencies }),
   });
-  return timedPlan(job, calibration, table, budget);
+  const clock = chainClock(table.clock, layerInputs(job), opsetOf(prepared));
+  return {
+    calibration,
+    plan: async (budget) =>
+      budget.keepParams === undefined
+        ? timedPlan(job, calibration, table, budget)
+        : { calibration, chosen: byWeights(job, calibration, budget.keepParams) },
+    times: () =>
+      calibration.layers
+        .flatMap(({ layer }) => {
+          const milliseconds = clock.dense(layer);
+          return milliseconds === undefined ? [] : [{ layer: layer.name, milliseconds }];
+        })
+        .sort((a, b) => b.milliseconds - a.milliseconds),
+  };
 }
 
 /** Progress of steps that name themselves, as bars that follow each other. */
