@@ -22,7 +22,7 @@ import { isUnreachable, type Solution, solvePlan } from "../plan/solve.js";
 import { type LatencyTable, openLatencyTable } from "../runtime/latency-table.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { chainClock, chainQuestions, firstTimed, type LayerInputs, opsetOf } from "./chain-times.js";
-import { type JobHooks, type Place, withBar } from "./job.js";
+import { type JobHooks, type Place, steps, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
 import { timeNetwork, timeNetworks } from "./time.js";
 import { writeChains } from "./write-chains.js";
@@ -103,23 +103,6 @@ export async function openPlanner(job: CalibratedJob, saves: "weights" | "time")
           return milliseconds === undefined ? [] : [{ layer: layer.name, milliseconds }];
         })
         .sort((a, b) => b.milliseconds - a.milliseconds),
-  };
-}
-
-/** Progress of steps that name themselves, as bars that follow each other. */
-export function steps({ progress }: JobHooks) {
-  let bar: ReturnType<NonNullable<JobHooks["progress"]>> | undefined;
-  let label: string | undefined;
-  return {
-    report(what: string, done: number, total: number) {
-      if (what !== label) {
-        bar?.stop();
-        bar = progress?.(what, total);
-        label = what;
-      }
-      bar?.update(done);
-    },
-    stop: () => bar?.stop(),
   };
 }
 
