@@ -29,7 +29,7 @@ const prepare: Readonly<Record<Family, Prepare>> = {
   "separable-pointwise": fitSeparablePointwise,
 };
 
-/** Steps of the families without a closed layout, by which each is near its best. */
+/** Steps of the families without a closed form, by which each is near its best. */
 const defaultSteps = 6;
 
 export interface FitOptions {
@@ -38,7 +38,7 @@ export interface FitOptions {
    * factors' errors are reported without it.
    */
   readonly ridge?: number;
-  /** Steps of the families that have no closed layout; each makes the error smaller, the later ones by little. */
+  /** Steps of the families that have no closed form; each makes the error smaller, the later ones by little. */
   readonly steps?: number;
 }
 
