@@ -97,7 +97,13 @@ for (const seed of seeds.split(",").map(Number)) {
   for (const keep of keeps.split(",").map(Number)) {
     const plan = planByMacs(calibration, keep);
     const kept = (plan.price + fixedMacs(calibration)) / calibration.extents.macs;
-    const holds = process.env.HOLD === undefined ? {} : { holdEvery: Number(process.env.HOLD) };
+    const holds =
+      process.env.HOLD === undefined
+        ? {}
+        : {
+            holdEvery: Number(process.env.HOLD),
+            ...(process.env.RIDGES && { ridges: process.env.RIDGES.split(",").map(Number) }),
+          };
     const variants = {
       symmetric: {},
       refit: { refit: holds },

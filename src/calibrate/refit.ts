@@ -20,8 +20,11 @@ import { addSamples, type CrossMoments, finishCross, type MomentSums, mergedSums
 import { type RefitOutcome, Tries } from "./tries.js";
 
 export interface RefitOptions extends Partial<Sampling>, Hooks {
-  /** rho: how much the original's filters weigh, of the mean of the diagonal. 1e-3 for super-resolution. */
-  readonly ridge?: number;
+  /**
+   * rho: how much the original's filters weigh, of the mean of the diagonal. Of several, each layer takes the one with the
+   * least error on images held out.
+   */
+  readonly ridges?: readonly number[];
   /** Every so many batches one is held out. */
   readonly holdEvery?: number;
   /** Bytes of activations that are kept between layers. */
@@ -35,11 +38,14 @@ export interface Refitted {
   readonly outcomes: readonly RefitOutcome[];
 }
 
+/** At 256 images anything between does as well; the larger one keeps wide layers from what few images say. */
+const usualRidges: readonly number[] = [1e-2, 1e-1];
+
 interface Job extends Walk {
   readonly graph: Graph;
   readonly moving: ReadonlySet<string>;
   readonly following: (layer: CalibratedLayer) => Following;
-  readonly options: RefitOptions & { readonly ridge: number; readonly holdEvery: number };
+  readonly options: RefitOptions & { readonly ridges: readonly number[]; readonly holdEvery: number };
 }
 
 /** @param given every layer of the network in the order of the graph, replaced or as it is */
@@ -50,10 +56,10 @@ export async function refit(
   engine: Engine,
   options: RefitOptions = {},
 ): Promise<Refitted> {
-  const { ridge = 1e-2, holdEvery = 8, memory = 2 ** 31 } = options;
+  const { ridges = usualRidges, holdEvery = 8, memory = 2 ** 31 } = options;
   const sampling = await fittingSampling(graph, images, options);
   const moving = movingValues(graph);
-  const settled = { ...options, ridge, holdEvery };
+  const settled = { ...options, ridges, holdEvery };
   const walked = { images, engine, sampling, memory, types: typesOf(graph), ...options };
   const job: Job = { ...walked, memory, graph, moving, following: followingOf(graph, moving), options: settled };
   const present = new Map(given.map((one) => [one.layer, one]));
@@ -186,13 +192,14 @@ function decide(job: Job, looked: Looked, replacement: Replacement): Pick<One, "
     tries.add("bias", withNewBias(lacking, fits), () => shifted(all));
     return tries.best();
   }
-  const { ridge } = options;
-  const plain = refitted(replacement, fits, ridge, algebra);
   tries.add("symmetric", replacement, () => replacement);
   tries.add("bias", withNewBias(replacement, fits), () => withNewBias(replacement, all));
-  tries.add("refit", plain, () => (holds ? refitted(replacement, all, ridge, algebra) : plain));
+  const plain = new Map(options.ridges.map((ridge) => [ridge, refitted(replacement, fits, ridge, algebra)]));
+  for (const [ridge, made] of plain)
+    tries.add("refit", made, () => (holds ? refitted(replacement, all, ridge, algebra) : made), ridge);
   const best = tries.best();
-  if (store === undefined || best.outcome.took !== "refit") return best;
-  const through = activationRefit(store, plain, { engine, ridge, fits, all });
+  const { took, ridge } = best.outcome;
+  if (store === undefined || took !== "refit" || ridge === undefined) return best;
+  const through = activationRefit(store, plain.get(ridge)!, { engine, ridge, fits, all });
   return through === undefined ? best : { replacement: through, outcome: { ...best.outcome, took: "activation" } };
 }
