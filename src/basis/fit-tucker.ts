@@ -15,6 +15,7 @@ export const fitTucker = slotFamily({
     return Int32Array.from({ length: shape.c * taps }, (_, at) => (at % shape.c) * taps + Math.floor(at / shape.c));
   },
   outerRank: true,
+  near: true,
   put: (problem, candidate, { banks, coefficients, outer, lost }) => {
     const kernel = interleaved(coefficients, tapsOf(problem.shape));
     return fitted(problem, candidate, [banks[0]!.data, kernel, transpose(outer).data], lost);
