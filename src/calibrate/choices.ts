@@ -82,13 +82,15 @@ export async function layerChoices(
 }
 
 function errorsOf(
-  { weight, shape }: CalibratedLayer,
+  { weight, shape, kind }: CalibratedLayer,
   moments: Moments,
   algebra: LinearAlgebra,
   { candidates, floor = usualFloor }: ChoiceOptions,
 ): readonly CandidateError[] {
   const { covariance, ridge } = ridged(moments.covariance, floor);
-  const wanted = candidatesOf(shape, candidates);
+  // A product of matrices has no groups: what is written in splits is not for it.
+  const all = candidatesOf(shape, candidates);
+  const wanted = kind === "conv" ? all : all.filter(({ splits = 1 }) => splits === 1);
   const byFamily = new Map<Family, Candidate[]>();
   for (const one of wanted) byFamily.set(one.family, [...(byFamily.get(one.family) ?? []), one]);
   // Family by family, so that only one family's factors are held at once.
