@@ -46,6 +46,7 @@ export interface CalibrationArguments extends InputArguments {
   readonly loss?: Exclude<(typeof lossKinds)[number], "decibels"> | undefined;
   readonly scale?: string | undefined;
   readonly seed?: string | undefined;
+  readonly steps?: string | undefined;
 }
 
 export interface OnData {
@@ -76,6 +77,7 @@ export async function onData({ graph, file, output, inputs, options, args }: OnD
       ...given("maxLoss", number("--max-loss", args["max-loss"], 0, 1e3)),
       ...given("output", args["loss-output"]),
       ...given("loss", args.loss),
+      ...given("steps", whole("--steps", args.steps, 0, 1e6)),
     },
     context,
   );

@@ -35,7 +35,7 @@ export const planRules: readonly OptionRule[] = [
 ];
 
 /** What asks for training, or for bases that only training and the closed form on filters know. */
-const trained = ["epochs", "steps", "batch", "lr", "gamma", "distill", "run", "train-threads"];
+const trained = ["epochs", "batch", "lr", "gamma", "distill", "run", "train-threads"];
 const shaped = ["basis", "splits", "slice"];
 const repeatedShapes = ["share-named", "layer", "only", "skip"];
 

@@ -14,7 +14,7 @@ import type { Graph } from "../graph/types.js";
 import { type LatencyTable, openLatencyTable } from "../runtime/latency-table.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { chainClock, chainQuestions, firstTimed, type LayerInputs, opsetOf } from "./chain-times.js";
-import { type JobHooks, type Place, steps, withBar } from "./job.js";
+import { type JobHooks, type Place, stepsOf, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
 import { byWeights, predictedTime, solveTimed, speedCurve } from "./solve-calibrated.js";
 import { timeNetwork, timeNetworks } from "./time.js";
@@ -36,8 +36,13 @@ export interface CalibratedPlan {
 }
 
 /** Families that save multiply-accumulates, and those that save most weights. */
-const fast: readonly Family[] = ["one-split", "own-bases", "separable", "separable-pointwise", "low-rank"];
-const small: readonly Family[] = ["one-split", "shared-bases", "low-rank"];
+const families = {
+  time: ["one-split", "own-bases", "separable", "separable-pointwise", "low-rank"],
+  weights: ["one-split", "shared-bases", "low-rank"],
+  /** For steps that would part what the splits share. */
+  "weights, unshared": ["one-split", "low-rank"],
+} as const satisfies Readonly<Record<string, readonly Family[]>>;
+export type Saves = keyof typeof families;
 const fractions = [0.08, 0.12, 0.17, 0.24, 0.32, 0.42, 0.54, 0.68, 0.82, 0.95];
 
 export interface CalibratedJob {
@@ -72,14 +77,14 @@ export interface CurvePoint {
 }
 
 /** Calibrates for plans by weights, or by time and multiply-accumulates. @throws FilterBasisError what calibrating throws */
-export async function openPlanner(job: CalibratedJob, saves: "weights" | "time"): Promise<Planner> {
+export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Planner> {
   const { data, prepared, engine, hooks } = job;
   const { signal } = hooks;
-  const families = saves === "time" ? fast : small;
+
   const cache = openCalibrationCache(prepared, data.images, engine, {});
-  const progress = steps(hooks);
+  const progress = stepsOf(hooks);
   const options: CalibrateOptions = {
-    candidates: { families, fractions },
+    candidates: { families: families[saves], fractions },
     cache,
     ...(data.batch === undefined ? {} : { batch: data.batch }),
     ...(signal ? { signal } : {}),
