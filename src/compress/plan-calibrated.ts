@@ -1,6 +1,7 @@
 // A plan by what layers lose on images: a budget in multiply-accumulates, weights or milliseconds is spent where it costs least of the
 // outputs. With times, a layer is only replaced by what was measured to be no slower, and the whole network is timed before the plan counts.
-import type { Family } from "../basis/factors.js";
+import type { CandidateOptions } from "../basis/candidates.js";
+import type { Family, LayerShape } from "../basis/factors.js";
 import { openCalibrationCache } from "../calibrate/cache.js";
 import { type CalibrateOptions, type Calibration, calibrate, fitPlan, type PlannedChoice } from "../calibrate/calibrated.js";
 import type { LayerChoice } from "../calibrate/choices.js";
@@ -69,6 +70,20 @@ export interface Planner {
   curve(): readonly CurvePoint[];
 }
 
+/** Patches of more values than this are fitted by the families that take seconds, and at fewer ranks. */
+const largePatch = 1200;
+const quick: readonly Family[] = ["one-split", "separable", "shared-bases", "low-rank"];
+
+function candidatesFor({ c, kernel: [kh, kw] }: LayerShape, saves: Saves): CandidateOptions {
+  const large = c * kh * kw > largePatch;
+  const all: readonly Family[] = families[saves];
+  return {
+    families: large ? all.filter((family) => quick.includes(family)) : all,
+    fractions: large ? fractions.filter((_, i) => i % 2 === 1) : fractions,
+    price: saves === "time" ? "macs" : "weights",
+  };
+}
+
 export interface CurvePoint {
   readonly speedup: number;
   readonly milliseconds: number;
@@ -84,7 +99,7 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   const cache = openCalibrationCache(prepared, data.images, engine, {});
   const progress = stepsOf(hooks);
   const options: CalibrateOptions = {
-    candidates: { families: families[saves], fractions },
+    candidates: (shape) => candidatesFor(shape, saves),
     cache,
     ...(data.batch === undefined ? {} : { batch: data.batch }),
     ...(signal ? { signal } : {}),
