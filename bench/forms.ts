@@ -4,7 +4,7 @@
 import { parseArgs } from "node:util";
 import { type Form, forms } from "../src/basis/forms.js";
 import { float32Tensor, ints, makeNode } from "../src/graph/attributes.js";
-import { cost } from "../src/graph/cost.js";
+import { cost } from "../src/ops/cost/cost.js";
 import type { Graph } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
 import { basis } from "../src/methods/basis.js";

@@ -5,7 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { float32Tensor, ints, makeNode } from "../src/graph/attributes.js";
-import { cost } from "../src/graph/cost.js";
+import { cost } from "../src/ops/cost/cost.js";
 import type { Graph, Node, TensorData } from "../src/graph/types.js";
 import { pureLinearAlgebra } from "../src/linalg/low-rank.js";
 import { Random } from "../src/linalg/random.js";

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type Form, forms } from "../src/basis/forms.js";
-import { cost } from "../src/graph/cost.js";
+import { cost } from "../src/ops/cost/cost.js";
 import type { Graph } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
 import { basisScratch } from "../src/methods/basis-scratch.js";

@@ -10,17 +10,10 @@ export { type ReadOptions, readModel, writeModel } from "./formats/onnx/index.js
 // The graph
 export {
   type Attribute,
-  type ChosenSizes,
-  type Cost,
-  chooseInputs,
-  cost,
   type DataType,
   type Dim,
   floats,
   type Graph,
-  type InputSizes,
-  inferShapes,
-  type LayerCost,
   type Node,
   type Outcome,
   type Pass,
@@ -30,7 +23,6 @@ export {
   tensorOf,
   type Value,
   type ValueType,
-  verifyGraph,
 } from "./graph/index.js";
 export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
 export { expand } from "./methods/expand.js";
@@ -40,6 +32,16 @@ export { type LayerPlan, type Plan, type PlanOptions, planCompression, type Unit
 export { type CompressionRecord, readRecord, type SiteRecord } from "./methods/record.js";
 // Networks
 export { buildNet, type Net, type NetName, nets } from "./nets/table.js";
+export {
+  type ChosenSizes,
+  type Cost,
+  chooseInputs,
+  cost,
+  type InputSizes,
+  inferShapes,
+  type LayerCost,
+  verifyGraph,
+} from "./ops/index.js";
 export { foldBatchNorm } from "./passes/fold-batch-norm.js";
 export { foldConstants } from "./passes/fold-constants.js";
 export { halfWeights } from "./passes/half-weights.js";

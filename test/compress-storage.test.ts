@@ -3,16 +3,16 @@
 import { describe, expect, test } from "vitest";
 import { forms } from "../src/basis/forms.js";
 import { int, ints, makeNode, tensor } from "../src/graph/attributes.js";
-import { cost } from "../src/graph/cost.js";
 import type { DataType, Graph, TensorData } from "../src/graph/types.js";
 import { dataTypes } from "../src/graph/types.js";
 import { numbers, tensorOf } from "../src/graph/values.js";
-import { verifyGraph } from "../src/graph/verify.js";
 import { basis } from "../src/methods/basis.js";
 import { expand } from "../src/methods/expand.js";
 import { chooseForms } from "../src/methods/form.js";
 import { findLayers } from "../src/methods/layers.js";
 import { readRecord } from "../src/methods/record.js";
+import { cost } from "../src/ops/cost/cost.js";
+import { verifyGraph } from "../src/ops/verify/verify.js";
 import { compareOutputs, openSession, sampleFeeds } from "../src/runtime/index.js";
 import { oneConv, randomTensor, smallGraph } from "./small-graphs.js";
 

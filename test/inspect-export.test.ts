@@ -6,9 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import exporting from "../src/cli/export.js";
 import type { Command } from "../src/cli/frame.js";
 import inspect from "../src/cli/inspect.js";
-import { constantReader, cost } from "../src/graph/index.js";
+import { constantReader } from "../src/graph/index.js";
 import { basis } from "../src/methods/basis.js";
 import { resnet } from "../src/nets/resnet.js";
+import { cost } from "../src/ops/index.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { noShared, shared } from "./shared.js";
 

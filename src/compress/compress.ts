@@ -2,10 +2,10 @@
 // always with the file that was given.
 import type { Form } from "../basis/forms.js";
 import { FilterBasisError, isError } from "../errors/error.js";
-import { type Cost, cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import { chooseForms, siteLabel } from "../methods/form.js";
 import { readRecord } from "../methods/record.js";
+import { type Cost, cost } from "../ops/cost/cost.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { saveVerified } from "../runtime/save-verified.js";

@@ -2,9 +2,9 @@
 import { readInt, readInts, readString, siteName } from "../graph/attributes.js";
 import { isBasisConv } from "../graph/basis-conv.js";
 import { trainingMode } from "../graph/batch-norm.js";
-import { inferShapes } from "../graph/shapes/infer.js";
 import type { Graph, Node } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
+import { inferShapes } from "../ops/infer.js";
 
 /** In input pixels, along both axes. */
 export interface ReceptiveField {

@@ -1,7 +1,7 @@
 // Values that do not depend on the inputs, however an exporter wrote them: initializers, Constant nodes, Identity on either.
 import { FilterBasisError } from "../errors/error.js";
 import { siteName } from "./attributes.js";
-import { producers, reads } from "./edit.js";
+import { producers } from "./edit.js";
 import type { GraphBody, Node, TensorData } from "./types.js";
 import { tensorOf } from "./values.js";
 
@@ -42,30 +42,6 @@ export function constantLookup(
     }
     return undefined; // a graph that reads itself
   };
-}
-
-/** Operators whose result is not constant though their inputs are. */
-const random = new Set(["RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"]);
-
-/**
- * Every value that does not depend on the inputs: initializers and what is computed from constants alone, with the node that makes it (none
- * for an initializer). For the body of an If, Loop or Scan `outer` are those of the graph around it.
- */
-export function constantValues(
-  graph: GraphBody,
-  outer: ReadonlyMap<string, Node | undefined> = new Map(),
-): ReadonlyMap<string, Node | undefined> {
-  const values = new Map(outer);
-  if (values.size > 0) for (const { name } of graph.inputs) values.delete(name);
-  for (const name of graph.initializers.keys()) values.set(name, undefined);
-  for (const name of graph.sparseInitializers?.keys() ?? []) values.set(name, undefined);
-  for (const node of graph.nodes) {
-    const read = reads(node);
-    const alone = (node.op === "Constant" && node.domain === "") || (read.size > 0 && !random.has(node.op));
-    if (alone && [...read].every((name) => values.has(name))) for (const output of node.outputs) values.set(output, node);
-    else if (outer.size > 0) for (const output of node.outputs) values.delete(output);
-  }
-  return values;
 }
 
 const utf8Count = (values: readonly Uint8Array[]): TensorData => ({

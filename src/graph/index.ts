@@ -14,9 +14,7 @@ export {
   readTensor,
   siteName,
 } from "./attributes.js";
-export { type ChosenSizes, chooseInputs, type InputSizes } from "./concrete-inputs.js";
 export { constantOf, constantReader } from "./constants.js";
-export { type Cost, concreteInputs, cost, type LayerCost } from "./cost.js";
 export {
   bodies,
   captures,
@@ -35,7 +33,5 @@ export {
   withoutInitializers,
 } from "./edit.js";
 export { printGraph, showType } from "./print.js";
-export { inferShapes } from "./shapes/infer.js";
 export * from "./types.js";
 export { floats, floatToHalf, halfToFloat, ints, isFloat, numbers, tensorOf } from "./values.js";
-export { verifyGraph } from "./verify.js";

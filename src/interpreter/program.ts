@@ -2,8 +2,8 @@
 import { FilterBasisError } from "../errors/error.js";
 import { siteName } from "../graph/attributes.js";
 import { isBasisConv } from "../graph/basis-conv.js";
-import type { VersionedNode } from "../graph/inline.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";
+import type { VersionedNode } from "../ops/inline.js";
 import { basisConv } from "./operators/basis-conv.js";
 import { type Host, hostOf } from "./operators/host.js";
 import { type HostKernel, hostTable } from "./operators/host-table.js";

@@ -1,9 +1,9 @@
 // What a plan is made over: which layers are taken, in which groups, at how many output positions.
 import type { Refusal } from "../basis/convolution.js";
 import { FilterBasisError } from "../errors/error.js";
-import { concreteInputs } from "../graph/cost.js";
-import { inferShapes } from "../graph/shapes/infer.js";
 import type { Dim, Graph } from "../graph/types.js";
+import { concreteInputs } from "../ops/cost/cost.js";
+import { inferShapes } from "../ops/infer.js";
 import { candidateChannels, type Positions, type Unit } from "./candidates.js";
 import { findLayers, type Layer } from "./layers.js";
 import type { PlanOptions } from "./plan-options.js";

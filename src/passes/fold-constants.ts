@@ -2,10 +2,10 @@
 import { elementBytes, elements, siteName } from "../graph/attributes.js";
 import { constantOf } from "../graph/constants.js";
 import { consumers, reads } from "../graph/edit.js";
-import { inferKnown } from "../graph/shapes/infer.js";
-import type { Known } from "../graph/shapes/rule.js";
 import type { Dim, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { isFloat, tensorOf } from "../graph/values.js";
+import { inferKnown } from "../ops/infer.js";
+import type { Known } from "../ops/rules/call.js";
 import { dropUnread } from "./remove-unread.js";
 
 const name = "fold-constants";

@@ -2,10 +2,10 @@
 import { isError } from "../errors/error.js";
 import { siteName } from "../graph/attributes.js";
 import { bodies, freshNames } from "../graph/edit.js";
-import { type Callable, callable, expandCall, type VersionedNode } from "../graph/inline.js";
 import type { Attribute, GraphBody, LocalFunction, Node, Outcome, Pass } from "../graph/types.js";
-import { functionKey, functionTitle } from "../graph/verify-functions.js";
-import { calledKey } from "../graph/verify-node.js";
+import { type Callable, callable, expandCall, type VersionedNode } from "../ops/inline.js";
+import { functionKey, functionTitle } from "../ops/verify/functions.js";
+import { calledKey } from "../ops/verify/node.js";
 import { unchangedSince } from "./unchanged-operators.js";
 
 const name = "inline-functions";

@@ -9,11 +9,11 @@
 // machine does. A form that needs far more memory than the model itself is not tried.
 import { canonicalForm, type Form, forms } from "../basis/forms.js";
 import { FilterBasisError } from "../errors/error.js";
-import { concreteInputs } from "../graph/cost.js";
 import type { Dim, Graph, TensorData } from "../graph/types.js";
 import { chooseForms, siteLabel } from "../methods/form.js";
 import type { TimedLayer } from "../methods/latencies.js";
 import { readRecord, type SiteRecord } from "../methods/record.js";
+import { concreteInputs } from "../ops/cost/cost.js";
 import { timeInTurns } from "./compare-times.js";
 import { median } from "./latency.js";
 import { layerGraph } from "./layer-graph.js";

@@ -2,10 +2,10 @@
 // in the original and in what was made of it.
 import { elements, int, makeNode, readFloat, readInt, readInts, tensor } from "../graph/attributes.js";
 import { freshNames, replaceNodes, withInitializers } from "../graph/edit.js";
-import { inferShapes } from "../graph/shapes/infer.js";
 import { type DataType, dataTypes, type Graph, type Node, type TensorData } from "../graph/types.js";
 import { tensorOf } from "../graph/values.js";
 import { Random } from "../linalg/random.js";
+import { inferShapes } from "../ops/infer.js";
 
 /** What a replacement needs beside its node. */
 interface Context {

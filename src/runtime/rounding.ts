@@ -9,8 +9,8 @@
 // numbers, a division by a small deviation) does more, which only running it tells.
 import { elements, readInt } from "../graph/attributes.js";
 import { type BasisConv, readBasisConv } from "../graph/basis-conv.js";
-import { inferShapes } from "../graph/shapes/infer.js";
 import type { Dim, Graph, Node, ValueType } from "../graph/types.js";
+import { inferShapes } from "../ops/infer.js";
 
 /** Half the distance of neighbouring numbers near 1. */
 export const unit = { float32: 2 ** -24, float16: 2 ** -11, bfloat16: 2 ** -8 } as const;

@@ -4,13 +4,14 @@ import type { InputMoments } from "../basis/moments.js";
 import { divisors } from "../basis/split.js";
 import { FilterBasisError } from "../errors/error.js";
 import { consumers } from "../graph/edit.js";
-import { feeds, inferShapes } from "../graph/index.js";
+import { feeds } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
 import { padsFor, windows } from "../interpreter/operators/windows.js";
 import { matrix } from "../linalg/matrix.js";
 import { Random } from "../linalg/random.js";
 import { findLayers, type Layer } from "../methods/layers.js";
+import { inferShapes } from "../ops/index.js";
 import { call, type Device, fromArray, noGrad, type Tensor, TensorScope } from "../torch/index.js";
 import { type Batch, type BatchSource, nthBatch } from "./sources.js";
 

@@ -1,12 +1,13 @@
 // What stands behind the weights that layers read: the results of nodes over constants, or the reason why such a weight is not stored as it is read.
 import { elementBytes, elements } from "../../graph/attributes.js";
-import { constantOf, constantValues } from "../../graph/constants.js";
+import { constantOf } from "../../graph/constants.js";
 import { reads } from "../../graph/edit.js";
-import { inferKnown } from "../../graph/shapes/infer.js";
-import type { Known } from "../../graph/shapes/rule.js";
-import { unknown } from "../../graph/shapes/rule.js";
 import type { Graph, Node, TensorData } from "../../graph/types.js";
-import { evaluateConstant } from "./operators.js";
+import { evaluateConstant } from "../../ops/constant-operators.js";
+import { constantValues } from "../../ops/constant-values.js";
+import { inferKnown } from "../../ops/infer.js";
+import type { Known } from "../../ops/rules/call.js";
+import { unknown } from "../../ops/rules/call.js";
 
 /** What layers read at which place. */
 const places: Readonly<Record<string, readonly (readonly [index: number, what: string])[]>> = {
