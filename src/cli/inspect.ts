@@ -9,7 +9,7 @@ import type { Graph, Node, Value, ValueType } from "../graph/types.js";
 import { findLayers } from "../methods/layers.js";
 import { type CompressionRecord, readRecord } from "../methods/record.js";
 import { type Cost, cost, type LayerCost } from "../ops/cost/cost.js";
-import { roughWork } from "../ops/cost/work.js";
+import { roughWork } from "../ops/cost/layers.js";
 import { inferShapes } from "../ops/infer.js";
 import { chooseInputs } from "../ops/sizes/concrete-inputs.js";
 import { loadModel } from "../runtime/files.js";

@@ -4,6 +4,7 @@ import { type Convolution, isRefusal, readConvolution } from "../basis/convoluti
 import { readInts, siteName } from "../graph/attributes.js";
 import { consumers, producers } from "../graph/edit.js";
 import type { Graph, Node } from "../graph/types.js";
+import { operatorOf } from "../ops/table.js";
 import { matches } from "./pattern.js";
 
 export interface ConvSite extends Convolution {
@@ -26,8 +27,6 @@ export interface Selection {
   /** The first so many convolutions stay as they are. Default 1: the one that reads the picture. */
   readonly keepFirst?: number | undefined;
 }
-
-const activations = new Set(["Relu", "PRelu", "LeakyRelu", "Elu", "Clip", "HardSwish", "Sigmoid", "Tanh"]);
 
 /** Every convolution of the graph: what it is, or why it cannot be replaced. */
 export function convSites(
@@ -58,12 +57,14 @@ export function convSites(
         output,
         strided: readInts(node, "strides", []).some((stride) => stride > 1),
         norm,
-        activation: behind !== undefined && activations.has(behind.op) ? behind : undefined,
-        activationBefore: before !== undefined && activations.has(before.op) ? before : undefined,
+        activation: isActivation(behind) ? behind : undefined,
+        activationBefore: isActivation(before) ? before : undefined,
       };
       return { node, site, because: "" };
     });
 }
+
+const isActivation = (node: Node | undefined): boolean => node !== undefined && operatorOf(node)?.activation === true;
 
 /** The one node that reads a value, if nothing else does and the value is no output of the graph. */
 export function consumersOfOne(graph: Graph): (name: string) => Node | undefined {

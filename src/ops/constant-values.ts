@@ -1,9 +1,7 @@
 // Which values of a graph are computed from constants alone.
 import { reads } from "../graph/edit.js";
 import type { GraphBody, Node } from "../graph/types.js";
-
-/** Operators whose result is not constant though their inputs are. */
-const random = new Set(["RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"]);
+import { operatorOf } from "./table.js";
 
 /**
  * Every value that does not depend on the inputs: initializers and what is computed from constants alone, with the node that makes it (none
@@ -19,9 +17,15 @@ export function constantValues(
   for (const name of graph.sparseInitializers?.keys() ?? []) values.set(name, undefined);
   for (const node of graph.nodes) {
     const read = reads(node);
-    const alone = (node.op === "Constant" && node.domain === "") || (read.size > 0 && !random.has(node.op));
+    const alone = (node.op === "Constant" && node.domain === "") || (read.size > 0 && !alwaysDraws(node));
     if (alone && [...read].every((name) => values.has(name))) for (const output of node.outputs) values.set(output, node);
     else if (outer.size > 0) for (const output of node.outputs) values.delete(output);
   }
   return values;
+}
+
+/** Its result is not constant though its inputs are. */
+function alwaysDraws(node: Node): boolean {
+  const random = operatorOf(node)?.random;
+  return random !== undefined && random.draws === undefined;
 }

@@ -5,9 +5,9 @@ import { substitute, symbolsOf, usable } from "../graph/dims.js";
 import { feeds } from "../graph/edit.js";
 import type { Dim, Graph, TensorData, Value, ValueType } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
-import { evaluate } from "./evaluate.js";
 import { type Call, type Known, mismatch, unknown } from "./rules/call.js";
-import { ruleOf } from "./table.js";
+import { follow } from "./rules/value.js";
+import { operatorOf } from "./table.js";
 
 /** Tensors up to this many elements are followed through the graph, so that the targets of Reshape, Resize and the like are known. */
 const followed = 4096;
@@ -38,25 +38,25 @@ export function inferShapes(
 export function inferKnown(
   graph: Graph,
   inputShapes: ReadonlyMap<string, readonly Dim[]> = new Map(),
-  follow = followed,
+  limit = followed,
 ): ReadonlyMap<string, Known> {
   const known = new Map<string, Known>();
   const bound = bindInputs(graph, inputShapes, known);
   for (const [name, { values, dims }] of graph.sparseInitializers ?? []) known.set(name, { type: values.type, dims });
-  for (const [name, tensor] of graph.initializers) known.set(name, ofTensor(tensor, follow));
+  for (const [name, tensor] of graph.initializers) known.set(name, ofTensor(tensor, limit));
   const opset = graph.opsets.get("") ?? 1;
   const stated = new Map([...graph.values.values(), ...graph.outputs].map((value) => [value.name, value]));
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((name) => known.get(name) ?? unknown);
     const call = { node, opset, inputs };
     const constant = node.domain === "" && node.op === "Constant" ? readTensor(node, "value") : undefined;
-    const rule = ruleOf(node);
-    const outputs = constant !== undefined ? [ofTensor(constant, follow)] : (rule?.(call) ?? []);
+    const operator = operatorOf(node);
+    const outputs = constant !== undefined ? [ofTensor(constant, limit)] : (operator?.shapes?.(call) ?? []);
+    for (const { dims } of outputs.slice(0, node.outputs.length)) refuseNegative(call, dims);
+    const values = follow(operator?.value, call, outputs, limit);
     node.outputs.forEach((name, index) => {
       if (name === "") return;
-      refuseNegative(call, outputs[index]?.dims);
-      const followedElements = evaluate(call, outputs[index], index, follow);
-      const own = followedElements === undefined ? outputs[index] : { ...outputs[index], elements: followedElements };
+      const own = values?.[index] === undefined ? outputs[index] : { ...outputs[index], elements: values[index] };
       known.set(name, completed(own ?? unknown, stated.get(name), bound));
     });
   }

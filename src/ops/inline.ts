@@ -4,7 +4,7 @@ import { siteName } from "../graph/attributes.js";
 import { freshNames } from "../graph/edit.js";
 import { nodesOfCall } from "../graph/inline-call.js";
 import type { Graph, LocalFunction, Node } from "../graph/types.js";
-import { signatures } from "./signatures.js";
+import { standard } from "./table.js";
 import { functionKey } from "./verify/functions.js";
 import { calledKey } from "./verify/node.js";
 
@@ -49,7 +49,7 @@ export type Callable = ReadonlyMap<string, LocalFunction>;
 
 /** What nodes may call: not functions named as a standard operator, for ONNX Runtime then takes the operator. */
 export function callable({ functions = [] }: Graph): Callable {
-  const own = functions.filter(({ domain, name: op }) => domain !== "" || !Object.hasOwn(signatures, op));
+  const own = functions.filter(({ domain, name: op }) => domain !== "" || !Object.hasOwn(standard, op));
   return new Map(own.map((local) => [functionKey(local), local]));
 }
 

@@ -1,29 +1,14 @@
-// Operators that move elements about: joining, cutting, reshaping, repeating, resizing.
+// Joining and cutting along axes: Concat, Split, Slice.
 import { readInt, readInts } from "../graph/attributes.js";
-import { add, ceilDivide, divideExactly, floorDivide, growing, multiply, notNegative, product, subtract } from "../graph/dims.js";
+import { add, ceilDivide, divideExactly, floorDivide, growing, multiply, notNegative, subtract } from "../graph/dims.js";
 import type { Dim } from "../graph/types.js";
-import {
-  axisOf,
-  broadcast,
-  type Call,
-  has,
-  input,
-  mismatch,
-  numbersOf,
-  type Rule,
-  same,
-  showDim,
-  unknownDims,
-} from "./rules/call.js";
+import { any, calls, type Family } from "./operator.js";
+import { axisOf, has, input, mismatch, numbersOf, type Rule, same, unknownDims } from "./rules/call.js";
+import { copyRows, emptyLike, strided, stridesOf } from "./rules/elements.js";
+import { areSpatial, type ReachRule } from "./rules/reach.js";
+import { moves } from "./rules/value.js";
 
-/** Axes from an attribute (older opsets) or from an input (newer ones); `null` where the input is there but not known. */
-export function axesOf(call: Call, at: number): readonly number[] | undefined | null {
-  const stated = readInts(call.node, "axes", undefined);
-  if (stated !== undefined) return stated;
-  return has(call, at) ? (numbersOf(input(call, at)) ?? null) : undefined;
-}
-
-export const concat: Rule = (call) => {
+const concat: Rule = (call) => {
   const type = call.inputs.find((known) => known.type !== undefined)?.type;
   const shapes = call.inputs.map((known) => known.dims);
   const first = shapes.find((dims) => dims !== undefined);
@@ -44,7 +29,7 @@ export const concat: Rule = (call) => {
   return [{ type, dims }];
 };
 
-export const split: Rule = (call) => {
+const split: Rule = (call) => {
   const { type, dims } = input(call, 0);
   const count = call.node.outputs.length;
   if (dims === undefined) return call.node.outputs.map(() => ({ type }));
@@ -71,7 +56,7 @@ function evenParts(size: Dim, count: number, lastMayBeSmaller: boolean): readonl
   return Array.from({ length: count }, (_, index) => Math.max(0, Math.min(part as number, size - index * (part as number))));
 }
 
-export const slice: Rule = (call) => {
+const slice: Rule = (call) => {
   const { type, dims } = input(call, 0);
   if (dims === undefined) return [{ type }];
   const attributes = call.opset < 10;
@@ -120,7 +105,7 @@ function placeIn(size: Dim, cut: Dim): Dim {
 }
 
 /** ONNX's clamping of a slice along one axis: where it begins and how many elements it takes. */
-export function slicePlaces(size: number, start: number, end: number, step: number): { from: number; count: number } {
+function slicePlaces(size: number, start: number, end: number, step: number): { from: number; count: number } {
   const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value < 0 ? value + size : value, low), high);
   const from = step > 0 ? clamp(start, 0, size) : clamp(start, 0, size - 1);
   // the largest integer means "to the end" in either direction, as ONNX Runtime takes it
@@ -129,142 +114,98 @@ export function slicePlaces(size: number, start: number, end: number, step: numb
   return { from, count: step === 0 ? 0 : Math.max(0, Math.ceil((to - from) / step)) };
 }
 
-export const reshape: Rule = (call) => {
-  const { type, dims } = input(call, 0);
-  const target = readInts(call.node, "shape", undefined) ?? input(call, 1).elements;
-  if (target === undefined) {
-    const rank = input(call, 1).dims?.[0];
-    return [{ type, dims: typeof rank === "number" ? unknownDims(rank) : undefined }];
+const sizeFrom = (dims: readonly number[], axis: number): number => dims.slice(axis).reduce((product, size) => product * size, 1);
+
+const joined = moves(({ call, inputs, outputs: [output] }) => {
+  if (inputs.some((part) => part === undefined || part.type !== output!.type)) return undefined;
+  const { dims } = output!;
+  const axis = axisOf(call, readInt(call.node, "axis", call.opset < 4 ? 1 : 0), dims.length);
+  const stride = sizeFrom(dims, axis);
+  const rows = sizeFrom(dims, 0) / Math.max(1, stride);
+  const made = emptyLike(inputs[0]!.elements, rows * stride);
+  let start = 0;
+  for (const part of inputs) {
+    const width = sizeFrom(part!.dims, axis);
+    const at = start;
+    copyRows(
+      made,
+      part!.elements,
+      rows,
+      width,
+      (row) => row * width,
+      (row) => row * stride + at,
+    );
+    start += width;
   }
-  const zeroCopies = readInt(call.node, "allowzero", 0) === 0;
-  const result = target.map(
-    (size, axis): Dim => (size === 0 && zeroCopies ? (dims === undefined ? null : copied(call, dims, axis)) : size),
-  );
-  const free = result.indexOf(-1);
-  const known = result.filter((_, axis) => axis !== free);
-  if (free >= 0) result[free] = dims === undefined ? null : quotient(call, dims, known);
-  else if (dims !== undefined) {
-    const [before, after] = [product(dims), product(result)];
-    if (typeof before === "number" && typeof after === "number" && before !== after) {
-      throw mismatch(
-        call,
-        "the new shape has another number of elements",
-        String(before),
-        `${after} in [${result.map(showDim).join(", ")}]`,
-      );
-    }
-    const gap = result.indexOf(null);
-    if (gap >= 0 && result.lastIndexOf(null) === gap && !dims.includes(null))
-      result[gap] = divided(
-        dims,
-        result.filter((size) => size !== null),
-      );
-  }
-  return [{ type, dims: result }];
-};
+  return [made];
+});
 
-function copied(call: Call, dims: readonly Dim[], axis: number): Dim {
-  if (axis < dims.length) return dims[axis]!;
-  throw mismatch(call, "a 0 in the new shape copies an axis that is not there", `${dims.length} axes`, `axis ${axis}`);
-}
-
-/** The size that stands for -1. */
-function quotient(call: Call, dims: readonly Dim[], known: readonly Dim[]): Dim {
-  const size = divided(dims, known);
-  const [all, rest] = [product(dims), product(known)];
-  if (size === null && typeof all === "number" && typeof rest === "number" && rest !== 0) {
-    throw mismatch(call, "the elements do not divide into the new shape", `a multiple of ${rest}`, String(all));
-  }
-  return size;
-}
-
-/** product(dims) / product(known), after crossing out the sizes that both have (unknown ones included in neither). */
-function divided(dims: readonly Dim[], known: readonly Dim[]): Dim {
-  const [left, right] = [[...dims], [] as Dim[]];
-  for (const size of known) {
-    const at = size === null ? -1 : left.indexOf(size);
-    if (at < 0) right.push(size);
-    else left.splice(at, 1);
-  }
-  return divideExactly(product(left), product(right));
-}
-
-export const flatten: Rule = (call) => {
-  const { type, dims } = input(call, 0);
-  if (dims === undefined) return [{ type, dims: [null, null] }];
-  const axis = axisOf(call, readInt(call.node, "axis", 1), dims.length, readInt(call.node, "axis", 1) < 0 ? 0 : 1);
-  return [{ type, dims: [product(dims.slice(0, axis)), product(dims.slice(axis))] }];
-};
-
-export const transpose: Rule = (call) => {
-  const { type, dims } = input(call, 0);
-  const stated = readInts(call.node, "perm", undefined);
-  if (dims === undefined) return [{ type, dims: stated && unknownDims(stated.length) }];
-  const order = stated ?? dims.map((_, axis) => dims.length - 1 - axis);
-  if (order.length !== dims.length || new Set(order).size !== order.length) {
-    throw mismatch(call, "perm is not an order of the axes", `${dims.length} axes`, `[${order.join(", ")}]`);
-  }
-  return [{ type, dims: order.map((axis) => dims[axisOf(call, axis, dims.length)]!) }];
-};
-
-export const squeeze: Rule = (call) => {
-  const { type, dims } = input(call, 0);
-  const axes = axesOf(call, 1);
-  if (dims === undefined || axes === null) return [{ type }];
-  if (axes === undefined)
-    return [
-      {
-        type,
-        dims:
-          dims.includes(null) || dims.some((size) => typeof size === "string") ? undefined : dims.filter((size) => size !== 1),
-      },
-    ];
-  const removed = new Set(axes.map((axis) => axisOf(call, axis, dims.length)));
-  for (const axis of removed) same(call, 1, dims[axis]!, `the size of axis ${axis} and 1`);
-  return [{ type, dims: dims.filter((_, axis) => !removed.has(axis)) }];
-};
-
-export const unsqueeze: Rule = (call) => {
-  const { type, dims } = input(call, 0);
-  const axes = axesOf(call, 1);
-  if (dims === undefined || axes === null || axes === undefined) return [{ type }];
-  const rank = dims.length + axes.length;
-  const added = new Set(axes.map((axis) => axisOf(call, axis, rank)));
-  if (added.size !== axes.length) throw mismatch(call, "an axis is named twice", "distinct axes", `[${axes.join(", ")}]`);
-  const rest = [...dims];
-  return [{ type, dims: Array.from({ length: rank }, (_, axis) => (added.has(axis) ? 1 : rest.shift()!)) }];
-};
-
-export const expand: Rule = (call) => {
-  const { type, dims } = input(call, 0);
-  const target = input(call, 1);
-  const rank = target.dims?.[0];
-  return [{ type, dims: broadcast(call, [dims, target.elements ?? (typeof rank === "number" ? unknownDims(rank) : undefined)]) }];
-};
-
-export const tile: Rule = (call) => {
-  const { type, dims } = input(call, 0);
-  const repeats = input(call, 1).elements;
-  if (dims !== undefined && repeats !== undefined && repeats.length !== dims.length) {
-    throw mismatch(call, "repeats do not fit the axes", String(dims.length), String(repeats.length));
-  }
-  return [{ type, dims: dims?.map((size, axis) => multiply(size, repeats?.[axis] ?? null)) }];
-};
-
-export const pad: Rule = (call) => {
-  const { type, dims } = input(call, 0);
-  if (dims === undefined) return [{ type }];
-  const pads = readInts(call.node, "pads", undefined) ?? readInts(call.node, "paddings", undefined) ?? input(call, 1).elements;
-  const axes = has(call, 3) ? numbersOf(input(call, 3)) : dims.map((_, axis) => axis);
-  if (pads === undefined || axes === undefined) return [{ type, dims: unknownDims(dims.length) }];
-  if (pads.length !== 2 * axes.length)
-    throw mismatch(call, "pads do not fit the axes", `${2 * axes.length} numbers`, String(pads.length));
-  const result = [...dims];
-  axes.forEach((axis, index) => {
-    const at = axisOf(call, axis, dims.length);
-    result[at] = add(dims[at]!, add(pads[index]!, pads[index + axes.length]!));
-    if (typeof result[at] === "number" && result[at] < 0)
-      throw mismatch(call, `the padding removes all of axis ${at}`, "0 or more", String(result[at]));
+const parts = moves(({ call, inputs: [source], outputs }) => {
+  if (source === undefined) return undefined;
+  const axis = axisOf(call, readInt(call.node, "axis", 0), source.dims.length);
+  const strides = stridesOf(source.dims);
+  let start = 0;
+  return outputs.map(({ dims }) => {
+    const part = strided(source.elements, dims, strides, start * strides[axis]!);
+    start += dims[axis]!;
+    return part;
   });
-  return [{ type, dims: result }];
-};
+});
+
+const cut = moves(({ call, inputs: [source], outputs: [output] }) => {
+  if (source === undefined) return undefined;
+  const attributes = call.opset < 10;
+  const list = (name: string, at: number) => (attributes ? readInts(call.node, name, undefined) : numbersOf(input(call, at)));
+  const [starts, ends] = [list("starts", 1), list("ends", 2)];
+  const axes = attributes || has(call, 3) ? list("axes", 3) : undefined;
+  const steps = !attributes && has(call, 4) ? list("steps", 4) : starts?.map(() => 1);
+  if (starts === undefined || ends === undefined || steps === undefined || (!attributes && has(call, 3) && axes === undefined))
+    return undefined;
+  const strides = stridesOf(source.dims);
+  const read = [...strides];
+  let offset = 0;
+  for (const [index, start] of starts.entries()) {
+    const axis = axisOf(call, axes?.[index] ?? index, source.dims.length);
+    offset += slicePlaces(source.dims[axis]!, start, ends[index]!, steps[index]!).from * strides[axis]!;
+    read[axis] = strides[axis]! * steps[index]!;
+  }
+  return [strided(source.elements, output!.dims, read, offset)];
+});
+
+/** Along channels each pixel stays in its place. */
+export const alongChannels =
+  (axis: number): ReachRule =>
+  (node, reach, context) =>
+    areSpatial(node, [readInt(node, "axis", axis)], context) ? "it works along rows or columns" : reach;
+
+const reachOfSlice: ReachRule = (node, reach, context) =>
+  areSpatial(node, readInts(node, "axes", context.constant(node.inputs[3])), context) ? "it cuts rows or columns" : reach;
+
+export const joining = {
+  Concat: {
+    signature: calls([1, any], { axis: "int" }),
+    shapes: concat,
+    value: joined,
+    reach: alongChannels(1),
+    exact: "always",
+    bounded: "all",
+    overwritable: true,
+    since: 4,
+  },
+  Split: {
+    signature: calls([1, 2], { axis: "int", num_outputs: "int", split: "ints" }, [1, any]),
+    shapes: split,
+    value: parts,
+    reach: alongChannels(0),
+    exact: "always",
+    bounded: "first",
+  },
+  Slice: {
+    signature: calls([1, 5], { axes: "ints", ends: "ints", starts: "ints" }),
+    shapes: slice,
+    value: cut,
+    reach: reachOfSlice,
+    exact: "always",
+    bounded: "first",
+  },
+} satisfies Family;

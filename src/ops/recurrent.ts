@@ -1,9 +1,10 @@
 // Recurrent layers: RNN, GRU, LSTM.
 import { readInt, readString } from "../graph/attributes.js";
+import type { Family, Operator, SumRule } from "./operator.js";
 import { input, needRank, type Rule, same } from "./rules/call.js";
 
 /** X [sequence, batch, features], W [directions, gates x hidden, features], R [directions, gates x hidden, hidden]; layout 1 has the batch first. */
-export const recurrent: Rule = (call) => {
+const shapes: Rule = (call) => {
   const { type, dims } = input(call, 0);
   needRank(call, 0, 3);
   const [first = null, second = null, features = null] = dims ?? [];
@@ -21,3 +22,10 @@ export const recurrent: Rule = (call) => {
     { type, dims: last },
   ];
 };
+
+/** At every step of the sequence. */
+const sums: SumRule = (_, sizes) => (sizes(0)[0] ?? 1) * ((sizes(1)[2] ?? 1) + (sizes(2)[2] ?? 1));
+
+const recurrent: Operator = { shapes, sums, demands: (_, known) => [[known(0).dims?.[2], known(1).dims?.[2]]] };
+
+export const recurrents = { RNN: recurrent, GRU: recurrent, LSTM: recurrent } satisfies Family;

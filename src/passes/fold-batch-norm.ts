@@ -6,11 +6,12 @@
 //
 // A weight that several layers read is folded only where all of them are followed by the same k: otherwise it would be stored once for each.
 import { readFloat, readInt, siteName } from "../graph/attributes.js";
-import { trainingMode } from "../graph/batch-norm.js";
 import type { Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { isFloat, numbers } from "../graph/values.js";
+import { trainingMode } from "../ops/normalisation.js";
+import type { Refusal } from "../ops/rules/affine.js";
 import { type Fold, storeFolds } from "./fold-groups.js";
-import { foldAfter, foldBefore, type Refusal, weightPlaces } from "./fold-into-layer.js";
+import { foldAfter, foldBefore, weightPlaces } from "./fold-into-layer.js";
 import { Rewriting } from "./rewriting.js";
 
 const name = "fold-batch-norm";

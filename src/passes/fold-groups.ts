@@ -3,7 +3,8 @@
 import { elementBytes, elements, siteName } from "../graph/attributes.js";
 import { reads } from "../graph/edit.js";
 import type { Node, TensorData } from "../graph/types.js";
-import { type Folded, type Refusal, weightPlaces } from "./fold-into-layer.js";
+import type { Refusal } from "../ops/rules/affine.js";
+import { type Folded, weightPlaces } from "./fold-into-layer.js";
 import type { Rewriting } from "./rewriting.js";
 
 /** One layer and the normalisation that goes into it. */

@@ -4,6 +4,8 @@ import { bodies, reads } from "../../graph/edit.js";
 import type { Graph, GraphBody, Node, TensorData } from "../../graph/types.js";
 import { isFloat } from "../../graph/values.js";
 import { constantValues } from "../constant-values.js";
+import { placesOf } from "../operator.js";
+import { operatorOf } from "../table.js";
 
 export interface Constants {
   /** Initializers and the tensors of Constant nodes. */
@@ -46,8 +48,6 @@ export function under(name: string, { tensors, values }: Constants): ReadonlySet
   return found;
 }
 
-const elementwise = new Set(["Mul", "Div", "Add", "Sub"]);
-
 /** The weights underneath: the tensor itself, or the matrices and filters it is computed from (not scales, zero points, shapes). */
 export function weightsUnder(name: string, constants: Constants): readonly string[] {
   const { tensors, values } = constants;
@@ -59,8 +59,7 @@ export function weightsUnder(name: string, constants: Constants): readonly strin
   // A factor or shift for each channel is as little a weight as one that stands behind the layer would be.
   const scales = new Set<string>();
   const isVector = (source: string) => tensors.get(source)!.dims.filter((size) => size > 1).length <= 1;
-  for (const node of nodesUnder(name, values))
-    if (elementwise.has(node.op) && node.domain === "") for (const input of node.inputs) scales.add(input);
+  for (const node of nodesUnder(name, values)) if (operatorOf(node)?.affine) for (const input of node.inputs) scales.add(input);
   const weights = sources.filter((source) => !(scales.has(source) && isVector(source)));
   return weights.length > 0 ? weights : sources;
 }
@@ -80,31 +79,16 @@ function nodesUnder(name: string, values: Constants["values"]): ReadonlySet<Node
 export const isParameter = ({ tensors }: Constants, name: string): boolean =>
   isFloat(tensors.get(name)!.type) && tensors.get(name)!.dims.length > 0;
 
-/** Inputs that hold statistics or settings, not parameters. */
-const settings: Readonly<Record<string, readonly number[]>> = {
-  BatchNormalization: [3, 4],
-  Resize: [1, 2, 3],
-  Upsample: [1],
-  Clip: [1, 2],
-  Pad: [1, 2],
-};
-
-/** Operators whose constant inputs are parameters however they are stored. */
-const parameterised = new Set([
-  "BatchNormalization",
-  "InstanceNormalization",
-  "GroupNormalization",
-  "LayerNormalization",
-  "PRelu",
-]);
-
 /** The float constants that some node or output of a graph reads as parameters. */
 export function parametersRead(body: GraphBody, constants: Constants): readonly string[] {
   const read = new Set(body.outputs.map((output) => output.name));
   for (const node of body.nodes) {
-    const set = node.domain === "" ? settings[node.op] : undefined;
-    const names = set === undefined ? reads(node) : node.inputs.filter((_, index) => !set.includes(index));
-    for (const name of names) if (constants.values.get(name) === undefined || parameterised.has(node.op)) read.add(name);
+    const operator = operatorOf(node);
+    const set = placesOf(operator, "mean", "variance", "setting");
+    const names = set.length === 0 ? reads(node) : node.inputs.filter((_, index) => !set.includes(index));
+    // what a layer reads is counted with the layer; of a normalisation or an activation, constants are parameters however they are stored
+    const parameterised = operator?.macs === undefined && placesOf(operator, "scale", "slope").length > 0;
+    for (const name of names) if (constants.values.get(name) === undefined || parameterised) read.add(name);
   }
   return [...read].filter((name) => constants.tensors.has(name) && isParameter(constants, name));
 }

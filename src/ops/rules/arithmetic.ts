@@ -1,115 +1,99 @@
-// Arithmetic on followed elements: numbers as the runtime computes them in the element type, expressions where they stay exact.
-import { add, floorDivide, multiply, subtract } from "../../graph/dims.js";
+// Arithmetic on known elements: on numbers in double, and on expressions over symbols where they stay exact.
+import { elements, readInt } from "../../graph/attributes.js";
+import { subtract } from "../../graph/dims.js";
 import type { DataType, Dim } from "../../graph/types.js";
-import { floatToBfloat, floatToHalf, halfToFloat, isFloat } from "../../graph/values.js";
+import { axesOf } from "./call.js";
+import { broadcastStrides, type Elements, emptyLike, walk } from "./elements.js";
+import type { Filled, ValueRule } from "./value.js";
 
-type Binary = (a: number, b: number, type: DataType) => number;
-type Symbolic = (a: Dim, b: Dim, type: DataType) => Dim;
+export type OnNumbers = (a: number, b: number, type: DataType) => number;
+export type OnSymbols = (a: Dim, b: Dim, type: DataType) => Dim;
 
-const truth = (value: boolean): number => (value ? 1 : 0);
-const never: Symbolic = () => null;
-const ifEqual: Symbolic = (a, b) => (a === b ? a : null);
+export const truth = (value: boolean): number => (value ? 1 : 0);
 
-/** Each operator on two elements: on numbers, and where a symbol is among them. */
-const binaries: Readonly<Record<string, readonly [Binary, Symbolic]>> = {
-  Add: [(a, b) => a + b, add],
-  Sum: [(a, b) => a + b, add],
-  Sub: [(a, b) => a - b, subtract],
-  Mul: [(a, b) => a * b, multiply],
-  Div: [
-    (a, b, type) => (isFloat(type) ? a / b : Math.trunc(a / b)),
-    (a, b, type) => (isFloat(type) && b !== 1 ? null : floorDivide(a, b)),
-  ],
-  Mod: [(a, b, type) => (isFloat(type) ? a % b : a - Math.floor(a / b) * b), never],
-  Pow: [(a, b) => a ** b, never],
-  Min: [(a, b) => Math.min(a, b), ifEqual],
-  Max: [(a, b) => Math.max(a, b), ifEqual],
-  Equal: [(a, b) => truth(a === b), (a, b) => (a !== null && a === b ? 1 : differ(a, b) ? 0 : null)],
-  Less: [(a, b) => truth(a < b), never],
-  LessOrEqual: [(a, b) => truth(a <= b), never],
-  Greater: [(a, b) => truth(a > b), never],
-  GreaterOrEqual: [(a, b) => truth(a >= b), never],
-  And: [(a, b) => truth(a !== 0 && b !== 0), never],
-  Or: [(a, b) => truth(a !== 0 || b !== 0), never],
-  Xor: [(a, b) => truth((a !== 0) !== (b !== 0)), never],
-};
+/** Nothing exact can be said of a symbol, but numbers among sizes are followed. */
+export const never: OnSymbols = () => null;
+
+const areAll = (inputs: readonly (Filled | undefined)[]): inputs is readonly Filled[] =>
+  inputs.length > 0 && inputs.every((input) => input !== undefined);
+
+/** Of one input or more, broadcast and combined from the left. `onSymbols` where sizes are computed so. */
+export const pointwise = (onNumbers: OnNumbers, onSymbols?: OnSymbols): ValueRule => ({
+  kind: "computes",
+  sizes: onSymbols !== undefined,
+  of: ({ call, inputs, outputs: [output] }) => {
+    if (!areAll(inputs) || (call.opset < 7 && call.node.attributes.has("axis"))) return undefined;
+    const combine = combination(onNumbers, onSymbols ?? never, inputs[0]!.type);
+    const dims = output!.dims;
+    let result: Elements | undefined;
+    for (const { elements: own, dims: ownDims } of inputs) {
+      const [before, next] = [result, emptyLike(own, elements(dims))];
+      const strides = broadcastStrides(ownDims, dims);
+      if (before === undefined) walk(dims, strides, 0, (from, to) => void (next[to] = own[from]!));
+      else walk(dims, strides, 0, (from, to) => void (next[to] = combine(before[to]!, own[from]!)));
+      result = next;
+    }
+    return [result!];
+  },
+});
+
+const combination =
+  (onNumbers: OnNumbers, onSymbols: OnSymbols, type: DataType) =>
+  (a: Dim, b: Dim): Dim => {
+    if (typeof a === "number" && typeof b === "number") return onNumbers(a, b, type);
+    return a === null || b === null ? null : onSymbols(a, b, type);
+  };
+
+/** Of one input. A symbol stands for an integer that is not negative. */
+export const ofOne = (onNumber: (a: number) => number, onSymbol?: (a: string) => Dim): ValueRule => ({
+  kind: "computes",
+  sizes: onSymbol !== undefined,
+  of: ({ inputs: [source] }) => {
+    if (source === undefined) return undefined;
+    const made = emptyLike(source.elements, source.elements.length);
+    for (let at = 0; at < made.length; at++) {
+      const value = source.elements[at]!;
+      made[at] = typeof value === "number" ? onNumber(value) : typeof value === "string" ? (onSymbol?.(value) ?? null) : null;
+    }
+    return [made];
+  },
+});
+
+export interface Reduction {
+  readonly each?: (value: number) => number;
+  readonly join: (a: number, b: number) => number;
+  readonly onSymbols?: OnSymbols;
+  readonly end?: (joined: number, count: number) => number;
+}
+
+/** The elements along some axes joined. */
+export const reduction = ({ each, join, onSymbols, end }: Reduction): ValueRule => ({
+  kind: "computes",
+  sizes: onSymbols !== undefined,
+  of: ({ call, inputs: [source] }) => {
+    const axes = axesOf(call, 1);
+    if (source === undefined || axes === null || source.elements.length === 0) return undefined;
+    if (!axes?.length && readInt(call.node, "noop_with_empty_axes", 0) !== 0) return undefined;
+    const { dims, elements: own, type } = source;
+    const gone = new Set((axes?.length ? axes : [...dims.keys()]).map((axis) => (axis < 0 ? axis + dims.length : axis)));
+    const kept = dims.map((size, axis) => (gone.has(axis) ? 1 : size));
+    const combine = combination((a, b) => join(a, b), onSymbols ?? never, type);
+    const joined = emptyLike(own, elements(kept));
+    const begun = new Uint8Array(joined.length);
+    walk(dims, broadcastStrides(kept, dims), 0, (to, from) => {
+      const value = each === undefined ? own[from]! : each(own[from] as number);
+      joined[to] = begun[to] === 0 ? value : combine(joined[to]!, value);
+      begun[to] = 1;
+    });
+    const count = own.length / Math.max(1, joined.length);
+    if (end !== undefined) for (let at = 0; at < joined.length; at++) joined[at] = end(joined[at] as number, count);
+    return [joined];
+  },
+});
 
 /** A size is never negative, so that a symbol alone is known to differ from -1. */
-const differ = (a: Dim, b: Dim): boolean =>
+export const differ = (a: Dim, b: Dim): boolean =>
   (typeof a === "number" && a < 0 && typeof b === "string") || (typeof b === "number" && b < 0 && typeof a === "string");
 
-/** Each operator on one element; a symbol stands for an integer that is not negative. */
-const unaries: Readonly<Record<string, readonly [(a: number) => number, (a: string) => Dim]>> = {
-  Neg: [(a) => -a, (a) => subtract(0, a)],
-  Abs: [Math.abs, () => null],
-  Floor: [Math.floor, (a) => a],
-  Ceil: [Math.ceil, (a) => a],
-  Round: [roundEven, (a) => a],
-  Sqrt: [Math.sqrt, () => null],
-  Sign: [Math.sign, () => null],
-  Reciprocal: [(a) => 1 / a, () => null],
-  Not: [(a) => truth(a === 0), () => null],
-  Relu: [(a) => Math.max(a, 0), () => null],
-};
-
-const reductions: Readonly<Record<string, string>> = { ReduceSum: "Add", ReduceProd: "Mul", ReduceMax: "Max", ReduceMin: "Min" };
-
-/** The elementwise function of an operator with several inputs; undefined where it has none here. */
-export function elementwise(op: string, type: DataType, resultType: DataType): ((values: readonly Dim[]) => Dim) | undefined {
-  const unary = unaries[op];
-  if (unary !== undefined) {
-    return ([a]) => (typeof a === "number" ? rounded(unary[0](a), resultType) : typeof a === "string" ? unary[1](a) : null);
-  }
-  const binary = binaries[op];
-  if (binary === undefined) return undefined;
-  return (values) => values.slice(1).reduce<Dim>((a, b) => apply(binary, a, b, type, resultType), values[0] ?? null);
-}
-
-/** The function that joins two elements in a Reduce operator. */
-export function reduction(op: string, type: DataType): ((a: Dim, b: Dim) => Dim) | undefined {
-  const binary = binaries[reductions[op] ?? ""];
-  return binary && ((a, b) => apply(binary, a, b, type, type));
-}
-
-function apply([onNumbers, onSymbols]: readonly [Binary, Symbolic], a: Dim, b: Dim, type: DataType, resultType: DataType): Dim {
-  if (a === null || b === null) return null;
-  if (typeof a === "number" && typeof b === "number") return rounded(onNumbers(a, b, type), resultType);
-  return onSymbols(a, b, type);
-}
-
-/** A number as the element type stores it; null where an integer has no value (division by zero) or leaves the safe range. */
-export function rounded(value: number, type: DataType): Dim {
-  if (type === "float32") return Math.fround(value);
-  if (type === "float64") return value;
-  if (type === "float16") return halfToFloat(floatToHalf(value));
-  if (type === "bfloat16") return bfloat(value);
-  if (type === "bool") return value === 0 ? 0 : 1;
-  const whole = Math.trunc(value);
-  const limits = ranges[type];
-  if (limits === undefined || !Number.isFinite(value)) return null;
-  return whole >= limits[0] && whole <= limits[1] ? whole : null;
-}
-
-/** What each integer type holds; beyond that the runtime wraps around, which nothing here relies on. */
-const ranges: Partial<Record<DataType, readonly [number, number]>> = {
-  int8: [-128, 127],
-  int16: [-32768, 32767],
-  int32: [-(2 ** 31), 2 ** 31 - 1],
-  int64: [-(2 ** 63), 2 ** 63],
-  uint8: [0, 255],
-  uint16: [0, 65535],
-  uint32: [0, 2 ** 32 - 1],
-  uint64: [0, 2 ** 64],
-};
-
-function bfloat(value: number): number {
-  const bits = new Uint32Array([floatToBfloat(value) << 16]);
-  return new Float32Array(bits.buffer)[0]!;
-}
-
-function roundEven(value: number): number {
-  const below = Math.floor(value);
-  const rest = value - below;
-  if (rest !== 0.5) return rest < 0.5 ? below : below + 1;
-  return below % 2 === 0 ? below : below + 1;
-}
+export const ifEqual: OnSymbols = (a, b) => (a === b ? a : null);
+export const negated = (a: string): Dim => subtract(0, a);

@@ -1,6 +1,6 @@
 // What the shape rules of the operators share: what is known of a value, and the errors for shapes that contradict each other.
 import { FilterBasisError } from "../../errors/error.js";
-import { siteName } from "../../graph/attributes.js";
+import { readInts, siteName } from "../../graph/attributes.js";
 import { subtract } from "../../graph/dims.js";
 import type { DataType, Dim, Node } from "../../graph/types.js";
 
@@ -58,29 +58,43 @@ export function same(call: Call, a: Dim, b: Dim, what: string): Dim {
 }
 
 /** Numpy broadcasting of one pair of sizes. */
-export function broadcastDim(call: Call, a: Dim, b: Dim): Dim {
-  if (a === b || b === 1) return a;
-  if (a === 1) return b;
-  if (typeof a === "number" && typeof b === "number") throw mismatch(call, "the shapes do not broadcast", showDim(a), showDim(b));
-  if (typeof a === "number") return a; // the other is 1 or the same in every run that is valid
-  return typeof b === "number" ? b : null;
-}
+export const broadcastDim = (call: Call, a: Dim, b: Dim): Dim => broadcastSizes([[a], [b]], clash(call))[0]!;
 
-/** Numpy broadcasting of any number of shapes. */
-export function broadcast(call: Call, shapes: readonly (readonly Dim[] | undefined)[]): readonly Dim[] | undefined {
-  if (shapes.some((shape) => shape === undefined)) return undefined;
-  const rank = Math.max(0, ...shapes.map((shape) => shape!.length));
+const clash = (call: Call) => (a: Dim, b: Dim) => mismatch(call, "the shapes do not broadcast", showDim(a), showDim(b));
+
+/** Numpy broadcasting of any number of shapes; `clash` makes the error for sizes that differ. */
+export function broadcastSizes(shapes: readonly (readonly Dim[])[], clash: (a: Dim, b: Dim) => FilterBasisError): readonly Dim[] {
+  const join = (a: Dim, b: Dim): Dim => {
+    if (a === b || b === 1) return a;
+    if (a === 1) return b;
+    if (typeof a === "number" && typeof b === "number") throw clash(a, b);
+    if (typeof a === "number") return a; // the other is 1 or the same in every run that is valid
+    return typeof b === "number" ? b : null;
+  };
+  const rank = Math.max(0, ...shapes.map((shape) => shape.length));
   return Array.from({ length: rank }, (_, axis) =>
     shapes.reduce<Dim>((size, shape) => {
-      const own = axis - rank + shape!.length;
-      return own < 0 ? size : broadcastDim(call, size, shape![own]!);
+      const own = axis - rank + shape.length;
+      return own < 0 ? size : join(size, shape[own]!);
     }, 1),
   );
+}
+
+/** The same, where all shapes are known. */
+export function broadcast(call: Call, shapes: readonly (readonly Dim[] | undefined)[]): readonly Dim[] | undefined {
+  return shapes.some((shape) => shape === undefined) ? undefined : broadcastSizes(shapes as readonly Dim[][], clash(call));
 }
 
 /** The elements of a small integer tensor where all are numbers. */
 export function numbersOf(known: Known): readonly number[] | undefined {
   return known.elements?.every((element) => typeof element === "number") ? (known.elements as number[]) : undefined;
+}
+
+/** Axes from an attribute (older opsets) or from an input (newer ones); `null` where the input is there but not known. */
+export function axesOf(call: Call, at: number): readonly number[] | undefined | null {
+  const stated = readInts(call.node, "axes", undefined);
+  if (stated !== undefined) return stated;
+  return has(call, at) ? (numbersOf(input(call, at)) ?? null) : undefined;
 }
 
 /** Is a - b known to be zero? */

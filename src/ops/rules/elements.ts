@@ -1,8 +1,20 @@
-// Elements of constants in another order: strides over the stored bytes, whatever the element type.
+// Elements of tensors in another order: strides over arrays of numbers, of expressions, or of the bits that a tensor stores.
 import { elementBytes, elements } from "../../graph/attributes.js";
-import type { DataType, TensorData } from "../../graph/types.js";
+import type { Dim, TensorData } from "../../graph/types.js";
 
-type Cells = Uint8Array | Uint16Array | Uint32Array | BigUint64Array | Float64Array;
+/** Elements in row-major order; in a typed array, numbers (or the bits of elements that are only moved). */
+export type Elements = ArrayLike<Dim>;
+
+interface Writable {
+  readonly length: number;
+  [index: number]: Dim;
+}
+
+/** An array of the same kind for `count` elements. */
+export function emptyLike(source: Elements, count: number): Writable {
+  if (Array.isArray(source)) return new Array<Dim>(count).fill(null);
+  return new (source.constructor as new (count: number) => Writable)(count);
+}
 
 /** For each output place in order, `visit` with the source's place: offset + the sum of place * stride. */
 export function walk(
@@ -45,46 +57,35 @@ export function broadcastStrides(own: readonly number[], dims: readonly number[]
   });
 }
 
-/** The stored elements as numbers of their size, for moving only; undefined for elements that share bytes, and for strings. */
-function cellsOf(type: DataType, bytes: Uint8Array): Cells | undefined {
-  const size = elementBytes[type];
-  const aligned = bytes.byteOffset % Math.max(1, size) === 0 ? bytes : new Uint8Array(bytes);
-  const { buffer, byteOffset, byteLength } = aligned;
-  if (size === 1) return aligned;
-  if (size === 2) return new Uint16Array(buffer, byteOffset, byteLength / 2);
-  if (size === 4) return new Uint32Array(buffer, byteOffset, byteLength / 4);
-  return size === 8 ? new BigUint64Array(buffer, byteOffset, byteLength / 8) : undefined;
+/** The elements that are read from the source at the given strides. */
+export function strided(source: Elements, dims: readonly number[], strides: readonly number[], offset = 0): Elements {
+  const made = emptyLike(source, elements(dims));
+  walk(dims, strides, offset, (from, to) => void (made[to] = source[from]!));
+  return made;
 }
 
-/** The tensor [dims] whose elements are read from the source at the given strides. */
-export function strided(
-  source: TensorData,
-  dims: readonly number[],
-  read: readonly number[],
-  strides: readonly number[],
-  offset = 0,
-): TensorData | undefined {
-  const from = cellsOf(source.type, source.data);
-  if (from === undefined) return undefined;
-  const data = new Uint8Array(elements(dims) * elementBytes[source.type]);
-  const to = cellsOf(source.type, data) as Cells;
-  if (from instanceof BigUint64Array) walk(read, strides, offset, (a, b) => void ((to as BigUint64Array)[b] = from[a]!));
-  else walk(read, strides, offset, (a, b) => void ((to as Uint32Array)[b] = from[a] as number));
-  return { type: source.type, dims, data };
-}
-
-/** The tensor with other dims over the same elements. */
-export const reshaped = ({ type, data, strings }: TensorData, dims: readonly number[]): TensorData =>
-  strings === undefined ? { type, dims, data } : { type, dims, data, strings };
-
-/** Blocks of `source` copied into a tensor of zeros: rows of `width` bytes from `from(row)` to `to(row)`. */
+/** Rows of `width` elements copied from the place `from(row)` to `to(row)`. */
 export function copyRows(
-  target: Uint8Array,
-  source: Uint8Array,
+  target: Writable,
+  source: Elements,
   rows: number,
   width: number,
   from: (row: number) => number,
   to: (row: number) => number,
 ): void {
-  for (let row = 0; row < rows; row++) target.set(source.subarray(from(row), from(row) + width), to(row));
+  for (let row = 0; row < rows; row++) {
+    const [at, start] = [to(row), from(row)];
+    for (let index = 0; index < width; index++) target[at + index] = source[start + index]!;
+  }
+}
+
+/** The stored elements as numbers of their size, for moving only; undefined for elements that share bytes, and for strings. */
+export function cellsOf({ type, data }: TensorData): Elements | undefined {
+  const size = elementBytes[type];
+  const aligned = data.byteOffset % Math.max(1, size) === 0 ? data : new Uint8Array(data);
+  const { buffer, byteOffset, byteLength } = aligned;
+  if (size === 1) return new Uint8Array(buffer, byteOffset, byteLength); // of a Buffer, which is not one of its kind
+  if (size === 2) return new Uint16Array(buffer, byteOffset, byteLength / 2);
+  if (size === 4) return new Uint32Array(buffer, byteOffset, byteLength / 4);
+  return size === 8 ? (new BigUint64Array(buffer, byteOffset, byteLength / 8) as unknown as Elements) : undefined;
 }

@@ -1,12 +1,13 @@
 // Sliding windows: convolutions, transposed convolutions and pools. Shapes are [N, C, D1, D2, ...].
 import { readInt, readInts, readString } from "../../graph/attributes.js";
-import { type BasisConv, readBasisConv } from "../../graph/basis-conv.js";
 import { add, ceilDivide, floorDivide, multiply, subtract } from "../../graph/dims.js";
 import type { Dim } from "../../graph/types.js";
-import { type Call, has, input, type Known, mismatch, needRank, type Rule, same, showDim, unknown, unknownDims } from "./call.js";
+import type { Kinds } from "../operator.js";
+import { type Call, type Known, mismatch, same, showDim } from "./call.js";
+import { type ReachRule, windowAttributes, windowed } from "./reach.js";
 
 /** The attributes of a window over `rank` spatial axes; padding is [begin, end] for each. */
-interface Window {
+export interface Window {
   readonly kernel: readonly Dim[];
   readonly strides: readonly number[];
   readonly dilations: readonly number[];
@@ -15,7 +16,7 @@ interface Window {
   readonly ceil: boolean;
 }
 
-function windowOf(call: Call, kernel: readonly Dim[]): Window {
+export function windowOf(call: Call, kernel: readonly Dim[]): Window {
   const rank = kernel.length;
   const ones = new Array<number>(rank).fill(1);
   const perAxis = (name: string, fallback: readonly number[]): readonly number[] => {
@@ -41,15 +42,15 @@ function windowOf(call: Call, kernel: readonly Dim[]): Window {
   };
 }
 
-const reach = ({ kernel, dilations }: Window, axis: number): Dim =>
+export const extentOf = ({ kernel, dilations }: Window, axis: number): Dim =>
   add(multiply(subtract(kernel[axis]!, 1), dilations[axis]!), 1);
 
 /** The number of places a window has along one axis. */
-function places(call: Call, window: Window, axis: number, size: Dim): Dim {
+export function places(call: Call, window: Window, axis: number, size: Dim): Dim {
   const stride = window.strides[axis]!;
   if (window.auto.startsWith("SAME")) return samePlaces(window, axis, size);
   const [begin, end] = window.pads[axis]!;
-  const extent = reach(window, axis);
+  const extent = extentOf(window, axis);
   const room = subtract(add(size, begin + end), extent);
   if (typeof room === "number" && typeof size === "number") {
     // a pool may be larger than the image: then it has no place, and its output is empty
@@ -70,7 +71,7 @@ function places(call: Call, window: Window, axis: number, size: Dim): Dim {
 function samePlaces(window: Window, axis: number, size: Dim): Dim {
   const [stride, dilation] = [window.strides[axis]!, window.dilations[axis]!];
   const count = ceilDivide(size, stride);
-  const [kernel, extent] = [window.kernel[axis]!, reach(window, axis)];
+  const [kernel, extent] = [window.kernel[axis]!, extentOf(window, axis)];
   if (dilation === 1 || kernel === 1) return count;
   if (typeof count !== "number" || typeof size !== "number" || typeof kernel !== "number" || typeof extent !== "number")
     return null;
@@ -86,7 +87,7 @@ function closed({ ceil }: Window, room: number, stride: number, last: number): n
 }
 
 /** The spatial part of the kernel: the attribute, or else the weight's own shape. */
-function kernelOf(call: Call, weight: Known): readonly Dim[] | undefined {
+export function kernelOf(call: Call, weight: Known): readonly Dim[] | undefined {
   const stated = readInts(call.node, "kernel_shape", undefined);
   const own = weight.dims?.slice(2);
   if (stated === undefined || own === undefined) return stated ?? own;
@@ -95,112 +96,31 @@ function kernelOf(call: Call, weight: Known): readonly Dim[] | undefined {
   return stated.map((size, axis) => same(call, own[axis]!, size, "kernel_shape and the weight"));
 }
 
-/** Conv, ConvInteger, QLinearConv: x[N, C, ...], w[M, C/group, k...] -> [N, M, ...]. */
-export function convolution(weightAt: number, type: (call: Call) => Known["type"]): Rule {
-  return (call) => {
-    const [x, weight] = [input(call, 0), input(call, weightAt)];
-    const kernel = kernelOf(call, weight);
-    const rank = x.dims?.length ?? weight.dims?.length;
-    if (rank === undefined) return [{ type: type(call) }];
-    if (rank < 3) throw mismatch(call, "the input has too few axes", "[N, C, D1, ...]", `rank ${rank}`);
-    needRank(call, weightAt, rank);
-    if (kernel !== undefined && kernel.length !== rank - 2) {
-      throw mismatch(call, "the kernel does not fit the input", `${rank - 2} spatial axes`, String(kernel.length));
-    }
-    const group = readInt(call.node, "group", 1);
-    const [outChannels, inChannels] = [weight.dims?.[0] ?? null, multiply(weight.dims?.[1] ?? null, group)];
-    if (x.dims !== undefined) same(call, inChannels, x.dims[1]!, "the channels of weight and input");
-    if (group < 1 || (typeof outChannels === "number" && outChannels % group !== 0)) {
-      throw mismatch(call, "the filters do not divide into the groups", `a multiple of ${group}`, showDim(outChannels));
-    }
-    const window = windowOf(call, kernel ?? unknownDims(rank - 2));
-    const space = window.kernel.map((_, axis) => places(call, window, axis, x.dims?.[axis + 2] ?? null));
-    return [{ type: type(call), dims: [x.dims?.[0] ?? null, outChannels, ...space] }];
-  };
-}
+/** The attributes of operators with windows, of all versions. */
+export const windowKinds = {
+  auto_pad: "string",
+  ceil_mode: "int",
+  count_include_pad: "int",
+  dilations: "ints",
+  group: "int",
+  kernel_shape: "ints",
+  output_padding: "ints",
+  output_shape: "ints",
+  pads: "ints",
+  storage_order: "int",
+  strides: "ints",
+} as const satisfies Kinds;
 
-/** BasisConv: x[N, c, ...], B[m, p, k...], A[n, s m, 1...] -> [N, n, ...]; without A -> [N, s m, ...]. */
-export const basisConvolution: Rule = (call) => {
-  const site = readBasisConv(call.node) as BasisConv;
-  const { kernel, splits: s, basisSize: m, inChannels: c, outChannels: n, slice } = site;
-  for (const index of [0, 1, ...(site.coefficients === "" ? [] : [2])]) needRank(call, index, kernel.length + 2);
-  const [x, basis, coefficients] = [input(call, 0), input(call, 1), input(call, 2)];
-  const agree = (dims: readonly Dim[] | undefined, sizes: readonly Dim[], what: string): void => {
-    for (const [axis, size] of dims === undefined ? [] : sizes.entries()) same(call, size, dims![axis]!, what);
-  };
-  if (x.dims) same(call, c, x.dims[1]!, "the channels of input and basis");
-  agree(basis.dims, [m, slice ? null : c / s, ...kernel], "the basis and its stated sizes");
-  if (site.coefficients !== "") agree(coefficients.dims, [n, s * m], "the coefficients and their stated sizes");
-  const window = windowOf(call, kernel);
-  const space = kernel.map((_, axis) => places(call, window, axis, x.dims?.[axis + 2] ?? null));
-  const channels = site.coefficients === "" ? s * m : n;
-  return [{ type: x.type ?? basis.type, dims: [x.dims?.[0] ?? null, channels, ...space] }];
-};
-
-/** ConvTranspose: x[N, C, ...], w[C, M/group, k...] -> [N, M, ...]. */
-export const transposedConvolution: Rule = (call) => {
-  const [x, weight] = [input(call, 0), input(call, 1)];
-  const rank = x.dims?.length ?? weight.dims?.length;
-  if (rank === undefined) return [{ type: x.type }];
-  if (rank < 3) throw mismatch(call, "the input has too few axes", "[N, C, D1, ...]", `rank ${rank}`);
-  needRank(call, 1, rank);
-  const window = windowOf(call, kernelOf(call, weight) ?? unknownDims(rank - 2));
-  if (x.dims !== undefined && weight.dims !== undefined)
-    same(call, weight.dims[0]!, x.dims[1]!, "the channels of weight and input");
-  const extra = readInts(call.node, "output_padding", new Array<number>(rank - 2).fill(0));
-  const stated = readInts(call.node, "output_shape", undefined);
-  const space = window.kernel.map((_, axis): Dim => {
-    if (stated !== undefined) return stated[stated.length - (rank - 2) + axis] ?? null;
-    const size = x.dims?.[axis + 2] ?? null;
-    const [stride, [begin, end]] = [window.strides[axis]!, window.pads[axis]!];
-    const extent = add(reach(window, axis), extra[axis] ?? 0);
-    const grown = add(multiply(subtract(size, 1), stride), extent);
-    // SAME_*: size * stride, but padding only takes away
-    if (window.auto.startsWith("SAME"))
-      return typeof extent !== "number" ? null : extent >= stride ? multiply(size, stride) : grown;
-    return subtract(grown, begin + end);
-  });
-  if (space.some((size) => typeof size === "number" && size < 0)) {
-    throw mismatch(call, "the padding removes the whole output", "sizes of 0 or more", `[${space.map(showDim).join(", ")}]`);
-  }
-  const outChannels = multiply(weight.dims?.[1] ?? null, readInt(call.node, "group", 1));
-  return [{ type: x.type, dims: [x.dims?.[0] ?? null, outChannels, ...space] }];
-};
-
-/** MaxPool (with the places of the maxima as second output), AveragePool, LpPool. */
-export const pool: Rule = (call) => {
-  const x = input(call, 0);
-  if (x.dims === undefined) return [{ type: x.type }, { type: "int64" }];
-  const kernel = readInts(call.node, "kernel_shape", undefined);
-  if (kernel === undefined || kernel.length !== x.dims.length - 2) {
-    throw mismatch(call, "kernel_shape does not fit the input", `${x.dims.length - 2} numbers`, String(kernel));
-  }
-  const window = windowOf(call, kernel);
-  const dims = [...x.dims.slice(0, 2), ...kernel.map((_, axis) => places(call, window, axis, x.dims![axis + 2]!))];
-  return [
-    { type: x.type, dims },
-    { type: "int64", dims },
-  ];
-};
-
-/** GlobalAveragePool, GlobalMaxPool, GlobalLpPool: [N, C, ...] -> [N, C, 1, ...]. */
-export const globalPool: Rule = (call) => {
-  const { type, dims } = input(call, 0);
-  return [{ type, dims: dims && [...dims.slice(0, 2), ...dims.slice(2).map(() => 1)] }];
-};
-
-/** MaxUnpool: the output is given, or grows back by stride, kernel and padding. */
-export const maxUnpool: Rule = (call) => {
-  const x = input(call, 0);
-  if (has(call, 2)) return [{ type: x.type, dims: input(call, 2).elements }];
-  const kernel = readInts(call.node, "kernel_shape", undefined);
-  if (x.dims === undefined || kernel === undefined) return [{ ...unknown, type: x.type }];
-  const window = windowOf(call, kernel);
-  const space = kernel.map((size, axis) =>
-    subtract(
-      add(multiply(subtract(x.dims![axis + 2]!, 1), window.strides[axis]!), size),
-      window.pads[axis]![0] + window.pads[axis]![1],
-    ),
-  );
-  return [{ type: x.type, dims: [...x.dims.slice(0, 2), ...space] }];
+/** The window of a convolution or pool along the axis where it is widest; both axes must have one stride. */
+export const slide: ReachRule = (node, reach, context) => {
+  const { kernel, strides, pads: stated, auto, spans } = windowAttributes(node, context);
+  if (kernel === undefined || kernel.length !== 2) return "it is not two-dimensional";
+  if (strides[0] !== strides[1]) return "its strides differ";
+  if (readInt(node, "ceil_mode", 0) !== 0) return "its size is rounded up";
+  if (auto !== "NOTSET" && auto !== "VALID" && strides[0] !== 1) return "its padding depends on the size of the picture";
+  const same = auto === "SAME_UPPER" ? spans.map((span) => Math.floor(span / 2)) : spans.map((span) => Math.ceil(span / 2));
+  const pads = auto === "NOTSET" ? stated : auto === "VALID" ? [0, 0] : same;
+  const before = Math.max(pads[0]!, pads[1]!);
+  const after = Math.max(spans[0]! - pads[0]!, spans[1]! - pads[1]!);
+  return windowed(reach, strides[0]!, -before, after);
 };

@@ -4,7 +4,7 @@ import { FilterBasisError, isError } from "../../errors/error.js";
 import { elements, siteName } from "../../graph/attributes.js";
 import { symbolsOf } from "../../graph/dims.js";
 import type { Dim, Graph } from "../../graph/types.js";
-import { roughWork } from "../cost/work.js";
+import { roughWork } from "../cost/layers.js";
 import { inferShapes } from "../infer.js";
 import { noSizes } from "./example-input.js";
 import { type FreeSizes, freeSizes, shapesOf } from "./free-sizes.js";

@@ -5,7 +5,8 @@ import { siteName } from "../../graph/attributes.js";
 import { isBasisConv, readBasisConv } from "../../graph/basis-conv.js";
 import { orderNodes } from "../../graph/order.js";
 import type { Attribute, GraphBody, Node } from "../../graph/types.js";
-import { basisConvSignature, type Signature, signatures } from "../signatures.js";
+import type { Signature } from "../operator.js";
+import { operatorOf } from "../table.js";
 import { verifyTensor } from "./tensor.js";
 
 /** The names that a graph sees: its own, and those of the graphs around it. */
@@ -106,12 +107,9 @@ function verifyNode(node: Node, scope: Scope, context: Context): void {
     throw fault(node, `is of a domain that is not imported: "${domain}"`, { field: "opset_import" });
   }
   for (const [name, attribute] of node.attributes) verifyAttribute(node, name, attribute, scope, context);
-  if (overBasis) {
-    verifySignature(node, basisConvSignature);
-    readBasisConv(node);
-  }
-  if (domain === "" && !isLocal && Object.hasOwn(signatures, op))
-    verifySignature(node, signatures[op as keyof typeof signatures]);
+  const signature = (domain === "" && !isLocal) || overBasis ? operatorOf(node)?.signature : undefined;
+  if (signature !== undefined) verifySignature(node, signature);
+  if (overBasis) readBasisConv(node);
 }
 
 function verifyAttribute(node: Node, name: string, attribute: Attribute, scope: Scope, context: Context): void {
