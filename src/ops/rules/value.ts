@@ -3,7 +3,7 @@
 import { elements } from "../../graph/attributes.js";
 import type { DataType, Dim, TensorData } from "../../graph/types.js";
 import { floatToHalf, halfToFloat, isFloat, numbers, tensorOf, toBfloat } from "../../graph/values.js";
-import { type Call, type Known, unknown } from "./call.js";
+import type { Call, Known } from "./call.js";
 import { cellsOf, type Elements } from "./elements.js";
 
 /** A tensor's type and shape in numbers. */
@@ -127,7 +127,3 @@ const ranges: Partial<Record<DataType, readonly [number, number]>> = {
   uint32: [0, 2 ** 32 - 1],
   uint64: [0, 2 ** 64],
 };
-
-/** What is known of a filled tensor. */
-export const knownOf = (tensor: Filled | undefined): Known =>
-  tensor === undefined ? unknown : { ...tensor, elements: tensor.elements as readonly Dim[] };
