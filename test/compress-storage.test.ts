@@ -1,13 +1,19 @@
 // What real exporters do with weights, and what cannot be compressed: Constant nodes, Identity chains, half and double
 // precision, one weight read twice, old models that list weights among their inputs; grouped, dynamic and quantised weights.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { forms } from "../src/basis/forms.js";
+import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { int, ints, makeNode, tensor } from "../src/graph/attributes.js";
+import { printGraph } from "../src/graph/print.js";
 import type { DataType, Graph, TensorData } from "../src/graph/types.js";
 import { dataTypes } from "../src/graph/types.js";
 import { numbers, tensorOf } from "../src/graph/values.js";
 import { basis } from "../src/methods/basis.js";
-import { expand } from "../src/methods/expand.js";
+import { expand, expandAs } from "../src/methods/expand.js";
 import { chooseForms } from "../src/methods/form.js";
 import { findLayers } from "../src/methods/layers.js";
 import { readRecord } from "../src/methods/record.js";
@@ -146,12 +152,36 @@ describe.each(Object.entries(stored))("a weight stored as %s", (_, { graph, tole
       const formed = chooseForms(() => form)(compressed).graph;
       verifyGraph(formed);
       expect(await difference(formed, graph)).toBeLessThan(tolerance);
+      expect(printGraph(readModel(writeModel(formed)))).toBe(printGraph(formed));
     }
     const dense = expand(compressed).graph;
     verifyGraph(dense);
     expect(await difference(dense, graph)).toBeLessThan(tolerance);
     expect(cost(dense).weights).toBe(cost(graph).weights);
   });
+});
+
+test("filters rebuilt in the type that is computed in are those of the compressed layer, and not rounded to the type that is stored", async () => {
+  const { graph } = stored["half precision, cast to single"]!;
+  const compressed = basis({ splits: 2, basis: 5 })(graph).graph;
+  expect(await difference(expandAs(compressed, "computed").graph, compressed)).toBeLessThan(1e-6);
+  expect(await difference(expandAs(compressed, "stored").graph, compressed)).toBeGreaterThan(1e-5);
+});
+
+test("half-precision filters of the dense layout are products of float32 matrices, which ONNX Runtime computes at load", async () => {
+  const { graph } = stored["half precision throughout"]!;
+  const dense = chooseForms(() => "dense")(basis({ splits: 2, basis: 5 })(graph).graph).graph;
+  const folder = mkdtempSync(join(tmpdir(), "filterbasis-half-"));
+  try {
+    const optimised = join(folder, "optimised.onnx");
+    const session = await InferenceSession.create(writeModel(dense), { optimizedModelFilePath: optimised, logSeverityLevel: 4 });
+    await session.release();
+    const operators = readModel(new Uint8Array(readFileSync(optimised))).nodes.map(({ op }) => op);
+    expect(operators).toContain("Conv");
+    expect(operators).not.toContain("MatMul");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 describe("convolutions of one and of three dimensions", () => {

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import compress from "../src/cli/compress.js";
 import data from "../src/cli/data.js";
 import demo from "../src/cli/demo.js";
 import evaluate from "../src/cli/evaluate.js";
@@ -12,8 +13,10 @@ import nets from "../src/cli/nets.js";
 import report from "../src/cli/report.js";
 import train from "../src/cli/train.js";
 import upscale from "../src/cli/upscale.js";
+import { loadModel, saveModel } from "../src/runtime/files.js";
+import { oneConv } from "./small-graphs.js";
 
-const commands: readonly Command[] = [data, demo, evaluate, exporting, nets, report, train, upscale];
+const commands: readonly Command[] = [compress, data, demo, evaluate, exporting, nets, report, train, upscale];
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "filterbasis-first-"));
@@ -75,6 +78,19 @@ describe("told before a model is read", () => {
     expect(exit).toBe(code === "usage" ? 2 : 1);
     expect(readdirSync(folder)).toEqual(before);
   });
+});
+
+test("a file that the tensors of the input lie in is an input too", async () => {
+  const model = oneConv({ outChannels: 16, inChannels: 16, kernel: [3, 3] });
+  const home = join(folder, "external");
+  mkdirSync(home);
+  await saveModel(model, join(home, "model.onnx"), { external: "always" });
+  const data = readdirSync(home).find((name) => name.endsWith(".data"))!;
+  for (const line of ["export", "compress"].map((name) => `${name} DIR/external/model.onnx -o DIR/external/${data}`)) {
+    const { error } = await run(line);
+    expect(error).toMatchObject({ code: "usage", message: expect.stringMatching(/replace the input/) });
+  }
+  expect((await loadModel(join(home, "model.onnx"))).initializers.size).toBe(model.initializers.size);
 });
 
 test("a report does not replace a file of the run that it is about", async () => {

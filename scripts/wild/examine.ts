@@ -9,7 +9,7 @@ import type { Feed, Sizes } from "./feeds.js";
 import { isRuntimeText, judge } from "./judge.js";
 import { bytesOf, type Counts, countsOf, difference, type Effort, exactnessOf, keptOf, timesOf } from "./measure.js";
 import type { WildModel } from "./models.js";
-import { budgetWords, type Operation, planOf } from "./operations.js";
+import { budgetWords, type Operation, one, planOf } from "./operations.js";
 import { saveMoved } from "./rounding.js";
 import type { Exactness, ModelFacts, Row } from "./rows.js";
 import type { OutputDifference } from "./runner.js";
@@ -103,7 +103,7 @@ async function cureOf(subject: Subject, { kind, budget }: Operation, { error }: 
 async function planDifferences({ model, folder }: Subject, operation: Operation, answer: Answer) {
   const plan = operation.kind === "budget" ? planOf(operation) : undefined;
   if (plan === undefined || operation.budget === undefined) return {};
-  const { stdout } = await runCommand(["plan", model.path, ...budgetWords(operation.budget)]);
+  const { stdout } = await runCommand(["plan", model.path, ...budgetWords(operation.budget), ...one]);
   const planned = readAnswer(stdout);
   const [says, does] = [planned.error?.code ?? "a plan", answer.error?.code ?? "a plan"];
   if (says !== does) return { planDiffers: [`plan gives ${says}, compress ${does}`] };

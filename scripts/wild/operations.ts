@@ -15,7 +15,8 @@ export interface Operation {
   readonly rounds?: boolean;
 }
 
-const one = ["--threads", "1"];
+/** Times decide, and are those of one thread everywhere. */
+export const one: readonly string[] = ["--threads", "1"];
 const weights = (keep: number) => ({ of: "weights", keep }) as const;
 const macs = (keep: number) => ({ of: "macs", keep }) as const;
 const budgetOption = { weights: "--keep-params", macs: "--keep-macs" } as const;
@@ -29,7 +30,7 @@ export const budgetWords = ({ of, keep }: NonNullable<Operation["budget"]>): rea
 const plan = (name: string, budget: NonNullable<Operation["budget"]>): Operation => ({
   name,
   kind: "reads",
-  words: ["plan", "INPUT", ...budgetWords(budget)],
+  words: ["plan", "INPUT", ...budgetWords(budget), ...one],
   budget,
 });
 const compress = (name: string, budget: NonNullable<Operation["budget"]>): Operation => ({

@@ -12,7 +12,7 @@ import { readRecord } from "../methods/record.js";
 import type { Cost } from "../ops/cost/cost.js";
 import { worstOutput } from "../runtime/agreement.js";
 import { loadModel } from "../runtime/files.js";
-import { modelBytes } from "../runtime/model-bytes.js";
+import { modelBytes, modelFiles } from "../runtime/model-bytes.js";
 import { checkOutput } from "../runtime/output.js";
 import { checkRunnable } from "../runtime/runnable.js";
 import { agreementLines } from "./agreement-text.js";
@@ -40,7 +40,7 @@ export default command({
     const file = await modelFile(args.model);
     const options = jobOptions(args, context);
     await checkLearning(args);
-    await checkOutput(args.output, { inputs: [file], bytes: await modelBytes(file) });
+    await checkOutput(args.output, { inputs: await modelFiles(file), bytes: await modelBytes(file) });
     const graph = await loadModel(file, { note: context.note });
     await stopIfAsked(context.signal);
     if (!args.undo) checkPatterns(graph, options, context);

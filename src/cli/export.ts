@@ -10,7 +10,7 @@ import { halfWeights, roundedToHalf } from "../passes/half-weights.js";
 import { sequence } from "../passes/sequence.js";
 import { worstOutput } from "../runtime/agreement.js";
 import { loadModel } from "../runtime/files.js";
-import { modelBytes } from "../runtime/model-bytes.js";
+import { modelBytes, modelFiles } from "../runtime/model-bytes.js";
 import { checkOutput } from "../runtime/output.js";
 import { checkRunnable } from "../runtime/runnable.js";
 import { agreementLines } from "./agreement-text.js";
@@ -44,7 +44,7 @@ export default command({
   async run(args, context) {
     const { file, taken } = await chooseModel(args.model, args.best ? "best" : undefined);
     const threads = whole("--threads", args.threads, 1, 1024);
-    await checkOutput(args.output, { inputs: [file], bytes: await modelBytes(file) });
+    await checkOutput(args.output, { inputs: await modelFiles(file), bytes: await modelBytes(file) });
     const before = await loadModel(file, { note: context.note });
     await stopIfAsked(context.signal);
     if (args.form !== undefined && readRecord(before) === undefined)

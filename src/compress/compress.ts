@@ -90,8 +90,7 @@ function isObeyed({ plan = {}, layout = "auto" }: JobOptions): boolean {
 
 /** Whether every compressed layer is rebuilt when the model is loaded, and not in every run. */
 function isDense(graph: Graph): boolean {
-  const half = [...graph.initializers.values()].some(({ type }) => type === "float16" || type === "bfloat16");
-  return !half && (readRecord(graph)?.sites ?? []).every(({ form }) => form === "dense");
+  return (readRecord(graph)?.sites ?? []).every(({ form }) => form === "dense");
 }
 
 function checkSize(original: number | undefined, written: number, options: JobOptions): void {

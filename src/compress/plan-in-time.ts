@@ -3,13 +3,14 @@
 import { createHash } from "node:crypto";
 import type { Form } from "../basis/forms.js";
 import { FilterBasisError, isError } from "../errors/error.js";
-import { writeModel } from "../formats/onnx/index.js";
+import { writeModelChunks } from "../formats/onnx/index.js";
 import type { Graph } from "../graph/types.js";
 import { inputSizes, latenciesOf, savingLayouts } from "../methods/latencies.js";
 import { type Plan, planCompression, withLayouts } from "../methods/plan.js";
 import type { PlanOptions } from "../methods/plan-options.js";
 import { budgetQuestions, layoutQuestions } from "../methods/questions.js";
 import { cost } from "../ops/cost/cost.js";
+import { externalWriter } from "../runtime/external.js";
 import type { LatencyTable, NetworkTimes } from "../runtime/latency-table.js";
 import { type JobHooks, type Place, withBar } from "./job.js";
 import { timeNetwork, timeNetworks } from "./time.js";
@@ -151,10 +152,7 @@ function outOfReach(job: Job, reached: TimedPlan | undefined, tried: unknown): F
 
 /** Milliseconds of the original by itself. */
 async function originalTime({ original, planOptions, table, place, hooks }: Job): Promise<number> {
-  const key = createHash("sha256")
-    .update(writeModel(original))
-    .update(JSON.stringify([...(planOptions.inputs ?? [])]));
-  const { written } = await table.networks(key.digest("hex").slice(0, 32), async () => {
+  const { written } = await table.networks(keyOf([original], planOptions), async () => {
     const milliseconds = await timeNetwork(original, place, hooks);
     return { original: milliseconds, written: milliseconds };
   });
@@ -164,14 +162,24 @@ async function originalTime({ original, planOptions, table, place, hooks }: Job)
 /** Times of the original and of a plan carried out, from the table where the same two were timed before. */
 export async function timesOf({ original, planOptions, table, place, hooks, apply }: Job, plan: Plan): Promise<NetworkTimes> {
   const { graph } = apply(plan);
-  const key = createHash("sha256")
-    .update(writeModel(original))
-    .update(writeModel(graph))
-    .update(JSON.stringify([...(planOptions.inputs ?? [])]));
-  return table.networks(key.digest("hex").slice(0, 32), async () => {
+  return table.networks(keyOf([original, graph], planOptions), async () => {
     const { original: milliseconds, written } = await timeNetworks(original, graph, place, hooks);
     return { original: milliseconds, written };
   });
+}
+
+/** What networks are known by in the table of times: their bytes, however many, and the sizes of their inputs. */
+function keyOf(graphs: readonly Graph[], { inputs }: PlanOptions): string {
+  const hash = createHash("sha256");
+  for (const graph of graphs) {
+    const { put, pieces } = externalWriter("");
+    const { chunks } = writeModelChunks(graph, put);
+    for (const piece of [...chunks, ...pieces]) hash.update(piece);
+  }
+  return hash
+    .update(JSON.stringify([...(inputs ?? [])]))
+    .digest("hex")
+    .slice(0, 32);
 }
 
 const opsetOf = (graph: Graph): number => graph.opsets.get("") ?? 17;

@@ -6,7 +6,7 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Graph, Outcome } from "../graph/types.js";
 import { applyPlan } from "../methods/basis.js";
 import { describeCompression } from "../methods/compressed-layers.js";
-import { rebuildsAtLoad, savingLayouts } from "../methods/latencies.js";
+import { savingLayouts } from "../methods/latencies.js";
 import { fixedSplits } from "../methods/methods.js";
 import { type Plan, planCompression } from "../methods/plan.js";
 import type { PlanOptions } from "../methods/plan-options.js";
@@ -102,9 +102,7 @@ function allDense(plan: Plan): Plan {
   const units = plan.units.map((planned) => ({
     ...planned,
     layers: planned.layers.map((one) =>
-      one.timed && rebuildsAtLoad(one.layer)
-        ? { ...one, timed: { ...one.timed, layout: "dense" as const, milliseconds: one.timed.original } }
-        : one,
+      one.timed ? { ...one, timed: { ...one.timed, layout: "dense" as const, milliseconds: one.timed.original } } : one,
     ),
   }));
   return { ...plan, units };

@@ -1,7 +1,7 @@
 // What was written is run against the original: steps that change nothing must agree within the original's own rounding noise, the
 // compression itself is told as its difference. That the file computes what the compressed network should is checked beside it.
 import type { Graph } from "../graph/types.js";
-import { expand } from "../methods/expand.js";
+import { expandAs } from "../methods/expand.js";
 import { readRecord } from "../methods/record.js";
 import { type Agreement, compareWithOriginal, requireAgreement, worstOutput } from "../runtime/agreement.js";
 import { allowingNoiseOf } from "../runtime/allow-noise.js";
@@ -29,7 +29,7 @@ export async function verifyPrepared(prepared: Graph, reference: ReferenceSet): 
 
 /** @throws FilterBasisError `verification-failed` where the file does not compute what the compressed network should */
 export async function verifyWritten(graph: Graph, file: string, reference: ReferenceSet): Promise<Verified> {
-  const against = readRecord(graph) ? expand(graph).graph : graph;
+  const against = readRecord(graph) ? expandAs(graph, "computed").graph : graph;
   const { feeds, options } = reference;
   const own = await allowingHalf(await prepareReference(against, { ...options, feeds }), graph);
   const rebuilt = requireAgreement(await compareWithOriginal(file, own, { kind: "exact" }), file);

@@ -3,6 +3,7 @@ import { decodePicture, encodeRaster, pictureFormat } from "../data/codec.js";
 import { FilterBasisError } from "../errors/error.js";
 import { loadModel } from "../runtime/files.js";
 import { openSession, type RuntimeName, writeAside } from "../runtime/index.js";
+import { modelFiles } from "../runtime/model-bytes.js";
 import { checkOutput } from "../runtime/output.js";
 import { type ReceptiveField, receptiveField } from "./receptive-field.js";
 import { describeSrModel, type SrModel } from "./sr-model.js";
@@ -52,7 +53,7 @@ export async function upscaleFile(
       file: output,
       expected: "an ending .png, .jpg or .webp",
     });
-  await checkOutput(output, { inputs: [model, picture] });
+  await checkOutput(output, { inputs: [...(await modelFiles(model)), picture] });
   const source = await decodePicture(picture, { colours: "srgb" });
   const graph = await loadModel(model);
   if (source.alpha && format === "jpeg") {

@@ -14,11 +14,17 @@ import { betweenReason } from "./form.js";
 import { recordKey } from "./record.js";
 
 /** The pass. A layer with something between basis and coefficients, or whose parts are not constant, is skipped and stays as it is. */
-export const expand: Pass = (graph): PassResult => {
+export const expand: Pass = (graph) => expandAs(graph, "stored");
+
+/**
+ * The same with filters in the type that the coefficients are stored in, or in the one that the model computes in: float16 behind a
+ * Cast to float32 takes half of the bytes, and rounds filters that the compressed layer never rounds.
+ */
+export function expandAs(graph: Graph, precision: "stored" | "computed"): PassResult {
   const found = basisConvs(graph.nodes);
   if (found.length === 0) throw nothingToUndo(graph);
   const constant = constants(graph);
-  const store = storeFilters(graph, constant);
+  const store = storeFilters(graph, constant, precision);
   const replacements = new Map<Node, readonly Node[]>();
   const outcomes: Outcome[] = [];
   for (const { node, site } of found) {
@@ -38,7 +44,7 @@ export const expand: Pass = (graph): PassResult => {
   const withCasts = { ...replaced, nodes: [...store.casts, ...replaced.nodes] };
   const read = [...replacements.keys()].flatMap(({ inputs }) => inputs.slice(1));
   return { graph: dropUnread(withCasts, read), outcomes };
-};
+}
 
 function nothingToUndo(graph: Graph): FilterBasisError {
   const field = `metadata.${recordKey}`;
@@ -74,7 +80,7 @@ function totalBias(site: BasisConv, coefficients: TensorData, own: TensorData | 
 }
 
 /** Collects filters, each stored once and as its coefficients are; layers that read the same basis and coefficients share them. */
-function storeFilters(graph: Graph, constant: (name: string) => Constant | undefined) {
+function storeFilters(graph: Graph, constant: (name: string) => Constant | undefined, precision: "stored" | "computed") {
   const fresh = freshNames(graph);
   const initializers = new Map<string, TensorData>();
   const casts: Node[] = [];
@@ -83,12 +89,12 @@ function storeFilters(graph: Graph, constant: (name: string) => Constant | undef
     const key = JSON.stringify([site.basis, site.coefficients, site.slice]);
     const known = stored.get(key);
     if (known !== undefined) return known;
-    const { type } = coefficients.tensor;
+    const computed = constant(site.coefficients)?.type ?? coefficients.tensor.type;
+    const type = precision === "stored" ? coefficients.tensor.type : computed;
     const name = fresh(site.provenance.weight || `${layerName(site)}.weight`);
     const shape = [site.outChannels, site.inChannels, ...site.kernel];
     const values = reconstruct(slicedBasis(basis.tensor, site), numbers(coefficients.tensor), site.basisSize);
     initializers.set(name, tensorOf(type, shape, values));
-    const computed = constant(site.coefficients)?.type ?? type;
     const value = computed === type ? name : fresh(`${name}.cast`);
     if (value !== name) casts.push(makeNode("Cast", [name], [value], { to: int(dataTypes.indexOf(computed) + 1) }));
     stored.set(key, value);

@@ -132,8 +132,7 @@ export function latenciesOf(
   return {
     original,
     basis(layer, splits, basisSize) {
-      const possible = layouts.filter((layout) => layout !== "dense" || rebuildsAtLoad(layer));
-      const distinct = [...new Set(possible.map((layout) => canonicalForm(layout, splits)))];
+      const distinct = [...new Set(layouts.map((layout) => canonicalForm(layout, splits)))];
       const timed = distinct.flatMap((layout): Timed[] => {
         const milliseconds =
           layout === "dense"
@@ -146,9 +145,6 @@ export function latenciesOf(
     },
   };
 }
-
-/** ONNX Runtime multiplies no half-precision matrices when it loads a model: filters in half precision would be rebuilt in every run. */
-export const rebuildsAtLoad = ({ type }: Pick<Layer, "type">): boolean => type === "float32" || type === "float64";
 
 /** The first of the preferred ones that no other beats clearly. */
 export function fastest(timed: readonly Timed[]): Timed | undefined {

@@ -10,7 +10,7 @@
 // image size stay free.
 import { int, int64Tensor, ints, makeNode, tensor } from "../graph/attributes.js";
 import { type BasisConvolution, canonicalForm, type Form } from "../graph/basis-conv.js";
-import type { Attribute, Node } from "../graph/types.js";
+import { type Attribute, type DataType, dataTypes, type Node } from "../graph/types.js";
 
 /** What the writer needs beside the layer. */
 export interface FormContext {
@@ -18,6 +18,8 @@ export interface FormContext {
   readonly fresh: (stem: string) => string;
   /** Version of the standard operators: Split and Slice changed between versions. */
   readonly opset: number;
+  /** The type that a value (the coefficients) has in the model; float32 where nothing is said. */
+  readonly typeOf?: ((value: string) => DataType | undefined) | undefined;
 }
 
 /** The nodes of a layer in the given layout, in order. Slices, shapes and repeats are Constant nodes and foldable at load. */
@@ -35,13 +37,15 @@ export function formNodes(site: BasisConvolution, form: Form, context: FormConte
 class Writer {
   readonly nodes: Node[] = [];
   readonly opset: number;
+  readonly typeOf: (value: string) => DataType | undefined;
   readonly #site: string;
   readonly #fresh: (stem: string) => string;
 
-  constructor(site: string, { fresh, opset }: FormContext) {
+  constructor(site: string, { fresh, opset, typeOf = () => undefined }: FormContext) {
     this.#site = site;
     this.#fresh = fresh;
     this.opset = opset;
+    this.typeOf = typeOf;
   }
 
   value(part: string): string {
@@ -62,6 +66,10 @@ class Writer {
   /** An int64 constant. */
   numbers(part: string, values: readonly number[]): string {
     return this.add("Constant", [], part, { value: tensor(int64Tensor([values.length], values)) });
+  }
+
+  cast(value: string, part: string, type: DataType): string {
+    return this.add("Cast", [value], part, { to: int(dataTypes.indexOf(type) + 1) });
   }
 
   reshape(value: string, part: string, shape: readonly number[]): string {
@@ -129,19 +137,28 @@ function combineNode({ name, coefficients, bias, kernel, output }: BasisConvolut
   writer.nodes.push(makeNode("Conv", inputs, [output], { kernel_shape: ints(kernel.map(() => 1)) }, { name }));
 }
 
-/** W[o, g p + i, y, x] = sum_j A[o, g m + j] B[j, i, y, x]: [(n s) x m] [m x (p h w)], read as [n, c, h, w]. */
+/**
+ * W[o, g p + i, y, x] = sum_j A[o, g m + j] B[j, i, y, x]: [(n s) x m] [m x (p h w)], read as [n, c, h, w]. Half precision is multiplied in
+ * float32 and rounded once: ONNX Runtime has no product of half matrices on a CPU, and would leave it for every run.
+ */
 function denseNodes(site: BasisConvolution, basis: string, writer: Writer): readonly Node[] {
-  const { splits: s, basisSize: m, outChannels: n, inChannels: c, kernel, coefficients, basisBias } = site;
+  const { splits: s, basisSize: m, outChannels: n, inChannels: c, kernel } = site;
+  const type = writer.typeOf(site.coefficients);
+  const narrow = type === "float16" || type === "bfloat16" ? type : undefined;
+  const widened = (value: string, part: string) => (narrow ? writer.cast(value, `${part}.float`, "float32") : value);
+  const rounded = (value: string, part: string) => (narrow ? writer.cast(value, `${part}.half`, narrow) : value);
+  const coefficients = widened(site.coefficients, "coefficients");
   const rows = writer.reshape(coefficients, "coefficients.rows", [n * s, m]);
-  const columns = writer.reshape(basis, "basis.rows", [m, -1]);
+  const columns = writer.reshape(widened(basis, "basis"), "basis.rows", [m, -1]);
   const product = writer.add("MatMul", [rows, columns], "product");
-  const weight = writer.reshape(product, "filters", [n, c, ...kernel]);
+  const weight = rounded(writer.reshape(product, "filters", [n, c, ...kernel]), "filters");
   let bias = site.bias;
-  if (basisBias) {
+  if (site.basisBias) {
     // Each split's basis adds its bias before the coefficients weigh it: sum_g A[:, g] b.
+    const basisBias = widened(site.basisBias, "basis.bias");
     const column = writer.reshape(writer.repeat(basisBias, "repeated.bias", s, 1), "repeated.column", [s * m, 1]);
-    const weighted = writer.add("MatMul", [writer.reshape(coefficients, "coefficients.wide", [n, s * m]), column], "bias.column");
-    const shift = writer.reshape(weighted, "bias.basis", [n]);
+    const wide = writer.reshape(coefficients, "coefficients.wide", [n, s * m]);
+    const shift = rounded(writer.reshape(writer.add("MatMul", [wide, column], "bias.column"), "bias.basis", [n]), "bias.basis");
     bias = bias ? writer.add("Add", [bias, shift], "bias") : shift;
   }
   const attributes = { ...Object.fromEntries(site.attributes), group: int(1), kernel_shape: ints(kernel) };

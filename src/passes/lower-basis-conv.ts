@@ -1,7 +1,10 @@
 // BasisConv -> ordinary ONNX nodes in each node's layout, and the record of them in the model's metadata: what a file holds.
+
+import { readInt } from "../graph/attributes.js";
 import { type BasisConv, basisConvs } from "../graph/basis-conv.js";
-import { freshNames, valueNames, withMetadata } from "../graph/edit.js";
-import type { Graph, Node } from "../graph/types.js";
+import { constantReader } from "../graph/constants.js";
+import { freshNames, producers, valueNames, withMetadata } from "../graph/edit.js";
+import { type DataType, dataTypes, type Graph, type Node } from "../graph/types.js";
 import { formNodes } from "./basis-conv-nodes.js";
 import { type CompressionRecord, parseRecord, recordKey, recordOf } from "./compression-record.js";
 
@@ -44,10 +47,20 @@ export function lowerBasisConv(graph: Graph): Graph {
     for (const name of nodes.flatMap(({ outputs }) => outputs)) names.add(name);
   }
   const taken = [...kept.values()].flat().flatMap(({ name, outputs }) => [name, ...outputs]);
-  const context = { fresh: freshNames(graph, taken), opset };
+  const context = { fresh: freshNames(graph, taken), opset, typeOf: constantTypes(graph) };
   const lowered = new Map(found.map(({ node, site }) => [node, kept.get(node) ?? write(site, context)]));
   const nodes = graph.nodes.flatMap((node) => lowered.get(node) ?? [node]);
   return withMetadata({ ...graph, nodes }, { [recordKey]: JSON.stringify(completeRecord(graph)) });
+}
+
+/** The type of a constant as its readers get it: behind a Cast, the one that is cast to. */
+function constantTypes(graph: Graph): (value: string) => DataType | undefined {
+  const made = producers(graph);
+  const constant = constantReader(graph);
+  return (value) => {
+    const maker = made.get(value);
+    return maker?.op === "Cast" ? dataTypes[readInt(maker, "to", 0) - 1] : constant(value)?.type;
+  };
 }
 
 function write(site: BasisConv, context: Parameters<typeof formNodes>[2]): readonly Node[] {

@@ -4,7 +4,7 @@ import { isError } from "../errors/error.js";
 import { type BasisConv, makeBasisConv } from "../graph/basis-conv.js";
 import { constantLookup } from "../graph/constants.js";
 import { producers, withMetadata } from "../graph/edit.js";
-import type { Graph, Node, Outcome, PassResult } from "../graph/types.js";
+import type { DataType, Graph, Node, Outcome, PassResult } from "../graph/types.js";
 import { formNodes } from "./basis-conv-nodes.js";
 import {
   attributesFromJson,
@@ -150,16 +150,24 @@ function hold(search: Search, site: SiteRecord, end: string): Match | undefined 
     [leaves.basisBias, any],
   ]);
   const whole = site.between ? { coefficients: "" } : {};
-  for (const bias of site.between ? [""] : [leaves.bias, ""]) {
-    for (const basisBias of ["", leaves.basisBias]) {
-      let count = 0;
-      const described = { ...dataOf(site), ...leaves, ...whole, name: "", output, bias, basisBias };
-      const pattern = formNodes(described, site.form, { fresh: (stem) => `\0${stem}.${count++}`, opset: search.opset });
-      const match = matchNodes(pattern, output, end, search, open);
-      if (match !== undefined) return match;
+  for (const typeOf of widths(search, site))
+    for (const bias of site.between ? [""] : [leaves.bias, ""]) {
+      for (const basisBias of ["", leaves.basisBias]) {
+        let count = 0;
+        const described = { ...dataOf(site), ...leaves, ...whole, name: "", output, bias, basisBias };
+        const context = { fresh: (stem: string) => `\0${stem}.${count++}`, opset: search.opset, typeOf };
+        const match = matchNodes(formNodes(described, site.form, context), output, end, search, open);
+        if (match !== undefined) return match;
+      }
     }
-  }
   return undefined;
+}
+
+/** In half precision filters are rebuilt in float32; version 0.1 rebuilt them as they are stored. */
+function widths({ constant }: Search, site: SiteRecord): readonly (undefined | (() => DataType))[] {
+  const type = constant(site.coefficients)?.type;
+  const narrow = type === "float16" || type === "bfloat16";
+  return narrow && site.form === "dense" ? [() => type, undefined] : [undefined];
 }
 
 function findWhole(search: Search, site: SiteRecord, end: Node): Found | undefined {

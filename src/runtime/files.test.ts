@@ -1,6 +1,6 @@
 // Models as files: tensors in a file beside the model, and what a model may not make us read.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -79,6 +79,22 @@ describe("a model with a second file", () => {
     const { y } = await session.run({ x: float32Tensor([600], values) });
     await session.release();
     expect(new Float32Array(Uint8Array.from(y!.data).buffer)).toEqual(values.map((value) => value + value));
+  });
+
+  test("keeps its second file where the model was renamed or copied and another is saved under its old name", async () => {
+    await saveModel(sum, model, { external: "always" });
+    const kept = join(folder, "home", "kept.onnx");
+    renameSync(model, kept);
+    const minus = float32Tensor(
+      [600],
+      values.map((value) => -value),
+    );
+    const other = { ...sum, initializers: new Map([["w", minus]]) };
+    await saveModel(other, model, { external: "always" });
+    await saveModel(sum, model, { external: "always" });
+    await saveModel(other, model);
+    expect((await loadModel(kept)).initializers.get("w")!.data).toEqual(bytes);
+    expect(readdirSync(join(folder, "home")).filter((name) => name.endsWith(".data"))).toHaveLength(1);
   });
 
   test("becomes one file again when it is saved so", async () => {

@@ -1,6 +1,6 @@
 // Models as files: opened with the tensors that lie beside them, saved so that a crash never leaves half a model.
 import { createHash } from "node:crypto";
-import { type FileHandle, open, readdir, rm } from "node:fs/promises";
+import { type FileHandle, open, readdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { type Identified, identify, notWanted } from "../formats/foreign/identify.js";
@@ -78,10 +78,18 @@ function contentHash(pieces: readonly Uint8Array[]): string {
   return hash.digest("hex").slice(0, 12);
 }
 
-/** Data files of earlier versions of this very model, which nothing refers to any more. */
+/** Data files of earlier versions of this very model that no model in the folder refers to: one may have been copied or renamed since. */
 async function removeOldData(folder: string, stem: string, keep: string | undefined): Promise<void> {
   const ours = (name: string): boolean => name.startsWith(`${stem}.`) && /^[0-9a-f]{12}\.data$/.test(name.slice(stem.length + 1));
-  for (const name of await readdir(folder)) if (ours(name) && name !== keep) await rm(join(folder, name), { force: true });
+  const names = await readdir(folder);
+  const old = names.filter((name) => ours(name) && name !== keep);
+  if (old.length === 0) return;
+  const unread = new Set(old);
+  for (const name of names) {
+    const bytes = name.endsWith(".data") ? undefined : await readFile(join(folder, name)).catch(() => undefined);
+    for (const data of unread) if (bytes?.includes(data)) unread.delete(data);
+  }
+  for (const data of unread) await rm(join(folder, data), { force: true });
 }
 
 /** A whole file as plain bytes. */

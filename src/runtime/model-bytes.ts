@@ -1,16 +1,16 @@
-// How large a model is on the disk.
+// Which files a model is made of, and how large they are.
 import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isError } from "../errors/error.js";
 import { readModel } from "../formats/onnx/index.js";
 import { externalReader } from "./external.js";
 
-/** Bytes of a model on the disk: its file, and the files beside it that its tensors lie in. Of a file that cannot be read as a model, its own. */
-export async function modelBytes(path: string): Promise<number> {
+/** The files of a model: its own first, then those beside it that its tensors lie in. Of a file that cannot be read as a model, its own; none where there is no file. */
+export async function modelFiles(path: string): Promise<readonly string[]> {
   const locations = new Set<string>();
   const reader = externalReader(path);
   const found = await stat(path).catch(() => undefined);
-  if (!found?.isFile()) return 0;
+  if (!found?.isFile()) return [];
   try {
     readModel(await readFile(path), {
       file: path,
@@ -21,10 +21,15 @@ export async function modelBytes(path: string): Promise<number> {
     });
   } catch (error) {
     if (!isError(error)) throw error;
-    return found.size;
+    return [path];
   } finally {
     reader.close();
   }
-  const beside = await Promise.all([...locations].map((location) => stat(join(dirname(path), location))));
-  return beside.reduce((sum, { size }) => sum + size, found.size);
+  return [path, ...[...locations].map((location) => join(dirname(path), location))];
+}
+
+/** Bytes of a model on the disk, all its files together. */
+export async function modelBytes(path: string): Promise<number> {
+  const sizes = await Promise.all((await modelFiles(path)).map((file) => stat(file)));
+  return sizes.reduce((sum, { size }) => sum + size, 0);
 }
