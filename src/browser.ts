@@ -45,5 +45,5 @@ export {
 export { foldBatchNorm } from "./passes/fold-batch-norm.js";
 export { foldConstants } from "./passes/fold-constants.js";
 export { halfWeights } from "./passes/half-weights.js";
-export { removeDeadNodes } from "./passes/remove-dead-nodes.js";
+export { removeDeadNodes } from "./passes/remove-unread.js";
 export { sequence } from "./passes/sequence.js";

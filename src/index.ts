@@ -60,7 +60,7 @@ export { type Cost, cost, inferShapes, type LayerCost, verifyGraph } from "./ops
 export { foldBatchNorm } from "./passes/fold-batch-norm.js";
 export { foldConstants } from "./passes/fold-constants.js";
 export { halfWeights } from "./passes/half-weights.js";
-export { removeDeadNodes } from "./passes/remove-dead-nodes.js";
+export { removeDeadNodes } from "./passes/remove-unread.js";
 export { sequence } from "./passes/sequence.js";
 // Running and files
 export { type ChooseFormOptions, type FormChoice, fastestForms } from "./runtime/choose-form.js";

@@ -25,7 +25,7 @@ import { foldConstants } from "../src/passes/fold-constants.js";
 import { halfWeights } from "../src/passes/half-weights.js";
 import { lowerBasisConv } from "../src/passes/lower-basis-conv.js";
 import { raiseBasisConv } from "../src/passes/raise-basis-conv.js";
-import { removeDeadNodes } from "../src/passes/remove-dead-nodes.js";
+import { removeDeadNodes } from "../src/passes/remove-unread.js";
 import { sequence } from "../src/passes/sequence.js";
 import { compareOutputs, openSession, sampleFeeds } from "../src/runtime/index.js";
 import { fromArray, TensorScope, unloadableReason } from "../src/torch/index.js";

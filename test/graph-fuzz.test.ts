@@ -20,7 +20,7 @@ import { verifyGraph } from "../src/ops/verify/verify.js";
 import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { foldConstants } from "../src/passes/fold-constants.js";
 import { halfWeights, roundedToHalf } from "../src/passes/half-weights.js";
-import { removeDeadNodes } from "../src/passes/remove-dead-nodes.js";
+import { removeDeadNodes } from "../src/passes/remove-unread.js";
 import { sequence } from "../src/passes/sequence.js";
 import { loadModel } from "../src/runtime/files.js";
 import { writeAside } from "../src/runtime/write.js";

@@ -8,7 +8,7 @@ import { Random } from "../src/linalg/random.js";
 import { cost, verifyGraph } from "../src/ops/index.js";
 import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { foldConstants } from "../src/passes/fold-constants.js";
-import { removeDeadNodes } from "../src/passes/remove-dead-nodes.js";
+import { removeDeadNodes } from "../src/passes/remove-unread.js";
 import { sequence } from "../src/passes/sequence.js";
 import { loadModel } from "../src/runtime/files.js";
 import { openSession, sampleFeeds } from "../src/runtime/index.js";

@@ -12,7 +12,7 @@ import { Random } from "../src/linalg/random.js";
 import { cost, inferShapes, verifyGraph } from "../src/ops/index.js";
 import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { foldConstants } from "../src/passes/fold-constants.js";
-import { removeDeadNodes } from "../src/passes/remove-dead-nodes.js";
+import { removeDeadNodes } from "../src/passes/remove-unread.js";
 import { noTestdata, testCases } from "./onnx-testdata.js";
 import { type Draw, draws, i64, type Pick, pickers } from "./shape-draws.js";
 

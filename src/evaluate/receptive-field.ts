@@ -1,5 +1,6 @@
 // How far a network looks: which pixels of its input one pixel of its output can depend on, found from the graph.
 import { siteName } from "../graph/attributes.js";
+import { indexOf } from "../graph/graph-index.js";
 import type { Graph } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
 import { inferShapes } from "../ops/infer.js";
@@ -26,18 +27,14 @@ export function receptiveField(graph: Graph): ReceptiveField {
   const input = graph.inputs.find(({ name }) => !graph.initializers.has(name))?.name ?? "";
   const shapes = inferShapes(graph, new Map());
   const dims = (name: string) => shapes.get(name)?.dims;
-  const constants = new Map<string, readonly number[]>();
-  const constant = (name: string | undefined): readonly number[] | undefined => {
-    if (name === undefined || name === "") return undefined;
-    const tensor = graph.initializers.get(name);
-    return constants.get(name) ?? (tensor && tensor.type !== "string" ? [...numbers(tensor)] : undefined);
+  const constant = (name = ""): readonly number[] | undefined => {
+    const tensor = indexOf(graph).constant(name);
+    return tensor && tensor.type !== "string" ? [...numbers(tensor)] : undefined;
   };
   const context: ReachContext = { opset: graph.opsets.get("") ?? 1, dims, constant };
   const reaches = new Map<string, Reach>([[input, { pitch: 1, low: 0, high: 0 }]]);
   let period = 1;
   for (const node of graph.nodes) {
-    const value = node.op === "Constant" ? node.attributes.get("value") : undefined;
-    if (value?.kind === "tensor" && value.value.type !== "string") constants.set(node.outputs[0]!, [...numbers(value.value)]);
     const seen = node.inputs.flatMap((name) => reaches.get(name) ?? []);
     const operator = operatorOf(node);
     if (seen.length === 0 || operator?.readsShape) continue;

@@ -14,15 +14,13 @@ export {
   readTensor,
   siteName,
 } from "./attributes.js";
-export { constantOf, constantReader } from "./constants.js";
+export { constantOf } from "./constants.js";
 export {
   bodies,
   captures,
-  consumers,
   feeds,
   freshName,
   freshNames,
-  producers,
   reads,
   renameReads,
   replaceNode,
@@ -32,6 +30,7 @@ export {
   withMetadata,
   withoutInitializers,
 } from "./edit.js";
+export { type GraphIndex, indexOf, type Stored } from "./graph-index.js";
 export { printGraph, showType } from "./print.js";
 export * from "./types.js";
 export { floats, floatToHalf, halfToFloat, ints, isFloat, numbers, tensorOf } from "./values.js";

@@ -1,6 +1,7 @@
 // Which constants of a graph are parameters that learn, and which are running statistics.
 import { elements } from "../graph/attributes.js";
 import { constantOf } from "../graph/constants.js";
+import { producersOf } from "../graph/graph-index.js";
 import type { Node, TensorData } from "../graph/types.js";
 import { placesOf } from "../ops/operator.js";
 import { operatorOf } from "../ops/table.js";
@@ -41,8 +42,7 @@ export function roles(
   constants: ReadonlyMap<string, TensorData>,
   initializers: ReadonlyMap<string, TensorData>,
 ): Roles {
-  const producers = new Map<string, Node>();
-  for (const node of nodes) for (const output of node.outputs) producers.set(output, node);
+  const producers = producersOf(nodes);
   const fixed = constantDerived(nodes, constants);
   const statistics = new Set<string>();
   const parameters = new Set<string>();

@@ -1,9 +1,10 @@
 // What the passes that put new layers in the place of convolutions share: the walk over the graph, and the layers that they are made of.
 import { int, makeNode, siteName } from "../graph/attributes.js";
 import { GraphBuilder } from "../graph/builder.js";
-import { reads, replaceNodes, withoutInitializers } from "../graph/edit.js";
+import { reads, replaceNodes } from "../graph/edit.js";
 import type { Initialise } from "../graph/initialise.js";
 import type { Graph, Node, Outcome, PassResult } from "../graph/types.js";
+import { dropUnread } from "../passes/remove-unread.js";
 import { type ConvSite, convSites, type Selection } from "./site.js";
 
 /** What became of one convolution: why not, or what was done and which further nodes are replaced with it. */
@@ -37,9 +38,8 @@ export function replaceConvolutions(
     outcomes.push({ pass, site: siteName(node), done: true, because: rewrite.done });
   }
   const replaced = replaceNodes(graph, replacements, net.initializers);
-  const read = new Set(replaced.nodes.flatMap((node) => [...reads(node)]));
-  const dropped = [...replacements.keys()].flatMap((node) => [...reads(node)]).filter((name) => !read.has(name));
-  return { graph: withoutInitializers(replaced, new Set(dropped)), outcomes };
+  const read = [...replacements.keys()].flatMap((node) => [...reads(node)]);
+  return { graph: dropUnread(replaced, read), outcomes };
 }
 
 /** Sizes of a convolution that is put somewhere in the place of a site's. */

@@ -1,8 +1,7 @@
 // A convolution of a network, with what stands around it: what the passes that replace convolutions by other layers need to know.
-import { constants } from "../basis/constant.js";
 import { type Convolution, isRefusal, readConvolution } from "../basis/convolution.js";
 import { readInts, siteName } from "../graph/attributes.js";
-import { consumers, producers } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node } from "../graph/types.js";
 import { operatorOf } from "../ops/table.js";
 import { matches } from "./pattern.js";
@@ -33,9 +32,7 @@ export function convSites(
   graph: Graph,
   { only = "*", keepFirst = 1 }: Selection = {},
 ): readonly { readonly node: Node; readonly site: ConvSite | undefined; readonly because: string }[] {
-  const made = producers(graph);
-  const soleReader = consumersOfOne(graph);
-  const constant = constants(graph);
+  const { producers, soleReader, stored } = indexOf(graph);
   return graph.nodes
     .filter((node) => node.op === "Conv" && node.domain === "")
     .map((node, index) => {
@@ -43,14 +40,14 @@ export function convSites(
       if (!matches(siteName(node), [only])) return refuse(`its name does not match ${only}`);
       if (index < keepFirst)
         return refuse(`the first ${keepFirst === 1 ? "convolution stays" : `${keepFirst} convolutions stay`} as it was`);
-      const found = readConvolution(node, constant);
+      const found = readConvolution(node, stored);
       if (found === undefined) return refuse("it has no filters");
       if (isRefusal(found)) return refuse(found.because);
       const [input = "", output = ""] = [node.inputs[0], node.outputs[0]];
       const after = soleReader(output);
       const norm = after?.op === "BatchNormalization" ? after : undefined;
       const behind = norm === undefined ? after : soleReader(norm.outputs[0] ?? "");
-      const before = made.get(input);
+      const before = producers.get(input);
       const site: ConvSite = {
         ...found,
         input,
@@ -65,13 +62,3 @@ export function convSites(
 }
 
 const isActivation = (node: Node | undefined): boolean => node !== undefined && operatorOf(node)?.activation === true;
-
-/** The one node that reads a value, if nothing else does and the value is no output of the graph. */
-export function consumersOfOne(graph: Graph): (name: string) => Node | undefined {
-  const read = consumers(graph);
-  const outputs = new Set(graph.outputs.map((output) => output.name));
-  return (name) => {
-    const readers = read.get(name) ?? [];
-    return readers.length === 1 && !outputs.has(name) ? readers[0] : undefined;
-  };
-}

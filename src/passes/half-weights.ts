@@ -1,7 +1,9 @@
 // Storing weights in half precision: each float32 weight becomes a float16 constant and a Cast, so that all computing stays in float32.
 import { int, makeNode, siteName, tensor as tensorAttribute } from "../graph/attributes.js";
-import { freshNames, reads, renameReads } from "../graph/edit.js";
-import type { Graph, GraphBody, Node, Outcome, Pass, TensorData } from "../graph/types.js";
+import { constantTensor } from "../graph/constants.js";
+import { freshNames, renameReads } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
+import type { Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { floats, tensorOf } from "../graph/values.js";
 
 const name = "half-weights";
@@ -20,8 +22,7 @@ export const halfWeights: Pass = (graph) => {
   const initializers = new Map(graph.initializers);
   const casts: Node[] = [];
   const renamed = new Map<string, string>();
-  const read = readValues(graph);
-  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const { consumers: read, outputs } = indexOf(graph);
   const report = (site: string, because: string | undefined) =>
     outcomes.push({
       pass: name,
@@ -53,12 +54,12 @@ export function roundedToHalf(graph: Graph): Graph {
     isWeight(tensor) && outOfRange(tensor) === undefined
       ? { ...tensor, data: tensorOf("float32", tensor.dims, floats(half(tensor))).data }
       : tensor;
-  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const { outputs } = indexOf(graph);
   const initializers = new Map([...graph.initializers].map(([key, tensor]) => [key, outputs.has(key) ? tensor : round(tensor)]));
   const nodes = graph.nodes.map((node) => {
-    const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
-    if (value?.kind !== "tensor" || !isWeight(value.value)) return node;
-    return { ...node, attributes: new Map([...node.attributes, ["value", tensorAttribute(round(value.value))]]) };
+    const value = constantTensor(node);
+    if (value === undefined || !isWeight(value)) return node;
+    return { ...node, attributes: new Map([...node.attributes, ["value", tensorAttribute(round(value))]]) };
   });
   return { ...graph, initializers, nodes };
 }
@@ -68,13 +69,13 @@ function halveConstant(
   fresh: (stem: string) => string,
   report: (site: string, because: string | undefined) => void,
 ): readonly Node[] {
-  const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
-  if (value?.kind !== "tensor" || !isWeight(value.value)) return [node];
-  const because = outOfRange(value.value);
+  const value = constantTensor(node);
+  if (value === undefined || !isWeight(value)) return [node];
+  const because = outOfRange(value);
   report(siteName(node), because);
   if (because !== undefined) return [node];
   const stored = fresh(`${node.outputs[0]}_float16`);
-  const attributes = new Map([...node.attributes, ["value", tensorAttribute(half(value.value))] as const]);
+  const attributes = new Map([...node.attributes, ["value", tensorAttribute(half(value))] as const]);
   return [{ ...node, attributes, outputs: [stored] }, castTo(stored, node.outputs[0]!)];
 }
 
@@ -88,8 +89,3 @@ function outOfRange(tensor: TensorData): string | undefined {
 }
 
 const half = (tensor: TensorData): TensorData => tensorOf("float16", tensor.dims, floats(tensor));
-
-/** What nodes read, subgraphs included. */
-function readValues(graph: GraphBody): ReadonlySet<string> {
-  return new Set(graph.nodes.flatMap((node) => [...reads(node)]));
-}

@@ -1,8 +1,8 @@
 // What the outputs of a graph depend on, as far as it decides how they can be compared: random operators, and steps at which a
 // rounding becomes a jump.
 import { readInt, siteName } from "../graph/attributes.js";
-import { constantReader } from "../graph/constants.js";
 import { bodies, feeds, reads } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
 import { dataTypes, type Graph, type LocalFunction, type Node, type TensorData } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
 import { operatorOf } from "../ops/table.js";
@@ -50,7 +50,7 @@ export function dependenceOf(graph: Graph): Dependence {
   const outer: Scope = {
     graph,
     taint: () => constant,
-    tensor: constantReader(graph),
+    tensor: indexOf(graph).constant,
     draws: (node) => random.push(node),
     depth: 0,
   };
@@ -102,7 +102,7 @@ function followInside(node: Node, scope: Scope): Taint | undefined {
   const made = inner.flatMap((body) => {
     const names = body.inputs.map((input) => (typeof input === "string" ? input : input.name));
     const own = new Map(names.map((name, i) => [name, body === called ? (given[i] ?? constant) : all]));
-    const constants = "initializers" in body ? constantReader(body) : () => undefined;
+    const constants = "initializers" in body ? indexOf(body).constant : () => undefined;
     const tensor = (name: string) => constants(name) ?? scope.tensor(name);
     const taint = followAll(body.nodes, own, { ...scope, tensor, depth: scope.depth + 1 });
     return body.outputs.map((output) => taint(typeof output === "string" ? output : output.name));

@@ -1,5 +1,6 @@
 // The constants of a graph as counting sees them: what is stored, what is computed from it, and which of it are parameters.
 import { elementBytes, elements } from "../../graph/attributes.js";
+import { constantTensor } from "../../graph/constants.js";
 import { bodies, reads } from "../../graph/edit.js";
 import type { Graph, GraphBody, Node, TensorData } from "../../graph/types.js";
 import { isFloat } from "../../graph/values.js";
@@ -26,11 +27,6 @@ export function findConstants(body: GraphBody, outer?: Constants): Constants {
   const values = constantValues(body, outer?.values);
   if (outer === undefined) return { tensors, values };
   return { tensors: new Map([...tensors].filter(([name]) => values.has(name))), values };
-}
-
-function constantTensor(node: Node): TensorData | undefined {
-  const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
-  return value?.kind === "tensor" ? value.value : undefined;
 }
 
 /** The stored tensors that a constant value is computed from, by name. */

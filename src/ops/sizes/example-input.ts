@@ -2,7 +2,7 @@
 import { FilterBasisError } from "../../errors/error.js";
 import { readInt } from "../../graph/attributes.js";
 import { readBasisConv } from "../../graph/basis-conv.js";
-import { constantReader } from "../../graph/constants.js";
+import { indexOf } from "../../graph/graph-index.js";
 import type { Dim, Graph } from "../../graph/types.js";
 import { freeSizes, shapesOf } from "./free-sizes.js";
 import { sizeChoices, sizeDemands } from "./size-choices.js";
@@ -31,7 +31,7 @@ export function exampleInput(graph: Graph, stated: ReadonlyMap<string, readonly 
 
 /** A shape for an input of unknown rank: what the first convolution would read. */
 function likelyShape(graph: Graph): readonly number[] {
-  const constant = constantReader(graph);
+  const constant = indexOf(graph).constant;
   for (const node of graph.nodes) {
     const site = readBasisConv(node);
     if (site !== undefined) return pixels(site.inChannels, site.kernel.length);

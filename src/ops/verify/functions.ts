@@ -1,6 +1,7 @@
 // Whether a model's own functions are well-formed, and none of them calls itself, directly or through others.
 import { FilterBasisError } from "../../errors/error.js";
 import { bodies } from "../../graph/edit.js";
+import { producersOf } from "../../graph/graph-index.js";
 import type { LocalFunction, Node } from "../../graph/types.js";
 import { type Context, calledKey, Scope, verifyNodes } from "./node.js";
 
@@ -35,10 +36,13 @@ function verifyFunction(local: LocalFunction, context: Context): void {
   once(local, "output", local.outputs);
   const parameters = [...local.attributes, ...local.defaults.keys()];
   once(local, "attribute", parameters);
-  const makers = new Map<string, Node>();
-  for (const node of local.nodes) for (const output of node.outputs) makers.set(output, node);
   try {
-    verifyNodes(local.nodes, scope, { ...context, opsets: local.opsets, parameters: new Set(parameters) }, makers);
+    verifyNodes(
+      local.nodes,
+      scope,
+      { ...context, opsets: local.opsets, parameters: new Set(parameters) },
+      producersOf(local.nodes),
+    );
   } catch (error) {
     throw error instanceof FilterBasisError ? error.at({ layer: `function ${functionTitle(local)}` }) : error;
   }

@@ -1,7 +1,8 @@
 // Whether a graph keeps the rules of ONNX (onnx/docs/IR.md): every name made once and before it is read, every constant as large
 // as its shape says, every attribute of the type that its operator wants, every domain imported, no function calling itself.
 import { FilterBasisError } from "../../errors/error.js";
-import type { Graph, GraphBody, Node, Value } from "../../graph/types.js";
+import { producersOf } from "../../graph/graph-index.js";
+import type { Graph, GraphBody, Value } from "../../graph/types.js";
 import { functionKey, verifyFunctions } from "./functions.js";
 import { type Context, Scope, verifyNodes } from "./node.js";
 import { verifySparse, verifyTensor } from "./tensor.js";
@@ -71,9 +72,7 @@ function verifyBody(body: GraphBody, outer: Scope | undefined, context: Context,
     verifySparse(tensor, { tensor: name });
   }
   for (const name of constants) scope.add(name);
-  const laterMakers = new Map<string, Node>();
-  for (const node of body.nodes) for (const output of node.outputs) laterMakers.set(output, node);
-  verifyNodes(body.nodes, scope, inner, laterMakers);
+  verifyNodes(body.nodes, scope, inner, producersOf(body.nodes));
   const outputs = new Set<string>();
   for (const output of body.outputs) {
     verifyValue(output, "output");

@@ -2,6 +2,7 @@
 import { elementBytes, elements } from "../../graph/attributes.js";
 import { constantOf } from "../../graph/constants.js";
 import { reads } from "../../graph/edit.js";
+import { indexOf } from "../../graph/graph-index.js";
 import type { Graph, Node, TensorData } from "../../graph/types.js";
 import { constantValues } from "../../ops/constant-values.js";
 import { inferKnown } from "../../ops/infer.js";
@@ -51,7 +52,7 @@ export type WeightFound =
 export function weightAnalysis(graph: Graph, keep: ReadonlySet<string>): (value: string) => WeightFound | undefined {
   const constant = constantValues(graph);
   const position = new Map(graph.nodes.map((node, index) => [node, index]));
-  const outputs = new Set(graph.outputs.map(({ name }) => name));
+  const { outputs } = indexOf(graph);
   let known: ReadonlyMap<string, Known> | undefined;
   const results = new Map<string, TensorData | undefined>(graph.initializers);
   const opset = graph.opsets.get("") ?? 1;
