@@ -46,10 +46,11 @@ describe.skipIf(testCases().length === 0)(
     it("are ONNX's recorded ones, for every operator that has a rule", () => {
       const wrong: string[] = [];
       const seen = { computed: new Set<string>(), followed: new Set<string>() };
-      for (const test of testCases()) {
+      for (const test of testCases().filter(({ name }) => !/BFLOAT16/.test(name))) {
+        // numpy has no bfloat16: its bits are recorded as uint16
         const found = computed(test);
         found?.recorded.forEach((tensor, at) => {
-          if (tensor === undefined || ["string", "bfloat16"].includes(tensor.type)) return;
+          if (tensor === undefined || tensor.type === "string") return;
           const [made, followed] = [found.made?.[at], found.followed[at]];
           if (made !== undefined) seen.computed.add(found.op);
           if (made !== undefined && differs(numbers(made), tensor)) wrong.push(`${test.name}: computed`);
