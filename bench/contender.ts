@@ -1,10 +1,10 @@
-// A network that learns here as a training does, and the file in which its weights go to PyTorch under the same names.
+// A network that is trained here as a training does, and the file in which its weights go to PyTorch under the same names.
 import { writeFileSync } from "node:fs";
 import type { Graph } from "../src/graph/types.js";
 import { Network } from "../src/interpreter/network.js";
 import { type OptimizerOptions, optimizer } from "../src/train/optimizers.js";
 import type { Batch } from "../src/train/sources.js";
-import { type Learner, learn } from "../src/train/step.js";
+import { type Trainer, trainStep } from "../src/train/step.js";
 
 /** Tensors in one raw file: name -> [dtype, shape, offset in bytes]. */
 export type Index = Record<string, ["float32" | "int64", readonly number[], number]>;
@@ -29,32 +29,32 @@ export function writeTensors(path: string, tensors: Iterable<Elements>): Index {
 
 /** Steps of a graph with one input `input` and one output `output`. */
 export class Contender implements Disposable {
-  readonly #learner: Learner;
+  readonly #trainer: Trainer;
   readonly #rate: number;
 
-  constructor(graph: Graph, task: Learner["loss"]["task"], options: OptimizerOptions, rate: number) {
+  constructor(graph: Graph, task: Trainer["loss"]["task"], options: OptimizerOptions, rate: number) {
     const network = new Network(graph);
-    const loss: Learner["loss"] = { task, labelSmoothing: 0, gamma: 0, anneal: "none" };
+    const loss: Trainer["loss"] = { task, labelSmoothing: 0, gamma: 0, anneal: "none" };
     const update = optimizer(network.parameters, options);
-    this.#learner = { graph, network, input: "input", output: "output", optimizer: update, loss, layers: [] };
+    this.#trainer = { graph, network, input: "input", output: "output", optimizer: update, loss, layers: [] };
     this.#rate = rate;
   }
 
   /** Its parameters and statistics as they are now. */
   tensors(): readonly Elements[] {
-    const { parameters, buffers } = this.#learner.network;
+    const { parameters, buffers } = this.#trainer.network;
     return [...parameters, ...buffers].map(([name, tensor]) => [name, tensor.shape, tensor.floats()]);
   }
 
   /** One step: its loss and nanoseconds, the batch's copy included. */
   step(batch: Batch): { loss: number; ns: number } {
     const start = process.hrtime.bigint();
-    const { loss } = learn(this.#learner, batch, this.#rate, 0);
+    const { loss } = trainStep(this.#trainer, batch, this.#rate, 0);
     return { loss, ns: Number(process.hrtime.bigint() - start) };
   }
 
   [Symbol.dispose](): void {
-    this.#learner.optimizer[Symbol.dispose]();
-    this.#learner.network[Symbol.dispose]();
+    this.#trainer.optimizer[Symbol.dispose]();
+    this.#trainer.network[Symbol.dispose]();
   }
 }

@@ -1,5 +1,5 @@
 // What loading data costs: a CIFAR-10 batch with crop and flip, and a batch of super-resolution patches, in milliseconds, medians.
-// usage: npm run bench:data [-- --pictures FOLDER]      writes results/bench-data.json; without a folder the patches are cut from drawn pictures
+// usage: npm run bench:data [-- --pictures FOLDER]      writes results/bench-data.json; without a folder the patches are cut from drawn images
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { openPatches } from "../src/data/patches.js";
 import { findPairs } from "../src/data/sr-pairs.js";
 import { Random } from "../src/linalg/random.js";
 import { median } from "../src/runtime/latency.js";
-import { somePicture, writePng } from "../test/pictures.js";
+import { someImage, writePng } from "../test/images.js";
 import { writeResult } from "./result.js";
 
 const { values } = parseArgs({ options: { pictures: { type: "string" } } });
@@ -48,7 +48,7 @@ const temporary = await mkdtemp(join(tmpdir(), "filterbasis-bench-"));
 try {
   const drawn = join(temporary, "hr");
   if (values.pictures === undefined)
-    for (let i = 0; i < 20; i++) await writePng(join(drawn, `${i}.png`), somePicture(640, 480, { seed: i }));
+    for (let i = 0; i < 20; i++) await writePng(join(drawn, `${i}.png`), someImage(640, 480, { seed: i }));
   const folder = values.pictures ?? drawn;
   await writeResult("bench-data", "npm run bench:data", {
     what: "loading and augmenting, milliseconds a batch (median)",

@@ -113,7 +113,7 @@ try {
   }
   const [a, b] = [median(ours), others.length === 0 ? null : median(others)];
   const cost = overhead();
-  const figures = {
+  const metrics = {
     libtorch: engineInfo().version,
     pytorch: theirs?.version ?? null,
     threads,
@@ -136,7 +136,7 @@ try {
     `ratio ${b === null ? "-" : (a / b).toFixed(3)}; outputs differ by at most ${worst.toExponential(1)} of the largest`,
   );
   console.log(`a node costs ${cost.interpreter.toFixed(2)} us in the interpreter, a call by hand ${cost.calls.toFixed(2)} us`);
-  await writeResult("bench-interpreter", "npm run bench:interpreter", figures);
+  await writeResult("bench-interpreter", "npm run bench:interpreter", metrics);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
-// What every benchmark writes: its figures with the conditions they hold under.
+// What every benchmark writes: its metrics with the conditions they hold under.
 import { execFileSync } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -15,7 +15,7 @@ export interface Conditions {
 }
 
 /** Writes `results/NAME.json` and says so. */
-export async function writeResult(name: string, command: string, figures: object): Promise<void> {
+export async function writeResult(name: string, command: string, metrics: object): Promise<void> {
   const conditions: Conditions = {
     command,
     date: new Date().toISOString(),
@@ -25,6 +25,6 @@ export async function writeResult(name: string, command: string, figures: object
   };
   const path = fileURLToPath(new URL(`../results/${name}.json`, import.meta.url));
   await mkdir(fileURLToPath(new URL("../results/", import.meta.url)), { recursive: true });
-  await writeAside(path, new TextEncoder().encode(`${JSON.stringify({ ...conditions, ...figures }, null, 2)}\n`));
+  await writeAside(path, new TextEncoder().encode(`${JSON.stringify({ ...conditions, ...metrics }, null, 2)}\n`));
   process.stderr.write(`wrote ${path}\n`);
 }

@@ -1,4 +1,4 @@
-"""The PyTorch side of bench/training-forms.ts: steps of EDSR, its convolutions over a basis written in one of three ways."""
+"""The PyTorch side of bench/training-layouts.ts: steps of EDSR, its convolutions over a basis written in one of three ways."""
 import time
 
 import torch
@@ -8,7 +8,7 @@ from partner import read, serve, use_threads
 nets, batch = {}, {}
 
 
-def separate(x, basis, bias, s):
+def split(x, basis, bias, s):
     """The paper's way: s convolutions that share one weight, concatenated."""
     return torch.cat([F.conv2d(part, basis, bias, padding=1) for part in torch.split(x, basis.shape[1], 1)], 1)
 
@@ -24,7 +24,7 @@ def volume(x, basis, bias, s):
     return F.conv3d(x.unsqueeze(1), basis.unsqueeze(1), bias, stride=(p, 1, 1), padding=(0, 1, 1)).flatten(1, 2)
 
 
-ways = {"separate": separate, "folded": folded, "conv3d": volume}
+ways = {"split": split, "batch-folded": folded, "conv3d": volume}
 
 
 class Net:

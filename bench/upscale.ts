@@ -1,11 +1,11 @@
-// What upscaling a 4K picture takes: seconds, and the most memory the process ever held. In tiles, so that it stays under 2 GB.
+// What upscaling a 4K image takes: seconds, and the most memory the process ever held. In tiles, so that it stays under 2 GB.
 // usage: npm run bench:upscale [-- --model FILE]      writes results/bench-upscale.json
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { upscaleFile } from "../src/evaluate/upscale-file.js";
-import { somePicture, writePng } from "../test/pictures.js";
+import { someImage, writePng } from "../test/images.js";
 import { writeResult } from "./result.js";
 
 const { values } = parseArgs({ options: { model: { type: "string", default: "weights/edsr-8-56-x2.onnx" } } });
@@ -13,10 +13,10 @@ const [width, height] = [3840, 2160];
 
 const folder = await mkdtemp(join(tmpdir(), "filterbasis-upscale-"));
 try {
-  const picture = join(folder, "4k.png");
-  await writePng(picture, somePicture(width, height, { seed: 1 }));
+  const image = join(folder, "4k.png");
+  await writePng(image, someImage(width, height, { seed: 1 }));
   const before = process.resourceUsage().maxRSS * 1024;
-  const { to, tiles, overlap, exact, seconds, bytes } = await upscaleFile(values.model, picture, join(folder, "8k.png"));
+  const { to, tiles, overlap, exact, seconds, bytes } = await upscaleFile(values.model, image, join(folder, "8k.png"));
   const peakBytes = process.resourceUsage().maxRSS * 1024;
   const row = {
     model: basename(values.model),

@@ -5,7 +5,7 @@
 //
 // NAME may go on with a dot and a field of the file, whose table then stands under the file's conditions.
 //
-// A file holds { before, compressed, learned } (figures as `evaluate` names them), or { rows } of such figures with a label each,
+// A file holds { before, compressed, trained } (metrics as `evaluate` names them), or { rows } of such metrics with a label each,
 // or a table as it is, { columns, rows }; beside them the conditions: date, machine, versions, seed, images, command.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -14,7 +14,7 @@ const root = new URL("../", import.meta.url);
 
 const thousands = (value) => String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, " ");
 
-const figures = [
+const metrics = [
   ["top1Error", "top-1 error", (value) => `${value.toFixed(2)} %`],
   ["psnr", "PSNR", (value) => `${value.toFixed(2)} dB`],
   ["ssim", "SSIM", (value) => value.toFixed(4)],
@@ -24,15 +24,19 @@ const figures = [
   ["latencyMs", "latency", (value) => `${value.toFixed(2)} ms`],
 ];
 
-/** The states of a model that a file holds, as [label, figures]: named fields, or rows with a label (what `demo --json` prints). */
+/** The states of a model that a file holds, as [label, metrics]: named fields, or rows with a label (what `demo --json` prints). */
 function statesOf(result) {
-  if (Array.isArray(result.rows)) return result.rows.map((row) => [row.label, row]);
-  return ["before", "compressed", "learned"].filter((name) => result[name]).map((name) => [name, result[name]]);
+  if (Array.isArray(result.rows)) return result.rows.map((row) => [stateName(row.label), row]);
+  const names = ["before", "compressed", "trained", "learned"];
+  return names.filter((name) => result[name]).map((name) => [stateName(name), result[name]]);
 }
+
+/** Results of 0.1 call the trained model the learned one. */
+const stateName = (name) => (name === "learned" ? "trained" : name);
 
 /** The Markdown of a result: a table and one line of conditions. */
 export function renderResult(result, name) {
-  const { columns, rows } = result.columns === undefined ? figureTable(statesOf(result)) : result;
+  const { columns, rows } = result.columns === undefined ? metricTable(statesOf(result)) : result;
   const line = (cells) => `| ${cells.join(" | ")} |`;
   const table = [line(columns), line(columns.map((_, index) => (index === 0 ? "---" : "---:"))), ...rows.map(line)];
   const title = result.title ? [`${result.title}:`, ""] : [];
@@ -40,12 +44,12 @@ export function renderResult(result, name) {
   return [...title, ...table, "", `<sub>${conditions(result)} [${file}](${file})</sub>`].join("\n");
 }
 
-function figureTable(states) {
+function metricTable(states) {
   const has = (key) => states.some(([, values]) => typeof values[key] === "number");
   const cell = (value, print) => (typeof value === "number" ? print(value) : "–");
   return {
     columns: ["", ...states.map(([label]) => label)],
-    rows: figures
+    rows: metrics
       .filter(([key]) => has(key))
       .map(([key, label, print]) => [label, ...states.map(([, values]) => cell(values[key], print))]),
   };

@@ -1,4 +1,4 @@
-// Makes a result out of a run: its last model judged in ONNX Runtime on the test data, with the conditions, as a file of results/;
+// Makes a result out of a run: its last model evaluated in ONNX Runtime on the test data, with the conditions, as a file of results/;
 // with --weights its model too, as a file that ships.
 // Usage: npm run record -- RUN --data cifar10 --name NAME [--weights weights/FILE.onnx]
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -27,19 +27,19 @@ const about = (await readJson<{ seed: number; versions: Record<string, unknown> 
 const { epochs } = parseMetrics(await readFile(join(run, runFiles.metrics), "utf8"));
 const last = epochs.at(-1)!;
 const model = join(run, runFiles.last);
-const judged = await evaluateModel(model, { data, latency: false, ...(scale === undefined ? {} : { scale: Number(scale) }) });
-const { top1Error, psnr, ssim, images, all, macs } = judged;
-const figures = Object.fromEntries(Object.entries({ top1Error, psnr, ssim }).filter(([, value]) => value !== undefined));
+const evaluated = await evaluateModel(model, { data, latency: false, ...(scale === undefined ? {} : { scale: Number(scale) }) });
+const { top1Error, psnr, ssim, images, parameters, macs } = evaluated;
+const metrics = Object.fromEntries(Object.entries({ top1Error, psnr, ssim }).filter(([, value]) => value !== undefined));
 const best = epochs.toSorted(
-  (a, b) => (a.figures.top1Error ?? -(a.figures.psnr ?? 0)) - (b.figures.top1Error ?? -(b.figures.psnr ?? 0)),
+  (a, b) => (a.metrics.top1Error ?? -(a.metrics.psnr ?? 0)) - (b.metrics.top1Error ?? -(b.metrics.psnr ?? 0)),
 )[0];
 /** Where files lay on the machine that measured says nothing to others: their names stay. */
 const withoutPath = (value: unknown) => (typeof value === "string" && /[\\/]/.test(value) ? basename(value) : value);
 const result = {
   recipe: recipe.name,
   data: withoutPath(data),
-  figures,
-  judge: "ONNX Runtime, last epoch",
+  metrics,
+  evaluatedWith: "ONNX Runtime, last epoch",
   images,
   epochs: recipe.epochs,
   epochsOfRecipe: recipe.epochs,
@@ -49,14 +49,14 @@ const result = {
   commit: about.versions.commit ?? null,
   hours: (last.seconds ?? 0) / 3600,
   versions: about.versions,
-  weights: judged.weights,
-  all,
+  weights: evaluated.weights,
+  parameters,
   macs,
-  bestOfEpochsOnTestData: best === undefined ? null : { epoch: best.epoch, ...best.figures },
+  bestOfEpochsOnTestData: best === undefined ? null : { epoch: best.epoch, ...best.metrics },
   settings: JSON.parse(JSON.stringify(recipe, (_, value) => withoutPath(value))) as Recipe,
 };
 await writeFile(join("results", `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
-console.log(JSON.stringify({ figures, hours: result.hours }));
+console.log(JSON.stringify({ metrics, hours: result.hours }));
 if (weights !== undefined) {
   await mkdir(dirname(weights), { recursive: true });
   const graph = await loadModel(model);

@@ -1,5 +1,5 @@
 // A day's training in small: 2,000 steps of a compressed ResNet-8; memory must be flat after the first 100, and no tensor live at the end.
-// Usage: npm run test:endurance [-- --steps 2000]. Made-up pictures; needs the engine.
+// Usage: npm run test:endurance [-- --steps 2000]. Made-up images; needs the engine.
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { writeResult } from "../bench/result.js";
@@ -22,7 +22,7 @@ const allowed = 0.03;
 
 const resident = (): number => Number(readFileSync("/proc/self/statm", "utf8").split(" ")[1]) * 4096;
 
-function pictures(): ImageSet {
+function images(): ImageSet {
   const random = new Random("endurance");
   const count = 640;
   const images = Uint8Array.from({ length: count * 3 * 32 * 32 }, () => random.int(256));
@@ -58,7 +58,7 @@ const sizes: number[] = [];
       layers,
     },
     {
-      source: imageSource(pictures(), {
+      source: imageSource(images(), {
         batch: 32,
         augment: true,
         normalization: normalizations.cifar10,
@@ -71,7 +71,7 @@ const sizes: number[] = [];
       epochs: 1,
       steps,
       saveEverySteps: 200,
-      merit: { figure: "none", higher: true },
+      primaryMetric: { name: "none", higher: true },
     },
     {
       onStep: ({ globalStep }) => {

@@ -1,5 +1,5 @@
-// Kills, fills and damages real trainings, and checks that each one, gone on with, ends bit for bit like the one that nobody disturbed.
-// Usage: npm run test:faults [-- --kills 50]. Needs the built program (dist/) and the engine; uses made-up pictures, no network.
+// Kills, fills and damages real trainings, and checks that each one, once resumed, ends bit for bit like an undisturbed one.
+// Usage: npm run test:faults [-- --kills 50]. Needs the built program (dist/) and the engine; uses made-up images, no network.
 import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -50,7 +50,7 @@ function numbers(seed) {
 }
 const random = numbers(Number(values.seed));
 
-/** Small pictures in class folders, with made-up content. */
+/** Small images in class folders, with made-up content. */
 async function makeData() {
   const folder = join(root, "data");
   const next = numbers(7);
@@ -168,7 +168,7 @@ async function killedManyTimes() {
   }
   const last = await train(folder);
   check(
-    `killed ${done} times (${whileWriting} while a file was being written), then gone on with: it ends`,
+    `killed ${done} times (${whileWriting} while a file was being written), then resumed: it ends`,
     last.code === 0,
     last.code === 0 ? "" : last.said.slice(-400),
   );

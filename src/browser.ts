@@ -1,9 +1,9 @@
-// The door to the pure layers, `filterbasis/browser`: ONNX bytes in, smaller ONNX bytes out, in a page, a worker or anywhere
+// The entry point to the pure layers, `filterbasis/browser`: ONNX bytes in, smaller ONNX bytes out, in a page, a worker or anywhere
 // else without Node. Nothing here touches files, processes or native code; running a model is left to onnxruntime-web.
 
 // Compressing
-export { type Form, forms } from "./basis/forms.js";
-export type { InputMoments } from "./basis/moments.js";
+export { type Layout, layouts } from "./basis/layouts.js";
+export type { ActivationMoments } from "./basis/moments.js";
 export { bestSplits, optimalSplits, rate } from "./basis/split.js";
 export { type ErrorCode, type ErrorPlace, FilterBasisError, isError } from "./errors/error.js";
 export { type ReadOptions, readModel, writeModel } from "./formats/onnx/index.js";
@@ -26,10 +26,10 @@ export {
 } from "./graph/index.js";
 export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
 export { expand } from "./methods/expand.js";
-export { chooseForm, chooseForms } from "./methods/form.js";
+export { chooseLayout, chooseLayouts } from "./methods/layout.js";
 export { type MethodName, methods } from "./methods/methods.js";
-export { type LayerPlan, type Plan, type PlanOptions, planCompression, type UnitPlan } from "./methods/plan.js";
-export { type CompressionRecord, readRecord, type SiteRecord } from "./methods/record.js";
+export { type GroupPlan, type LayerPlan, type Plan, type PlanOptions, planCompression } from "./methods/plan.js";
+export { type CompressionRecord, type LayerRecord, readRecord } from "./methods/record.js";
 // Networks
 export { buildNet, type Net, type NetName, nets } from "./nets/table.js";
 export {

@@ -1,24 +1,24 @@
-// The library's door: everything public, names listed by hand. libtorch, ONNX Runtime and image codecs load on first use only.
+// The library's entry point: everything public, names listed by hand. libtorch, ONNX Runtime and image codecs load on first use only.
 
 // Compressing
-export { type Form, forms } from "./basis/forms.js";
-export type { InputMoments } from "./basis/moments.js";
+export { type Layout, layouts } from "./basis/layouts.js";
+export type { ActivationMoments } from "./basis/moments.js";
 export { bestSplits, optimalSplits, rate } from "./basis/split.js";
 export { type Compressed, compressModel } from "./compress/compress.js";
 export type { Given, JobHooks, JobOptions } from "./compress/job.js";
 export { type PlannedModel, planModel } from "./compress/plan.js";
 export { type Rewritten, undoModel } from "./compress/rewrite.js";
 export type { Batch, BatchSource } from "./data/batches.js";
-// Pictures and data sets
+// Images and data sets
 export { getCifar10, loadCifar10 } from "./data/cifar10.js";
 export { cifar10Classes } from "./data/cifar10-binary.js";
-export { decodePicture, encodePicture } from "./data/codec.js";
+export { decodeImage, encodeImage } from "./data/codec.js";
 export type { Data, Dataset, OpenOptions } from "./data/dataset.js";
+export type { Image } from "./data/image.js";
 export { type ImageSet, type Normalization, normalizations, parseNormalization } from "./data/image-set.js";
 export { imresize } from "./data/imresize.js";
 export type { InputOptions, Inputs } from "./data/inputs.js";
 export { openPatches, type Patches, type PatchOptions, type PatchSource } from "./data/patches.js";
-export type { Picture } from "./data/picture.js";
 export { findPairs, loadPair, type Pair, type PairFiles } from "./data/sr-pairs.js";
 export { datasets, loadImageData, openData } from "./data/table.js";
 export { type ErrorCode, type ErrorPlace, FilterBasisError, isError } from "./errors/error.js";
@@ -50,10 +50,10 @@ export {
 export { Network, type NetworkOptions } from "./interpreter/network.js";
 export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
 export { expand } from "./methods/expand.js";
-export { chooseForm, chooseForms } from "./methods/form.js";
+export { chooseLayout, chooseLayouts } from "./methods/layout.js";
 export { type MethodName, methods } from "./methods/methods.js";
-export { type LayerPlan, type Plan, type PlanOptions, planCompression, type UnitPlan } from "./methods/plan.js";
-export { type CompressionRecord, readRecord, type SiteRecord } from "./methods/record.js";
+export { type GroupPlan, type LayerPlan, type Plan, type PlanOptions, planCompression } from "./methods/plan.js";
+export { type CompressionRecord, type LayerRecord, readRecord } from "./methods/record.js";
 // Networks
 export { buildNet, type Net, type NetName, nets } from "./nets/table.js";
 export { type Cost, cost, inferShapes, type LayerCost, verifyGraph } from "./ops/index.js";
@@ -63,7 +63,7 @@ export { halfWeights } from "./passes/half-weights.js";
 export { removeDeadNodes } from "./passes/remove-unread.js";
 export { sequence } from "./passes/sequence.js";
 // Running and files
-export { type ChooseFormOptions, type FormChoice, fastestForms } from "./runtime/choose-form.js";
+export { type ChooseLayoutOptions, fastestLayouts, type LayoutChoice } from "./runtime/choose-layout.js";
 export { loadModel, type SaveOptions, saveModel } from "./runtime/files.js";
 export {
   type FindInputsOptions,
@@ -96,7 +96,7 @@ export {
   Tensor,
   TensorScope,
 } from "./torch/index.js";
-// Learning
-export { inputMoments, type MomentsOptions } from "./train/moments.js";
+// FineTuning
+export { activationMoments, type MomentsOptions } from "./train/moments.js";
 export { parseRecipe, type Recipe, recipeJsonSchema } from "./train/recipe.js";
 export { listRecipes, loadRecipe } from "./train/recipe-files.js";

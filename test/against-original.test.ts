@@ -1,11 +1,11 @@
-// Real networks against themselves: folded, rebuilt and written in every form they agree with the original; with a fault they do not.
+// Real networks against themselves: folded, rebuilt and written in every layout they agree with the original; with a fault they do not.
 import { describe, expect, test } from "vitest";
-import { forms } from "../src/basis/forms.js";
+import { layouts } from "../src/basis/layouts.js";
 import type { Graph } from "../src/graph/types.js";
 import { floats, tensorOf } from "../src/graph/values.js";
 import { basis } from "../src/methods/basis.js";
 import { expand } from "../src/methods/expand.js";
-import { chooseForms } from "../src/methods/form.js";
+import { chooseLayouts } from "../src/methods/layout.js";
 import { concreteInputs } from "../src/ops/cost/cost.js";
 import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { compareWithOriginal, requireAgreement, worstOutput } from "../src/runtime/agreement.js";
@@ -39,7 +39,7 @@ describe("exact steps pass", () => {
     "data/models/resnet20-bn.onnx",
   ];
   for (const name of [...models, "wild/candy.onnx"]) {
-    const title = "folding batch norms, and every form of a compressed model against its dense expansion";
+    const title = "folding batch norms, and every layout of a compressed model against its dense expansion";
     onFile(
       name,
       title,
@@ -49,8 +49,11 @@ describe("exact steps pass", () => {
         requireAgreement(await compareWithOriginal(folded, reference, { kind: "exact" }));
         const compressed = basis({ keepParams: 0.7 })(folded).graph;
         const dense = await prepareReference(expand(compressed).graph, { threads: 1, feeds: reference.feeds });
-        for (const form of forms)
-          requireAgreement(await compareWithOriginal(chooseForms(() => form)(compressed).graph, dense, { kind: "exact" }), form);
+        for (const layout of layouts)
+          requireAgreement(
+            await compareWithOriginal(chooseLayouts(() => layout)(compressed).graph, dense, { kind: "exact" }),
+            layout,
+          );
         const approximate = await compareWithOriginal(compressed, reference, { kind: "approximate" });
         expect(approximate.agrees).toBe(true);
         if (!reference.still) expect(worstOutput(approximate)!.relative).toBeGreaterThan(1e-3);

@@ -1,9 +1,9 @@
-// A compression that looks at data first: what the layers see, what comes of the outputs, and that a run goes on where it stopped.
+// A calibrated compression: activation moments of the layers, what becomes of the outputs, and that a stopped run resumes.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { InputMoments } from "../src/basis/moments.js";
+import type { ActivationMoments } from "../src/basis/moments.js";
 import { int, ints, makeNode, string } from "../src/graph/attributes.js";
 import type { Graph } from "../src/graph/types.js";
 import { floats } from "../src/graph/values.js";
@@ -14,12 +14,12 @@ import { resnet } from "../src/nets/resnet.js";
 import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { loadModel } from "../src/runtime/files.js";
 import { fromArray, noGrad, TensorScope } from "../src/torch/index.js";
-import { inputMoments } from "../src/train/moments.js";
+import { activationMoments } from "../src/train/moments.js";
 import { parseRecipe } from "../src/train/recipe.js";
 import { runTraining } from "../src/train/run.js";
 import type { BatchSource } from "../src/train/sources.js";
 import { describeEngine } from "./engine.js";
-import { somePicture, writePng } from "./pictures.js";
+import { someImage, writePng } from "./images.js";
 import { oneConv, randomTensor, randomValues, smallGraph } from "./small-graphs.js";
 
 /** Batches [images, channels, height, width] of seeded numbers around `mean`. */
@@ -40,7 +40,11 @@ function batches(dims: readonly number[], mean = 0): BatchSource {
 async function seen(graph: Graph, source: BatchSource, count = 4) {
   const notes: string[] = [];
   using network = new Network(graph);
-  const moments = await inputMoments(graph, network, source, { batches: count, seed: 1, note: (text) => void notes.push(text) });
+  const moments = await activationMoments(graph, network, source, {
+    batches: count,
+    seed: 1,
+    note: (text) => void notes.push(text),
+  });
   return { moments, notes };
 }
 
@@ -56,7 +60,7 @@ const outputs = (graph: Graph, source: BatchSource, step: number): Float32Array 
 const squared = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + (value - b[i]!) ** 2, 0);
 
 /** Mean and variance of each output that filters [n, c h w] would give by the moments. */
-function predicted(weight: Float32Array, n: number, { mean, second }: InputMoments) {
+function predicted(weight: Float32Array, n: number, { mean, second }: ActivationMoments) {
   const width = second.rows;
   const row = weight.subarray(n * width, (n + 1) * width);
   let variance = 0;
@@ -114,27 +118,27 @@ describeEngine("what a layer sees", () => {
 describeEngine("compressing for what layers see", () => {
   const source = batches([6, 3, 32, 32], 1);
 
-  it("keeps the outputs nearer on data that was not looked at, biases made good; --undo gives the same network dense", async () => {
+  it("keeps the outputs nearer on data that it was not calibrated on, biases corrected; --undo gives the same network dense", async () => {
     const graph = foldBatchNorm(resnet(8, { widths: [8, 8, 8], classes: 4, seed: 3 })).graph;
     const { moments } = await seen(graph, source);
-    const whole = outputs(graph, source, 50);
-    const blind = basis({ keepParams: 0.5 })(graph).graph;
-    const looked = basis({ keepParams: 0.5, moments })(graph).graph;
-    expect(squared(outputs(looked, source, 50), whole)).toBeLessThan(0.8 * squared(outputs(blind, source, 50), whole));
-    const undone = expand(looked).graph;
-    expect(squared(outputs(undone, source, 50), outputs(looked, source, 50))).toBeLessThan(
-      1e-6 * squared(whole, new Float32Array(whole.length)),
+    const original = outputs(graph, source, 50);
+    const plain = basis({ keepParams: 0.5 })(graph).graph;
+    const calibrated = basis({ keepParams: 0.5, moments })(graph).graph;
+    expect(squared(outputs(calibrated, source, 50), original)).toBeLessThan(0.8 * squared(outputs(plain, source, 50), original));
+    const undone = expand(calibrated).graph;
+    expect(squared(outputs(undone, source, 50), outputs(calibrated, source, 50))).toBeLessThan(
+      1e-6 * squared(original, new Float32Array(original.length)),
     );
   });
 
   it("with a shared basis, and with one convolution's mean put into its bias", async () => {
     const graph = foldBatchNorm(resnet(8, { widths: [8, 8, 8], classes: 4, seed: 3 })).graph;
     const { moments } = await seen(graph, source);
-    const whole = outputs(graph, source, 50);
-    const [blind, looked] = [undefined, moments].map((known) =>
+    const original = outputs(graph, source, 50);
+    const [plain, calibrated] = [undefined, moments].map((known) =>
       outputs(basis({ keepParams: 0.5, share: "group", ...(known && { moments: known }) })(graph).graph, source, 50),
     );
-    expect(squared(looked!, whole)).toBeLessThan(squared(blind!, whole));
+    expect(squared(calibrated!, original)).toBeLessThan(squared(plain!, original));
     const one = oneConv({ outChannels: 6, inChannels: 3, kernel: [3, 3] });
     const far = batches([8, 3, 12, 12], 20);
     const { moments: known } = await seen(one, far);
@@ -145,7 +149,7 @@ describeEngine("compressing for what layers see", () => {
   });
 });
 
-describeEngine("a run that looked at data before it compressed", () => {
+describeEngine("a run that calibrated before it compressed", () => {
   let root: string;
   const cache = process.env.FILTERBASIS_CACHE;
   beforeAll(async () => {
@@ -154,7 +158,7 @@ describeEngine("a run that looked at data before it compressed", () => {
     for (const label of [0, 1])
       for (const [part, count] of [["train", 6] as const, ["test", 1] as const])
         for (let i = 0; i < count; i++)
-          await writePng(join(root, `classes/${part}/c${label}/${i}.png`), somePicture(32, 32, { seed: 10 * label + i }));
+          await writePng(join(root, `classes/${part}/c${label}/${i}.png`), someImage(32, 32, { seed: 10 * label + i }));
   });
   afterAll(() => {
     if (cache === undefined) delete process.env.FILTERBASIS_CACHE;
@@ -164,7 +168,7 @@ describeEngine("a run that looked at data before it compressed", () => {
 
   const recipe = (more: object = {}) =>
     parseRecipe({
-      name: "looked",
+      name: "calibrated",
       network: { name: "resnet", depth: 8, widths: [8, 8, 8], classes: 2, init: "kaiming" },
       compress: { method: "basis", keepParams: 0.5 },
       calibrate: 2,
@@ -176,7 +180,7 @@ describeEngine("a run that looked at data before it compressed", () => {
       ...more,
     });
 
-  it("goes on from where it was stopped with the network that it began with", async () => {
+  it("is resumed where it was stopped, with the network that it was started with", async () => {
     const whole = await runTraining(join(root, "whole"), recipe());
     let steps = 0;
     const stopping = () => steps === 4;
@@ -185,13 +189,13 @@ describeEngine("a run that looked at data before it compressed", () => {
     expect(await runTraining(parts, "resume")).toMatchObject({ finished: true, globalStep: whole.globalStep });
     const [once, twice] = await Promise.all(["whole", "parts"].map((run) => loadModel(join(root, run, "last.onnx"))));
     expect(twice!.initializers).toEqual(once!.initializers);
-    const losses = { whole: [] as number[], blind: [] as number[] };
+    const losses = { whole: [] as number[], plain: [] as number[] };
     await runTraining(join(root, "again"), recipe(), { onStep: ({ loss }) => void losses.whole.push(loss) });
-    await runTraining(join(root, "blind"), recipe({ calibrate: 0 }), { onStep: ({ loss }) => void losses.blind.push(loss) });
-    expect(losses.whole[0]).not.toBeCloseTo(losses.blind[0]!, 6);
+    await runTraining(join(root, "plain"), recipe({ calibrate: 0 }), { onStep: ({ loss }) => void losses.plain.push(loss) });
+    expect(losses.whole[0]).not.toBeCloseTo(losses.plain[0]!, 6);
   });
 
-  // Asked for each batch that is looked at (2) or sets batch norms anew (3), then before the figures of the original and of the start.
+  // Asked for each batch that calibrates (2) or sets batch norms anew (3), then before the metrics of the original and of the start.
   it.each([1, 4, 6])("stopped before its first step, at question %i, begins anew", async (when) => {
     const few = recipe({ steps: 1 });
     await runTraining(join(root, `once ${when}`), few);

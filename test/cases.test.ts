@@ -114,12 +114,12 @@ describe.skipIf(models.length === 0)(`cases (else skipped: ${noShared})`, () => 
   });
 
   test("a size that had to be found is told", async () => {
-    const { stderr } = await run(plan, file("unet_dyn32"), "--keep-params", "0.6", "--form", "dense");
+    const { stderr } = await run(plan, file("unet_dyn32"), "--keep-params", "0.6", "--layout", "dense");
     expect(stderr).toMatch(/sizes: .* = 1x3x\d+x\d+/);
   });
 
   test("nodes that were put in order are told", async () => {
-    const { stderr } = await run(plan, file("half_casts_last"), "--keep-params", "0.6", "--form", "dense");
+    const { stderr } = await run(plan, file("half_casts_last"), "--keep-params", "0.6", "--layout", "dense");
     expect(stderr).toMatch(/not in order/);
   });
 });

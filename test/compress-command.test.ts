@@ -9,8 +9,8 @@ import plan from "../src/cli/plan.js";
 import { tensorOf } from "../src/graph/values.js";
 import { readRecord } from "../src/methods/record.js";
 import { edsr } from "../src/nets/edsr.js";
+import { fastestLayouts } from "../src/runtime/choose-layout.js";
 import { cost } from "../src/ops/cost/cost.js";
-import { fastestForms } from "../src/runtime/choose-form.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { oneConv } from "./small-graphs.js";
 
@@ -31,7 +31,7 @@ async function run(command: Command, ...raw: string[]) {
   return { code, stderr, json: JSON.parse(stdout) };
 }
 
-const quick = ["--form", "folded", "--threads", "1", "--input", "1x3x16x16"];
+const quick = ["--layout", "batch-folded", "--threads", "1", "--input", "1x3x16x16"];
 
 describe("plan", () => {
   test("tells splits, basis, rate and error of each layer, and writes nothing", async () => {
@@ -49,7 +49,7 @@ describe("plan", () => {
 });
 
 describe("compress", () => {
-  test("writes a verified model of the planned size and tells what it left alone", async () => {
+  test("writes a verified model of the planned size and tells what it skipped", async () => {
     const planned = await run(plan, model, "--keep-params", "0.5");
     const { code, json, stderr } = await run(compress, model, "-o", out, "--keep-params", "0.5", ...quick);
     expect(code, stderr).toBe(0);
@@ -57,7 +57,7 @@ describe("compress", () => {
     const after = await loadModel(out);
     expect(json.before).toMatchObject({
       weights: before.weights,
-      all: before.all,
+      parameters: before.parameters,
       macs: before.macs,
       bytes: statSync(model).size,
     });
@@ -65,9 +65,9 @@ describe("compress", () => {
     expect(json).toMatchObject({ weights: planned.json.weights, verified: true });
     expect(json.weights).toBe(cost(after).weights);
     expect(json.maxDifference).toBeLessThan(1e-4);
-    expect(json.layers.map(({ name }: { name: string }) => name)).toEqual(readRecord(after)!.sites.map(({ name }) => name));
-    expect(json.refused).toEqual(planned.json.refused);
-    for (const { name, because } of json.refused) expect(stderr).toContain(`skipped ${name}: ${because}`);
+    expect(json.layers.map(({ name }: { name: string }) => name)).toEqual(readRecord(after)!.layers.map(({ name }) => name));
+    expect(json.skipped).toEqual(planned.json.skipped);
+    for (const { name, reason } of json.skipped) expect(stderr).toContain(`skipped ${name}: ${reason}`);
   });
 
   test("--undo gives the dense model back", async () => {
@@ -75,11 +75,11 @@ describe("compress", () => {
     const dense = join(folder, "dense.onnx");
     const { code, json, stderr } = await run(compress, out, "-o", dense, "--undo");
     expect(code, stderr).toBe(0);
-    expect(json).toMatchObject({ weights: cost(await loadModel(model)).weights, verified: true, refused: [] });
+    expect(json).toMatchObject({ weights: cost(await loadModel(model)).weights, verified: true, skipped: [] });
     expect(readRecord(await loadModel(dense))).toBeUndefined();
   });
 
-  test("--form auto measures each distinct layer and the whole model, and takes nothing slower than dense", async () => {
+  test("--layout auto measures each distinct layer and the whole model, and takes nothing slower than dense", async () => {
     const compressed = join(folder, "auto.onnx");
     await run(compress, model, "-o", compressed, "--basis", "6", "--splits", "2", "--only", "body.0.*", ...quick);
     const {
@@ -87,12 +87,16 @@ describe("compress", () => {
       layers,
       model: times,
       winner,
-    } = await fastestForms(await loadModel(compressed), { threads: 1, rounds: 3, inputs: new Map([["input", [1, 3, 12, 12]]]) });
+    } = await fastestLayouts(await loadModel(compressed), {
+      threads: 1,
+      rounds: 3,
+      inputs: new Map([["input", [1, 3, 12, 12]]]),
+    });
     expect(layers).toHaveLength(1); // two layers of one shape
     expect(layers[0]!.layers).toEqual(["body.0.body.0", "body.0.body.2"]);
-    expect(Object.keys(layers[0]!.milliseconds).sort()).toEqual(["dense", "folded", "grouped", "separate"]);
+    expect(Object.keys(layers[0]!.milliseconds).sort()).toEqual(["batch-folded", "dense", "grouped", "split"]);
     expect(times.chosen).toBeLessThanOrEqual(times.dense!);
-    const written = new Set(readRecord(graph)!.sites.map(({ form }) => form));
+    const written = new Set(readRecord(graph)!.layers.map(({ layout }) => layout));
     expect([...written]).toEqual([winner === "mixture" ? layers[0]!.chosen : winner]);
   });
 

@@ -1,9 +1,9 @@
 // Real networks, trained and exported elsewhere: each keeps a budget or says the least that can be reached, every convolution
-// is either compressed or refused with a reason, and ONNX Runtime computes what the filters say.
+// is either compressed or skipped with a reason, and ONNX Runtime computes what the filters say.
 import { describe, expect, test } from "vitest";
 import { isError } from "../src/errors/error.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
-import { siteName } from "../src/graph/attributes.js";
+import { nodeName } from "../src/graph/attributes.js";
 import { basis } from "../src/methods/basis.js";
 import { expand } from "../src/methods/expand.js";
 import { readRecord } from "../src/methods/record.js";
@@ -24,7 +24,7 @@ describe.skipIf(shared("data/models/vdsr.onnx") === undefined)(`at 60 % of the w
     const before = cost(original);
     let result: ReturnType<ReturnType<typeof basis>>;
     try {
-      result = basis({ keepParams: 0.6, form: "dense" })(original);
+      result = basis({ keepParams: 0.6, layout: "dense" })(original);
     } catch (error) {
       if (must.has(name) || !isError(error, "budget-unreachable")) throw error;
       expect(error.message).toMatch(/the least reachable is 0\.\d+/);
@@ -35,10 +35,10 @@ describe.skipIf(shared("data/models/vdsr.onnx") === undefined)(`at 60 % of the w
     const ratio = cost(graph).weights / before.weights;
     expect(ratio).toBeLessThanOrEqual(0.6);
     expect(ratio).toBeGreaterThan(0.58);
-    const convolutions = original.nodes.filter(({ op }) => op === "Conv").map(siteName);
-    const told = new Map(outcomes.map(({ site, because }) => [site, because]));
+    const convolutions = original.nodes.filter(({ op }) => op === "Conv").map(nodeName);
+    const told = new Map(outcomes.map(({ layer, reason }) => [layer, reason]));
     for (const conv of convolutions) expect(told.get(conv), conv).toMatch(/\w{3}/);
-    expect(readRecord(graph)!.sites.length).toBe(outcomes.filter(({ done }) => done).length);
+    expect(readRecord(graph)!.layers.length).toBe(outcomes.filter(({ applied }) => applied).length);
     const dense = expand(graph).graph;
     const session = await openSession(dense, { threads: 1 });
     const feeds = sampleFeeds(session.inputs, { side: 24 });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
-import { forms } from "../src/basis/forms.js";
+import { layouts } from "../src/basis/layouts.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { int, ints, makeNode, tensor } from "../src/graph/attributes.js";
 import { printGraph } from "../src/graph/print.js";
@@ -14,8 +14,8 @@ import { dataTypes } from "../src/graph/types.js";
 import { numbers, tensorOf } from "../src/graph/values.js";
 import { basis } from "../src/methods/basis.js";
 import { expand, expandAs } from "../src/methods/expand.js";
-import { chooseForms } from "../src/methods/form.js";
 import { findLayers } from "../src/methods/layers.js";
+import { chooseLayouts } from "../src/methods/layout.js";
 import { readRecord } from "../src/methods/record.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { verifyGraph } from "../src/ops/verify/verify.js";
@@ -43,7 +43,7 @@ interface Stored {
   readonly graph: Graph;
   /** Rounding of the stored type, and of what the runtime computes in. */
   readonly tolerance: number;
-  readonly sites?: number;
+  readonly layers?: number;
 }
 
 const stored: Record<string, Stored> = {
@@ -98,7 +98,7 @@ const stored: Record<string, Stored> = {
   },
   "one weight that two convolutions read, one of them strided": {
     tolerance: 1e-5,
-    sites: 2,
+    layers: 2,
     graph: smallGraph({
       nodes: [
         makeNode("Conv", ["x", "w", "b"], ["y"], pads, { name: "conv" }),
@@ -138,18 +138,18 @@ const stored: Record<string, Stored> = {
   },
 };
 
-describe.each(Object.entries(stored))("a weight stored as %s", (_, { graph, tolerance, sites = 1 }) => {
-  test("is compressed once, computes the same at full rank in every form, and expands", async () => {
+describe.each(Object.entries(stored))("a weight stored as %s", (_, { graph, tolerance, layers = 1 }) => {
+  test("is compressed once, computes the same at full rank in every layout, and expands", async () => {
     const { graph: compressed, outcomes } = basis({ splits: 2, basis: 16 })(graph);
-    expect(outcomes.filter(({ done }) => done)).toHaveLength(sites);
+    expect(outcomes.filter(({ applied }) => applied)).toHaveLength(layers);
     const record = readRecord(compressed)!;
-    expect(new Set(record.sites.map((site) => site.coefficients)).size).toBe(1);
+    expect(new Set(record.layers.map((layer) => layer.coefficients)).size).toBe(1);
     const original = [...graph.initializers.keys()].find((name) => name === "w");
     if (original) expect(compressed.initializers.has("w")).toBe(false); // the original filters are gone,
     expect(compressed.inputs.map(({ name }) => name)).not.toContain("w"); // from the inputs too
-    expect(compressed.initializers.get(record.sites[0]!.basis)!.type).toBe((graph.initializers.get("w") ?? weight).type);
-    for (const form of forms) {
-      const formed = chooseForms(() => form)(compressed).graph;
+    expect(compressed.initializers.get(record.layers[0]!.basis)!.type).toBe((graph.initializers.get("w") ?? weight).type);
+    for (const layout of layouts) {
+      const formed = chooseLayouts(() => layout)(compressed).graph;
       verifyGraph(formed);
       expect(await difference(formed, graph)).toBeLessThan(tolerance);
       expect(printGraph(readModel(writeModel(formed)))).toBe(printGraph(formed));
@@ -170,7 +170,7 @@ test("filters rebuilt in the type that is computed in are those of the compresse
 
 test("half-precision filters of the dense layout are products of float32 matrices, which ONNX Runtime computes at load", async () => {
   const { graph } = stored["half precision throughout"]!;
-  const dense = chooseForms(() => "dense")(basis({ splits: 2, basis: 5 })(graph).graph).graph;
+  const dense = chooseLayouts(() => "dense")(basis({ splits: 2, basis: 5 })(graph).graph).graph;
   const folder = mkdtempSync(join(tmpdir(), "filterbasis-half-"));
   try {
     const optimised = join(folder, "optimised.onnx");
@@ -187,32 +187,34 @@ test("half-precision filters of the dense layout are products of float32 matrice
 describe("convolutions of one and of three dimensions", () => {
   test.each([[[3]], [[2, 3, 3]]])("with kernel %j are compressed like others", async (kernel) => {
     const graph = oneConv({ outChannels: 6, inChannels: 8, kernel });
-    const taps = kernel.reduce((product, size) => product * size, 1);
-    for (const form of forms)
-      expect(await difference(basis({ splits: 2, basis: Math.min(12, 4 * taps), form })(graph).graph, graph)).toBeLessThan(1e-5);
+    const kernelElements = kernel.reduce((product, size) => product * size, 1);
+    for (const layout of layouts)
+      expect(
+        await difference(basis({ splits: 2, basis: Math.min(12, 4 * kernelElements), layout })(graph).graph, graph),
+      ).toBeLessThan(1e-5);
     const { graph: truncated } = basis({ keepParams: 0.5 })(oneConv({ outChannels: 16, inChannels: 16, kernel }));
     expect(await difference(truncated, expand(truncated).graph)).toBeLessThan(1e-4);
   });
 });
 
-describe("what is left alone is named with its reason", () => {
+describe("what is skipped is named with its reason", () => {
   const conv = (attributes: Parameters<typeof makeNode>[3], w = "w") =>
     makeNode("Conv", ["x", w], ["y"], attributes, { name: "conv" });
   const reason = (nodes: ReturnType<typeof makeNode>[], initializers: Record<string, TensorData>, inputs = input()) =>
-    findLayers(smallGraph({ nodes, initializers, inputs, outputs: ["y"] })).refused;
+    findLayers(smallGraph({ nodes, initializers, inputs, outputs: ["y"] })).skipped;
 
   test("depthwise and grouped convolutions", () => {
     expect(reason([conv({ group: int(8) })], { w: randomTensor([8, 1, 3, 3], 1) })).toEqual([
-      { name: "conv", because: "it is a depthwise convolution: each of its 8 groups sees one channel" },
+      { name: "conv", reason: "it is a depthwise convolution: each of its 8 groups sees one channel" },
     ]);
-    expect(reason([conv({ group: int(2) })], { w: randomTensor([8, 4, 3, 3], 1) })[0]!.because).toBe(
+    expect(reason([conv({ group: int(2) })], { w: randomTensor([8, 4, 3, 3], 1) })[0]!.reason).toBe(
       "it is a grouped convolution of 2 groups",
     );
   });
 
   test("weights that are computed while the model runs, and a model that has no others", () => {
     const inputs = [...input(), { name: "w", tensor: { type: "float32" as const, dims: [8, 8, 3, 3] } }];
-    expect(reason([conv({})], {}, inputs)).toEqual([{ name: "conv", because: "its weight is computed while the model runs" }]);
+    expect(reason([conv({})], {}, inputs)).toEqual([{ name: "conv", reason: "its weight is computed while the model runs" }]);
     const graph = smallGraph({ nodes: [conv({})], initializers: {}, inputs, outputs: ["y"] });
     for (const options of [{ keepParams: 0.5 }, { basis: 4 }]) {
       expect(() => basis(options)(graph)).toThrow(
@@ -223,22 +225,22 @@ describe("what is left alone is named with its reason", () => {
 
   test("transposed convolutions and fully connected layers", () => {
     const transposed = makeNode("ConvTranspose", ["x", "w"], ["y"], {}, { name: "up" });
-    expect(reason([transposed], { w: weight })[0]).toMatchObject({ name: "up", because: expect.stringContaining("transposed") });
+    expect(reason([transposed], { w: weight })[0]).toMatchObject({ name: "up", reason: expect.stringContaining("transposed") });
     const linear = [conv({}), makeNode("MatMul", ["y", "v"], ["z"], {}, { name: "linear" })];
     expect(reason(linear, { w: weight, v: randomTensor([7, 5], 1) })).toEqual([
-      { name: "linear", because: "it is a matrix product, not a convolution" },
+      { name: "linear", reason: "it is a matrix product, not a convolution" },
     ]);
   });
 
   test("weights of types that are not decomposed", () => {
-    expect(reason([conv({})], { w: as("int32", weight) })[0]!.because).toBe("its weight is of type int32");
+    expect(reason([conv({})], { w: as("int32", weight) })[0]!.reason).toBe("its weight is of type int32");
   });
 
   test("a weight that something else reads too", () => {
     const nodes = [conv({}), makeNode("Relu", ["w"], ["z"], {}, { name: "other" })];
-    expect(reason(nodes, { w: weight })).toEqual([{ name: "conv", because: "its weight is also read by other (Relu)" }]);
+    expect(reason(nodes, { w: weight })).toEqual([{ name: "conv", reason: "its weight is also read by other (Relu)" }]);
     const returned = smallGraph({ nodes: [conv({})], initializers: { w: weight }, inputs: input(), outputs: ["y", "w"] });
-    expect(findLayers(returned).refused[0]!.because).toBe("its weight is also read by an output of the graph");
+    expect(findLayers(returned).skipped[0]!.reason).toBe("its weight is also read by an output of the graph");
   });
 
   test("convolutions inside the body of another node", () => {
@@ -246,7 +248,7 @@ describe("what is left alone is named with its reason", () => {
     const branch = makeNode("If", ["c"], ["y"], { then_branch: { kind: "graph", value: inner } }, { name: "choice" });
     expect(reason([branch, makeNode("Conv", ["x", "w"], ["z"], {}, { name: "outer" })], { w: weight })).toContainEqual({
       name: "conv",
-      because: "it stands in the body of choice (If)",
+      reason: "it stands in the body of choice (If)",
     });
   });
 

@@ -1,8 +1,8 @@
-// Compressing whole networks: what is found, planned, written, counted and undone. ONNX Runtime judges.
+// Compressing whole networks: what is found, planned, written, counted and undone. ONNX Runtime evaluates.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { forms } from "../src/basis/forms.js";
 import { reconstruct } from "../src/basis/initialise.js";
+import { layouts } from "../src/basis/layouts.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { elements } from "../src/graph/attributes.js";
 import { printGraph } from "../src/graph/print.js";
@@ -11,8 +11,8 @@ import { floats, numbers, tensorOf } from "../src/graph/values.js";
 import { applyPlan, basis } from "../src/methods/basis.js";
 import { lowerHull, solveBudget } from "../src/methods/budget.js";
 import { expand } from "../src/methods/expand.js";
-import { chooseForm, chooseForms } from "../src/methods/form.js";
 import { findLayers } from "../src/methods/layers.js";
+import { chooseLayout, chooseLayouts } from "../src/methods/layout.js";
 import { methods, weightMethods } from "../src/methods/methods.js";
 import { planCompression } from "../src/methods/plan.js";
 import { readRecord, recordKey } from "../src/methods/record.js";
@@ -62,10 +62,10 @@ describe("layers that may share are found from the graph", () => {
     expect(perGroup(sets(graph, "group"))).toEqual([19, 18, 17]);
     const { layers } = findLayers(graph);
     expect(layers).toHaveLength(55); // the stem shares with none
-    const { units, refused } = planCompression(graph, { share: "group", splits: 1, basis: 16 });
-    expect(units.map(({ unit }) => unit.layers.length)).toEqual([19, 18, 17]);
-    expect(units.every(({ unit }) => unit.shared)).toBe(true);
-    expect(refused.map(({ name }) => name)).toEqual(["/linear/Gemm", "/conv1/Conv"]);
+    const { groups, skipped } = planCompression(graph, { share: "group", splits: 1, basis: 16 });
+    expect(groups.map(({ group }) => group.layers.length)).toEqual([19, 18, 17]);
+    expect(groups.every(({ group }) => group.shared)).toBe(true);
+    expect(skipped.map(({ name }) => name)).toEqual(["/linear/Gemm", "/conv1/Conv"]);
   });
 
   test("the two convolutions of each residual block of EDSR share, and the long skip is no block", () => {
@@ -75,7 +75,7 @@ describe("layers that may share are found from the graph", () => {
     ]);
   });
 
-  test("a whole network shares what has one kernel, but for the layers that read the picture", () => {
+  test("a whole network shares what has one kernel, but for the layers that read the image", () => {
     const names = sets(resnet(8), "network").flat();
     expect(names).toHaveLength(6);
     expect(sets(densenet({ depth: 10 }), "network")[0]).toHaveLength(6);
@@ -92,7 +92,7 @@ describe("plans", () => {
       { basis: 4, splits: 2, share: "block" as const },
     ]) {
       const plan = planCompression(graph, options);
-      const { graph: compressed } = applyPlan(graph, plan, { form: "folded" });
+      const { graph: compressed } = applyPlan(graph, plan, { layout: "batch-folded" });
       const { weights, macs } = cost(compressed);
       expect({ weights, macs }).toEqual(plan.after);
       expect(plan.before).toEqual({ weights: cost(graph).weights, macs: cost(graph).macs });
@@ -133,29 +133,29 @@ describe("plans", () => {
   });
 
   test("keep everything when everything may be kept", () => {
-    const { units, refused, after, before } = planCompression(smallSr(), { keepParams: 1 });
-    expect(units).toEqual([]);
+    const { groups, skipped, after, before } = planCompression(smallSr(), { keepParams: 1 });
+    expect(groups).toEqual([]);
     expect(after).toEqual(before);
-    expect(refused.length).toBeGreaterThan(5);
+    expect(skipped.length).toBeGreaterThan(5);
   });
 
   test("obey splits and basis sizes that are given, also where a layer grows, and say so", () => {
     const graph = oneConv({ outChannels: 4, inChannels: 4, kernel: [3, 3] });
     const { outcomes } = basis({ splits: 2, basis: 8 })(graph);
-    expect(outcomes).toMatchObject([{ site: "conv", done: true }]);
-    expect(outcomes[0]!.because).toMatch(/^2 splits, 8 basis filters, 144 -> 208 weights; warning: it grows/);
+    expect(outcomes).toMatchObject([{ layer: "conv", applied: true }]);
+    expect(outcomes[0]!.reason).toMatch(/^2 splits, 8 basis filters, 144 -> 208 weights; warning: it grows/);
   });
 
   test("refuse a layer in which no basis would save anything", () => {
     const graph = oneConv({ outChannels: 1, inChannels: 1, kernel: [1, 1] });
-    expect(planCompression(graph, { keepParams: 1 }).refused).toEqual([
-      { name: "conv", because: "no basis would save any of its 1 weights" },
+    expect(planCompression(graph, { keepParams: 1 }).skipped).toEqual([
+      { name: "conv", reason: "no basis would save any of its 1 weights" },
     ]);
   });
 
   test("move splits that do not divide the channels and say so in the outcome", () => {
     const { outcomes } = basis({ splits: 5, basis: 3 })(oneConv({ outChannels: 8, inChannels: 16, kernel: [3, 3] }));
-    expect(outcomes[0]!.because).toContain("4 splits instead of 5, the nearest divisor of its 16 input channels");
+    expect(outcomes[0]!.reason).toContain("4 splits instead of 5, the nearest divisor of its 16 input channels");
   });
 
   test("take patterns: only, skip, sizes of their own, and sets that share by name", () => {
@@ -167,13 +167,13 @@ describe("plans", () => {
       layers: { "body.0.body.0": { splits: 4, basis: 6 } },
       shareNamed: { mine: ["body.1.body.0", "body.2"] },
     });
-    expect(named.units.map(({ unit, choice }) => [unit.name, unit.layers.length, choice.basisSize])).toEqual([
+    expect(named.groups.map(({ group, choice }) => [group.name, group.layers.length, choice.basisSize])).toEqual([
       ["body.0.body.0", 1, 6],
       ["body.0.body.2", 1, 4],
       ["mine", 2, 4],
     ]);
-    expect(named.refused).toContainEqual({ name: "body.1.body.2", because: "it was asked to be left alone" });
-    expect(named.refused).toContainEqual({ name: "head.0", because: "it is not among the layers asked for" });
+    expect(named.skipped).toContainEqual({ name: "body.1.body.2", reason: "it was asked to be skipped" });
+    expect(named.skipped).toContainEqual({ name: "head.0", reason: "it is not among the layers asked for" });
     expect(() => planCompression(graph, { shareNamed: { mine: ["nothing"] } })).toThrow(
       expect.objectContaining({ code: "not-found" }),
     );
@@ -199,20 +199,20 @@ describe("plans", () => {
     const steep = [option(100, 0), option(50, 10), option(20, 30)];
     const flat = [option(100, 0), option(60, 5), option(50, 1), option(20, 2)];
     expect(lowerHull(flat).map(({ cost }) => cost)).toEqual([20, 50, 100]);
-    const solved = solveBudget([steep, flat], { fixed: 0, whole: 200, keep: 0.6, option: "keep-params" });
+    const solved = solveBudget([steep, flat], { fixed: 0, original: 200, keep: 0.6, option: "keep-params" });
     expect(solved.chosen.map(({ cost }) => cost)).toEqual([100, 20]);
   });
 });
 
 describe("compressed networks", () => {
-  test("at full rank give the original outputs to 1e-5 of the largest, in every form", async () => {
+  test("at full rank give the original outputs to 1e-5 of the largest, in every layout", async () => {
     const graph = oneConv({ outChannels: 6, inChannels: 8, kernel: [3, 3] });
     for (const splits of [1, 2, 4, 8]) {
       const full = Math.min(6 * splits, (8 / splits) * 9);
-      for (const form of forms)
-        expect(await difference(basis({ splits, basis: full, form })(graph).graph, graph)).toBeLessThan(1e-5);
+      for (const layout of layouts)
+        expect(await difference(basis({ splits, basis: full, layout })(graph).graph, graph)).toBeLessThan(1e-5);
     }
-    const whole = small();
+    const original = small();
     const stages = {
       "features.0*": { splits: 1, basis: 16 },
       "features.1*": { splits: 1, basis: 16 },
@@ -223,7 +223,7 @@ describe("compressed networks", () => {
       "features.3.0.body.0": { splits: 1, basis: 64 },
       "features.3*": { splits: 1, basis: 64 },
     };
-    expect(await difference(basis({ layers: { ...stages, ...rest } })(whole).graph, whole)).toBeLessThan(1e-5);
+    expect(await difference(basis({ layers: { ...stages, ...rest } })(original).graph, original)).toBeLessThan(1e-5);
   });
 
   test("are whole graphs, come back from bytes with their record, and refuse to be compressed twice", async () => {
@@ -231,15 +231,15 @@ describe("compressed networks", () => {
     verifyGraph(graph);
     const back = readModel(writeModel(graph));
     expect(readRecord(back)).toEqual(readRecord(graph));
-    expect(readRecord(back)!.sites.length).toBeGreaterThan(2);
-    const { refused } = findLayers(back);
-    const compressed = refused.filter(({ because }) => because.startsWith("it is compressed already"));
-    expect(compressed).toHaveLength(readRecord(back)!.sites.length);
+    expect(readRecord(back)!.layers.length).toBeGreaterThan(2);
+    const { skipped } = findLayers(back);
+    const compressed = skipped.filter(({ reason }) => reason.startsWith("it is compressed already"));
+    expect(compressed).toHaveLength(readRecord(back)!.layers.length);
   });
 
-  test.each(forms)("in form %s expand to the truncated original", async (form) => {
+  test.each(layouts)("in layout %s expand to the truncated original", async (layout) => {
     const original = smallSr();
-    const { graph } = basis({ keepParams: 0.4, form })(original);
+    const { graph } = basis({ keepParams: 0.4, layout })(original);
     const dense = expand(graph).graph;
     expect(dense.metadata.has(recordKey)).toBe(false);
     expect(printGraph(dense)).toBe(
@@ -249,37 +249,37 @@ describe("compressed networks", () => {
       }),
     );
     expect(new Set(dense.initializers.keys())).toEqual(new Set(original.initializers.keys()));
-    for (const site of readRecord(graph)!.sites) {
-      const [a, b] = [graph.initializers.get(site.coefficients)!, graph.initializers.get(site.basis)!];
-      const filters = floats(dense.initializers.get(site.weight)!);
-      const expected = Float32Array.from(reconstruct(numbers(b), numbers(a), site.basisSize));
+    for (const layer of readRecord(graph)!.layers) {
+      const [a, b] = [graph.initializers.get(layer.coefficients)!, graph.initializers.get(layer.basis)!];
+      const filters = floats(dense.initializers.get(layer.weight)!);
+      const expected = Float32Array.from(reconstruct(numbers(b), numbers(a), layer.basisSize));
       expect(filters).toEqual(expected);
-      const whole = floats(original.initializers.get(site.weight)!);
+      const whole = floats(original.initializers.get(layer.weight)!);
       const lost = Math.sqrt(
         whole.reduce((sum, value, i) => sum + (value - filters[i]!) ** 2, 0) /
           whole.reduce((sum, value) => sum + value * value, 0),
       );
-      expect(lost).toBeCloseTo(site.error!, 5);
+      expect(lost).toBeCloseTo(layer.error!, 5);
     }
     expect(await difference(graph, dense)).toBeLessThan(1e-4);
   });
 
-  test("can be rewritten from any form to any other, and each is as if written so at once", async () => {
+  test("can be rewritten from any layout to any other, and each is as if written so at once", async () => {
     const original = smallSr();
-    const direct = new Map(forms.map((form) => [form, basis({ basis: 6, splits: 2, form })(original).graph]));
-    for (const from of forms) {
-      for (const to of forms) {
-        const changed = chooseForms(() => to)(direct.get(from)!).graph;
+    const direct = new Map(layouts.map((layout) => [layout, basis({ basis: 6, splits: 2, layout })(original).graph]));
+    for (const from of layouts) {
+      for (const to of layouts) {
+        const changed = chooseLayouts(() => to)(direct.get(from)!).graph;
         verifyGraph(changed);
         expect(printGraph(changed).replaceAll(/_\d+\b/g, "")).toBe(printGraph(direct.get(to)!).replaceAll(/_\d+\b/g, ""));
         expect(readRecord(changed)).toEqual(readRecord(direct.get(to)!));
       }
     }
-    const one = chooseForm(direct.get("dense")!, "body.2", "grouped");
-    expect(readRecord(one)!.sites.filter(({ form }) => form === "grouped")).toHaveLength(1);
+    const one = chooseLayout(direct.get("dense")!, "body.2", "grouped");
+    expect(readRecord(one)!.layers.filter(({ layout }) => layout === "grouped")).toHaveLength(1);
     expect(await difference(one, original)).toBeGreaterThan(1e-3); // it is truncated,
     expect(await difference(one, direct.get("dense")!)).toBeLessThan(1e-4); // and the same as before
-    expect(() => chooseForm(one, "nothing", "dense")).toThrow(expect.objectContaining({ code: "not-found" }));
+    expect(() => chooseLayout(one, "nothing", "dense")).toThrow(expect.objectContaining({ code: "not-found" }));
   });
 
   test("with a basis for each block, group or the network compute what their filters say, and expand", async () => {
@@ -293,10 +293,10 @@ describe("compressed networks", () => {
       const options = { share, basis: 6, ...(slice ? { slice } : {}) };
       const { graph: compressed } = basis(options)(graph);
       const record = readRecord(compressed)!;
-      expect(new Set(record.sites.map((site) => site.basis)).size).toBeLessThan(record.sites.length);
-      if (slice) expect(record.sites.some((site) => site.slice !== undefined)).toBe(true);
-      for (const form of forms) {
-        const formed = chooseForms(() => form)(compressed).graph;
+      expect(new Set(record.layers.map((layer) => layer.basis)).size).toBeLessThan(record.layers.length);
+      if (slice) expect(record.layers.some((layer) => layer.slice !== undefined)).toBe(true);
+      for (const layout of layouts) {
+        const formed = chooseLayouts(() => layout)(compressed).graph;
         expect(await difference(formed, expand(formed).graph)).toBeLessThan(1e-4);
       }
     }
@@ -315,9 +315,9 @@ describe("compressed networks", () => {
   test("count each shared basis once", () => {
     const { graph } = basis({ basis: 4, splits: 2, share: "block" })(smallSr());
     const record = readRecord(graph)!;
-    const names = new Set(record.sites.flatMap((site) => [site.basis, site.coefficients]));
+    const names = new Set(record.layers.flatMap((layer) => [layer.basis, layer.coefficients]));
     const counted = [...names].reduce((sum, name) => sum + elements(graph.initializers.get(name)!.dims), 0);
-    const kept = cost(smallSr()).layers.filter(({ node }) => !record.sites.some(({ name }) => name === node));
+    const kept = cost(smallSr()).layers.filter(({ node }) => !record.layers.some(({ name }) => name === node));
     expect(cost(graph).weights).toBe(counted + kept.reduce((sum, layer) => sum + layer.weights, 0));
   });
 
@@ -326,7 +326,7 @@ describe("compressed networks", () => {
     const { graph: compressed } = methods[method].pass({ keepParams: 0.7 })(graph);
     const record = readRecord(compressed)!;
     expect(record.method).toBe(method);
-    for (const { splits, shape } of record.sites)
+    for (const { splits, shape } of record.layers)
       if (method !== "basis") expect(splits).toBe(method === "channel-wise" ? shape[1] : 1);
     const ratio = cost(compressed).weights / cost(graph).weights;
     expect(ratio).toBeLessThanOrEqual(0.7);
@@ -339,24 +339,24 @@ describe("records that cannot be used", () => {
   const lowered = lowerBasisConv(graph);
   const record = lowered.metadata.get(recordKey)!;
   const withText = (text: string): Graph => ({ ...lowered, metadata: new Map([[recordKey, text]]) });
-  const site = JSON.parse(record).sites[0];
-  const changed = (change: object) => JSON.stringify({ ...JSON.parse(record), sites: [{ ...site, ...change }] });
+  const layer = JSON.parse(record).layers[0];
+  const changed = (change: object) => JSON.stringify({ ...JSON.parse(record), layers: [{ ...layer, ...change }] });
 
   test.each([
     ["no JSON", "{"],
-    ["another version", '{"version":2,"method":"basis","sites":[]}'],
-    ["a layer without a basis", JSON.stringify({ version: 1, method: "basis", sites: [{ name: "conv" }] })],
+    ["another version", '{"version":3,"method":"basis","layers":[]}'],
+    ["a layer without a basis", JSON.stringify({ version: 2, method: "basis", layers: [{ name: "conv" }] })],
     ["coefficients that are not there", changed({ coefficients: "conv.elsewhere" })],
     ["a basis that is not there", changed({ basis: "conv.elsewhere" })],
     ["other filters than the stored ones", changed({ shape: [8, 16, 3, 3] })],
     ["a basis larger than the stored one", changed({ basisSize: 1e9 })],
     ["more splits than there are", changed({ splits: 8 })],
     ["a slice of a basis that has no more channels", changed({ slice: [0, 8], basisSize: 4, splits: 2 })],
-    ["another layout", changed({ form: "dense" })],
-    ["another stride", changed({ attributes: { ...site.attributes, strides: [2, 2] } })],
+    ["another layout", changed({ layout: "dense" })],
+    ["another stride", changed({ attributes: { ...layer.attributes, strides: [2, 2] } })],
     ["a stride that is no whole number", changed({ attributes: { strides: [0.5, 1] } })],
     ["a stride that is text", changed({ attributes: { strides: "2" } })],
-    ["something between basis and coefficients", changed({ between: true, shape: [4, 8, 3, 3] })],
+    ["something between basis and coefficients", changed({ basisOnly: true, shape: [4, 8, 3, 3] })],
   ])("are told and not used: %s", (_, text) => {
     const notes: string[] = [];
     const bytes = writeModel(withText(text));
@@ -375,15 +375,15 @@ describe("records that cannot be used", () => {
 
   test("keep a layer that does not fit as it is and its part of the record, and raise the others", () => {
     const sr = lowerBasisConv(basis({ basis: 6, splits: 2 })(smallSr()).graph);
-    const { sites, ...rest } = JSON.parse(sr.metadata.get(recordKey)!);
-    const [first, ...others] = sites;
-    const text = JSON.stringify({ ...rest, sites: [{ ...first, shape: [3, 3, 3, 3] }, ...others] });
+    const { layers, ...rest } = JSON.parse(sr.metadata.get(recordKey)!);
+    const [first, ...others] = layers;
+    const text = JSON.stringify({ ...rest, layers: [{ ...first, shape: [3, 3, 3, 3] }, ...others] });
     const read = readModel(writeModel({ ...sr, metadata: new Map([[recordKey, text]]) }));
-    expect(readRecord(read)!.sites).toHaveLength(others.length);
+    expect(readRecord(read)!.layers).toHaveLength(others.length);
     const dense = expand(read).graph;
-    expect(JSON.parse(dense.metadata.get(recordKey)!).sites).toEqual([{ ...first, shape: [3, 3, 3, 3] }]);
-    const formed = lowerBasisConv(chooseForms(() => "grouped")(read).graph);
-    expect(JSON.parse(formed.metadata.get(recordKey)!).sites).toHaveLength(sites.length);
+    expect(JSON.parse(dense.metadata.get(recordKey)!).layers).toEqual([{ ...first, shape: [3, 3, 3, 3] }]);
+    const formed = lowerBasisConv(chooseLayouts(() => "grouped")(read).graph);
+    expect(JSON.parse(formed.metadata.get(recordKey)!).layers).toHaveLength(layers.length);
   });
 });
 

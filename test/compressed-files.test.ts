@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { forms } from "../src/basis/forms.js";
+import { layouts } from "../src/basis/layouts.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { isBasisConv } from "../src/graph/basis-conv.js";
 import { GraphBuilder } from "../src/graph/builder.js";
@@ -14,7 +14,7 @@ import { floats, tensorOf } from "../src/graph/values.js";
 import { Network } from "../src/interpreter/network.js";
 import { basisScratch } from "../src/methods/basis-scratch.js";
 import { expand } from "../src/methods/expand.js";
-import { chooseForms } from "../src/methods/form.js";
+import { chooseLayouts } from "../src/methods/layout.js";
 import { readRecord } from "../src/methods/record.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { inferShapes } from "../src/ops/index.js";
@@ -60,6 +60,22 @@ async function difference(model: Graph | Uint8Array, reference: Uint8Array): Pro
 /** The same graph as if it had been made here: nodes that remember no file. */
 const anew = (graph: Graph): Graph => ({ ...graph, nodes: graph.nodes.map((node) => ({ ...node })) });
 
+test.each([
+  ["separate", "split"],
+  ["folded", "batch-folded"],
+  ["grouped", "grouped"],
+  ["dense", "dense"],
+])("a record of version 1 with the form %s is read as the layout %s, under the names of version 2", (form, layout) => {
+  const common = { name: "conv", output: "y", splits: 2, basisSize: 4, basis: "B", coefficients: "A", error: 0.1 };
+  const stored = { ...common, weight: "w", shape: [8, 8, 3, 3], attributes: { strides: [1, 1] } };
+  const old = { version: 1, method: "basis", sites: [{ ...stored, form, between: true }] };
+  expect(parseRecord(JSON.stringify(old))).toEqual({
+    version: 2,
+    method: "basis",
+    layers: [{ ...stored, layout, basisOnly: true }],
+  });
+});
+
 describe.each(Object.entries(files))("the file %s of version 0.1", (name, { layers, between }) => {
   const bytes = bytesOf(name);
   const notes: string[] = [];
@@ -72,14 +88,14 @@ describe.each(Object.entries(files))("the file %s of version 0.1", (name, { laye
     expect(graph.metadata.has(recordKey)).toBe(false);
     verifyGraph(graph);
     const written = parseRecord(lowerBasisConv(graph).metadata.get(recordKey)!);
-    const bare = written.sites.map(({ output: _, basisBias, ...site }) => ({
-      ...site,
+    const bare = written.layers.map(({ output: _, basisBias, ...layer }) => ({
+      ...layer,
       ...(basisBias ? { basisBias } : {}),
     }));
-    const raised = readRecord(graph)!.sites.map(({ output: _, ...site }) => site);
+    const raised = readRecord(graph)!.layers.map(({ output: _, ...layer }) => layer);
     expect(readRecord(graph)!.method).toBe(written.method);
     expect(raised).toHaveLength(bare.length);
-    for (const site of bare) expect(raised).toContainEqual(site);
+    for (const layer of bare) expect(raised).toContainEqual(layer);
   });
 
   test("has the shapes and the cost of its ordinary nodes", () => {
@@ -88,7 +104,12 @@ describe.each(Object.entries(files))("the file %s of version 0.1", (name, { laye
     const [shapes, plain] = [inferShapes(graph, at), inferShapes(lowered, at)];
     for (const node of nodes) expect(shapes.get(node.outputs[0]!)).toEqual(plain.get(node.outputs[0]!));
     const [one, other] = [cost(graph, at), cost(lowered, at)];
-    expect([one.weights, one.all, one.macs, one.uncounted]).toEqual([other.weights, other.all, other.macs, other.uncounted]);
+    expect([one.weights, one.parameters, one.macs, one.uncounted]).toEqual([
+      other.weights,
+      other.parameters,
+      other.macs,
+      other.uncounted,
+    ]);
   });
 
   test("is written as it was read, and when made anew computes the same and is read as the same graph", async () => {
@@ -103,10 +124,10 @@ describe.each(Object.entries(files))("the file %s of version 0.1", (name, { laye
   });
 
   test("computes the same in every layout and expanded, or says why it does not expand", async () => {
-    for (const form of between ? [] : forms)
-      expect(await difference(chooseForms(() => form)(graph).graph, bytes)).toBeLessThan(1e-4);
+    for (const layout of between ? [] : layouts)
+      expect(await difference(chooseLayouts(() => layout)(graph).graph, bytes)).toBeLessThan(1e-4);
     const { graph: dense, outcomes } = expand(graph);
-    expect(outcomes.map(({ done }) => done)).toEqual(nodes.map(() => !between));
+    expect(outcomes.map(({ applied }) => applied)).toEqual(nodes.map(() => !between));
     expect(dense.nodes.some(isBasisConv)).toBe(between);
     expect(await difference(dense, bytes)).toBeLessThan(1e-4);
   });
@@ -165,7 +186,7 @@ test.each(["scratch", "between"])("shapes that were Constant nodes may be initia
 
 describe("batch norm and a convolution over a basis", () => {
   /** BatchNormalization on either side of a layer of 8 to 8 channels, with or without something between basis and coefficients. */
-  function normed(splits: number, between: boolean): Graph {
+  function normed(splits: number, insertNorm: boolean): Graph {
     const net = new GraphBuilder("normed", initialiser("default", 3));
     const x = net.norm(net.input("input", ["N", 8, 9, 9]), "before", 8);
     const y = net.norm(net.conv(x, "conv", { inChannels: 8, outChannels: 8 }), "after", 8);
@@ -183,19 +204,19 @@ describe("batch norm and a convolution over a basis", () => {
           ],
     );
     const graph = { ...plain, initializers: new Map([...plain.initializers, ...statistics]) };
-    return basisScratch({ basis: 4, splits, between, keepFirst: 0 })(graph).graph;
+    return basisScratch({ basis: 4, splits, insertNorm, keepFirst: 0 })(graph).graph;
   }
 
-  test.each(forms)(
+  test.each(layouts)(
     "one behind it is folded into the coefficients in layout %s, one before it is not, with the reason",
-    async (form) => {
-      const graph = chooseForms(() => form)(normed(2, false)).graph;
+    async (layout) => {
+      const graph = chooseLayouts(() => layout)(normed(2, false)).graph;
       const { graph: folded, outcomes } = foldBatchNorm(graph);
-      expect(outcomes.map(({ site, done }) => [site, done])).toEqual([
+      expect(outcomes.map(({ layer, applied }) => [layer, applied])).toEqual([
         ["before", false],
         ["after", true],
       ]);
-      expect(outcomes[0]!.because).toContain("conv is a convolution over a basis, which only what follows can be folded into");
+      expect(outcomes[0]!.reason).toContain("conv is a convolution over a basis, which only what follows can be folded into");
       expect(folded.nodes.filter(isBasisConv).map(({ inputs }) => inputs)).toEqual(
         graph.nodes.filter(isBasisConv).map(({ inputs }) => inputs),
       );
@@ -205,9 +226,10 @@ describe("batch norm and a convolution over a basis", () => {
   );
 
   test("one between basis and coefficients is folded where the basis has one split, else it says why not", async () => {
-    const between = (splits: number) => foldBatchNorm(normed(splits, true)).outcomes.find(({ site }) => site === "conv.between")!;
-    expect(between(1)).toMatchObject({ done: true });
-    expect(between(2)).toMatchObject({ done: false, because: expect.stringContaining("is the same for all its splits") });
+    const between = (splits: number) =>
+      foldBatchNorm(normed(splits, true)).outcomes.find(({ layer }) => layer === "conv.between")!;
+    expect(between(1)).toMatchObject({ applied: true });
+    expect(between(2)).toMatchObject({ applied: false, reason: expect.stringContaining("is the same for all its splits") });
     const graph = normed(1, true);
     const folded = foldBatchNorm(graph).graph;
     expect(await difference(folded, writeModel(graph))).toBeLessThan(1e-5);

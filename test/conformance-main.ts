@@ -40,7 +40,7 @@ const summary = {
   others: { models: further.length, matched: count(further, "matched"), refused: count(further, "refused") },
   notMatched: rest.map(({ name, outcome, reason }) => ({ name, outcome, reason })),
   othersWrong: wrong.map(({ name, outcome, reason, beyond }) => ({ name, outcome, reason, beyond })),
-  othersRefused: further.filter(({ outcome }) => outcome === "refused").map(({ name, beyond }) => ({ name, because: beyond })),
+  othersRefused: further.filter(({ outcome }) => outcome === "refused").map(({ name, beyond }) => ({ name, reason: beyond })),
 };
 mkdirSync("results", { recursive: true });
 writeFileSync("results/conformance.json", `${JSON.stringify(summary, null, 1)}\n`);

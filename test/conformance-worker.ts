@@ -34,8 +34,8 @@ function runCase(path: string, sets: readonly DataSet[]): Omit<CaseResult, "name
     for (const [i, { name }] of graph.outputs.entries()) {
       const wanted = outputs[i];
       if (wanted?.kind !== "tensor") return { outcome: "failed", reason: `output ${name} is recorded as no tensor` };
-      const because = difference(given.get(name)!, wanted.tensor);
-      if (because !== undefined) return { outcome: "different", reason: `output ${name}: ${because}` };
+      const reason = difference(given.get(name)!, wanted.tensor);
+      if (reason !== undefined) return { outcome: "different", reason: `output ${name}: ${reason}` };
     }
   }
   return { outcome: "matched" };

@@ -1,6 +1,6 @@
-// Counting parameters and multiply-accumulates: by hand, for every form of a split basis, and on real networks.
+// Counting parameters and multiply-accumulates: by hand, for every layout of a split basis, and on real networks.
 import { describe, expect, it } from "vitest";
-import { formNodes, forms } from "../src/basis/forms.js";
+import { layoutNodes, layouts } from "../src/basis/layouts.js";
 import { elements, float32Tensor, int, int64Tensor, ints, makeNode, tensor } from "../src/graph/attributes.js";
 import { freshNames } from "../src/graph/index.js";
 import type { Graph, Node, TensorData } from "../src/graph/types.js";
@@ -42,13 +42,13 @@ describe("cost", () => {
     const counted = cost(graph, new Map([["x", [2, 3, 9, 8]]]));
     expect(counted).toMatchObject({
       weights: 216,
-      all: 216 + 24,
+      parameters: 216 + 24,
       macs: 2 * 5 * 4 * 216,
       uncounted: [],
       bytes: 4 * (216 + 40 + 1 + 50),
     });
     expect(counted.layers).toEqual([
-      { node: "conv", op: "Conv", value: "c", weights: 216, all: 224, macs: 2 * 20 * 216, output: [2, 8, 5, 4] },
+      { node: "conv", op: "Conv", value: "c", weights: 216, parameters: 224, macs: 2 * 20 * 216, output: [2, 8, 5, 4] },
     ]);
   });
 
@@ -56,7 +56,7 @@ describe("cost", () => {
     const nodes = [makeNode("Conv", ["x", "w"], ["a"]), makeNode("Conv", ["a", "w"], ["y"])];
     expect(cost(graphOf(nodes, [1, 4, 5, 5], { w: zeros(4, 4, 1, 1) }))).toMatchObject({
       weights: 16,
-      all: 16,
+      parameters: 16,
       macs: 2 * 25 * 16,
     });
   });
@@ -85,7 +85,7 @@ describe("cost", () => {
       makeNode("Conv", ["x", "w"], ["a"]),
       makeNode("MatMul", ["a", "a"], ["y"]),
     ];
-    expect(cost(graphOf(nodes, [1, 4, 5, 5], {}))).toMatchObject({ weights: 144, all: 144, macs: 9 * 144 });
+    expect(cost(graphOf(nodes, [1, 4, 5, 5], {}))).toMatchObject({ weights: 144, parameters: 144, macs: 9 * 144 });
   });
 
   it("takes batch 1 and 64 pixels for axes left free, and says so", () => {
@@ -99,7 +99,7 @@ describe("cost", () => {
     const constants = (inside: number) => ({ w: zeros(2, 3, 1, 1), fc: zeros(inside, 5) });
     expect(cost(graphOf(nodes, ["N", "C", "H", "W"], constants(2 * 28 * 28))).inputs).toEqual(new Map([["x", [1, 3, 28, 28]]]));
     expect(() => cost(graphOf(nodes, ["N", 3, "H", "W"], constants(7)))).toThrow(
-      /no usual size of picture fits the model: state .* with --input/,
+      /no usual size of image fits the model: state .* with --input/,
     );
   });
 
@@ -112,12 +112,12 @@ describe("cost", () => {
     expect(cost(graphOf(nodes, [3, 3], { w: zeros(4, 2) }))).toMatchObject({ weights: 8, macs: 0, uncounted: ["product"] });
   });
 
-  for (const form of forms) {
-    it(`counts a split basis in form ${form} as the paper does`, () => {
+  for (const layout of layouts) {
+    it(`counts a split basis in layout ${layout} as the paper does`, () => {
       const [n, c, s, m] = [12, 8, 4, 3];
-      const site = {
+      const layer = {
         ...{
-          name: "site",
+          name: "layer",
           input: "x",
           output: "y",
           basis: "B",
@@ -132,12 +132,12 @@ describe("cost", () => {
       const constants = { B: zeros(m, c / s, 3, 3), A: zeros(n, s * m, 1, 1), b: zeros(n) };
       const bare = graphOf([], ["N", c, "H", "W"], constants);
       const counted = cost(
-        graphOf(formNodes(site, form, { fresh: freshNames(bare), opset: 17 }), ["N", c, "H", "W"], constants),
+        graphOf(layoutNodes(layer, layout, { fresh: freshNames(bare), opset: 17 }), ["N", c, "H", "W"], constants),
         new Map([["x", [1, c, 10, 7]]]),
       );
       expect(counted.weights).toBe(m * (c / s) * 9 + n * m * s); // Eq. 4 and 5
-      expect(counted.all).toBe(counted.weights + n);
-      expect(counted.macs).toBe(70 * (form === "dense" ? n * c * 9 : m * c * 9 + n * m * s));
+      expect(counted.parameters).toBe(counted.weights + n);
+      expect(counted.macs).toBe(70 * (layout === "dense" ? n * c * 9 : m * c * 9 + n * m * s));
     });
   }
 
@@ -156,13 +156,13 @@ describe("cost", () => {
     `counts real networks as their authors do${shared("data/models") ? "" : ` (${noShared})`}`,
     async () => {
       for (const [name, all] of Object.entries(published)) {
-        expect([name, cost(await loadModel(shared(`data/models/${name}.onnx`)!)).all]).toEqual([name, all]);
+        expect([name, cost(await loadModel(shared(`data/models/${name}.onnx`)!)).parameters]).toEqual([name, all]);
       }
     },
   );
 
   it("does not take the shape of a Reshape for a parameter", () => {
     const nodes = [makeNode("Reshape", ["x", "to"], ["y"])];
-    expect(cost(graphOf(nodes, [2, 3], { to: int64Tensor([1], [6]) }))).toMatchObject({ weights: 0, all: 0, bytes: 8 });
+    expect(cost(graphOf(nodes, [2, 3], { to: int64Tensor([1], [6]) }))).toMatchObject({ weights: 0, parameters: 0, bytes: 8 });
   });
 });

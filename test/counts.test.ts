@@ -63,7 +63,7 @@ function recordedWeights(layers: readonly Layer[]): readonly number[] {
     });
 }
 
-/** Everything that learns. */
+/** Everything that is trained. */
 function total(graph: Graph): number {
   return [...graph.initializers]
     .filter(([name, { type }]) => type === "float32" && !/running_(mean|var)$/.test(name))

@@ -8,12 +8,12 @@ import { indexOf, printGraph } from "../src/graph/index.js";
 import { orderGraph } from "../src/graph/order.js";
 import type { Graph, Node, Pass } from "../src/graph/types.js";
 import { basis } from "../src/methods/basis.js";
+import { convLayers } from "../src/methods/conv-layers.js";
 import { expand } from "../src/methods/expand.js";
-import { chooseForms } from "../src/methods/form.js";
 import { findLayers } from "../src/methods/layers.js";
+import { chooseLayouts } from "../src/methods/layout.js";
 import { prepareForPlanning } from "../src/methods/prepare.js";
 import { residualBlocks } from "../src/methods/sharing.js";
-import { convSites } from "../src/methods/site.js";
 import { cost, inferShapes, verifyGraph } from "../src/ops/index.js";
 import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { foldConstants } from "../src/passes/fold-constants.js";
@@ -74,11 +74,11 @@ describe.each(Object.keys(chains))("a chain of 9,000 nodes (%s)", (name) => {
     for (const { outputs } of read.nodes) constant(outputs[0]!);
     for (const pass of Object.values(passes)) verifyGraph(pass(read).graph);
     expect(residualBlocks(read).length).toBeLessThanOrEqual(count);
-    expect(convSites(read)).toHaveLength(1);
+    expect(convLayers(read)).toHaveLength(1);
     const { layers } = findLayers(read);
     if (name === "Neg on a weight") return expect(layers).toEqual([]);
     const { graph: compressed } = basis({ basis: 2 })(read);
-    verifyGraph(expand(chooseForms(() => "grouped")(compressed).graph).graph);
+    verifyGraph(expand(chooseLayouts(() => "grouped")(compressed).graph).graph);
   });
 });
 
@@ -98,7 +98,7 @@ test("nine thousand layers in a row are found, folded and counted", { timeout },
   const ones = float32Tensor([4], new Float32Array(4).fill(1));
   const whole = withInitializers(graph, new Map(norms.map((name) => [name, ones])));
   const { graph: folded, outcomes } = foldBatchNorm(whole);
-  expect(outcomes.every(({ done }) => done)).toBe(true);
+  expect(outcomes.every(({ applied }) => applied)).toBe(true);
   expect(cost(folded)).toMatchObject({ weights: 144, macs: count * 64 * 144 });
   expect(findLayers(folded).layers.map((layer) => layer.nodes.length)).toEqual([count]);
 });

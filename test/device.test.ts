@@ -23,8 +23,8 @@ import { parseRecipe } from "../src/train/recipe.js";
 import { runTraining } from "../src/train/run.js";
 import { describeEngine } from "./engine.js";
 import { type GradientCase, gradientCases, graphOf } from "./gradient-cases.js";
+import { someImage, writePng } from "./images.js";
 import { graph, node, weights } from "./network-graphs.js";
-import { somePicture, writePng } from "./pictures.js";
 
 vi.mock("../src/torch/native.js", async (original) => {
   const native = await original<typeof import("../src/torch/native.js")>();
@@ -138,8 +138,8 @@ describeEngine("a training", () => {
     ] as const)
       for (let label = 0; label < 2; label++)
         for (let i = 0; i < count; i++)
-          await writePng(join(root, "classes", part, `c${label}`, `${i}.png`), somePicture(32, 32, { seed: 10 * label + i }));
-    for (let i = 0; i < 2; i++) await writePng(join(root, "pictures", `${i}.png`), somePicture(48, 40, { seed: i }));
+          await writePng(join(root, "classes", part, `c${label}`, `${i}.png`), someImage(32, 32, { seed: 10 * label + i }));
+    for (let i = 0; i < 2; i++) await writePng(join(root, "pictures", `${i}.png`), someImage(48, 40, { seed: i }));
   });
   afterAll(() => rmSync(root, { recursive: true, force: true }));
 
@@ -170,7 +170,7 @@ describeEngine("a training", () => {
   };
 
   it.each(["classification", "super-resolution"] as const)(
-    "runs whole on its device, and is gone on with there: %s",
+    "runs on its device from start to end, and is resumed there: %s",
     async (kind) => {
       const steps: number[] = [];
       const losses = async (on: string, name: string) => {

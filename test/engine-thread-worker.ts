@@ -1,4 +1,4 @@
-// A worker thread that learns a little with the engine, loaded here for the first time in its process.
+// A worker thread that trains a little with the engine, loaded here for the first time in its process.
 import { parentPort } from "node:worker_threads";
 import {
   backward,

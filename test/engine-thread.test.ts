@@ -13,7 +13,7 @@ interface Answer {
 const file = JSON.stringify(new URL("./engine-thread-worker.ts", import.meta.url).href);
 const start = `import("tsx/esm/api").then(({ register }) => { register(); return import(${file}); });`;
 
-const learn = () =>
+const trainALittle = () =>
   new Promise<Answer>((resolve, reject) => {
     const worker = new Worker(start, { eval: true });
     let answer: Answer | undefined;
@@ -23,10 +23,10 @@ const learn = () =>
   });
 
 describeEngine("the engine in worker threads", () => {
-  it("learns in two at once, each with its own scopes, while the main thread lives, and they end in peace", async () => {
+  it("trains in two at once, each with its own scopes, while the main thread lives, and they end without an error", async () => {
     let ticks = 0;
     const timer = setInterval(() => ticks++, 5);
-    const answers = await Promise.all([learn(), learn()]);
+    const answers = await Promise.all([trainALittle(), trainALittle()]);
     clearInterval(timer);
     expect(ticks).toBeGreaterThan(5);
     for (const { losses, core } of answers) {

@@ -39,7 +39,7 @@ describe.skipIf(here("bn_train9") === undefined)(`small models that once failed 
     const { path, original, graph, outcomes } = await preparedCase("bn_train9");
     expect(graph).toBe(original);
     expect(outcomes).toMatchObject([
-      { done: false, because: expect.stringMatching(/^it runs in training mode: before opset 14/) },
+      { applied: false, reason: expect.stringMatching(/^it runs in training mode: before opset 14/) },
     ]);
     expect((await outputsDiffer(path, { ...graph, name: "again" })).absolute).toBe(0);
   });
@@ -55,9 +55,9 @@ describe.skipIf(here("bn_train9") === undefined)(`small models that once failed 
   test("batch norms behind shared weights are not folded where that multiplies the weights", async () => {
     const { original, graph, outcomes } = await preparedCase("effdet_head");
     expect(cost(graph).weights).toBe(cost(original).weights);
-    expect(outcomes.filter(({ done }) => !done)).toHaveLength(9);
-    for (const { because } of outcomes)
-      expect(because).toMatch(/^the weight of \S+ is also read by .*would be stored more than once/);
+    expect(outcomes.filter(({ applied }) => !applied)).toHaveLength(9);
+    for (const { reason } of outcomes)
+      expect(reason).toMatch(/^the weight of \S+ is also read by .*would be stored more than once/);
   });
 
   test.each([
@@ -68,7 +68,7 @@ describe.skipIf(here("bn_train9") === undefined)(`small models that once failed 
     expect(findLayers(original).layers).toHaveLength(2);
     expect(findLayers(graph).layers).toHaveLength(3);
     expect(outcomes).toMatchObject([
-      { done: true, because: `its weight was made from constants by ${op} and is stored as it is read` },
+      { applied: true, reason: `its weight was made from constants by ${op} and is stored as it is read` },
     ]);
     expect(written).toBeLessThanOrEqual(bytes);
     expect((await outputsDiffer(path, graph)).relative).toBeLessThan(rounding);
@@ -77,10 +77,10 @@ describe.skipIf(here("bn_train9") === undefined)(`small models that once failed 
 
   test("the convolution in a local function is counted, found and computed alike", async () => {
     const { path, original, graph } = await preparedCase("functions");
-    expect(findLayers(original).refused).toEqual([
+    expect(findLayers(original).skipped).toEqual([
       {
         name: expect.stringMatching(/\/t$/),
-        because: expect.stringMatching(/^it stands in the function pkg.torch::ConvBlock, which \S+ calls/),
+        reason: expect.stringMatching(/^it stands in the function pkg.torch::ConvBlock, which \S+ calls/),
       },
     ]);
     expect(findLayers(graph).layers).toHaveLength(3);
@@ -118,7 +118,7 @@ describe.each(["wild", "data/models", "cases"])(`the models of %s (else skipped:
       verifyGraph(graph);
       expect(writeModel(graph).length, name).toBeLessThanOrEqual(statSync(file).size);
       expect(cost(graph).weights, name).toBe(cost(original).weights);
-      for (const { because } of outcomes) expect(because, name).toMatch(/\w{3}/);
+      for (const { reason } of outcomes) expect(reason, name).toMatch(/\w{3}/);
     }
   });
 });
@@ -127,7 +127,7 @@ describe("the reasons for what is not found", () => {
   const nothing = (graph: Graph): string => {
     try {
       return findLayers(graph)
-        .refused.map(({ name, because }) => `${name}: ${because}`)
+        .skipped.map(({ name, reason }) => `${name}: ${reason}`)
         .join("; ");
     } catch (error) {
       return (error as Error).message;
@@ -206,8 +206,8 @@ describe("the reasons for what is not found", () => {
   test("a layer that is compressed already says how", () => {
     const graph = smallGraph({ nodes: [conv], initializers: { w }, outputs: ["y"] });
     const compressed = basis({ basis: 3, splits: 2 })(graph).graph;
-    const because = "it is compressed already (method basis, 2 splits x 3 basis filters); --undo gives its dense form back";
-    expect(findLayers(compressed).refused).toEqual([{ name: "conv", because }]);
+    const reason = "it is compressed already (method basis, 2 splits x 3 basis filters); --undo gives its dense form back";
+    expect(findLayers(compressed).skipped).toEqual([{ name: "conv", reason }]);
     expect(prepareForPlanning(compressed).graph).toBe(compressed);
   });
 });

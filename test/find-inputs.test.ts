@@ -149,7 +149,7 @@ describe.skipIf(!here)(`inspect on free sizes${here ? "" : ` (${noShared})`}`, (
     expect(stderr).toMatch(/--input x=1x3x224x224/);
   });
 
-  it("gives a state the batch of the picture", async () => {
+  it("gives a state the batch of the image", async () => {
     expect((await run(inspect, file("state_axis1"), "--json")).json().countedAt).toEqual({ x: [1, 8, 128], h0: [1, 1, 16] });
     const two = (await run(inspect, file("state_axis1"), "--json", "--input", "x=2x8x40")).json();
     expect(two.countedAt).toEqual({ x: [2, 8, 40], h0: [1, 2, 16] });

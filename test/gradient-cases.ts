@@ -94,7 +94,7 @@ const overBasis = (
   inputs,
   domain: "filterbasis",
   attributes: {
-    ...{ shape: ints(shape), splits: int(splits), basis_size: int(size), layout: string("folded"), ...extra },
+    ...{ shape: ints(shape), splits: int(splits), basis_size: int(size), layout: string("batch-folded"), ...extra },
   },
 });
 const same = { pads: ints([1, 1, 1, 1]) };

@@ -129,22 +129,22 @@ const scaled = ({ type, dims, ...rest }: TensorData, by: number): TensorData =>
 /** Compressed at full rank and at rank 1, then expanded. */
 async function undoFaults(graph: Graph, inputs: Case["shapes"], expected: Expected): Promise<readonly string[]> {
   const layers = unless(nothing, () => findLayers(graph).layers) ?? [];
-  const ranks = layers.map(({ name, outChannels, inChannels, taps }) => [
+  const ranks = layers.map(({ name, outChannels, inChannels, kernelElements }) => [
     name,
-    { splits: 1, basis: Math.min(outChannels, inChannels * taps) },
+    { splits: 1, basis: Math.min(outChannels, inChannels * kernelElements) },
   ]);
   const plans = { full: { layers: Object.fromEntries(ranks), skip: ranks.length === 0 ? ["*"] : [] }, one: { basis: 1 } };
   const faults: string[] = [];
   const rounded = storesHalf(graph);
   for (const [name, plan] of Object.entries(plans)) {
     const compressed = unless([...nothing, "invalid-plan"], () => basis({ ...plan, inputs })(graph).graph);
-    const sites = compressed === undefined ? [] : (readRecord(compressed)?.sites ?? []);
-    if (compressed === undefined || sites.length === 0) continue;
+    const layers = compressed === undefined ? [] : (readRecord(compressed)?.layers ?? []);
+    if (compressed === undefined || layers.length === 0) continue;
     const compressedBytes = writeModel(compressed);
     const made = await expectedOf(compressedBytes, expected.feeds, expected.half, rounded);
     const undone = expand(readModel(compressedBytes)).graph;
     faults.push(...(await wrong(undone, made)).map((fault) => `${name}, from the compressed: ${fault}`));
-    const isFull = sites.every(
+    const isFull = layers.every(
       ({ basisSize, shape: [n = 0, c = 0, ...kernel], splits }) =>
         basisSize >= Math.min(n * splits, (c / splits) * kernel.reduce((product, size) => product * size, 1)),
     );

@@ -43,7 +43,7 @@ describe("inspect", () => {
     const counted = cost(graph, new Map([["input", [2, 3, 32, 32]]]));
     expect(report).toMatchObject({
       weights: counted.weights,
-      all: counted.all,
+      parameters: counted.parameters,
       macs: counted.macs,
       countedAt: { input: [2, 3, 32, 32] },
     });
@@ -53,8 +53,8 @@ describe("inspect", () => {
     expect(first).toMatchObject({ weights: 432, macs: 2 * 1024 * 432, replaceable: true });
     expect(first.outputs[0]).toMatchObject({ type: "float32", shape: [2, 16, 32, 32] });
     const last = report.layers.find(({ op }: { op: string }) => op === "Gemm");
-    expect(last).toMatchObject({ replaceable: false, because: "it is a fully connected layer, not a convolution" });
-    expect(report.refused).toEqual([{ name: last.name, because: last.because }]);
+    expect(last).toMatchObject({ replaceable: false, reason: "it is a fully connected layer, not a convolution" });
+    expect(report.skipped).toEqual([{ name: last.name, reason: last.reason }]);
   });
 
   it("prints a table for people, with the reasons for what cannot be compressed", async () => {
@@ -68,8 +68,10 @@ describe("inspect", () => {
     const compressed = join(folder, "compressed.onnx");
     await saveModel(basis({ splits: 2, basis: 8 })(await loadModel(model)).graph, compressed);
     const { json } = await run(inspect, compressed, "--json");
-    expect(json().compression.sites[1]).toMatchObject({ splits: 2, basisSize: 8 });
-    expect((await run(inspect, compressed)).stdout).toMatch(/compressed with method basis:\nlayer +filters +splits +basis +form/);
+    expect(json().compression.layers[1]).toMatchObject({ splits: 2, basisSize: 8 });
+    expect((await run(inspect, compressed)).stdout).toMatch(
+      /compressed with method basis:\nlayer +filters +splits +basis +layout/,
+    );
   });
 
   it("answers mistakes with typed errors", async () => {
@@ -94,7 +96,7 @@ describe("export", () => {
   it("folds normalisation and verifies the result", async () => {
     const { code, json } = await run(exporting, model, "--threads", "1", "-o", target(), "--fold-bn", "--json");
     expect(code).toBe(0);
-    expect(json()).toMatchObject({ verified: true, refused: [] });
+    expect(json()).toMatchObject({ verified: true, skipped: [] });
     expect(json().maxDifference).toBeLessThan(1e-4);
     const graph = await loadModel(target());
     expect(graph.nodes.map((node) => node.op)).not.toContain("BatchNormalization");
@@ -119,10 +121,10 @@ describe("export", () => {
     expect((await run(exporting, compressed, "--threads", "1", "-o", target(), "--fp16", "--fold-bn")).code).toBe(0);
     const { code, json } = await run(inspect, target(), "--json");
     expect(code).toBe(0);
-    expect(json().compression.sites).toHaveLength(7);
-    expect(
-      json().refused.filter(({ because }: { because: string }) => because.startsWith("it is compressed already")),
-    ).toHaveLength(7);
+    expect(json().compression.layers).toHaveLength(7);
+    expect(json().skipped.filter(({ reason }: { reason: string }) => reason.startsWith("it is compressed already"))).toHaveLength(
+      7,
+    );
   });
 
   it("refuses to write over its input, and leaves nothing behind when it fails", async () => {

@@ -27,7 +27,7 @@ describe("the layer check", () => {
     ["graph/edit.ts", "const start = process.hrtime();", "graph is pure and may not use process"],
     ["graph/edit.ts", "const bytes = Buffer.from(text);", "graph is pure and may not use Buffer"],
     ["browser.ts", 'export { a } from "./torch/index.js";', "browser.ts may import pure layers only, not torch"],
-    ["graph/edit.ts", 'import { a } from "../index.js";', "graph may not import a door"],
+    ["graph/edit.ts", 'import { a } from "../index.js";', "graph may not import an entry point"],
     ["graph/edit.ts", 'import { a } from "./types";', "needs its .js ending"],
     ["nothing/edit.ts", "", "nothing is not a layer"],
     ["graph/edit.ts", "\n".repeat(301), "lines, at most 300"],

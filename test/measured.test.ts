@@ -1,4 +1,4 @@
-// Figures that others measured, measured again: CIFAR-10 errors and Set5/Set14 PSNR of networks trained elsewhere. Minutes; on request only.
+// Metrics that others measured, measured again: CIFAR-10 errors and Set5/Set14 PSNR of networks trained elsewhere. Minutes; on request only.
 import { describe, expect, test } from "vitest";
 import { evaluateModel } from "../src/evaluate/evaluate.js";
 import { shared } from "./shared.js";

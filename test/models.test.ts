@@ -26,7 +26,7 @@ const sizes = [
 ] as const;
 
 /** A soft pattern with a little noise in [0, 1], the same every time: pure noise would leave a restoration network nothing to do. */
-function picture(graph: Graph, free: readonly number[]): { readonly name: string; readonly data: TensorData } {
+function image(graph: Graph, free: readonly number[]): { readonly name: string; readonly data: TensorData } {
   const { name, tensor } = graph.inputs.find((input) => !graph.initializers.has(input.name))!;
   const dims = tensor!.dims!.map((dim, i) => (typeof dim === "number" ? dim : free[i === 0 ? 0 : i - 1]!));
   const width = dims[3]!;
@@ -51,7 +51,7 @@ describe.skipIf(reason !== undefined)(
         using network = new Network(graph);
         const session = await openSession(bytes, { threads: 2 });
         for (const free of sizes) {
-          const { name, data } = picture(graph, free);
+          const { name, data } = image(graph, free);
           const expected = await session.run({ [name]: data });
           using _scope = new TensorScope();
           const given = noGrad(() => network.forward(new Map([[name, tensorFrom(data)]])));

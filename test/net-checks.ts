@@ -1,4 +1,4 @@
-// What every network must do: go out as ONNX, give the same values in ONNX Runtime, come back as it was, and learn.
+// What every network must do: go out as ONNX, give the same values in ONNX Runtime, come back as it was, and be trained.
 import { expect } from "vitest";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { elements } from "../src/graph/attributes.js";
@@ -33,21 +33,21 @@ export async function checkNet(
   }
   const session = await openSession(bytes);
   const feed = { type: "float32", dims, data: new Uint8Array(data.buffer) } as const;
-  const judged = (await session.run({ input: feed })).output;
+  const evaluated = (await session.run({ input: feed })).output;
   await session.release();
-  expect(judged).toBeDefined();
-  const expected = floats(judged!);
+  expect(evaluated).toBeDefined();
+  const expected = floats(evaluated!);
   using _scope = new TensorScope();
   using net = new Network(back);
   const output = noGrad(() => forward(net, data, dims, false));
-  expect(output.shape).toEqual(judged!.dims);
+  expect(output.shape).toEqual(evaluated!.dims);
   const ours = output.data() as Float32Array;
   const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   const relative = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - (ours[i] ?? Number.NaN))), 0) / largest;
   expect(largest).toBeGreaterThan(0);
   expect(relative).toBeLessThan(tolerance);
   manualSeed(1);
-  learnOneStep(net, data, dims, classify, output.shape);
+  trainOneStep(net, data, dims, classify, output.shape);
   return { relative };
 }
 
@@ -56,7 +56,7 @@ function forward(net: Network, data: Float32Array, dims: readonly number[], trai
 }
 
 /** One step of gradient descent moves every parameter that has a gradient, keeps all finite, and makes the loss on the same batch smaller. */
-function learnOneStep(
+function trainOneStep(
   net: Network,
   data: Float32Array,
   dims: readonly number[],

@@ -1,4 +1,4 @@
-// The networks of the zoo and of every recipe at full size: out as ONNX, judged by ONNX Runtime, back, and one step of learning.
+// The networks of the zoo and of every recipe at full size: out as ONNX, evaluated by ONNX Runtime, back, and one step of training.
 // All of them (minutes): npm run test:nets. Otherwise two of them.
 import { basename, extname } from "node:path";
 import { expect, it } from "vitest";
@@ -32,7 +32,7 @@ describeEngine("networks at full size", () => {
       const plain = buildNet(name, options);
       const { method = "", ...given } = compress ?? {};
       const { graph, outcomes } = compress === undefined ? { graph: plain, outcomes: [] } : methodPass(method, given)(plain);
-      if (compress !== undefined) expect(outcomes.some(({ done }) => done)).toBe(true);
+      if (compress !== undefined) expect(outcomes.some(({ applied }) => applied)).toBe(true);
       const { relative } = await checkNet(graph, nets[name as keyof typeof nets].task);
       console.log(`${basename(file)}: largest difference to ONNX Runtime ${relative.toExponential(1)} of the largest output`);
     },

@@ -8,7 +8,7 @@ import { fromArray } from "../src/torch/tensor.js";
 
 const reason = unloadableReason();
 export const engine = describe.skipIf(reason !== undefined);
-export const because = reason === undefined ? "" : ` (${reason})`;
+export const skipNote = reason === undefined ? "" : ` (${reason})`;
 
 export interface Parts {
   readonly nodes: readonly Node[];

@@ -81,7 +81,7 @@ function campaign(paths: readonly string[], rounds: number): Tally {
   return tally;
 }
 
-function judge({ outcomes, slowest, hungriest }: Tally, rounds: number): void {
+function check({ outcomes, slowest, hungriest }: Tally, rounds: number): void {
   const allowed = ["valid", "malformed", "invalid-graph", "unsupported", "too-large", "not-found"];
   console.log(
     `${rounds} damaged models: ${JSON.stringify(outcomes)}; slowest ${slowest.toFixed(0)} ms, memory ${(100 * hungriest).toFixed(0)} % of the limit`,
@@ -114,7 +114,7 @@ test.skipIf(small.length === 0)(
   async () => {
     const tally = campaign(small, rounds.small);
     await record("conformance", rounds.small, small.length, tally);
-    judge(tally, rounds.small);
+    check(tally, rounds.small);
   },
   3_600_000,
 );
@@ -124,7 +124,7 @@ test.skipIf(large.length === 0)(
   async () => {
     const tally = campaign(large, rounds.large);
     await record("networks", rounds.large, large.length, tally);
-    judge(tally, rounds.large);
+    check(tally, rounds.large);
   },
   3_600_000,
 );

@@ -1,4 +1,4 @@
-// Nothing is lost between reading and writing: ONNX's own conformance models, judged by ONNX Runtime.
+// Nothing is lost between reading and writing: ONNX's own conformance models, evaluated by ONNX Runtime.
 import { describe, expect, test } from "vitest";
 import { writeResult } from "../bench/result.js";
 import { roundtrips } from "./onnx-roundtrip.js";

@@ -1,4 +1,4 @@
-// Reading and writing ONNX's conformance models, judged by ONNX Runtime: shared by the short test and the long one.
+// Reading and writing ONNX's conformance models, evaluated by ONNX Runtime: shared by the short test and the long one.
 import { type ChildProcess, fork } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

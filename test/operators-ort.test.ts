@@ -220,12 +220,12 @@ describe.skipIf(reason !== undefined)(`random attributes${reason === undefined ?
         const expected = await reference(graph, x);
         if (expected === undefined) continue;
         compared++;
-        const because = compare(graph, x, expected);
+        const reason = compare(graph, x, expected);
         const attributes = Object.entries(sample.attributes).map(
           ([key, { kind, ...rest }]) =>
             `${key}=${kind === "string" ? new TextDecoder().decode((rest as { value: Uint8Array }).value) : (rest as { value: unknown }).value}`,
         );
-        if (because !== undefined) wrong.push(`[${sample.dims}] ${attributes.join(" ")}: ${because}`);
+        if (reason !== undefined) wrong.push(`[${sample.dims}] ${attributes.join(" ")}: ${reason}`);
       }
       expect(wrong).toEqual([]);
       expect(compared).toBeGreaterThan(rounds / 2);

@@ -1,4 +1,4 @@
-// Files of another kind where a model, weights, a picture, a recipe or a data set is expected: named for what they are, with what to do.
+// Files of another kind where a model, weights, an image, a recipe or a data set is expected: named for what they are, with what to do.
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,7 +40,7 @@ async function refusal(reading: Promise<unknown>): Promise<FilterBasisError> {
 
 describe("as a model", () => {
   test.each<[string, string, Uint8Array | string, RegExp, RegExp]>([
-    ["a JPEG", "a.onnx", jpeg, /this is a JPEG picture, not an ONNX model/, /give an ONNX file/],
+    ["a JPEG", "a.onnx", jpeg, /this is a JPEG image, not an ONNX model/, /give an ONNX file/],
     ["a TensorFlow Lite model", "a.tflite", "\x1c\0\0\0TFL3\0\0\0\0\0\0\0\0", /TensorFlow Lite/, /tf2onnx/],
     ["a failed download", "b.onnx", "<!DOCTYPE html>\n<html></html>", /web page/, /\/raw\//],
     ["a Git LFS pointer", "c.onnx", pointer, /Git LFS pointer/, /git lfs pull/],
@@ -90,7 +90,7 @@ describe("as a model", () => {
     const several = await refusal(chooseModel(join(folder, "several")));
     expect(several).toMatchObject({ code: "not-found", cures: [expect.stringContaining(join(folder, "several", "one.onnx"))] });
     const run = await refusal(chooseModel(join(folder, "run")));
-    expect(run.cures).toEqual([`go on with the run: filterbasis train ${join(folder, "run")} --resume`]);
+    expect(run.cures).toEqual([`resume the run: filterbasis train ${join(folder, "run")} --resume`]);
   });
 
   test("a name that is nearly right gets the right one", async () => {
@@ -100,10 +100,10 @@ describe("as a model", () => {
   });
 });
 
-test("an ONNX model, a picture or a pointer given as weights is named", async () => {
+test("an ONNX model, an image or a pointer given as weights is named", async () => {
   for (const [content, says] of [
     [onnx, /this is an ONNX model, not a file of weights/],
-    [jpeg, /JPEG picture, not a file of weights/],
+    [jpeg, /JPEG image, not a file of weights/],
     [pointer, /Git LFS pointer/],
   ] as const) {
     const error = await refusal(readWeights(file("w.pt", content)));
@@ -112,17 +112,17 @@ test("an ONNX model, a picture or a pointer given as weights is named", async ()
   }
 });
 
-test("a model or a picture given as a recipe is named", async () => {
+test("a model or an image given as a recipe is named", async () => {
   const model = await refusal(loadRecipe(file("net.onnx", onnx)));
   expect(model.message).toMatch(/this is an ONNX model, not a recipe/);
   expect(model.cures.join()).toContain("network.file");
-  expect((await refusal(loadRecipe(file("net.yaml", jpeg)))).message).toMatch(/JPEG picture, not a recipe/);
+  expect((await refusal(loadRecipe(file("net.yaml", jpeg)))).message).toMatch(/JPEG image, not a recipe/);
   expect((await refusal(loadRecipe(file("recipe.txt", "name: x\n")))).message).toMatch(/named \.yaml, \.yml or \.json/);
   expect((await refusal(loadRecipe(folder))).cures.join()).toContain("--resume");
 });
 
-test("a file given as a data set or a folder of pictures is named", async () => {
-  expect((await refusal(loadImageData(file("data.jpg", jpeg)))).message).toMatch(/the images have no labels/); // one picture is data, without labels
+test("a file given as a data set or a folder of images is named", async () => {
+  expect((await refusal(loadImageData(file("data.jpg", jpeg)))).message).toMatch(/the images have no labels/); // one image is data, without labels
   expect((await refusal(loadImageData(file("data.onnx", onnx)))).message).toMatch(/ONNX model, not a data set/);
-  expect((await refusal(findPairs(file("one.jpg", jpeg), 2))).message).toMatch(/JPEG picture, not a folder of pictures/);
+  expect((await refusal(findPairs(file("one.jpg", jpeg), 2))).message).toMatch(/JPEG image, not a folder of images/);
 });

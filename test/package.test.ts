@@ -44,13 +44,13 @@ function run(command: string, args: readonly string[], cwd: string) {
 const built = join(root, "dist/index.js");
 const newest = (path: string): number =>
   Math.max(...readdirSync(path, { recursive: true }).map((name) => statSync(join(path, String(name))).mtimeMs));
-const because = !existsSync(built)
+const reason = !existsSync(built)
   ? "dist/ is not built: npm run build"
   : statSync(built).mtimeMs < newest(join(root, "src"))
     ? "dist/ is older than src/: npm run build"
     : undefined;
 
-describe.skipIf(because !== undefined)(`the packed package${because ? ` (skipped: ${because})` : ""}`, () => {
+describe.skipIf(reason !== undefined)(`the packed package${reason ? ` (skipped: ${reason})` : ""}`, () => {
   let files: string[] = [];
 
   beforeAll(async () => {

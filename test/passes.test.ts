@@ -1,4 +1,4 @@
-// The first passes over graphs, judged by ONNX Runtime: what they rewrite computes what it did before.
+// The first passes over graphs, evaluated by ONNX Runtime: what they rewrite computes what it did before.
 import { describe, expect, it } from "vitest";
 import { writeModel } from "../src/formats/onnx/index.js";
 import { elements, float, int, int64Tensor, ints, makeNode, tensor } from "../src/graph/attributes.js";
@@ -119,7 +119,7 @@ describe("foldBatchNorm", () => {
       const before = graphOf([node, norm("z", "y")], shape, { ...constants, ...statistics(channels) });
       const { graph, outcomes } = foldBatchNorm(before);
       expect(outcomes).toEqual([
-        { pass: "fold-batch-norm", site: "norm", done: true, because: "it was folded into z before it" },
+        { pass: "fold-batch-norm", layer: "norm", applied: true, reason: "it was folded into z before it" },
       ]);
       expect(ops(graph)).toEqual([node.op]);
       expect([...graph.initializers.keys()].filter((key) => key in statistics(1))).toEqual([]);
@@ -131,7 +131,7 @@ describe("foldBatchNorm", () => {
     const conv = makeNode("Conv", ["n", "w"], ["y"], { group: int(2) }, { name: "conv" });
     const before = graphOf([norm("x", "n"), conv], [2, 4, 6, 6], { w: constant([6, 2, 3, 3]), ...statistics(4) });
     const { graph, outcomes } = foldBatchNorm(before);
-    expect(outcomes[0]!.because).toBe("it was folded into conv after it");
+    expect(outcomes[0]!.reason).toBe("it was folded into conv after it");
     expect(ops(graph)).toEqual(["Conv"]);
     expect(await difference(before, graph, [2, 4, 6, 6])).toBeLessThan(2e-6);
   });
@@ -142,8 +142,8 @@ describe("foldBatchNorm", () => {
     const { graph, outcomes } = foldBatchNorm(before);
     expect(graph).toBe(before);
     expect(outcomes[0]).toMatchObject({
-      done: false,
-      because: "its input is not made by a node, and conv pads with zeros, which are not shifted",
+      applied: false,
+      reason: "its input is not made by a node, and conv pads with zeros, which are not shifted",
     });
   });
 
@@ -153,14 +153,14 @@ describe("foldBatchNorm", () => {
       w: constant([4, 4, 1, 1]),
       ...statistics(4),
     });
-    expect(foldBatchNorm(before).outcomes[0]!.because).toMatch(/^the output of conv is read elsewhere too/);
+    expect(foldBatchNorm(before).outcomes[0]!.reason).toMatch(/^the output of conv is read elsewhere too/);
   });
 
   it("refuses statistics that are not constant, training mode and variances below zero", () => {
     const conv = makeNode("Conv", ["x", "w"], ["z"]);
     const w = constant([4, 4, 1, 1]);
     const reason = (node: Node, constants: Record<string, TensorData>) =>
-      foldBatchNorm(graphOf([conv, node], [1, 4, 4, 4], { w, ...constants })).outcomes[0]!.because;
+      foldBatchNorm(graphOf([conv, node], [1, 4, 4, 4], { w, ...constants })).outcomes[0]!.reason;
     const { scale: _, ...rest } = statistics(4);
     expect(reason(norm("z", "y"), rest)).toMatch(/not constant/);
     expect(reason({ ...norm("z", "y"), attributes: new Map([["training_mode", int(1)]]) }, statistics(4))).toMatch(
@@ -178,7 +178,7 @@ describe("foldBatchNorm", () => {
     const before = graphOf(nodes, [1, 4, 4, 4], { w: constant([4, 4, 1, 1]), ...statistics(4) });
     const { graph, outcomes } = foldBatchNorm(before);
     expect(graph).toBe(before);
-    expect(outcomes[0]!.because).toMatch(/^the weight of z is also read by last, and would be stored more than once/);
+    expect(outcomes[0]!.reason).toMatch(/^the weight of z is also read by last, and would be stored more than once/);
   });
 
   it("folds into a weight that several layers read where all are followed by the same scale, and keeps it shared", async () => {
@@ -192,7 +192,7 @@ describe("foldBatchNorm", () => {
     const constants = { w: constant([4, 4, 1, 1]), b: constant([4]), ...statistics(4), shift2: constant([4]) };
     const before = graphOf(nodes, [1, 4, 4, 4], constants);
     const { graph, outcomes } = foldBatchNorm(before);
-    expect(outcomes.map(({ done }) => done)).toEqual([true, true, true]);
+    expect(outcomes.map(({ applied }) => applied)).toEqual([true, true, true]);
     expect([...graph.initializers.keys()]).toEqual(["b", "w_1", "b_1"]);
     expect(ops(graph)).toEqual(["Conv", "Conv", "Conv"]);
     expect(await difference(before, graph, [1, 4, 4, 4])).toBeLessThan(1e-6);
@@ -223,7 +223,7 @@ describe("foldBatchNorm", () => {
     const weights = Object.fromEntries([0, 1, 2].map((at) => [`w${at}`, constant([128, 128, 1, 1])]));
     const before = graphOf(nodes, [1, 128, 4, 4], { ...weights, ...statistics(128) });
     const { graph, outcomes } = foldBatchNorm(before);
-    expect(outcomes[0]!.because).toMatch(/^the biases that z0 would get take \d+ bytes more than what would go/);
+    expect(outcomes[0]!.reason).toMatch(/^the biases that z0 would get take \d+ bytes more than what would go/);
     expect(writeModel(graph).length).toBeLessThanOrEqual(writeModel(before).length);
   });
 
@@ -237,12 +237,12 @@ describe("foldBatchNorm", () => {
     ["of opset 9 whose further outputs are left out", 9, ["y", "", "", "", ""], {}, /^it was folded/],
     ["of opset 15", 15, ["y"], {}, /^it was folded/],
     ["of opset 8 for each pixel", 8, ["y"], { spatial: int(0) }, /every pixel by itself/],
-  ] as const)("judges a normalisation %s", (_, opset, outputs, attributes, because) => {
+  ] as const)("decides on a normalisation %s", (_, opset, outputs, attributes, reason) => {
     const node = makeNode("BatchNormalization", ["z", "scale", "shift", "mean", "variance"], outputs, attributes);
     const before = graphOf([makeNode("Conv", ["x", "w"], ["z"]), node], [1, 4, 4, 4], {
       ...{ w: constant([4, 4, 1, 1]), ...statistics(4) },
     });
-    expect(foldBatchNorm({ ...before, opsets: new Map([["", opset]]) }).outcomes[0]!.because).toMatch(because);
+    expect(foldBatchNorm({ ...before, opsets: new Map([["", opset]]) }).outcomes[0]!.reason).toMatch(reason);
   });
 
   it("keeps half-precision weights half and reads weights from Constant nodes behind Identity", async () => {
@@ -265,7 +265,7 @@ describe("foldBatchNorm", () => {
       for (const name of ["resnet20-bn", "resnet56-bn"]) {
         const before = await loadModel(shared(`data/models/${name}.onnx`)!);
         const { graph, outcomes } = foldBatchNorm(before);
-        expect(outcomes.filter((outcome) => !outcome.done)).toEqual([]);
+        expect(outcomes.filter((outcome) => !outcome.applied)).toEqual([]);
         expect(ops(graph)).not.toContain("BatchNormalization");
         expect(cost(graph).weights).toBe(cost(before).weights);
         expect(await difference(before, graph, [2, 3, 32, 32])).toBeLessThan(1e-5);
@@ -313,7 +313,7 @@ out   y f32[...]
     const before = graphOf(nodes, [1, 16, 5, 5], { b: constant([8, 4, 3, 3]), times: int64Tensor([4], [4, 1, 1, 1]) });
     const { graph, outcomes } = fold(before);
     expect(graph).toBe(before);
-    expect(outcomes).toMatchObject([{ done: false, because: "its result takes 4608 bytes where 1184 would be freed" }]);
+    expect(outcomes).toMatchObject([{ applied: false, reason: "its result takes 4608 bytes where 1184 would be freed" }]);
     expect(cost(graph)).toMatchObject({ weights: 8 * 4 * 9, macs: 32 * 4 * 9 * 9 });
   });
 

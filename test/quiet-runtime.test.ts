@@ -10,12 +10,12 @@ import { saveModel } from "../src/runtime/files.js";
 import { noShared, shared } from "./shared.js";
 import { smallGraph } from "./small-graphs.js";
 
-const door = new URL("../src/runtime/index.js", import.meta.url).href;
+const entry = new URL("../src/runtime/index.js", import.meta.url).href;
 
 /** Opens each file and runs it at a size that many networks refuse; what happens is printed, what is logged comes on stderr. */
 function runAll(files: readonly string[], runtime: string) {
   const program = `
-    import { openSession, sampleFeeds } from ${JSON.stringify(door)};
+    import { openSession, sampleFeeds } from ${JSON.stringify(entry)};
     for (const file of ${JSON.stringify(files)}) {
       try {
         const session = await openSession(file, { runtime: ${JSON.stringify(runtime)}, threads: 1 });

@@ -5,7 +5,7 @@ import { fillTables } from "../scripts/readme-tables.mjs";
 const readme = "# a\n\n<!-- table demo -->\nold\n<!-- end -->\n\nrest\n";
 const demo = {
   before: { top1Error: 8.5, weights: 268336 },
-  learned: { top1Error: 9, weights: 67000 },
+  trained: { top1Error: 9, weights: 67000 },
   machine: "a machine",
   seed: 1,
   date: "2026-01-01",
@@ -14,7 +14,7 @@ const demo = {
 test("a table is made from its file, with the conditions under it", () => {
   const filled: string = fillTables(readme, () => demo);
   expect(filled).toContain(
-    "|  | before | learned |\n| --- | ---: | ---: |\n| top-1 error | 8.50 % | 9.00 % |\n| weights | 268 336 | 67 000 |",
+    "|  | before | trained |\n| --- | ---: | ---: |\n| top-1 error | 8.50 % | 9.00 % |\n| weights | 268 336 | 67 000 |",
   );
   expect(filled).toContain("2026-01-01, a machine, seed 1.");
   expect(filled).toMatch(/<!-- end -->\n\nrest\n$/);
@@ -28,10 +28,10 @@ test("without a file there is no table", () => {
 test("what demo --json prints is a table too", () => {
   const rows = [
     { label: "original", top1Error: 8.5 },
-    { label: "learned", top1Error: 9, latencyMs: 1.5 },
+    { label: "trained", top1Error: 9, latencyMs: 1.5 },
   ];
   expect(fillTables(readme, () => ({ rows }))).toContain(
-    "|  | original | learned |\n| --- | ---: | ---: |\n| top-1 error | 8.50 % | 9.00 % |\n| latency | – | 1.50 ms |",
+    "|  | original | trained |\n| --- | ---: | ---: |\n| top-1 error | 8.50 % | 9.00 % |\n| latency | – | 1.50 ms |",
   );
 });
 

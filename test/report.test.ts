@@ -28,7 +28,7 @@ const epochs = Array.from({ length: 6 }, (_, i) => ({
   epoch: i + 1,
   globalStep: 10 * (i + 1),
   trainLoss: 1,
-  figures: { top1Error: 40 / (i + 1) },
+  metrics: { top1Error: 40 / (i + 1) },
   seconds: i,
 }));
 
@@ -65,23 +65,23 @@ test("the page fetches nothing, runs nothing and escapes what it quotes", () => 
   expect(html.match(/(?:src|href)="(?!data:)[^"]*"/g)).toBeNull();
 });
 
-test("before, compressed and learned have the figures that the run measured and what can be counted in its models", async () => {
+test("before, compressed and trained have the metrics that the run measured and what can be counted in its models", async () => {
   const { states } = (await readRun(folder)).report;
   const dense = cost(resnet(8, { seed: 3 }));
-  expect(states.map(({ name }) => name)).toEqual(["before", "compressed", "learned"]);
-  expect(states.map(({ figures }) => figures.top1Error)).toEqual([undefined, 60, epochs.at(-1)!.figures.top1Error]);
-  expect(states[0]!.figures.weights).toBe(dense.weights);
-  expect(states[2]!.figures.weights! / dense.weights).toBeLessThanOrEqual(0.5);
+  expect(states.map(({ name }) => name)).toEqual(["before", "compressed", "trained"]);
+  expect(states.map(({ metrics }) => metrics.top1Error)).toEqual([undefined, 60, epochs.at(-1)!.metrics.top1Error]);
+  expect(states[0]!.metrics.weights).toBe(dense.weights);
+  expect(states[2]!.metrics.weights! / dense.weights).toBeLessThanOrEqual(0.5);
 });
 
 test("a summary that the run wrote itself is taken as it is", async () => {
   const other = mkdtempSync(join(tmpdir(), "filterbasis-report-"));
   writeFileSync(join(other, "metrics.jsonl"), "");
-  writeFileSync(join(other, "summary.json"), JSON.stringify({ before: { psnr: 30 }, learned: { psnr: 29.5, bytes: 1100 } }));
+  writeFileSync(join(other, "summary.json"), JSON.stringify({ before: { psnr: 30 }, trained: { psnr: 29.5, bytes: 1100 } }));
   const { states } = (await readRun(other)).report;
   expect(states).toEqual([
-    { name: "before", figures: { psnr: 30 } },
-    { name: "learned", figures: { psnr: 29.5, bytes: 1100 } },
+    { name: "before", metrics: { psnr: 30 } },
+    { name: "trained", metrics: { psnr: 29.5, bytes: 1100 } },
   ]);
   rmSync(other, { recursive: true });
 });
@@ -122,9 +122,9 @@ describe.skipIf(executablePath === undefined)(`in a browser${executablePath ? ""
     }
     const figure = await tab.evaluate(readChart, { figure: "figure-top1Error" });
     expect(figure.lines[0]).toHaveLength(epochs.length);
-    for (const [index, { epoch, figures }] of epochs.entries()) {
+    for (const [index, { epoch, metrics }] of epochs.entries()) {
       expect(figure.lines[0]![index]!.x).toBeCloseTo(epoch, 2);
-      expect(figure.lines[0]![index]!.y).toBeCloseTo(figures.top1Error, 1);
+      expect(figure.lines[0]![index]!.y).toBeCloseTo(metrics.top1Error, 1);
     }
     await tab.close();
   });
@@ -170,7 +170,7 @@ describe.skipIf(executablePath === undefined)(`in a browser${executablePath ? ""
     expect(paper.ink).toBe(0);
   });
 
-  test("the pictures of bases and filters are shown", async () => {
+  test("the images of bases and filters are shown", async () => {
     const tab = await open({});
     const sizes = await tab.evaluate(() =>
       [...document.querySelectorAll<HTMLImageElement>("details[open] .filters img")].map((image) => image.naturalWidth),

@@ -37,7 +37,7 @@ function stripped(graph: Graph, fed: ReadonlyMap<string, TensorData>, constant: 
 
 type Verdict = { readonly known: number; readonly unknown: number; readonly wrong: readonly string[] };
 
-function judge(test: TestCase, constant: boolean, symbolic: boolean): Verdict | undefined {
+function verdictOf(test: TestCase, constant: boolean, symbolic: boolean): Verdict | undefined {
   const graph = readModel(new Uint8Array(readFileSync(test.model)), { verify: false });
   const set = test.dataSets()[0];
   if (set === undefined || !graph.nodes.every((node) => node.domain === "" && operatorOf(node)?.shapes !== undefined))
@@ -87,7 +87,7 @@ describe.skipIf(cases.length === 0)(
         const open: string[] = [];
         for (const test of cases) {
           try {
-            const verdict = judge(test, constant, symbolic);
+            const verdict = verdictOf(test, constant, symbolic);
             if (verdict === undefined) continue;
             known += verdict.known;
             unknown += verdict.unknown;

@@ -1,4 +1,4 @@
-// Where tests find real pictures, real networks and recorded reference results. None of it is part of the project: tests skip without it.
+// Where tests find real images, real networks and recorded reference results. None of it is part of the project: tests skip without it.
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -7,11 +7,11 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import exporting from "../src/cli/export.js";
 import { readNewestCheckpoint } from "../src/train/checkpoint.js";
-import { hostTraining } from "../src/train/host.js";
 import { parseRecipe, type Recipe } from "../src/train/recipe.js";
 import { runTraining } from "../src/train/run.js";
+import { trainInWorker } from "../src/train/worker-client.js";
 import { describeEngine } from "./engine.js";
-import { somePicture, writePng } from "./pictures.js";
+import { someImage, writePng } from "./images.js";
 
 let root: string;
 const cache = process.env.FILTERBASIS_CACHE;
@@ -20,10 +20,10 @@ beforeAll(async () => {
   process.env.FILTERBASIS_CACHE = join(root, "cache");
   for (let label = 0; label < 2; label++) {
     for (let i = 0; i < 7; i++)
-      await writePng(join(root, "classes/train", `c${label}`, `${i}.png`), somePicture(32, 32, { seed: 10 * label + i }));
-    await writePng(join(root, "classes/test", `c${label}`, "0.png"), somePicture(32, 32, { seed: 10 * label + 9 }));
+      await writePng(join(root, "classes/train", `c${label}`, `${i}.png`), someImage(32, 32, { seed: 10 * label + i }));
+    await writePng(join(root, "classes/test", `c${label}`, "0.png"), someImage(32, 32, { seed: 10 * label + 9 }));
   }
-  for (let i = 0; i < 4; i++) await writePng(join(root, "pictures", `${i}.png`), somePicture(48, 40 + 2 * i, { seed: i }));
+  for (let i = 0; i < 4; i++) await writePng(join(root, "pictures", `${i}.png`), someImage(48, 40 + 2 * i, { seed: i }));
 });
 afterAll(() => {
   if (cache === undefined) delete process.env.FILTERBASIS_CACHE;
@@ -71,7 +71,7 @@ describeEngine("loader threads", () => {
   it.each([
     ["classification", classes],
     ["super-resolution", patches],
-  ])("1 or 2 of them give the weights of none, and of a run gone on with in the middle of an epoch: %s", async (_, recipe) => {
+  ])("1 or 2 of them give the weights of none, and of a run resumed in the middle of an epoch: %s", async (_, recipe) => {
     const without = folder();
     await runTraining(without, recipe());
     for (const loaders of [1, 2]) {
@@ -97,9 +97,9 @@ describeEngine("loader threads", () => {
   });
 
   it("end with a training on a thread of its own, finished or failed with the loader's own error", async () => {
-    expect((await hostTraining(folder(), classes({ steps: 2 }, { loaders: 2 }))).finished).toBe(true);
+    expect((await trainInWorker(folder(), classes({ steps: 2 }, { loaders: 2 }))).finished).toBe(true);
     const large = patches({}, { loaders: 2, patch: 96 });
-    await expect(hostTraining(folder(), large)).rejects.toMatchObject({
+    await expect(trainInWorker(folder(), large)).rejects.toMatchObject({
       name: "FilterBasisError",
       code: "data-mismatch",
       expected: "at least 96 x 96",
@@ -131,9 +131,9 @@ describeEngine("loader threads", () => {
 });
 
 describeEngine("a run's folder", () => {
-  it("holds no best model where there is nothing to judge on", async () => {
+  it("holds no best model where there is nothing to evaluate on", async () => {
     const run = folder();
-    expect(await runTraining(run, patches({ steps: 1 }))).toMatchObject({ best: null, figures: {} });
+    expect(await runTraining(run, patches({ steps: 1 }))).toMatchObject({ best: null, metrics: {} });
     expect(existsSync(join(run, "best.onnx"))).toBe(false);
     expect(existsSync(join(run, "last.onnx"))).toBe(true);
   });
@@ -142,7 +142,7 @@ describeEngine("a run's folder", () => {
     const run = folder();
     mkdirSync(run);
     writeFileSync(join(run, "notes.txt"), "mine");
-    // It had compressed and judged; its recipe names more than the next one does.
+    // It had compressed and evaluated; its recipe names more than the next one does.
     const wild = patches({ loss: { task: "l1", gamma: 1e60 } });
     await expect(runTraining(run, wild)).rejects.toMatchObject({ code: "non-finite" });
     expect(existsSync(join(run, "start.onnx"))).toBe(true);
@@ -222,16 +222,16 @@ describeEngine("export of a run", () => {
     ] as const) {
       const { code, stdout } = await exported(run, "-o", out, ...words, "--json");
       expect(code).toBe(0);
-      const from = { file: join(run, `${which}.onnx`), which, epoch: epoch.epoch, figures: epoch.figures };
+      const from = { file: join(run, `${which}.onnx`), which, epoch: epoch.epoch, metrics: epoch.metrics };
       expect(JSON.parse(stdout)).toMatchObject({ from, verified: true });
       expect(readFileSync(out).equals(readFileSync(from.file))).toBe(true);
       expect((await exported(run, "-o", out, ...words)).stdout).toContain(
         `took ${from.file}: the model of the ${which} epoch${which === "best" ? " on the test data" : ""} (epoch ${epoch.epoch}, top1Error `,
       );
     }
-    const shipped = await exported(run, "-o", out, "--fold-bn", "--form", "dense", "--fp16", "--json");
+    const shipped = await exported(run, "-o", out, "--fold-bn", "--layout", "dense", "--fp16", "--json");
     expect(shipped.code).toBe(0);
-    expect(JSON.parse(shipped.stdout)).toMatchObject({ forms: ["7 dense"], verified: true });
+    expect(JSON.parse(shipped.stdout)).toMatchObject({ layouts: ["7 dense"], verified: true });
   });
 
   it("refuses a best that there is not, and a choice where there is none", async () => {
@@ -239,7 +239,7 @@ describeEngine("export of a run", () => {
     await runTraining(run, patches({ steps: 1 }));
     expect(await exported(run, "-o", out, "--best")).toMatchObject({ code: 1, stderr: expect.stringContaining("no best model") });
     expect((await exported(join(run, "last.onnx"), "-o", out, "--best")).code).toBe(2);
-    expect((await exported(join(run, "original.onnx"), "-o", out, "--form", "auto")).code).toBe(2);
+    expect((await exported(join(run, "original.onnx"), "-o", out, "--layout", "auto")).code).toBe(2);
     expect((await exported(join(root, "pictures"), "-o", out)).code).toBe(1);
     expect(existsSync(out)).toBe(false);
   });

@@ -112,10 +112,10 @@ describe("tables", () => {
     expect(out).toMatch(/M36T6\s+top-1 error, %\s+5\.32\s+-\s+-/);
   });
 
-  it("takes measured figures from result files alone, and states their conditions", async () => {
+  it("takes measured metrics from result files alone, and states their conditions", async () => {
     const result = {
       recipe: "table4-m36t6",
-      figures: { top1Error: 5.5 },
+      metrics: { top1Error: 5.5 },
       epochs: 10,
       epochsOfRecipe: 400,
       seed: 3,

@@ -5,7 +5,7 @@ import type { Graph, Pass } from "../../src/graph/types.js";
 import { basisScratch } from "../../src/methods/basis-scratch.js";
 import { factor } from "../../src/methods/factor.js";
 import { group } from "../../src/methods/group.js";
-import type { Style } from "../../src/methods/styles.js";
+import type { Preset } from "../../src/methods/presets.js";
 import { buildNet } from "../../src/nets/table.js";
 import { parse } from "./entry.js";
 
@@ -28,7 +28,7 @@ const networks = {
 } as const;
 type NetworkName = keyof typeof networks;
 
-const styles: Readonly<Record<NetworkName, Style>> = {
+const presets: Readonly<Record<NetworkName, Preset>> = {
   vgg16: "vgg",
   resnet: "resnet",
   densenet: "densenet",
@@ -56,12 +56,12 @@ const methods = {
   none: { fields: z.object({}), pass: (): Pass => (graph) => ({ graph, outcomes: [] }) },
   basis: {
     fields: z.object(basisOfOne),
-    pass: (o: Partial<z.infer<z.ZodObject<typeof basisOfOne>>>, style: Style): Pass => {
+    pass: (o: Partial<z.infer<z.ZodObject<typeof basisOfOne>>>, preset: Preset): Pass => {
       // The groups of a ResNet are told apart by their input channels: 16, 32, 64, ...
       const byChannels = (key: "p" | "m") =>
         Object.fromEntries((o.groups ?? []).map((entry, i) => [String(16 << i), entry[key]]));
       return basisScratch({
-        style,
+        preset,
         basis: o.groups === undefined ? (o.m ?? 0) : byChannels("m"),
         ...defined({
           channels: o.groups === undefined ? o.p : byChannels("p"),
@@ -70,8 +70,8 @@ const methods = {
           coefficientKernel: o.coefficientKernel,
           slice: o.slice,
           share: o.share,
-          between: o.betweenNormAndActivation,
-          closing: o.betweenNormAndActivation,
+          insertNorm: o.betweenNormAndActivation,
+          insertActivation: o.betweenNormAndActivation,
           transition: o.transitionBottleneck ?? undefined,
         }),
       });
@@ -79,8 +79,8 @@ const methods = {
   },
   factor: {
     fields: z.object({ ...layersOfOne, sicLayers: count.optional() }),
-    pass: (o: { plainFirstConvs?: number | undefined; sicLayers?: number | undefined }, style: Style): Pass =>
-      factor({ style, ...defined({ layers: o.sicLayers, keepFirst: o.plainFirstConvs }) }),
+    pass: (o: { plainFirstConvs?: number | undefined; sicLayers?: number | undefined }, preset: Preset): Pass =>
+      factor({ preset, ...defined({ layers: o.sicLayers, keepFirst: o.plainFirstConvs }) }),
   },
   group: {
     fields: z.object({ ...layersOfOne, channelsPerGroup: groupsOfOne.optional(), groups: groupsOfOne.optional() }),
@@ -90,10 +90,10 @@ const methods = {
         channelsPerGroup?: z.infer<typeof groupsOfOne> | undefined;
         groups?: z.infer<typeof groupsOfOne> | undefined;
       },
-      style: Style,
+      preset: Preset,
     ): Pass =>
       group({
-        style,
+        preset,
         ...defined({ keepFirst: o.plainFirstConvs, channelsPerGroup: o.channelsPerGroup, groups: ranges(o.groups) }),
       }),
   },
@@ -128,9 +128,9 @@ export function buildFromConfig(config: unknown): Graph {
   const fields = parse(all, rest, "config") as Readonly<Record<string, unknown>>;
   const pick = (shape: object) => defined(Object.fromEntries(Object.keys(shape).map((key) => [key, fields[key]])));
   const graph = buildNet(network, { ...pick(ofNetwork.shape), init: "zeros" });
-  const pass = ofMethod.pass(pick(ofMethod.fields.shape), styles[network as NetworkName]);
+  const pass = ofMethod.pass(pick(ofMethod.fields.shape), presets[network as NetworkName]);
   const { graph: built, outcomes } = pass(graph);
-  if (method !== "none" && !outcomes.some(({ done }) => done))
+  if (method !== "none" && !outcomes.some(({ applied }) => applied))
     throw new FilterBasisError("data-mismatch", `the method ${method} found nothing to do`, { field: "config" });
   return built;
 }

@@ -1,8 +1,8 @@
-// Everything about pictures: PSNR, rounding, normalisation, augmentation, patches.
+// Everything about images: PSNR, rounding, normalisation, augmentation, patches.
 import { z } from "zod";
 import { normalizeBatch } from "../../src/data/augment.js";
+import type { Image } from "../../src/data/image.js";
 import type { ImageSet, Normalization } from "../../src/data/image-set.js";
-import type { Picture } from "../../src/data/picture.js";
 import { FilterBasisError } from "../../src/errors/error.js";
 import { psnr, quantize } from "../../src/evaluate/psnr.js";
 import { float32Tensor } from "../../src/graph/attributes.js";
@@ -22,17 +22,17 @@ export function checkPsnr(entry: Entry, folder: Folder): readonly Check[] {
   const { file, cases } = parse(psnrEntry, entry, entry.name);
   const tensors = folder.tensors(file);
   const off = cases.map(({ sr, hr, scale, div2k, psnr: recorded }) => {
-    const ours = psnr(picture(need(tensors, sr)), picture(need(tensors, hr)), div2k ? scale + 6 : scale, div2k ? "rgb" : "luma");
+    const ours = psnr(image(need(tensors, sr)), image(need(tensors, hr)), div2k ? scale + 6 : scale, div2k ? "rgb" : "luma");
     return Math.abs(ours - recorded);
   });
   return [{ what: `${cases.length} cases, dB`, difference: Math.max(...off), allowed: decibels }];
 }
 
 /** [C, H, W]; float values are clipped and rounded first. */
-function picture(tensor: TensorData): Picture {
+function image(tensor: TensorData): Image {
   const [channels = 0, height = 0, width = 0] = tensor.dims;
   if (channels !== 1 && channels !== 3)
-    throw new FilterBasisError("malformed", "a picture has 1 or 3 channels", { got: String(channels) });
+    throw new FilterBasisError("malformed", "an image has 1 or 3 channels", { got: String(channels) });
   return { width, height, channels, data: tensor.type === "uint8" ? tensor.data : quantize(floats(tensor)) };
 }
 

@@ -21,17 +21,17 @@ export function checkLossNorm(entry: Entry, folder: Folder): readonly Check[] {
     tensor.requiresGrad = name.startsWith("basis.");
     return tensor;
   };
-  const sites = [...tensors.keys()].flatMap((name) => /^basis\.(features\.\d+)\.conv\.3\.weight$/.exec(name)?.[1] ?? []);
+  const layers = [...tensors.keys()].flatMap((name) => /^basis\.(features\.\d+)\.conv\.3\.weight$/.exec(name)?.[1] ?? []);
   const leaves = new Map<string, Tensor>();
   let loss: Tensor | null = null;
   let norm: Tensor | null = null;
   const checks: Check[] = [];
   const add = (sum: Tensor | null, term: Tensor) => (sum === null ? term : call("add.Tensor", sum, term));
-  sites.forEach((site, i) => {
-    const [basis, coefficients] = [leaf(`basis.${site}.conv.0.weight`), leaf(`basis.${site}.conv.3.weight`)];
-    leaves.set(`${site}.conv.0.weight`, basis).set(`${site}.conv.3.weight`, coefficients);
-    const original = leaf(`pre.${site}.0.weight`);
-    const layer = { name: site, original, basis: () => basis, coefficients };
+  layers.forEach((name, i) => {
+    const [basis, coefficients] = [leaf(`basis.${name}.conv.0.weight`), leaf(`basis.${name}.conv.3.weight`)];
+    leaves.set(`${name}.conv.0.weight`, basis).set(`${name}.conv.3.weight`, coefficients);
+    const original = leaf(`pre.${name}.0.weight`);
+    const layer = { name, original, basis: () => basis, coefficients };
     loss = add(loss, call("div.Scalar", approximationLoss([layer]) as Tensor, elements(original.shape)));
     norm = add(norm, call("mean", call("square", basis)));
     const zero = { ...layer, original: leaf(`recon.${i}`) }; // our reconstruction against the recorded one

@@ -61,7 +61,7 @@ function procedural(o: NetworkEntry, io: Tensors, folder: Folder, checks: Check[
   return made;
 }
 
-/** Everything that learns: all float initializers but the running statistics. */
+/** Everything that is trained: all float initializers but the running statistics. */
 function parameterCount(graph: Graph): number {
   let count = 0;
   for (const [name, { type, dims }] of graph.initializers)

@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { encodePicture } from "../../src/data/codec.js";
+import { encodeImage } from "../../src/data/codec.js";
+import type { Image } from "../../src/data/image.js";
 import { openPatches, turnPatch } from "../../src/data/patches.js";
-import type { Picture } from "../../src/data/picture.js";
 import { findPairs } from "../../src/data/sr-pairs.js";
 import { forwardChop } from "../../src/evaluate/chop.js";
 import { runPlanes } from "../../src/evaluate/sr-model.js";
@@ -71,7 +71,7 @@ class Scripted extends Random {
   }
 }
 
-/** Real patches out of pictures whose pixels say where they are: red the column, green the row. */
+/** Real patches out of images whose pixels say where they are: red the column, green the row. */
 export async function checkPatches(entry: Entry): Promise<readonly Check[]> {
   const { cases } = parse(patchEntry, entry, entry.name);
   const root = await mkdtemp(join(tmpdir(), "parity-"));
@@ -83,9 +83,9 @@ export async function checkPatches(entry: Entry): Promise<readonly Check[]> {
       const [height, width] = o.lr_hw;
       await writeFile(
         join(folder, `p_SRF_${o.scale}_HR.png`),
-        await encodePicture(coordinates(width * o.scale, height * o.scale), "png"),
+        await encodeImage(coordinates(width * o.scale, height * o.scale), "png"),
       );
-      await writeFile(join(folder, `p_SRF_${o.scale}_LR.png`), await encodePicture(coordinates(width, height), "png"));
+      await writeFile(join(folder, `p_SRF_${o.scale}_LR.png`), await encodeImage(coordinates(width, height), "png"));
       const { pairs } = await findPairs(join(root, String(i)), o.scale);
       const source = await openPatches(pairs, {
         scale: o.scale,
@@ -115,7 +115,7 @@ export async function checkPatches(entry: Entry): Promise<readonly Check[]> {
   return checks;
 }
 
-function coordinates(width: number, height: number): Picture {
+function coordinates(width: number, height: number): Image {
   const size = width * height;
   const value = (i: number) => (i < size ? i % width : i < 2 * size ? Math.floor((i - size) / width) : 0);
   return { width, height, channels: 3, data: Uint8Array.from({ length: 3 * size }, (_, i) => value(i)) };

@@ -82,12 +82,12 @@ function bytesOf({ bytes }: Plain): Pick<ErrorAnswer, "bytes"> {
   return { bytes: { original: bytes.original, written: bytes.written } };
 }
 
-/** { fixed, whole, layers: [{ best }] }: the share of the whole that is left when every layer has its best candidate. */
-function bestOf({ fixed, whole, layers }: Plain): { readonly best?: number } {
+/** { fixed, original, layers: [{ best }] }: the share of the original that is left when every layer has its best candidate. */
+function bestOf({ fixed, original, layers }: Plain): { readonly best?: number } {
   const costs = list(layers).map(({ best }) => best);
   const isNumber = (value: unknown): value is number => typeof value === "number";
-  if (!isNumber(fixed) || !isNumber(whole) || costs.length === 0 || !costs.every(isNumber)) return {};
-  return { best: costs.reduce((sum, cost) => sum + cost, fixed) / whole };
+  if (!isNumber(fixed) || !isNumber(original) || costs.length === 0 || !costs.every(isNumber)) return {};
+  return { best: costs.reduce((sum, cost) => sum + cost, fixed) / original };
 }
 
 function readTotals(totals: Plain): Totals {

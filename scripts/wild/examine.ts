@@ -6,13 +6,13 @@ import { loadModel } from "../../src/runtime/files.js";
 import { type Answer, type LayerAnswer, readAnswer } from "./answers.js";
 import { type Ran, runCommand } from "./command.js";
 import type { Feed, Sizes } from "./feeds.js";
-import { isRuntimeText, judge } from "./judge.js";
 import { bytesOf, type Counts, countsOf, difference, type Effort, exactnessOf, keptOf, timesOf } from "./measure.js";
 import type { WildModel } from "./models.js";
 import { budgetWords, type Operation, one, planOf } from "./operations.js";
 import { saveMoved } from "./rounding.js";
 import type { Exactness, ModelFacts, Row } from "./rows.js";
 import type { OutputDifference } from "./runner.js";
+import { isRuntimeText, violationsOf } from "./violations.js";
 
 /** What all rows of one network share. */
 export interface Subject {
@@ -54,7 +54,7 @@ export async function examine(subject: Subject, operation: Operation): Promise<R
     ...(await planDifferences(subject, operation, answer)),
     ...(existsSync(output) ? await fileOf(subject, operation, input, output, answer) : {}),
   };
-  return { ...row, violations: judge(row, operation, facts, model.mustBeWritten) };
+  return { ...row, violations: violationsOf(row, operation, facts, model.mustBeWritten) };
 }
 
 /** The first file that a budget command wrote. */
@@ -119,9 +119,9 @@ async function planDifferences({ model, folder }: Subject, operation: Operation,
 
 async function recordedLayers(file: string): Promise<readonly LayerAnswer[] | undefined> {
   if (!existsSync(file)) return undefined;
-  const sites = readRecord(await loadModel(file))?.sites ?? [];
+  const recorded = readRecord(await loadModel(file))?.layers ?? [];
   // Nodes that read the same coefficients are one layer.
-  const layers = new Map(sites.toReversed().map((site) => [site.coefficients, site]));
+  const layers = new Map(recorded.toReversed().map((layer) => [layer.coefficients, layer]));
   return [...layers.values()].map(({ name, output, splits, basisSize }) => ({ name: name || output, splits, basis: basisSize }));
 }
 
@@ -188,7 +188,7 @@ async function exactness(
   return exactnessOf("original", fromOriginal, { ...allowance, rounding });
 }
 
-/** Figures of a command that are not those of the files. */
+/** Metrics of a command that are not those of the files. */
 function miscounted(
   { counts, facts }: Subject,
   { kind, input }: Operation,

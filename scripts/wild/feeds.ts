@@ -15,7 +15,7 @@ export interface InputFeed {
 
 /** The inputs of one run; `kind` and `seed` give the numbers (see values.mjs). */
 export interface Feed {
-  readonly kind: "unit" | "normal" | "picture";
+  readonly kind: "unit" | "normal" | "image";
   readonly seed: number;
   readonly inputs: readonly InputFeed[];
 }
@@ -28,7 +28,7 @@ export interface Runnable {
 }
 
 const seed = 1;
-const kinds = ["unit", "normal", "picture"] as const;
+const kinds = ["unit", "normal", "image"] as const;
 const usual = [224, 64, 32, 256, 128, 320, 512, 16, 8, 1];
 
 /**
@@ -71,7 +71,7 @@ function candidateSizes(graph: Graph, told: Sizes): readonly Sizes[] {
   return [told, ...library, ...own].filter(isWhole);
 }
 
-/** Every free axis filled: the first with 1, the second of a picture with its channels, others alike; a symbol is one number everywhere. */
+/** Every free axis filled: the first with 1, the second of an image with its channels, others alike; a symbol is one number everywhere. */
 function filled(graph: Graph, side: number, channels: number): Sizes {
   const symbols = new Map<string, number>();
   const size = (dim: Dim, axis: number, rank: number): number => {

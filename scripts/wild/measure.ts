@@ -4,9 +4,9 @@ import { cost } from "../../src/ops/cost/cost.js";
 import { loadModel } from "../../src/runtime/files.js";
 import { median } from "../../src/runtime/latency.js";
 import type { Feed, Sizes } from "./feeds.js";
-import { slowerThan } from "./judge.js";
 import type { Exactness, Row, Times } from "./rows.js";
 import { type OutputDifference, runTask } from "./runner.js";
+import { slowerThan } from "./violations.js";
 
 export interface Effort {
   /** For timing one pair of files. */
@@ -95,7 +95,7 @@ export function exactnessOf(
   { outputs = [], failure }: { readonly outputs?: readonly OutputDifference[]; readonly failure?: string },
   { noise, half, rounding = [] }: Allowance,
 ): Exactness {
-  const judged = outputs.map((output) => {
+  const compared = outputs.map((output) => {
     const seen = [...noise, ...rounding].filter(({ name }) => name === output.name);
     const most = (key: "max" | "unequal") => Math.max(0, ...seen.map((one) => finite(one[key])));
     const floor = half ? halfNoise : floatNoise;
@@ -105,7 +105,7 @@ export function exactnessOf(
     const within = output.fault === undefined && (whole ? output.unequal <= unequalAllowed : output.max <= allowed);
     return { ...output, allowed, within };
   });
-  return { against, outputs: judged, ...(failure === undefined ? {} : { failure }) };
+  return { against, outputs: compared, ...(failure === undefined ? {} : { failure }) };
 }
 
 const finite = (value: number | undefined): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);

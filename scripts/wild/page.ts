@@ -1,9 +1,9 @@
 // The table for people: docs/wild.md, made from results/wild.json, and the list of broken promises for the terminal.
 
-import { memory, slowerThan } from "./judge.js";
 import { operations } from "./operations.js";
 import type { ModelFacts, Row } from "./rows.js";
 import type { Table } from "./store.js";
+import { memory, slowerThan } from "./violations.js";
 
 const percent = (share: number, places = 1): string => (Number.isFinite(share) ? `${(100 * share).toFixed(places)} %` : "-");
 const ms = (value: number): string => value.toPrecision(3).replace(/e.*$/, "");

@@ -21,8 +21,8 @@ function hash(text) {
 const kinds = {
   unit: (next) => () => next(),
   normal: (next) => () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()),
-  /** As a picture of 0..255: waves along the rows and from row to row, with a little noise. */
-  picture: (next, width) => (index) => {
+  /** As an image of 0..255: waves along the rows and from row to row, with a little noise. */
+  image: (next, width) => (index) => {
     const [column, row] = [index % width, Math.floor(index / width)];
     return 127.5 + 70 * Math.sin(column / 9 + row / 31) + 40 * Math.sin(row / 13) + 16 * (next() - 0.5);
   },

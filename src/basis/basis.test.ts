@@ -20,25 +20,29 @@ import {
   sliceStart,
 } from "./split.js";
 
-function filters(outChannels: number, inChannels: number, taps: number, splits: number, seed = 1): Filters {
+function filters(outChannels: number, inChannels: number, kernelElements: number, splits: number, seed = 1): Filters {
   const random = new Random(seed);
-  const values = Float64Array.from({ length: outChannels * inChannels * taps }, () => random.normal());
-  return { name: "conv", outChannels, inChannels, taps, splits, values };
+  const values = Float64Array.from({ length: outChannels * inChannels * kernelElements }, () => random.normal());
+  return { name: "conv", outChannels, inChannels, kernelElements, splits, values };
 }
 
 const lost = (a: Float64Array, b: Float64Array): number => squaredNorm(a.map((value, i) => value - b[i]!));
 
 /** Layers of one p and one kernel, any splits and outputs. */
 const shared = fc
-  .record({ p: fc.integer({ min: 1, max: 4 }), taps: fc.constantFrom(1, 3, 9), seed: fc.integer({ min: 0, max: 1000 }) })
-  .chain(({ p, taps, seed }) =>
+  .record({
+    p: fc.integer({ min: 1, max: 4 }),
+    kernelElements: fc.constantFrom(1, 3, 9),
+    seed: fc.integer({ min: 0, max: 1000 }),
+  })
+  .chain(({ p, kernelElements, seed }) =>
     fc
       .array(fc.record({ n: fc.integer({ min: 1, max: 6 }), s: fc.integer({ min: 1, max: 4 }) }), { minLength: 1, maxLength: 3 })
-      .map((sizes) => sizes.map(({ n, s }, i) => filters(n, s * p, taps, s, seed + i))),
+      .map((sizes) => sizes.map(({ n, s }, i) => filters(n, s * p, kernelElements, s, seed + i))),
   );
 
 describe("splits", () => {
-  const shape = { outChannels: 128, inChannels: 128, taps: 9 };
+  const shape = { outChannels: 128, inChannels: 128, kernelElements: 9 };
 
   test("the counts are those of the paper's Eq. 4 to 6", () => {
     expect(basisWeights(shape, 4, 32)).toBe(32 * 32 * 9 + 128 * 32 * 4);
@@ -53,11 +57,16 @@ describe("splits", () => {
     expect(optimalSplits(shape)).toBe(3);
     expect(bestSplits(shape)).toBe(4);
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 256 }), fc.integer({ min: 1, max: 256 }), fc.constantFrom(1, 9, 25), (n, c, taps) => {
-        const one = { outChannels: n, inChannels: c, taps };
-        for (const s of divisors(c)) expect(rate(one, bestSplits(one), 1)).toBeLessThanOrEqual(rate(one, s, 1) + 1e-12);
-        expect(bestSplits(one)).toBe(optimalSplits(one) <= 1 ? 1 : bestSplits(one));
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 256 }),
+        fc.integer({ min: 1, max: 256 }),
+        fc.constantFrom(1, 9, 25),
+        (n, c, kernelElements) => {
+          const one = { outChannels: n, inChannels: c, kernelElements };
+          for (const s of divisors(c)) expect(rate(one, bestSplits(one), 1)).toBeLessThanOrEqual(rate(one, s, 1) + 1e-12);
+          expect(bestSplits(one)).toBe(optimalSplits(one) <= 1 ? 1 : bestSplits(one));
+        },
+      ),
     );
   });
 
@@ -105,8 +114,8 @@ describe("initialisation", () => {
   });
 
   test("W[o, g p + i, y, x] = sum_j A[o, g m + j] B[j, i, y, x], index by index", () => {
-    const [n, c, taps, s, m] = [5, 6, 4, 3, 7];
-    const layer = filters(n, c, taps, s);
+    const [n, c, kernelElements, s, m] = [5, 6, 4, 3, 7];
+    const layer = filters(n, c, kernelElements, s);
     const { basis, coefficients } = initialise([layer], m);
     const a = coefficients[0]!;
     const p = c / s;
@@ -114,9 +123,10 @@ describe("initialisation", () => {
     for (let o = 0; o < n; o++)
       for (let g = 0; g < s; g++)
         for (let i = 0; i < p; i++)
-          for (let y = 0; y < taps; y++)
+          for (let y = 0; y < kernelElements; y++)
             for (let j = 0; j < m; j++)
-              rebuilt[(o * c + g * p + i) * taps + y]! += a[o * s * m + g * m + j]! * basis[(j * p + i) * taps + y]!;
+              rebuilt[(o * c + g * p + i) * kernelElements + y]! +=
+                a[o * s * m + g * m + j]! * basis[(j * p + i) * kernelElements + y]!;
     expect(lost(rebuilt, reconstruct(basis, a, m))).toBeLessThan(1e-20);
     expect(lost(rebuilt, layer.values) / squaredNorm(layer.values)).toBeLessThan(0.5);
   });

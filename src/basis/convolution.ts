@@ -1,6 +1,6 @@
 // A Conv node as the method sees it, or the reason why its filters cannot be written over a basis.
 import { FilterBasisError } from "../errors/error.js";
-import { readInt, siteName } from "../graph/attributes.js";
+import { nodeName, readInt } from "../graph/attributes.js";
 import type { Stored } from "../graph/graph-index.js";
 import type { DataType, Node, TensorData } from "../graph/types.js";
 import { quantisedCure } from "../passes/constant/weights.js";
@@ -20,13 +20,13 @@ export interface Convolution extends FilterShape {
   readonly type: DataType;
 }
 
-/** Why a node is left alone: a clause that completes "because ...". */
-export interface Refusal {
+/** Why a node is skipped: a clause that completes "because ...". */
+export interface SkippedLayer {
   readonly name: string;
-  readonly because: string;
+  readonly reason: string;
 }
 
-/** Node types that carry weights but are no plain convolutions, and why they are left alone. */
+/** Node types that carry weights but are no plain convolutions, and why they are skipped. */
 const others: Readonly<Record<string, string>> = {
   ConvTranspose: "it is a transposed convolution, which scatters its inputs instead of gathering them with filters",
   Gemm: "it is a fully connected layer, not a convolution",
@@ -39,34 +39,34 @@ const others: Readonly<Record<string, string>> = {
 /** Types whose filters are decomposed. */
 const decomposable: readonly DataType[] = ["float32", "float16", "float64", "bfloat16"];
 
-export const isRefusal = (found: object): found is Refusal => "because" in found;
+export const isSkipped = (found: object): found is SkippedLayer => "reason" in found;
 
 /**
  * Reads a node; undefined where it has no weights at all and nothing has to be said about it. Grouped, depthwise, quantised,
- * transposed and dynamic convolutions and fully connected layers are refused. Errors: `invalid-graph` for a weight whose
+ * transposed and dynamic convolutions and fully connected layers are skipped. Errors: `invalid-graph` for a weight whose
  * shape cannot be a convolution's. `computed` says of a weight that is not stored why it is not.
  */
 export function readConvolution(
   node: Node,
   constant: (name: string) => Stored | undefined,
   computed: (name: string) => string | undefined = () => undefined,
-): Convolution | Refusal | undefined {
-  const name = siteName(node);
-  const refuse = (because: string): Refusal => ({ name, because });
+): Convolution | SkippedLayer | undefined {
+  const name = nodeName(node);
+  const skip = (reason: string): SkippedLayer => ({ name, reason });
   if (node.domain !== "") {
     return /conv/i.test(node.op)
-      ? refuse(`it is a ${node.op} of the domain ${node.domain}, whose meaning is not known here`)
+      ? skip(`it is a ${node.op} of the domain ${node.domain}, whose meaning is not known here`)
       : undefined;
   }
   if (node.op !== "Conv") {
-    const because = others[node.op];
+    const reason = others[node.op];
     const weighted = node.op !== "MatMul" && node.op !== "Gemm" ? true : node.inputs.slice(0, 2).some((input) => constant(input));
-    return because !== undefined && weighted ? refuse(because) : undefined;
+    return reason !== undefined && weighted ? skip(reason) : undefined;
   }
   const found = constant(node.inputs[1] ?? "");
-  if (!found) return refuse(`its weight ${computed(node.inputs[1] ?? "") ?? "is computed while the model runs"}`);
+  if (!found) return skip(`its weight ${computed(node.inputs[1] ?? "") ?? "is computed while the model runs"}`);
   const { tensor: weight, root: weightName, type } = found;
-  if (!decomposable.includes(weight.type) || !decomposable.includes(type)) return refuse(`its weight is of type ${weight.type}`);
+  if (!decomposable.includes(weight.type) || !decomposable.includes(type)) return skip(`its weight is of type ${weight.type}`);
   const [outChannels, perGroup, ...kernel] = weight.dims;
   if (outChannels === undefined || perGroup === undefined || kernel.length === 0) {
     throw new FilterBasisError("invalid-graph", "the weight of a convolution needs at least three axes", {
@@ -77,10 +77,10 @@ export function readConvolution(
   }
   const groups = readInt(node, "group", 1);
   if (groups !== 1) {
-    if (perGroup === 1) return refuse(`it is a depthwise convolution: each of its ${groups} groups sees one channel`);
-    return refuse(`it is a grouped convolution of ${groups} groups`);
+    if (perGroup === 1) return skip(`it is a depthwise convolution: each of its ${groups} groups sees one channel`);
+    return skip(`it is a grouped convolution of ${groups} groups`);
   }
-  if (weight.dims.some((dim) => dim === 0)) return refuse("its weight is empty");
-  const taps = kernel.reduce((product, size) => product * size, 1);
-  return { node, name, outChannels, inChannels: perGroup, kernel, taps, weightName, weight, type };
+  if (weight.dims.some((dim) => dim === 0)) return skip("its weight is empty");
+  const kernelElements = kernel.reduce((product, size) => product * size, 1);
+  return { node, name, outChannels, inChannels: perGroup, kernel, kernelElements, weightName, weight, type };
 }

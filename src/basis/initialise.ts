@@ -56,7 +56,7 @@ export function splitMatrix({ name, values, splits, ...shape }: Filters): Matrix
       throw new FilterBasisError("non-finite", "a weight is not a finite number", { layer: name, got: `${values[i]} at ${i}` });
     }
   }
-  return matrix(shape.outChannels * splits, (shape.inChannels / splits) * shape.taps, values);
+  return matrix(shape.outChannels * splits, (shape.inChannels / splits) * shape.kernelElements, values);
 }
 
 /**

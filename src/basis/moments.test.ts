@@ -7,20 +7,20 @@ import { type Matrix, matrix, squaredNorm, transpose } from "../linalg/matrix.js
 import { gram, multiply } from "../linalg/product.js";
 import { Random } from "../linalg/random.js";
 import { type Factors, type Filters, initialise, reconstruct, splitMatrix } from "./initialise.js";
-import { blockMoments, fitToOutputs, type InputMoments, outputSpectrum, sharedMoments } from "./moments.js";
+import { type ActivationMoments, blockMoments, fitToOutputs, outputSpectrum, sharedMoments } from "./moments.js";
 
-const taps = 4;
+const kernelElements = 4;
 
 function layer(outChannels: number, inChannels: number, splits: number, seed = 1): Filters {
   const random = new Random(seed);
-  const values = Float64Array.from({ length: outChannels * inChannels * taps }, () => random.normal());
-  return { name: "conv", outChannels, inChannels, taps, splits, values };
+  const values = Float64Array.from({ length: outChannels * inChannels * kernelElements }, () => random.normal());
+  return { name: "conv", outChannels, inChannels, kernelElements, splits, values };
 }
 
 /** Patches [count, c h w] whose numbers hang together and differ in strength, around a mean that is not 0. */
 function patchesOf(inChannels: number, count = 400, seed = 2): Matrix {
   const random = new Random(seed);
-  const width = inChannels * taps;
+  const width = inChannels * kernelElements;
   const mixing = matrix(
     width,
     width,
@@ -50,9 +50,9 @@ function centred({ rows, cols, data }: Matrix): { mean: Float64Array; rest: Matr
   return { mean, rest };
 }
 
-function momentsOf(patches: Matrix, channels: number): InputMoments {
+function momentsOf(patches: Matrix, channels: number): ActivationMoments {
   const { mean, rest } = centred(patches);
-  const blocks = matrix((rest.rows * rest.cols) / (channels * taps), channels * taps, rest.data);
+  const blocks = matrix((rest.rows * rest.cols) / (channels * kernelElements), channels * kernelElements, rest.data);
   const second = gram(blocks);
   return {
     channels,
@@ -76,8 +76,8 @@ function outputError(filters: Filters, { basis, coefficients, basisSize }: Facto
   return squaredNorm(multiply(centred(patches).rest, transpose(lost)).data) / patches.rows;
 }
 
-function calibrated(filters: Filters, basisSize: number, moments: InputMoments): Factors {
-  const block = blockMoments(moments, taps, filters.inChannels / filters.splits);
+function calibrated(filters: Filters, basisSize: number, moments: ActivationMoments): Factors {
+  const block = blockMoments(moments, kernelElements, filters.inChannels / filters.splits);
   const spectrum = outputSpectrum(splitMatrix(filters), block, pureLinearAlgebra);
   return fitToOutputs(initialise([filters], basisSize, spectrum), [filters], [moments]);
 }
@@ -87,7 +87,7 @@ describe("a basis for what a layer sees", () => {
     for (const splits of [1, 2, 4]) {
       const filters = layer(6, 4, splits);
       const patches = patchesOf(4);
-      const most = Math.min(6 * splits, (4 / splits) * taps);
+      const most = Math.min(6 * splits, (4 / splits) * kernelElements);
       for (let basisSize = 1; basisSize < most; basisSize++) {
         const own = outputError(filters, initialise([filters], basisSize), patches);
         expect(outputError(filters, calibrated(filters, basisSize, momentsOf(patches, 4)), patches)).toBeLessThan(own);
@@ -99,7 +99,7 @@ describe("a basis for what a layer sees", () => {
     const filters = layer(6, 4, 1);
     const patches = patchesOf(4);
     const moments = momentsOf(patches, 4);
-    const { squares } = outputSpectrum(splitMatrix(filters), blockMoments(moments, taps, 4), pureLinearAlgebra);
+    const { squares } = outputSpectrum(splitMatrix(filters), blockMoments(moments, kernelElements, 4), pureLinearAlgebra);
     for (const basisSize of [1, 2, 4]) {
       const discarded = squares.subarray(basisSize).reduce((sum, square) => sum + square, 0);
       const found = outputError(filters, calibrated(filters, basisSize, moments), patches);
@@ -114,7 +114,7 @@ describe("a basis for what a layer sees", () => {
     const start = initialise(
       [filters],
       3,
-      outputSpectrum(splitMatrix(filters), blockMoments(moments, taps, 2), pureLinearAlgebra),
+      outputSpectrum(splitMatrix(filters), blockMoments(moments, kernelElements, 2), pureLinearAlgebra),
     );
     const best = fitToOutputs(start, [filters], [moments]);
     // What the basis makes of the patches, split by split: a tenth of its mean square is what a coefficient's way weighs.
@@ -140,7 +140,7 @@ describe("a basis for what a layer sees", () => {
         fc.integer({ min: 0, max: 99 }),
         (splits, n, seed) => {
           const filters = layer(n, 4, splits, seed);
-          const full = Math.min(n * splits, (4 / splits) * taps);
+          const full = Math.min(n * splits, (4 / splits) * kernelElements);
           const { basis, coefficients, squaredErrors, shifts } = calibrated(
             filters,
             full,
@@ -176,7 +176,7 @@ describe("a basis for what a layer sees", () => {
     const layers = [layer(4, 4, 2, 1), layer(6, 2, 1, 2)];
     const [first, second] = [patchesOf(4, 300, 3), patchesOf(2, 300, 4)];
     const moments = [momentsOf(first, 4), momentsOf(second, 2)];
-    const block = sharedMoments(moments, taps, 2);
+    const block = sharedMoments(moments, kernelElements, 2);
     const stacked = layers.map(splitMatrix);
     const all = matrix(stacked[0]!.rows + stacked[1]!.rows, 8, Float64Array.from(stacked.flatMap(({ data }) => [...data])));
     const start = initialise(layers, 3, outputSpectrum(all, block, pureLinearAlgebra));
@@ -194,15 +194,15 @@ describe("a basis for what a layer sees", () => {
     const start = initialise(
       [filters],
       3,
-      outputSpectrum(splitMatrix(filters), blockMoments(moments, taps, 2), pureLinearAlgebra),
+      outputSpectrum(splitMatrix(filters), blockMoments(moments, kernelElements, 2), pureLinearAlgebra),
     );
     expect(fitToOutputs(start, [filters], [moments]).coefficients).toEqual(start.coefficients);
   });
 });
 
 describe("moments of blocks", () => {
-  const floorless = (moments: InputMoments, channels: number) => {
-    const found = blockMoments(moments, taps, channels);
+  const floorless = (moments: ActivationMoments, channels: number) => {
+    const found = blockMoments(moments, kernelElements, channels);
     const trace = found.data.reduce((sum, value, i) => sum + (i % (found.cols + 1) === 0 ? value : 0), 0);
     const floor = (trace / found.rows / 1.001) * 0.001; // what was added is a thousandth of the mean of the diagonal
     return found.data.map((value, i) => (i % (found.cols + 1) === 0 ? value - floor : value));
@@ -218,21 +218,21 @@ describe("moments of blocks", () => {
 
   test("that are larger stand side by side, of the greatest common width", () => {
     const moments = momentsOf(patchesOf(4), 2);
-    const larger = blockMoments(moments, taps, 4);
-    const smaller = blockMoments(moments, taps, 2);
+    const larger = blockMoments(moments, kernelElements, 4);
+    const smaller = blockMoments(moments, kernelElements, 2);
     expect([larger.rows, larger.cols]).toEqual([16, 16]);
     for (let i = 0; i < 16; i++)
       for (let j = 0; j < 16; j++) {
         const same = Math.floor(i / 8) === Math.floor(j / 8);
         expect(larger.data[i * 16 + j]).toBe(same ? smaller.data[(i % 8) * 8 + (j % 8)] : 0);
       }
-    expect(blockMoments(momentsOf(patchesOf(6), 6), taps, 4).rows).toBe(16); // by blocks of 2
+    expect(blockMoments(momentsOf(patchesOf(6), 6), kernelElements, 4).rows).toBe(16); // by blocks of 2
   });
 
   test("of an input that never changes, or of fewer samples than numbers, are positive definite still", () => {
-    const nothing: InputMoments = { channels: 2, second: matrix(8, 8), mean: new Float64Array(8) };
-    expect(() => cholesky(blockMoments(nothing, taps, 2))).not.toThrow();
-    expect(() => cholesky(blockMoments(momentsOf(patchesOf(4, 3), 4), taps, 4))).not.toThrow();
+    const nothing: ActivationMoments = { channels: 2, second: matrix(8, 8), mean: new Float64Array(8) };
+    expect(() => cholesky(blockMoments(nothing, kernelElements, 2))).not.toThrow();
+    expect(() => cholesky(blockMoments(momentsOf(patchesOf(4, 3), 4), kernelElements, 4))).not.toThrow();
     const filters = layer(3, 2, 1);
     expect(squaredNorm(calibrated(filters, 2, nothing).coefficients[0]!)).toBeGreaterThan(0);
     expect(() => cholesky(matrix(2, 2, [1, 2, 2, 1]))).toThrow(expect.objectContaining({ code: "invalid-plan" }));

@@ -10,7 +10,7 @@ import { difference, type Factors, type Filters, splitMatrix } from "./initialis
 import { greatestCommonDivisor } from "./split.js";
 
 /** Second moments of the patches [c, h, w] that a layer's filters are multiplied with. */
-export interface InputMoments {
+export interface ActivationMoments {
   /** Channels of a block: c, or a divisor of it where the moments of all channels together would be too large. */
   readonly channels: number;
   /** E[x x^T] of a block, [channels h w, channels h w], the mean over the blocks; of x - mean, where that is given. */
@@ -36,14 +36,14 @@ const ridge = 0.1;
  * The moments for blocks of `channels` channels: averaged where they are smaller, side by side where they are larger;
  * positive definite. Errors: `shape-mismatch` for moments of something else.
  */
-export function blockMoments({ channels: known, second }: InputMoments, taps: number, channels: number): Matrix {
-  if (second.rows !== known * taps || second.cols !== second.rows) {
-    const expected = `${known * taps} x ${known * taps}`;
+export function blockMoments({ channels: known, second }: ActivationMoments, kernelElements: number, channels: number): Matrix {
+  if (second.rows !== known * kernelElements || second.cols !== second.rows) {
+    const expected = `${known * kernelElements} x ${known * kernelElements}`;
     const got = `${second.rows} x ${second.cols}`;
     throw new FilterBasisError("shape-mismatch", "the moments are not those of this layer's patches", { expected, got });
   }
   const common = greatestCommonDivisor([known, channels]);
-  const [width, blocks, side] = [common * taps, known / common, second.rows];
+  const [width, blocks, side] = [common * kernelElements, known / common, second.rows];
   const mean = new Float64Array(width * width);
   for (let block = 0; block < blocks; block++) {
     for (let i = 0; i < width; i++) {
@@ -82,8 +82,8 @@ export function outputSpectrum(split: Matrix, moments: Matrix, linear: LinearAlg
 }
 
 /** The mean of moments of layers that share a basis, for blocks of `channels` channels. */
-export function sharedMoments(layers: readonly InputMoments[], taps: number, channels: number): Matrix {
-  const parts = layers.map((moments) => blockMoments(moments, taps, channels));
+export function sharedMoments(layers: readonly ActivationMoments[], kernelElements: number, channels: number): Matrix {
+  const parts = layers.map((moments) => blockMoments(moments, kernelElements, channels));
   const sum = new Float64Array(parts[0]!.data.length);
   for (const { data } of parts) for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + data[i]! / parts.length;
   return matrix(parts[0]!.rows, parts[0]!.cols, sum);
@@ -96,7 +96,7 @@ export function sharedMoments(layers: readonly InputMoments[], taps: number, cha
 export function fitToOutputs(
   factors: Factors,
   layers: readonly Filters[],
-  moments: readonly InputMoments[],
+  moments: readonly ActivationMoments[],
   linear: LinearAlgebra = pureLinearAlgebra,
 ): Factors {
   const { basisSize, basis } = factors;
@@ -123,7 +123,7 @@ function fitted(
   layer: Filters,
   basis: Matrix,
   coefficients: Float64Array,
-  { channels, second }: InputMoments,
+  { channels, second }: ActivationMoments,
   { multiply, solve }: LinearAlgebra,
 ): Float64Array {
   const { inChannels, outChannels, splits } = layer;

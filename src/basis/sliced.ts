@@ -23,10 +23,10 @@ export function initialiseSliced(
   basisSize: number,
   { end = "first", rounds = 30, linear = pureLinearAlgebra, known = stackSpectrum(layers, end, linear) }: SlicedOptions = {},
 ): Factors {
-  const parts = layers.map(splitMatrix); // [(n s) x (p taps)], p by layer
-  const taps = layers[0]!.taps;
+  const parts = layers.map(splitMatrix); // [(n s) x (p kernelElements)], p by layer
+  const kernelElements = layers[0]!.kernelElements;
   const width = Math.max(...parts.map((part) => part.cols));
-  const starts = parts.map((part) => sliceStart(width / taps, part.cols / taps, end) * taps);
+  const starts = parts.map((part) => sliceStart(width / kernelElements, part.cols / kernelElements, end) * kernelElements);
   checkRank(layers, known, basisSize);
   let basis = known.lowRank(basisSize).basis; // [m x width]
   let coefficients = parts.map((part, i) => fitCoefficients(part, columns(basis, starts[i]!, part.cols), linear));
@@ -53,7 +53,7 @@ const total = (values: readonly number[]): number => values.reduce((sum, value) 
 
 /** A = W B^T (B B^T)^-1: [(n s) x m]. */
 function fitCoefficients(part: Matrix, basis: Matrix, { gram, multiply, solve }: LinearAlgebra): Matrix {
-  const turned = transpose(basis); // [p taps x m]
+  const turned = transpose(basis); // [p kernelElements x m]
   return transpose(solve(gram(turned), transpose(multiply(part, turned))));
 }
 
@@ -70,7 +70,7 @@ function fitBasis(
   { gram, multiply, solve }: LinearAlgebra,
 ): Matrix {
   const grams = coefficients.map((one) => gram(one));
-  const products = parts.map((part, i) => multiply(transpose(coefficients[i]!), part)); // A^T W: [m x p taps]
+  const products = parts.map((part, i) => multiply(transpose(coefficients[i]!), part)); // A^T W: [m x p kernelElements]
   const edges = [...new Set([0, width, ...starts, ...parts.map((part, i) => starts[i]! + part.cols)])].sort((a, b) => a - b);
   const out = new Float64Array(m * width);
   for (let e = 0; e + 1 < edges.length; e++) {

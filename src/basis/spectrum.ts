@@ -12,8 +12,9 @@ export function stackSpectrum(layers: readonly Filters[], slice?: SliceEnd, line
   const parts = layers.map(splitMatrix);
   if (parts.length === 1) return spectrum(parts[0]!, linear);
   const width = Math.max(...parts.map((part) => part.cols));
-  const taps = layers[0]!.taps;
-  const start = (part: Matrix) => sliceStart(width / taps, part.cols / taps, slice ?? "first") * taps;
+  const kernelElements = layers[0]!.kernelElements;
+  const start = (part: Matrix) =>
+    sliceStart(width / kernelElements, part.cols / kernelElements, slice ?? "first") * kernelElements;
   return spectrum(stackRows(slice ? parts.map((part) => padColumns(part, width, start(part))) : parts), linear);
 }
 

@@ -1,5 +1,5 @@
 // Into how many splits the input channels of a convolution go, and what that costs (paper, Eq. 4 to 7).
-// n filters, c input channels, `taps` = h * w kernel positions, s splits of p = c / s channels, m basis filters.
+// n filters, c input channels, `kernelElements` = h * w kernel positions, s splits of p = c / s channels, m basis filters.
 import { FilterBasisError } from "../errors/error.js";
 
 /** The sizes of a convolution that the counts need. */
@@ -9,7 +9,7 @@ export interface FilterShape {
   /** c */
   readonly inChannels: number;
   /** h * w: the number of positions of the kernel. */
-  readonly taps: number;
+  readonly kernelElements: number;
 }
 
 /** All divisors, ascending. */
@@ -34,8 +34,8 @@ export function nearestDivisor(value: number, wanted: number): number {
 }
 
 /** Eq. 7: s* = sqrt(c h w / n), the split with the least rate for every basis size; a real number. */
-export function optimalSplits({ outChannels, inChannels, taps }: FilterShape): number {
-  return Math.sqrt((inChannels * taps) / outChannels);
+export function optimalSplits({ outChannels, inChannels, kernelElements }: FilterShape): number {
+  return Math.sqrt((inChannels * kernelElements) / outChannels);
 }
 
 /** Eq. 7 moved to a divisor of c: of the divisors around s*, the one with the lesser rate. */
@@ -44,18 +44,18 @@ export function bestSplits(shape: FilterShape): number {
 }
 
 /** m p h w + n m s: the weights of a basis of m filters and its coefficients. */
-export function basisWeights({ outChannels, inChannels, taps }: FilterShape, splits: number, basis: number): number {
-  return (basis * inChannels * taps) / splits + outChannels * basis * splits;
+export function basisWeights({ outChannels, inChannels, kernelElements }: FilterShape, splits: number, basis: number): number {
+  return (basis * inChannels * kernelElements) / splits + outChannels * basis * splits;
 }
 
 /** m c h w + n m s: multiply-accumulates for each output position. */
-export function basisMacs({ outChannels, inChannels, taps }: FilterShape, splits: number, basis: number): number {
-  return basis * inChannels * taps + outChannels * basis * splits;
+export function basisMacs({ outChannels, inChannels, kernelElements }: FilterShape, splits: number, basis: number): number {
+  return basis * inChannels * kernelElements + outChannels * basis * splits;
 }
 
 /** n c h w: the original's weights, and its multiply-accumulates for each output position. */
-export function denseWeights({ outChannels, inChannels, taps }: FilterShape): number {
-  return outChannels * inChannels * taps;
+export function denseWeights({ outChannels, inChannels, kernelElements }: FilterShape): number {
+  return outChannels * inChannels * kernelElements;
 }
 
 /** Eq. 6: m / (n s) + m / (p h w), of which Eq. 4 is s = 1 and Eq. 5 is s = c. */
@@ -64,8 +64,8 @@ export function rate(shape: FilterShape, splits: number, basis: number): number 
 }
 
 /** The rank beyond which more basis filters add nothing: min(n s, p h w). */
-export function fullRank({ outChannels, inChannels, taps }: FilterShape, splits: number): number {
-  return Math.min(outChannels * splits, (inChannels / splits) * taps);
+export function fullRank({ outChannels, inChannels, kernelElements }: FilterShape, splits: number): number {
+  return Math.min(outChannels * splits, (inChannels / splits) * kernelElements);
 }
 
 export interface Splits {

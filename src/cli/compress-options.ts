@@ -1,6 +1,6 @@
 // The options that `plan` and `compress` share: what is to be compressed, how far, and over which bases.
 
-import { type Form, forms } from "../basis/forms.js";
+import { type Layout, layouts } from "../basis/layouts.js";
 import type { JobOptions } from "../compress/job.js";
 import { prepare } from "../compress/prepare.js";
 import { FilterBasisError } from "../errors/error.js";
@@ -32,11 +32,11 @@ export const compressionOptions = {
   slice: choice(["first", "last"] as const, "narrower layers read a slice of a shared basis"),
   layer: text("splits x basis filters of the layers that match; may be repeated", "PATTERN=SxM"),
   only: text("compress only layers that match; may be repeated", "PATTERN"),
-  skip: text("leave layers alone that match; may be repeated", "PATTERN"),
+  skip: text("skip the layers that match; may be repeated", "PATTERN"),
   method: { ...choice(weightMethods, "how filters are decomposed"), default: "basis" as const },
   ...inputOptions,
-  form: {
-    ...choice(["auto", ...forms], "how layers are written; auto measures"),
+  layout: {
+    ...choice(["auto", ...layouts], "how layers are written; auto measures"),
     default: "auto" as const,
   },
   runtime: choice(["node", "web"] as const, "where layers are timed; node where it is there"),
@@ -53,7 +53,7 @@ export interface CompressionArguments {
   readonly share?: (typeof shares)[number] | undefined;
   readonly slice?: "first" | "last" | undefined;
   readonly method?: (typeof weightMethods)[number] | undefined;
-  readonly form?: "auto" | Form | undefined;
+  readonly layout?: "auto" | Layout | undefined;
   readonly runtime?: "node" | "web" | undefined;
   readonly threads?: string | undefined;
   readonly "keep-bn"?: boolean | undefined;
@@ -80,11 +80,11 @@ function readPlanOptions(args: CompressionArguments, repeated: (option: string) 
 
 /** The options of the main job, before the model is read. @throws FilterBasisError `usage` */
 export function jobOptions(args: CompressionArguments, { repeated }: Pick<Context, "repeated">): JobOptions {
-  const { method, form, runtime, threads } = args;
+  const { method, layout, runtime, threads } = args;
   return {
     plan: readPlanOptions(args, repeated),
     ...(method === undefined ? {} : { method }),
-    ...(form === undefined ? {} : { layout: form }),
+    ...(layout === undefined ? {} : { layout }),
     ...(runtime === undefined ? {} : { runtime }),
     ...(threads === undefined ? {} : { threads: wholeNumber("--threads", threads) }),
     keepBatchNorm: args["keep-bn"] === true,
@@ -100,10 +100,10 @@ export function checkPatterns(graph: Graph, options: JobOptions, { repeated }: P
   };
   if (Object.values(patterns).every(({ length }) => length === 0)) return;
   const prepared = prepare(graph, options).graph;
-  const { layers, refused } = findLayers(prepared);
+  const { layers, skipped } = findLayers(prepared);
   const { share = "none", shareNamed = {} } = options.plan ?? {};
   const groups = [...Object.keys(shareNamed), ...sharingSets(prepared, layers, share).map(({ name }) => name)];
-  checkLayerPatterns(patterns, [...layers, ...refused].map(({ name }) => name).concat(groups));
+  checkLayerPatterns(patterns, [...layers, ...skipped].map(({ name }) => name).concat(groups));
 }
 
 function readSplits(text: string): Splitting {

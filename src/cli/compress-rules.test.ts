@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { compressionOptions } from "./compress-options.js";
 import { compressRules, planRules } from "./compress-rules.js";
-import { learningOptions } from "./learn.js";
+import { fineTuningOptions } from "./fine-tune.js";
 import { checkRules, type OptionRule } from "./option-rules.js";
 
 const given = (line: string) => new Map(line.split(" ").map((option) => option.split("=") as [string, string]));
@@ -22,7 +22,7 @@ test.each([
 test.each([
   "undo=true keep-macs=0.5",
   "undo=true only=a",
-  "undo=true form=dense",
+  "undo=true layout=dense",
   "undo=true data=x",
   "epochs=3",
   "seed=3",
@@ -40,7 +40,7 @@ test.each([
 ])("%s is taken", (line) => expect(refused(compressRules, line)).not.toThrow());
 
 test("a rule speaks of options that there are", () => {
-  const known = new Set([...Object.keys(compressionOptions), ...Object.keys(learningOptions), "undo", "form", "keep-bn"]);
+  const known = new Set([...Object.keys(compressionOptions), ...Object.keys(fineTuningOptions), "undo", "layout", "keep-bn"]);
   const named = compressRules.flatMap((rule) =>
     "oneOf" in rule ? rule.oneOf : [rule.option, ...("excludes" in rule ? rule.excludes : rule.needs)],
   );

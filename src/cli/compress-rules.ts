@@ -1,10 +1,22 @@
 // Which options of `plan` and `compress` exclude or need each other.
-import { learningRules } from "./learn.js";
+import { fineTuningRules } from "./fine-tune.js";
 import type { OptionRule } from "./option-rules.js";
 
 const budgets = ["keep-params", "keep-macs", "basis"];
 /** What says how layers are compressed. */
-const compression = [...budgets, "splits", "share", "share-named", "slice", "layer", "only", "skip", "method", "keep-bn", "form"];
+const compression = [
+  ...budgets,
+  "splits",
+  "share",
+  "share-named",
+  "slice",
+  "layer",
+  "only",
+  "skip",
+  "method",
+  "keep-bn",
+  "layout",
+];
 
 /** Of `plan`, and of `compress` beside its own. */
 export const planRules: readonly OptionRule[] = [
@@ -15,15 +27,37 @@ export const planRules: readonly OptionRule[] = [
     why: "the method has splits of its own",
   })),
   {
-    option: "form=dense",
+    option: "layout=dense",
     excludes: ["keep-macs"],
     why: "the dense layout computes all multiply-accumulates of the original, whatever the budget",
   },
   { option: "slice", needs: ["share=block", "share=group", "share=network", "share-named"], why: "a slice is of a shared basis" },
 ];
 
+/** What asks for training, or for bases that only training and the closed layout on filters know. */
+const trained = ["epochs", "steps", "batch", "lr", "gamma", "distill", "run", "train-threads"];
+const shaped = ["basis", "splits", "slice"];
+const repeatedShapes = ["share-named", "layer", "only", "skip"];
+
+/** Whether data is to be calibrated on rather than trained on. */
+export function isCalibrated(args: Readonly<Record<string, unknown>>, repeated: (option: string) => readonly string[]): boolean {
+  if (args.data === undefined || [...trained, ...shaped].some((option) => args[option] !== undefined && args[option] !== false))
+    return false;
+  const plain = (args.share ?? "none") === "none" && (args.method ?? "basis") === "basis" && (args.layout ?? "auto") === "auto";
+  return plain && repeatedShapes.every((option) => repeated(option).length === 0);
+}
+
 export const compressRules: readonly OptionRule[] = [
+  { oneOf: [...budgets, "speedup"], why: "each says how far to compress; give one" },
+  ...["speedup", "max-loss", "images", "data-input", "loss-output", "loss"].flatMap((option): OptionRule[] => [
+    { option, needs: ["data"], why: "it is about what is lost on data" },
+    {
+      option,
+      excludes: [...trained, ...shaped, ...repeatedShapes],
+      why: "it is of compression by calibration, without training",
+    },
+  ]),
   { option: "undo", excludes: [...compression, "data"], why: "it expands what is compressed, and compresses nothing" },
   ...planRules,
-  ...learningRules,
+  ...fineTuningRules,
 ];

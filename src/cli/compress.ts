@@ -5,23 +5,24 @@ import { type Compressed, compressModel } from "../compress/compress.js";
 import { type Given, type Place, placeOf } from "../compress/job.js";
 import type { PlannedModel } from "../compress/plan.js";
 import { undoModel } from "../compress/rewrite.js";
-import type { Times } from "../compress/time.js";
 import type { Graph } from "../graph/types.js";
 import { planAsOptions } from "../methods/plan.js";
 import { readRecord } from "../methods/record.js";
-import type { Cost } from "../ops/cost/cost.js";
 import { worstOutput } from "../runtime/agreement.js";
 import { loadModel } from "../runtime/files.js";
 import { modelBytes, modelFiles } from "../runtime/model-bytes.js";
 import { checkOutput } from "../runtime/output.js";
 import { checkRunnable } from "../runtime/runnable.js";
 import { agreementLines } from "./agreement-text.js";
-import { columns, grouped } from "./columns.js";
+import { columns } from "./columns.js";
+import { calibrationOptions, onData } from "./compress-on-data.js";
 import { checkPatterns, compressionOptions, jobOptions } from "./compress-options.js";
-import { compressRules } from "./compress-rules.js";
+import { compressRules, isCalibrated } from "./compress-rules.js";
+import { changesText, timesText, withBytes } from "./compress-text.js";
+import { inputOptions as imageOptions } from "./data-options.js";
+import { checkFineTuning, fineTune, fineTuningOptions } from "./fine-tune.js";
+import { type FineTunedRun, keepFineTuned, removeFineTuned } from "./fine-tuned-run.js";
 import { type Context, command, stopIfAsked } from "./frame.js";
-import { checkLearning, learn, learningOptions } from "./learn.js";
-import { keepingLearned, type LearnedRun, releaseLearned } from "./learned-run.js";
 import { modelFile } from "./model-file.js";
 import { modelInputs } from "./model-inputs.js";
 
@@ -32,14 +33,16 @@ export default command({
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     output: { type: "string", alias: "o", description: "the file to write", required: true, valueHint: "FILE" },
     ...compressionOptions,
-    ...learningOptions,
+    ...fineTuningOptions,
+    ...calibrationOptions,
+    ...imageOptions,
     undo: { type: "boolean", description: "expand a compressed model back to dense filters" },
   },
   rules: compressRules,
   async run(args, context) {
     const file = await modelFile(args.model);
     const options = jobOptions(args, context);
-    await checkLearning(args);
+    await checkFineTuning(args);
     await checkOutput(args.output, { inputs: await modelFiles(file), bytes: await modelBytes(file) });
     const graph = await loadModel(file, { note: context.note });
     await stopIfAsked(context.signal);
@@ -48,26 +51,27 @@ export default command({
     await checkRunnable(file, place);
     const inputs = await modelInputs(graph, context, place);
     if (args.undo) return undo({ graph, file }, args.output, placeOf(options, inputs), context);
-    let learned: LearnedRun | undefined;
+    if (isCalibrated(args, context.repeated)) return onData({ graph, file, output: args.output, inputs, options, args }, context);
+    let trained: FineTunedRun | undefined;
     const train = async ({ plan }: PlannedModel) => {
       const asked = planAsOptions(plan, { ...options.plan, inputs: inputs.shapes });
-      learned = (await learn(await realpath(file), graph, args.method, asked, args, context))!;
-      return learned;
+      trained = (await fineTune(await realpath(file), graph, args.method, asked, args, context))!;
+      return trained;
     };
     const job = () =>
-      compressModel<LearnedRun>({ graph, file }, args.output, { ...options, inputs }, context, args.data ? train : undefined);
+      compressModel<FineTunedRun>({ graph, file }, args.output, { ...options, inputs }, context, args.data ? train : undefined);
     const result = await job().catch((error: unknown) =>
-      keepingLearned(learned, args.output, context, () => Promise.reject(error)),
+      keepFineTuned(trained, args.output, context, () => Promise.reject(error)),
     );
-    await releaseLearned(learned);
-    for (const { name, because } of result.plan.refused) context.note(`skipped ${name}: ${because}`);
+    await removeFineTuned(trained);
+    for (const { name, reason } of result.plan.skipped) context.note(`skipped ${name}: ${reason}`);
     const report = reportOf(result, args.method);
     return { json: report, text: show(report, result) };
   },
 });
 
 /** The result as plain data. */
-function reportOf(result: Compressed<LearnedRun>, method: string) {
+function reportOf(result: Compressed<FineTunedRun>, method: string) {
   const { file, before, after, bytes, plan, graph, foldOutcomes, verified, written, trained } = result;
   return {
     file,
@@ -75,82 +79,69 @@ function reportOf(result: Compressed<LearnedRun>, method: string) {
     before: withBytes(before, bytes.original),
     ...withBytes(after, bytes.written),
     layers: layerReport(graph),
-    refused: plan.refused,
+    skipped: plan.skipped,
     ...(plan.why === undefined ? {} : { why: plan.why }),
-    batchNormFolded: foldOutcomes.filter(({ pass, done }) => done && pass === "fold-batch-norm").length,
+    batchNormFolded: foldOutcomes.filter(({ pass, applied }) => applied && pass === "fold-batch-norm").length,
     verified: true,
     maxDifference: verified.maxDifference,
     agreement: verified.original,
     milliseconds: written,
-    ...(trained ? { learned: { seconds: trained.seconds, epochs: trained.epochs } } : {}),
+    ...(trained ? { trained: { seconds: trained.seconds, epochs: trained.epochs } } : {}),
   };
 }
 
 async function undo(given: Given, output: string, place: Place, hooks: Context) {
   const { outcomes, before, after, bytes, agreement, milliseconds } = await undoModel(given, output, place, hooks);
-  const refused = outcomes.filter(({ done }) => !done).map(({ site, because }) => ({ name: site, because }));
-  for (const { name, because } of refused) hooks.note(`skipped ${name}: ${because}`);
-  const layers = outcomes.filter(({ done }) => done).map(({ site }) => ({ name: site }));
+  const skipped = outcomes.filter(({ applied }) => !applied).map(({ layer, reason }) => ({ name: layer, reason }));
+  for (const { name, reason } of skipped) hooks.note(`skipped ${name}: ${reason}`);
+  const layers = outcomes.filter(({ applied }) => applied).map(({ layer }) => ({ name: layer }));
   const [was, is] = [withBytes(before, bytes.original), withBytes(after, bytes.written)];
   const maxDifference = worstOutput(agreement)?.relativeMax ?? 0;
   return {
-    json: { file: output, before: was, ...is, layers, refused, verified: true, maxDifference, agreement, milliseconds },
+    json: { file: output, before: was, ...is, layers, skipped, verified: true, maxDifference, agreement, milliseconds },
     text: [
-      `wrote ${output}: ${layers.length} layers expanded, ${refused.length} skipped`,
-      changes(was, is),
+      `wrote ${output}: ${layers.length} layers expanded, ${skipped.length} skipped`,
+      changesText(was, is),
       timesText(milliseconds),
       ...agreementLines(agreement),
     ].join("\n"),
   };
 }
 
-const withBytes = ({ weights, all, macs, bytes }: Cost, file = bytes) => ({ weights, all, macs, bytes: file });
-type Totals = ReturnType<typeof withBytes>;
-
-const timesText = ({ original, written, ratio, interval: [low, high], verdict }: Times): string =>
-  `${original.toFixed(2)} ms -> ${written.toFixed(2)} ms in ONNX Runtime, original and written file in turns: ` +
-  `${ratio.toFixed(2)} x (${low.toFixed(2)} to ${high.toFixed(2)}), ${verdict === "within noise" ? "no difference beyond noise" : verdict}`;
-
 function layerReport(graph: Graph) {
-  return (readRecord(graph)?.sites ?? []).map(({ name, output, splits, basisSize, shared, form, error, shape }) => ({
+  return (readRecord(graph)?.layers ?? []).map(({ name, output, splits, basisSize, shared, layout, error, shape }) => ({
     name: name || output,
     filters: shape,
     splits,
     basis: basisSize,
     ...(shared === undefined ? {} : { shared }),
-    form,
+    layout,
     error,
   }));
 }
 
-function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<LearnedRun>): string {
-  const { file, layers, refused, before, maxDifference, milliseconds, why, agreement } = report;
-  const rows = layers.map(({ name, filters, splits, basis, shared, form, error }) => [
+function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<FineTunedRun>): string {
+  const { file, layers, skipped, before, maxDifference, milliseconds, why, agreement } = report;
+  const rows = layers.map(({ name, filters, splits, basis, shared, layout, error }) => [
     name,
     filters.join("x"),
     String(splits),
     String(basis),
     shared ?? "",
-    form,
+    layout,
     error === null ? "" : error.toFixed(3),
   ]);
-  const warnings = outcomes.filter(({ done, because }) => done && because.includes("warning:"));
+  const warnings = outcomes.filter(({ applied, reason }) => applied && reason.includes("warning:"));
   return [
     columns([["layer", "filters", "splits", "basis", "shared", "layout", "error"], ...rows]),
     "",
-    ...warnings.map(({ site, because }) => `${site}: ${because}`),
-    `wrote ${file}: ${layers.length} layers compressed, ${refused.length} skipped`,
-    changes(before, report),
+    ...warnings.map(({ layer, reason }) => `${layer}: ${reason}`),
+    `wrote ${file}: ${layers.length} layers compressed, ${skipped.length} skipped`,
+    changesText(before, report),
     ...(why === undefined ? [] : [`below the budget: ${why}`]),
     timesText(milliseconds),
     `verified in ONNX Runtime: ${maxDifference.toExponential(1)} of the largest output from what it should compute`,
     ...agreementLines(agreement),
-    ...(report.learned ? [] : [`no data was given: evaluate ${file} --against ORIGINAL --data D compares both on data`]),
+    ...(report.trained ? [] : [`no data was given: evaluate ${file} --against ORIGINAL --data D compares both on data`]),
   ].join("\n");
-}
-
-function changes(before: Totals, after: Totals): string {
-  const change = (key: keyof Totals, label: string) =>
-    `${label} ${grouped(before[key])} -> ${grouped(after[key])} (${((100 * after[key]) / (before[key] || 1)).toFixed(1)}%)`;
-  return [change("weights", "weights"), change("macs", "MACs"), change("bytes", "bytes")].join(", ");
 }

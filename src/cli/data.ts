@@ -16,18 +16,18 @@ export default command({
     folder: { type: "string", description: "where it is kept; by default in the cache folder", valueHint: "FOLDER" },
     mirror: {
       type: "string",
-      description: "sets of pictures: another server with the same archives in one folder",
+      description: "sets of images: another server with the same archives in one folder",
       valueHint: "URL",
     },
-    scale: { type: "string", description: "sets of pictures: only what this scale needs", valueHint: "S" },
+    scale: { type: "string", description: "sets of images: only what this scale needs", valueHint: "S" },
     repair: { type: "boolean", description: "check cifar10: remove a file that is wrong, so that get fetches it again" },
   },
   rules: [
-    { option: "mirror", excludes: ["ACTION=check", "NAME=cifar10"], why: "it is where the archives of a picture set come from" },
-    { option: "scale", excludes: ["ACTION=check"], why: "it says what is fetched" },
+    { option: "mirror", excludes: ["ACTION=check", "NAME=cifar10"], why: "it names the server of an image set" },
+    { option: "scale", excludes: ["ACTION=check"], why: "it chooses what is fetched" },
     { option: "scale", needs: ["NAME=div2k"], why: "the other sets have no archives of one scale" },
-    { option: "repair", needs: ["ACTION=check"], why: "it is a part of checking" },
-    { option: "repair", needs: ["NAME=cifar10"], why: "of the picture sets delete the folder and get them again" },
+    { option: "repair", needs: ["ACTION=check"], why: "it belongs to checking" },
+    { option: "repair", needs: ["NAME=cifar10"], why: "for an image set, delete its folder and get it again" },
   ],
   async run({ action, name, folder, mirror, scale, repair }, context) {
     if (action !== "get" && action !== "check")

@@ -1,10 +1,10 @@
-// What both halves of the demo share: models are written in their fastest form and verified; a table shows what became of them.
+// What both halves of the demo share: models are written in their fastest layout and verified; a table shows what became of them.
 import { basename, join } from "node:path";
-import { forms } from "../basis/forms.js";
+import { layouts } from "../basis/layouts.js";
 import { referenceOf, verifyWritten } from "../compress/verify.js";
-import { type EvaluateOptions, evaluateModel, type ModelFigures } from "../evaluate/evaluate.js";
+import { type EvaluateOptions, evaluateModel, type ModelMetrics } from "../evaluate/evaluate.js";
 import type { Graph } from "../graph/types.js";
-import { chooseForms } from "../methods/form.js";
+import { chooseLayouts } from "../methods/layout.js";
 import { readRecord } from "../methods/record.js";
 import { cost } from "../ops/cost/cost.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
@@ -13,7 +13,7 @@ import { findInputs } from "../runtime/index.js";
 import { saveVerified } from "../runtime/save-verified.js";
 import type { Recipe } from "../train/recipe.js";
 import { columns, grouped } from "./columns.js";
-import { chooseForm } from "./finish.js";
+import { chooseLayout } from "./finish.js";
 import type { Context } from "./frame.js";
 import { given } from "./values.js";
 
@@ -30,7 +30,7 @@ export interface Written {
   readonly graph: Graph;
 }
 
-/** Batch norms folded, forms chosen by measurement (for both alike), each verified before it is written. */
+/** Batch norms folded, layouts chosen by measurement (for both alike), each verified before it is written. */
 export async function writeAll(
   output: string,
   original: Graph,
@@ -40,16 +40,16 @@ export async function writeAll(
   context: Context,
 ): Promise<readonly Written[]> {
   const folded = (graph: Graph): Graph => foldBatchNorm(graph).graph;
-  const { graph: chosen } = await chooseForm(folded(last ?? start), "auto", layoutOptions(options), context);
-  const layouts = new Map((readRecord(chosen)?.sites ?? []).map(({ output: value, form }) => [value, form]));
-  const alike = chooseForms((site) => layouts.get(site.output) ?? site.form)(folded(start)).graph;
+  const { graph: chosen } = await chooseLayout(folded(last ?? start), "auto", layoutOptions(options), context);
+  const layouts = new Map((readRecord(chosen)?.layers ?? []).map(({ output: value, layout }) => [value, layout]));
+  const alike = chooseLayouts((layer) => layouts.get(layer.output) ?? layer.layout)(folded(start)).graph;
   const inputs = await findInputs(original, { shapes: options.inputs ?? new Map() });
   const reference = await referenceOf(original, { ...given("threads", options.threads), inputs });
   const at = (label: string): string => join(output, `${label}.onnx`);
   // The original as it was given: what is faster or smaller is so beside that file.
   await saveModel(original, at("original"));
   const written: Written[] = [{ label: "original", file: at("original"), graph: original }];
-  for (const [label, graph] of [["compressed", alike], ...(last ? [["learned", chosen] as const] : [])] as const) {
+  for (const [label, graph] of [["compressed", alike], ...(last ? [["trained", chosen] as const] : [])] as const) {
     await saveVerified(graph, at(label), (file) => verifyWritten(graph, file, reference));
     written.push({ label, file: at(label), graph });
   }
@@ -58,11 +58,11 @@ export async function writeAll(
 
 /** A budget in multiply-accumulates is not undone by a layout that computes them all. */
 function layoutOptions({ keepsMacs = false, ...options }: Parameters<typeof writeAll>[4]) {
-  return keepsMacs ? { ...options, allowed: () => forms.filter((form) => form !== "dense") } : options;
+  return keepsMacs ? { ...options, allowed: () => layouts.filter((layout) => layout !== "dense") } : options;
 }
 
 /** One model, or one way without a model (bicubic enlargement). */
-export interface Row extends Partial<Pick<ModelFigures, "weights" | "all" | "macs" | "bytes">> {
+export interface Row extends Partial<Pick<ModelMetrics, "weights" | "parameters" | "macs" | "bytes">> {
   readonly label: string;
   readonly file?: string;
   readonly psnr?: number;
@@ -74,33 +74,33 @@ export interface Row extends Partial<Pick<ModelFigures, "weights" | "all" | "mac
 /**
  * Measures the models on data. The first and the last are timed in turns; those between have the last one's shape, so their time is the same.
  */
-export async function judge(
+export async function evaluateAll(
   files: readonly Written[],
   data: EvaluateOptions,
   { note, progress, signal }: Context,
-): Promise<{ readonly rows: readonly Row[]; readonly last: ModelFigures }> {
+): Promise<{ readonly rows: readonly Row[]; readonly last: ModelMetrics }> {
   const options = { ...data, note, progress, signal };
   const [original, ...others] = files as [Written, ...Written[]];
   const { against, ...last } = await evaluateModel(others.at(-1)!.file, { ...options, against: original.file });
-  const figures: ModelFigures[] = [against as ModelFigures];
-  for (const one of others.slice(0, -1)) figures.push(await evaluateModel(one.file, { ...options, latency: false }));
-  const rows = [...figures, last].map(({ weights, all, macs, bytes, psnr, ssim, top1Error, latencyMs }, index): Row => {
+  const metrics: ModelMetrics[] = [against as ModelMetrics];
+  for (const one of others.slice(0, -1)) metrics.push(await evaluateModel(one.file, { ...options, latency: false }));
+  const rows = [...metrics, last].map(({ weights, parameters, macs, bytes, psnr, ssim, top1Error, latencyMs }, index): Row => {
     const { label, file } = files[index]!;
     const measured = { ...given("psnr", psnr), ...given("ssim", ssim), ...given("top1Error", top1Error) };
-    return { label, file, weights, all, macs, bytes, ...measured, ...given("latencyMs", latencyMs) };
+    return { label, file, weights, parameters, macs, bytes, ...measured, ...given("latencyMs", latencyMs) };
   });
   return { rows, last };
 }
 
-/** How a model of the demo was learned, as its result states it. */
-export interface DemoLearning {
+/** How a model of the demo was trained, as its result states it. */
+export interface DemoFineTuning {
   readonly seconds: number;
   readonly steps: number;
   readonly recipe: Recipe;
 }
 
 /** Where the network's file lies here says nothing to others: its name stays. */
-export function learningOf({ seconds, steps }: Omit<DemoLearning, "recipe">, recipe: Recipe): DemoLearning {
+export function fineTuningOf({ seconds, steps }: Omit<DemoFineTuning, "recipe">, recipe: Recipe): DemoFineTuning {
   const { file } = recipe.network;
   return { seconds, steps, recipe: { ...recipe, network: file === undefined ? recipe.network : { file: basename(file) } } };
 }
@@ -108,8 +108,8 @@ export function learningOf({ seconds, steps }: Omit<DemoLearning, "recipe">, rec
 /** What can be said of a model without any data. */
 export function countOnly(files: readonly Written[], shapes: Shapes = new Map()): readonly Row[] {
   return files.map(({ label, file, graph }) => {
-    const { weights, all, macs, bytes } = cost(graph, shapes);
-    return { label, file, weights, all, macs, bytes };
+    const { weights, parameters, macs, bytes } = cost(graph, shapes);
+    return { label, file, weights, parameters, macs, bytes };
   });
 }
 

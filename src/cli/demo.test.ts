@@ -1,9 +1,9 @@
-// The demo says at once what is wrong with its photographs, before minutes of learning.
+// The demo says at once what is wrong with its photographs, before minutes of fine-tuning.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { somePicture, writePng } from "../../test/pictures.js";
+import { someImage, writePng } from "../../test/images.js";
 import demo from "./demo.js";
 
 let folder: string;
@@ -20,19 +20,19 @@ async function run() {
   return { code, err };
 }
 
-test("one picture is not enough", async () => {
-  await writePng(join(folder, "a.png"), somePicture(32, 32));
+test("one image is not enough", async () => {
+  await writePng(join(folder, "a.png"), someImage(32, 32));
   const { code, err } = await run();
   expect(code).not.toBe(0);
-  expect(err).toContain("at least two pictures");
-  expect(err).not.toContain("learning");
+  expect(err).toContain("at least two images");
+  expect(err).not.toContain("fine-tuning");
 });
 
-test("a picture that cannot be read is named", async () => {
-  await writePng(join(folder, "a.png"), somePicture(32, 32));
+test("an image that cannot be read is named", async () => {
+  await writePng(join(folder, "a.png"), someImage(32, 32));
   await writeFile(join(folder, "b.png"), "");
   const { code, err } = await run();
   expect(code).not.toBe(0);
   expect(err).toMatch(/b\.png.*0 bytes/);
-  expect(err).not.toContain("learning");
+  expect(err).not.toContain("fine-tuning");
 });

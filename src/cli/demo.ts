@@ -1,4 +1,4 @@
-// `demo`: the main job on real data in minutes. The networks that ship with the project are compressed, learned for a while, verified, judged.
+// `demo`: the main job on real data in minutes. The networks that ship with the project are compressed, fine-tuned for a while, verified, evaluated.
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { getCifar10 } from "../data/cifar10.js";
@@ -13,11 +13,11 @@ import { engineInfo, packageRoot } from "../torch/index.js";
 import { methodPass } from "../train/compression.js";
 import { parseRecipe, type Recipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
-import { countOnly, judge, learningOf, showRows, type Threads, writeAll } from "./demo-models.js";
-import { pictureDemo, preparePictures } from "./demo-pictures.js";
+import { imageDemo, prepareImages } from "./demo-images.js";
+import { countOnly, evaluateAll, fineTuningOf, showRows, type Threads, writeAll } from "./demo-models.js";
+import { runRecipe } from "./fine-tune.js";
+import { keepFineTuned } from "./fine-tuned-run.js";
 import { type Context, command } from "./frame.js";
-import { runRecipe } from "./learn.js";
-import { keepingLearned } from "./learned-run.js";
 import { modelFile } from "./model-file.js";
 import { stepsFor } from "./speed.js";
 import { given, whole } from "./values.js";
@@ -32,7 +32,7 @@ export default command({
       description: "where everything is written (default runs/demo-TIME)",
       valueHint: "FOLDER",
     },
-    seconds: { type: "string", description: "how long to learn, both networks together", default: "300", valueHint: "S" },
+    seconds: { type: "string", description: "how long to fine-tune, both networks together", default: "300", valueHint: "S" },
     "keep-params": {
       type: "string",
       description: "fraction of the classifier's weights to keep",
@@ -44,7 +44,7 @@ export default command({
     normalize: { type: "string", description: "what that model takes: cifar10, imagenet, none or m,m,m/s,s,s", valueHint: "HOW" },
     pictures: { type: "string", description: "photographs for the super-resolution half", valueHint: "FOLDER" },
   },
-  rules: [{ option: "normalize", needs: ["model"], why: "the model that ships says it itself" }],
+  rules: [{ option: "normalize", needs: ["model"], why: "the shipped model states its normalisation" }],
   async run(args, context) {
     const [seconds, keepParams] = [number("--seconds", args.seconds), number("--keep-params", args["keep-params"], 1)];
     const threads: Threads = args.threads === undefined ? {} : { threads: whole("--threads", args.threads, 1, 1024)! };
@@ -54,32 +54,34 @@ export default command({
     const output = args.output ?? join("runs", `demo-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}`);
     await checkOutputFolder(output, { bytes: 20 * (await modelBytes(file)) }); // models, checkpoints, and what becomes of them
     await mkdir(output, { recursive: true });
-    const photographs = await preparePictures(join(output, "pictures"), args.pictures, context);
+    const photographs = await prepareImages(join(output, "pictures"), args.pictures, context);
     const missing = await whatIsMissing(context);
     for (const line of missing) context.note(line);
-    const canLearn = !missing.some((line) => line.startsWith("libtorch"));
+    const canFineTune = !missing.some((line) => line.startsWith("libtorch"));
     const hasData = !missing.some((line) => line.startsWith("CIFAR-10"));
     const machine = conditionsOf(describeMachine());
     const original = await loadModel(file);
     const normalize = args.normalize ?? original.metadata.get("filterbasis.normalize") ?? "cifar10";
     const recipe = demoRecipe(file, normalize, keepParams, threads);
-    const learned =
-      hasData && canLearn ? await learnFor(join(output, "run"), recipe, seconds * classifierShare, context) : undefined;
-    const start = learned?.start ?? methodPass("basis", { keepParams })(foldBatchNorm(original).graph).graph;
-    const run = learned && {
-      graph: learned.last,
+    const trained =
+      hasData && canFineTune ? await fineTuneFor(join(output, "run"), recipe, seconds * classifierShare, context) : undefined;
+    const start = trained?.start ?? methodPass("basis", { keepParams })(foldBatchNorm(original).graph).graph;
+    const run = trained && {
+      graph: trained.last,
       epochs: [],
-      seconds: learned.seconds,
+      seconds: trained.seconds,
       folder: join(output, "run"),
       asked: true,
     };
-    const files = await keepingLearned(run, join(output, "learned.onnx"), context, () =>
-      writeAll(output, original, start, learned?.last, threads, context),
+    const files = await keepFineTuned(run, join(output, "trained.onnx"), context, () =>
+      writeAll(output, original, start, trained?.last, threads, context),
     );
-    const rows = hasData ? (await judge(files, { data: "cifar10", normalize, ...threads }, context)).rows : countOnly(files);
-    const half = { seconds: seconds * (1 - classifierShare), keepMacs: 0.5, canLearn };
-    const pictures = await pictureDemo(join(output, "pictures"), photographs, half, threads, context);
-    const title = `ResNet-20 on CIFAR-10, ${keepParams} of its weights kept${learned ? `, learned for ${Math.round(learned.seconds)} s` : ""}`;
+    const rows = hasData
+      ? (await evaluateAll(files, { data: "cifar10", normalize, ...threads }, context)).rows
+      : countOnly(files);
+    const half = { seconds: seconds * (1 - classifierShare), keepMacs: 0.5, canFineTune };
+    const images = await imageDemo(join(output, "pictures"), photographs, half, threads, context);
+    const title = `ResNet-20 on CIFAR-10, ${keepParams} of its weights kept${trained ? `, fine-tuned for ${Math.round(trained.seconds)} s` : ""}`;
     return {
       json: {
         title,
@@ -92,26 +94,26 @@ export default command({
         output,
         rows,
         missing,
-        ...(learned ? { learning: learningOf(learned, recipe) } : {}),
-        ...given("pictures", pictures),
+        ...(trained ? { fineTuning: fineTuningOf(trained, recipe) } : {}),
+        ...given("pictures", images),
       },
       text: [
         `${title}:`,
         showRows(rows),
-        ...(pictures ? ["", `${pictures.title}:`, showRows(pictures.rows)] : []),
+        ...(images ? ["", `${images.title}:`, showRows(images.rows)] : []),
         "",
         "every model was reopened and run in ONNX Runtime against what it should compute",
-        ...[...rows, ...(pictures?.rows ?? [])].flatMap(({ label, file: path }) =>
+        ...[...rows, ...(images?.rows ?? [])].flatMap(({ label, file: path }) =>
           path === undefined ? [] : [`  ${label.padEnd(10)} ${path}`],
         ),
-        ...(pictures?.figure ? [`  ${"figure".padEnd(10)} ${pictures.figure}`] : []),
-        ...(pictures?.credit ? [`  ${"".padEnd(10)} ${pictures.credit}`] : []),
+        ...(images?.figure ? [`  ${"figure".padEnd(10)} ${images.figure}`] : []),
+        ...(images?.credit ? [`  ${"".padEnd(10)} ${images.credit}`] : []),
       ].join("\n"),
     };
   },
 });
 
-/** Of the time to learn; the rest is for super-resolution. */
+/** Of the time to fine-tune; the rest is for super-resolution. */
 const classifierShare = 4 / 5;
 
 /** What stands in the way of the whole demo; it then runs on what there is. */
@@ -122,13 +124,13 @@ async function whatIsMissing(context: Context): Promise<readonly string[]> {
     await getCifar10({ note: context.note, signal: context.signal });
   } catch (error) {
     if (!isError(error)) throw error;
-    missing.push(`CIFAR-10 is missing, so nothing is learned and no error is measured: ${reason(error)}`);
+    missing.push(`CIFAR-10 is missing, so nothing is trained and no error is measured: ${reason(error)}`);
   }
   try {
     engineInfo();
   } catch (error) {
     if (!isError(error, "engine-missing")) throw error;
-    missing.push(`libtorch is missing, so nothing is learned: ${reason(error)}`);
+    missing.push(`libtorch is missing, so nothing is trained: ${reason(error)}`);
   }
   return missing;
 }
@@ -148,10 +150,10 @@ function demoRecipe(file: string, normalize: string, keepParams: number, threads
   });
 }
 
-async function learnFor(folder: string, recipe: Recipe, seconds: number, context: Context) {
-  context.note("measuring how fast this machine learns");
+async function fineTuneFor(folder: string, recipe: Recipe, seconds: number, context: Context) {
+  context.note("measuring how fast this machine trains");
   const steps = await stepsFor(recipe, seconds, context);
-  context.note(`learning for ${steps} steps of ${recipe.data.batch} images`);
+  context.note(`fine-tuning for ${steps} steps of ${recipe.data.batch} images`);
   const { graph: last, seconds: spent } = await runRecipe(folder, { ...recipe, steps }, context);
   return { start: await loadModel(join(folder, runFiles.start)), last, steps, seconds: spent };
 }

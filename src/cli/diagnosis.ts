@@ -16,7 +16,7 @@ export interface Findings {
   readonly engineMissing?: Problem;
   /** With one thread, then with all. */
   readonly speeds: readonly Speed[];
-  readonly runtimes: readonly { readonly name: string; readonly version?: string; readonly because?: string }[];
+  readonly runtimes: readonly { readonly name: string; readonly version?: string; readonly reason?: string }[];
 }
 
 /** Below this share of what the processor should give, something is wrong rather than merely not perfect. */
@@ -34,7 +34,7 @@ export function diagnose(findings: Findings): Problem[] {
   const native = runtimes.find(({ name }) => name === "node");
   if (native && native.version === undefined) {
     found.push({
-      problem: `onnxruntime-node is not there (${native.because}); models run in the slower onnxruntime-web`,
+      problem: `onnxruntime-node is not there (${native.reason}); models run in the slower onnxruntime-web`,
       cures: ["ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node"],
     });
   }
@@ -55,7 +55,7 @@ export function diagnose(findings: Findings): Problem[] {
   }
   if (machine.freeMemoryBytes < 1.5e9) {
     found.push({
-      problem: `only ${(machine.freeMemoryBytes / 1e9).toFixed(1)} GB of memory are free; learning wants about 2`,
+      problem: `only ${(machine.freeMemoryBytes / 1e9).toFixed(1)} GB of memory are free; training needs about 2`,
       cures: ["end other programs"],
     });
   }

@@ -70,7 +70,7 @@ describe("the diagnosis", () => {
     ["little memory", { machine: { ...machine, freeMemoryBytes: 5e8 } }, /only 0.5 GB/],
     [
       "a missing runtime",
-      { runtimes: [{ name: "node", because: "not installed" }] },
+      { runtimes: [{ name: "node", reason: "not installed" }] },
       /onnxruntime-node is not there \(not installed\)/,
     ],
   ])("tells %s and its cure", (_, findings, expected) => {

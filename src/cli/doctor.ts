@@ -41,7 +41,7 @@ export default command({
         ...section("libtorch", engine ? engineLines(engine) : [engineMissing?.problem ?? ""]),
         ...section(
           "ONNX Runtime",
-          runtimes.map(({ name, version, because }) => `onnxruntime-${name} ${version ?? `is missing: ${because}`}`),
+          runtimes.map(({ name, version, reason }) => `onnxruntime-${name} ${version ?? `is missing: ${reason}`}`),
         ),
         ...section("speed", speedLines(findings)),
         ...section("advice", adviceLines(problems)),
@@ -54,7 +54,7 @@ async function describeRuntime(name: "node" | "web"): Promise<Findings["runtimes
   try {
     return { name, version: await runtimeVersion(name) };
   } catch (error) {
-    return { name, because: error instanceof Error ? error.message : String(error) };
+    return { name, reason: error instanceof Error ? error.message : String(error) };
   }
 }
 
@@ -64,7 +64,10 @@ function describeEngine(): Pick<Findings, "engineMissing"> & { engine?: ReturnTy
   } catch (error) {
     if (!isError(error, "engine-missing")) throw error;
     return {
-      engineMissing: { problem: `${error.message}; compressing from weights alone works, learning does not`, cures: error.cures },
+      engineMissing: {
+        problem: `${error.message}; compressing from weights alone works, fine-tuning does not`,
+        cures: error.cures,
+      },
     };
   }
 }

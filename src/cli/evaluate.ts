@@ -1,7 +1,7 @@
 // `evaluate`: how good a model is on data, what it costs, how fast it runs; beside another where one is named.
 import { checkDataSource, dataHelp } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
-import { type Evaluation, evaluateModel, type ModelFigures } from "../evaluate/evaluate.js";
+import { type Evaluation, evaluateModel, type ModelMetrics } from "../evaluate/evaluate.js";
 import { columns, grouped } from "./columns.js";
 import { command } from "./frame.js";
 import { readStatedInputs } from "./input-values.js";
@@ -38,11 +38,11 @@ export default command({
       description: "super-resolution: on luma (without a border of the scale) or on RGB (of the scale + 6)",
     },
     shave: { type: "string", description: "super-resolution: another border, in pixels", valueHint: "N" },
-    split: { type: "enum", options: ["train", "valid"], description: "DIV2K: which of its pictures (default valid)" },
+    split: { type: "enum", options: ["train", "valid"], description: "DIV2K: which of its images (default valid)" },
     inference: {
       type: "enum",
       options: ["whole", "chop", "ensemble"],
-      description: "super-resolution: the whole picture, chop (the authors' quarters) or ensemble (eight turned copies)",
+      description: "super-resolution: the whole image, chop (the authors' quarters) or ensemble (eight turned copies)",
       valueHint: "HOW",
     },
     limit: { type: "string", description: "only the first N images", valueHint: "N" },
@@ -91,20 +91,20 @@ export default command({
 });
 
 function show(result: Evaluation): string {
-  const models: readonly ModelFigures[] = result.against ? [result, result.against] : [result];
+  const models: readonly ModelMetrics[] = result.against ? [result, result.against] : [result];
   const bicubic = result.bicubic && ["bicubic", result.bicubic.psnr.toFixed(2), result.bicubic.ssim.toFixed(4)];
   const quality = result.psnr === undefined ? ["top-1 error %"] : ["PSNR dB", "SSIM"];
   const table = columns([
-    ["model", ...quality, "weights", "all", "MACs", "bytes", ...(result.latencyMs === undefined ? [] : ["ms"])],
+    ["model", ...quality, "weights", "parameters", "MACs", "bytes", ...(result.latencyMs === undefined ? [] : ["ms"])],
     ...models.map((one) => [
       one.model,
       ...(one.psnr === undefined ? [one.top1Error!.toFixed(2)] : [one.psnr.toFixed(2), one.ssim!.toFixed(4)]),
-      ...[one.weights, one.all, one.macs, one.bytes].map(grouped),
+      ...[one.weights, one.parameters, one.macs, one.bytes].map(grouped),
       ...(one.latencyMs === undefined ? [] : [one.latencyMs.toFixed(2)]),
     ]),
     ...(bicubic ? [bicubic] : []),
   ]);
-  const each = result.pictures?.map(({ name, psnr, ssim, bicubic: plain }) => [
+  const each = result.perImage?.map(({ name, psnr, ssim, bicubic: plain }) => [
     name,
     psnr.toFixed(2),
     ssim.toFixed(4),
@@ -114,7 +114,7 @@ function show(result: Evaluation): string {
   const shapes = [...result.input].map(([name, dims]) => `${name} ${dims.join("x")}`).join(", ");
   const uncounted = models.filter((one) => one.uncounted.length > 0);
   return [
-    ...(each ? [columns([["picture", "PSNR dB", "SSIM", "bicubic", "SSIM"], ...each]), ""] : []),
+    ...(each ? [columns([["image", "PSNR dB", "SSIM", "bicubic", "SSIM"], ...each]), ""] : []),
     table,
     "",
     `${result.images} images; MACs${result.latencyMs === undefined ? "" : " and milliseconds (median, models in turns)"} at ${shapes}`,

@@ -1,6 +1,6 @@
 // `export`: a model as it is to be shipped: normalisation folded, compressed layers in their fastest layout, weights in half precision; a
 // run's model taken out of its folder. Without flags it changes nothing.
-import { forms } from "../basis/forms.js";
+import { layouts } from "../basis/layouts.js";
 import { type Rewritten, writeRewritten } from "../compress/rewrite.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
@@ -15,26 +15,26 @@ import { checkOutput } from "../runtime/output.js";
 import { checkRunnable } from "../runtime/runnable.js";
 import { agreementLines } from "./agreement-text.js";
 import { grouped } from "./columns.js";
-import { chooseForm } from "./finish.js";
+import { chooseLayout } from "./finish.js";
 import { command, stopIfAsked } from "./frame.js";
 import { type ChosenModel, chooseModel } from "./model-file.js";
 import { inputOptions, modelInputs } from "./model-inputs.js";
-import { figureText, given, whole } from "./values.js";
+import { given, metricText, whole } from "./values.js";
 
 export default command({
   name: "export",
-  summary: "take a model out of a run; fold batch norm, choose forms, store half-precision weights; verified",
+  summary: "take a model out of a run; fold batch norm, choose layouts, store half-precision weights; verified",
   args: {
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     output: { type: "string", alias: "o", description: "the file to write", required: true, valueHint: "FILE" },
     best: {
       type: "boolean",
-      description: "of a run: the best epoch on the test data instead of the last (a choice by that data)",
+      description: "of a run: the epoch that was best on the test data, instead of the last",
     },
     "fold-bn": { type: "boolean", description: "fold batch normalisation into the layer before or after it" },
-    form: {
+    layout: {
       type: "enum",
-      options: ["auto", ...forms],
+      options: ["auto", ...layouts],
       description: "how compressed layers are written; auto measures; by default as they are",
     },
     fp16: { type: "boolean", description: "store weights in half precision (computed in float32)" },
@@ -47,37 +47,37 @@ export default command({
     await checkOutput(args.output, { inputs: await modelFiles(file), bytes: await modelBytes(file) });
     const before = await loadModel(file, { note: context.note });
     await stopIfAsked(context.signal);
-    if (args.form !== undefined && readRecord(before) === undefined)
-      throw new FilterBasisError("usage", "--form is for compressed models", { file });
+    if (args.layout !== undefined && readRecord(before) === undefined)
+      throw new FilterBasisError("usage", "--layout is for compressed models", { file });
     await checkRunnable(file);
     const inputs = await modelInputs(before, context);
     const place = { ...given("threads", threads), inputs };
     const folded = sequence(...(args["fold-bn"] ? [foldBatchNorm] : []))(before);
-    const formed = args.form
-      ? await chooseForm(folded.graph, args.form, { inputs: inputs.shapes, ...given("threads", threads) }, context)
+    const formed = args.layout
+      ? await chooseLayout(folded.graph, args.layout, { inputs: inputs.shapes, ...given("threads", threads) }, context)
       : folded;
     const { graph, outcomes: halved } = sequence(...(args.fp16 ? [halfWeights] : []))(formed.graph);
     const outcomes = [...folded.outcomes, ...halved];
-    for (const { site, done, because } of outcomes) if (!done) context.note(`skipped ${site}: ${because}`);
+    for (const { layer, applied, reason } of outcomes) if (!applied) context.note(`skipped ${layer}: ${reason}`);
     const rounded = args.fp16 ? roundedToHalf(formed.graph) : undefined;
     const result = await writeRewritten({ graph: before, file }, graph, outcomes, args.output, place, context, rounded);
     const report = reportOf(result, args.output, file, taken);
-    const layouts = args.form && layoutsOf(graph);
-    return { json: { ...report, ...(layouts && { forms: layouts }) }, text: show(result, report, layouts) };
+    const layouts = args.layout && layoutsOf(graph);
+    return { json: { ...report, ...(layouts && { layouts }) }, text: show(result, report, layouts) };
   },
 });
 
 function reportOf(result: Rewritten, output: string, file: string, taken: ChosenModel["taken"]) {
   const { outcomes, before, after, bytes, agreement, change, milliseconds } = result;
-  const { weights, all } = after;
+  const { weights, parameters } = after;
   return {
     file: output,
     from: { file, ...taken },
-    done: outcomes.filter(({ done }) => done),
-    refused: outcomes.filter(({ done }) => !done).map(({ site, because }) => ({ name: site, because })),
-    before: { weights: before.weights, all: before.all, bytes: bytes.original ?? before.bytes },
+    applied: outcomes.filter(({ applied }) => applied),
+    skipped: outcomes.filter(({ applied }) => !applied).map(({ layer, reason }) => ({ name: layer, reason })),
+    before: { weights: before.weights, parameters: before.parameters, bytes: bytes.original ?? before.bytes },
     weights,
-    all,
+    parameters,
     bytes: bytes.written,
     verified: true,
     maxDifference: worstOutput(agreement)?.relativeMax ?? 0,
@@ -92,12 +92,12 @@ function show(
   report: ReturnType<typeof reportOf>,
   layouts: readonly string[] | undefined,
 ): string {
-  const { file, from, done, refused, before, bytes, all } = report;
+  const { file, from, applied, skipped, before, bytes, parameters } = report;
   return [
-    ...(from.which ? [describe(from.file, { ...from, which: from.which, figures: from.figures ?? {} })] : []),
-    `wrote ${file}: ${done.length} ${done.length === 1 ? "place" : "places"} rewritten, ${refused.length} skipped`,
+    ...(from.which ? [describe(from.file, { ...from, which: from.which, metrics: from.metrics ?? {} })] : []),
+    `wrote ${file}: ${applied.length} ${applied.length === 1 ? "place" : "places"} rewritten, ${skipped.length} skipped`,
     ...(layouts ? [`layouts of the compressed layers: ${layouts.join(", ")}`] : []),
-    `${grouped(before.bytes)} -> ${grouped(bytes)} bytes, parameters ${grouped(before.all)} -> ${grouped(all)}`,
+    `${grouped(before.bytes)} -> ${grouped(bytes)} bytes, parameters ${grouped(before.parameters)} -> ${grouped(parameters)}`,
     `${original.toFixed(2)} ms -> ${written.toFixed(2)} ms in ONNX Runtime, original and written file in turns`,
     ...(change ? ["verified in ONNX Runtime against the same network with its weights rounded"] : []),
     ...agreementLines(change ?? agreement),
@@ -105,15 +105,15 @@ function show(
 }
 
 /** Which model of a run it is, and what the run measured of it. */
-function describe(file: string, { which, epoch, figures }: NonNullable<ChosenModel["taken"]>): string {
-  const values = Object.entries(figures).map((figure) => `, ${figureText(...figure)}`);
+function describe(file: string, { which, epoch, metrics }: NonNullable<ChosenModel["taken"]>): string {
+  const values = Object.entries(metrics).map((metric) => `, ${metricText(...metric)}`);
   const what = which === "last" ? "the model of the last epoch" : "the model of the best epoch on the test data";
   return `took ${file}: ${what}${epoch === undefined ? "" : ` (epoch ${epoch}${values.join("")})`}`;
 }
 
-/** How many layers have which form: "3 dense". */
+/** How many layers have which layout: "3 dense". */
 function layoutsOf(graph: Graph): readonly string[] {
-  const sites = readRecord(graph)?.sites ?? [];
-  const count = (form: string) => sites.filter((site) => site.form === form).length;
-  return forms.filter((form) => count(form) > 0).map((form) => `${count(form)} ${form}`);
+  const layers = readRecord(graph)?.layers ?? [];
+  const count = (layout: string) => layers.filter((layer) => layer.layout === layout).length;
+  return layouts.filter((layout) => count(layout) > 0).map((layout) => `${count(layout)} ${layout}`);
 }

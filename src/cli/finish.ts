@@ -1,32 +1,32 @@
 // The layouts of a compressed model, as asked for or measured.
-import type { forms } from "../basis/forms.js";
+import type { layouts } from "../basis/layouts.js";
 import type { Graph } from "../graph/types.js";
-import { chooseForms } from "../methods/form.js";
+import { chooseLayouts } from "../methods/layout.js";
 import { readRecord } from "../methods/record.js";
-import { type FormChoice, fastestForms } from "../runtime/choose-form.js";
+import { fastestLayouts, type LayoutChoice } from "../runtime/choose-layout.js";
 import type { Context } from "./frame.js";
 
 export interface Formed {
   readonly graph: Graph;
-  readonly choice?: FormChoice;
+  readonly choice?: LayoutChoice;
 }
 
-/** Writes every compressed layer in the form asked for; `auto` measures which is fastest. */
-export async function chooseForm(
+/** Writes every compressed layer in the layout asked for; `auto` measures which is fastest. */
+export async function chooseLayout(
   graph: Graph,
-  form: "auto" | (typeof forms)[number],
-  options: Parameters<typeof fastestForms>[1],
+  layout: "auto" | (typeof layouts)[number],
+  options: Parameters<typeof fastestLayouts>[1],
   context: Context,
 ): Promise<Formed> {
   if (readRecord(graph) === undefined) return { graph };
-  if (form !== "auto") return { graph: chooseForms(() => form)(graph).graph };
+  if (layout !== "auto") return { graph: chooseLayouts(() => layout)(graph).graph };
   let bar: ReturnType<Context["progress"]> | undefined;
   try {
-    const choice = await fastestForms(graph, {
+    const choice = await fastestLayouts(graph, {
       ...options,
       signal: context.signal,
       progress(done, total) {
-        bar ??= context.progress("timing forms", total);
+        bar ??= context.progress("timing layouts", total);
         bar.update(done);
       },
     });

@@ -19,7 +19,7 @@ const args = {
   model: { type: "positional", description: "an ONNX file" },
   output: { type: "string", alias: "o", description: "where to write" },
   epochs: { type: "string", default: "1" },
-  form: { type: "enum", options: ["auto", "dense"], default: "auto" },
+  layout: { type: "enum", options: ["auto", "dense"], default: "auto" },
   "keep-params": { type: "string" },
   undo: { type: "boolean" },
   set: { type: "string" },
@@ -75,7 +75,7 @@ describe("a command", () => {
     [[], "Missing required positional argument: MODEL"],
     [["a.onnx", "--epochs"], "--epochs needs a value"],
     [["a.onnx", "-o", "--json"], "-o needs a value"],
-    [["a.onnx", "--form", "fast"], "Expected one of: auto, dense"],
+    [["a.onnx", "--layout", "fast"], "Expected one of: auto, dense"],
     [["a.onnx", "--undo=3"], "--undo takes no value"],
     [["a.onnx", "--no-epochs"], "unknown option --no-epochs"],
   ])("refuses %j as wrong use, with usage and exit code 2", async (raw, message) => {

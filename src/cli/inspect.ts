@@ -1,8 +1,8 @@
 // `inspect`: what a model consists of, what it costs, what can be compressed and what was done to it.
 import { stat } from "node:fs/promises";
-import type { Refusal } from "../basis/convolution.js";
+import type { SkippedLayer } from "../basis/convolution.js";
 import { isError } from "../errors/error.js";
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import { feeds } from "../graph/edit.js";
 import { showType } from "../graph/print.js";
 import type { Graph, Node, Value, ValueType } from "../graph/types.js";
@@ -74,14 +74,14 @@ export interface NodeReport {
   readonly inputs: readonly string[];
   readonly outputs: readonly { readonly name: string; readonly type?: string; readonly shape?: ValueType["dims"] }[];
   readonly weights: number;
-  readonly all: number;
+  readonly parameters: number;
   readonly macs: number;
   /** For nodes that carry weights: can a basis replace it, and if not, why. */
   readonly replaceable?: boolean;
-  readonly because?: string;
+  readonly reason?: string;
 }
 
-export interface ModelReport extends Pick<Cost, "weights" | "all" | "macs" | "uncounted" | "notes"> {
+export interface ModelReport extends Pick<Cost, "weights" | "parameters" | "macs" | "uncounted" | "notes"> {
   /** Of the file; with tensors beside it, of these too. */
   readonly bytes: number;
   readonly opsets: ReadonlyMap<string, number>;
@@ -96,7 +96,7 @@ export interface ModelReport extends Pick<Cost, "weights" | "all" | "macs" | "un
   /** Why sizes were chosen by shapes alone. */
   readonly untried?: string;
   readonly layers: readonly NodeReport[];
-  readonly refused: readonly Refusal[];
+  readonly skipped: readonly SkippedLayer[];
   readonly compression: CompressionRecord | undefined;
 }
 
@@ -109,9 +109,9 @@ export function inspectModel(
 ): ModelReport {
   const counted = cost(graph, shapes);
   const types = inferShapes(graph, shapes);
-  const { replaceable, refused } = sites(graph);
+  const { replaceable, skipped } = replaceableNodes(graph);
   const costs = new Map(counted.layers.map((layer) => [layer.value, layer]));
-  const reasons = new Map(refused.map(({ name, because }) => [name, because]));
+  const reasons = new Map(skipped.map(({ name, reason }) => [name, reason]));
   const layers = graph.nodes.map((node) => nodeReport(node, types, costs, replaceable, reasons));
   const interfaces = inferShapes(graph, stated);
   const port = ({ name, tensor }: Value) => {
@@ -120,7 +120,7 @@ export function inspectModel(
   };
   return {
     weights: counted.weights,
-    all: counted.all,
+    parameters: counted.parameters,
     macs: counted.macs,
     // tensors that take more than the whole file lie beside it
     bytes: counted.bytes > fileBytes ? fileBytes + counted.bytes : fileBytes,
@@ -134,18 +134,18 @@ export function inspectModel(
     uncounted: counted.uncounted,
     notes: counted.notes,
     layers,
-    refused,
+    skipped,
     compression: readRecord(graph),
   };
 }
 
-/** The nodes that a basis can replace, by identity, and the refusals. A model without convolutions has neither. */
-function sites(graph: Graph): { readonly replaceable: ReadonlySet<Node>; readonly refused: readonly Refusal[] } {
+/** The nodes that a basis can replace, by identity, and the skipped ones. A model without convolutions has neither. */
+function replaceableNodes(graph: Graph): { readonly replaceable: ReadonlySet<Node>; readonly skipped: readonly SkippedLayer[] } {
   try {
-    const { layers, refused } = findLayers(graph);
-    return { replaceable: new Set(layers.flatMap((layer) => layer.nodes.map(({ node }) => node))), refused };
+    const { layers, skipped } = findLayers(graph);
+    return { replaceable: new Set(layers.flatMap((layer) => layer.nodes.map(({ node }) => node))), skipped };
   } catch (error) {
-    if (isError(error, "not-found")) return { replaceable: new Set(), refused: [] };
+    if (isError(error, "not-found")) return { replaceable: new Set(), skipped: [] };
     throw error;
   }
 }
@@ -157,9 +157,9 @@ function nodeReport(
   replaceable: ReadonlySet<Node>,
   reasons: ReadonlyMap<string, string>,
 ): NodeReport {
-  const name = siteName(node);
+  const name = nodeName(node);
   const layer = costs.get(node.outputs[0]!);
-  const because = reasons.get(name);
+  const reason = reasons.get(name);
   return {
     name,
     op: node.op,
@@ -170,9 +170,9 @@ function nodeReport(
       return { name: output, ...(type && { type: type.type, ...(type.dims && { shape: type.dims }) }) };
     }),
     weights: layer?.weights ?? 0,
-    all: layer?.all ?? 0,
+    parameters: layer?.parameters ?? 0,
     macs: layer?.macs ?? 0,
-    ...(replaceable.has(node) ? { replaceable: true } : because !== undefined ? { replaceable: false, because } : {}),
+    ...(replaceable.has(node) ? { replaceable: true } : reason !== undefined ? { replaceable: false, reason } : {}),
   };
 }
 
@@ -196,7 +196,7 @@ function show(file: string, report: ModelReport, inputs: ModelInputs): string {
     "",
     columns([["layer", "op", "output", "weights", "MACs", "basis"], ...rows]),
     "",
-    `${grouped(report.weights)} weights, ${grouped(report.all)} parameters in all, ${grouped(report.bytes)} bytes`,
+    `${grouped(report.weights)} weights, ${grouped(report.parameters)} parameters in all, ${grouped(report.bytes)} bytes`,
     `${grouped(report.macs)} MACs at ${at}${report.uncounted.length > 0 ? ` (without ${someNames(report.uncounted)}: sizes unknown)` : ""}`,
     ...report.notes,
     ...inputLines(inputs),
@@ -222,29 +222,29 @@ function otherNodes(layers: readonly NodeReport[], weighted: readonly NodeReport
   return parts.length === 0 ? "no other nodes" : `other nodes: ${parts.join(", ")}`;
 }
 
-function verdicts({ layers, refused }: ModelReport): string[] {
+function verdicts({ layers, skipped }: ModelReport): string[] {
   const taken = layers.filter((layer) => layer.replaceable === true).length;
   const lines = [
     `a basis can replace ${taken} of ${layers.filter(({ op }) => op === "Conv" || op === "BasisConv").length} convolutions`,
   ];
-  const reasons = new Map<string, Refusal[]>();
-  for (const refusal of refused) reasons.set(refusal.because, [...(reasons.get(refusal.because) ?? []), refusal]);
-  for (const [because, list] of reasons) lines.push(`  not ${someNames(list.map(({ name }) => name))}: ${because}`);
+  const reasons = new Map<string, SkippedLayer[]>();
+  for (const entry of skipped) reasons.set(entry.reason, [...(reasons.get(entry.reason) ?? []), entry]);
+  for (const [reason, list] of reasons) lines.push(`  not ${someNames(list.map(({ name }) => name))}: ${reason}`);
   return lines;
 }
 
-function showRecord({ method, sites }: CompressionRecord): string[] {
-  const rows = sites.map((site) => [
-    site.name || site.output,
-    site.shape.join("x"),
-    String(site.splits),
-    String(site.basisSize),
-    site.form,
-    site.shared ?? "",
-    site.error === null ? "" : site.error.toFixed(4),
+function showRecord({ method, layers }: CompressionRecord): string[] {
+  const rows = layers.map((layer) => [
+    layer.name || layer.output,
+    layer.shape.join("x"),
+    String(layer.splits),
+    String(layer.basisSize),
+    layer.layout,
+    layer.shared ?? "",
+    layer.error === null ? "" : layer.error.toFixed(4),
   ]);
   return [
     `compressed with method ${oneLine(method)}:`,
-    columns([["layer", "filters", "splits", "basis", "form", "shared", "error"], ...rows]),
+    columns([["layer", "filters", "splits", "basis", "layout", "shared", "error"], ...rows]),
   ];
 }

@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   inspect: async () => (await import("./inspect.js")).default,
   plan: async () => (await import("./plan.js")).default,
   compress: async () => (await import("./compress.js")).default,
+  compare: async () => (await import("./compare.js")).default,
   evaluate: async () => (await import("./evaluate.js")).default,
   upscale: async () => (await import("./upscale.js")).default,
   data: async () => (await import("./data.js")).default,

@@ -1,4 +1,4 @@
-// Where a command's MODEL is: an ONNX file, or a run folder, which stands for a model that was learned in it.
+// Where a command's MODEL is: an ONNX file, or a run folder, which stands for a model that was trained in it.
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
@@ -13,7 +13,7 @@ export type Which = "last" | "best";
 export interface ChosenModel {
   readonly file: string;
   /** Where it came out of a run: which, and what the run measured of it. */
-  readonly taken?: { readonly which: Which; readonly epoch?: number; readonly figures: EpochPoint["figures"] };
+  readonly taken?: { readonly which: Which; readonly epoch?: number; readonly metrics: EpochPoint["metrics"] };
 }
 
 /** The path of the ONNX file that a word on the command line means. @throws FilterBasisError as `chooseModel` */
@@ -54,19 +54,19 @@ async function noModelIn(folder: string, taken: Which): Promise<FilterBasisError
   const models = names.filter((name) => name.endsWith(".onnx")).map((name) => join(folder, name));
   const isRun = names.includes(runFiles.recipe) && names.includes(runFiles.log);
   const cures = [
-    ...(isRun && taken === "best" ? ["a run that judges on nothing has no best"] : []),
-    ...(isRun && taken === "last" ? [`go on with the run: filterbasis train ${folder} --resume`] : []),
+    ...(isRun && taken === "best" ? ["a run without test data has no best epoch"] : []),
+    ...(isRun && taken === "last" ? [`resume the run: filterbasis train ${folder} --resume`] : []),
     ...(models.length > 0 ? [`name one of its files: ${models.slice(0, 5).join(", ")}`] : []),
     ...(isRun || models.length > 0 ? [] : ["name an ONNX file or a run folder"]),
   ];
-  const what = `this folder holds no ${taken === "best" ? "best" : "learned"} model`;
+  const what = `this folder holds no ${taken === "best" ? "best" : "trained"} model`;
   return new FilterBasisError("not-found", what, { file: join(folder, runFiles[taken]), cures });
 }
 
 /** What the run's metrics say of the epoch that wrote a model. */
-async function epochOf(folder: string, which: Which): Promise<Pick<EpochPoint, "figures"> & { readonly epoch?: number }> {
+async function epochOf(folder: string, which: Which): Promise<Pick<EpochPoint, "metrics"> & { readonly epoch?: number }> {
   const file = join(folder, runFiles.metrics);
   const { epochs } = parseMetrics(await readFile(file, "utf8").catch(() => ""), file);
   const found = which === "best" ? epochs.findLast(({ best }) => best) : epochs.at(-1);
-  return found === undefined ? { figures: {} } : { epoch: found.epoch, figures: found.figures };
+  return found === undefined ? { metrics: {} } : { epoch: found.epoch, metrics: found.metrics };
 }

@@ -47,7 +47,7 @@ export default command({
     const graph = loaded?.graph ?? built;
     await stopIfAsked(context.signal);
     await saveModel(graph, output);
-    const { weights: count, all, macs, bytes, inputs } = cost(graph);
+    const { weights: count, parameters, macs, bytes, inputs } = cost(graph);
     const at = [...inputs].map(([input, dims]) => `${input} ${dims.join("x")}`).join(", ");
     return {
       json: {
@@ -55,13 +55,13 @@ export default command({
         options,
         output,
         weights: count,
-        all,
+        parameters,
         macs,
         bytes,
         inputs: Object.fromEntries(inputs),
         kept: loaded?.kept ?? [],
       },
-      text: `${output}: ${name}, ${grouped(count)} weights, ${grouped(all)} parameters in all, ${grouped(macs)} MACs at ${at}`,
+      text: `${output}: ${name}, ${grouped(count)} weights, ${grouped(parameters)} parameters in all, ${grouped(macs)} MACs at ${at}`,
     };
   },
 });

@@ -5,10 +5,10 @@ import { checkRules, type OptionRule } from "./option-rules.js";
 const rules: readonly OptionRule[] = [
   { oneOf: ["keep-params", "keep-macs", "basis"], why: "give one budget" },
   { option: "undo", excludes: ["basis", "data"], why: "it compresses nothing" },
-  { option: "epochs", needs: ["data"], why: "it is about learning" },
+  { option: "epochs", needs: ["data"], why: "it is about fine-tuning" },
   { option: "splits", excludes: ["method=svd"], why: "that method has none" },
   { option: "threads", excludes: ["times=false"], why: "nothing is timed" },
-  { option: "set", needs: ["NAME"], why: "which network is meant?" },
+  { option: "set", needs: ["NAME"], why: "name a network" },
 ];
 
 function refusal(given: Record<string, string>): string {

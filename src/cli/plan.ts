@@ -24,14 +24,14 @@ export default command({
     const place = options.runtime === undefined ? {} : { runtime: options.runtime };
     if (options.layout === "auto") await checkRunnable(file, place);
     const inputs = await modelInputs(graph, context, place);
-    const planned = await planModel(graph, { ...options, inputs }, context);
+    const planned = await planModel({ graph, file }, { ...options, inputs }, context);
     return { json: { file, method: args.method, ...planReport(planned) }, text: `${file}\n${showPlan(planned)}` };
   },
 });
 
 /** The plan as plain data: one entry for each layer, in the order of the graph. */
-export function planReport({ plan: { units, refused, before, after, why }, times }: PlannedModel) {
-  const layers = units.flatMap(({ unit, choice, layers: members, weightsBefore, weightsAfter, macsBefore, macsAfter, error }) =>
+export function planReport({ plan: { groups, skipped, before, after, why }, bytes, times }: PlannedModel) {
+  const layers = groups.flatMap(({ group, choice, layers: members, weightsBefore, weightsAfter, macsBefore, macsAfter, error }) =>
     members.map(({ layer, splits, note, timed }) => ({
       name: layer.name,
       filters: layer.weight.dims,
@@ -39,7 +39,7 @@ export function planReport({ plan: { units, refused, before, after, why }, times
       basis: choice.basisSize,
       channels: choice.channels,
       nodes: layer.nodes.length,
-      ...(unit.shared ? { shared: unit.name } : {}),
+      ...(group.shared ? { shared: group.name } : {}),
       /** Of the layer, or of all that share its basis. */
       weights: weightsAfter,
       weightsBefore,
@@ -47,7 +47,7 @@ export function planReport({ plan: { units, refused, before, after, why }, times
       macsBefore,
       rate: weightsAfter / weightsBefore,
       error,
-      ...(timed ? { form: timed.layout, milliseconds: { original: timed.original, expected: timed.milliseconds } } : {}),
+      ...(timed ? { layout: timed.layout, milliseconds: { original: timed.original, expected: timed.milliseconds } } : {}),
       ...(note === undefined ? {} : { note }),
       ...(weightsAfter > weightsBefore ? { warning: "it grows" } : {}),
     })),
@@ -56,23 +56,24 @@ export function planReport({ plan: { units, refused, before, after, why }, times
     before,
     weights: after.weights,
     macs: after.macs,
+    bytes,
     layers,
-    refused,
+    skipped,
     ...(why === undefined ? {} : { why }),
     ...(times ? { milliseconds: times } : {}),
   };
 }
 
 function showPlan(planned: PlannedModel): string {
-  const { layers, refused, before, weights, macs, why, milliseconds } = planReport(planned);
+  const { layers, skipped, before, weights, macs, bytes, why, milliseconds } = planReport(planned);
   const rows = layers.map(
-    ({ name, filters, splits, basis, shared, form, weightsBefore, weights: after, rate, error, note, warning, ...layer }) => [
+    ({ name, filters, splits, basis, shared, layout, weightsBefore, weights: after, rate, error, note, warning, ...layer }) => [
       name,
       filters.join("x"),
       String(splits),
       String(basis),
       shared ?? "",
-      form ?? "",
+      layout ?? "",
       grouped(weightsBefore),
       grouped(after),
       percent(rate),
@@ -85,9 +86,10 @@ function showPlan(planned: PlannedModel): string {
   return [
     columns([head, ...rows]),
     "",
-    ...refused.map(({ name, because }) => `skipped ${name}: ${because}`),
+    ...skipped.map(({ name, reason }) => `skipped ${name}: ${reason}`),
     `weights ${grouped(before.weights)} -> ${grouped(weights)} (${percent(weights / (before.weights || 1))})`,
     `MACs ${grouped(before.macs)} -> ${grouped(macs)} (${percent(macs / (before.macs || 1))})`,
+    `bytes ${grouped(bytes.original ?? 0)} -> ${grouped(bytes.written)} (${percent(bytes.written / (bytes.original || 1))})`,
     ...(why === undefined ? [] : [`below the budget: ${why}`]),
     ...(milliseconds ? [`${milliseconds.original.toFixed(2)} ms -> ${milliseconds.written.toFixed(2)} ms in ONNX Runtime`] : []),
   ].join("\n");

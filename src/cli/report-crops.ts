@@ -1,7 +1,7 @@
 // The report's super-resolved pieces: test pictures of the run as bicubic enlargement and its models make them, beside the truth.
-import { encodePicture, interleave, type Raster } from "../data/codec.js";
+import { encodeImage, interleave, type Raster } from "../data/codec.js";
+import { crop, type Image, toRgb } from "../data/image.js";
 import { imresize } from "../data/imresize.js";
-import { crop, type Picture, toRgb } from "../data/picture.js";
 import { findPairs, loadPair, type Pair, type PairFiles } from "../data/sr-pairs.js";
 import { FilterBasisError } from "../errors/error.js";
 import { psnr } from "../evaluate/psnr.js";
@@ -42,7 +42,7 @@ function named({ original, start, last }: RunModels): Named {
     ["before", start && original],
     ["compressed", start],
   ] as const;
-  return [before, compressed, ["learned", last] as const].filter((one): one is [string, Graph] => one?.[1] !== undefined);
+  return [before, compressed, ["trained", last] as const].filter((one): one is [string, Graph] => one?.[1] !== undefined);
 }
 
 async function allCrops(files: readonly PairFiles[], models: Named, recipe: Recipe, context: Context): Promise<Crops[]> {
@@ -51,7 +51,7 @@ async function allCrops(files: readonly PairFiles[], models: Named, recipe: Reci
     const scale = recipe.data.scale ?? 2;
     const pairs: Pair[] = [];
     for (const file of files) pairs.push(await loadPair(file, scale));
-    const made = pairs.map(({ lr }): [string, Picture][] => [["bicubic", imresize(lr, scale)]]);
+    const made = pairs.map(({ lr }): [string, Image][] => [["bicubic", imresize(lr, scale)]]);
     let done = 0;
     for (const [name, graph] of models) {
       const session = await openSession(graph, { arena: false });
@@ -73,13 +73,13 @@ async function allCrops(files: readonly PairFiles[], models: Named, recipe: Reci
 }
 
 /** The piece is where the first of the models gains most over bicubic. PSNR is of the whole picture, luma, `scale` pixels shaved off. */
-async function cropsOf({ name, hr }: Pair, made: readonly (readonly [string, Picture])[], scale: number): Promise<Crops> {
-  const opaque = ({ width, height, channels, data }: Picture): Picture => toRgb({ width, height, channels, data });
+async function cropsOf({ name, hr }: Pair, made: readonly (readonly [string, Image])[], scale: number): Promise<Crops> {
+  const opaque = ({ width, height, channels, data }: Image): Image => toRgb({ width, height, channels, data });
   const truth = opaque(hr);
   const pictures = made.map(([label, picture]) => [label, opaque(picture)] as const);
   const [bicubic, first] = pictures;
   const { x, y, size } = tellingPiece(interleave(truth), interleave(bicubic![1]), interleave(first![1]), pieceSide);
-  const panel = async (label: string, picture: Picture, decibels?: number) => ({
+  const panel = async (label: string, picture: Image, decibels?: number) => ({
     label,
     url: await dataUrl(crop(picture, x, y, size, size), "png"),
     ...(decibels !== undefined && Number.isFinite(decibels) ? { psnr: decibels } : {}),
@@ -107,14 +107,14 @@ const toldRange = ({ metadata }: Graph): 1 | 255 | "auto" => {
 };
 
 /** Planes out of a raster, without its transparency. */
-function planar({ width, height, channels: stored, data }: Raster): Picture {
+function planar({ width, height, channels: stored, data }: Raster): Image {
   const [channels, size] = [stored < 3 ? 1 : 3, width * height] as const;
   const planes = new Uint8Array(channels * size);
   for (let i = 0; i < size; i++) for (let c = 0; c < channels; c++) planes[c * size + i] = data[i * stored + c]!;
   return { width, height, channels, data: planes };
 }
 
-async function dataUrl(picture: Picture, format: "png" | "jpeg"): Promise<string> {
-  const bytes = await encodePicture(picture, format);
+async function dataUrl(picture: Image, format: "png" | "jpeg"): Promise<string> {
+  const bytes = await encodeImage(picture, format);
   return `data:image/${format};base64,${Buffer.from(bytes).toString("base64")}`;
 }

@@ -5,7 +5,7 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { cost } from "../ops/cost/cost.js";
 import { layerRows } from "../report/layers.js";
-import type { Figures, RunReport } from "../report/page.js";
+import type { RunReport, StateMetrics } from "../report/page.js";
 import { type Metrics, parseMetrics } from "../report/run.js";
 import { loadModel } from "../runtime/files.js";
 import { type Recipe, recipeSchema } from "../train/recipe.js";
@@ -15,7 +15,7 @@ import { readJson, runFiles } from "../train/run-folder.js";
 export interface RunModels {
   /** As it was before anything was done to it. */
   readonly original?: Graph;
-  /** Compressed, nothing learned yet. */
+  /** Compressed, nothing trained yet. */
   readonly start?: Graph;
   readonly last?: Graph;
 }
@@ -37,9 +37,9 @@ export async function readRun(folder: string): Promise<RunContents> {
     });
   });
   const metrics = parseMetrics(text, metricsFile);
-  const { recipe: recipeFile, run: runFile, summary: summaryFile, originalFigures, startFigures } = runFiles;
+  const { recipe: recipeFile, run: runFile, summary: summaryFile, originalMetrics, startMetrics } = runFiles;
   const [recipe, run, summary, before, compressed] = await Promise.all(
-    [recipeFile, runFile, summaryFile, originalFigures, startFigures].map((name) =>
+    [recipeFile, runFile, summaryFile, originalMetrics, startMetrics].map((name) =>
       readJson<Record<string, unknown>>(folder, name),
     ),
   );
@@ -49,7 +49,7 @@ export async function readRun(folder: string): Promise<RunContents> {
     title: typeof recipe?.name === "string" ? recipe.name : basename(resolve(folder)),
     about: [...about(run, metrics.epochs.at(-1)?.seconds), ...(original ? [countedAt(original)] : [])],
     metrics,
-    states: summary ? statedFigures(summary) : states(models, numbersOf(before ?? {}), numbersOf(compressed ?? {}), metrics),
+    states: summary ? statedMetrics(summary) : states(models, numbersOf(before ?? {}), numbersOf(compressed ?? {}), metrics),
     layers: last ? layerRows(last, original) : [],
     pictures: await pictures(folder),
     recipe: recipe ? JSON.stringify(recipe, null, 2) : "",
@@ -75,29 +75,29 @@ async function readModels(folder: string): Promise<RunModels> {
 }
 
 /** A summary that the run wrote itself. */
-function statedFigures(summary: Record<string, unknown>): RunReport["states"] {
-  return ["before", "compressed", "learned"].flatMap((name) => {
-    const figures = record(summary[name]);
-    return figures ? [{ name, figures: numbersOf(figures) }] : [];
+function statedMetrics(summary: Record<string, unknown>): RunReport["states"] {
+  return ["before", "compressed", "trained"].flatMap((name) => {
+    const metrics = record(summary[name]);
+    return metrics ? [{ name, metrics: numbersOf(metrics) }] : [];
   });
 }
 
-/** Without a summary: what can be counted in the models, with the figures that the run measured of them. */
+/** Without a summary: what can be counted in the models, with the metrics that the run measured of them. */
 function states(
   { original, start, last }: RunModels,
-  before: Figures,
-  compressed: Figures,
+  before: StateMetrics,
+  compressed: StateMetrics,
   { epochs }: Metrics,
 ): RunReport["states"] {
-  const counted = (name: string, graph: Graph | undefined, figures: Figures) => {
+  const counted = (name: string, graph: Graph | undefined, metrics: StateMetrics) => {
     if (graph === undefined) return [];
-    const { weights, all, macs, bytes } = cost(graph);
-    return [{ name, figures: { ...figures, weights, all, macs, bytes } }];
+    const { weights, parameters, macs, bytes } = cost(graph);
+    return [{ name, metrics: { ...metrics, weights, parameters, macs, bytes } }];
   };
   return [
     ...counted(start ? "before" : "at the start", original, before),
     ...counted("compressed", start, compressed),
-    ...counted("learned", last, epochs.at(-1)?.figures ?? {}),
+    ...counted("trained", last, epochs.at(-1)?.metrics ?? {}),
   ];
 }
 
@@ -110,7 +110,7 @@ function countedAt(graph: Graph): string {
 function about(run: Record<string, unknown> | undefined, seconds: number | undefined): string[] {
   const flat = { ...(record(run?.versions) ?? {}), ...run };
   const parts = Object.entries(flat).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value));
-  const time = seconds === undefined ? [] : [`learned for ${(seconds / 60).toFixed(1)} minutes`];
+  const time = seconds === undefined ? [] : [`fine-tuned for ${(seconds / 60).toFixed(1)} minutes`];
   return [...time, parts.map(([name, value]) => `${name} ${value}`).join(" · ")].filter(Boolean);
 }
 

@@ -1,7 +1,7 @@
-// The report's milliseconds: each compressed layer in its fastest form beside dense, and the whole models, timed in ONNX Runtime.
+// The report's milliseconds: each compressed layer in its fastest layout beside dense, and the whole models, timed in ONNX Runtime.
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import type { RunReport } from "../report/page.js";
-import { fastestForms } from "../runtime/choose-form.js";
+import { fastestLayouts } from "../runtime/choose-layout.js";
 import { alternate, openSession, sampleFeeds } from "../runtime/index.js";
 import type { Context } from "./frame.js";
 import { modelInputs } from "./model-inputs.js";
@@ -20,7 +20,7 @@ export async function withTimes(
   try {
     const folded = foldBatchNorm(last).graph;
     const inputs = await modelInputs(original, context);
-    const choice = await fastestForms(folded, {
+    const choice = await fastestLayouts(folded, {
       ...limits,
       inputs: inputs.shapes,
       signal: context.signal,
@@ -32,7 +32,7 @@ export async function withTimes(
       const [before, now] = [timing?.milliseconds.dense, timing?.milliseconds[timing.chosen]];
       return before === undefined || now === undefined
         ? row
-        : { ...row, form: timing!.chosen, latencyBeforeMs: before, latencyMs: now };
+        : { ...row, layout: timing!.chosen, latencyBeforeMs: before, latencyMs: now };
     });
     const sessions = [await openSession(foldBatchNorm(original).graph, limits), await openSession(choice.graph, limits)] as const;
     const feeds = sampleFeeds(sessions[0].inputs, inputs);
@@ -43,11 +43,11 @@ export async function withTimes(
     for (const session of sessions) await session.release();
     const [before, now] = medians as [number, number];
     const at = [...inputs.shapes].map(([name, dims]) => `${name} ${dims.join("x")}`).join(", ");
-    const latency: Readonly<Record<string, number>> = { before, compressed: now, learned: now };
-    const states = report.states.map(({ name, figures }) => ({
+    const latency: Readonly<Record<string, number>> = { before, compressed: now, trained: now };
+    const states = report.states.map(({ name, metrics }) => ({
       name,
-      // A figure that the run stated itself stands; compressed and learned are one architecture and take the same time.
-      figures: { ...(latency[name] === undefined ? {} : { latencyMs: latency[name] }), ...figures },
+      // A metric that the run stated itself stands; compressed and trained are one architecture and take the same time.
+      metrics: { ...(latency[name] === undefined ? {} : { latencyMs: latency[name] }), ...metrics },
     }));
     return {
       ...report,
@@ -55,7 +55,7 @@ export async function withTimes(
       states,
       about: [
         ...report.about,
-        `milliseconds were measured when this page was written: for the same input (${at}), each layer in its fastest form`,
+        `milliseconds were measured when this page was written: for the same input (${at}), each layer in its fastest layout`,
       ],
     };
   } finally {

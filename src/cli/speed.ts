@@ -3,8 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { median } from "../runtime/index.js";
-import { hostTraining } from "../train/host.js";
 import type { Recipe } from "../train/recipe.js";
+import { trainInWorker } from "../train/worker-client.js";
 import type { Context } from "./frame.js";
 
 const trial = 12;
@@ -18,7 +18,7 @@ export async function stepsFor(recipe: Recipe, seconds: number, { signal }: Cont
   try {
     const { test: _, ...data } = recipe.data;
     const short: Recipe = { ...recipe, steps: trial, calibrate: 0, recalibrate: 0, data: { ...data, testSubset: 10 } };
-    await hostTraining(folder, short, { onStep: () => void times.push(performance.now()) }, signal);
+    await trainInWorker(folder, short, { onStep: () => void times.push(performance.now()) }, signal);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -1,20 +1,20 @@
-// `train`: trains or learns by a recipe into a run folder, or goes on with a run.
+// `train`: trains or fine-tunes by a recipe into a run folder, or resumes a run.
 import { stat } from "node:fs/promises";
 import { checkDataSource } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutputFolder } from "../runtime/output.js";
 import { parseDevice } from "../torch/index.js";
-import { hostTraining } from "../train/host.js";
 import type { EpochReport } from "../train/loop.js";
 import type { Recipe } from "../train/recipe.js";
 import { loadRecipe } from "../train/recipe-files.js";
+import { trainInWorker } from "../train/worker-client.js";
 import { command } from "./frame.js";
-import { figureText } from "./values.js";
+import { metricText } from "./values.js";
 
 export default command({
   name: "train",
-  summary: "train or learn by a recipe; writes a run folder",
+  summary: "train or fine-tune by a recipe; writes a run folder",
   args: {
     recipe: { type: "positional", description: "a recipe's file or name; with --resume, the run folder", required: true },
     output: { type: "string", alias: "o", description: "the run folder; by default runs/NAME", valueHint: "FOLDER" },
@@ -23,14 +23,18 @@ export default command({
       description: "a field of the recipe, such as optimizer.lr=0.05; may be repeated",
       valueHint: "FIELD=VALUE",
     },
-    resume: { type: "boolean", description: "go on with the run in this folder" },
+    resume: { type: "boolean", description: "resume the run in this folder" },
     seed: { type: "string", description: "the seed of everything random", valueHint: "N" },
     threads: { type: "string", description: "the most threads of each kind: that compute, that load data", valueHint: "N" },
-    device: { type: "string", description: "where it is trained: cpu, cuda or cuda:N", valueHint: "DEVICE" },
+    device: { type: "string", description: "device to train on: cpu, cuda or cuda:N", valueHint: "DEVICE" },
   },
   rules: [
-    { option: "resume", excludes: ["set", "seed", "threads", "device"], why: "a run goes on by the recipe it began with" },
-    { option: "resume", excludes: ["output"], why: "a run goes on in its own folder" },
+    {
+      option: "resume",
+      excludes: ["set", "seed", "threads", "device"],
+      why: "a resumed run uses the recipe that it was started with",
+    },
+    { option: "resume", excludes: ["output"], why: "a resumed run stays in its folder" },
   ],
   async run({ recipe: name, output, resume, seed, threads, device }, context) {
     const number = (field: string, value: string | undefined): string[] => (value === undefined ? [] : [`${field}=${value}`]);
@@ -45,7 +49,7 @@ export default command({
     const epochs: EpochReport[] = [];
     let bar: ReturnType<typeof context.progress> | undefined;
     try {
-      const result = await hostTraining(
+      const result = await trainInWorker(
         folder,
         recipe,
         {
@@ -61,13 +65,13 @@ export default command({
         },
         context.signal,
       );
-      const { finished, best, seconds, figures } = result;
+      const { finished, best, seconds, metrics } = result;
       const lines = [
         finished
           ? `finished after ${result.globalStep} steps, ${(seconds / 60).toFixed(1)} minutes`
-          : `stopped after ${result.globalStep} steps; go on with: filterbasis train ${folder} --resume`,
-        ...Object.entries(figures ?? {}).map((figure) => `last epoch: ${figureText(...figure)}`),
-        ...(best === null ? [] : [`best epoch on the test data (not the result): ${best.epoch}, ${best.figure.toFixed(2)}`]),
+          : `stopped after ${result.globalStep} steps; resume with: filterbasis train ${folder} --resume`,
+        ...Object.entries(metrics ?? {}).map((metric) => `last epoch: ${metricText(...metric)}`),
+        ...(best === null ? [] : [`best epoch on the test data (not the result): ${best.epoch}, ${best.metric.toFixed(2)}`]),
         `run folder: ${folder}`,
       ];
       return { json: { folder, ...result, epochs }, text: lines.join("\n") };
@@ -89,7 +93,7 @@ async function checkStart(folder: string, recipe: Recipe | "resume"): Promise<vo
   await checkOutputFolder(folder, { bytes: bytes * (2 + 3 * (checkpoint.keep + 1)) });
 }
 
-function describe({ epoch, trainLoss, figures, rate, seconds }: EpochReport): string {
-  const merits = Object.entries(figures).map((figure) => figureText(...figure));
-  return `epoch ${epoch}: loss ${trainLoss.toFixed(4)}, ${merits.join(", ")}, rate ${rate.toPrecision(3)}, ${(seconds / 60).toFixed(1)} min`;
+function describe({ epoch, trainLoss, metrics, rate, seconds }: EpochReport): string {
+  const values = Object.entries(metrics).map((metric) => metricText(...metric));
+  return `epoch ${epoch}: loss ${trainLoss.toFixed(4)}, ${values.join(", ")}, rate ${rate.toPrecision(3)}, ${(seconds / 60).toFixed(1)} min`;
 }

@@ -1,4 +1,4 @@
-// `upscale`: a picture of any size through a super-resolution network, into a picture file.
+// `upscale`: an image of any size through a super-resolution network, into an image file.
 import { FilterBasisError } from "../errors/error.js";
 import { upscaleFile } from "../evaluate/upscale-file.js";
 import { grouped } from "./columns.js";
@@ -8,10 +8,10 @@ import { given, whole } from "./values.js";
 
 export default command({
   name: "upscale",
-  summary: "super-resolve a picture of any size",
+  summary: "super-resolve an image of any size",
   args: {
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
-    picture: { type: "positional", description: "a PNG, JPEG or WebP file", required: true },
+    image: { type: "positional", description: "a PNG, JPEG or WebP file", required: true },
     output: {
       type: "string",
       alias: "o",
@@ -19,17 +19,25 @@ export default command({
       valueHint: "FILE",
       required: true,
     },
-    scale: { type: "string", description: "the scale; must be said for networks that only sharpen", valueHint: "S" },
+    scale: {
+      type: "string",
+      description: "the scale; required for networks whose output is as large as their input",
+      valueHint: "S",
+    },
     range: { type: "enum", options: ["1", "255", "auto"], description: "what 8-bit 255 is in the network (default auto)" },
     tile: { type: "string", description: "pixels of a tile's side that are kept; by default 512 / scale", valueHint: "N" },
-    overlap: { type: "string", description: "pixels read beyond a tile; by default as far as the network looks", valueHint: "N" },
+    overlap: {
+      type: "string",
+      description: "pixels read beyond a tile; by default the network's receptive field",
+      valueHint: "N",
+    },
     threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
     runtime: { type: "enum", options: ["node", "web"], description: "which ONNX Runtime" },
   },
   async run(args, { note, progress, signal }) {
     let bar: ReturnType<typeof progress> | undefined;
     try {
-      const result = await upscaleFile(await modelFile(args.model), args.picture, args.output, {
+      const result = await upscaleFile(await modelFile(args.model), args.image, args.output, {
         ...given("scale", whole("--scale", args.scale, 1, 16)),
         ...given("range", args.range === undefined || args.range === "auto" ? args.range : (Number(args.range) as 1 | 255)),
         ...given("tile", whole("--tile", args.tile, 8, 1 << 16)),
@@ -47,9 +55,7 @@ export default command({
       const lines = [
         `${file}: ${from.join(" x ")} -> ${to.join(" x ")} pixels (x${scale}, values 0..${range}), ${grouped(bytes)} bytes, ${seconds.toFixed(1)} s`,
         ...(tiles > 1
-          ? [
-              `${tiles} tiles, ${result.exact ? "equal to the whole picture" : `not exactly the whole picture: ${result.because}`}`,
-            ]
+          ? [`${tiles} tiles, ${result.exact ? "equal to the whole image" : `not exactly the whole image: ${result.reason}`}`]
           : []),
       ];
       return { json: result, text: lines.join("\n") };

@@ -1,4 +1,4 @@
-// Reading the values of options, and printing figures.
+// Reading the values of options, and printing metrics.
 import { FilterBasisError } from "../errors/error.js";
 
 /** A whole number between two bounds, or undefined where the option was not given. @throws FilterBasisError `usage` */
@@ -9,10 +9,18 @@ export function whole(option: string, text: string | undefined, least: number, m
   throw new FilterBasisError("usage", `${option} must be a whole number`, { expected: `${least} .. ${most}`, got: text });
 }
 
+/** A number between two bounds, or undefined where the option was not given. @throws FilterBasisError `usage` */
+export function number(option: string, text: string | undefined, least: number, most: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() !== "" && value >= least && value <= most) return value;
+  throw new FilterBasisError("usage", `${option} must be a number`, { expected: `${least} .. ${most}`, got: text });
+}
+
 /** `{ [key]: value }`, or nothing where there is no value: for options that may be absent but not undefined. */
 export function given<K extends string, V>(key: K, value: V | undefined): { readonly [key in K]?: V } {
   return value === undefined ? {} : ({ [key]: value } as { readonly [key in K]: V });
 }
 
-/** A figure of merit with the digits that mean something: four of SSIM, two of dB and percent. */
-export const figureText = (name: string, value: number): string => `${name} ${value.toFixed(name === "ssim" ? 4 : 2)}`;
+/** A metric with the digits that mean something: four of SSIM, two of dB and percent. */
+export const metricText = (name: string, value: number): string => `${name} ${value.toFixed(name === "ssim" ? 4 : 2)}`;

@@ -1,5 +1,5 @@
 // What the main job is asked for, and whom it tells meanwhile.
-import type { Form } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
 import type { Graph } from "../graph/types.js";
 import type { PlanOptions } from "../methods/plan-options.js";
 import type { ModelInputs, RuntimeName } from "../runtime/index.js";
@@ -18,7 +18,7 @@ export interface JobOptions {
   /** Sizes and values of the model's inputs; found by trying when left out (see `findInputs`). */
   readonly inputs?: ModelInputs;
   /** How layers are written; `auto`, the default, measures. */
-  readonly layout?: "auto" | Form;
+  readonly layout?: "auto" | Layout;
   /** Leaves batch normalisation as it is instead of folding it before anything else. */
   readonly keepBatchNorm?: boolean;
   /** Where times are taken and results verified; Node's where it is there. */

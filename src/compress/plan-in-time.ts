@@ -1,18 +1,16 @@
 // A plan by measured times: layers are timed, the budget is solved, the whole network is timed against the original, and solved again
 // where it is slower. What cannot be kept is refused with what can, tried on the whole network too.
-import { createHash } from "node:crypto";
-import type { Form } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
 import { FilterBasisError, isError } from "../errors/error.js";
-import { writeModelChunks } from "../formats/onnx/index.js";
 import type { Graph } from "../graph/types.js";
 import { inputSizes, latenciesOf, savingLayouts } from "../methods/latencies.js";
 import { type Plan, planCompression, withLayouts } from "../methods/plan.js";
 import type { PlanOptions } from "../methods/plan-options.js";
 import { budgetQuestions, layoutQuestions } from "../methods/questions.js";
 import { cost } from "../ops/cost/cost.js";
-import { externalWriter } from "../runtime/external.js";
 import type { LatencyTable, NetworkTimes } from "../runtime/latency-table.js";
 import { type JobHooks, type Place, withBar } from "./job.js";
+import { networkKey } from "./network-key.js";
 import { timeNetwork, timeNetworks } from "./time.js";
 
 /** A whole network counts as slower than the original from here on. */
@@ -33,7 +31,7 @@ export interface Job {
 }
 
 /** A plan whose chosen layers were timed in the layouts allowed. */
-export async function layoutsFor(job: Job, plan: Plan, layouts: readonly Form[]): Promise<Plan> {
+export async function layoutsFor(job: Job, plan: Plan, layouts: readonly Layout[]): Promise<Plan> {
   const { prepared, planOptions, table, hooks } = job;
   await measure(job, layoutQuestions(prepared, plan, planOptions, layouts), "timing layouts", hooks);
   return withLayouts(
@@ -105,7 +103,7 @@ async function solveTimed(job: Job, options: PlanOptions): Promise<Plan> {
 }
 
 export function predictedSaving(plan: Plan): number {
-  const layers = plan.units.flatMap((unit) => unit.layers);
+  const layers = plan.groups.flatMap((unit) => unit.layers);
   return layers.reduce((sum, { timed }) => sum + (timed ? timed.original - timed.milliseconds : 0), 0);
 }
 
@@ -126,8 +124,8 @@ function asTheyAre({ original, planOptions }: Job) {
 function outOfReach(job: Job, reached: TimedPlan | undefined, tried: unknown): FilterBasisError {
   const { keepMacs, original } = job.planOptions;
   const whole = original!.macs;
-  const units = reached?.plan.units ?? [];
-  const planned = units.map(({ unit, macsBefore, macsAfter, layers: members }) => ({
+  const units = reached?.plan.groups ?? [];
+  const planned = units.map(({ group: unit, macsBefore, macsAfter, layers: members }) => ({
     name: unit.name,
     original: macsBefore,
     best: macsAfter,
@@ -145,14 +143,14 @@ function outOfReach(job: Job, reached: TimedPlan | undefined, tried: unknown): F
       expected: `at least ${reachable}`,
       got: `${keepMacs}`,
       cures: [...(reachable < 1 ? [`--keep-macs ${reachable}`] : []), "give a budget in weights: --keep-params"],
-      facts: { reachable, fixed, whole, layers, ...(tried === undefined ? {} : { milliseconds: tried }) },
+      facts: { reachable, fixed, original: whole, layers, ...(tried === undefined ? {} : { milliseconds: tried }) },
     },
   );
 }
 
 /** Milliseconds of the original by itself. */
 async function originalTime({ original, planOptions, table, place, hooks }: Job): Promise<number> {
-  const { written } = await table.networks(keyOf([original], planOptions), async () => {
+  const { written } = await table.networks(networkKey([original], planOptions.inputs), async () => {
     const milliseconds = await timeNetwork(original, place, hooks);
     return { original: milliseconds, written: milliseconds };
   });
@@ -162,24 +160,10 @@ async function originalTime({ original, planOptions, table, place, hooks }: Job)
 /** Times of the original and of a plan carried out, from the table where the same two were timed before. */
 export async function timesOf({ original, planOptions, table, place, hooks, apply }: Job, plan: Plan): Promise<NetworkTimes> {
   const { graph } = apply(plan);
-  return table.networks(keyOf([original, graph], planOptions), async () => {
+  return table.networks(networkKey([original, graph], planOptions.inputs), async () => {
     const { original: milliseconds, written } = await timeNetworks(original, graph, place, hooks);
     return { original: milliseconds, written };
   });
-}
-
-/** What networks are known by in the table of times: their bytes, however many, and the sizes of their inputs. */
-function keyOf(graphs: readonly Graph[], { inputs }: PlanOptions): string {
-  const hash = createHash("sha256");
-  for (const graph of graphs) {
-    const { put, pieces } = externalWriter("");
-    const { chunks } = writeModelChunks(graph, put);
-    for (const piece of [...chunks, ...pieces]) hash.update(piece);
-  }
-  return hash
-    .update(JSON.stringify([...(inputs ?? [])]))
-    .digest("hex")
-    .slice(0, 32);
 }
 
 const opsetOf = (graph: Graph): number => graph.opsets.get("") ?? 17;

@@ -1,7 +1,7 @@
 // The checked plan: what `plan` prints and `compress` carries out. Layers are timed where times decide, the plan is solved and
 // applied, and the whole network is timed against the original; where it is slower the plan has to save more, or its layers
 // are written so that they take as long as the original's.
-import type { Form } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph, Outcome } from "../graph/types.js";
 import { applyPlan } from "../methods/basis.js";
@@ -13,8 +13,10 @@ import type { PlanOptions } from "../methods/plan-options.js";
 import { type Cost, cost } from "../ops/cost/cost.js";
 import { findInputs, type ModelInputs } from "../runtime/index.js";
 import { type NetworkTimes, openLatencyTable } from "../runtime/latency-table.js";
+import { modelBytes, writtenBytes } from "../runtime/model-bytes.js";
 import { bestLinearAlgebra } from "../torch/linalg.js";
-import { type JobHooks, type JobOptions, placeOf } from "./job.js";
+import { type Given, type JobHooks, type JobOptions, placeOf } from "./job.js";
+import { checkSize } from "./pays.js";
 import { type Job, layoutsFor, planInTime, predictedSaving, timesOf } from "./plan-in-time.js";
 import { prepare } from "./prepare.js";
 
@@ -28,6 +30,8 @@ export interface PlannedModel {
   readonly outcomes: readonly Outcome[];
   /** Counts of the original as it was given. */
   readonly before: Cost;
+  /** Of the file that was given, and of the one that the compressed network is written as. */
+  readonly bytes: { readonly original: number | undefined; readonly written: number };
   /** Sizes and values at which all this holds. */
   readonly inputs: ModelInputs;
   /** Milliseconds of the original and of the compressed network, where times decided. */
@@ -37,34 +41,39 @@ export interface PlannedModel {
 /** A mixture of layouts has to save this much of the time to be worth taking over the dense layout. */
 const worthwhile = 0.985;
 
-/** @throws FilterBasisError as `planCompression` does; `budget-unreachable` also where every plan is slower than the original */
-export async function planModel(original: Graph, options: JobOptions, hooks: JobHooks = {}): Promise<PlannedModel> {
+/**
+ * @throws FilterBasisError as `planCompression` does; `budget-unreachable` also where every plan is slower than the original; `does-not-pay`
+ * where the file would be larger than the one given
+ */
+export async function planModel(given: Given, options: JobOptions, hooks: JobHooks = {}): Promise<PlannedModel> {
+  const planned = await planNetwork(given.graph, options, hooks);
+  const original = given.file === undefined ? undefined : await modelBytes(given.file);
+  const written = writtenBytes(planned.graph);
+  checkSize(original, written, options);
+  return { ...planned, bytes: { original, written } };
+}
+
+async function planNetwork(original: Graph, options: JobOptions, hooks: JobHooks): Promise<Omit<PlannedModel, "bytes">> {
   const { method = "basis", layout = "auto" } = options;
-  const given = options.plan ?? {};
-  checkLayout(layout, given);
+  const wanted = options.plan ?? {};
+  checkLayout(layout, wanted);
   const { signal } = hooks;
   const { runtime } = options;
   const search = { ...(runtime === undefined ? {} : { runtime }), ...(signal ? { signal } : {}) };
   const inputs = options.inputs ?? (await findInputs(original, search));
   const place = placeOf(options, inputs);
-  const asked: PlanOptions = { ...given, inputs: inputs.shapes };
+  const asked: PlanOptions = { ...wanted, inputs: inputs.shapes };
   const { graph: prepared, outcomes: foldOutcomes } = prepare(original, options);
   const before = cost(original, asked.inputs);
   const done = describeCompression(original);
   for (const text of [...(done === undefined ? [] : [done]), ...before.notes]) hooks.note?.(text);
   const linear = asked.linear ?? bestLinearAlgebra();
   const planOptions: PlanOptions = { ...asked, ...fixedSplits(method), linear, original: before, spectra: new Map() };
-  const apply = (plan: Plan) =>
-    applyPlan(prepared, plan, { ...planOptions, method, ...(layout === "auto" ? {} : { form: layout }) });
-  const result = (plan: Plan, times?: NetworkTimes): PlannedModel => ({
-    plan,
-    prepared,
-    foldOutcomes,
-    ...apply(plan),
-    before,
-    inputs,
-    ...(times ? { times } : {}),
-  });
+  const apply = (plan: Plan) => applyPlan(prepared, plan, { ...planOptions, method, ...(layout === "auto" ? {} : { layout }) });
+  const result = (plan: Plan, times?: NetworkTimes): Omit<PlannedModel, "bytes"> => {
+    const { graph, outcomes } = apply(plan);
+    return { plan, prepared, foldOutcomes, graph, outcomes, before, inputs, ...(times ? { times } : {}) };
+  };
   if (layout !== "auto") return result(planCompression(prepared, planOptions));
   const table = await openLatencyTable({
     ...(place.runtime === undefined ? {} : { runtime: place.runtime }),
@@ -77,33 +86,33 @@ export async function planModel(original: Graph, options: JobOptions, hooks: Job
     return result(plan, times);
   }
   const plan = await layoutsFor(job, planCompression(prepared, planOptions), ["dense", ...savingLayouts]);
-  const kept = plan.units.every(({ layers }) => layers.every(({ timed }) => timed === undefined || timed.layout === "dense"));
-  if (plan.units.length === 0 || kept || isExplicit(plan, asked)) return result(plan);
+  const kept = plan.groups.every(({ layers }) => layers.every(({ timed }) => timed === undefined || timed.layout === "dense"));
+  if (plan.groups.length === 0 || kept || isExplicit(plan, asked)) return result(plan);
   const times = await timesOf(job, plan);
   const worth = Math.min(1, 1 - predictedSaving(plan) / times.original) <= worthwhile;
   return worth && times.written <= worthwhile * times.original ? result(plan, times) : result(allDense(plan));
 }
 
 /** A budget in multiply-accumulates is no use to a layout that computes them all. */
-function checkLayout(layout: "auto" | Form, { keepMacs }: PlanOptions): void {
+function checkLayout(layout: "auto" | Layout, { keepMacs }: PlanOptions): void {
   if (layout !== "dense" || keepMacs === undefined) return;
   throw new FilterBasisError("usage", "the dense layout computes all multiply-accumulates of the original, whatever the budget", {
-    field: "form",
-    cures: ["leave --form out, or give another layout", "give the budget in weights: --keep-params"],
+    field: "layout",
+    cures: ["leave --layout out, or give another layout", "give the budget in weights: --keep-params"],
   });
 }
 
 function isExplicit(plan: Plan, { basis, layers = {} }: PlanOptions): boolean {
-  return basis !== undefined || (plan.units.length > 0 && Object.values(layers).some((rule) => rule.basis !== undefined));
+  return basis !== undefined || (plan.groups.length > 0 && Object.values(layers).some((rule) => rule.basis !== undefined));
 }
 
 /** Every layer in the layout whose speed is the original's, where there is one. */
 function allDense(plan: Plan): Plan {
-  const units = plan.units.map((planned) => ({
+  const groups = plan.groups.map((planned) => ({
     ...planned,
     layers: planned.layers.map((one) =>
       one.timed ? { ...one, timed: { ...one.timed, layout: "dense" as const, milliseconds: one.timed.original } } : one,
     ),
   }));
-  return { ...plan, units };
+  return { ...plan, groups };
 }

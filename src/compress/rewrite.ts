@@ -45,7 +45,7 @@ export async function writeRewritten(
     rounded === undefined ? await allowingHalf(reference, graph) : await prepareReference(rounded, { ...options, feeds });
   const before = cost(given.graph, place.inputs.shapes);
   const original = given.file === undefined ? undefined : await modelBytes(given.file);
-  const judged = await saveVerified(graph, output, async (file) => {
+  const saved = await saveVerified(graph, output, async (file) => {
     const agreement = await verifyExact(file, exact);
     const change = rounded && { change: await compareWithOriginal(file, reference, { kind: "approximate" }) };
     const times = await timeNetworks(given.file ?? given.graph, file, place, hooks);
@@ -56,10 +56,10 @@ export async function writeRewritten(
     outcomes,
     before,
     after: cost(graph, place.inputs.shapes),
-    bytes: { original, written: judged.written },
-    agreement: judged.agreement,
-    ...(judged.change ? { change: judged.change } : {}),
-    milliseconds: judged.times,
+    bytes: { original, written: saved.written },
+    agreement: saved.agreement,
+    ...(saved.change ? { change: saved.change } : {}),
+    milliseconds: saved.times,
   };
 }
 
@@ -67,7 +67,7 @@ export async function writeRewritten(
 export async function undoModel(given: Given, output: string, place: Place, hooks: JobHooks = {}): Promise<Rewritten> {
   const { graph, outcomes } = expand(given.graph);
   const [first] = outcomes;
-  if (outcomes.every(({ done }) => !done))
-    throw new FilterBasisError("unsupported", `nothing can be expanded (${first?.site}: ${first?.because})`);
+  if (outcomes.every(({ applied }) => !applied))
+    throw new FilterBasisError("unsupported", `nothing can be expanded (${first?.layer}: ${first?.reason})`);
   return writeRewritten(given, graph, outcomes, output, place, hooks);
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { tar } from "../../test/archives.js";
-import { somePicture, writePng } from "../../test/pictures.js";
+import { someImage, writePng } from "../../test/images.js";
 import { cacheFolder } from "../runtime/cache-folder.js";
 import { checkCifar10, getCifar10 } from "./cifar10.js";
 import { cifar10FromPython } from "./cifar10-python.js";
@@ -151,20 +151,20 @@ describe("a folder of classes", () => {
   test("with train and test", async () => {
     for (const part of ["train", "test"]) {
       for (const [i, name] of ["cat", "ant"].entries())
-        await writePng(join(root, part, name, "1.png"), somePicture(8, 6, { seed: i, channels: i === 0 ? 1 : 3 }));
+        await writePng(join(root, part, name, "1.png"), someImage(8, 6, { seed: i, channels: i === 0 ? 1 : 3 }));
     }
     const { train, test: tested } = await loadImageData(root);
     expect([train?.classes, train?.count, train?.height, train?.width]).toEqual([["ant", "cat"], 2, 6, 8]);
     expect([...tested!.labels]).toEqual([0, 1]);
-    expect(Buffer.compare(tested!.images.subarray(0, 144), somePicture(8, 6, { seed: 1 }).data)).toBe(0);
-    await writePng(join(root, "train", "bee", "1.png"), somePicture(8, 6));
+    expect(Buffer.compare(tested!.images.subarray(0, 144), someImage(8, 6, { seed: 1 }).data)).toBe(0);
+    await writePng(join(root, "train", "bee", "1.png"), someImage(8, 6));
     await expect(loadImageData(root)).rejects.toMatchObject({ code: "data-mismatch", expected: "ant, bee, cat" });
   });
 
-  test("without them every picture is a test picture; another size, an empty class, no class are refused", async () => {
-    await writePng(join(root, "a", "1.png"), somePicture(8, 6));
+  test("without them every image is a test image; another size, an empty class, no class are refused", async () => {
+    await writePng(join(root, "a", "1.png"), someImage(8, 6));
     expect(Object.keys(await loadImageData(root))).toEqual(["test"]);
-    await writePng(join(root, "a", "2.png"), somePicture(6, 8));
+    await writePng(join(root, "a", "2.png"), someImage(6, 8));
     await expect(loadImageData(root)).rejects.toMatchObject({ code: "data-mismatch", place: { file: join(root, "a", "2.png") } });
     await mkdir(join(root, "empty", "a"), { recursive: true });
     await expect(loadImageData(join(root, "empty"))).rejects.toMatchObject({ code: "not-found" });

@@ -1,13 +1,13 @@
-// Picture files to pixels and back, through sharp (PNG, JPEG, WebP). Every limit is set here.
+// Image files to pixels and back, through sharp (PNG, JPEG, WebP). Every limit is set here.
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import type { Metadata, Sharp, SharpConstructor } from "sharp";
 import { FilterBasisError } from "../errors/error.js";
 import { identify, notWanted } from "../formats/foreign/identify.js";
-import type { Picture } from "./picture.js";
+import type { Image } from "./image.js";
 
 export interface DecodeOptions {
-  /** How errors name the picture; the path itself where there is one. */
+  /** How errors name the image; the path itself where there is one. */
   readonly file?: string;
   /** The largest number of pixels that is decoded. */
   readonly most?: number;
@@ -28,7 +28,7 @@ export const fits = ["fill", "contain", "cover"] as const;
 
 let loaded: Promise<SharpConstructor> | undefined;
 
-/** sharp with one thread and no cache of its own: we decide how many pictures are decoded at a time. */
+/** sharp with one thread and no cache of its own: we decide how many images are decoded at a time. */
 export function codec(): Promise<SharpConstructor> {
   loaded ??= import("sharp").then(
     ({ default: sharp }) => {
@@ -37,7 +37,7 @@ export function codec(): Promise<SharpConstructor> {
       return sharp;
     },
     (error: unknown) => {
-      throw new FilterBasisError("unsupported", "pictures cannot be read: sharp does not load", {
+      throw new FilterBasisError("unsupported", "images cannot be read: sharp does not load", {
         cause: error,
         cures: ["npm install sharp"],
       });
@@ -47,14 +47,14 @@ export function codec(): Promise<SharpConstructor> {
 }
 
 /**
- * Decodes an 8-bit grey or RGB picture, with or without transparency; turned upright if its EXIF data says so.
- * @throws FilterBasisError `not-found`, `malformed` (empty, damaged, cut off, no picture), `too-large`, `unsupported` (CMYK, 16 bits, animated)
+ * Decodes an 8-bit grey or RGB image, with or without transparency; turned upright if its EXIF data says so.
+ * @throws FilterBasisError `not-found`, `malformed` (empty, damaged, cut off, no image), `too-large`, `unsupported` (CMYK, 16 bits, animated)
  */
-export async function decodePicture(source: string | Uint8Array, options: DecodeOptions = {}): Promise<Picture> {
+export async function decodeImage(source: string | Uint8Array, options: DecodeOptions = {}): Promise<Image> {
   const { file = typeof source === "string" ? source : undefined, most = 100e6, colours = "raw", sizing } = options;
   const place = file === undefined ? {} : { file };
   const bytes = typeof source === "string" ? await readBytes(source) : source;
-  if (bytes.length === 0) throw new FilterBasisError("malformed", "the picture has 0 bytes", place);
+  if (bytes.length === 0) throw new FilterBasisError("malformed", "the image has 0 bytes", place);
   const sharp = await codec();
   // Our own limit gives the better message; sharp's then never applies.
   const open = () => sharp(bytes, { limitInputPixels: false, ignoreIcc: colours === "raw", autoOrient: true, failOn: "warning" });
@@ -62,10 +62,10 @@ export async function decodePicture(source: string | Uint8Array, options: Decode
     const found = identify(bytes, { name: file ?? "" });
     if (found !== undefined && !["png", "jpeg", "webp"].includes(found.kind)) {
       const cures = ["give a PNG, JPEG or WebP file"];
-      throw notWanted(found, { wanted: "a PNG, JPEG or WebP picture", ...place, cures, cause: error });
+      throw notWanted(found, { wanted: "a PNG, JPEG or WebP image", ...place, cures, cause: error });
     }
     const got = error instanceof Error ? error.message.split("\n")[0]!.slice(0, 200) : String(error);
-    throw new FilterBasisError("malformed", "the picture is damaged, cut off, or of no known format", {
+    throw new FilterBasisError("malformed", "the image is damaged, cut off, or of no known format", {
       ...place,
       got,
       cause: error,
@@ -73,33 +73,33 @@ export async function decodePicture(source: string | Uint8Array, options: Decode
   };
   const info = await open().metadata().catch(refuse);
   check(info, most, place);
-  const image = sizing === undefined ? open() : resized(open(), sizing);
-  const { data, info: raw } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true }).catch(refuse);
+  const pipeline = sizing === undefined ? open() : resized(open(), sizing);
+  const { data, info: raw } = await pipeline.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true }).catch(refuse);
   return toPlanes(data, raw.width, raw.height, raw.channels, info.space === "b-w");
 }
 
-/** A picture in another size. */
-export async function resizePicture(picture: Picture, sizing: Sizing): Promise<Picture> {
-  const { width, height, channels, data } = interleave(picture);
+/** An image in another size. */
+export async function resizeImage(image: Image, sizing: Sizing): Promise<Image> {
+  const { width, height, channels, data } = interleave(image);
   const sharp = await codec();
-  const image = resized(sharp(data, { raw: { width, height, channels }, limitInputPixels: false }), sizing);
-  const { data: made, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
-  return toPlanes(made, info.width, info.height, info.channels, picture.channels === 1);
+  const pipeline = resized(sharp(data, { raw: { width, height, channels }, limitInputPixels: false }), sizing);
+  const { data: made, info } = await pipeline.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+  return toPlanes(made, info.width, info.height, info.channels, image.channels === 1);
 }
 
 /** Linear interpolation with antialiasing, as PIL and torchvision do by default. */
-function resized(image: Sharp, { width, height, fit }: Sizing): Sharp {
-  return image.resize(width, height, { fit, kernel: "linear", background: "black" });
+function resized(pipeline: Sharp, { width, height, fit }: Sizing): Sharp {
+  return pipeline.resize(width, height, { fit, kernel: "linear", background: "black" });
 }
 
-/** The format of a picture file by its ending, or undefined. */
-export function pictureFormat(path: string): "png" | "jpeg" | "webp" | undefined {
+/** The format of an image file by its ending, or undefined. */
+export function imageFormat(path: string): "png" | "jpeg" | "webp" | undefined {
   const formats = { ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp" } as const;
   const ending = extname(path).toLowerCase();
   return Object.hasOwn(formats, ending) ? formats[ending as keyof typeof formats] : undefined;
 }
 
-/** Interleaved 8-bit pixels, [height, width, channels]; a second or fourth channel is alpha. The form in which large pictures are put together. */
+/** Interleaved 8-bit pixels, [height, width, channels]; a second or fourth channel is alpha. The form in which large images are put together. */
 export interface Raster {
   readonly width: number;
   readonly height: number;
@@ -107,9 +107,9 @@ export interface Raster {
   readonly data: Uint8Array;
 }
 
-/** Encodes a picture; see `encodeRaster`. */
-export function encodePicture(picture: Picture, format: "png" | "jpeg" | "webp"): Promise<Uint8Array> {
-  return encodeRaster(interleave(picture), format);
+/** Encodes an image; see `encodeRaster`. */
+export function encodeImage(image: Image, format: "png" | "jpeg" | "webp"): Promise<Uint8Array> {
+  return encodeRaster(interleave(image), format);
 }
 
 /**
@@ -123,18 +123,18 @@ export async function encodeRaster(
   const sharp = await codec();
   if (format === "jpeg" && channels % 2 === 0)
     throw new FilterBasisError("unsupported", "JPEG has no transparency", { expected: "a .png or .webp" });
-  const image = sharp(data, { raw: { width, height, channels }, limitInputPixels: false }).toColourspace(
+  const pipeline = sharp(data, { raw: { width, height, channels }, limitInputPixels: false }).toColourspace(
     channels < 3 ? "b-w" : "srgb",
   );
   const encoded = {
-    png: () => image.png({ adaptiveFiltering: true }),
-    webp: () => image.webp({ lossless: true, exact: true }),
-    jpeg: () => image.jpeg({ quality: 95, chromaSubsampling: "4:4:4" }),
+    png: () => pipeline.png({ adaptiveFiltering: true }),
+    webp: () => pipeline.webp({ lossless: true, exact: true }),
+    jpeg: () => pipeline.jpeg({ quality: 95, chromaSubsampling: "4:4:4" }),
   };
   return await encoded[format]()
     .toBuffer()
     .catch((error: unknown) => {
-      throw new FilterBasisError("too-large", `the picture cannot be written as ${format}`, {
+      throw new FilterBasisError("too-large", `the image cannot be written as ${format}`, {
         got: `${width} x ${height}: ${String(error)}`,
         cause: error,
       });
@@ -144,7 +144,7 @@ export async function encodeRaster(
 async function readBytes(path: string): Promise<Uint8Array> {
   return await readFile(path).catch((error: unknown) => {
     const { code = "" } = error as NodeJS.ErrnoException;
-    throw new FilterBasisError(code === "ENOENT" ? "not-found" : "io", "the picture cannot be read", {
+    throw new FilterBasisError(code === "ENOENT" ? "not-found" : "io", "the image cannot be read", {
       file: path,
       got: code,
       cause: error,
@@ -157,12 +157,12 @@ function check(info: Metadata, most: number, place: { readonly file?: string }):
   const no = (message: string, cure: string) => new FilterBasisError("unsupported", message, { ...place, cures: [cure] });
   if (format !== "png" && format !== "jpeg" && format !== "webp")
     throw no(`a ${format} file is not read`, "convert it to PNG, JPEG or WebP");
-  if (pages > 1) throw no(`an animated picture (${pages} frames) is not read`, "take one frame out of it");
-  if (space === "cmyk") throw no("a CMYK picture is not read", "convert it to RGB");
+  if (pages > 1) throw no(`an animated image (${pages} frames) is not read`, "take one frame out of it");
+  if (space === "cmyk") throw no("a CMYK image is not read", "convert it to RGB");
   if (depth !== "uchar")
-    throw no(`a picture with ${depth === "ushort" ? "16-bit" : depth} values is not read`, "convert it to 8 bits a channel");
+    throw no(`an image with ${depth === "ushort" ? "16-bit" : depth} values is not read`, "convert it to 8 bits a channel");
   if (width * height > most) {
-    throw new FilterBasisError("too-large", "the picture has too many pixels", {
+    throw new FilterBasisError("too-large", "the image has too many pixels", {
       ...place,
       expected: `at most ${most}`,
       got: `${width} x ${height}`,
@@ -170,8 +170,8 @@ function check(info: Metadata, most: number, place: { readonly file?: string }):
   }
 }
 
-/** [h, w, c] interleaved -> [c, h, w]; a second or fourth channel is alpha. sharp hands out grey pictures as three equal channels. */
-function toPlanes(data: Uint8Array, width: number, height: number, stored: number, grey: boolean): Picture {
+/** [h, w, c] interleaved -> [c, h, w]; a second or fourth channel is alpha. sharp hands out grey images as three equal channels. */
+function toPlanes(data: Uint8Array, width: number, height: number, stored: number, grey: boolean): Image {
   const channels = grey || stored < 3 ? 1 : 3;
   const size = width * height;
   const planes = new Uint8Array(channels * size);
@@ -182,7 +182,7 @@ function toPlanes(data: Uint8Array, width: number, height: number, stored: numbe
 }
 
 /** [c, h, w] -> [h, w, c], alpha last. */
-export function interleave({ width, height, channels, data, alpha }: Picture): Raster {
+export function interleave({ width, height, channels, data, alpha }: Image): Raster {
   const size = width * height;
   const stored = (channels + (alpha ? 1 : 0)) as 1 | 2 | 3 | 4;
   const out = new Uint8Array(stored * size);

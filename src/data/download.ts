@@ -35,7 +35,7 @@ export async function download(url: string, path: string, options: DownloadOptio
       break;
     } catch (error) {
       if (signal?.aborted)
-        throw new FilterBasisError("interrupted", "stopped while downloading; run again to go on", { file: url });
+        throw new FilterBasisError("interrupted", "stopped while downloading; run again to continue", { file: url });
       if (isError(error) || attempt >= retries) throw failure(url, error);
     }
   }

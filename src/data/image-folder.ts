@@ -1,10 +1,10 @@
-// A data set as folders of pictures: CLASS/NAME.png, or train/CLASS/NAME.png beside test/CLASS/NAME.png.
+// A data set as folders of images: CLASS/NAME.png, or train/CLASS/NAME.png beside test/CLASS/NAME.png.
 import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
-import { decodePicture } from "./codec.js";
+import { decodeImage } from "./codec.js";
+import { toRgb } from "./image.js";
+import { imageFiles, listFolders } from "./image-files.js";
 import type { ImageData, ImageSet } from "./image-set.js";
-import { toRgb } from "./picture.js";
-import { listFolders, pictureFiles } from "./picture-files.js";
 
 /** What may stand for the two parts. */
 const trainNames = ["train", "training"];
@@ -18,8 +18,8 @@ export interface ClassFiles {
 }
 
 /**
- * The pictures of a folder by class. The classes are the folders' names in the order of their UTF-16 codes and get their labels in this
- * order. Without train and test folders all pictures are test pictures.
+ * The images of a folder by class. The classes are the folders' names in the order of their UTF-16 codes and get their labels in this
+ * order. Without train and test folders all images are test images.
  * @throws FilterBasisError `not-found` (no classes, an empty class), `data-mismatch` (other classes in train and test)
  */
 export async function classFiles(folder: string): Promise<{ readonly train?: ClassFiles; readonly test?: ClassFiles }> {
@@ -39,18 +39,18 @@ export async function classFiles(folder: string): Promise<{ readonly train?: Cla
   return { ...(train && { train }), ...(test && { test }) };
 }
 
-/** True where a folder in it holds pictures, or a folder of classes below train or test. */
+/** True where a folder in it holds images, or a folder of classes below train or test. */
 export async function hasClasses(folder: string, parts = true): Promise<boolean> {
   for (const name of await listFolders(folder).catch(() => [])) {
     const inside = join(folder, name);
-    if ((await pictureFiles(inside).catch(() => [])).length > 0) return true;
+    if ((await imageFiles(inside).catch(() => [])).length > 0) return true;
     if (parts && [...trainNames, ...testNames].includes(name) && (await hasClasses(inside, false))) return true;
   }
   return false;
 }
 
 /**
- * Loads a folder of labelled pictures, all of one size; grey ones become RGB.
+ * Loads a folder of labelled images, all of one size; grey ones become RGB.
  * @throws FilterBasisError as `classFiles`; `data-mismatch` (another size), what decoding throws
  */
 export async function loadImageFolder(folder: string): Promise<ImageData> {
@@ -62,13 +62,13 @@ async function filesByClass(folder: string): Promise<ClassFiles> {
   const classes = await listFolders(folder);
   const files: { path: string; label: number }[] = [];
   for (const [label, name] of classes.entries()) {
-    const pictures = await pictureFiles(join(folder, name));
-    if (pictures.length === 0)
-      throw new FilterBasisError("not-found", "a class has no pictures", {
+    const images = await imageFiles(join(folder, name));
+    if (images.length === 0)
+      throw new FilterBasisError("not-found", "a class has no images", {
         file: join(folder, name),
         expected: "PNG, JPEG or WebP files",
       });
-    files.push(...pictures.map((path) => ({ path, label })));
+    files.push(...images.map((path) => ({ path, label })));
   }
   if (files.length === 0)
     throw new FilterBasisError("not-found", "the folder holds no classes", { file: folder, expected: "CLASS/NAME.png" });
@@ -79,19 +79,19 @@ async function loadFiles({ folder, classes, files }: ClassFiles): Promise<ImageS
   let images: Uint8Array | undefined;
   let [height, width] = [0, 0];
   for (const [n, { path }] of files.entries()) {
-    const picture = toRgb(await decodePicture(path));
+    const image = toRgb(await decodeImage(path));
     if (images === undefined) {
-      ({ height, width } = picture);
+      ({ height, width } = image);
       images = new Uint8Array(files.length * 3 * height * width);
     }
-    if (picture.height !== height || picture.width !== width) {
-      throw new FilterBasisError("data-mismatch", "the pictures of a data set must have one size", {
+    if (image.height !== height || image.width !== width) {
+      throw new FilterBasisError("data-mismatch", "the images of a data set must have one size", {
         file: path,
         expected: `${width} x ${height}`,
-        got: `${picture.width} x ${picture.height}`,
+        got: `${image.width} x ${image.height}`,
       });
     }
-    images.set(picture.data, n * 3 * height * width);
+    images.set(image.data, n * 3 * height * width);
   }
   const labels = Int32Array.from(files, ({ label }) => label);
   return { name: folder, images: images!, labels, classes, count: files.length, height, width };

@@ -1,9 +1,9 @@
-// imresize against pictures that MATLAB made, and what any cubic interpolation keeps.
+// imresize against images that MATLAB made, and what any cubic interpolation keeps.
 import { describe, expect, test } from "vitest";
 import { noShared, shared } from "../../test/shared.js";
-import { decodePicture } from "./codec.js";
+import { decodeImage } from "./codec.js";
+import type { Image } from "./image.js";
 import { imresize, imresizeFloat } from "./imresize.js";
-import type { Picture } from "./picture.js";
 
 const sets = [
   ["set5", 5],
@@ -16,8 +16,8 @@ describe.skipIf(!here)(`imresize equals MATLAB's in every pixel${here ? "" : `: 
     test.each([2, 3, 4])(`${set} x%i`, async (scale) => {
       for (let n = 1; n <= count; n++) {
         const stem = `data/${set}/image_SRF_${scale}/img_${String(n).padStart(3, "0")}_SRF_${scale}`;
-        const hr = await decodePicture(shared(`${stem}_HR.png`)!);
-        const lr = await decodePicture(shared(`${stem}_LR.png`)!);
+        const hr = await decodeImage(shared(`${stem}_HR.png`)!);
+        const lr = await decodeImage(shared(`${stem}_LR.png`)!);
         const made = imresize(hr, 1 / scale);
         expect([made.width, made.height, made.channels], stem).toEqual([lr.width, lr.height, lr.channels]);
         expect(Buffer.compare(made.data, lr.data), stem).toBe(0);
@@ -26,8 +26,8 @@ describe.skipIf(!here)(`imresize equals MATLAB's in every pixel${here ? "" : `: 
   }
 });
 
-test("a flat picture stays flat, at every size", () => {
-  const flat: Picture = {
+test("a flat image stays flat, at every size", () => {
+  const flat: Image = {
     width: 7,
     height: 5,
     channels: 1,
@@ -49,7 +49,7 @@ test("enlarging a straight ramp gives a straight ramp away from the edges", () =
   for (let x = 6; x < 42; x++) expect(data[x]).toBeCloseTo((x + 0.5) / 3 - 0.5, 5); // float32 values
 });
 
-test("the two kinds of edge differ at the edge only, and both keep a flat picture flat", () => {
+test("the two kinds of edge differ at the edge only, and both keep a flat image flat", () => {
   const values = Float32Array.from({ length: 64 }, (_, i) => (i * 37) % 101);
   const [repeat, leave] = (["repeat", "leave out"] as const).map((edge) => imresizeFloat(values, 1, 8, 8, 2, { edge }).data) as [
     Float32Array,

@@ -1,6 +1,6 @@
-// MATLAB's imresize, bicubic: what the field makes its low-resolution pictures with. Keys' cubic, a = -0.5, antialiased.
+// MATLAB's imresize, bicubic: what the field makes its low-resolution images with. Keys' cubic, a = -0.5, antialiased.
 import { FilterBasisError } from "../errors/error.js";
-import type { Picture } from "./picture.js";
+import type { Image } from "./image.js";
 
 /** For each output position its taps: `count` input positions from `index[i * count]` on, and their weights. */
 interface Taps {
@@ -10,14 +10,14 @@ interface Taps {
 }
 
 /**
- * Resizes an 8-bit picture by `scale` (0.5 halves it; sides are rounded up, as in MATLAB), bit for bit as MATLAB did when
- * the benchmark pictures were made: columns first, each pass rounded to 8 bits, edge pixels repeated. Alpha is resized alike.
+ * Resizes an 8-bit image by `scale` (0.5 halves it; sides are rounded up, as in MATLAB), bit for bit as MATLAB did when
+ * the benchmark images were made: columns first, each pass rounded to 8 bits, edge pixels repeated. Alpha is resized alike.
  */
-export function imresize(picture: Picture, scale: number): Picture {
-  const { channels, data, alpha } = picture;
-  const planes = resizePlanes(data, channels, picture.height, picture.width, scale, roundTo8);
+export function imresize(image: Image, scale: number): Image {
+  const { channels, data, alpha } = image;
+  const planes = resizePlanes(data, channels, image.height, image.width, scale, roundTo8);
   const { width, height } = planes;
-  const rest = alpha && { alpha: resizePlanes(alpha, 1, picture.height, picture.width, scale, roundTo8).data };
+  const rest = alpha && { alpha: resizePlanes(alpha, 1, image.height, image.width, scale, roundTo8).data };
   return { width, height, channels, data: planes.data, ...rest };
 }
 
@@ -56,7 +56,7 @@ function resizePlanes<T extends Values>(
 ): { data: T; height: number; width: number } {
   const [outHeight, outWidth] = [height, width].map((side) => Math.ceil(side * scale - 1e-9)) as [number, number];
   if (!(scale > 0) || outHeight < 1 || outWidth < 1 || outHeight > 1e6 || outWidth > 1e6) {
-    throw new FilterBasisError("usage", "a picture cannot be resized by this factor", {
+    throw new FilterBasisError("usage", "an image cannot be resized by this factor", {
       got: `${width} x ${height} by ${scale}`,
     });
   }

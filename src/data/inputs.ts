@@ -1,10 +1,10 @@
-// Images as inputs of a network: sized, normalised, in batches. Those that cannot be used are named and passed over.
+// Images as inputs of a network: sized, normalised, in batches. Those that cannot be used are named and skipped.
 import { FilterBasisError, isError } from "../errors/error.js";
 import { Random } from "../linalg/random.js";
 import type { Batch, BatchSource } from "./batches.js";
 import type { Sizing } from "./codec.js";
+import { type Image, lumaWeights, toRgb } from "./image.js";
 import { type Normalization, parseNormalization, permutation } from "./image-set.js";
-import { lumaWeights, type Picture, toRgb } from "./picture.js";
 
 /** What order and number of channels the network takes. `luma` is that of super-resolution: BT.601, 16 .. 235. */
 export const channelOrders = ["rgb", "bgr", "luma"] as const;
@@ -54,7 +54,7 @@ export interface Inputs extends BatchSource {
 export interface Candidate {
   readonly file: string;
   readonly label?: number;
-  load(sizing: Sizing | undefined): Promise<Picture>;
+  load(sizing: Sizing | undefined): Promise<Image>;
 }
 
 /** Decoded images are held as 8-bit RGB; no more of them than this are kept, in bytes. */
@@ -71,7 +71,7 @@ export async function inputsOf(name: string, candidates: readonly Candidate[], o
   const { size, fit = "fill" } = options;
   const write = inputWriter(options);
   const { images, labels, skipped } = await load(name, candidates, options, size && { ...size, fit });
-  const [first] = images as [Picture];
+  const [first] = images as [Image];
   const dims = [write.channels, first.height, first.width] as const;
   const labelled = labels.every((label) => label !== undefined);
   return {
@@ -117,7 +117,7 @@ export function inBatches(
 }
 
 interface Loaded {
-  readonly images: readonly Picture[];
+  readonly images: readonly Image[];
   readonly labels: readonly (number | undefined)[];
   readonly skipped: readonly Skipped[];
 }
@@ -129,7 +129,7 @@ async function load(
   sizing: Sizing | undefined,
 ): Promise<Loaded> {
   const order = seed === undefined ? candidates.keys() : permutation(candidates.length, sampleRandom(seed));
-  const [images, labels, skipped]: [Picture[], (number | undefined)[], Skipped[]] = [[], [], []];
+  const [images, labels, skipped]: [Image[], (number | undefined)[], Skipped[]] = [[], [], []];
   let room = Math.min(limit, candidates.length);
   for (const index of order) {
     if (images.length >= room) break;
@@ -137,34 +137,34 @@ async function load(
     const { file, label, load: loadOne } = candidates[index]!;
     const loaded = await loadOne(sizing).catch((error: unknown) => skip(skipped, file, error, note));
     if (loaded === undefined) continue;
-    const picture = toRgb(loaded);
-    const most = Math.floor(memory / picture.data.length);
+    const image = toRgb(loaded);
+    const most = Math.floor(memory / image.data.length);
     if (images.length === 0 && most < room) {
       note(`${name}: only ${most} images are used: more do not fit in ${memory / 2 ** 30} GiB`);
       room = Math.max(1, most);
     }
-    sameSize(images[0], picture, file);
-    images.push(picture);
+    sameSize(images[0], image, file);
+    images.push(image);
     labels.push(label);
   }
-  if (skipped.length > namedSingly) note(`${name}: ${skipped.length} files were passed over`);
+  if (skipped.length > namedSingly) note(`${name}: ${skipped.length} files were skipped`);
   if (images.length > 0) return { images, labels, skipped };
-  throw new FilterBasisError("not-found", "there is no image that can be used", {
+  throw new FilterBasisError("not-found", "no image can be used", {
     file: name,
     got: skipped[0] === undefined ? "none at all" : `${skipped[0].file}: ${skipped[0].reason}`,
   });
 }
 
-/** Files that are damaged, too large or of a kind that is not read are passed over; any other error is one. */
+/** Files that are damaged, too large or of a kind that is not read are skipped; any other error is one. */
 function skip(skipped: Skipped[], file: string, error: unknown, note: (text: string) => void): undefined {
   if (!isError(error, "malformed", "unsupported", "too-large", "not-found", "io")) throw error;
   const reason = error.got === undefined ? error.problem : `${error.problem} (${error.got})`;
   skipped.push({ file, reason });
-  if (skipped.length <= namedSingly) note(`passed over: ${file}: ${reason}`);
+  if (skipped.length <= namedSingly) note(`skipped ${file}: ${reason}`);
   return undefined;
 }
 
-function sameSize(first: Picture | undefined, { width, height }: Picture, file: string): void {
+function sameSize(first: Image | undefined, { width, height }: Image, file: string): void {
   if (first === undefined || (first.width === width && first.height === height)) return;
   throw new FilterBasisError("data-mismatch", "the images have several sizes", {
     file,
@@ -177,7 +177,7 @@ function sameSize(first: Picture | undefined, { width, height }: Picture, file: 
 /** Writes an 8-bit RGB image as the network wants it, from an offset on. */
 function inputWriter({ normalize = "none", channels = "rgb", range = 1 }: InputOptions): {
   readonly channels: 1 | 3;
-  image(picture: Picture, out: Float32Array, offset: number): void;
+  image(image: Image, out: Float32Array, offset: number): void;
 } {
   const normalization = parseNormalization(normalize);
   if (channels === "luma") {

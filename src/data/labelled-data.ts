@@ -1,9 +1,9 @@
 // Data that is a set of labelled images in memory: what all such data sets offer.
-import { resizePicture } from "./codec.js";
+import { resizeImage } from "./codec.js";
 import { type Data, refuseOptions } from "./dataset.js";
+import type { Image } from "./image.js";
 import type { ImageData, ImageSet } from "./image-set.js";
 import { type Candidate, inputsOf } from "./inputs.js";
-import type { Picture } from "./picture.js";
 
 /**
  * `load` is called once, when the images are first asked for. Inputs are of the training images where there are any.
@@ -29,8 +29,8 @@ function candidatesOf({ name, images, labels, count, width, height }: ImageSet):
     file: `${name}, image ${n}`,
     label: labels[n]!,
     load: async (sizing) => {
-      const picture: Picture = { width, height, channels: 3, data: images.subarray(n * bytes, (n + 1) * bytes) };
-      return sizing === undefined ? picture : await resizePicture(picture, sizing);
+      const image: Image = { width, height, channels: 3, data: images.subarray(n * bytes, (n + 1) * bytes) };
+      return sizing === undefined ? image : await resizeImage(image, sizing);
     },
   }));
 }

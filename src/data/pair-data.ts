@@ -1,8 +1,8 @@
 // A folder of images in two resolutions, opened; and low-resolution images as inputs.
-import { resizePicture } from "./codec.js";
+import { resizeImage } from "./codec.js";
 import type { Data } from "./dataset.js";
+import { imageCandidate } from "./image-files.js";
 import { type Candidate, inputsOf } from "./inputs.js";
-import { pictureCandidate } from "./picture-files.js";
 import { findPairs, loadPair, type PairFiles, type PairSet, type Split } from "./sr-pairs.js";
 
 /** Inputs are the high-resolution images, or with a scale the low-resolution ones. */
@@ -16,7 +16,7 @@ export function pairData(folder: string): Data {
       const split = part === "test" ? "valid" : "train";
       const candidates =
         scale === undefined
-          ? (await anyScale((one) => pairs(one, split))).pairs.map(({ hr }) => pictureCandidate(hr))
+          ? (await anyScale((one) => pairs(one, split))).pairs.map(({ hr }) => imageCandidate(hr))
           : lowResolution((await pairs(scale, split)).pairs, scale);
       return inputsOf(folder, candidates, options);
     },
@@ -29,7 +29,7 @@ export function lowResolution(pairs: readonly PairFiles[], scale: number): reado
     file: files.lr ?? files.hr,
     async load(sizing) {
       const { lr } = await loadPair(files, scale);
-      return sizing === undefined ? lr : await resizePicture(lr, sizing);
+      return sizing === undefined ? lr : await resizeImage(lr, sizing);
     },
   }));
 }

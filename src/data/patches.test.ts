@@ -1,16 +1,16 @@
-// Patches come from where they should, turned as they should, the same from the same state; caches notice changed pictures.
+// Patches come from where they should, turned as they should, the same from the same state; caches notice changed images.
 import { readFileSync } from "node:fs";
 import { mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { somePicture, writePng } from "../../test/pictures.js";
+import { someImage, writePng } from "../../test/images.js";
 import { noShared, shared } from "../../test/shared.js";
 import { readSafetensors } from "../formats/safetensors.js";
 import { Random } from "../linalg/random.js";
+import { luma } from "./image.js";
 import { imresize, imresizeFloat } from "./imresize.js";
 import { openPatches, turnPatch } from "./patches.js";
-import { luma } from "./picture.js";
 import { findPairs } from "./sr-pairs.js";
 import { starts, subImagesOf } from "./sub-images.js";
 
@@ -23,20 +23,20 @@ const sizes = [
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "filterbasis-patches-"));
   for (const [i, [w, h]] of sizes.entries())
-    await writePng(join(root, "hr", `p${i}.png`), somePicture(w, h, { seed: i, channels: i === 2 ? 1 : 3 }));
+    await writePng(join(root, "hr", `p${i}.png`), someImage(w, h, { seed: i, channels: i === 2 ? 1 : 3 }));
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
 const open = async (options: object = {}) =>
   openPatches((await findPairs(join(root, "hr"), 2)).pairs, { scale: 2, patch: 13, folder: join(root, "cache"), ...options });
 
-test("LR and HR patches are the same place of a picture and of its bicubic reduction; x is drawn before y", async () => {
+test("LR and HR patches are the same place of an image and of its bicubic reduction; x is drawn before y", async () => {
   const source = await open({ augment: false });
   const { lr, hr, shapes } = source.at([0], new Random(8));
   expect(shapes).toEqual({ lr: [1, 3, 6, 6], hr: [1, 3, 12, 12] });
   const random = new Random(8);
   const [x, y] = [random.int(20 - 6 + 1), random.int(15 - 6 + 1)];
-  const truth = somePicture(40, 30, { seed: 0 });
+  const truth = someImage(40, 30, { seed: 0 });
   const low = imresize(truth, 0.5);
   for (let c = 0; c < 3; c++) {
     for (let i = 0; i < 36; i++) expect(lr[c * 36 + i]).toBe(low.data[(c * 15 + y + Math.floor(i / 6)) * 20 + x + (i % 6)]);
@@ -59,22 +59,22 @@ test("a batch depends on the random state alone, and goes on from a stored one",
   b.close();
 });
 
-test("an enlarged patch is a piece of the whole picture's luma, enlarged, borders included", async () => {
+test("an enlarged patch is a piece of the whole image's luma, enlarged, borders included", async () => {
   const source = await open({ augment: false, enlarged: true, channels: 1, range: 1, patch: 28 });
-  const { lr, shapes } = source.at([2], new Random(1)); // 28 x 28: the whole picture
+  const { lr, shapes } = source.at([2], new Random(1)); // 28 x 28: the whole image
   expect(shapes).toEqual({ lr: [1, 1, 28, 28], hr: [1, 1, 28, 28] });
-  const low = imresize(somePicture(28, 28, { seed: 2, channels: 1 }), 0.5);
+  const low = imresize(someImage(28, 28, { seed: 2, channels: 1 }), 0.5);
   const expected = imresizeFloat(luma(low), 1, 14, 14, 2, { edge: "leave out" }).data;
   for (let i = 0; i < expected.length; i++) expect(lr[i]! * 255).toBeCloseTo(expected[i]!, 3); // float32
   source.close();
 });
 
-test("an enlarged patch inside a picture equals the same piece of the whole", async () => {
+test("an enlarged patch inside an image equals the same piece of the whole", async () => {
   const source = await open({ augment: false, enlarged: true, patch: 8 });
   const { lr } = source.at([1], new Random(6));
   const random = new Random(6);
   const [x, y] = [random.int(16 - 4 + 1), random.int(23 - 4 + 1)];
-  const truth = somePicture(33, 47, { seed: 1 });
+  const truth = someImage(33, 47, { seed: 1 });
   const cut = Uint8Array.from(
     { length: 3 * 46 * 32 },
     (_, i) => truth.data[(Math.floor(i / (46 * 32)) * 47 + (Math.floor(i / 32) % 46)) * 33 + (i % 32)]!,
@@ -88,25 +88,25 @@ test("an enlarged patch inside a picture equals the same piece of the whole", as
   source.close();
 });
 
-test("a picture smaller than the patch is refused by name, and so is a patch smaller than the scale", async () => {
+test("an image smaller than the patch is refused by name, and so is a patch smaller than the scale", async () => {
   await expect(open({ patch: 32 })).rejects.toMatchObject({ code: "data-mismatch", place: { file: join(root, "hr", "p0.png") } });
   await expect(open({ patch: 1 })).rejects.toMatchObject({ code: "usage" });
 });
 
-test("a cache that was cut off is a typed error that tells the cure; a changed picture gets a new cache", async () => {
+test("a cache that was cut off is a typed error that tells the cure; a changed image gets a new cache", async () => {
   const folder = join(root, "cut");
   (await open({ folder })).close();
   const [name] = await readdir(folder);
   await truncate(join(folder, name!), 1000);
   await expect(open({ folder })).rejects.toMatchObject({ code: "malformed", cures: [expect.stringContaining("delete")] });
-  await writePng(join(root, "hr", "p0.png"), somePicture(40, 31, { seed: 0 }));
+  await writePng(join(root, "hr", "p0.png"), someImage(40, 31, { seed: 0 }));
   (await open({ folder })).close();
   expect(await readdir(folder)).toHaveLength(2);
 });
 
-test("a picture that cannot be decoded leaves no cache", async () => {
+test("an image that cannot be decoded leaves no cache", async () => {
   const [hr, folder] = [join(root, "bad"), join(root, "none")];
-  await writePng(join(hr, "a.png"), somePicture(20, 20));
+  await writePng(join(hr, "a.png"), someImage(20, 20));
   await writeFile(join(hr, "b.png"), "");
   await expect(openPatches((await findPairs(hr, 2)).pairs, { scale: 2, patch: 8, folder })).rejects.toMatchObject({
     code: "malformed",
@@ -123,10 +123,10 @@ describe("sub-images", () => {
     expect(starts(2040, 480, 240)).toEqual([0, 240, 480, 720, 960, 1200, 1440, 1560]);
   });
 
-  test("a 2040 x 1356 picture of DIV2K gives 40 of 480 at step 240", () => {
+  test("a 2040 x 1356 image of DIV2K gives 40 of 480 at step 240", () => {
     const found = subImagesOf([{ hr: { width: 2040, height: 1356 } }], 4, { size: 480, step: 240 });
     expect(found).toHaveLength(8 * 5);
-    expect(found.at(-1)).toEqual({ picture: 0, x: 1560 / 4, y: (1356 - 480) / 4, width: 120, height: 120 });
+    expect(found.at(-1)).toEqual({ image: 0, x: 1560 / 4, y: (1356 - 480) / 4, width: 120, height: 120 });
     expect(() => subImagesOf([{ hr: { width: 2040, height: 1356 } }], 7, { size: 480, step: 240 })).toThrow(/multiples/);
   });
 
@@ -137,7 +137,7 @@ describe("sub-images", () => {
     const random = new Random(1);
     const [x, y] = [random.int(8 - 4 + 1), random.int(8 - 4 + 1)];
     const low = imresize(
-      { ...somePicture(40, 31, { seed: 0 }), height: 30, data: cutRows(somePicture(40, 31, { seed: 0 }).data, 40, 31, 30) },
+      { ...someImage(40, 31, { seed: 0 }), height: 30, data: cutRows(someImage(40, 31, { seed: 0 }).data, 40, 31, 30) },
       0.5,
     );
     for (let i = 0; i < 16; i++) expect(lr[i]).toBe(low.data[(y + Math.floor(i / 4)) * 20 + x + (i % 4)]);
@@ -193,8 +193,8 @@ describe.skipIf(fixture === undefined)(`recorded results of the authors' code${f
       hr_patch_shape: high,
     } of fixtures.find(({ kind }) => kind === "get_patch")!.cases) {
       const folder = join(root, `get${scale}`);
-      const picture = somePicture(w * scale, h * scale, { seed: scale });
-      await writePng(join(folder, "a.png"), picture);
+      const image = someImage(w * scale, h * scale, { seed: scale });
+      await writePng(join(folder, "a.png"), image);
       const source = await openPatches((await findPairs(folder, scale)).pairs, {
         scale,
         patch,
@@ -205,7 +205,7 @@ describe.skipIf(fixture === undefined)(`recorded results of the authors' code${f
       const random = Object.assign(new Random(0), { int: () => draws.shift()! });
       const { hr, shapes } = source.at([0], random);
       expect([shapes.lr[2], shapes.hr[2]]).toEqual([low[0], high[0]]);
-      expect(hr[0]).toBe(picture.data[origin[0] * w * scale + origin[1]]);
+      expect(hr[0]).toBe(image.data[origin[0] * w * scale + origin[1]]);
       source.close();
     }
   });

@@ -1,9 +1,9 @@
 // Random patches of super-resolution pairs, flipped and transposed: what a training step eats.
 import { FilterBasisError } from "../errors/error.js";
 import type { Random } from "../linalg/random.js";
+import { lumaWeights } from "./image.js";
+import { type CacheOptions, type ImageCache, openImageCache } from "./image-cache.js";
 import { imresizeFloat } from "./imresize.js";
-import { lumaWeights } from "./picture.js";
-import { type CacheOptions, openPictureCache, type PictureCache } from "./picture-cache.js";
 import type { PairFiles } from "./sr-pairs.js";
 import { type SubImage, subImagesOf } from "./sub-images.js";
 
@@ -19,7 +19,7 @@ export interface PatchOptions extends CacheOptions {
   readonly enlarged?: boolean;
   /** Flips and transposes, each with probability one half. */
   readonly augment?: boolean;
-  /** Cut large pictures into overlapping squares first (DIV2K: 480 at step 240), each as likely as any other. */
+  /** Cut large images into overlapping squares first (DIV2K: 480 at step 240), each as likely as any other. */
   readonly subImages?: { readonly size: number; readonly step: number };
 }
 
@@ -34,11 +34,11 @@ export interface Patches {
 }
 
 export interface PatchSource {
-  /** Pictures, or sub-images of them. */
+  /** Images, or sub-images of them. */
   readonly count: number;
-  /** Patches out of pictures drawn at random. The batch depends on the state of `random` alone. */
+  /** Patches out of images drawn at random. The batch depends on the state of `random` alone. */
   next(batch: number, random: Random): Patches;
-  /** Patches out of the pictures named, for epochs that visit each once. */
+  /** Patches out of the images named, for epochs that visit each once. */
   at(indices: ArrayLike<number>, random: Random): Patches;
   close(): void;
 }
@@ -52,7 +52,7 @@ export interface Turn {
 
 /**
  * Opens (decoding them on first use) the patches of a set of pairs. Draws for each patch, in this order: column, row, left-right, up-down, transpose.
- * @throws FilterBasisError `data-mismatch` (a picture smaller than a patch), and what the cache throws
+ * @throws FilterBasisError `data-mismatch` (an image smaller than a patch), and what the cache throws
  */
 export async function openPatches(files: readonly PairFiles[], options: PatchOptions): Promise<PatchSource> {
   const { scale, patch } = options;
@@ -62,17 +62,17 @@ export async function openPatches(files: readonly PairFiles[], options: PatchOpt
       got: String(patch),
     });
   }
-  const cache = await openPictureCache(files, scale, options);
+  const cache = await openImageCache(files, scale, options);
   try {
     const { pairs } = cache;
     const places = options.subImages
       ? subImagesOf(pairs, scale, options.subImages)
-      : pairs.map(({ lr }, picture) => ({ picture, x: 0, y: 0, width: lr.width, height: lr.height }));
+      : pairs.map(({ lr }, image) => ({ image, x: 0, y: 0, width: lr.width, height: lr.height }));
     const side = Math.floor(patch / scale);
-    for (const { picture, width, height } of places) {
+    for (const { image, width, height } of places) {
       if (Math.min(width, height) >= side) continue;
-      throw new FilterBasisError("data-mismatch", "a picture is smaller than a patch", {
-        file: files[picture]!.hr,
+      throw new FilterBasisError("data-mismatch", "an image is smaller than a patch", {
+        file: files[image]!.hr,
         expected: `at least ${patch} x ${patch}`,
         got: `${width * scale} x ${height * scale}`,
       });
@@ -84,7 +84,7 @@ export async function openPatches(files: readonly PairFiles[], options: PatchOpt
   }
 }
 
-function makeSource(cache: PictureCache, places: readonly SubImage[], side: number, options: PatchOptions): PatchSource {
+function makeSource(cache: ImageCache, places: readonly SubImage[], side: number, options: PatchOptions): PatchSource {
   const { scale, channels = 3, enlarged = false, augment = true, range = 255 } = options;
   const reader = patchReader(cache, range);
   const inputSide = enlarged ? side * scale : side;
@@ -107,7 +107,7 @@ function makeSource(cache: PictureCache, places: readonly SubImage[], side: numb
       for (let n = 0; n < batch; n++) {
         const place = places[indices[n]!];
         if (place === undefined)
-          throw new FilterBasisError("data-mismatch", `there is no picture ${indices[n]}`, {
+          throw new FilterBasisError("data-mismatch", `there is no image ${indices[n]}`, {
             expected: `0 .. ${places.length - 1}`,
           });
         const x = place.x + random.int(place.width - side + 1);
@@ -117,7 +117,7 @@ function makeSource(cache: PictureCache, places: readonly SubImage[], side: numb
           vertical: augment && random.int(2) === 1,
           transpose: augment && random.int(2) === 1,
         };
-        const pair = cache.pairs[place.picture]!;
+        const pair = cache.pairs[place.image]!;
         const low = enlarged
           ? reader.enlarged(pair.lr, x, y, side, scale, channels)
           : reader.plain(pair.lr, x, y, side, channels);
@@ -132,22 +132,22 @@ function makeSource(cache: PictureCache, places: readonly SubImage[], side: numb
   return source;
 }
 
-/** Cuts squares out of stored pictures as floats, [channels, side, side]; the array is used again. */
-function patchReader(cache: PictureCache, range: 1 | 255) {
+/** Cuts squares out of stored images as floats, [channels, side, side]; the array is used again. */
+function patchReader(cache: ImageCache, range: 1 | 255) {
   let rows = new Uint8Array(0);
   let patch = new Float32Array(0);
   const unit = range / 255;
-  type Stored = Parameters<PictureCache["readRows"]>[0];
+  type Stored = Parameters<ImageCache["readRows"]>[0];
 
-  function rectangle(picture: Stored, x: number, y: number, width: number, height: number, channels: 1 | 3): Float32Array {
-    const span = height * picture.width;
+  function rectangle(image: Stored, x: number, y: number, width: number, height: number, channels: 1 | 3): Float32Array {
+    const span = height * image.width;
     if (rows.length < 3 * span) rows = new Uint8Array(3 * span);
-    cache.readRows(picture, y, height, rows);
+    cache.readRows(image, y, height, rows);
     const size = width * height;
     if (patch.length < channels * size) patch = new Float32Array(channels * size);
     const [r, g, b] = lumaWeights;
     for (let row = 0, to = 0; row < height; row++) {
-      let from = row * picture.width + x;
+      let from = row * image.width + x;
       for (let column = 0; column < width; column++, from++, to++) {
         if (channels === 1) patch[to] = unit * (16 + r * rows[from]! + g * rows[span + from]! + b * rows[2 * span + from]!);
         else for (let c = 0; c < 3; c++) patch[c * size + to] = unit * rows[c * span + from]!;
@@ -157,14 +157,13 @@ function patchReader(cache: PictureCache, range: 1 | 255) {
   }
 
   return {
-    plain: (picture: Stored, x: number, y: number, side: number, channels: 1 | 3) =>
-      rectangle(picture, x, y, side, side, channels),
-    /** With the neighbours that bicubic enlargement looks at, so that the patch equals a piece of the whole picture enlarged. */
-    enlarged(picture: Stored, x: number, y: number, side: number, scale: number, channels: 1 | 3): Float32Array {
+    plain: (image: Stored, x: number, y: number, side: number, channels: 1 | 3) => rectangle(image, x, y, side, side, channels),
+    /** With the neighbours that bicubic enlargement looks at, so that the patch equals a piece of the whole image enlarged. */
+    enlarged(image: Stored, x: number, y: number, side: number, scale: number, channels: 1 | 3): Float32Array {
       const margin = 3;
       const [left, top] = [Math.max(0, x - margin), Math.max(0, y - margin)];
-      const [right, bottom] = [Math.min(picture.width, x + side + margin), Math.min(picture.height, y + side + margin)];
-      const data = rectangle(picture, left, top, right - left, bottom - top, channels).slice(
+      const [right, bottom] = [Math.min(image.width, x + side + margin), Math.min(image.height, y + side + margin)];
+      const data = rectangle(image, left, top, right - left, bottom - top, channels).slice(
         0,
         channels * (right - left) * (bottom - top),
       );

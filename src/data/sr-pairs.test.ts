@@ -1,11 +1,11 @@
-// The layouts of the field's sets are recognised; pictures that do not belong together are refused by name.
+// The layouts of the field's sets are recognised; images that do not belong together are refused by name.
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { somePicture, writePng } from "../../test/pictures.js";
+import { someImage, writePng } from "../../test/images.js";
+import { cropToMultiple } from "./image.js";
 import { imresize } from "./imresize.js";
-import { cropToMultiple } from "./picture.js";
 import { findPairs, loadPair } from "./sr-pairs.js";
 
 let root: string;
@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
-const put = (path: string, width: number, height = width) => writePng(join(root, path), somePicture(width, height));
+const put = (path: string, width: number, height = width) => writePng(join(root, path), someImage(width, height));
 
 test("SelfExSR: HR and LR side by side, by scale", async () => {
   await put("image_SRF_2/img_001_SRF_2_HR.png", 16);
@@ -51,12 +51,12 @@ test("a plain folder: HR cut to a multiple of the scale, LR by MATLAB's bicubic"
   const { pairs } = await findPairs(root, 3);
   expect(pairs.map(({ name }) => name)).toEqual(["a", "b"]);
   const { hr, lr } = await loadPair(pairs[1]!, 3);
-  const cut = cropToMultiple(somePicture(13, 11), 3);
+  const cut = cropToMultiple(someImage(13, 11), 3);
   expect(hr).toEqual(cut);
   expect(lr).toEqual(imresize(cut, 1 / 3));
 });
 
-test("HR and LR whose sizes do not belong together, too small pictures, and folders without pictures", async () => {
+test("HR and LR whose sizes do not belong together, too small images, and folders without images", async () => {
   await put("HR/a.png", 16);
   await put("LR_bicubic/X2/ax2.png", 7);
   const { pairs } = await findPairs(root, 2);

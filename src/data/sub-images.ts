@@ -1,9 +1,9 @@
-// Large pictures as overlapping squares: DIV2K's 480-pixel sub-images at step 240, as the field cuts them. No pixel is copied.
+// Large images as overlapping squares: DIV2K's 480-pixel sub-images at step 240, as the field cuts them. No pixel is copied.
 import { FilterBasisError } from "../errors/error.js";
 
-/** A rectangle of a low-resolution picture, in its pixels. */
+/** A rectangle of a low-resolution image, in its pixels. */
 export interface SubImage {
-  readonly picture: number;
+  readonly image: number;
   readonly x: number;
   readonly y: number;
   readonly width: number;
@@ -23,7 +23,7 @@ export function starts(side: number, size: number, step: number): number[] {
 }
 
 /**
- * All sub-images of a set; `size` and `step` are HR pixels and multiples of the scale. A picture smaller than a square gives none.
+ * All sub-images of a set; `size` and `step` are HR pixels and multiples of the scale. An image smaller than a square gives none.
  * @throws FilterBasisError `usage`, `data-mismatch` (no sub-image at all)
  */
 export function subImagesOf(
@@ -37,10 +37,10 @@ export function subImagesOf(
       got: `${size}, ${step}`,
     });
   }
-  const found = pairs.flatMap(({ hr }, picture) =>
+  const found = pairs.flatMap(({ hr }, image) =>
     starts(hr.height, size, step).flatMap((y) =>
       starts(hr.width, size, step).map((x) => ({
-        picture,
+        image,
         x: x / scale,
         y: y / scale,
         width: size / scale,
@@ -49,7 +49,7 @@ export function subImagesOf(
     ),
   );
   if (found.length === 0)
-    throw new FilterBasisError("data-mismatch", "no picture is as large as a sub-image", {
+    throw new FilterBasisError("data-mismatch", "no image is as large as a sub-image", {
       expected: `at least ${size} x ${size}`,
     });
   return found;

@@ -7,9 +7,9 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tar } from "../../test/archives.js";
 import { npy, npz } from "../../test/arrays.js";
-import { somePicture, writePng } from "../../test/pictures.js";
+import { someImage, writePng } from "../../test/images.js";
 import { imagePairs, labelledImages } from "./dataset.js";
-import type { Archive } from "./picture-sets.js";
+import type { Archive } from "./image-archives.js";
 import { datasets, namedDatasets, openData } from "./table.js";
 
 let root: string;
@@ -25,12 +25,12 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-const pictures = async (folder: string, names: readonly string[], width = 12, height = 8): Promise<void> => {
-  for (const [seed, name] of names.entries()) await writePng(join(folder, name), somePicture(width, height, { seed }));
+const writeImages = async (folder: string, names: readonly string[], width = 12, height = 8): Promise<void> => {
+  for (const [seed, name] of names.entries()) await writePng(join(folder, name), someImage(width, height, { seed }));
 };
 const benchmark = async (folder: string): Promise<void> => {
-  await pictures(join(folder, "HR"), ["a.png", "b.png", "c.png"]);
-  await pictures(join(folder, "LR_bicubic", "X2"), ["ax2.png", "bx2.png", "cx2.png"], 6, 4);
+  await writeImages(join(folder, "HR"), ["a.png", "b.png", "c.png"]);
+  await writeImages(join(folder, "LR_bicubic", "X2"), ["ax2.png", "bx2.png", "cx2.png"], 6, 4);
   await writeFile(join(folder, "filterbasis-manifest.json"), "{}");
 };
 const cifarRecords = Uint8Array.from({ length: 3 * 3073 }, (_, i) => (i % 3073 === 0 ? Math.floor(i / 3073) : i % 256));
@@ -39,17 +39,17 @@ const images = Uint8Array.from({ length: 3 * 8 * 12 * 3 }, (_, i) => (i * 37) % 
 /** An example of every data set but cifar10, whose files are checked against official sums: three images each. */
 const examples: Readonly<Record<string, (path: string) => Promise<void>>> = {
   div2k: async (folder) => {
-    await pictures(join(folder, "DIV2K_train_HR"), ["0001.png", "0002.png", "0003.png"]);
+    await writeImages(join(folder, "DIV2K_train_HR"), ["0001.png", "0002.png", "0003.png"]);
     await writeFile(join(folder, "filterbasis-manifest.json"), "{}");
   },
   ...{ set5: benchmark, set14: benchmark, b100: benchmark, urban100: benchmark, pairs: benchmark },
   arrays: (path) =>
     writeFile(path, npz({ x: npy("|u1", [3, 8, 12, 3], images), y: npy("<i8", [3], BigInt64Array.of(0n, 2n, 1n)) })),
   "cifar10 files": (path) => writeFile(path, gzipSync(tar([["cifar-10-batches-bin/test_batch.bin", cifarRecords]]))),
-  pictures: (folder) => pictures(folder, ["a.png", "b.png", "c.png"]),
+  images: (folder) => writeImages(folder, ["a.png", "b.png", "c.png"]),
   classes: async (folder) => {
-    await pictures(join(folder, "ant"), ["a.png", "b.png"]);
-    await pictures(join(folder, "bee"), ["c.png"]);
+    await writeImages(join(folder, "ant"), ["a.png", "b.png"]);
+    await writeImages(join(folder, "bee"), ["c.png"]);
   },
 };
 const endings: Readonly<Record<string, string>> = { arrays: ".npz", "cifar10 files": ".tar.gz" };
@@ -182,8 +182,8 @@ describe("those known by name", () => {
 });
 
 describe("openData", () => {
-  test("takes one picture, and says what is known where nothing is", async () => {
-    const inputs = await (await openData(join(examplePath("pictures"), "b.png"))).inputs();
+  test("takes one image, and says what is known where nothing is", async () => {
+    const inputs = await (await openData(join(examplePath("images"), "b.png"))).inputs();
     expect(inputs.count).toBe(1);
     await expect(openData(join(root, "nothing"))).rejects.toMatchObject({
       code: "not-found",
@@ -198,10 +198,10 @@ describe("openData", () => {
     await expect(openData(join(root, "empty", "notes.txt"))).rejects.toThrow(/not a data set/);
   });
 
-  test("classes beside pictures give labels, while inputs are the pictures", async () => {
+  test("classes beside images give labels, while inputs are the images", async () => {
     const folder = join(root, "mixed");
-    await pictures(folder, ["x.png"]);
-    await pictures(join(folder, "ant"), ["a.png", "b.png"]);
+    await writeImages(folder, ["x.png"]);
+    await writeImages(join(folder, "ant"), ["a.png", "b.png"]);
     const data = await openData(folder);
     expect((await data.inputs()).count).toBe(1);
     expect((await labelledImages(data)).test?.count).toBe(2);

@@ -13,13 +13,13 @@ import { cifarFiles } from "./sets/cifar-files.js";
 import { cifar10 } from "./sets/cifar10.js";
 import { classFolder } from "./sets/class-folder.js";
 import { div2k } from "./sets/div2k.js";
+import { imageFolder } from "./sets/image-folder.js";
 import { pairFolder } from "./sets/pair-folder.js";
-import { pictureFolder } from "./sets/picture-folder.js";
 
 /** Known by name, then kinds of data in the order in which a path is tried. */
 export const datasets: readonly Dataset[] = [
   ...[cifar10, div2k, set5, set14, b100, urban100],
-  ...[arrays, cifarFiles, pairFolder, pictureFolder, classFolder],
+  ...[arrays, cifarFiles, pairFolder, imageFolder, classFolder],
 ];
 
 /** Those that are known by name, which can be fetched. */
@@ -55,7 +55,7 @@ export async function openData(source: string, options: Omit<OpenOptions, "path"
   for (const kind of kinds) if (await kind.holds?.(source)) return await kind.open({ ...options, path: source });
   const found = await identifyFile(source).catch(() => undefined);
   if (found) throw notWanted(found, { wanted: "a data set", file: source, cures: [`give ${dataHelp}`] });
-  throw new FilterBasisError("not-found", "nothing there is known as data", {
+  throw new FilterBasisError("not-found", "nothing in it is recognised as data", {
     file: source,
     expected: kinds.map(({ summary }) => summary).join("; "),
   });

@@ -12,7 +12,7 @@ const block = 512;
 const mostInAll = 8 * 2 ** 30;
 
 /**
- * The regular files of an archive, in order, one at a time. Links, devices and folders are passed over.
+ * The regular files of an archive, in order, one at a time. Links, devices and folders are skipped.
  * @throws FilterBasisError `malformed` (not an archive, truncated, damaged), `too-large`, `not-found`, `io`
  */
 export async function* readTar(

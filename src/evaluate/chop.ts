@@ -4,7 +4,7 @@ import { type Planes, runPlanes, type SrModel } from "./sr-model.js";
 
 /**
  * The authors' `forward_chop`: always at least one split into four overlapping quarters, again while a quarter has `minSize` pixels or more.
- * Its overlap of `shave` is less than most networks look, so values differ from the whole picture's. `planes` as `inputPlanes` gives them. To reproduce figures measured so; else see `upscale`.
+ * Its overlap of `shave` is less than most networks look, so values differ from the whole image's. `planes` as `inputPlanes` gives them. To reproduce metrics measured so; else see `upscale`.
  */
 export async function forwardChop(
   sr: SrModel,
@@ -39,7 +39,7 @@ async function chop(sr: SrModel, planes: Planes, shave: number, minSize: number)
   return out;
 }
 
-/** Self-ensemble (Lim et al., 2017): the mean over the picture and its seven flips and transposes, each turned back. */
+/** Self-ensemble (Lim et al., 2017): the mean over the image and its seven flips and transposes, each turned back. */
 export async function selfEnsemble(sr: SrModel, input: Planes): Promise<Planes> {
   let sum: Planes | undefined;
   for (let n = 0; n < 8; n++) {

@@ -1,13 +1,13 @@
-// The commands evaluate and upscale on small models and data made here: figures, JSON fields, refusals.
+// The commands evaluate and upscale on small models and data made here: metrics, JSON fields, refusals.
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { somePicture, writePng } from "../../test/pictures.js";
+import { someImage, writePng } from "../../test/images.js";
 import evaluate from "../cli/evaluate.js";
 import type { Command } from "../cli/frame.js";
 import upscale from "../cli/upscale.js";
-import { decodePicture } from "../data/codec.js";
+import { decodeImage } from "../data/codec.js";
 import { float32Tensor, int64Tensor, makeNode } from "../graph/attributes.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
@@ -83,7 +83,7 @@ beforeAll(async () => {
     ] as const
   ).entries())
     await writePng(at(`classes/${name}/${i}.png`), flat(r, b));
-  for (const seed of [1, 2]) await writePng(at(`pictures/${seed}.png`), somePicture(33, 40, { seed }));
+  for (const seed of [1, 2]) await writePng(at(`pictures/${seed}.png`), someImage(33, 40, { seed }));
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
@@ -108,7 +108,7 @@ describe("evaluate a classifier", () => {
       wrong: 1,
       images: 4,
       weights: 6,
-      all: 6,
+      parameters: 6,
       macs: 6 * 30,
       input: { input: [1, 3, 5, 6] },
       normalize: "none",
@@ -146,7 +146,7 @@ describe("evaluate a classifier", () => {
     expect(json.error).toMatchObject({ code: "data-mismatch", expected: "an output [4, 2]", got: "[4, 3]" });
   });
 
-  test("scores over one pixel are scores, not a picture", async () => {
+  test("scores over one pixel are scores, not an image", async () => {
     const [conv, pool] = redOrBlue().nodes;
     const outputs = [{ name: "means", tensor: { type: "float32", dims: ["N", 2, 1, 1] } }] as const;
     await saveModel({ ...redOrBlue(), nodes: [conv!, pool!], outputs }, at("pixel.onnx"));
@@ -167,8 +167,8 @@ describe("evaluate a classifier", () => {
     const classifier = await run(evaluate, at("told.onnx"), "--data", at("classes"), "--shave", "3", "--json");
     expect([classifier.code, classifier.json.error]).toEqual([2, expect.objectContaining({ code: "usage" })]);
     expect(classifier.notes).toContain("--shave is for super-resolution");
-    const pictures = await run(evaluate, at("sr.onnx"), "--data", at("pictures"), "--normalize", "none");
-    expect([pictures.code, pictures.notes]).toEqual([2, expect.stringContaining("--normalize is for classifiers")]);
+    const images = await run(evaluate, at("sr.onnx"), "--data", at("pictures"), "--normalize", "none");
+    expect([images.code, images.notes]).toEqual([2, expect.stringContaining("--normalize is for classifiers")]);
     const both = await run(evaluate, at("nothing.onnx"), "--data", at("nothing"), "--normalize", "none", "--scale", "2");
     expect(both.notes).toContain("--normalize and --scale exclude each other"); // before anything is looked for
   });
@@ -188,7 +188,7 @@ describe("evaluate a classifier", () => {
 });
 
 describe("evaluate a super-resolution network", () => {
-  test("PSNR and SSIM by picture and in the mean, with bicubic beside", async () => {
+  test("PSNR and SSIM by image and in the mean, with bicubic beside", async () => {
     const { code, json, notes } = await run(
       evaluate,
       at("sr.onnx"),
@@ -200,9 +200,9 @@ describe("evaluate a super-resolution network", () => {
       "--json",
     );
     expect(code).toBe(0);
-    const pictures = json.pictures as { name: string; psnr: number; bicubic: { psnr: number } }[];
-    expect(pictures.map(({ name }) => name)).toEqual(["1", "2"]);
-    expect(json.psnr).toBeCloseTo((pictures[0]!.psnr + pictures[1]!.psnr) / 2, 10);
+    const images = json.perImage as { name: string; psnr: number; bicubic: { psnr: number } }[];
+    expect(images.map(({ name }) => name)).toEqual(["1", "2"]);
+    expect(json.psnr).toBeCloseTo((images[0]!.psnr + images[1]!.psnr) / 2, 10);
     expect((json.bicubic as { psnr: number }).psnr).toBeGreaterThan(20);
     expect(json).toMatchObject({ images: 2, scale: 2, guessed: true, input: { input: [1, 3, 64, 64] } });
     expect(notes).toContain("sizes: input = 1x3x64x64 (free in the model; state others with --input)");
@@ -239,22 +239,22 @@ describe("evaluate a super-resolution network", () => {
     const plain = await psnr();
     expect(await psnr("--inference", "ensemble")).not.toBe(plain);
     expect(await psnr("--measure", "rgb")).not.toBe(plain);
-    // Quarters of so small a picture, with their overlap, see all that this network looks at.
+    // Quarters of so small an image, with their overlap, see all that this network looks at.
     expect(await psnr("--inference", "chop")).toBeCloseTo(plain as number, 6);
   });
 });
 
 describe("upscale", () => {
-  test("writes a picture of scale times the size", async () => {
+  test("writes an image of scale times the size", async () => {
     const { code, json } = await run(upscale, at("sr.onnx"), at("pictures/1.png"), "-o", at("out.png"), "--tile", "16", "--json");
     expect(code).toBe(0);
     expect(json).toMatchObject({ from: [33, 40], to: [66, 80], scale: 2, tiles: 9, exact: true });
-    const made = await decodePicture(at("out.png"));
+    const made = await decodeImage(at("out.png"));
     expect([made.width, made.height, made.channels]).toEqual([66, 80, 3]);
   });
 
   test("what the format of the result cannot hold is told before the work", async () => {
-    await writePng(at("wide.png"), somePicture(8200, 8));
+    await writePng(at("wide.png"), someImage(8200, 8));
     const { json, notes } = await run(upscale, at("sr.onnx"), at("wide.png"), "-o", at("wide.webp"), "--json");
     expect(json.error).toMatchObject({ code: "too-large", expected: "at most 16383 pixels a side", got: "16400 x 16" });
     expect(notes).not.toContain("tiles");
@@ -270,7 +270,7 @@ describe("upscale", () => {
     await fails("usage", at("sr.onnx"), at("pictures/1.png"), "-o", at("no.bmp"));
     await fails("data-mismatch", at("sr.onnx"), at("pictures/1.png"), "-o", at("no.png"), "--scale", "4");
     await fails("data-mismatch", at("plain.onnx"), at("pictures/1.png"), "-o", at("no.png"));
-    await writePng(at("alpha.png"), { ...somePicture(20, 20), alpha: new Uint8Array(400) });
+    await writePng(at("alpha.png"), { ...someImage(20, 20), alpha: new Uint8Array(400) });
     await fails("unsupported", at("sr.onnx"), at("alpha.png"), "-o", at("no.jpg"));
     await fails("not-found", at("none.onnx"), at("pictures/1.png"), "-o", at("no.png"));
     expect((await readdir(root)).length).toBe(before + 1); // alpha.png

@@ -2,8 +2,8 @@
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { imagePairs, labelledImages } from "../data/dataset.js";
+import type { Image } from "../data/image.js";
 import { firstImages, type ImageSet, parseNormalization } from "../data/image-set.js";
-import type { Picture } from "../data/picture.js";
 import { loadPair, type PairFiles, type Split } from "../data/sr-pairs.js";
 import { openData } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
@@ -40,9 +40,9 @@ export interface EvaluateOptions {
   readonly measure?: Measure;
   readonly shave?: number;
   readonly split?: Split;
-  /** How a super-resolution network is run: on the whole picture, in the authors' quarters, as the mean of eight turned copies. */
+  /** How a super-resolution network is run: on the whole image, in the authors' quarters, as the mean of eight turned copies. */
   readonly inference?: "whole" | "chop" | "ensemble";
-  /** Only the first so many images or pictures. */
+  /** Only the first so many images. */
   readonly limit?: number;
   /** What is stated of a model's inputs; what is free is found (see `findInputs`) and told by `chosen`. */
   readonly shapes?: (graph: Graph) => ReadonlyMap<string, readonly number[]>;
@@ -57,14 +57,14 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Figures of one model. `psnr` and its companions for super-resolution, `top1Error` (percent) for classifiers. */
-export interface ModelFigures extends Partial<SrQuality> {
+/** Metrics of one model. `psnr` and its companions for super-resolution, `top1Error` (percent) for classifiers. */
+export interface ModelMetrics extends Partial<SrQuality> {
   readonly model: string;
   readonly top1Error?: number;
   readonly wrong?: number;
   readonly images: number;
   readonly weights: number;
-  readonly all: number;
+  readonly parameters: number;
   readonly macs: number;
   /** Layers whose MACs are not in the sum: see `cost`. */
   readonly uncounted: readonly string[];
@@ -81,8 +81,8 @@ export interface ModelFigures extends Partial<SrQuality> {
   readonly range?: 1 | 255;
 }
 
-export interface Evaluation extends ModelFigures {
-  readonly against?: ModelFigures;
+export interface Evaluation extends ModelMetrics {
+  readonly against?: ModelMetrics;
 }
 
 interface Loaded {
@@ -91,9 +91,9 @@ interface Loaded {
   readonly session: Session;
 }
 
-/** One model's figures, and what it was run with. */
+/** One model's metrics, and what it was run with. */
 interface Measured {
-  readonly figures: ModelFigures;
+  readonly metrics: ModelMetrics;
   readonly inputs: ModelInputs;
 }
 
@@ -110,9 +110,9 @@ export async function evaluateModel(file: string, options: EvaluateOptions): Pro
     const measured: Measured[] = [];
     for (const one of loaded) measured.push(await quality(one, options, measured[0]?.inputs));
     const medians = options.latency === false ? undefined : await time(loaded, measured, options);
-    const [own, other] = measured.map(({ figures }, i) => (medians ? { ...figures, latencyMs: medians[i]! } : figures)) as [
-      ModelFigures,
-      ModelFigures?,
+    const [own, other] = measured.map(({ metrics }, i) => (medians ? { ...metrics, latencyMs: medians[i]! } : metrics)) as [
+      ModelMetrics,
+      ModelMetrics?,
     ];
     return other ? { ...own, against: other } : own;
   } finally {
@@ -125,8 +125,8 @@ async function quality(model: Loaded, options: EvaluateOptions, first?: ModelInp
   const [stated = new Map(), values] = [options.shapes?.(graph), options.values?.(graph)];
   refuseUnknownRank(graph, stated);
   const session = withStatedRanks(model.session, graph, stated);
-  const pictures = givesPictures(session);
-  checkKind(file, pictures, options);
+  const images = givesImages(session);
+  checkKind(file, images, options);
   const find = (shapes: ModelInputs["shapes"]) =>
     findInputs(graph, {
       session,
@@ -134,14 +134,14 @@ async function quality(model: Loaded, options: EvaluateOptions, first?: ModelInp
       ...(values && { values }),
       ...(options.signal && { signal: options.signal }),
     });
-  // what a network for pictures is counted at does not depend on the data: where nothing is found, that is said before they are gone through
-  const found = pictures ? await find(new Map()) : undefined;
-  const { figures, shapes } = await (found ? superResolution : classification)({ ...model, session }, options);
+  // what a network for images is counted at does not depend on the data: where nothing is found, that is said before they are gone through
+  const found = images ? await find(new Map()) : undefined;
+  const { metrics, shapes } = await (found ? superResolution : classification)({ ...model, session }, options);
   const inputs = found ?? (await find(shapes));
   if (inputs.chosen.length > 0) options.chosen?.(file, inputs);
-  const { weights, all, macs, bytes, uncounted } = cost(graph, inputs.shapes);
-  const counts = { weights, all, macs, uncounted, bytes: await fileBytes(file, bytes) };
-  return { figures: { model: file, ...figures, ...counts, input: inputs.shapes, guessed: inputs.guessed }, inputs };
+  const { weights, parameters, macs, bytes, uncounted } = cost(graph, inputs.shapes);
+  const counts = { weights, parameters, macs, uncounted, bytes: await fileBytes(file, bytes) };
+  return { metrics: { model: file, ...metrics, ...counts, input: inputs.shapes, guessed: inputs.guessed }, inputs };
 }
 
 /** What the first model is counted and timed at, where this one takes it: two models are compared at one size. */
@@ -155,26 +155,26 @@ function alike(graph: Graph, first: ModelInputs | undefined): ReadonlyMap<string
   }
 }
 
-/** Four axes are a picture, unless height and width are 1: some classifiers end so. */
-function givesPictures({ outputs }: Session): boolean {
+/** Four axes are an image, unless height and width are 1: some classifiers end so. */
+function givesImages({ outputs }: Session): boolean {
   const [, , height, width] = outputs[0]?.dims ?? [];
   return outputs[0]?.dims.length === 4 && !(height === 1 && width === 1);
 }
 
-const ofPictures = ["scale", "range", "measure", "shave", "split", "inference"] as const;
+const ofImages = ["scale", "range", "measure", "shave", "split", "inference"] as const;
 
 /** @throws FilterBasisError `usage` for an option that says nothing about a network of this kind */
-function checkKind(file: string, pictures: boolean, options: EvaluateOptions): void {
-  const other = (pictures ? (["normalize"] as const) : ofPictures).find((name) => options[name] !== undefined);
+function checkKind(file: string, images: boolean, options: EvaluateOptions): void {
+  const other = (images ? (["normalize"] as const) : ofImages).find((name) => options[name] !== undefined);
   if (other === undefined) return;
-  throw new FilterBasisError("usage", `--${other} is for ${pictures ? "classifiers" : "super-resolution"}`, {
+  throw new FilterBasisError("usage", `--${other} is for ${images ? "classifiers" : "super-resolution"}`, {
     file,
-    got: pictures ? "a network that gives pictures" : "a network that gives scores of classes",
+    got: images ? "a network that gives images" : "a network that gives scores of classes",
   });
 }
 
 interface Result {
-  readonly figures: Omit<ModelFigures, "model" | "weights" | "all" | "macs" | "uncounted" | "bytes" | "input" | "guessed">;
+  readonly metrics: Omit<ModelMetrics, "model" | "weights" | "parameters" | "macs" | "uncounted" | "bytes" | "input" | "guessed">;
   readonly shapes: ReadonlyMap<string, readonly number[]>;
 }
 
@@ -200,7 +200,7 @@ async function classification({ file, graph, session }: Loaded, options: Evaluat
     const { name, dims } = session.inputs[0]!;
     const batch = typeof dims[0] === "number" ? dims[0] : 1;
     return {
-      figures: { top1Error, wrong, images, normalize },
+      metrics: { top1Error, wrong, images, normalize },
       shapes: new Map([[name, [batch, 3, set.height, set.width]]]),
     };
   } finally {
@@ -226,23 +226,23 @@ async function superResolution({ file, graph, session }: Loaded, options: Evalua
       infer: inference(options.inference),
       progress: (done, name) => bar?.update(done, name),
     });
-    return { figures: { ...result, scale, range: sr.range }, shapes: new Map() };
+    return { metrics: { ...result, scale, range: sr.range }, shapes: new Map() };
   } finally {
     bar?.stop();
   }
 }
 
-function inference(way: EvaluateOptions["inference"] = "whole"): (sr: SrModel, lr: Picture) => ReturnType<typeof superResolve> {
+function inference(way: EvaluateOptions["inference"] = "whole"): (sr: SrModel, lr: Image) => ReturnType<typeof superResolve> {
   const ways = {
     whole: superResolve,
-    chop: (sr: SrModel, lr: Picture) => forwardChop(sr, inputPlanes(sr, lr)),
-    ensemble: (sr: SrModel, lr: Picture) => selfEnsemble(sr, inputPlanes(sr, lr)),
+    chop: (sr: SrModel, lr: Image) => forwardChop(sr, inputPlanes(sr, lr)),
+    ensemble: (sr: SrModel, lr: Image) => selfEnsemble(sr, inputPlanes(sr, lr)),
   };
   return ways[way];
 }
 
 /** Something to find out a scale with. */
-const ramp: Picture = {
+const ramp: Image = {
   width: 32,
   height: 32,
   channels: 3,

@@ -1,6 +1,7 @@
 // PSNR and SSIM of a super-resolution network over a set of pairs, with bicubic enlargement beside it.
+
+import { type Image, luma, toRgb } from "../data/image.js";
 import { imresize } from "../data/imresize.js";
-import { luma, type Picture, toRgb } from "../data/picture.js";
 import { loadPair, type Pair, type PairFiles } from "../data/sr-pairs.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type Measure, psnr, psnrPlane, quantize } from "./psnr.js";
@@ -8,19 +9,19 @@ import { type Planes, type SrModel, superResolve } from "./sr-model.js";
 import { ssim } from "./ssim.js";
 
 export interface Quality {
-  /** dB; infinite for equal pictures. */
+  /** dB; infinite for equal images. */
   readonly psnr: number;
   readonly ssim: number;
 }
 
-export interface PictureQuality extends Quality {
+export interface ImageQuality extends Quality {
   readonly name: string;
   readonly bicubic: Quality;
 }
 
 export interface SrQuality extends Quality {
   readonly images: number;
-  readonly pictures: readonly PictureQuality[];
+  readonly perImage: readonly ImageQuality[];
   readonly bicubic: Quality;
 }
 
@@ -28,14 +29,14 @@ export interface MeasureOptions {
   readonly measure?: Measure;
   /** Pixels cut off every side; by default the scale for luma, the scale + 6 for RGB. */
   readonly shave?: number;
-  /** How a picture is made; by default the network on the whole picture. */
-  readonly infer?: (sr: SrModel, lr: Picture) => Promise<Planes>;
+  /** How an image is made; by default the network on the whole image. */
+  readonly infer?: (sr: SrModel, lr: Image) => Promise<Planes>;
   readonly progress?: (done: number, name: string) => void;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Super-resolves every LR picture and compares with the truth: clipped and rounded to 8 bits, a border shaved off. Means are over pictures. SSIM is of
+ * Super-resolves every LR image and compares with the truth: clipped and rounded to 8 bits, a border shaved off. Means are over images. SSIM is of
  * luma for measure `luma`, the mean over the channels for `rgb`.
  * @throws FilterBasisError what loading and running throw; `interrupted`
  */
@@ -47,40 +48,39 @@ export async function measureSr(sr: SrModel, files: readonly PairFiles[], option
     progress = () => undefined,
     signal,
   } = options;
-  const pictures: PictureQuality[] = [];
+  const perImage: ImageQuality[] = [];
   for (const [done, file] of files.entries()) {
     if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while evaluating");
     progress(done, file.name);
     const { hr, lr } = await loadPair(file, sr.scale);
     const made = await infer(sr, lr);
-    pictures.push({
+    perImage.push({
       name: file.name,
-      ...qualityOf(toPicture(made), toRgb(hr), shave, measure),
+      ...qualityOf(toImage(made), toRgb(hr), shave, measure),
       bicubic: qualityOf(toRgb(imresize(lr, sr.scale)), toRgb(hr), shave, measure),
     });
   }
   progress(files.length, "");
-  const mean = (of: (picture: PictureQuality) => number) =>
-    pictures.reduce((sum, picture) => sum + of(picture), 0) / pictures.length;
+  const mean = (of: (image: ImageQuality) => number) => perImage.reduce((sum, image) => sum + of(image), 0) / perImage.length;
   return {
-    psnr: mean((picture) => picture.psnr),
-    ssim: mean((picture) => picture.ssim),
-    images: pictures.length,
-    pictures,
+    psnr: mean((image) => image.psnr),
+    ssim: mean((image) => image.ssim),
+    images: perImage.length,
+    perImage,
     bicubic: { psnr: mean(({ bicubic }) => bicubic.psnr), ssim: mean(({ bicubic }) => bicubic.ssim) },
   };
 }
 
 /** What a network made, as 8 bits. */
-export function toPicture({ channels, height, width, data }: Planes): Picture {
+export function toImage({ channels, height, width, data }: Planes): Image {
   return { channels, height, width, data: quantize(data) };
 }
 
-/** One made picture against an RGB truth. A picture of one channel is luma and is compared with the luma of the truth. */
-export function qualityOf(made: Picture, truth: Picture, shave: number, measure: Measure): Quality {
+/** One made image against an RGB truth. An image of one channel is luma and is compared with the luma of the truth. */
+export function qualityOf(made: Image, truth: Image, shave: number, measure: Measure): Quality {
   const { width, height } = truth;
   if (made.width !== width || made.height !== height) {
-    throw new FilterBasisError("data-mismatch", "the network's picture has another size than the truth", {
+    throw new FilterBasisError("data-mismatch", "the network's image has another size than the truth", {
       expected: `${width} x ${height}`,
       got: `${made.width} x ${made.height}`,
     });
@@ -94,12 +94,12 @@ export function qualityOf(made: Picture, truth: Picture, shave: number, measure:
     };
   }
   if (measure === "luma") return { psnr: psnr(made, truth, shave), ssim: ssim(luma(made), truthLuma, width, height, shave) };
-  const plane = ({ data }: Picture, c: number) => data.subarray(c * width * height, (c + 1) * width * height);
+  const plane = ({ data }: Image, c: number) => data.subarray(c * width * height, (c + 1) * width * height);
   const channels = [0, 1, 2].map((c) => ssim(plane(made, c), plane(truth, c), width, height, shave));
   return { psnr: psnr(made, truth, shave, "rgb"), ssim: channels.reduce((sum, value) => sum + value, 0) / 3 };
 }
 
-/** The pair's LR picture, for finding out a network's conventions. */
+/** The pair's LR image, for finding out a network's conventions. */
 export async function firstLr(files: readonly PairFiles[], scale: number): Promise<Pair["lr"]> {
   return (await loadPair(files[0]!, scale)).lr;
 }

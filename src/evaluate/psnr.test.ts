@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { noShared, shared } from "../../test/shared.js";
-import type { Picture } from "../data/picture.js";
+import type { Image } from "../data/image.js";
 import { readSafetensors } from "../formats/safetensors.js";
 import { floats } from "../graph/values.js";
 import { psnr, quantize } from "./psnr.js";
@@ -32,12 +32,12 @@ describe.skipIf(index === undefined)(`recorded results${index ? "" : `: ${noShar
     const { cases } = of("psnr");
     expect(cases.length).toBeGreaterThan(20);
     for (const { sr, hr, scale, div2k, psnr: expected } of cases) {
-      const picture = (name: string): Picture => {
+      const image = (name: string): Image => {
         const tensor = tensors.get(name)!;
         const [channels, height, width] = tensor.dims as [1 | 3, number, number];
         return { channels, height, width, data: quantize(floats(tensor)) };
       };
-      const got = psnr(picture(sr), picture(hr), div2k ? scale + 6 : scale, div2k ? "rgb" : "luma");
+      const got = psnr(image(sr), image(hr), div2k ? scale + 6 : scale, div2k ? "rgb" : "luma");
       expect(Math.abs(got - expected), `${sr} x${scale} ${div2k ? "RGB" : "luma"}`).toBeLessThan(1e-6);
     }
   });
@@ -48,16 +48,16 @@ describe.skipIf(index === undefined)(`recorded results${index ? "" : `: ${noShar
   });
 });
 
-test("equal pictures have infinite PSNR, and sizes must agree", () => {
-  const one: Picture = { width: 12, height: 12, channels: 3, data: new Uint8Array(432).fill(7) };
+test("equal images have infinite PSNR, and sizes must agree", () => {
+  const one: Image = { width: 12, height: 12, channels: 3, data: new Uint8Array(432).fill(7) };
   expect(psnr(one, one, 2)).toBe(Number.POSITIVE_INFINITY);
   expect(() => psnr(one, { ...one, width: 6, height: 24 }, 2)).toThrow(/different sizes/);
-  expect(() => psnr(one, one, 6)).toThrow(/nothing of the picture/);
+  expect(() => psnr(one, one, 6)).toThrow(/nothing of the image/);
   expect(() => quantize(Float32Array.of(Number.NaN))).toThrow(/NaN/);
 });
 
 test("a difference of 1 everywhere in RGB is 48.13 dB", () => {
-  const one: Picture = { width: 4, height: 4, channels: 3, data: new Uint8Array(48).fill(7) };
+  const one: Image = { width: 4, height: 4, channels: 3, data: new Uint8Array(48).fill(7) };
   expect(psnr(one, { ...one, data: new Uint8Array(48).fill(8) }, 0, "rgb")).toBeCloseTo(20 * Math.log10(255), 5);
 });
 

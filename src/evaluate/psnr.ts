@@ -1,9 +1,9 @@
 // PSNR as the field measures super-resolution: on 8-bit values, a border shaved off, luma of the difference or RGB.
-import type { Picture } from "../data/picture.js";
+import type { Image } from "../data/image.js";
 import { FilterBasisError } from "../errors/error.js";
 
 const { fround } = Math;
-/** Of luma, over 256; in float32, like every difference here: the authors' arithmetic, so that figures agree with theirs to 1e-6 dB. */
+/** Of luma, over 256; in float32, like every difference here: the authors' arithmetic, so that metrics agree with theirs to 1e-6 dB. */
 const weights = [fround(65.738), fround(129.057), fround(25.064)] as const;
 
 /** `luma` for the benchmark sets (shave = scale), `rgb` for DIV2K (shave = scale + 6). */
@@ -12,7 +12,7 @@ export type Measure = "luma" | "rgb";
 /** Clips to 0 .. 255 and rounds to 8 bits, halves to even as torch.round does. @throws FilterBasisError `non-finite` (NaN) */
 export function quantize(values: Float32Array): Uint8Array {
   return Uint8Array.from(values, (value) => {
-    if (Number.isNaN(value)) throw new FilterBasisError("non-finite", "the picture that a network made holds NaN");
+    if (Number.isNaN(value)) throw new FilterBasisError("non-finite", "the image that a network made holds NaN");
     const clipped = Math.min(255, Math.max(0, value));
     const floor = Math.floor(clipped);
     const over = clipped - floor;
@@ -21,15 +21,15 @@ export function quantize(values: Float32Array): Uint8Array {
 }
 
 /**
- * PSNR in dB of a super-resolved picture against the truth; infinite where they are equal.
+ * PSNR in dB of a super-resolved image against the truth; infinite where they are equal.
  * `luma`: the luma of the RGB difference, weights (65.738, 129.057, 25.064) / 256, Y itself not rounded. One-channel
- * pictures are compared as they are.
+ * images are compared as they are.
  * @throws FilterBasisError `shape-mismatch` (sizes differ, or nothing is left inside the border)
  */
-export function psnr(sr: Picture, hr: Picture, shave: number, measure: Measure = "luma"): number {
+export function psnr(sr: Image, hr: Image, shave: number, measure: Measure = "luma"): number {
   const { width, height, channels } = hr;
   if (sr.width !== width || sr.height !== height || sr.channels !== channels) {
-    throw new FilterBasisError("shape-mismatch", "the pictures to compare have different sizes", {
+    throw new FilterBasisError("shape-mismatch", "the images to compare have different sizes", {
       expected: `${channels} x ${height} x ${width}`,
       got: `${sr.channels} x ${sr.height} x ${sr.width}`,
     });
@@ -53,7 +53,7 @@ export function psnrPlane(sr: ArrayLike<number>, hr: ArrayLike<number>, width: n
 
 function meanSquare(difference: (at: number) => number, width: number, height: number, shave: number): number {
   if (width <= 2 * shave || height <= 2 * shave) {
-    throw new FilterBasisError("shape-mismatch", "nothing of the picture is left inside the border", {
+    throw new FilterBasisError("shape-mismatch", "nothing of the image is left inside the border", {
       got: `${width} x ${height}, border ${shave}`,
     });
   }

@@ -1,7 +1,7 @@
 // How far a network looks: which pixels of its input one pixel of its output can depend on, found from the graph.
-import { siteName } from "../graph/attributes.js";
-import { indexOf } from "../graph/graph-index.js";
+import { nodeName } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
+import { indexOf } from "../graph/graph-index.js";
 import { numbers } from "../graph/values.js";
 import { inferShapes } from "../ops/infer.js";
 import type { Reach, ReachContext } from "../ops/rules/reach.js";
@@ -43,7 +43,7 @@ export function receptiveField(graph: Graph): ReceptiveField {
       joined === undefined
         ? "it joins maps of different scale"
         : (operator?.reach?.(node, joined, context) ?? `how far the operator ${node.op} looks is not known`);
-    if (typeof result === "string") return { before: 0, after: 0, period: 1, unbounded: `node ${siteName(node)}: ${result}` };
+    if (typeof result === "string") return { before: 0, after: 0, period: 1, unbounded: `node ${nodeName(node)}: ${result}` };
     period = leastCommonMultiple(period, result.pitch);
     for (const output of node.outputs) reaches.set(output, result);
   }

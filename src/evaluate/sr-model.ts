@@ -1,13 +1,14 @@
 // What a super-resolution network wants and gives: channels, range of values, scale, and whether its input is enlarged first.
+
+import { type Image, luma, toRgb } from "../data/image.js";
 import { imresize, imresizeFloat } from "../data/imresize.js";
-import { luma, type Picture, toRgb } from "../data/picture.js";
 import { FilterBasisError } from "../errors/error.js";
 import { elements, float32Tensor } from "../graph/attributes.js";
 import { floats } from "../graph/values.js";
 import type { Port } from "../runtime/session.js";
 import type { Runnable } from "./classify.js";
 
-/** A network with its conventions. All of it can be known from the network and one picture. */
+/** A network with its conventions. All of it can be known from the network and one image. */
 export interface SrModel {
   readonly model: Runnable;
   /** 1: luma, 3: RGB. */
@@ -15,7 +16,7 @@ export interface SrModel {
   /** The value that stands for 8-bit 255, in input and output. */
   readonly range: 1 | 255;
   readonly scale: number;
-  /** True where the network only sharpens: the picture is enlarged (bicubic, float) before it goes in. */
+  /** True where the network only sharpens: the image is enlarged (bicubic, float) before it goes in. */
   readonly enlarged: boolean;
   /** Sizes that the graph fixes, [height, width]. */
   readonly fixed?: readonly [number, number];
@@ -36,13 +37,13 @@ export interface SrOptions {
 }
 
 /**
- * Finds out a network's conventions by running it on (a piece of) one low-resolution picture. With range `auto`, both are tried
+ * Finds out a network's conventions by running it on (a piece of) one low-resolution image. With range `auto`, both are tried
  * and the one whose result is nearer to bicubic is taken.
  * @throws FilterBasisError `data-mismatch` (not a super-resolution network, or another scale than asked for), `usage` (scale needed)
  */
 export async function describeSrModel(
   model: Runnable,
-  sample: Picture,
+  sample: Image,
   { scale, range = "auto" }: SrOptions = {},
 ): Promise<SrModel> {
   const [input, ...more] = model.inputs;
@@ -55,7 +56,7 @@ export async function describeSrModel(
   }
   const fixed = typeof height === "number" && typeof width === "number" ? ([height, width] as const) : undefined;
   const base = { model, channels, ...(fixed && { fixed }) } as const;
-  // The middle of the picture, 48 x 48 or what there is: enough for every network, quick to run.
+  // The middle of the image, 48 x 48 or what there is: enough for every network, quick to run.
   const piece = fixed
     ? pieceOf(sample, fixed[1], fixed[0])
     : pieceOf(sample, Math.min(48, sample.width), Math.min(48, sample.height));
@@ -80,14 +81,14 @@ export async function describeSrModel(
   return { ...known, range: range === "auto" ? await nearerRange(known, piece) : range };
 }
 
-/** A low-resolution picture as the network gets it: RGB or luma, enlarged first where the network only sharpens. */
-export function inputPlanes(sr: SrModel, lr: Picture): Planes {
+/** A low-resolution image as the network gets it: RGB or luma, enlarged first where the network only sharpens. */
+export function inputPlanes(sr: SrModel, lr: Image): Planes {
   const planes = toPlanes(lr, sr.channels);
   return sr.enlarged ? enlarge(planes, sr.scale) : planes;
 }
 
-/** The network on a whole low-resolution picture. */
-export function superResolve(sr: SrModel, lr: Picture): Promise<Planes> {
+/** The network on a whole low-resolution image. */
+export function superResolve(sr: SrModel, lr: Image): Promise<Planes> {
   return runPlanes(sr, inputPlanes(sr, lr));
 }
 
@@ -96,13 +97,13 @@ export function enlarge({ channels, height, width, data }: Planes, scale: number
   return { channels, ...imresizeFloat(data, channels, height, width, scale, { edge: "leave out" }) };
 }
 
-/** A picture as the values that a network with that many channels looks at: RGB, or luma. */
-export function toPlanes(picture: Picture, channels: 1 | 3): Planes {
-  const { height, width } = picture;
-  return { channels, height, width, data: channels === 1 ? luma(picture) : Float32Array.from(toRgb(picture).data) };
+/** An image as the values that a network with that many channels looks at: RGB, or luma. */
+export function toPlanes(image: Image, channels: 1 | 3): Planes {
+  const { height, width } = image;
+  return { channels, height, width, data: channels === 1 ? luma(image) : Float32Array.from(toRgb(image).data) };
 }
 
-/** Scales, runs, scales back. @throws FilterBasisError `data-mismatch` (an output that is no picture), what running throws */
+/** Scales, runs, scales back. @throws FilterBasisError `data-mismatch` (an output that is no image), what running throws */
 export async function runPlanes({ model, range }: Pick<SrModel, "model" | "range">, planes: Planes): Promise<Planes> {
   const { channels, height, width, data } = planes;
   checkSize(model.inputs[0]!.dims, planes);
@@ -111,7 +112,7 @@ export async function runPlanes({ model, range }: Pick<SrModel, "model" | "range
   const result = (await model.run({ [input]: float32Tensor([1, channels, height, width], values) }))[output]!;
   const [one, outChannels, outHeight, outWidth] = result.dims as [number, 1 | 3, number, number];
   if (result.dims.length !== 4 || one !== 1 || (outChannels !== 1 && outChannels !== 3) || elements(result.dims) === 0) {
-    throw new FilterBasisError("data-mismatch", "the output is not a picture", {
+    throw new FilterBasisError("data-mismatch", "the output is not an image", {
       tensor: output,
       got: `[${result.dims.join(", ")}]`,
     });
@@ -125,17 +126,17 @@ export async function runPlanes({ model, range }: Pick<SrModel, "model" | "range
   };
 }
 
-/** @throws FilterBasisError `data-mismatch` for a picture of another size than the one that the network takes */
+/** @throws FilterBasisError `data-mismatch` for an image of another size than the one that the network takes */
 function checkSize([, , ...sides]: Port["dims"], { height, width }: Planes): void {
   if (sides.every((side, axis) => typeof side !== "number" || side === [height, width][axis])) return;
-  throw new FilterBasisError("data-mismatch", "the network takes pictures of one size only", {
+  throw new FilterBasisError("data-mismatch", "the network takes images of one size only", {
     expected: sides.map((side) => side ?? "any").join(" x "),
     got: `${height} x ${width}`,
     cures: ["`filterbasis upscale` takes such a network tile by tile", "write the network with free height and width"],
   });
 }
 
-async function nearerRange(known: Omit<SrModel, "range">, piece: Picture): Promise<1 | 255> {
+async function nearerRange(known: Omit<SrModel, "range">, piece: Image): Promise<1 | 255> {
   const bicubic = toPlanes(imresize(piece, known.scale), known.channels).data;
   // A network that only sharpens and has a fixed size cannot take the enlarged piece: it gets the piece itself.
   const planes = toPlanes(piece, known.channels);
@@ -151,8 +152,8 @@ async function nearerRange(known: Omit<SrModel, "range">, piece: Picture): Promi
   return (await distance(255)) < 0.99 * (await distance(1)) ? 255 : 1;
 }
 
-/** The middle of a picture, its edge repeated where it is too small. */
-function pieceOf({ width, height, channels, data }: Picture, w: number, h: number): Picture {
+/** The middle of an image, its edge repeated where it is too small. */
+function pieceOf({ width, height, channels, data }: Image, w: number, h: number): Image {
   const [left, top] = [Math.floor((width - w) / 2), Math.floor((height - h) / 2)];
   const clamp = (value: number, size: number) => Math.min(Math.max(value, 0), size - 1);
   const piece = Uint8Array.from({ length: channels * h * w }, (_, i) => {

@@ -16,7 +16,7 @@ const c2 = (0.03 * 255) ** 2;
 export function ssim(a: ArrayLike<number>, b: ArrayLike<number>, width: number, height: number, shave = 0): number {
   const [w, h] = [width - 2 * shave, height - 2 * shave];
   if (w < window.length || h < window.length) {
-    throw new FilterBasisError("shape-mismatch", "the picture is too small for SSIM", {
+    throw new FilterBasisError("shape-mismatch", "the image is too small for SSIM", {
       expected: "11 x 11 inside the border",
       got: `${w} x ${h}`,
     });

@@ -1,4 +1,4 @@
-// Cutting a picture into tiles that overlap as far as the network looks, so that the pieces equal the whole.
+// Cutting an image into tiles that overlap as far as the network looks, so that the pieces equal the whole.
 import { FilterBasisError } from "../errors/error.js";
 import type { ReceptiveField } from "./receptive-field.js";
 
@@ -33,12 +33,12 @@ export function spans(size: number, { tile, before, after, period }: TileOptions
 }
 
 /**
- * The same for a network that takes one size only: every tile is read at exactly `fixed` pixels. The picture must be at least as large.
- * @throws FilterBasisError `data-mismatch` (nothing of a tile would be kept, or the picture is too small)
+ * The same for a network that takes one size only: every tile is read at exactly `fixed` pixels. The image must be at least as large.
+ * @throws FilterBasisError `data-mismatch` (nothing of a tile would be kept, or the image is too small)
  */
 export function fixedSpans(size: number, fixed: number, { before, after }: Pick<ReceptiveField, "before" | "after">): Span[] {
   if (size < fixed) {
-    throw new FilterBasisError("data-mismatch", "the picture is smaller than the one size that the network takes", {
+    throw new FilterBasisError("data-mismatch", "the image is smaller than the one size that the network takes", {
       expected: `at least ${fixed}`,
       got: String(size),
     });

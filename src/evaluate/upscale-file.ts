@@ -1,5 +1,5 @@
-// A picture file through a model file into a picture file.
-import { decodePicture, encodeRaster, pictureFormat } from "../data/codec.js";
+// An image file through a model file into an image file.
+import { decodeImage, encodeRaster, imageFormat } from "../data/codec.js";
 import { FilterBasisError } from "../errors/error.js";
 import { loadModel } from "../runtime/files.js";
 import { openSession, type RuntimeName, writeAside } from "../runtime/index.js";
@@ -26,38 +26,38 @@ export interface UpscaledFile {
   readonly range: 1 | 255;
   readonly tiles: number;
   readonly overlap: number;
-  /** Whether the tiles equal the whole picture; `because` says why not. */
+  /** Whether the tiles equal the whole image; `reason` says why not. */
   readonly exact: boolean;
-  readonly because?: string;
+  readonly reason?: string;
   readonly seconds: number;
   readonly bytes: number;
 }
 
-/** The largest result, in pixels: what a 4K picture becomes at x4. */
+/** The largest result, in pixels: what a 4K image becomes at x4. */
 const mostPixels = 140e6;
 
 /**
- * Upscales a picture; colours are converted to sRGB, alpha is kept (JPEG cannot hold it: an error before any work).
+ * Upscales an image; colours are converted to sRGB, alpha is kept (JPEG cannot hold it: an error before any work).
  * @throws FilterBasisError `usage` (the output's ending), `too-large`, and what decoding, the model and writing throw; nothing half-written is left
  */
 export async function upscaleFile(
   model: string,
-  picture: string,
+  image: string,
   output: string,
   options: UpscaleFileOptions = {},
 ): Promise<UpscaledFile> {
   const { note = () => undefined } = options;
-  const format = pictureFormat(output);
+  const format = imageFormat(output);
   if (format === undefined)
     throw new FilterBasisError("usage", "the result's format is not known", {
       file: output,
       expected: "an ending .png, .jpg or .webp",
     });
-  await checkOutput(output, { inputs: [...(await modelFiles(model)), picture] });
-  const source = await decodePicture(picture, { colours: "srgb" });
+  await checkOutput(output, { inputs: [...(await modelFiles(model)), image] });
+  const source = await decodeImage(image, { colours: "srgb" });
   const graph = await loadModel(model);
   if (source.alpha && format === "jpeg") {
-    throw new FilterBasisError("unsupported", "the picture has transparency, which JPEG cannot hold", {
+    throw new FilterBasisError("unsupported", "the image has transparency, which JPEG cannot hold", {
       file: output,
       expected: "an ending .png or .webp",
     });
@@ -76,7 +76,7 @@ export async function upscaleFile(
     const pixels = source.width * source.height * sr.scale ** 2;
     if (pixels > mostPixels) {
       throw new FilterBasisError("too-large", "the result would have too many pixels", {
-        file: picture,
+        file: image,
         expected: `at most ${mostPixels}`,
         got: `${source.width * sr.scale} x ${source.height * sr.scale}`,
       });
@@ -86,8 +86,8 @@ export async function upscaleFile(
     const began = performance.now();
     const { raster, tiles, overlap, exact } = await upscale(sr, source, field, options);
     const seconds = (performance.now() - began) / 1000;
-    const because = exact ? undefined : inexact(sr, field, overlap);
-    if (because) note(`the tiles may differ from the whole picture where they meet: ${because}`);
+    const reason = exact ? undefined : inexact(sr, field, overlap);
+    if (reason) note(`the tiles may differ from the whole image where they meet: ${reason}`);
     const bytes = await encodeRaster(raster, format);
     await writeAside(output, bytes);
     return {
@@ -97,14 +97,14 @@ export async function upscaleFile(
       scale: sr.scale,
       range: sr.range,
       ...{ tiles, overlap, exact, seconds, bytes: bytes.length },
-      ...(because && { because }),
+      ...(reason && { reason }),
     };
   } finally {
     await session.release();
   }
 }
 
-/** Why tiles do not equal the whole picture. */
+/** Why tiles do not equal the whole image. */
 function inexact({ fixed }: SrModel, { unbounded, before, after }: ReceptiveField, overlap: number): string {
   if (fixed) return `the network takes only ${fixed.join(" x ")} pixels at a time`;
   return unbounded ?? `they overlap by ${overlap} pixels, and the network looks ${Math.max(before, after)} pixels far`;

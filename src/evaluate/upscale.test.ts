@@ -1,9 +1,9 @@
-// Tiles equal the whole picture where they overlap as far as the network looks; the receptive field is neither too small nor loose.
+// Tiles equal the whole image where they overlap as far as the network looks; the receptive field is neither too small nor loose.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { somePicture } from "../../test/pictures.js";
+import { someImage } from "../../test/images.js";
 import { noShared, shared } from "../../test/shared.js";
-import type { Picture } from "../data/picture.js";
+import type { Image } from "../data/image.js";
 import { readSafetensors } from "../formats/safetensors.js";
 import { float32Tensor } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
@@ -13,7 +13,7 @@ import { srresnet } from "../nets/srresnet.js";
 import { loadModel } from "../runtime/files.js";
 import { openSession, type Session } from "../runtime/index.js";
 import { forwardChop, selfEnsemble } from "./chop.js";
-import { toPicture } from "./measure-sr.js";
+import { toImage } from "./measure-sr.js";
 import { receptiveField } from "./receptive-field.js";
 import { describeSrModel, inputPlanes, runPlanes, type SrModel, superResolve } from "./sr-model.js";
 import { fixedSpans, spans } from "./tiles.js";
@@ -94,32 +94,32 @@ describe("spans", () => {
 });
 
 describe("upscale", () => {
-  test("tiles equal the whole picture, alpha is kept, grey stays grey", async () => {
+  test("tiles equal the whole image, alpha is kept, grey stays grey", async () => {
     await withSession(small, async (model) => {
       const alpha = Uint8Array.from({ length: 53 * 37 }, (_, i) => i % 256);
-      for (const picture of [{ ...somePicture(53, 37), alpha }, somePicture(53, 37, { channels: 1 })] as Picture[]) {
-        const sr = await describeSrModel(model, picture, { range: 255 });
+      for (const image of [{ ...someImage(53, 37), alpha }, someImage(53, 37, { channels: 1 })] as Image[]) {
+        const sr = await describeSrModel(model, image, { range: 255 });
         expect(sr.scale).toBe(2);
         const field = receptiveField(small);
-        const tiled = await upscale(sr, picture, field, { tile: 16 });
-        const whole = await upscale(sr, picture, field);
+        const tiled = await upscale(sr, image, field, { tile: 16 });
+        const whole = await upscale(sr, image, field);
         expect([tiled.tiles, whole.tiles, tiled.exact]).toEqual([12, 1, true]);
         expect([tiled.raster.width, tiled.raster.height]).toEqual([106, 74]);
-        expect(tiled.raster.channels).toBe(picture.alpha ? 4 : 1);
+        expect(tiled.raster.channels).toBe(image.alpha ? 4 : 1);
         expect(largest(tiled.raster.data, whole.raster.data)).toBeLessThanOrEqual(1);
-        const narrow = await upscale(sr, picture, field, { tile: 16, overlap: 0 });
+        const narrow = await upscale(sr, image, field, { tile: 16, overlap: 0 });
         expect(narrow.exact).toBe(false);
         expect(largest(narrow.raster.data, whole.raster.data)).toBeGreaterThan(1); // so the test can fail
       }
     });
   });
 
-  test("the whole picture is what the network makes of it, rounded", async () => {
+  test("the whole image is what the network makes of it, rounded", async () => {
     await withSession(small, async (model) => {
-      const picture = somePicture(20, 14);
-      const sr = await describeSrModel(model, picture, { range: 255 });
-      const { raster } = await upscale(sr, picture, receptiveField(small));
-      const direct = toPicture(await superResolve(sr, picture));
+      const image = someImage(20, 14);
+      const sr = await describeSrModel(model, image, { range: 255 });
+      const { raster } = await upscale(sr, image, receptiveField(small));
+      const direct = toImage(await superResolve(sr, image));
       for (let i = 0; i < 40 * 28; i++)
         for (let c = 0; c < 3; c++) expect(raster.data[3 * i + c]).toBe(direct.data[c * 40 * 28 + i]);
     });
@@ -127,7 +127,7 @@ describe("upscale", () => {
 
   test("another scale than the network's is refused", async () => {
     await withSession(small, async (model) => {
-      await expect(describeSrModel(model, somePicture(20, 14), { scale: 3 })).rejects.toMatchObject({
+      await expect(describeSrModel(model, someImage(20, 14), { scale: 3 })).rejects.toMatchObject({
         code: "data-mismatch",
         expected: "3",
         got: "2",
@@ -137,16 +137,16 @@ describe("upscale", () => {
 });
 
 const vdsr = shared("data/models/vdsr.onnx");
-test.skipIf(vdsr === undefined)(`a network for luma, on a colour picture in tiles${vdsr ? "" : `: ${noShared}`}`, async () => {
+test.skipIf(vdsr === undefined)(`a network for luma, on a colour image in tiles${vdsr ? "" : `: ${noShared}`}`, async () => {
   const graph = await loadModel(vdsr!);
   const field = receptiveField(graph);
   expect(field).toEqual({ before: 20, after: 20, period: 1 });
   await withSession(graph, async (model) => {
-    const picture = somePicture(60, 48);
-    await expect(describeSrModel(model, picture)).rejects.toMatchObject({ code: "usage" }); // the scale must be said
-    const sr = await describeSrModel(model, picture, { scale: 2 });
+    const image = someImage(60, 48);
+    await expect(describeSrModel(model, image)).rejects.toMatchObject({ code: "usage" }); // the scale must be said
+    const sr = await describeSrModel(model, image, { scale: 2 });
     expect([sr.enlarged, sr.channels]).toEqual([true, 1]);
-    const [tiled, whole] = [await upscale(sr, picture, field, { tile: 40 }), await upscale(sr, picture, field)];
+    const [tiled, whole] = [await upscale(sr, image, field, { tile: 40 }), await upscale(sr, image, field)];
     expect(tiled.tiles).toBeGreaterThan(1);
     expect(largest(tiled.raster.data, whole.raster.data)).toBeLessThanOrEqual(1);
   });
@@ -154,7 +154,7 @@ test.skipIf(vdsr === undefined)(`a network for luma, on a colour picture in tile
 
 const imdn = shared("data/models/imdn_x2.onnx");
 test.skipIf(imdn === undefined)(
-  `a network that pools over the whole picture is said to${imdn ? "" : `: ${noShared}`}`,
+  `a network that pools over the whole image is said to${imdn ? "" : `: ${noShared}`}`,
   async () => {
     expect(receptiveField(await loadModel(imdn!)).unbounded).toMatch(/whole picture/);
     expect(receptiveField(await loadModel(shared("data/models/rfdn_x4.onnx")!)).unbounded).toMatch(/resizes|rounded|whole/);
@@ -186,7 +186,7 @@ test("self-ensemble of a network that commutes with flips and transposes changes
   // Nearest-neighbour enlargement by a 1 x 1 convolution and a pixel shuffle.
   const base = edsr({ scale: 2, blocks: 1, width: 4 });
   await withSession(base, async (model) => {
-    const picture = somePicture(12, 9);
+    const image = someImage(12, 9);
     const even: SrModel = {
       model: { ...model, run: async (feeds) => ({ output: nearest(feeds.input!) }) },
       channels: 3,
@@ -194,13 +194,13 @@ test("self-ensemble of a network that commutes with flips and transposes changes
       scale: 2,
       enlarged: false,
     };
-    const [one, eight] = [await superResolve(even, picture), await selfEnsemble(even, inputPlanes(even, picture))];
+    const [one, eight] = [await superResolve(even, image), await selfEnsemble(even, inputPlanes(even, image))];
     expect([eight.width, eight.height]).toEqual([24, 18]);
     expect(largest(one.data, eight.data)).toBeLessThan(1e-4);
     const sr: SrModel = { ...even, model };
-    expect(
-      largest((await superResolve(sr, picture)).data, (await selfEnsemble(sr, inputPlanes(sr, picture))).data),
-    ).toBeGreaterThan(1e-4);
+    expect(largest((await superResolve(sr, image)).data, (await selfEnsemble(sr, inputPlanes(sr, image))).data)).toBeGreaterThan(
+      1e-4,
+    );
   });
 });
 

@@ -1,7 +1,7 @@
-// Super-resolving a picture of any size: tile by tile, straight into the result, alpha kept.
+// Super-resolving an image of any size: tile by tile, straight into the result, alpha kept.
 import type { Raster } from "../data/codec.js";
+import { crop, type Image, lumaWeights } from "../data/image.js";
 import { imresize } from "../data/imresize.js";
-import { crop, lumaWeights, type Picture } from "../data/picture.js";
 import { FilterBasisError } from "../errors/error.js";
 import { quantize } from "./psnr.js";
 import type { ReceptiveField } from "./receptive-field.js";
@@ -22,46 +22,41 @@ export interface Upscaled {
   readonly tiles: number;
   /** Pixels read beyond a tile on its wider side; 0 where one tile was enough. */
   readonly overlap: number;
-  /** Whether the tiles equal the whole picture (to rounding): always for one tile, else where the overlap covers the receptive field. */
+  /** Whether the tiles equal the whole image (to rounding): always for one tile, else where the overlap covers the receptive field. */
   readonly exact: boolean;
 }
 
-/** Overlap for networks that look at the whole picture: seams are then small, not gone. */
+/** Overlap for networks that look at the whole image: seams are then small, not gone. */
 const fallbackOverlap = 32;
 
 /**
- * Enlarges a picture by the network's scale. Alpha is enlarged bicubically. A grey picture stays grey. A network for luma changes the luma of the
+ * Enlarges an image by the network's scale. Alpha is enlarged bicubically. A grey image stays grey. A network for luma changes the luma of the
  * bicubically enlarged colours. Memory: the result, and what the network needs for one tile.
  * @throws FilterBasisError what the network throws; `interrupted`
  */
-export async function upscale(
-  sr: SrModel,
-  picture: Picture,
-  field: ReceptiveField,
-  options: UpscaleOptions = {},
-): Promise<Upscaled> {
+export async function upscale(sr: SrModel, image: Image, field: ReceptiveField, options: UpscaleOptions = {}): Promise<Upscaled> {
   const { scale, enlarged, fixed } = sr;
   const { tile = enlarged ? 256 : Math.ceil(512 / scale), progress = () => undefined, signal } = options;
   const [before, after] = [
     options.overlap ?? (field.unbounded ? fallbackOverlap : field.before),
     options.overlap ?? (field.unbounded ? fallbackOverlap : field.after),
   ];
-  // In pixels of the picture. Bicubic enlargement looks 2 pixels further; one more covers the rounding to whole pixels.
-  const inPicture = (pixels: number) => (enlarged ? Math.ceil(pixels / scale) + 3 : pixels);
-  const reach = { before: inPicture(before), after: inPicture(after) };
+  // In pixels of the image. Bicubic enlargement looks 2 pixels further; one more covers the rounding to whole pixels.
+  const inImage = (pixels: number) => (enlarged ? Math.ceil(pixels / scale) + 3 : pixels);
+  const reach = { before: inImage(before), after: inImage(after) };
   const cut = { tile: Math.max(1, Math.floor(enlarged ? tile / scale : tile)), ...reach, period: field.period };
   const fixedSide = (side: number) => (enlarged ? Math.floor(side / scale) : side);
   const along = (size: number, only: number | undefined): Span[] =>
     only === undefined ? spans(size, cut) : fixedSpans(size, fixedSide(only), reach);
-  const [rows, columns] = [along(picture.height, fixed?.[0]), along(picture.width, fixed?.[1])];
-  const canvas = newCanvas(picture, scale);
+  const [rows, columns] = [along(image.height, fixed?.[0]), along(image.width, fixed?.[1])];
+  const canvas = newCanvas(image, scale);
   let done = 0;
   const all = rows.length * columns.length;
   progress(0, all);
   for (const row of rows) {
     for (const column of columns) {
       if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while upscaling");
-      const piece = crop(picture, column.from, row.from, column.to - column.from, row.to - row.from);
+      const piece = crop(image, column.from, row.from, column.to - column.from, row.to - row.from);
       paint(canvas, await tileColours(sr, piece), scale, row, column);
       progress(++done, all);
     }
@@ -70,8 +65,8 @@ export async function upscale(
   return { raster: canvas, tiles: all, overlap: all === 1 ? 0 : Math.max(reach.before, reach.after), exact: all === 1 || covers };
 }
 
-/** The tile's colours, [channels of the picture, h scale, w scale], on the scale of 8 bits. */
-async function tileColours(sr: SrModel, piece: Picture): Promise<Planes> {
+/** The tile's colours, [channels of the image, h scale, w scale], on the scale of 8 bits. */
+async function tileColours(sr: SrModel, piece: Image): Promise<Planes> {
   const made = await superResolve(sr, piece);
   const size = made.height * made.width;
   if (sr.channels === 3 && piece.channels === 3) return made;
@@ -95,12 +90,12 @@ async function tileColours(sr: SrModel, piece: Picture): Promise<Planes> {
 }
 
 /** An empty result; its alpha is filled in already. */
-function newCanvas(picture: Picture, scale: number): Raster {
-  const [width, height] = [picture.width * scale, picture.height * scale];
-  const channels = (picture.channels + (picture.alpha ? 1 : 0)) as Raster["channels"];
+function newCanvas(image: Image, scale: number): Raster {
+  const [width, height] = [image.width * scale, image.height * scale];
+  const channels = (image.channels + (image.alpha ? 1 : 0)) as Raster["channels"];
   const data = new Uint8Array(width * height * channels);
-  if (picture.alpha) {
-    const alpha = imresize({ width: picture.width, height: picture.height, channels: 1, data: picture.alpha }, scale).data;
+  if (image.alpha) {
+    const alpha = imresize({ width: image.width, height: image.height, channels: 1, data: image.alpha }, scale).data;
     for (let i = 0, at = channels - 1; i < alpha.length; i++, at += channels) data[at] = alpha[i]!;
   }
   return { width, height, channels, data };

@@ -51,7 +51,7 @@ function read<K extends Attribute["kind"]>(node: Node, name: string, kind: K): E
   if (attribute === undefined) return undefined;
   if (attribute.kind === kind) return attribute as Extract<Attribute, { kind: K }>;
   throw new FilterBasisError("invalid-graph", `attribute ${name} has the wrong type`, {
-    node: siteName(node),
+    node: nodeName(node),
     op: node.op,
     field: name,
     expected: kind,
@@ -60,7 +60,7 @@ function read<K extends Attribute["kind"]>(node: Node, name: string, kind: K): E
 }
 
 /** How a node is named to people: its name, or its first output where it has none. */
-export function siteName(node: Node): string {
+export function nodeName(node: Node): string {
   return node.name || node.outputs.find((output) => output !== "") || node.op;
 }
 

@@ -8,11 +8,11 @@ import { type BasisConv, makeBasisConv, readBasisConv } from "./basis-conv.js";
 import { printGraph } from "./print.js";
 import type { Graph, Node } from "./types.js";
 
-const site: BasisConv = {
+const layer: BasisConv = {
   ...{ name: "conv", input: "x", output: "y", basis: "B", coefficients: "A", bias: "b", basisBias: "" },
   ...{ splits: 2, basisSize: 3, outChannels: 6, inChannels: 8, kernel: [3, 3], slice: [1, 5] },
   attributes: new Map([["strides", ints([2, 2])]]),
-  layout: "folded",
+  layout: "batch-folded",
   provenance: { method: "basis", error: 0.1, shared: "all", weight: "w" },
 };
 
@@ -38,21 +38,21 @@ function graphOf(node: Node, channels = 8): Graph {
 
 describe("the node of a convolution over a basis", () => {
   test("says again what it was made of", () => {
-    expect(readBasisConv(makeBasisConv(site))).toEqual(site);
-    const layer = { name: "", output: "z", coefficients: "A" };
+    expect(readBasisConv(makeBasisConv(layer))).toEqual(layer);
+    const partOf = { name: "", output: "z", coefficients: "A" };
     const part: BasisConv = {
-      ...site,
+      ...layer,
       ...{ coefficients: "", bias: "", basisBias: "c", slice: null, layout: "grouped" },
-      provenance: { method: "basis-scratch", error: null, weight: "w", layer },
+      provenance: { method: "basis-scratch", error: null, weight: "w", partOf },
     };
     expect(readBasisConv(makeBasisConv(part))).toEqual(part);
   });
 
   test("prints as any other operator and needs no import", () => {
-    const graph = graphOf(makeBasisConv(site));
+    const graph = graphOf(makeBasisConv(layer));
     verifyGraph(graph);
     expect(printGraph(graph)).toContain(
-      'y = filterbasis::BasisConv(x, B, A, b) {basis_size: 3, error: 0.1, layout: "folded", method: "basis", shape: [6, 8, 3, 3], shared: "all", ' +
+      'y = filterbasis::BasisConv(x, B, A, b) {basis_size: 3, error: 0.1, layout: "batch-folded", method: "basis", shape: [6, 8, 3, 3], shared: "all", ' +
         'slice: [1, 5], splits: 2, strides: [2, 2], weight: "w"}',
     );
   });
@@ -60,13 +60,13 @@ describe("the node of a convolution over a basis", () => {
   test("has the shape of the convolution that it stands for, or of its basis part, and the cost of its layout", () => {
     const at = new Map([["x", [1, 8, 9, 9]]]);
     const counted = (node: Node) => {
-      const { weights, all, macs, layers } = cost(graphOf(node), at);
-      return [inferShapes(graphOf(node), at).get("y")?.dims, weights, all - weights, macs, layers.length];
+      const { weights, parameters, macs, layers } = cost(graphOf(node), at);
+      return [inferShapes(graphOf(node), at).get("y")?.dims, weights, parameters - weights, macs, layers.length];
     };
     const [basis, coefficients] = [3 * 6 * 9, 6 * 6];
-    expect(counted(makeBasisConv(site))).toEqual([[1, 6, 4, 4], basis + coefficients, 6, 16 * (3 * 8 * 9 + 6 * 6), 1]);
-    expect(counted(makeBasisConv({ ...site, layout: "dense" }))[3]).toBe(16 * 6 * 8 * 9);
-    expect(counted(makeBasisConv({ ...site, coefficients: "", bias: "" }))).toEqual([[1, 6, 4, 4], basis, 0, 16 * 3 * 8 * 9, 1]);
+    expect(counted(makeBasisConv(layer))).toEqual([[1, 6, 4, 4], basis + coefficients, 6, 16 * (3 * 8 * 9 + 6 * 6), 1]);
+    expect(counted(makeBasisConv({ ...layer, layout: "dense" }))[3]).toBe(16 * 6 * 8 * 9);
+    expect(counted(makeBasisConv({ ...layer, coefficients: "", bias: "" }))).toEqual([[1, 6, 4, 4], basis, 0, 16 * 3 * 8 * 9, 1]);
   });
 
   test.each([
@@ -78,19 +78,19 @@ describe("the node of a convolution over a basis", () => {
     ["splits of another type", { splits: string("2") }],
     ["a size that is none", { shape: ints([6, 8, 3, -3]) }],
   ])("is refused with %s", (_, change) => {
-    const { attributes, ...node } = makeBasisConv(site);
+    const { attributes, ...node } = makeBasisConv(layer);
     const changed = { ...node, attributes: new Map([...attributes, ...Object.entries(change)]) };
     expect(() => verifyGraph(graphOf(changed))).toThrow(expect.objectContaining({ code: "invalid-graph" }));
   });
 
   test("is refused as dense without its coefficients, and where stored sizes differ from stated ones", () => {
-    const bare = makeBasisConv({ ...site, coefficients: "", bias: "", layout: "dense" });
+    const bare = makeBasisConv({ ...layer, coefficients: "", bias: "", layout: "dense" });
     expect(() => verifyGraph(graphOf(bare))).toThrow(/dense without its coefficients/);
     for (const change of [{ basisSize: 4 }, { outChannels: 7 }, { kernel: [5, 5] }, { slice: null }])
-      expect(() => inferShapes(graphOf(makeBasisConv({ ...site, ...change })))).toThrow(
+      expect(() => inferShapes(graphOf(makeBasisConv({ ...layer, ...change })))).toThrow(
         expect.objectContaining({ code: "shape-mismatch" }),
       );
-    expect(() => inferShapes(graphOf(makeBasisConv(site), 6))).toThrow(/channels of input and basis/);
+    expect(() => inferShapes(graphOf(makeBasisConv(layer), 6))).toThrow(/channels of input and basis/);
   });
 
   test("is not meant by an operator of its name that a model defines itself", () => {

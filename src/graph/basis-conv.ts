@@ -8,12 +8,12 @@
 // It lives in memory only. Files hold ordinary ONNX nodes in the node's layout, and a record of it (passes/lower-basis-conv.ts,
 // passes/raise-basis-conv.ts). Its domain needs no import.
 import { FilterBasisError } from "../errors/error.js";
-import { int, ints, makeNode, readInt, readInts, readString, siteName, string } from "./attributes.js";
+import { int, ints, makeNode, nodeName, readInt, readInts, readString, string } from "./attributes.js";
 import type { Attribute, Node } from "./types.js";
 
 /** The layouts: how the node is written as ONNX, and at what speed it so runs (passes/basis-conv-nodes.ts). */
-export const forms = ["separate", "folded", "grouped", "dense"] as const;
-export type Form = (typeof forms)[number];
+export const layouts = ["split", "batch-folded", "grouped", "dense"] as const;
+export type Layout = (typeof layouts)[number];
 
 /** A convolution over a basis, by the names of its values. */
 export interface BasisConvolution {
@@ -52,12 +52,12 @@ export interface Provenance {
   /** Name of the original filters. */
   readonly weight: string;
   /** Of a basis part: the layer's name and output, and the initializer of its coefficients, which another convolution reads. */
-  readonly layer?: { readonly name: string; readonly output: string; readonly coefficients: string };
+  readonly partOf?: { readonly name: string; readonly output: string; readonly coefficients: string };
 }
 
 /** The node as plain data. */
 export interface BasisConv extends BasisConvolution {
-  readonly layout: Form;
+  readonly layout: Layout;
   readonly provenance: Provenance;
 }
 
@@ -65,8 +65,8 @@ export const basisConvDomain = "filterbasis";
 export const basisConvOp = "BasisConv";
 
 /** The layout that is really written: with one split the first three are the same. */
-export function canonicalForm(form: Form, splits: number): Form {
-  return splits === 1 && form !== "dense" ? "separate" : form;
+export function canonicalLayout(layout: Layout, splits: number): Layout {
+  return splits === 1 && layout !== "dense" ? "split" : layout;
 }
 
 /** Attributes of the node's own; all others are the convolution's. */
@@ -85,29 +85,29 @@ export const basisConvAttributes = {
   coefficients: "string",
 } as const satisfies Readonly<Record<string, Attribute["kind"]>>;
 
-export function makeBasisConv(site: BasisConv): Node {
-  const { splits, basisSize, outChannels, inChannels, kernel, slice, layout, attributes } = site;
-  const { method, error, shared, weight, layer } = site.provenance;
+export function makeBasisConv(layer: BasisConv): Node {
+  const { splits, basisSize, outChannels, inChannels, kernel, slice, layout, attributes } = layer;
+  const { method, error, shared, weight, partOf } = layer.provenance;
   const own: Record<string, Attribute> = {
     splits: int(splits),
     basis_size: int(basisSize),
     shape: ints([outChannels, inChannels, ...kernel]),
     ...(slice && { slice: ints(slice) }),
-    layout: string(canonicalForm(layout, splits)),
+    layout: string(canonicalLayout(layout, splits)),
     method: string(method),
     ...(error !== null && { error: { kind: "float", value: error } as const }),
     ...(shared !== undefined && { shared: string(shared) }),
     weight: string(weight),
-    ...(layer && {
-      layer: string(layer.name),
-      layer_output: string(layer.output),
-      coefficients: string(layer.coefficients),
+    ...(partOf && {
+      layer: string(partOf.name),
+      layer_output: string(partOf.output),
+      coefficients: string(partOf.coefficients),
     }),
   };
-  const inputs = [site.input, site.basis, site.coefficients, site.bias, site.basisBias];
+  const inputs = [layer.input, layer.basis, layer.coefficients, layer.bias, layer.basisBias];
   while (inputs.at(-1) === "") inputs.pop();
   const all = { ...Object.fromEntries(foreignAttributes(attributes)), ...own };
-  return makeNode(basisConvOp, inputs, [site.output], all, { name: site.name, domain: basisConvDomain });
+  return makeNode(basisConvOp, inputs, [layer.output], all, { name: layer.name, domain: basisConvDomain });
 }
 
 function foreignAttributes(attributes: ReadonlyMap<string, Attribute>): ReadonlyMap<string, Attribute> {
@@ -133,53 +133,53 @@ export function readBasisConv(node: Node): BasisConv | undefined {
   const slice = readInts(node, "slice", undefined);
   const error = node.attributes.get("error");
   const shared = readString(node, "shared", undefined);
-  const layer = readString(node, "layer", undefined);
-  const site: BasisConv = {
+  const partOf = readString(node, "layer", undefined);
+  const layer: BasisConv = {
     ...{ name: node.name, input, output: node.outputs[0] ?? "", basis, coefficients, bias, basisBias },
     splits: readInt(node, "splits", 1),
     basisSize: readInt(node, "basis_size", 0),
     ...{ outChannels, inChannels, kernel },
     slice: slice === undefined ? null : [slice[0] ?? -1, slice[1] ?? -1],
     attributes: foreignAttributes(node.attributes),
-    layout: readString(node, "layout", "dense") as Form,
+    layout: readString(node, "layout", "dense") as Layout,
     provenance: {
       method: readString(node, "method", "basis"),
       error: error?.kind === "float" ? error.value : null,
       ...(shared !== undefined && { shared }),
       weight: readString(node, "weight", ""),
-      ...(layer !== undefined && {
-        layer: {
-          name: layer,
+      ...(partOf !== undefined && {
+        partOf: {
+          name: partOf,
           output: readString(node, "layer_output", ""),
           coefficients: readString(node, "coefficients", ""),
         },
       }),
     },
   };
-  const fault = contradiction(site);
-  if (fault === undefined) return site;
-  throw new FilterBasisError("invalid-graph", `a convolution over a basis ${fault}`, { node: siteName(node), op: node.op });
+  const fault = contradiction(layer);
+  if (fault === undefined) return layer;
+  throw new FilterBasisError("invalid-graph", `a convolution over a basis ${fault}`, { node: nodeName(node), op: node.op });
 }
 
-function contradiction(site: BasisConv): string | undefined {
-  const { outChannels: n, inChannels: c, kernel, splits: s, basisSize: m, slice, layout, coefficients } = site;
+function contradiction(layer: BasisConv): string | undefined {
+  const { outChannels: n, inChannels: c, kernel, splits: s, basisSize: m, slice, layout, coefficients } = layer;
   if ([n, c, s, m, ...kernel].some((size) => !Number.isSafeInteger(size) || size < 1) || kernel.length === 0)
     return "has sizes that are none";
   if (c % s !== 0) return `has ${s} splits, which do not divide ${c} channels`;
   if (slice && (slice[0] < 0 || slice[1] - slice[0] !== c / s)) return `reads a slice of other than ${c / s} channels`;
-  if (!forms.includes(layout)) return `has no layout ${JSON.stringify(layout)}`;
+  if (!layouts.includes(layout)) return `has no layout ${JSON.stringify(layout)}`;
   return coefficients === "" && layout === "dense" ? "cannot be dense without its coefficients" : undefined;
 }
 
 /** All such nodes of a graph, with what they say. */
-export function basisConvs(nodes: readonly Node[]): readonly { readonly node: Node; readonly site: BasisConv }[] {
+export function basisConvs(nodes: readonly Node[]): readonly { readonly node: Node; readonly layer: BasisConv }[] {
   return nodes.flatMap((node) => {
-    const site = readBasisConv(node);
-    return site === undefined ? [] : [{ node, site }];
+    const layer = readBasisConv(node);
+    return layer === undefined ? [] : [{ node, layer }];
   });
 }
 
 /** How a layer is called: its name, or its output where it has none. */
-export function layerName({ name, output, provenance: { layer } }: BasisConv): string {
-  return layer === undefined ? name || output : layer.name || layer.output;
+export function layerName({ name, output, provenance: { partOf } }: BasisConv): string {
+  return partOf === undefined ? name || output : partOf.name || partOf.output;
 }

@@ -139,7 +139,7 @@ export class GraphBuilder {
     return this.node("Add", [x, y], path, {}, output);
   }
 
-  /** The value times a fixed number: a Constant node, since every float initializer is a parameter that learns. */
+  /** The value times a fixed number: a Constant node, since every float initializer is a parameter that is trained. */
   scale(x: string, path: string, factor: number): string {
     const value = tensor(float32Tensor([], Float32Array.of(factor)));
     const by = this.node("Constant", [], `${path}.factor`, { value });

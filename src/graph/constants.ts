@@ -1,6 +1,6 @@
 // Values that do not depend on the inputs, however an exporter wrote them: initializers, Constant nodes, Identity on either.
 import { FilterBasisError } from "../errors/error.js";
-import { siteName } from "./attributes.js";
+import { nodeName } from "./attributes.js";
 import type { Node, TensorData } from "./types.js";
 import { tensorOf } from "./values.js";
 
@@ -45,7 +45,7 @@ export function constantOf(node: Node): TensorData | undefined {
     if (name === "value_strings" && attribute.kind === "strings") return utf8Count(attribute.value);
     if (name === "sparse_value") return undefined;
   }
-  throw new FilterBasisError("invalid-graph", "a Constant without a value", { node: siteName(node), op: node.op });
+  throw new FilterBasisError("invalid-graph", "a Constant without a value", { node: nodeName(node), op: node.op });
 }
 
 const bytesOf = (values: readonly bigint[]): Uint8Array => new Uint8Array(BigInt64Array.from(values).buffer);

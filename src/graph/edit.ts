@@ -1,6 +1,6 @@
 // Making new graphs out of old ones. What did not change is shared; nothing is changed in place.
 import { FilterBasisError } from "../errors/error.js";
-import { siteName } from "./attributes.js";
+import { nodeName } from "./attributes.js";
 import type { Attribute, Graph, GraphBody, Node, TensorData, Value } from "./types.js";
 
 /** All values that a node reads: its inputs, and what its subgraphs capture from outside. */
@@ -89,7 +89,7 @@ export function replaceNodes<G extends GraphBody>(
   const present = new Set(graph.nodes);
   for (const node of replacements.keys()) {
     if (present.has(node)) continue;
-    throw new FilterBasisError("not-found", "the node to be replaced is not in the graph", { node: siteName(node), op: node.op });
+    throw new FilterBasisError("not-found", "the node to be replaced is not in the graph", { node: nodeName(node), op: node.op });
   }
   const nodes = graph.nodes.flatMap((node) => replacements.get(node) ?? [node]);
   return withInitializers({ ...graph, nodes }, newInitializers);

@@ -6,13 +6,13 @@ export {
   float32Tensor,
   int64Tensor,
   makeNode,
+  nodeName,
   readFloat,
   readFloats,
   readInt,
   readInts,
   readString,
   readTensor,
-  siteName,
 } from "./attributes.js";
 export { constantOf } from "./constants.js";
 export {

@@ -87,7 +87,7 @@ export const initRules = Object.keys(rules) as readonly InitRule[];
 
 /**
  * An initialiser. Each parameter has its own random stream, made of the seed and the parameter's name: the values do not depend on the
- * order in which a network is built, and a rewritten network keeps those of the layers that it left alone.
+ * order in which a network is built, and a rewritten network keeps those of the layers that it skipped.
  */
 export function initialiser(rule: InitRule, seed = 1): Initialise {
   const table = rules[rule];

@@ -1,5 +1,5 @@
 // One call of a local function as the function's nodes: values renamed, attributes filled in, also inside the bodies of If, Loop and Scan.
-import { makeNode, siteName } from "./attributes.js";
+import { makeNode, nodeName } from "./attributes.js";
 import type { Attribute, GraphBody, LocalFunction, Node } from "./types.js";
 
 type Rename = (name: string) => string;
@@ -24,7 +24,7 @@ export function nodesOfCall(called: LocalFunction, call: Node, fresh: (stem: str
     if (called.inputs.includes(name)) passed.push(makeNode("Identity", [names.get(name)!], [outer]));
     else names.set(name, outer);
   });
-  const filling: Filling = { called, call, fresh: (name) => fresh(`${siteName(call)}/${name}`) };
+  const filling: Filling = { called, call, fresh: (name) => fresh(`${nodeName(call)}/${name}`) };
   const rename = (name: string): string => {
     const known = names.get(name) ?? filling.fresh(name);
     names.set(name, known);

@@ -1,5 +1,5 @@
 // The order of nodes. Here every value is made before it is read; files need not keep to that, since ONNX Runtime sorts.
-import { siteName } from "./attributes.js";
+import { nodeName } from "./attributes.js";
 import { bodies, reads } from "./edit.js";
 import type { Attribute, Graph, GraphBody, LocalFunction, Node } from "./types.js";
 
@@ -34,7 +34,7 @@ export function orderNodes(nodes: readonly Node[]): Ordered {
         if (top.index > root) moved.push(nodes[top.index]!);
         stack.pop();
       } else if (state[needed] === 1) {
-        const circle = stack.slice(stack.findIndex(({ index }) => index === needed)).map(({ index }) => siteName(nodes[index]!));
+        const circle = stack.slice(stack.findIndex(({ index }) => index === needed)).map(({ index }) => nodeName(nodes[index]!));
         return { nodes, moved: [], cycle: [circle[0]!, ...circle.reverse()] };
       } else if (state[needed] === 0) {
         state[needed] = 1;
@@ -82,7 +82,7 @@ function orderList(nodes: readonly Node[], where: string, onMoved: OnMoved): rea
 
 function orderInside(node: Node, onMoved: OnMoved): Node {
   if (bodies(node).length === 0) return node;
-  const where = `the body of ${siteName(node)}`;
+  const where = `the body of ${nodeName(node)}`;
   const values = changedList([...node.attributes.values()], (attribute) => orderAttribute(attribute, where, onMoved));
   if (values === undefined) return node;
   return { ...node, attributes: new Map([...node.attributes.keys()].map((name, index) => [name, values[index]!])) };

@@ -148,11 +148,11 @@ export interface Graph extends GraphBody {
 /** What a pass did at one place, or why it did nothing there. */
 export interface Outcome {
   readonly pass: string;
-  /** The node (its name, or its first output where it has none). */
-  readonly site: string;
-  readonly done: boolean;
+  /** The layer, or another node (its name, or its first output where it has none), or the constant. */
+  readonly layer: string;
+  readonly applied: boolean;
   /** What was done, or why not: a clause that completes "because ...". */
-  readonly because: string;
+  readonly reason: string;
 }
 
 export interface PassResult {

@@ -1,9 +1,9 @@
 // Running a program's steps one after another over the slots.
 import { FilterBasisError, isError } from "../errors/error.js";
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import { Tensor } from "./operators/aten.js";
 import { Host } from "./operators/host.js";
-import type { Run, Value } from "./operators/site.js";
+import type { Run, Value } from "./operators/lowering.js";
 import type { Plan, Step } from "./program.js";
 
 /** Runs the steps; every value is freed after its last reader. `values` holds constants and feeds, and afterwards what the plan keeps. */
@@ -54,6 +54,6 @@ function onHost(step: Step, inputs: readonly (Value | undefined)[]): Host | unde
 function placed(error: unknown, { node }: Step): unknown {
   if (!isError(error) || error.place.node !== undefined) return error;
   const { code, problem, got, expected, cures } = error;
-  const details = { node: siteName(node), op: node.op, cause: error, cures, ...(got && { got }) };
+  const details = { node: nodeName(node), op: node.op, cause: error, cures, ...(got && { got }) };
   return new FilterBasisError(code, problem, code === "engine" || !expected ? details : { ...details, expected });
 }

@@ -1,6 +1,6 @@
 // What the interpreter refuses, and that it refuses by name and in time.
 import { expect, test } from "vitest";
-import { because, engine, feed, graph, node, type Parts, real, thrown, weights } from "../../test/network-graphs.js";
+import { engine, feed, graph, node, type Parts, real, skipNote, thrown, weights } from "../../test/network-graphs.js";
 import { FilterBasisError } from "../errors/error.js";
 import { int, int64Tensor, ints, makeNode, string } from "../graph/attributes.js";
 import type { Node } from "../graph/types.js";
@@ -9,7 +9,7 @@ import { setThreads } from "../torch/settings.js";
 import { fromArray } from "../torch/tensor.js";
 import { Network } from "./network.js";
 
-engine(`what a network refuses${because}`, () => {
+engine(`what a network refuses${skipNote}`, () => {
   setThreads(1);
 
   test("an operator that is not there is refused by the constructor, by node and operator", () => {

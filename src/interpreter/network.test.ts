@@ -1,7 +1,7 @@
 // The interpreter's promises beside the operators': parameters, statistics, memory, functions.
 import { expect, test } from "vitest";
 import { liveTensorsAfterCollection } from "../../test/engine.js";
-import { because, engine, feed, graph, node, real, thrown, weights } from "../../test/network-graphs.js";
+import { engine, feed, graph, node, real, skipNote, thrown, weights } from "../../test/network-graphs.js";
 import { float, int, int64Tensor, makeNode, tensor } from "../graph/attributes.js";
 import type { Attribute, LocalFunction } from "../graph/types.js";
 import { floats, tensorOf } from "../graph/values.js";
@@ -12,7 +12,7 @@ import { liveTensors } from "../torch/settings.js";
 import { fromArray } from "../torch/tensor.js";
 import { Network } from "./network.js";
 
-engine(`the parameters of a network${because}`, () => {
+engine(`the parameters of a network${skipNote}`, () => {
   test("are weights and biases in the order of their use; a shared one is there once, under its own name", () => {
     const nodes = [
       node("Identity", "w", "alias"),
@@ -47,7 +47,7 @@ engine(`the parameters of a network${because}`, () => {
     expect([...network.buffers.keys()]).toEqual(["m", "v"]);
   });
 
-  test("are those that `trainable` picks, constants that do not usually learn included", () => {
+  test("are those that `trainable` picks, constants that are not usually trained included", () => {
     const constants = { w: weights(2, 2, 1), factor: real([], 0.5) };
     const nodes = [node("Conv", "x w", "c"), node("Mul", "c factor", "y")];
     using network = new Network(graph({ nodes, constants }), { trainable: (name, usual) => !usual && name === "factor" });
@@ -82,7 +82,7 @@ engine(`the parameters of a network${because}`, () => {
   });
 });
 
-engine(`a forward pass${because}`, () => {
+engine(`a forward pass${skipNote}`, () => {
   const statistics = { s: real([1], 2), b: real([1], 1), m: real([1], 0.5), v: real([1], 4) };
   const normalized = graph({
     nodes: [node("BatchNormalization", "x s b m v", "y", { epsilon: float(0) })],
@@ -242,7 +242,7 @@ engine(`a forward pass${because}`, () => {
   });
 });
 
-engine(`local functions${because}`, () => {
+engine(`local functions${skipNote}`, () => {
   const scaled: LocalFunction = {
     domain: "local",
     name: "Scaled",
@@ -263,7 +263,7 @@ engine(`local functions${because}`, () => {
   const calls = (attributes: Readonly<Record<string, Attribute>>) =>
     makeNode("Scaled", ["x", "w"], ["y", "z"], attributes, { domain: "local" });
 
-  test("are unfolded: attributes given or by default, weights learn under their own names", () => {
+  test("are unfolded: attributes given or by default, weights are trained under their own names", () => {
     for (const [attributes, slope] of [
       [{}, 0.5],
       [{ slope: float(0.25) }, 0.25],

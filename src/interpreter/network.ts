@@ -8,7 +8,7 @@ import { type Device, defaultDevice } from "../torch/device.js";
 import { execute } from "./execute.js";
 import { call, onDevice, release, Tensor, unowned } from "./operators/aten.js";
 import { hostOf } from "./operators/host.js";
-import type { Value } from "./operators/site.js";
+import type { Value } from "./operators/lowering.js";
 import { engineType, tensor, tensorFrom } from "./operators/values.js";
 import { constantsOf, isStandard, roles } from "./parameters.js";
 import { compile, type Plan, type Program, planOf } from "./program.js";
@@ -16,7 +16,7 @@ import { compile, type Plan, type Program, planOf } from "./program.js";
 export interface NetworkOptions {
   /** Where constants lie and operators run; feeds must lie there too. Default: the processor. */
   readonly device?: Device;
-  /** Which constants learn. `usual` says what is done without this option: weights and biases do, other constants do not. */
+  /** Which constants are trained. `usual` says what is done without this option: weights and biases do, other constants do not. */
   readonly trainable?: (name: string, usual: boolean) => boolean;
 }
 
@@ -32,7 +32,7 @@ export interface ForwardOptions {
  * @throws FilterBasisError `unsupported` naming node and operator, before anything runs
  */
 export class Network implements Disposable {
-  /** Constants that learn, by initializer name (of Constant nodes: their output); each is a leaf that collects gradients. */
+  /** Constants that are trained, by initializer name (of Constant nodes: their output); each is a leaf that collects gradients. */
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** Running statistics of batch normalisations, by initializer name. */
   readonly buffers: ReadonlyMap<string, Tensor>;
@@ -53,10 +53,10 @@ export class Network implements Disposable {
     const nodes = versioned.map(({ node }) => node);
     const constants = constantsOf(graph.initializers, nodes);
     const { parameters: usual, statistics } = roles(nodes, constants, graph.initializers);
-    // What a function holds cannot be written back: it does not learn.
+    // What a function holds cannot be written back: it is not trained.
     const own = constantsOf(graph.initializers, graph.nodes);
-    const learning = learners(own, usual, statistics, trainable);
-    const large = new Set([...learning, ...statistics]);
+    const trained = trainableNames(own, usual, statistics, trainable);
+    const large = new Set([...trained, ...statistics]);
     for (const [name, data] of constants) if (hostOf(data) === undefined) large.add(name);
     this.#graph = graph;
     this.device = device;
@@ -67,7 +67,7 @@ export class Network implements Disposable {
     for (const [slot, host] of this.#program.known) initial[slot] = host;
     const made = unowned(() => onDevice(device, () => this.#makeTensors(large, constants, initial)));
     this.#initial = initial;
-    this.parameters = new Map([...made].filter(([name]) => learning.has(name)));
+    this.parameters = new Map([...made].filter(([name]) => trained.has(name)));
     this.buffers = new Map([...made].filter(([name]) => statistics.includes(name)));
     for (const parameter of this.parameters.values()) parameter.requiresGrad = true;
   }
@@ -177,8 +177,8 @@ function checkPorts(graph: Graph): void {
   }
 }
 
-/** The names that learn: of the float constants that are no statistics, those that `trainable` accepts. */
-function learners(
+/** The names that are trained: of the float constants that are no statistics, those that `trainable` accepts. */
+function trainableNames(
   constants: ReadonlyMap<string, TensorData>,
   usual: readonly string[],
   statistics: readonly string[],

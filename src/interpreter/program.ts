@@ -1,13 +1,13 @@
 // From a graph to a program: a list of steps over numbered slots. Everything that can be decided once is decided here.
 import { FilterBasisError } from "../errors/error.js";
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import { isBasisConv } from "../graph/basis-conv.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";
 import type { VersionedNode } from "../ops/inline.js";
 import { type OperatorName, operatorOf } from "../ops/table.js";
 import { basisConv } from "./operators/basis-conv.js";
 import { type Host, type HostKernel, hostKernel, hostOf } from "./operators/host.js";
-import { type Kernel, refuse, type Site } from "./operators/site.js";
+import { type Kernel, type LoweringContext, refuse } from "./operators/lowering.js";
 import { lowerings } from "./operators/table.js";
 import { isStandard } from "./parameters.js";
 
@@ -91,19 +91,19 @@ function slotOf(slots: ReadonlyMap<string, number>, name: string, node: Node): n
   const slot = slots.get(name);
   if (slot !== undefined) return slot;
   throw new FilterBasisError("invalid-graph", "an input is defined nowhere before", {
-    node: siteName(node),
+    node: nodeName(node),
     op: node.op,
     tensor: name,
   });
 }
 
-function lower(node: Node, site: Site): { readonly kernel: Kernel; readonly host: HostKernel | undefined } {
-  if (isBasisConv(node)) return { kernel: basisConv(site), host: undefined };
+function lower(node: Node, context: LoweringContext): { readonly kernel: Kernel; readonly host: HostKernel | undefined } {
+  if (isBasisConv(node)) return { kernel: basisConv(context), host: undefined };
   const own = isStandard(node) && Object.hasOwn(lowerings, node.op) ? lowerings[node.op as OperatorName] : undefined;
-  if (typeof own === "function") return { kernel: own(site), host: hostKernel(node, site.opset) };
+  if (typeof own === "function") return { kernel: own(context), host: hostKernel(node, context.opset) };
   const domain = isStandard(node) ? "" : ` of domain ${JSON.stringify(node.domain)}`;
   const reason = own === undefined ? "" : `: ${own}`;
-  throw refuse(site, `the operator ${node.op}${domain} is not one that can be run here${reason}`);
+  throw refuse(context, `the operator ${node.op}${domain} is not one that can be run here${reason}`);
 }
 
 /** When values die, and which steps may write over their first input: depends on what is asked for. */

@@ -8,6 +8,13 @@ export interface LinearAlgebra {
   readonly name: "typescript" | "libtorch" | "by-size";
   /** a b: [r x k] [k x q] -> [r x q]. */
   multiply(a: Matrix, b: Matrix): Matrix;
+  /** a b^T: [r x k] [q x k] -> [r x q]. */
+  multiplyTransposed(a: Matrix, b: Matrix): Matrix;
+  /**
+   * The same matrix in the memory where this implementation computes, for one that takes part in many products. It
+   * must not be changed and serves until it is released.
+   */
+  keep(matrix: Matrix): Kept;
   /** a^T a: [r x q] -> [q x q], symmetric to the last bit. */
   gram(a: Matrix): Matrix;
   /** Of a symmetric matrix, of which only the lower triangle is read. */
@@ -26,6 +33,11 @@ export interface LinearAlgebra {
    * the shortest.
    */
   solve(normal: Matrix, right: Matrix): Matrix;
+}
+
+export interface Kept extends Matrix {
+  /** Gives the memory back; the matrix is of no use afterwards. */
+  release(): void;
 }
 
 export interface Eigen {

@@ -1,7 +1,7 @@
 // Products of matrices, by tiles: 4 x 4 entries of the result are summed in registers over columns that were packed
 // side by side.
 import type { Matrix } from "./matrix.js";
-import { requireFit } from "./require.js";
+import { requireFit, requireWidth } from "./require.js";
 
 /** Rows (or columns) in a panel: a tile of the result is this many squared. */
 const side = 4;
@@ -13,6 +13,14 @@ export function multiply(a: Matrix, b: Matrix): Matrix {
   requireFit(a, b);
   const out = { rows: a.rows, cols: b.cols, data: new Float64Array(a.rows * b.cols) };
   addTiles(out, packRows(a), packColumns(b), a.cols, false);
+  return out;
+}
+
+/** a b^T: [r x k] [q x k] -> [r x q]. */
+export function multiplyTransposed(a: Matrix, b: Matrix): Matrix {
+  requireWidth(a, b);
+  const out = { rows: a.rows, cols: b.rows, data: new Float64Array(a.rows * b.rows) };
+  addTiles(out, packRows(a), packRows(b), a.cols, false);
   return out;
 }
 

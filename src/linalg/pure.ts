@@ -4,13 +4,15 @@ import { eigen } from "./eigen.js";
 import { safeFactor, shortestSolution } from "./least-squares.js";
 import type { LinearAlgebra } from "./linear-algebra.js";
 import type { Matrix } from "./matrix.js";
-import { gram, multiply } from "./product.js";
+import { gram, multiply, multiplyTransposed } from "./product.js";
 import { requireFinite, requireFit, requireSquare } from "./require.js";
 import { svd } from "./svd.js";
 
 export const pureLinearAlgebra: LinearAlgebra = {
   name: "typescript",
   multiply,
+  multiplyTransposed,
+  keep: (kept) => ({ ...kept, release() {} }),
   gram,
   eigen,
   svd,

@@ -11,6 +11,15 @@ export function requireFit(a: Matrix, b: Matrix): void {
   });
 }
 
+/** @throws FilterBasisError `shape-mismatch` where a b^T cannot be */
+export function requireWidth(a: Matrix, b: Matrix): void {
+  if (a.cols === b.cols) return;
+  throw new FilterBasisError("shape-mismatch", "a product with a transposed matrix needs equal widths", {
+    expected: `${a.cols}`,
+    got: `${b.cols}`,
+  });
+}
+
 /** @throws FilterBasisError `shape-mismatch` for a matrix that is not square, `non-finite` */
 export function requireSquare(matrix: Matrix): void {
   if (matrix.rows !== matrix.cols) {

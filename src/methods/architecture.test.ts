@@ -1,4 +1,4 @@
-// The architecture passes as text: what stands where a convolution stood, and what was left alone and why.
+// The architecture passes as text: what stands where a convolution stood, and what was skipped and why.
 import { describe, expect, it } from "vitest";
 import { GraphBuilder } from "../graph/builder.js";
 import { initialiser } from "../graph/initialise.js";
@@ -31,7 +31,7 @@ const apply = (pass: Pass) => pass(block());
 
 describe("basis-scratch", () => {
   it("puts basis, norm, activation and coefficients in the place of a convolution, and an activation behind a norm that had none", () => {
-    const { graph } = apply(basisScratch({ basis: 3, between: true, closing: true }));
+    const { graph } = apply(basisScratch({ basis: 3, insertNorm: true, insertActivation: true }));
     expect(nodes(graph)).toEqual([
       "Conv(input, stem.weight, stem.bias) -> stem",
       "BasisConv(stem, b.0.c0.basis.weight, , , b.0.c0.basis.bias) -> b.0.c0/basis",
@@ -56,11 +56,11 @@ describe("basis-scratch", () => {
     expect(sizes["b.0.c0.basis.weight"]).toBe("3x4x3x3");
     expect(sizes["b.0.c1.basis.weight"]).toBeUndefined();
     expect([sizes["b.0.c1.basis.bias"], sizes["b.0.c1.coefficients.weight"]]).toEqual(["3", "8x6x1x1"]);
-    expect(readRecord(graph)?.sites.map(({ basis, splits, error }) => [basis, splits, error])).toEqual([
+    expect(readRecord(graph)?.layers.map(({ basis, splits, error }) => [basis, splits, error])).toEqual([
       ["b.0.c0.basis.weight", 2, null],
       ["b.0.c0.basis.weight", 2, null],
     ]);
-    expect(outcomes.map(({ site, done, because }) => [site, done, because])).toEqual([
+    expect(outcomes.map(({ layer, applied, reason }) => [layer, applied, reason])).toEqual([
       ["stem", false, "the first convolution stays as it was"],
       ["b.0.c0", true, "3 basis filters of 4 channels, 2 splits"],
       ["b.0.c1", true, "3 basis filters of 4 channels, 2 splits, the basis of b.0.c0"],
@@ -68,10 +68,10 @@ describe("basis-scratch", () => {
   });
 
   it("gives the reason where the channels cannot be split, or no size is stated", () => {
-    const refused = (pass: Pass) => apply(pass).outcomes.at(-1)?.because;
-    expect(refused(basisScratch({ basis: 3, channels: 3 }))).toBe("its 8 input channels cannot be split so");
-    expect(refused(basisScratch({ basis: { "16": 3 } }))).toBe("no basis size is stated for 8 input channels");
-    expect(refused(basisScratch({ basis: 3, only: "b.0.c0" }))).toBe("its name does not match b.0.c0");
+    const skipped = (pass: Pass) => apply(pass).outcomes.at(-1)?.reason;
+    expect(skipped(basisScratch({ basis: 3, channels: 3 }))).toBe("its 8 input channels cannot be split so");
+    expect(skipped(basisScratch({ basis: { "16": 3 } }))).toBe("no basis size is stated for 8 input channels");
+    expect(skipped(basisScratch({ basis: 3, only: "b.0.c0" }))).toBe("its name does not match b.0.c0");
   });
 });
 
@@ -88,7 +88,7 @@ describe("factor", () => {
   });
 
   it("takes the convolution's own norm and activation away where the layers end in theirs", () => {
-    const { graph } = apply(factor({ layers: 1, norm: "both", absorb: true, only: "b.0.c0" }));
+    const { graph } = apply(factor({ layers: 1, norm: "both", dropNorm: true, only: "b.0.c0" }));
     expect(graph.nodes.some(({ name }) => name === "b.0.n0")).toBe(false);
     expect(shapes(graph)["b.0.n0.weight"]).toBeUndefined();
     expect(nodes(graph)).toContain("Relu(b.0.c0.sic.0.add) -> b.0.a0");
@@ -104,7 +104,7 @@ describe("group", () => {
   });
 
   it("gives the reason where the channels do not go into the groups", () => {
-    expect(apply(group({ groups: 3 })).outcomes.at(-1)?.because).toBe("8 to 8 channels do not go into 3 groups");
+    expect(apply(group({ groups: 3 })).outcomes.at(-1)?.reason).toBe("8 to 8 channels do not go into 3 groups");
   });
 });
 
@@ -122,7 +122,7 @@ describe("transition", () => {
       "AveragePool(t) -> pool",
     ]);
     expect(shapes(graph)["t.reduce.weight"]).toBe("2x12x1x1");
-    expect(outcomes.map(({ done }) => done)).toEqual([false, true]);
-    expect(apply(transitionBottleneck({ bottleneck: 2 })).outcomes.every(({ done }) => !done)).toBe(true);
+    expect(outcomes.map(({ applied }) => applied)).toEqual([false, true]);
+    expect(apply(transitionBottleneck({ bottleneck: 2 })).outcomes.every(({ applied }) => !applied)).toBe(true);
   });
 });

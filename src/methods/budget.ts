@@ -3,7 +3,7 @@
 // the lower convex hulls of (cost, loss), always by the step that loses least for each unit of cost saved, gives the best
 // plan for the budgets that it passes through; what is then left of the budget is filled with the best single improvements.
 // Where times are known the plan is no slower than the original: first only options that are faster than their layer are
-// taken; where these do not reach the budget, slower ones too as long as the whole is not slower (a Lagrange multiplier).
+// taken; where these do not reach the budget, slower ones too as long as the network is not slower (a Lagrange multiplier).
 import { FilterBasisError } from "../errors/error.js";
 import type { Choice } from "./candidates.js";
 
@@ -21,8 +21,8 @@ export interface Budget {
   /** Cost of everything that no option changes. */
   readonly fixed: number;
   /** Cost of the model as it was given. */
-  readonly whole: number;
-  /** F: the fraction of `whole` that may be kept. */
+  readonly original: number;
+  /** F: the fraction of `original` that may be kept. */
   readonly keep: number;
   /** The option's name, for messages: "keep-params" or "keep-macs". */
   readonly option: string;
@@ -34,7 +34,7 @@ export interface Budget {
 
 export interface Solution {
   readonly chosen: readonly Option[];
-  /** The fraction of `whole` that is kept. */
+  /** The fraction of `original` that is kept. */
   readonly reached: number;
   /** Why `reached` is more than `tolerance` below the budget; absent where it is not. */
   readonly why?: string;
@@ -52,16 +52,16 @@ type Groups = readonly (readonly Option[])[];
  * @throws FilterBasisError `usage` (no fraction), `budget-unreachable` (its facts: `reachable`, and by layer the least cost)
  */
 export function solveBudget(groups: Groups, budget: Budget): Solution {
-  const { keep, option, fixed, whole } = budget;
+  const { keep, option, fixed, original } = budget;
   if (!(keep > 0 && keep <= 1)) {
-    throw new FilterBasisError("usage", `--${option} must be a fraction of the whole model`, {
+    throw new FilterBasisError("usage", `--${option} must be a fraction of the original model`, {
       expected: "above 0, at most 1",
       got: `${keep}`,
     });
   }
   const chosen = solveInTime(groups, budget);
-  const reached = (fixed + sum(chosen, costOf)) / whole;
-  const why = reached > keep - tolerance ? undefined : shortfall(groups, chosen, whole, reached);
+  const reached = (fixed + sum(chosen, costOf)) / original;
+  const why = reached > keep - tolerance ? undefined : shortfall(groups, chosen, original, reached);
   return { chosen, reached, ...(why === undefined ? {} : { why }) };
 }
 
@@ -81,7 +81,7 @@ function solveInTime(groups: Groups, budget: Budget): readonly Option[] {
   return unreachable(groups, best, budget, true);
 }
 
-/** First with options that are faster than their layer only, else with all, as long as the whole saves what it must. */
+/** First with options that are faster than their layer only, else with all, as long as the network saves what it must. */
 function withinTime(groups: Groups, budget: Budget): readonly Option[] | undefined {
   const quick = groups.map((options) => {
     const original = originalOf(options).milliseconds;
@@ -128,13 +128,13 @@ function solvePenalised(groups: Groups, budget: Budget): readonly Option[] | und
 }
 
 /** Without regard to time; undefined where even the cheapest options cost too much. */
-function solve(groups: Groups, { fixed, whole, keep }: Budget): readonly Option[] | undefined {
+function solve(groups: Groups, { fixed, original, keep }: Budget): readonly Option[] | undefined {
   const hulls = groups.map(lowerHull);
-  const target = keep * whole;
+  const target = keep * original;
   if (fixed + sum(cheapest(groups), costOf) > target) return undefined;
   const chosen = walkDown(hulls, fixed, target);
   fill(groups, chosen, target - fixed);
-  land(groups, chosen, (keep - tolerance) * whole - fixed, target - fixed);
+  land(groups, chosen, (keep - tolerance) * original - fixed, target - fixed);
   return chosen;
 }
 
@@ -142,10 +142,10 @@ function solve(groups: Groups, { fixed, whole, keep }: Budget): readonly Option[
 function unreachable(
   groups: Groups,
   best: readonly Option[],
-  { fixed, whole, keep, option, names = [] }: Budget,
+  { fixed, original, keep, option, names = [] }: Budget,
   timed: boolean,
 ): never {
-  const fraction = Math.ceil(((fixed + sum(best, costOf)) / whole) * 10_000) / 10_000;
+  const fraction = Math.ceil(((fixed + sum(best, costOf)) / original) * 10_000) / 10_000;
   const layers = groups.map((options, i) => ({
     name: names[i] ?? `${i}`,
     original: originalOf(options).cost,
@@ -161,13 +161,13 @@ function unreachable(
       expected: `at least ${fraction}`,
       got: `${keep}`,
       cures: fraction < 1 ? [`--${option} ${fraction}`] : [],
-      facts: { reachable: fraction, fixed, whole, layers },
+      facts: { reachable: fraction, fixed, original, layers },
     },
   );
 }
 
 /** Why a plan stays so far below its budget. */
-function shortfall(groups: Groups, chosen: readonly Option[], whole: number, reached: number): string {
+function shortfall(groups: Groups, chosen: readonly Option[], original: number, reached: number): string {
   const better = groups.flatMap((options, i) => options.filter(({ loss }) => loss < chosen[i]!.loss).map(costOf));
   if (better.length === 0)
     return "what was removed held nothing: the filters have free rank, and nothing would be gained by keeping more";
@@ -176,7 +176,7 @@ function shortfall(groups: Groups, chosen: readonly Option[], whole: number, rea
       options.filter(({ loss }) => loss < chosen[i]!.loss).map(({ cost }) => cost - chosen[i]!.cost),
     ),
   );
-  const step = reached + next / whole;
+  const step = reached + next / original;
   return `the steps between basis sizes are coarse: the next plan that loses less keeps ${step.toFixed(4)}`;
 }
 

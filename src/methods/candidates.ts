@@ -1,21 +1,21 @@
-// A unit is what gets one basis: a layer, or several that share. Which splits it may have, what each basis size costs and
-// how much of the filters' energy it loses.
+// A group is what gets one basis: a layer, or several that share. Which splits it may have, what each basis size costs and
+// how much of the filters' squared singular values it loses.
 import { stackSpectrum } from "../basis/spectrum.js";
 import { basisMacs, bestSplits, divisors, greatestCommonDivisor, type SliceEnd } from "../basis/split.js";
 import type { LinearAlgebra, Spectrum } from "../linalg/low-rank.js";
 import { filtersOf, type Layer, layerWeights } from "./layers.js";
 
-export interface Unit {
+export interface LayerGroup {
   /** The layer's name, or the group's. */
   readonly name: string;
   readonly layers: readonly Layer[];
-  /** Set for units that share a basis. */
+  /** Set for groups that share a basis. */
   readonly shared: boolean;
   /** Set where narrower layers read slices of the basis: then every layer has one split. */
   readonly slice: SliceEnd | undefined;
 }
 
-/** A choice for a unit: channels of a split (of the widest layer, where slices are read) and basis size. */
+/** A choice for a group: channels of a split (of the widest layer, where slices are read) and basis size. */
 export interface Choice {
   /** p */
   readonly channels: number;
@@ -27,82 +27,85 @@ export interface Choice {
 export type Positions = (layer: Layer) => number | undefined;
 
 /** s of a layer: c / p, or 1 where it reads a slice. */
-export function splitsOf(layer: Layer, unit: Unit, channels: number): number {
-  return unit.slice ? 1 : layer.inChannels / channels;
+export function splitsOf(layer: Layer, group: LayerGroup, channels: number): number {
+  return group.slice ? 1 : layer.inChannels / channels;
 }
 
-/** Weights of the unit as it is. */
-export const unitWeights = (unit: Unit): number => sum(unit.layers.map(layerWeights));
+/** Weights of the group as it is. */
+export const groupWeights = (group: LayerGroup): number => sum(group.layers.map(layerWeights));
 
 /** Weights with a basis: the basis once, coefficients for each layer. */
-export function choiceWeights(unit: Unit, { channels, basisSize }: Choice): number {
-  const taps = unit.layers[0]!.taps;
+export function choiceWeights(group: LayerGroup, { channels, basisSize }: Choice): number {
+  const kernelElements = group.layers[0]!.kernelElements;
   return (
-    sum(unit.layers.map((layer) => layer.outChannels * splitsOf(layer, unit, channels) * basisSize)) + basisSize * channels * taps
+    sum(group.layers.map((layer) => layer.outChannels * splitsOf(layer, group, channels) * basisSize)) +
+    basisSize * channels * kernelElements
   );
 }
 
-/** Multiply-accumulates of the unit as it is; layers whose positions are not known count 0. */
-export function unitMacs(unit: Unit, positions: Positions): number {
-  return sum(unit.layers.map((layer) => layerWeights(layer) * (positions(layer) ?? 0)));
+/** Multiply-accumulates of the group as it is; layers whose positions are not known count 0. */
+export function groupMacs(group: LayerGroup, positions: Positions): number {
+  return sum(group.layers.map((layer) => layerWeights(layer) * (positions(layer) ?? 0)));
 }
 
-export function choiceMacs(unit: Unit, { channels, basisSize }: Choice, positions: Positions): number {
-  return sum(unit.layers.map((layer) => basisMacs(layer, splitsOf(layer, unit, channels), basisSize) * (positions(layer) ?? 0)));
+export function choiceMacs(group: LayerGroup, { channels, basisSize }: Choice, positions: Positions): number {
+  return sum(
+    group.layers.map((layer) => basisMacs(layer, splitsOf(layer, group, channels), basisSize) * (positions(layer) ?? 0)),
+  );
 }
 
-/** The largest basis that can be made from the unit's weights. */
-export function unitFullRank(unit: Unit, channels: number): number {
-  const rows = sum(unit.layers.map((layer) => layer.outChannels * splitsOf(layer, unit, channels)));
-  return Math.min(rows, channels * unit.layers[0]!.taps);
+/** The largest basis that can be made from the group's weights. */
+export function groupFullRank(group: LayerGroup, channels: number): number {
+  const rows = sum(group.layers.map((layer) => layer.outChannels * splitsOf(layer, group, channels)));
+  return Math.min(rows, channels * group.layers[0]!.kernelElements);
 }
 
-/** Values of p that the unit can have: divisors of what the layers' channels have in common; the widest layer's for slices. */
-export function possibleChannels(unit: Unit): readonly number[] {
-  const channels = unit.layers.map(({ inChannels }) => inChannels);
-  return unit.slice ? [Math.max(...channels)] : divisors(greatestCommonDivisor(channels));
+/** Values of p that the group can have: divisors of what the layers' channels have in common; the widest layer's for slices. */
+export function possibleChannels(group: LayerGroup): readonly number[] {
+  const channels = group.layers.map(({ inChannels }) => inChannels);
+  return group.slice ? [Math.max(...channels)] : divisors(greatestCommonDivisor(channels));
 }
 
-/** The spectrum of the unit's stacked split matrices (zero-padded for slices, whose energies bound the loss from above). */
-export function unitSpectrum(
-  unit: Unit,
+/** The spectrum of the group's stacked split matrices (zero-padded for slices, whose squared singular values bound the loss from above). */
+export function groupSpectrum(
+  group: LayerGroup,
   channels: number,
   linear: LinearAlgebra,
   known: Map<string, Spectrum> = new Map(),
 ): Spectrum {
-  const key = JSON.stringify([unit.name, unit.layers.map(({ name }) => name), channels]);
+  const key = JSON.stringify([group.name, group.layers.map(({ name }) => name), channels]);
   const found = known.get(key);
   if (found) return found;
-  const filters = unit.layers.map((layer) => filtersOf(layer, splitsOf(layer, unit, channels)));
-  const made = stackSpectrum(filters, unit.slice, linear);
+  const filters = group.layers.map((layer) => filtersOf(layer, splitsOf(layer, group, channels)));
+  const made = stackSpectrum(filters, group.slice, linear);
   known.set(key, made);
   return made;
 }
 
-/** Multiply-accumulates of a Gram matrix beyond which only the best split of a unit is tried: about a tenth of a second. */
+/** Multiply-accumulates of a Gram matrix beyond which only the best split of a group is tried: about a tenth of a second. */
 const affordable = 2e8;
 
 /**
  * The possible p worth trying for a budget: the best one (by weights that of Eq. 7, by multiply-accumulates the whole filter); where that is cheap
  * also its neighbours and the whole filter.
  */
-export function candidateChannels(unit: Unit, kind: "weights" | "macs" = "weights"): readonly number[] {
-  const possible = possibleChannels(unit);
-  const least = (p: number) => choiceWeights(unit, { channels: p, basisSize: 1 });
+export function candidateChannels(group: LayerGroup, kind: "weights" | "macs" = "weights"): readonly number[] {
+  const possible = possibleChannels(group);
+  const least = (p: number) => choiceWeights(group, { channels: p, basisSize: 1 });
   const best = kind === "macs" ? possible.at(-1)! : possible.reduce((a, p) => (least(p) < least(a) ? p : a));
   const at = possible.indexOf(best);
   const near = new Set([possible.at(-1)!, ...possible.slice(Math.max(0, at - 1), at + 3)]);
   // Both sides of the matrix times its rank: rows * cols is the number of weights, whatever the split.
-  const work = (p: number) => unitWeights(unit) * unitFullRank(unit, p);
+  const work = (p: number) => groupWeights(group) * groupFullRank(group, p);
   return possible.filter((p) => p === best || (near.has(p) && work(p) <= affordable));
 }
 
-/** Eq. 7 for a unit: the p with the least weights for any basis size; for a single layer that of its best splits. */
-export function bestChannels(unit: Unit): number {
-  const [first] = unit.layers;
-  if (unit.layers.length === 1 && first && !unit.slice) return first.inChannels / bestSplits(first);
-  return possibleChannels(unit).reduce((a, p) =>
-    choiceWeights(unit, { channels: p, basisSize: 1 }) <= choiceWeights(unit, { channels: a, basisSize: 1 }) ? p : a,
+/** Eq. 7 for a group: the p with the least weights for any basis size; for a single layer that of its best splits. */
+export function bestChannels(group: LayerGroup): number {
+  const [first] = group.layers;
+  if (group.layers.length === 1 && first && !group.slice) return first.inChannels / bestSplits(first);
+  return possibleChannels(group).reduce((a, p) =>
+    choiceWeights(group, { channels: p, basisSize: 1 }) <= choiceWeights(group, { channels: a, basisSize: 1 }) ? p : a,
   );
 }
 

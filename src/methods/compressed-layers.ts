@@ -10,16 +10,16 @@ export function compressedNodes(graph: Graph): ReadonlyMap<Node, string | undefi
   const found = basisConvs(graph.nodes);
   const nodes = new Map<Node, string | undefined>();
   const parts = new Map<string, BasisConv>();
-  for (const { node, site } of found) {
-    const { layer } = site.provenance;
-    if (layer) parts.set(layer.coefficients, site);
-    nodes.set(node, layer ? undefined : already(site));
+  for (const { node, layer } of found) {
+    const { partOf } = layer.provenance;
+    if (partOf) parts.set(partOf.coefficients, layer);
+    nodes.set(node, partOf ? undefined : already(layer));
   }
   // A basis part belongs to the convolution with its coefficients, which stands for the layer.
   const constant = parts.size > 0 ? indexOf(graph).stored : undefined;
   for (const node of constant === undefined ? [] : graph.nodes) {
-    const site = node.op === "Conv" ? parts.get(constant!(node.inputs[1] ?? "")?.root ?? "") : undefined;
-    if (site !== undefined) nodes.set(node, already(site));
+    const layer = node.op === "Conv" ? parts.get(constant!(node.inputs[1] ?? "")?.root ?? "") : undefined;
+    if (layer !== undefined) nodes.set(node, already(layer));
   }
   return nodes;
 }
@@ -34,7 +34,7 @@ function already({ splits, basisSize, provenance: { method, shared } }: BasisCon
 export function describeCompression(graph: Graph): string | undefined {
   const record = readRecord(graph);
   if (record === undefined) return undefined;
-  const layers = record.sites.map((site) => `${site.name || site.output} ${site.splits} x ${site.basisSize}`);
+  const layers = record.layers.map((layer) => `${layer.name || layer.output} ${layer.splits} x ${layer.basisSize}`);
   const shown = layers.length <= 4 ? layers.join(", ") : `${layers.slice(0, 3).join(", ")} and ${layers.length - 3} more`;
   const count = `${layers.length} ${layers.length === 1 ? "layer is" : "layers are"}`;
   return `${count} compressed already with method ${record.method} (splits x basis: ${shown})`;

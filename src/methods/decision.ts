@@ -1,13 +1,13 @@
 // What planning decides before it is described: a choice for each group, or the reason for none.
 
-import type { Refusal } from "../basis/convolution.js";
+import type { SkippedLayer } from "../basis/convolution.js";
 import { tails } from "../basis/spectrum.js";
 import type { Spectrum } from "../linalg/low-rank.js";
-import type { Choice, Unit } from "./candidates.js";
+import type { Choice, LayerGroup } from "./candidates.js";
 import type { Layer } from "./layers.js";
 
 export interface Planned {
-  readonly unit: Unit;
+  readonly group: LayerGroup;
   readonly choice: Choice;
   /** Relative squared error. */
   readonly loss: number;
@@ -17,12 +17,12 @@ export interface Planned {
 
 export interface Decision {
   readonly planned: readonly Planned[];
-  readonly refused: readonly Refusal[];
+  readonly skipped: readonly SkippedLayer[];
   readonly why?: string | undefined;
 }
 
 /** The share of the squared singular values that a basis of this size loses. */
-export function relative(energies: Float64Array, basisSize: number): number {
-  const lost = tails(energies);
-  return basisSize >= energies.length ? 0 : lost[basisSize]! / (lost[0]! || 1);
+export function relative(squares: Float64Array, basisSize: number): number {
+  const lost = tails(squares);
+  return basisSize >= squares.length ? 0 : lost[basisSize]! / (lost[0]! || 1);
 }

@@ -11,7 +11,7 @@ import type { Graph, Node, Outcome, Pass, PassResult, TensorData } from "../grap
 import { dataTypes } from "../graph/types.js";
 import { numbers, tensorOf } from "../graph/values.js";
 import { dropUnread } from "../passes/remove-unread.js";
-import { betweenReason } from "./form.js";
+import { basisOnlyReason } from "./layout.js";
 import { recordKey } from "./record.js";
 
 /** The pass. A layer with something between basis and coefficients, or whose parts are not constant, is skipped and stays as it is. */
@@ -28,13 +28,13 @@ export function expandAs(graph: Graph, precision: "stored" | "computed"): PassRe
   const store = storeFilters(graph, constant, precision);
   const replacements = new Map<Node, readonly Node[]>();
   const outcomes: Outcome[] = [];
-  for (const { node, site } of found) {
+  for (const { node, layer: site } of found) {
     const parts = partsOf(site, constant);
-    const done = !("because" in parts);
+    const applied = !("reason" in parts);
     const { splits: s, basisSize: m, outChannels: n, inChannels: c, kernel } = site;
-    const because = done ? `${s} x ${m} -> dense ${[n, c, ...kernel].join("x")}` : parts.because;
-    outcomes.push({ pass: "expand", site: layerName(site), done, because });
-    if (!done) continue;
+    const reason = applied ? `${s} x ${m} -> dense ${[n, c, ...kernel].join("x")}` : parts.reason;
+    outcomes.push({ pass: "expand", layer: layerName(site), applied, reason });
+    if (!applied) continue;
     const bias = parts.bias === undefined ? site.bias : store.bias(`${layerName(site)}.bias`, parts.bias);
     const inputs = [site.input, store.filters(site, parts), ...(bias ? [bias] : [])];
     // Among them what the original stated of kernel and groups, so that undoing gives back what was there, and no more.
@@ -61,13 +61,13 @@ interface Parts {
   readonly bias?: TensorData;
 }
 
-function partsOf(site: BasisConv, constant: (name: string) => Stored | undefined): Parts | { readonly because: string } {
-  if (site.coefficients === "") return { because: betweenReason };
+function partsOf(site: BasisConv, constant: (name: string) => Stored | undefined): Parts | { readonly reason: string } {
+  if (site.coefficients === "") return { reason: basisOnlyReason };
   const [basis, coefficients] = [constant(site.basis), constant(site.coefficients)];
-  if (!basis || !coefficients) return { because: "its basis or its coefficients are computed while the model runs" };
+  if (!basis || !coefficients) return { reason: "its basis or its coefficients are computed while the model runs" };
   if (site.basisBias === "") return { basis, coefficients };
   const [own, shift] = [constant(site.bias)?.tensor, constant(site.basisBias)?.tensor];
-  if (!shift || (site.bias !== "" && !own)) return { because: "its bias is computed while the model runs" };
+  if (!shift || (site.bias !== "" && !own)) return { reason: "its bias is computed while the model runs" };
   return { basis, coefficients, bias: totalBias(site, coefficients.tensor, own, shift) };
 }
 
@@ -114,10 +114,13 @@ function slicedBasis(basis: TensorData, { slice }: BasisConv): Float64Array {
   const values = numbers(basis);
   if (!slice) return values;
   const [m, width, ...kernel] = basis.dims as [number, number, ...number[]];
-  const taps = kernel.reduce((product, size) => product * size, 1);
+  const kernelElements = kernel.reduce((product, size) => product * size, 1);
   const [from, to] = slice;
-  const out = new Float64Array(m * (to - from) * taps);
+  const out = new Float64Array(m * (to - from) * kernelElements);
   for (let j = 0; j < m; j++)
-    out.set(values.subarray((j * width + from) * taps, (j * width + to) * taps), j * (to - from) * taps);
+    out.set(
+      values.subarray((j * width + from) * kernelElements, (j * width + to) * kernelElements),
+      j * (to - from) * kernelElements,
+    );
   return out;
 }

@@ -3,12 +3,12 @@
 import type { GraphBuilder } from "../graph/builder.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Node, Pass } from "../graph/types.js";
+import type { ConvLayer, Selection } from "./conv-layers.js";
+import { factorPresets, type Preset, presetOptions } from "./presets.js";
 import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./replace.js";
-import type { ConvSite, Selection } from "./site.js";
-import { factorStyles, type Style, styled } from "./styles.js";
 
 export interface FactorOptions extends Selection {
-  readonly style?: Style;
+  readonly preset?: Preset;
   /** SIC layers in a row. */
   readonly layers?: number;
   /** Batch norm behind the depthwise convolution, behind both, or nowhere. */
@@ -17,45 +17,47 @@ export interface FactorOptions extends Selection {
   /** The SIC layer that changes the number of channels. */
   readonly widen?: "first" | "last";
   /** The convolution's own batch norm and activation go: the SIC layers end in theirs. */
-  readonly absorb?: boolean;
+  readonly dropNorm?: boolean;
   readonly init?: InitRule;
   readonly seed?: number;
 }
 
-const defaults = { layers: 2, norm: "none", bias: true, widen: "last", absorb: false, init: "default", seed: 1 } as const;
+const defaults = { layers: 2, norm: "none", bias: true, widen: "last", dropNorm: false, init: "default", seed: 1 } as const;
 
 /** The pass. */
 export function factor(options: FactorOptions = {}): Pass {
-  const all = { ...defaults, ...styled(factorStyles, options.style), ...options };
+  const all = { ...defaults, ...presetOptions(factorPresets, options.preset), ...options };
   return (graph) =>
-    replaceConvolutions(graph, "factor", all, initialiser(all.init, all.seed), (site, net) =>
-      site.taps === 1 ? { because: "its kernel is 1 x 1" } : writeLayers(net, site, all),
+    replaceConvolutions(graph, "factor", all, initialiser(all.init, all.seed), (layer, net) =>
+      layer.kernelElements === 1 ? { reason: "its kernel is 1 x 1" } : writeLayers(net, layer, all),
     );
 }
 
 type Settings = Required<Pick<FactorOptions, keyof typeof defaults>>;
 
-function writeLayers(net: GraphBuilder, site: ConvSite, { layers, norm, bias, widen, absorb }: Settings): Rewrite {
-  const { inChannels, outChannels, name } = site;
-  const absorbed = absorb ? [site.norm, site.activation].filter((node) => node !== undefined) : [];
-  const output = absorbed.at(-1)?.outputs[0] ?? site.output;
-  let x = site.input;
+function writeLayers(net: GraphBuilder, layer: ConvLayer, { layers, norm, bias, widen, dropNorm }: Settings): Rewrite {
+  const { inChannels, outChannels, name } = layer;
+  const dropped = dropNorm ? [layer.norm, layer.activation].filter((node) => node !== undefined) : [];
+  const output = dropped.at(-1)?.outputs[0] ?? layer.output;
+  let x = layer.input;
   for (let i = 0; i < layers; i++) {
     const from = i === 0 || widen === "last" ? inChannels : outChannels;
     const to = i === layers - 1 || widen === "first" ? outChannels : inChannels;
     const path = `${name}.sic.${i}`;
-    const strided = i === 0 && site.strided;
+    const strided = i === 0 && layer.strided;
     const conv = { inChannels: from, outChannels: from, groups: from, bias };
     let y =
       i === 0
-        ? spatialConv(net, site, x, `${path}.depthwise`, conv)
-        : net.conv(x, `${path}.depthwise`, { ...conv, kernel: site.kernel[0] ?? 1 });
+        ? spatialConv(net, layer, x, `${path}.depthwise`, conv)
+        : net.conv(x, `${path}.depthwise`, { ...conv, kernel: layer.kernel[0] ?? 1 });
     if (norm !== "none") y = net.norm(y, `${path}.depthwise.norm`, from);
     y = net.conv(y, `${path}.pointwise`, { inChannels: from, outChannels: to, kernel: 1, bias });
     if (norm === "both") y = net.norm(y, `${path}.pointwise.norm`, to);
     if (from === to && !strided) y = net.add(y, x, `${path}.add`);
-    x = net.push(activation(site, y, `${path}.activation`, i === layers - 1 ? output : undefined));
+    x = net.push(activation(layer, y, `${path}.activation`, i === layers - 1 ? output : undefined));
   }
-  const done = `${layers} SIC layer${layers === 1 ? "" : "s"}`;
-  return absorbed.length === 0 ? { done } : { done, also: new Map(absorbed.map((node): [Node, readonly Node[]] => [node, []])) };
+  const applied = `${layers} SIC layer${layers === 1 ? "" : "s"}`;
+  return dropped.length === 0
+    ? { applied }
+    : { applied, also: new Map(dropped.map((node): [Node, readonly Node[]] => [node, []])) };
 }

@@ -2,9 +2,9 @@
 import type { GraphBuilder } from "../graph/builder.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Pass } from "../graph/types.js";
+import type { ConvLayer, Selection } from "./conv-layers.js";
+import { groupPresets, type Preset, presetOptions } from "./presets.js";
 import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./replace.js";
-import type { ConvSite, Selection } from "./site.js";
-import { groupStyles, type Style, styled } from "./styles.js";
 
 /** So many groups up to so many input channels; the last entry may leave the bound out. */
 export interface GroupsUpTo {
@@ -13,13 +13,13 @@ export interface GroupsUpTo {
 }
 
 export interface GroupOptions extends Selection {
-  readonly style?: Style;
+  readonly preset?: Preset;
   /** Input channels of a group: one number, or one for each count of output channels. */
   readonly channelsPerGroup?: number | Readonly<Record<string, number>>;
   /** The number of groups instead: one, or one for each range of input channels. */
   readonly groups?: number | readonly GroupsUpTo[];
   /** Batch norm and activation between the two convolutions. */
-  readonly between?: boolean;
+  readonly insertNorm?: boolean;
   readonly bias?: boolean;
   /** The grouped convolution has the output's channels already; otherwise it keeps the input's. */
   readonly narrow?: boolean;
@@ -27,42 +27,43 @@ export interface GroupOptions extends Selection {
   readonly seed?: number;
 }
 
-const defaults = { between: false, bias: true, narrow: false, init: "default", seed: 1 } as const;
+const defaults = { insertNorm: false, bias: true, narrow: false, init: "default", seed: 1 } as const;
 
 /** The pass. */
 export function group(options: GroupOptions): Pass {
-  const all = { ...defaults, ...styled(groupStyles, options.style), ...options };
+  const all = { ...defaults, ...presetOptions(groupPresets, options.preset), ...options };
   return (graph) =>
-    replaceConvolutions(graph, "group", all, initialiser(all.init, all.seed), (site, net) => {
-      if (site.taps === 1) return { because: "its kernel is 1 x 1" };
-      const groups = groupsOf(site, all);
-      if (groups === undefined) return { because: `no groups are stated for ${site.inChannels} to ${site.outChannels} channels` };
-      const middle = all.narrow ? site.outChannels : site.inChannels;
-      if (site.inChannels % groups !== 0 || middle % groups !== 0)
-        return { because: `${site.inChannels} to ${middle} channels do not go into ${groups} groups` };
-      return writePair(net, site, { ...all, groups, middle });
+    replaceConvolutions(graph, "group", all, initialiser(all.init, all.seed), (layer, net) => {
+      if (layer.kernelElements === 1) return { reason: "its kernel is 1 x 1" };
+      const groups = groupsOf(layer, all);
+      if (groups === undefined)
+        return { reason: `no groups are stated for ${layer.inChannels} to ${layer.outChannels} channels` };
+      const middle = all.narrow ? layer.outChannels : layer.inChannels;
+      if (layer.inChannels % groups !== 0 || middle % groups !== 0)
+        return { reason: `${layer.inChannels} to ${middle} channels do not go into ${groups} groups` };
+      return writePair(net, layer, { ...all, groups, middle });
     });
 }
 
-function groupsOf(site: ConvSite, { channelsPerGroup, groups }: GroupOptions): number | undefined {
+function groupsOf(layer: ConvLayer, { channelsPerGroup, groups }: GroupOptions): number | undefined {
   if (typeof groups === "number") return groups;
-  if (groups !== undefined) return groups.find(({ upTo = Number.POSITIVE_INFINITY }) => site.inChannels <= upTo)?.groups;
-  const size = typeof channelsPerGroup === "object" ? channelsPerGroup[String(site.outChannels)] : channelsPerGroup;
-  return size === undefined ? undefined : site.inChannels / size;
+  if (groups !== undefined) return groups.find(({ upTo = Number.POSITIVE_INFINITY }) => layer.inChannels <= upTo)?.groups;
+  const size = typeof channelsPerGroup === "object" ? channelsPerGroup[String(layer.outChannels)] : channelsPerGroup;
+  return size === undefined ? undefined : layer.inChannels / size;
 }
 
 interface Pair {
   readonly groups: number;
   /** Channels between the two convolutions. */
   readonly middle: number;
-  readonly between: boolean;
+  readonly insertNorm: boolean;
   readonly bias: boolean;
 }
 
-function writePair(net: GraphBuilder, site: ConvSite, { groups, middle, between, bias }: Pair): Rewrite {
-  const { name, inChannels, outChannels } = site;
-  let x = spatialConv(net, site, site.input, `${name}.grouped`, { inChannels, outChannels: middle, groups, bias });
-  if (between) x = net.push(activation(site, net.norm(x, `${name}.between`, middle), `${name}.between.activation`));
-  net.conv(x, `${name}.pointwise`, { inChannels: middle, outChannels, kernel: 1, bias }, site.output);
-  return { done: `${groups} group${groups === 1 ? "" : "s"} of ${inChannels / groups} channels, then 1 x 1` };
+function writePair(net: GraphBuilder, layer: ConvLayer, { groups, middle, insertNorm, bias }: Pair): Rewrite {
+  const { name, inChannels, outChannels } = layer;
+  let x = spatialConv(net, layer, layer.input, `${name}.grouped`, { inChannels, outChannels: middle, groups, bias });
+  if (insertNorm) x = net.push(activation(layer, net.norm(x, `${name}.between`, middle), `${name}.between.activation`));
+  net.conv(x, `${name}.pointwise`, { inChannels: middle, outChannels, kernel: 1, bias }, layer.output);
+  return { applied: `${groups} group${groups === 1 ? "" : "s"} of ${inChannels / groups} channels, then 1 x 1` };
 }

@@ -1,6 +1,6 @@
 // Convolutions that are not nodes of the main graph: in the bodies of If, Loop and Scan, and in local functions that could not be inlined.
-import type { Refusal } from "../basis/convolution.js";
-import { siteName } from "../graph/attributes.js";
+import type { SkippedLayer } from "../basis/convolution.js";
+import { nodeName } from "../graph/attributes.js";
 import { bodies } from "../graph/edit.js";
 import type { Graph, GraphBody, LocalFunction, Node } from "../graph/types.js";
 import { isConvolution } from "../ops/cost/layers.js";
@@ -8,30 +8,32 @@ import { functionKey, functionTitle } from "../ops/verify/functions.js";
 import { calledKey } from "../ops/verify/node.js";
 import { inlineFunctions } from "../passes/inline-functions.js";
 
-/** A refusal for each convolution in the bodies of a node. */
-export function insideBodies(node: Node): readonly Refusal[] {
+/** A skipped entry for each convolution in the bodies of a node. */
+export function insideBodies(node: Node): readonly SkippedLayer[] {
   return bodies(node).flatMap((body) => insideBody(body, node));
 }
 
-function insideBody(body: GraphBody, owner: Node): readonly Refusal[] {
+function insideBody(body: GraphBody, owner: Node): readonly SkippedLayer[] {
   return body.nodes.flatMap((node) => [
     ...(isConvolution(node)
-      ? [{ name: siteName(node), because: `it stands in the body of ${siteName(owner)} (${owner.op})` }]
+      ? [{ name: nodeName(node), reason: `it stands in the body of ${nodeName(owner)} (${owner.op})` }]
       : []),
     ...insideBodies(node),
   ]);
 }
 
-/** A refusal for each convolution in a local function that nodes of the graph call, with the reason why the function stays. */
-export function insideFunctions(graph: Graph): readonly Refusal[] {
+/** A skipped entry for each convolution in a local function that nodes of the graph call, with the reason why the function stays. */
+export function insideFunctions(graph: Graph): readonly SkippedLayer[] {
   const functions = new Map((graph.functions ?? []).map((local) => [functionKey(local), local]));
   if (functions.size === 0) return [];
-  const stays = new Map(inlineFunctions(graph).outcomes.map(({ site, done, because }) => [site, done ? "" : `: ${because}`]));
+  const stays = new Map(
+    inlineFunctions(graph).outcomes.map(({ layer, applied, reason }) => [layer, applied ? "" : `: ${reason}`]),
+  );
   return graph.nodes.flatMap((node) => {
     const local = functions.get(calledKey(node));
     if (local === undefined) return [];
-    const place = `it stands in the function ${functionTitle(local)}, which ${siteName(node)} calls${stays.get(siteName(node)) ?? ""}`;
-    return convolutionsOf(local, functions).map((inner) => ({ name: `${siteName(node)}/${siteName(inner)}`, because: place }));
+    const place = `it stands in the function ${functionTitle(local)}, which ${nodeName(node)} calls${stays.get(nodeName(node)) ?? ""}`;
+    return convolutionsOf(local, functions).map((inner) => ({ name: `${nodeName(node)}/${nodeName(inner)}`, reason: place }));
   });
 }
 

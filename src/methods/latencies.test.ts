@@ -18,12 +18,12 @@ const clock =
   (perConvolution: number): Clock =>
   ({ input, shape, basis }) => {
     const [n = 1, c = 1, ...kernel] = shape;
-    const taps = kernel.reduce((a, b) => a * b, 1);
+    const kernelElements = kernel.reduce((a, b) => a * b, 1);
     const pixels = input.slice(2).reduce((a, b) => a * b, 1);
     const whole = (channels: number) => Math.ceil(channels / step) * step;
-    if (!basis) return (whole(n) * c * taps * pixels) / 1e6 + perConvolution;
+    if (!basis) return (whole(n) * c * kernelElements * pixels) / 1e6 + perConvolution;
     const { splits, basisSize } = basis;
-    const macs = basisMacs({ outChannels: n, inChannels: c, taps }, splits, whole(basisSize));
+    const macs = basisMacs({ outChannels: n, inChannels: c, kernelElements }, splits, whole(basisSize));
     return (macs * pixels) / 1e6 + 2 * perConvolution;
   };
 
@@ -36,17 +36,17 @@ describe("basis sizes to be timed", () => {
 
   test("are small ones where a layer has no more", () => {
     expect(timedSizes({ ...body, outChannels: 16, inChannels: 16 }, 1)).toEqual([4, 8]);
-    expect(timedSizes({ ...body, outChannels: 2, inChannels: 1, taps: 1 }, 1)).toEqual([]);
+    expect(timedSizes({ ...body, outChannels: 2, inChannels: 1, kernelElements: 1 }, 1)).toEqual([]);
   });
 });
 
 test("a layout that another beats by less than a timing can tell is taken where it is simpler", () => {
   const timed = (dense: number, folded: number) => [
-    { layout: "folded" as const, milliseconds: folded },
+    { layout: "batch-folded" as const, milliseconds: folded },
     { layout: "dense" as const, milliseconds: dense },
   ];
   expect(fastest(timed(1, 0.98))?.layout).toBe("dense");
-  expect(fastest(timed(1, 0.9))?.layout).toBe("folded");
+  expect(fastest(timed(1, 0.9))?.layout).toBe("batch-folded");
   expect(fastest([])).toBeUndefined();
 });
 
@@ -68,16 +68,16 @@ describe("a budget in multiply-accumulates", () => {
   };
 
   test("takes sizes that were timed, and keeps the budget", () => {
-    const { units, after, before } = plan(0.6, clock(0));
+    const { groups, after, before } = plan(0.6, clock(0));
     expect(after.macs / before.macs).toBeLessThanOrEqual(0.6);
     expect(before.macs).toBe(cost(graph, inputs).macs);
-    for (const { choice } of units) expect(choice.basisSize % step === 0 || choice.basisSize < 2 * step).toBe(true);
+    for (const { choice } of groups) expect(choice.basisSize % step === 0 || choice.basisSize < 2 * step).toBe(true);
   });
 
   test("leaves layers as they are that would become slower, with that reason", () => {
     const slow: Clock = (layer) => (layer.shape[0] === 256 && layer.basis ? 1e6 : clock(0)(layer));
-    const { refused } = plan(0.8, slow);
-    expect(refused.find(({ name }) => name === "tail.0.0")?.because).toMatch(/no basis is faster than it is/);
+    const { skipped } = plan(0.8, slow);
+    expect(skipped.find(({ name }) => name === "tail.0.0")?.reason).toMatch(/no basis is faster than it is/);
   });
 
   test("is refused where every basis is slower, naming each layer's best", () => {
@@ -93,9 +93,9 @@ describe("a budget in multiply-accumulates", () => {
   });
 
   test("saves at least the milliseconds that it must, at a higher loss", () => {
-    const saved = ({ units }: ReturnType<typeof plan>) => {
-      const all = withLayouts({ units, refused: [], before: { weights: 0, macs: 0 }, after: { weights: 0, macs: 0 } }, times);
-      const timed = all.units.flatMap(({ layers }) => layers.map((layer) => layer.timed!));
+    const saved = ({ groups }: ReturnType<typeof plan>) => {
+      const all = withLayouts({ groups, skipped: [], before: { weights: 0, macs: 0 }, after: { weights: 0, macs: 0 } }, times);
+      const timed = all.groups.flatMap(({ layers }) => layers.map((layer) => layer.timed!));
       return timed.reduce((sum, { original, milliseconds }) => sum + original - milliseconds, 0);
     };
     const times = latenciesOf(clock(0.05), sizes, 17);
@@ -107,8 +107,8 @@ describe("a budget in multiply-accumulates", () => {
 
 test("questions for the layouts of a plan are about its layers as they are and as they may be written", () => {
   const planned = planCompression(graph, { keepParams: 0.5, inputs });
-  const questions = layoutQuestions(graph, planned, { inputs }, ["dense", "folded", "grouped"]);
-  const layers = planned.units.flatMap(({ layers }) => layers);
+  const questions = layoutQuestions(graph, planned, { inputs }, ["dense", "batch-folded", "grouped"]);
+  const layers = planned.groups.flatMap(({ layers }) => layers);
   for (const { layer, splits } of layers) {
     const own = questions.filter(({ shape }) => shape.join() === [layer.outChannels, layer.inChannels, ...layer.kernel].join());
     expect(own.some(({ basis }) => basis === undefined)).toBe(true);

@@ -1,14 +1,14 @@
 // What a plan knows of measured time: the questions that it has for a clock, and the answers by layer, splits, basis size and
 // layout. Who asks a runtime, and where answers are kept, is not its business (see runtime/latency-table.ts).
-import type { Form } from "../basis/forms.js";
-import { canonicalForm, forms } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
+import { canonicalLayout, layouts } from "../basis/layouts.js";
 import { basisMacs } from "../basis/split.js";
 import { windowAttributes } from "../graph/basis-conv.js";
 import type { DataType, Dim, Graph } from "../graph/types.js";
 import { concreteInputs } from "../ops/cost/cost.js";
 import { inferShapes } from "../ops/infer.js";
 import type { Layer } from "./layers.js";
-import { attributesToJson, type SiteRecord } from "./record.js";
+import { attributesToJson, type LayerRecord } from "./record.js";
 
 /** One layer as it is to be timed: everything that its time depends on, as plain data. */
 export interface TimedLayer {
@@ -16,14 +16,14 @@ export interface TimedLayer {
   readonly input: readonly number[];
   /** [n, c, ...] of the original filters. */
   readonly shape: readonly number[];
-  readonly attributes: SiteRecord["attributes"];
+  readonly attributes: LayerRecord["attributes"];
   readonly type: DataType;
   readonly opset: number;
   /** Absent: the layer as it is. */
   readonly basis?: {
     readonly splits: number;
     readonly basisSize: number;
-    readonly layout: Exclude<Form, "dense">;
+    readonly layout: Exclude<Layout, "dense">;
     /** Where the basis has a bias of its own. */
     readonly basisBias?: true;
   };
@@ -33,7 +33,7 @@ export interface TimedLayer {
 export type Clock = (layer: TimedLayer) => number | undefined;
 
 export interface Timed {
-  readonly layout: Form;
+  readonly layout: Layout;
   readonly milliseconds: number;
 }
 
@@ -49,11 +49,11 @@ export interface Latencies {
 export const step = 16;
 
 /** Layouts that keep the saved multiply-accumulates. */
-export const savingLayouts = forms.filter((form): form is Exclude<Form, "dense"> => form !== "dense");
+export const savingLayouts = layouts.filter((layout): layout is Exclude<Layout, "dense"> => layout !== "dense");
 
 /** Of two layouts that take equally long, within this factor, the first in the list is taken. */
 const indifference = 0.97;
-const preference: readonly Form[] = ["dense", "separate", "folded", "grouped"];
+const preference: readonly Layout[] = ["dense", "split", "batch-folded", "grouped"];
 
 /** Sizes of the inputs of a layer's nodes; undefined where one is not known. */
 export type InputSizes = (layer: Layer) => readonly (readonly number[])[] | undefined;
@@ -73,14 +73,14 @@ export function questionsOf(
   layer: Layer,
   sizes: InputSizes,
   opset: number,
-  basis?: { readonly splits: number; readonly basisSize: number; readonly layout: Form },
+  basis?: { readonly splits: number; readonly basisSize: number; readonly layout: Layout },
 ): readonly TimedLayer[] | undefined {
   const inputs = sizes(layer);
   if (!inputs) return undefined;
   const shape = [layer.outChannels, layer.inChannels, ...layer.kernel];
   const common = { shape, type: layer.type, opset };
   const { splits = 1, basisSize = 1, layout = "dense" } = basis ?? {};
-  const written = canonicalForm(layout, splits);
+  const written = canonicalLayout(layout, splits);
   const over = written === "dense" ? {} : { basis: { splits, basisSize, layout: written } };
   return inputs.map((input, i) => {
     const attributes = attributesToJson(windowAttributes(layer.nodes[i]!.node.attributes));
@@ -90,9 +90,9 @@ export function questionsOf(
 
 /** Sizes of a basis that are timed for one layer and one number of splits: multiples of a step, wide apart, below what saves nothing. */
 export function timedSizes(layer: Layer, splits: number): readonly number[] {
-  const limit = Math.min(layer.outChannels * splits, (layer.inChannels / splits) * layer.taps);
+  const limit = Math.min(layer.outChannels * splits, (layer.inChannels / splits) * layer.kernelElements);
   const perFilter = basisMacs(layer, splits, 1);
-  const even = (layer.outChannels * layer.inChannels * layer.taps) / perFilter;
+  const even = (layer.outChannels * layer.inChannels * layer.kernelElements) / perFilter;
   const most = Math.ceil(Math.min(limit, even)) - 1;
   const fine = [4, 8].filter((size) => size <= most);
   const coarse: number[] = [];
@@ -102,7 +102,7 @@ export function timedSizes(layer: Layer, splits: number): readonly number[] {
 
 export interface LatencyOptions {
   /** The layouts allowed; by default those that keep the saved multiply-accumulates. */
-  readonly layouts?: readonly Form[];
+  readonly layouts?: readonly Layout[];
   /**
    * Whether sizes that were timed besides those of `timedSizes` count too. Not while a plan is solved: what an earlier plan had timed would
    * change the next one.
@@ -126,13 +126,13 @@ export function latenciesOf(
     }
     return questions && sum;
   };
-  const at = (layer: Layer, splits: number, basisSize: number, layout: Form) =>
+  const at = (layer: Layer, splits: number, basisSize: number, layout: Layout) =>
     total(questionsOf(layer, sizes, opset, { splits, basisSize, layout }));
   const original = (layer: Layer) => total(questionsOf(layer, sizes, opset));
   return {
     original,
     basis(layer, splits, basisSize) {
-      const distinct = [...new Set(layouts.map((layout) => canonicalForm(layout, splits)))];
+      const distinct = [...new Set(layouts.map((layout) => canonicalLayout(layout, splits)))];
       const timed = distinct.flatMap((layout): Timed[] => {
         const milliseconds =
           layout === "dense"

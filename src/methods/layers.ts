@@ -1,11 +1,10 @@
 // Which convolutions of a graph can be written over a basis: layers, each one weight with all the nodes that read it,
-// and for everything else that carries weights the reason why it is left alone.
-
-import { type Convolution, isRefusal, type Refusal, readConvolution } from "../basis/convolution.js";
+// and for everything else that carries weights the reason why it is skipped.
+import { type Convolution, isSkipped, readConvolution, type SkippedLayer } from "../basis/convolution.js";
 import type { Filters } from "../basis/initialise.js";
 import { denseWeights, type FilterShape } from "../basis/split.js";
 import { FilterBasisError } from "../errors/error.js";
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import { bodies, captures } from "../graph/edit.js";
 import { indexOf, type Stored } from "../graph/graph-index.js";
 import type { DataType, Graph, Node, TensorData } from "../graph/types.js";
@@ -31,11 +30,11 @@ export interface Layer extends FilterShape {
 
 export interface Layers {
   readonly layers: readonly Layer[];
-  readonly refused: readonly Refusal[];
+  readonly skipped: readonly SkippedLayer[];
 }
 
 /**
- * Finds layers and refusals, in the order of the graph. Weights behind operators and layers in local functions are found once
+ * Finds layers, and those skipped with the reason, in the order of the graph. Weights behind operators and layers in local functions are found once
  * `prepareForPlanning` has run. Errors: `not-found` for a graph without any convolution, with what it has instead.
  */
 export function findLayers(graph: Graph): Layers {
@@ -44,45 +43,45 @@ export function findLayers(graph: Graph): Layers {
   const computed = lazily(() => weightReason(graph));
   const functions = new Set((graph.functions ?? []).map(functionKey));
   const found = new Map<string, Convolution[]>();
-  const refused: Refusal[] = [];
+  const skipped: SkippedLayer[] = [];
   for (const node of graph.nodes) {
     if (functions.has(calledKey(node))) continue; // see insideFunctions
     if (compressed.has(node)) {
-      const because = compressed.get(node);
-      if (because !== undefined) refused.push({ name: siteName(node), because });
+      const reason = compressed.get(node);
+      if (reason !== undefined) skipped.push({ name: nodeName(node), reason });
       continue;
     }
     const read = readConvolution(node, constant, (name) => computed()(name));
-    if (read && isRefusal(read)) refused.push(read);
+    if (read && isSkipped(read)) skipped.push(read);
     else if (read) {
       const nodes = found.get(read.weightName);
       if (nodes === undefined) found.set(read.weightName, [read]);
       else nodes.push(read);
     }
-    refused.push(...insideBodies(node));
+    skipped.push(...insideBodies(node));
   }
-  refused.push(...insideFunctions(graph));
+  skipped.push(...insideFunctions(graph));
   const layers: Layer[] = [];
   const other = otherReaders(graph, constant);
   for (const [weightName, nodes] of found) {
     const [first] = nodes as [Convolution, ...Convolution[]];
     const reader = other.get(weightName);
     const mixed = nodes.some((node) => node.type !== first.type);
-    const because = reader
+    const reason = reader
       ? `its weight is also read by ${reader}`
       : mixed
         ? "its weight is read in more than one type"
         : undefined;
-    if (because) refused.push(...nodes.map(({ name }) => ({ name, because })));
+    if (reason) skipped.push(...nodes.map(({ name }) => ({ name, reason })));
     else layers.push({ ...first, nodes });
   }
-  if (layers.length === 0 && refused.every(isMatrix)) throw noConvolution(graph, refused);
-  return { layers, refused };
+  if (layers.length === 0 && skipped.every(isMatrix)) throw noConvolution(graph, skipped);
+  return { layers, skipped };
 }
 
-const isMatrix = ({ because }: Refusal): boolean => because.startsWith("it is a fully") || because.startsWith("it is a matrix");
+const isMatrix = ({ reason }: SkippedLayer): boolean => reason.startsWith("it is a fully") || reason.startsWith("it is a matrix");
 
-function noConvolution(graph: Graph, matrices: readonly Refusal[]): FilterBasisError {
+function noConvolution(graph: Graph, matrices: readonly SkippedLayer[]): FilterBasisError {
   const most = operatorCounts(graph);
   const weights =
     matrices.length > 0 ? `its weights are in ${matrices.length} fully connected layers or products of matrices` : "";
@@ -112,8 +111,8 @@ function lazily<T>(make: () => T): () => T {
 
 /** The filters of a layer as doubles, ready to be decomposed with the given splits. */
 export function filtersOf(layer: Layer, splits: number): Filters {
-  const { name, outChannels, inChannels, taps, weight } = layer;
-  return { name, outChannels, inChannels, taps, splits, values: numbers(weight) };
+  const { name, outChannels, inChannels, kernelElements, weight } = layer;
+  return { name, outChannels, inChannels, kernelElements, splits, values: numbers(weight) };
 }
 
 /** Weights of the layer as it is. */
@@ -129,7 +128,7 @@ function otherReaders(graph: Graph, constant: (name: string) => Stored | undefin
   for (const [value, nodes] of indexOf(graph).consumers) {
     const root = constant(value)?.root;
     if (root === undefined) continue;
-    for (const node of nodes) if (!readsAsFilters(node, value)) other.set(root, `${siteName(node)} (${node.op})`);
+    for (const node of nodes) if (!readsAsFilters(node, value)) other.set(root, `${nodeName(node)} (${node.op})`);
   }
   return other;
 }

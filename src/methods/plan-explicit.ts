@@ -1,50 +1,50 @@
 // A plan of sizes that were asked for: every layer is obeyed, also where it grows.
-import type { Refusal } from "../basis/convolution.js";
+import type { SkippedLayer } from "../basis/convolution.js";
 import { FilterBasisError } from "../errors/error.js";
 import { pureLinearAlgebra } from "../linalg/low-rank.js";
-import { type Unit, unitFullRank, unitSpectrum } from "./candidates.js";
+import { groupFullRank, groupSpectrum, type LayerGroup } from "./candidates.js";
 import { type Decision, type Planned, relative } from "./decision.js";
+import { explicitChannels, ruleFor } from "./layer-groups.js";
 import type { PlanOptions } from "./plan-options.js";
-import { explicitChannels, ruleFor } from "./units.js";
 
 /** @throws FilterBasisError `invalid-plan` for sizes that cannot be */
-export function planExplicit(units: readonly Unit[], options: PlanOptions): Decision {
+export function planExplicit(groups: readonly LayerGroup[], options: PlanOptions): Decision {
   const planned: Planned[] = [];
-  const refused: Refusal[] = [];
+  const skipped: SkippedLayer[] = [];
   let beyond: FilterBasisError | undefined;
-  for (const unit of units) {
-    const refuse = (because: string) => refused.push(...unit.layers.map(({ name }) => ({ name, because })));
-    const rule = ruleFor(unit, options);
+  for (const group of groups) {
+    const skip = (reason: string) => skipped.push(...group.layers.map(({ name }) => ({ name, reason })));
+    const rule = ruleFor(group, options);
     const basisSize = rule?.basis ?? options.basis;
     if (basisSize === undefined) {
-      refuse("no basis size is given for it");
+      skip("no basis size is given for it");
       continue;
     }
     if (!Number.isInteger(basisSize) || basisSize < 1) {
       throw new FilterBasisError("invalid-plan", "the basis size must be a whole number", {
-        layer: unit.name,
+        layer: group.name,
         expected: "1 or more",
         got: `${basisSize}`,
       });
     }
-    if (options.share !== undefined && options.share !== "none" && !unit.shared && rule === undefined) {
-      refuse(`no other convolution with its kernel and ${unit.layers[0]!.inChannels} input channels can share a basis with it`);
+    if (options.share !== undefined && options.share !== "none" && !group.shared && rule === undefined) {
+      skip(`no other convolution with its kernel and ${group.layers[0]!.inChannels} input channels can share a basis with it`);
       continue;
     }
-    const { channels, notes } = explicitChannels(unit, rule?.splits ?? options.splits);
-    const full = unitFullRank(unit, channels);
+    const { channels, notes } = explicitChannels(group, rule?.splits ?? options.splits);
+    const full = groupFullRank(group, channels);
     if (basisSize > full) {
       beyond ??= new FilterBasisError("invalid-plan", "the basis is larger than the full rank of the filters it is made from", {
-        layer: unit.name,
+        layer: group.name,
         expected: `at most ${full} basis filters`,
         got: `${basisSize}`,
       });
-      refuse(`a basis of ${basisSize} is larger than the full rank ${full} of its filters`);
+      skip(`a basis of ${basisSize} is larger than the full rank ${full} of its filters`);
       continue;
     }
-    const spectrum = unitSpectrum(unit, channels, options.linear ?? pureLinearAlgebra, options.spectra);
-    planned.push({ unit, choice: { channels, basisSize }, loss: relative(spectrum.squares, basisSize), notes, spectrum });
+    const spectrum = groupSpectrum(group, channels, options.linear ?? pureLinearAlgebra, options.spectra);
+    planned.push({ group, choice: { channels, basisSize }, loss: relative(spectrum.squares, basisSize), notes, spectrum });
   }
   if (planned.length === 0 && beyond) throw beyond;
-  return { planned, refused };
+  return { planned, skipped };
 }

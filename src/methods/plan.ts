@@ -1,17 +1,17 @@
 // What is to be done to each layer, decided before anything is done: which layers share a basis, their splits and basis
 // sizes, what that costs and what it loses.
-import type { Refusal } from "../basis/convolution.js";
+import type { SkippedLayer } from "../basis/convolution.js";
+import { cost } from "../ops/cost/cost.js";
 import type { Graph } from "../graph/types.js";
 import type { Spectrum } from "../linalg/low-rank.js";
-import { cost } from "../ops/cost/cost.js";
-import { type Choice, choiceMacs, choiceWeights, type Positions, splitsOf, type Unit, unitMacs } from "./candidates.js";
+import { type Choice, choiceMacs, choiceWeights, groupMacs, type LayerGroup, type Positions, splitsOf } from "./candidates.js";
 import type { Planned } from "./decision.js";
 import type { Latencies, Timed } from "./latencies.js";
 import { type Layer, layerWeights } from "./layers.js";
 import { planBudget } from "./plan-budget.js";
 import { planExplicit } from "./plan-explicit.js";
+import { groupsOf, nothingToDo, outputPositions } from "./plan-groups.js";
 import type { PlanOptions } from "./plan-options.js";
-import { nothingToDo, outputPositions, unitsOf } from "./plan-units.js";
 
 export type { PlanOptions, Splitting } from "./plan-options.js";
 
@@ -24,23 +24,23 @@ export interface LayerPlan {
   readonly timed?: Timed & { readonly original: number };
 }
 
-export interface UnitPlan {
-  readonly unit: Unit;
+export interface GroupPlan {
+  readonly group: LayerGroup;
   readonly choice: Choice;
   readonly layers: readonly LayerPlan[];
   readonly weightsBefore: number;
   readonly weightsAfter: number;
   readonly macsBefore: number;
   readonly macsAfter: number;
-  /** ||W - B A||_F / ||W||_F over all layers of the unit, from the singular values. */
+  /** ||W - B A||_F / ||W||_F over all layers of the group, from the singular values. */
   readonly error: number;
-  /** Of the unit's stacked filters at this choice: the decomposition begins where the plan left off. */
+  /** Of the group's stacked filters at this choice: the decomposition begins where the plan left off. */
   readonly spectrum: Spectrum;
 }
 
 export interface Plan {
-  readonly units: readonly UnitPlan[];
-  readonly refused: readonly Refusal[];
+  readonly groups: readonly GroupPlan[];
+  readonly skipped: readonly SkippedLayer[];
   /** Of the whole model, before and as expected after. */
   readonly before: { readonly weights: number; readonly macs: number };
   readonly after: { readonly weights: number; readonly macs: number };
@@ -49,25 +49,25 @@ export interface Plan {
 }
 
 /**
- * Plans a compression. With `basis` every layer is obeyed, also where it grows; otherwise a budget is solved over all units at
- * once and a layer where nothing is saved is refused. Errors: `budget-unreachable`; `invalid-plan` for impossible splits and
+ * Plans a compression. With `basis` every layer is obeyed, also where it grows; otherwise a budget is solved over all groups at
+ * once and a layer where nothing is saved is skipped. Errors: `budget-unreachable`; `invalid-plan` for impossible splits and
  * for bases beyond full rank everywhere; `non-finite` for weights that are; `not-found`, `unsupported` where nothing can be done.
  */
 export function planCompression(graph: Graph, options: PlanOptions = {}): Plan {
   const { inputs = new Map() } = options;
-  const { units, left, explicit } = unitsOf(graph, options);
+  const { groups, excluded, explicit } = groupsOf(graph, options);
   const positions = outputPositions(graph, inputs);
   const { weights, macs } = cost(graph, inputs);
   const before = options.original ?? { weights, macs };
-  const { planned, refused, why } = explicit
-    ? planExplicit(units, options)
-    : planBudget(units, options, { before, now: { weights, macs } }, positions);
-  if (planned.length === 0 && explicit) throw nothingToDo([...left, ...refused]);
+  const { planned, skipped, why } = explicit
+    ? planExplicit(groups, options)
+    : planBudget(groups, options, { before, now: { weights, macs } }, positions);
+  if (planned.length === 0 && explicit) throw nothingToDo([...excluded, ...skipped]);
   const plans = planned.map((one) => describe(one, positions));
   const change = (key: "weights" | "macs") => plans.reduce((sum, plan) => sum + plan[`${key}After`] - plan[`${key}Before`], 0);
   return {
-    units: plans,
-    refused: [...left, ...refused],
+    groups: plans,
+    skipped: [...excluded, ...skipped],
     before,
     after: { weights: weights + change("weights"), macs: macs + change("macs") },
     ...(why === undefined ? {} : { why }),
@@ -76,7 +76,7 @@ export function planCompression(graph: Graph, options: PlanOptions = {}): Plan {
 
 /** The plan with the fastest layout of every layer, where times are known. */
 export function withLayouts(plan: Plan, latencies: Latencies): Plan {
-  const units = plan.units.map((planned): UnitPlan => {
+  const groups = plan.groups.map((planned): GroupPlan => {
     const layers = planned.layers.map((one): LayerPlan => {
       const original = latencies.original(one.layer);
       const timed = latencies.basis(one.layer, one.splits, planned.choice.basisSize);
@@ -84,13 +84,13 @@ export function withLayouts(plan: Plan, latencies: Latencies): Plan {
     });
     return { ...planned, layers };
   });
-  return { ...plan, units };
+  return { ...plan, groups };
 }
 
 /** Options that ask for exactly this plan, layer by layer: for a recipe, which has no clock. */
-export function planAsOptions({ units }: Plan, { share, shareNamed, slice, inputs }: PlanOptions): PlanOptions {
+export function planAsOptions({ groups }: Plan, { share, shareNamed, slice, inputs }: PlanOptions): PlanOptions {
   const layers = Object.fromEntries(
-    units.flatMap(({ choice: { basisSize }, layers: members }) =>
+    groups.flatMap(({ choice: { basisSize }, layers: members }) =>
       members.map(({ layer, splits }) => [layer.name, { splits, basis: basisSize }] as const),
     ),
   );
@@ -104,18 +104,18 @@ export function planAsOptions({ units }: Plan, { share, shareNamed, slice, input
   };
 }
 
-function describe({ unit, choice, loss, notes, spectrum }: Planned, positions: Positions): UnitPlan {
+function describe({ group, choice, loss, notes, spectrum }: Planned, positions: Positions): GroupPlan {
   return {
-    unit,
+    group,
     choice,
-    layers: unit.layers.map((layer) => {
+    layers: group.layers.map((layer) => {
       const note = notes.get(layer);
-      return { layer, splits: splitsOf(layer, unit, choice.channels), ...(note === undefined ? {} : { note }) };
+      return { layer, splits: splitsOf(layer, group, choice.channels), ...(note === undefined ? {} : { note }) };
     }),
-    weightsBefore: unit.layers.reduce((sum, layer) => sum + layerWeights(layer), 0),
-    weightsAfter: choiceWeights(unit, choice),
-    macsBefore: unitMacs(unit, positions),
-    macsAfter: choiceMacs(unit, choice, positions),
+    weightsBefore: group.layers.reduce((sum, layer) => sum + layerWeights(layer), 0),
+    weightsAfter: choiceWeights(group, choice),
+    macsBefore: groupMacs(group, positions),
+    macsAfter: choiceMacs(group, choice, positions),
     error: Math.sqrt(loss),
     spectrum,
   };

@@ -3,7 +3,7 @@ export {
   attributesFromJson,
   attributesToJson,
   type CompressionRecord,
+  type LayerRecord,
   recordKey,
   recordOf as readRecord,
-  type SiteRecord,
 } from "../passes/compression-record.js";

@@ -1,6 +1,6 @@
 // Which convolutions may share a basis, found from the graph: those of a residual block, those of a group (the same input
 // resolution, channels and kernel), or all of the network with one kernel.
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import type { Dim, Graph, Node } from "../graph/types.js";
 import { concreteInputs } from "../ops/cost/cost.js";
 import { inferShapes } from "../ops/infer.js";
@@ -28,7 +28,7 @@ export function sharingSets(
 ): readonly SharingSet[] {
   if (share === "none") return [];
   const keys =
-    // Layers that read the picture itself (1 to 4 channels) would force tiny splits on a whole network.
+    // Layers that read the image itself (1 to 4 channels) would force tiny splits on a whole network.
     share === "network"
       ? ({ inChannels }: Layer) => (inChannels > 4 ? "network" : undefined)
       : share === "group"
@@ -64,7 +64,7 @@ function blockKeys(graph: Graph, layers: readonly Layer[]): (layer: Layer) => st
   sized.sort((a, b) => a.inside.size - b.inside.size);
   return ({ nodes }) => {
     const block = sized.find(({ inside }) => nodes.every(({ node }) => inside.has(node)));
-    return block && siteName(block.sum);
+    return block && nodeName(block.sum);
   };
 }
 

@@ -1,6 +1,6 @@
 // The DenseNet transition of the paper's authors: the 1 x 1 convolution C -> C between two blocks becomes C -> C / T -> C, and what went
-// into the norm before it is added to the result, before the picture is halved.
-import { readInts, siteName } from "../graph/attributes.js";
+// into the norm before it is added to the result, before the image is halved.
+import { nodeName, readInts } from "../graph/attributes.js";
 import { indexOf } from "../graph/graph-index.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Pass } from "../graph/types.js";
@@ -17,21 +17,21 @@ export interface TransitionOptions {
 export function transitionBottleneck({ bottleneck, init = "kaiming", seed = 1 }: TransitionOptions): Pass {
   return (graph) => {
     const { producers, soleReader } = indexOf(graph);
-    return replaceConvolutions(graph, "transition", {}, initialiser(init, seed), (site, net) => {
-      const { name, inChannels: channels } = site;
-      if (site.taps !== 1 || site.outChannels !== channels)
-        return { because: "it is not a 1 x 1 convolution that keeps its channels" };
-      const pool = soleReader(site.output);
+    return replaceConvolutions(graph, "transition", {}, initialiser(init, seed), (layer, net) => {
+      const { name, inChannels: channels } = layer;
+      if (layer.kernelElements !== 1 || layer.outChannels !== channels)
+        return { reason: "it is not a 1 x 1 convolution that keeps its channels" };
+      const pool = soleReader(layer.output);
       if (pool?.op !== "AveragePool" || readInts(pool, "strides", [1]).some((stride) => stride !== 2))
-        return { because: "no average pooling by 2 follows" };
-      const norm = producers.get(site.activationBefore?.inputs[0] ?? "");
-      if (norm?.op !== "BatchNormalization") return { because: "no batch norm and activation stand before it" };
+        return { reason: "no average pooling by 2 follows" };
+      const norm = producers.get(layer.activationBefore?.inputs[0] ?? "");
+      if (norm?.op !== "BatchNormalization") return { reason: "no batch norm and activation stand before it" };
       const inner = Math.floor(channels / bottleneck);
-      if (inner < 1) return { because: `its ${channels} channels cannot be divided by ${bottleneck}` };
-      let x = net.conv(site.input, `${name}.reduce`, { inChannels: channels, outChannels: inner, kernel: 1, bias: false });
+      if (inner < 1) return { reason: `its ${channels} channels cannot be divided by ${bottleneck}` };
+      let x = net.conv(layer.input, `${name}.reduce`, { inChannels: channels, outChannels: inner, kernel: 1, bias: false });
       x = net.conv(x, `${name}.expand`, { inChannels: inner, outChannels: channels, kernel: 1, bias: false });
-      net.add(x, norm.inputs[0] ?? "", `${name}.skip`, site.output);
-      return { done: `${channels} -> ${inner} -> ${channels} channels, plus the input of ${siteName(norm)}` };
+      net.add(x, norm.inputs[0] ?? "", `${name}.skip`, layer.output);
+      return { applied: `${channels} -> ${inner} -> ${channels} channels, plus the input of ${nodeName(norm)}` };
     });
   };
 }

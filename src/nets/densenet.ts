@@ -75,7 +75,7 @@ function denseLayer(net: GraphBuilder, x: string, path: string, inChannels: numb
   return net.concat([x, y], `${path}.concat`);
 }
 
-/** norm, ReLU, 1 x 1, and the picture is halved. */
+/** norm, ReLU, 1 x 1, and the image is halved. */
 function transition(net: GraphBuilder, x: string, path: string, inChannels: number, outChannels: number): string {
   const y = net.relu(net.norm(x, `${path}.0`, inChannels), `${path}.1`);
   return net.pool(net.conv(y, `${path}.2`, { inChannels, outChannels, kernel: 1, bias: false }), `${path}.3`, "average", 2);

@@ -128,7 +128,7 @@ function densenetLayers(graph: Graph): readonly Rule[] {
   ];
 }
 
-/** What a site's first and second layer are called depends on the method (DenseNet's first is the norm); the network tells which it is. */
+/** What a layer's first and second layer are called depends on the method (DenseNet's first is the norm); the network tells which it is. */
 const places = [
   [".first.", [".basis.", ".grouped.", "."]],
   [".second.", [".coefficients.", ".pointwise."]],
@@ -136,9 +136,9 @@ const places = [
 
 /** Our initializer for a name of a scheme, or undefined where the graph has none. */
 export function translator(graph: Graph, { rules }: NameScheme): (name: string) => string | undefined {
-  const sites = readRecord(graph)?.sites ?? [];
-  const basisOf = new Map(sites.map(({ name, basis }) => [name, basis]));
-  const bases = [...new Set(sites.map(({ basis }) => basis))];
+  const layers = readRecord(graph)?.layers ?? [];
+  const basisOf = new Map(layers.map(({ name, basis }) => [name, basis]));
+  const bases = [...new Set(layers.map(({ basis }) => basis))];
   return (name) => translate(name, rules, graph, bases, basisOf);
 }
 

@@ -10,7 +10,7 @@ export interface ResNetOptions {
   /** Channels of the three stages. */
   readonly widths?: readonly number[];
   /**
-   * How a shortcut halves the picture before zero channels are padded on both sides: `average` is the authors' 2 x 2 mean,
+   * How a shortcut halves the image before zero channels are padded on both sides: `average` is the authors' 2 x 2 mean,
    * `stride` is the every-second-pixel of He et al. and of most published weights.
    */
   readonly shortcut?: "average" | "stride";

@@ -4,7 +4,7 @@ import { GraphBuilder } from "../graph/builder.js";
 import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Graph } from "../graph/types.js";
 
-/** Channels of the convolutions; `pool` halves the picture. Module numbers in the authors' names count the pools too. */
+/** Channels of the convolutions; `pool` halves the image. Module numbers in the authors' names count the pools too. */
 const layers = [64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512, "pool"] as const;
 
 export interface VggOptions {

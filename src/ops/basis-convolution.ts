@@ -1,5 +1,5 @@
 // BasisConv, the one operator of our own: a convolution over a basis, and where there are coefficients the 1x1 convolution behind it.
-import { elements, readInts, siteName } from "../graph/attributes.js";
+import { elements, readInts, nodeName } from "../graph/attributes.js";
 import { type BasisConv, basisConvAttributes, readBasisConv } from "../graph/basis-conv.js";
 import type { Dim, Node } from "../graph/types.js";
 import { calls, type Family, type MacRule, type SumRule } from "./operator.js";
@@ -30,7 +30,7 @@ const basisShapes: Rule = (call) => {
 const scaled: AffineRule["read"] = (node, weight, bias) => {
   const site = readBasisConv(node)!;
   if (site.coefficients === "" && site.splits > 1)
-    return { because: `the basis of ${siteName(node)} is the same for all its splits` };
+    return { reason: `the basis of ${nodeName(node)} is the same for all its splits` };
   const outChannels = weight.dims[0]!;
   const row = weight.dims.slice(1).reduce((product, size) => product * size, 1);
   return {

@@ -1,6 +1,6 @@
 // Calls of functions that a model defines itself, replaced by the functions' nodes: for counting and running, whatever their opset.
 import { FilterBasisError } from "../errors/error.js";
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import { freshNames } from "../graph/edit.js";
 import { nodesOfCall } from "../graph/inline-call.js";
 import type { Graph, LocalFunction, Node } from "../graph/types.js";
@@ -67,7 +67,7 @@ function expand(node: Node, opset: number, table: Callable, fresh: (stem: string
     const depth = next.depth + 1;
     if (depth > deepest)
       throw new FilterBasisError("invalid-graph", `the model's functions call each other more than ${deepest} deep`, {
-        ...{ node: siteName(node), op: node.op },
+        ...{ node: nodeName(node), op: node.op },
       });
     const own = called.opsets.get("") ?? next.opset;
     const inner = nodesOfCall(called, next.node, fresh).map((made) => ({ node: made, opset: own, depth }));

@@ -1,5 +1,5 @@
 // Products of matrices: MatMul and Gemm.
-import { float, readFloat, readInt, siteName } from "../graph/attributes.js";
+import { float, readFloat, readInt, nodeName } from "../graph/attributes.js";
 import type { DataType, Dim } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
 import { calls, type Family, type MacRule } from "./operator.js";
@@ -80,13 +80,13 @@ const scaled: AffineRule["read"] = (node, weight, bias) => {
   const swapped = readInt(node, "transB", 0) !== 0;
   const [rows, columns] = weight.dims as [number, number];
   const [inChannels, outChannels] = swapped ? [columns, rows] : [rows, columns];
-  if (readInt(node, "transA", 0) !== 0) return { because: `${siteName(node)} transposes its input` };
+  if (readInt(node, "transA", 0) !== 0) return { reason: `${nodeName(node)} transposes its input` };
   const alpha = readFloat(node, "alpha", 1);
-  if (alpha !== 1) return { because: `${siteName(node)} has alpha = ${alpha}` };
+  if (alpha !== 1) return { reason: `${nodeName(node)} has alpha = ${alpha}` };
   const beta = readFloat(node, "beta", 1);
   const stored = bias && numbers(bias);
   if (stored !== undefined && stored.length !== 1 && (stored.length !== outChannels || bias!.dims.at(-1) !== outChannels)) {
-    return { because: `the bias of ${siteName(node)} differs from row to row` };
+    return { reason: `the bias of ${nodeName(node)} differs from row to row` };
   }
   const each = Float64Array.from(
     { length: outChannels },

@@ -1,19 +1,19 @@
 // How a convolution over a split basis is written as ONNX: four layouts that compute the same numbers at different speeds.
 //
-//   separate   s convolutions that read one weight, concatenated, then 1 x 1            (the paper's form)
-//   folded     [N, c, ...] -> [N s, p, ...], one convolution, -> [N, s m, ...], 1 x 1
-//   grouped    one grouped convolution whose weight is the basis repeated s times at load, then 1 x 1
-//   dense      the filters rebuilt from basis and coefficients at load, then the original convolution
+//   split         s convolutions that read one weight, concatenated, then 1 x 1         (the paper's layout)
+//   batch-folded  [N, c, ...] -> [N s, p, ...], one convolution, -> [N, s m, ...], 1 x 1
+//   grouped       one grouped convolution whose weight is the basis repeated s times at load, then 1 x 1
+//   dense         the filters rebuilt from basis and coefficients at load, then the original convolution
 //
 // With s = 1 the first three are one and the same: a convolution, then 1 x 1. The convolution over the basis carries
 // stride, padding and dilation; the 1 x 1 carries the bias. Every shape is written with 0 and -1, so that batch and
 // image size stay free.
 import { int, int64Tensor, ints, makeNode, tensor } from "../graph/attributes.js";
-import { type BasisConvolution, canonicalForm, type Form } from "../graph/basis-conv.js";
+import { type BasisConvolution, canonicalLayout, type Layout } from "../graph/basis-conv.js";
 import { type Attribute, type DataType, dataTypes, type Node } from "../graph/types.js";
 
 /** What the writer needs beside the layer. */
-export interface FormContext {
+export interface LayoutContext {
   /** Gives a name that is not taken yet. */
   readonly fresh: (stem: string) => string;
   /** Version of the standard operators: Split and Slice changed between versions. */
@@ -23,12 +23,12 @@ export interface FormContext {
 }
 
 /** The nodes of a layer in the given layout, in order. Slices, shapes and repeats are Constant nodes and foldable at load. */
-export function formNodes(site: BasisConvolution, form: Form, context: FormContext): readonly Node[] {
+export function layoutNodes(site: BasisConvolution, form: Layout, context: LayoutContext): readonly Node[] {
   const writer = new Writer(site.name, context);
   const basis = slicedBasis(site, writer);
   if (form === "dense") return denseNodes(site, basis, writer);
   const isPart = site.coefficients === "";
-  const middle = basisNodes(site, basis, canonicalForm(form, site.splits), writer, isPart ? site.output : undefined);
+  const middle = basisNodes(site, basis, canonicalLayout(form, site.splits), writer, isPart ? site.output : undefined);
   if (!isPart) combineNode(site, middle, writer);
   return writer.nodes;
 }
@@ -41,7 +41,7 @@ class Writer {
   readonly #site: string;
   readonly #fresh: (stem: string) => string;
 
-  constructor(site: string, { fresh, opset, typeOf = () => undefined }: FormContext) {
+  constructor(site: string, { fresh, opset, typeOf = () => undefined }: LayoutContext) {
     this.#site = site;
     this.#fresh = fresh;
     this.opset = opset;
@@ -105,7 +105,7 @@ function convolve(
   return writer.add("Conv", inputs, parts.part, attributes, parts.output);
 }
 
-function basisNodes(site: BasisConvolution, basis: string, form: Form, writer: Writer, output?: string): string {
+function basisNodes(site: BasisConvolution, basis: string, form: Layout, writer: Writer, output?: string): string {
   const { input, basisBias, splits: s, basisSize: m, inChannels: c, kernel } = site;
   const free = kernel.map(() => 0);
   if (s === 1) return convolve(site, writer, { inputs: [input, basis, basisBias], part: "basis", groups: 1, output });
@@ -114,7 +114,7 @@ function basisNodes(site: BasisConvolution, basis: string, form: Form, writer: W
     const bias = basisBias && writer.repeat(basisBias, "repeated.bias", s, 1);
     return convolve(site, writer, { inputs: [input, weight, bias], part: "basis", groups: s, output });
   }
-  if (form === "folded") {
+  if (form === "batch-folded") {
     const folded = writer.reshape(input, "fold", [-1, c / s, ...free]); // [N, c, ...] -> [N s, p, ...]
     const made = convolve(site, writer, { inputs: [folded, basis, basisBias], part: "basis", groups: 1 }); // [N s, m, ...]
     const shape = writer.numbers("unfold.shape", [-1, s * m, ...free]);

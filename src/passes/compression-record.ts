@@ -3,9 +3,9 @@
 import { z } from "zod";
 import { FilterBasisError } from "../errors/error.js";
 import { float, floats, int, ints, string } from "../graph/attributes.js";
-import { type BasisConv, basisConvs, forms } from "../graph/basis-conv.js";
-import { indexOf } from "../graph/graph-index.js";
+import { type BasisConv, basisConvs, layouts } from "../graph/basis-conv.js";
 import type { Attribute, Graph } from "../graph/types.js";
+import { indexOf } from "../graph/graph-index.js";
 
 export const recordKey = "filterbasis";
 
@@ -14,7 +14,7 @@ const attributeRecord = z
   .refine((attributes) => Object.entries(attributes).every(isWhole), "an attribute is not a whole number");
 const size = z.number().int().positive();
 
-const siteRecord = z.object({
+const layerRecord = z.object({
   /** The original node's name (may be empty) and the value that it makes. */
   name: z.string(),
   output: z.string(),
@@ -28,22 +28,38 @@ const siteRecord = z.object({
   slice: z.tuple([z.number().int().nonnegative(), size]).optional(),
   /** Name of the group that shares the basis. */
   shared: z.string().optional(),
-  form: z.enum(forms),
+  layout: z.enum(layouts),
   /** ||W - B A||_F / ||W||_F when it was compressed; null for a basis that was not made from weights. */
   error: z.number().nullable(),
   /** Of the original filters: name, [n, c, h, w], attributes of the node. */
   weight: z.string(),
   shape: z.array(size).min(3),
   attributes: attributeRecord,
-  /** True where something stands between basis and coefficients: no way back to dense. */
-  between: z.boolean().optional(),
+  /** True where the coefficients are a layer of their own, behind a batch norm, an activation or with a kernel: no way back to dense. */
+  basisOnly: z.boolean().optional(),
   /** Where it is not the record's. */
   method: z.string().optional(),
 });
 
-const record = z.object({ version: z.literal(1), method: z.string(), sites: z.array(siteRecord) });
+const record = z.object({ version: z.literal(2), method: z.string(), layers: z.array(layerRecord) });
 
-export type SiteRecord = z.infer<typeof siteRecord>;
+/** Version 1 (written by 0.1) under the names of version 2: its layers were `sites`, a layout was a `form`, `basisOnly` was `between`. */
+const oldLayouts: Readonly<Record<string, unknown>> = { separate: "split", folded: "batch-folded" };
+
+function fromVersion1(data: unknown): unknown {
+  if (!isObject(data) || data.version !== 1 || !Array.isArray(data.sites)) return data;
+  const { sites, ...rest } = data;
+  return { ...rest, version: 2, layers: sites.map((site) => (isObject(site) ? withNewNames(site) : site)) };
+}
+
+function withNewNames({ form, between, ...site }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const layout = typeof form === "string" && Object.hasOwn(oldLayouts, form) ? oldLayouts[form] : form;
+  return { ...site, layout, ...(between === undefined ? {} : { basisOnly: between }) };
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null;
+
+export type LayerRecord = z.infer<typeof layerRecord>;
 export type CompressionRecord = z.infer<typeof record>;
 
 /** @throws FilterBasisError `malformed` for text that is no such record */
@@ -57,7 +73,7 @@ export function parseRecord(text: string): CompressionRecord {
       cause,
     });
   }
-  const checked = record.safeParse(data);
+  const checked = record.safeParse(fromVersion1(data));
   if (checked.success) return checked.data;
   const issue = checked.error.issues[0];
   throw new FilterBasisError("malformed", `the model's record of its compression cannot be used: ${issue?.message}`, {
@@ -74,31 +90,31 @@ function isWhole([key, value]: readonly [string, number | string | readonly numb
 /** What the nodes of a graph say, as a record of it; undefined where nothing in it is compressed. */
 export function recordOf(graph: Graph): CompressionRecord | undefined {
   const found = basisConvs(graph.nodes);
-  const method = found.at(-1)?.site.provenance.method;
+  const method = found.at(-1)?.layer.provenance.method;
   if (method === undefined) return undefined;
   const { root } = indexOf(graph);
-  return { version: 1, method, sites: found.map(({ site }) => siteRecordOf(site, root, method)) };
+  return { version: 2, method, layers: found.map(({ layer }) => layerRecordOf(layer, root, method)) };
 }
 
-function siteRecordOf(site: BasisConv, root: (value: string) => string, method: string): SiteRecord {
-  const { provenance, slice, basisBias, outChannels, inChannels, kernel } = site;
-  const { layer, shared } = provenance;
+function layerRecordOf(layer: BasisConv, root: (value: string) => string, method: string): LayerRecord {
+  const { provenance, slice, basisBias, outChannels, inChannels, kernel } = layer;
+  const { partOf, shared } = provenance;
   return {
-    name: layer?.name ?? site.name,
-    output: layer?.output ?? site.output,
-    splits: site.splits,
-    basisSize: site.basisSize,
-    basis: root(site.basis),
-    coefficients: layer?.coefficients ?? root(site.coefficients),
+    name: partOf?.name ?? layer.name,
+    output: partOf?.output ?? layer.output,
+    splits: layer.splits,
+    basisSize: layer.basisSize,
+    basis: root(layer.basis),
+    coefficients: partOf?.coefficients ?? root(layer.coefficients),
     ...(basisBias === "" ? {} : { basisBias: root(basisBias) }),
     ...(slice ? { slice: [...slice] } : {}),
     ...(shared === undefined ? {} : { shared }),
-    form: site.layout,
+    layout: layer.layout,
     error: provenance.error,
     weight: provenance.weight,
     shape: [outChannels, inChannels, ...kernel],
-    attributes: attributesToJson(site.attributes),
-    ...(layer ? { between: true } : {}),
+    attributes: attributesToJson(layer.attributes),
+    ...(partOf ? { basisOnly: true } : {}),
     ...(provenance.method === method ? {} : { method: provenance.method }),
   };
 }
@@ -116,7 +132,7 @@ export function attributesToJson(attributes: ReadonlyMap<string, Attribute>): Re
   return out;
 }
 
-export function attributesFromJson(json: SiteRecord["attributes"]): ReadonlyMap<string, Attribute> {
+export function attributesFromJson(json: LayerRecord["attributes"]): ReadonlyMap<string, Attribute> {
   return new Map(
     Object.entries(json).map(([key, value]) => {
       const [name, kind] = key.split(":") as [string, string?];

@@ -5,13 +5,13 @@
 //   before a layer  y = W z + b:   W' = W k (each input channel),   b' = b + sum W t, if no zero padding comes between (or t = 0)
 //
 // A weight that several layers read is folded only where all of them are followed by the same k: otherwise it would be stored once for each.
-import { readFloat, readInt, siteName } from "../graph/attributes.js";
+import { nodeName, readFloat, readInt } from "../graph/attributes.js";
 import type { Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { isFloat, numbers } from "../graph/values.js";
 import { trainingMode } from "../ops/normalisation.js";
-import type { Refusal } from "../ops/rules/affine.js";
 import { type Fold, storeFolds } from "./fold-groups.js";
 import { foldAfter, foldBefore, weightPlaces } from "./fold-into-layer.js";
+import type { Skipped } from "../ops/rules/affine.js";
 import { Rewriting } from "./rewriting.js";
 
 const name = "fold-batch-norm";
@@ -25,15 +25,15 @@ export const foldBatchNorm: Pass = (graph) => {
   const work = new Rewriting(graph);
   const done = new Map<Node, string>();
   const outcomes: Outcome[] = [];
-  const report = (node: Node, because: string, folded: boolean) =>
-    outcomes.push({ pass: name, site: siteName(node), done: folded, because });
+  const report = (node: Node, reason: string, folded: boolean) =>
+    outcomes.push({ pass: name, layer: nodeName(node), applied: folded, reason });
   for (const node of graph.nodes) {
     if (!isNorm(node)) continue;
     const earlier = done.get(node);
     const result = earlier === undefined ? foldOne(work, node) : new Map<Node, string>();
-    if ("because" in result) report(node, result.because, false);
+    if ("reason" in result) report(node, result.reason, false);
     else {
-      for (const [norm, because] of result) done.set(norm, because);
+      for (const [norm, reason] of result) done.set(norm, reason);
       report(node, done.get(node)!, true);
     }
   }
@@ -45,43 +45,43 @@ const isNorm = (node: Node | undefined): node is Node => node?.op === "BatchNorm
 /** The normalisations that were folded, with what was done. */
 type Done = ReadonlyMap<Node, string>;
 
-function foldOne(work: Rewriting, node: Node): Done | Refusal {
+function foldOne(work: Rewriting, node: Node): Done | Skipped {
   const affine = affineOf(work, node);
-  if ("because" in affine) return affine;
+  if ("reason" in affine) return affine;
   const backward = foldBackward(work, node, affine);
-  if (!("because" in backward)) return backward;
+  if (!("reason" in backward)) return backward;
   const forward = foldForward(work, node, affine);
-  return "because" in forward ? { because: `${backward.because}, and ${forward.because}` } : forward;
+  return "reason" in forward ? { reason: `${backward.reason}, and ${forward.reason}` } : forward;
 }
 
-function foldBackward(work: Rewriting, node: Node, affine: Affine): Done | Refusal {
+function foldBackward(work: Rewriting, node: Node, affine: Affine): Done | Skipped {
   const [from] = node.inputs as [string];
   const layer = work.made.get(from);
-  if (layer === undefined) return { because: "its input is not made by a node" };
-  if (!work.readByOne(from)) return { because: `the output of ${siteName(layer)} is read elsewhere too` };
+  if (layer === undefined) return { reason: "its input is not made by a node" };
+  if (!work.readByOne(from)) return { reason: `the output of ${nodeName(layer)} is read elsewhere too` };
   const alone = foldBefore(work.constant, layer, affine);
-  if ("because" in alone) return alone;
+  if ("reason" in alone) return alone;
   const folds: Fold[] = [];
   for (const { layer: each, norm, affine: own } of group(work, layer, node, affine) ?? []) {
     const folded = each === layer ? alone : foldBefore(work.constant, each, own);
-    if ("because" in folded) return folded;
+    if ("reason" in folded) return folded;
     folds.push({ old: each, norm, folded, inputs: each.inputs.slice(0, 1), outputs: norm.outputs.slice(0, 1) });
   }
   if (folds.length === 0) return sharedWeight(work, layer);
   return (
-    storeFolds(work, folds) ?? new Map(folds.map(({ old, norm }) => [norm, `it was folded into ${siteName(old)} before it`]))
+    storeFolds(work, folds) ?? new Map(folds.map(({ old, norm }) => [norm, `it was folded into ${nodeName(old)} before it`]))
   );
 }
 
-function foldForward(work: Rewriting, node: Node, affine: Affine): Done | Refusal {
+function foldForward(work: Rewriting, node: Node, affine: Affine): Done | Skipped {
   const [from, to] = [node.inputs[0]!, node.outputs[0]!];
   const [layer] = work.readers.get(to) ?? [];
-  if (layer === undefined || !work.readByOne(to)) return { because: "its output is not read by one layer alone" };
+  if (layer === undefined || !work.readByOne(to)) return { reason: "its output is not read by one layer alone" };
   const folded = foldAfter(work.constant, layer, to, affine);
-  if ("because" in folded) return folded;
+  if ("reason" in folded) return folded;
   if (partners(work, layer)?.length !== 1) return sharedWeight(work, layer);
   const fold: Fold = { old: layer, norm: node, folded, inputs: [from], outputs: layer.outputs };
-  return storeFolds(work, [fold]) ?? new Map([[node, `it was folded into ${siteName(layer)} after it`]]);
+  return storeFolds(work, [fold]) ?? new Map([[node, `it was folded into ${nodeName(layer)} after it`]]);
 }
 
 /** The nodes that read a layer's weight, the layer itself among them; undefined where an output of the graph reads it. */
@@ -90,11 +90,11 @@ function partners(work: Rewriting, layer: Node): readonly Node[] | undefined {
   return work.constant(weight) === undefined ? [layer] : work.endReaders(work.rootOf(weight));
 }
 
-function sharedWeight(work: Rewriting, layer: Node): Refusal {
+function sharedWeight(work: Rewriting, layer: Node): Skipped {
   const others = partners(work, layer)?.filter((node) => node !== layer);
-  const by = others === undefined ? "an output of the graph" : others.map(siteName).slice(0, 3).join(", ");
+  const by = others === undefined ? "an output of the graph" : others.map(nodeName).slice(0, 3).join(", ");
   const more = others !== undefined && others.length > 3 ? ` and ${others.length - 3} more` : "";
-  return { because: `the weight of ${siteName(layer)} is also read by ${by}${more}, and would be stored more than once` };
+  return { reason: `the weight of ${nodeName(layer)} is also read by ${by}${more}, and would be stored more than once` };
 }
 
 interface Member {
@@ -119,7 +119,7 @@ function followed(work: Rewriting, layer: Node): Member | undefined {
   const [norm] = work.readers.get(output) ?? [];
   if (!isNorm(norm) || norm.inputs[0] !== output || !work.readByOne(output)) return undefined;
   const affine = affineOf(work, norm);
-  return "because" in affine ? undefined : { layer, norm, affine };
+  return "reason" in affine ? undefined : { layer, norm, affine };
 }
 
 function alike(a: Member, b: Member): boolean {
@@ -140,16 +140,15 @@ export interface Affine {
   readonly t: Float64Array;
 }
 
-function affineOf({ readers, outputs, constant, opset }: Rewriting, node: Node): Affine | Refusal {
+function affineOf({ readers, outputs, constant, opset }: Rewriting, node: Node): Affine | Skipped {
   const isRead = (value: string) => outputs.has(value) || (readers.get(value)?.size ?? 0) > 0;
   const training = trainingMode(node, opset);
-  if (training !== undefined) return { because: training };
-  if (node.outputs.slice(1).some((output) => output !== "" && isRead(output)))
-    return { because: "its batch statistics are read" };
-  if (readInt(node, "spatial", 1) === 0) return { because: "it normalises every pixel by itself (spatial = 0)" };
+  if (training !== undefined) return { reason: training };
+  if (node.outputs.slice(1).some((output) => output !== "" && isRead(output))) return { reason: "its batch statistics are read" };
+  if (readInt(node, "spatial", 1) === 0) return { reason: "it normalises every pixel by itself (spatial = 0)" };
   const tensors = [1, 2, 3, 4].map((index) => constant(node.inputs[index] ?? ""));
-  if (tensors.some((tensor) => tensor === undefined)) return { because: "its scale, shift or statistics are not constant" };
-  if (tensors.some((tensor) => !isFloat(tensor!.type))) return { because: "its statistics are not floating-point" };
+  if (tensors.some((tensor) => tensor === undefined)) return { reason: "its scale, shift or statistics are not constant" };
+  if (tensors.some((tensor) => !isFloat(tensor!.type))) return { reason: "its statistics are not floating-point" };
   const [scale, shift, mean, variance] = (tensors as TensorData[]).map(numbers) as [
     Float64Array,
     Float64Array,
@@ -159,6 +158,6 @@ function affineOf({ readers, outputs, constant, opset }: Rewriting, node: Node):
   const epsilon = readFloat(node, "epsilon", Math.fround(1e-5));
   const k = scale.map((value, channel) => value / Math.sqrt(variance[channel]! + epsilon));
   const t = shift.map((value, channel) => value - mean[channel]! * k[channel]!);
-  if (![...k, ...t].every(Number.isFinite)) return { because: "its statistics give values that are not finite" };
+  if (![...k, ...t].every(Number.isFinite)) return { reason: "its statistics give values that are not finite" };
   return { k, t };
 }

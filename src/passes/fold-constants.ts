@@ -1,5 +1,5 @@
 // Computing once what does not depend on the inputs: shape chains of exporters, Constant nodes, Identity on weights.
-import { elementBytes, elements, siteName } from "../graph/attributes.js";
+import { elementBytes, elements, nodeName } from "../graph/attributes.js";
 import { constantOf } from "../graph/constants.js";
 import { reads } from "../graph/edit.js";
 import { indexOf } from "../graph/graph-index.js";
@@ -22,7 +22,7 @@ const slack = 1024;
 /**
  * Turns Constant nodes into initializers and replaces nodes by what they compute, wherever that is known without running: sizes that the
  * input's stated shape fixes, and arithmetic and rearrangement of constants. Products of matrices and whatever would make the file larger
- * (a filter basis repeated for its splits, a weight stored in two orders) are left alone, with the reason.
+ * (a filter basis repeated for its splits, a weight stored in two orders) are skipped, with the reason.
  */
 export function foldConstants({ limit = 1 << 16 }: FoldOptions = {}): Pass {
   return (graph) => {
@@ -34,13 +34,18 @@ export function foldConstants({ limit = 1 << 16 }: FoldOptions = {}): Pass {
     const constant = new Set(graph.initializers.keys());
     for (const node of graph.nodes) {
       const result = node.outputs.some((output) => outputs.has(output)) ? undefined : fold(node, known, initializers, readers);
-      if (result === undefined || "because" in result) {
+      if (result === undefined || "reason" in result) {
         nodes.push(node);
         const inputs = [...reads(node)];
         const wasConstant = inputs.length > 0 && inputs.every((input) => constant.has(input));
         if (wasConstant) {
           for (const output of node.outputs) constant.add(output);
-          outcomes.push({ pass: name, site: siteName(node), done: false, because: result?.because ?? reasonLeft(node, outputs) });
+          outcomes.push({
+            pass: name,
+            layer: nodeName(node),
+            applied: false,
+            reason: result?.reason ?? reasonLeft(node, outputs),
+          });
         }
         continue;
       }
@@ -48,9 +53,9 @@ export function foldConstants({ limit = 1 << 16 }: FoldOptions = {}): Pass {
         initializers.set(output, tensor);
         constant.add(output);
       }
-      outcomes.push({ pass: name, site: siteName(node), done: true, because: "its result does not depend on the inputs" });
+      outcomes.push({ pass: name, layer: nodeName(node), applied: true, reason: "its result does not depend on the inputs" });
     }
-    if (!outcomes.some((outcome) => outcome.done)) return { graph, outcomes };
+    if (!outcomes.some((outcome) => outcome.applied)) return { graph, outcomes };
     const kept = new Set(nodes);
     const touched = graph.nodes.filter((node) => !kept.has(node)).flatMap((node) => [...node.outputs, ...reads(node)]);
     return { graph: dropUnread({ ...graph, nodes, initializers }, touched), outcomes };
@@ -62,7 +67,7 @@ const reasonLeft = (node: Node, outputs: ReadonlySet<string>): string =>
     ? "it makes an output of the graph"
     : `${node.op} of such constants is left to be computed at load`;
 
-type Fold = { readonly made: ReadonlyMap<string, TensorData> } | { readonly because: string } | undefined;
+type Fold = { readonly made: ReadonlyMap<string, TensorData> } | { readonly reason: string } | undefined;
 
 function fold(
   node: Node,
@@ -80,7 +85,7 @@ function fold(
     if (tensor === undefined) return undefined;
     // the data is shared in memory but would be stored twice
     if (!freed(node, initializers, readers).includes(tensor) && bytesOf(tensor) > slack)
-      return { because: "the constant is read elsewhere too" };
+      return { reason: "the constant is read elsewhere too" };
     return { made: new Map([[node.outputs[0]!, { ...tensor }]]) }; // an object of its own: counting tells constants apart by it
   }
   const made = new Map<string, TensorData>();
@@ -93,7 +98,7 @@ function fold(
   const needed = [...made.values()].reduce((sum, tensor) => sum + bytesOf(tensor), 0);
   const weights = [...made.values()].some((tensor) => isFloat(tensor.type) && tensor.dims.length >= 2);
   if (needed > gained + (weights ? 0 : slack))
-    return { because: `its result takes ${needed} bytes where ${gained} would be freed` };
+    return { reason: `its result takes ${needed} bytes where ${gained} would be freed` };
   return { made };
 }
 

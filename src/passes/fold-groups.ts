@@ -1,10 +1,10 @@
 // Storing what folding made of one weight and the biases of all layers that read it: under the old names where these become free, and only where
 // the model does not grow by it.
-import { elementBytes, elements, siteName } from "../graph/attributes.js";
+import { elementBytes, elements, nodeName } from "../graph/attributes.js";
 import { reads } from "../graph/edit.js";
 import type { Node, TensorData } from "../graph/types.js";
-import type { Refusal } from "../ops/rules/affine.js";
 import { type Folded, weightPlaces } from "./fold-into-layer.js";
+import type { Skipped } from "../ops/rules/affine.js";
 import type { Rewriting } from "./rewriting.js";
 
 /** One layer and the normalisation that goes into it. */
@@ -20,13 +20,13 @@ export interface Fold {
 /** Bytes that a node takes in a file beside its names: tags, lengths, operator. */
 const nodeBytes = 32;
 
-/** Carries the folds out: all read one weight, and its new values are the same for all. A refusal where the model would grow. */
-export function storeFolds(work: Rewriting, folds: readonly Fold[]): Refusal | undefined {
+/** Carries the folds out: all read one weight, and its new values are the same for all. A reason where the model would grow. */
+export function storeFolds(work: Rewriting, folds: readonly Fold[]): Skipped | undefined {
   const biases = distinct(folds.flatMap(({ folded }) => folded.bias ?? []));
   const grows = added(biases) - freed(work, folds);
   if (grows > 0) {
     const [{ old }] = folds as [Fold];
-    return { because: `the biases that ${siteName(old)} would get take ${grows} bytes more than what would go` };
+    return { reason: `the biases that ${nodeName(old)} would get take ${grows} bytes more than what would go` };
   }
   const [{ old: first, folded }] = folds as [Fold];
   const [weightAt, biasAt] = weightPlaces(first);

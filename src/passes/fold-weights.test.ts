@@ -125,15 +125,15 @@ describe("foldWeights", () => {
     const { graph, outcomes } = foldWeights()(before);
     verifyGraph(graph);
     expect(outcomes).toHaveLength(1);
-    expect(outcomes[0]!.site).toBe("conv");
+    expect(outcomes[0]!.layer).toBe("conv");
     if (growing.has(name)) {
       expect(graph).toBe(before);
-      expect(outcomes[0]!.because).toMatch(
+      expect(outcomes[0]!.reason).toMatch(
         /^its weight is made from constants by .* at load: stored, it would make the file \d+ bytes larger$/,
       );
       return;
     }
-    expect(outcomes[0]!.because).toMatch(/^its weight was made from constants by [\w, ]+ and is stored as it is read$/);
+    expect(outcomes[0]!.reason).toMatch(/^its weight was made from constants by [\w, ]+ and is stored as it is read$/);
     expect(graph.nodes.map(({ op }) => op)).toEqual(["Conv"]);
     expect([...graph.initializers.keys()]).toEqual(["w"]);
     expect(writeModel(graph).length).toBeLessThanOrEqual(writeModel(before).length);
@@ -175,12 +175,12 @@ describe("foldWeights", () => {
       [node("QuantizeLinear", "h k z", "f"), node("DequantizeLinear", "f k z")],
       /is quantised \(rounded to few bits, (De|Q)/,
     ],
-  ] as const)("names %s as quantised and leaves it so", (_, nodes, because) => {
+  ] as const)("names %s as quantised and leaves it so", (_, nodes, reason) => {
     const constants = { q: tensorOf("int8", [4, 4, 3, 3], new Float64Array(144)), k: filled(), z: tensorOf("int8", [], [0]) };
     const before = withWeight({ nodes, constants: { ...constants, h: filled(4, 4, 3, 3) } });
     const { graph, outcomes } = foldWeights()(before);
     expect(graph).toBe(before);
-    expect(outcomes).toMatchObject([{ done: false, because: expect.stringMatching(because) }]);
+    expect(outcomes).toMatchObject([{ applied: false, reason: expect.stringMatching(reason) }]);
   });
 
   test("leaves what is computed from the named constants alone, in silence", () => {
@@ -191,9 +191,9 @@ describe("foldWeights", () => {
   test("does not store a constant twice that is read in two orders", () => {
     const nodes = [node("Transpose", "h"), node("Transpose", "h", "v", { perm: ints([3, 2, 1, 0]) })];
     const before = withWeight({ nodes: [...nodes, makeNode("Conv", ["x", "v"], ["z"])], constants: { h: filled(3, 3, 4, 4) } });
-    expect(foldWeights()({ ...before, outputs: [...before.outputs, { name: "z" }] }).outcomes.map(({ done }) => done)).toEqual([
-      ...[false, false],
-    ]);
+    expect(
+      foldWeights()({ ...before, outputs: [...before.outputs, { name: "z" }] }).outcomes.map(({ applied }) => applied),
+    ).toEqual([...[false, false]]);
   });
 
   test("cuts a packed weight up where all its parts are read", async () => {
@@ -227,7 +227,7 @@ describe("foldWeights", () => {
     const constants = { h: filled(4, 4, 3, 3), b: filled(4), s: filled(1, 4), one: shape(-1) };
     const before = withWeight({ nodes, constants });
     const { outcomes } = foldWeights()({ ...before, outputs: [{ name: "n" }] });
-    expect(outcomes.map(({ done, because }) => [done, because.split(/[ ,]/).slice(0, 2).join(" ")])).toEqual([
+    expect(outcomes.map(({ applied, reason }) => [applied, reason.split(/[ ,]/).slice(0, 2).join(" ")])).toEqual([
       [true, "its bias"],
       [true, "its scale"],
     ]);
@@ -235,7 +235,7 @@ describe("foldWeights", () => {
 
   test("says what it cannot compute", () => {
     const before = withWeight({ nodes: [node("Erf", "h")], constants: { h: filled(4, 4, 3, 3) } });
-    expect(foldWeights()(before).outcomes[0]!.because).toBe(
+    expect(foldWeights()(before).outcomes[0]!.reason).toBe(
       "its weight is computed from constants by Erf, which is not done here",
     );
   });

@@ -1,6 +1,6 @@
 // Storing weights as layers read them: exporters leave a weight behind Transpose, Reshape, Mul, Add and the like of constants, where neither a
 // compression nor the folding of a batch norm finds it.
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import type { Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { bytesChanged } from "./constant/growth.js";
 import { layerConstants, weightAnalysis } from "./constant/weights.js";
@@ -25,16 +25,16 @@ export function foldWeights({ keep = new Set() }: FoldWeightsOptions = {}): Pass
     const analysis = weightAnalysis(graph, keep);
     const candidates = new Map<string, Candidate>();
     const outcomes: Outcome[] = [];
-    const report = (site: string, because: string, done: boolean) => outcomes.push({ pass: name, site, done, because });
-    for (const { layer, value, what } of wanted) {
+    const report = (layer: string, reason: string, applied: boolean) => outcomes.push({ pass: name, layer, applied, reason });
+    for (const { layer: node, value, what } of wanted) {
       const found = analysis(value);
       if (found === undefined) continue;
-      const site = siteName(layer);
-      if ("because" in found) report(site, `its ${what} ${found.because}`, false);
+      const layer = nodeName(node);
+      if ("reason" in found) report(layer, `its ${what} ${found.reason}`, false);
       else {
         const key = found.node.outputs[0]!;
         const known = candidates.get(key) ?? { ...found, uses: [] };
-        known.uses.push({ site, what });
+        known.uses.push({ layer, what });
         candidates.set(key, known);
       }
     }
@@ -45,8 +45,8 @@ export function foldWeights({ keep = new Set() }: FoldWeightsOptions = {}): Pass
     }
     const done = new Set(folded);
     for (const candidate of candidates.values())
-      for (const { site, what } of candidate.uses)
-        report(site, `its ${what} ${sentence(graph, candidate, done.has(candidate))}`, done.has(candidate));
+      for (const { layer, what } of candidate.uses)
+        report(layer, `its ${what} ${sentence(graph, candidate, done.has(candidate))}`, done.has(candidate));
     return { graph: done.size === 0 ? graph : stored(graph, folded), outcomes };
   };
 }
@@ -59,7 +59,7 @@ export function weightReason(graph: Graph, keep: ReadonlySet<string> = new Set()
   const analysis = weightAnalysis(graph, keep);
   return (value) => {
     const found = analysis(value);
-    return found === undefined || "because" in found ? found?.because : sentence(graph, { ...found, uses: [] }, false);
+    return found === undefined || "reason" in found ? found?.reason : sentence(graph, { ...found, uses: [] }, false);
   };
 }
 
@@ -70,7 +70,7 @@ interface Candidate {
   /** The stored constants underneath. */
   readonly roots: ReadonlySet<string>;
   readonly operators: readonly string[];
-  readonly uses: { readonly site: string; readonly what: string }[];
+  readonly uses: { readonly layer: string; readonly what: string }[];
 }
 
 const tensorsOf = (candidates: readonly Candidate[]): ReadonlyMap<Node, readonly TensorData[]> =>
@@ -106,9 +106,9 @@ function payingAlone(graph: Graph, group: readonly Candidate[]): readonly Candid
   return taken;
 }
 
-function sentence(graph: Graph, candidate: Candidate, done: boolean): string {
+function sentence(graph: Graph, candidate: Candidate, applied: boolean): string {
   const operators = candidate.operators.join(", ");
-  if (done) return `was made from constants by ${operators} and is stored as it is read`;
+  if (applied) return `was made from constants by ${operators} and is stored as it is read`;
   const grows = bytesChanged(graph, tensorsOf([candidate]));
   const made = `is made from constants by ${operators} at load`;
   return grows > 0

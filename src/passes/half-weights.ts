@@ -1,9 +1,9 @@
 // Storing weights in half precision: each float32 weight becomes a float16 constant and a Cast, so that all computing stays in float32.
-import { int, makeNode, siteName, tensor as tensorAttribute } from "../graph/attributes.js";
-import { constantTensor } from "../graph/constants.js";
+import { int, makeNode, nodeName, tensor as tensorAttribute } from "../graph/attributes.js";
 import { freshNames, renameReads } from "../graph/edit.js";
-import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
+import { constantTensor } from "../graph/constants.js";
+import { indexOf } from "../graph/graph-index.js";
 import { floats, tensorOf } from "../graph/values.js";
 
 const name = "half-weights";
@@ -23,25 +23,25 @@ export const halfWeights: Pass = (graph) => {
   const casts: Node[] = [];
   const renamed = new Map<string, string>();
   const { consumers: read, outputs } = indexOf(graph);
-  const report = (site: string, because: string | undefined) =>
+  const report = (layer: string, reason: string | undefined) =>
     outcomes.push({
       pass: name,
-      site,
-      done: because === undefined,
-      because: because ?? "its values are stored in half precision",
+      layer,
+      applied: reason === undefined,
+      reason: reason ?? "its values are stored in half precision",
     });
   for (const [key, tensor] of graph.initializers) {
     if (!isWeight(tensor) || !read.has(key)) continue;
-    const because = outputs.has(key) ? "it is an output of the graph" : outOfRange(tensor);
-    report(key, because);
-    if (because !== undefined) continue;
+    const reason = outputs.has(key) ? "it is an output of the graph" : outOfRange(tensor);
+    report(key, reason);
+    if (reason !== undefined) continue;
     const wide = fresh(`${key}_float32`);
     initializers.set(key, half(tensor));
     renamed.set(key, wide);
     casts.push(castTo(key, wide));
   }
   const replaced = renameReads({ ...graph, nodes: graph.nodes.flatMap((node) => halveConstant(node, fresh, report)) }, renamed);
-  if (!outcomes.some((outcome) => outcome.done)) return { graph, outcomes };
+  if (!outcomes.some((outcome) => outcome.applied)) return { graph, outcomes };
   // an initializer whose type changed cannot stay an optional input: a caller would feed float32
   const inputs = graph.inputs.filter((input) => !renamed.has(input.name));
   const values = new Map([...graph.values].filter(([key]) => !renamed.has(key)));
@@ -67,13 +67,13 @@ export function roundedToHalf(graph: Graph): Graph {
 function halveConstant(
   node: Node,
   fresh: (stem: string) => string,
-  report: (site: string, because: string | undefined) => void,
+  report: (layer: string, reason: string | undefined) => void,
 ): readonly Node[] {
   const value = constantTensor(node);
   if (value === undefined || !isWeight(value)) return [node];
-  const because = outOfRange(value);
-  report(siteName(node), because);
-  if (because !== undefined) return [node];
+  const reason = outOfRange(value);
+  report(nodeName(node), reason);
+  if (reason !== undefined) return [node];
   const stored = fresh(`${node.outputs[0]}_float16`);
   const attributes = new Map([...node.attributes, ["value", tensorAttribute(half(value))] as const]);
   return [{ ...node, attributes, outputs: [stored] }, castTo(stored, node.outputs[0]!)];

@@ -29,16 +29,16 @@ const graphOf = (nodes: readonly Node[], functions: readonly LocalFunction[], op
 const inline = (graph: Graph) => {
   const result = inlineFunctions(graph);
   verifyGraph(result.graph);
-  return { ...result, nodes: printGraph(result.graph).split("\n").slice(2, -2), because: result.outcomes[0]?.because };
+  return { ...result, nodes: printGraph(result.graph).split("\n").slice(2, -2), reason: result.outcomes[0]?.reason };
 };
 
 describe("inlineFunctions", () => {
   test("puts the function's nodes in the place of a call, with names of their own", () => {
     const f = local("F", [makeNode("Relu", ["a"], ["t"]), makeNode("Neg", ["t"], ["b"])]);
-    const { graph, nodes, because } = inline(graphOf([call("F", ["x"], ["m"]), call("F", ["m"], ["y"])], [f]));
+    const { graph, nodes, reason } = inline(graphOf([call("F", ["x"], ["m"]), call("F", ["m"], ["y"])], [f]));
     expect(nodes).toEqual(["call of F/t = Relu(x)", "m = Neg(call of F/t)", "call of F/t_1 = Relu(m)", "y = Neg(call of F/t_1)"]);
     expect(graph.functions).toBeUndefined();
-    expect(because).toBe("the nodes of local::F stand in its place");
+    expect(reason).toBe("the nodes of local::F stand in its place");
   });
 
   test("fills in what the caller gave, what it left out, and what has no default", () => {
@@ -96,8 +96,8 @@ describe("inlineFunctions", () => {
 
   test("leaves a function alone whose operators may mean something else in the model's opset, with the reason", () => {
     const softmax = local("F", [makeNode("Softmax", ["a"], ["b"])], { opsets: new Map([["", 12]]) });
-    const { graph, because } = inline(graphOf([call("F", ["x"], ["y"])], [softmax]));
-    expect(because).toBe("local::F is written for opset 12, the model for 17: Softmax may differ");
+    const { graph, reason } = inline(graphOf([call("F", ["x"], ["y"])], [softmax]));
+    expect(reason).toBe("local::F is written for opset 12, the model for 17: Softmax may differ");
     expect(graph.functions).toHaveLength(1);
     const relu = local("F", [makeNode("Relu", ["a"], ["b"])], { opsets: new Map([["", 12]]) });
     expect(inline(graphOf([call("F", ["x"], ["y"])], [relu])).nodes).toEqual(["y = Relu(x)"]);
@@ -115,7 +115,7 @@ describe("inlineFunctions", () => {
       ...graphOf([call("F", ["x"], ["y"])], [f]),
       opsets: new Map([...opsets, ["com.microsoft", 2], ["local", 1]]),
     };
-    expect(inline(other).because).toMatch(/^local::F is written for version 1 of "com.microsoft", the model for 2/);
+    expect(inline(other).reason).toMatch(/^local::F is written for version 1 of "com.microsoft", the model for 2/);
   });
 
   test("leaves functions alone that ONNX Runtime would not call", () => {
@@ -127,7 +127,7 @@ describe("inlineFunctions", () => {
   test("says why functions that call each other without end stay", () => {
     const nodes = [call("F", ["a"], ["b"])];
     const { outcomes } = inlineFunctions(graphOf([call("F", ["x"], ["y"])], [local("F", nodes)]));
-    expect(outcomes).toMatchObject([{ done: false, because: "the model's functions call each other more than 100 deep" }]);
+    expect(outcomes).toMatchObject([{ applied: false, reason: "the model's functions call each other more than 100 deep" }]);
   });
 
   test("tells overloads apart", () => {

@@ -1,6 +1,6 @@
 // Calls of functions that a model defines itself, replaced by the functions' nodes, as ONNX Runtime does when it loads the model.
 import { isError } from "../errors/error.js";
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import { bodies, freshNames } from "../graph/edit.js";
 import type { Attribute, GraphBody, LocalFunction, Node, Outcome, Pass } from "../graph/types.js";
 import { type Callable, callable, expandCall, type VersionedNode } from "../ops/inline.js";
@@ -21,7 +21,7 @@ export const inlineFunctions: Pass = (graph) => {
   };
   const body = inlinedBody(work, graph);
   const { outcomes } = work;
-  if (!outcomes.some(({ done }) => done)) return { graph, outcomes };
+  if (!outcomes.some(({ applied }) => applied)) return { graph, outcomes };
   const { functions: before, ...rest } = { ...body, opsets: work.opsets };
   const functions = called(rest, before!);
   return { graph: functions.length === 0 ? rest : { ...rest, functions }, outcomes };
@@ -48,10 +48,10 @@ function inlinedNode(work: Inlining, node: Node): readonly Node[] {
   const local = work.table.get(calledKey(node));
   if (local === undefined) return [inlinedInside(work, node)];
   const result = inlinedCall(work, node, local);
-  const done = typeof result !== "string";
-  const because = done ? `the nodes of ${functionTitle(local)} stand in its place` : result;
-  work.outcomes.push({ pass: name, site: siteName(node), done, because });
-  return done ? result.map((made) => inlinedInside(work, made)) : [node];
+  const applied = typeof result !== "string";
+  const reason = applied ? `the nodes of ${functionTitle(local)} stand in its place` : result;
+  work.outcomes.push({ pass: name, layer: nodeName(node), applied, reason });
+  return applied ? result.map((made) => inlinedInside(work, made)) : [node];
 }
 
 /** The nodes in the place of a call, or why it stays. */
@@ -64,8 +64,8 @@ function inlinedCall({ opsets, table, fresh, reasons }: Inlining, node: Node, lo
       found.find((reason) => reason !== undefined),
     );
   }
-  const because = reasons.get(local);
-  if (because !== undefined) return because;
+  const reason = reasons.get(local);
+  if (reason !== undefined) return reason;
   let made: readonly VersionedNode[];
   try {
     made = expandCall(node, opsets.get("") ?? 1, table, fresh);

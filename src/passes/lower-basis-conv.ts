@@ -1,11 +1,11 @@
 // BasisConv -> ordinary ONNX nodes in each node's layout, and the record of them in the model's metadata: what a file holds.
 
 import { readInt } from "../graph/attributes.js";
-import { type BasisConv, basisConvs } from "../graph/basis-conv.js";
+import { type BasisConv, basisConvs, layerName } from "../graph/basis-conv.js";
 import { freshNames, valueNames, withMetadata } from "../graph/edit.js";
 import { indexOf } from "../graph/graph-index.js";
 import { type DataType, dataTypes, type Graph, type Node } from "../graph/types.js";
-import { formNodes } from "./basis-conv-nodes.js";
+import { layoutNodes } from "./basis-conv-nodes.js";
 import { type CompressionRecord, parseRecord, recordKey, recordOf } from "./compression-record.js";
 
 /** What a file held for a node that was raised from it; `part` is that very node, so that a changed one is written anew. */
@@ -48,7 +48,7 @@ export function lowerBasisConv(graph: Graph): Graph {
   }
   const taken = [...kept.values()].flat().flatMap(({ name, outputs }) => [name, ...outputs]);
   const context = { fresh: freshNames(graph, taken), opset, typeOf: constantTypes(graph) };
-  const lowered = new Map(found.map(({ node, site }) => [node, kept.get(node) ?? write(site, context)]));
+  const lowered = new Map(found.map(({ node, layer }) => [node, kept.get(node) ?? write(layer, context)]));
   const nodes = graph.nodes.flatMap((node) => lowered.get(node) ?? [node]);
   return withMetadata({ ...graph, nodes }, { [recordKey]: JSON.stringify(completeRecord(graph)) });
 }
@@ -62,10 +62,9 @@ function constantTypes(graph: Graph): (value: string) => DataType | undefined {
   };
 }
 
-function write(site: BasisConv, context: Parameters<typeof formNodes>[2]): readonly Node[] {
-  const { layer } = site.provenance;
-  const name = layer ? layer.name || layer.output : site.name || site.output;
-  return formNodes({ ...site, name }, site.layout, context);
+function write(layer: BasisConv, context: Parameters<typeof layoutNodes>[2]): readonly Node[] {
+  const name = layerName(layer);
+  return layoutNodes({ ...layer, name }, layer.layout, context);
 }
 
 /** The nodes that a node was read from, if it is unchanged, what they read is still there, and their inner names are free. */
@@ -82,12 +81,12 @@ function asRead(node: Node, opset: number, names: ReadonlySet<string>): readonly
 /** The record of the nodes, behind what an earlier record says of layers that did not fit it. */
 function completeRecord(graph: Graph): CompressionRecord {
   const own = recordOf(graph)!;
-  const left = leftRecord(graph);
-  return left === undefined ? own : { ...own, sites: [...left.sites, ...own.sites] };
+  const unmatched = unmatchedRecord(graph);
+  return unmatched === undefined ? own : { ...own, layers: [...unmatched.layers, ...own.layers] };
 }
 
 /** What is left of a record that was read: the layers that did not fit it. */
-function leftRecord(graph: Graph): CompressionRecord | undefined {
+function unmatchedRecord(graph: Graph): CompressionRecord | undefined {
   const text = graph.metadata.get(recordKey);
   try {
     return text === undefined ? undefined : parseRecord(text);

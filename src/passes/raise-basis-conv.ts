@@ -5,8 +5,8 @@ import { type BasisConv, makeBasisConv } from "../graph/basis-conv.js";
 import { withMetadata } from "../graph/edit.js";
 import { indexOf } from "../graph/graph-index.js";
 import type { DataType, Graph, Node, Outcome, PassResult } from "../graph/types.js";
-import { formNodes } from "./basis-conv-nodes.js";
-import { attributesFromJson, type CompressionRecord, parseRecord, recordKey, type SiteRecord } from "./compression-record.js";
+import { layoutNodes } from "./basis-conv-nodes.js";
+import { attributesFromJson, type CompressionRecord, type LayerRecord, parseRecord, recordKey } from "./compression-record.js";
 import { rememberRead, withWritten } from "./lower-basis-conv.js";
 import { type Match, matchNodes, type Open, type Place } from "./match-nodes.js";
 import { dropUnread } from "./remove-unread.js";
@@ -18,15 +18,15 @@ export function raiseBasisConv(graph: Graph): PassResult {
   const text = graph.metadata.get(recordKey);
   if (text === undefined) return { graph, outcomes: [] };
   const record = readOrReason(text);
-  if ("because" in record) return { graph, outcomes: [{ pass: name, site: recordKey, done: false, because: record.because }] };
-  const search = searchIn(graph, record.sites);
+  if ("reason" in record) return { graph, outcomes: [{ pass: name, layer: recordKey, applied: false, reason: record.reason }] };
+  const search = searchIn(graph, record.layers);
   const raised = new Map<Node, Node>();
   const outcomes: Outcome[] = [];
-  const left: SiteRecord[] = [];
-  for (const site of record.sites) {
+  const left: LayerRecord[] = [];
+  for (const site of record.layers) {
     const found = findLayer(search, site, raised);
-    const because = found === undefined ? "its nodes are not what the model's record says of it" : "it is one node again";
-    outcomes.push({ pass: name, site: site.name || site.output, done: found !== undefined, because });
+    const reason = found === undefined ? "its nodes are not what the model's record says of it" : "it is one node again";
+    outcomes.push({ pass: name, layer: site.name || site.output, applied: found !== undefined, reason });
     if (found === undefined) left.push(site);
     else raised.set(found.end, nodeOf(search, site, found, site.method ?? record.method));
   }
@@ -36,18 +36,18 @@ export function raiseBasisConv(graph: Graph): PassResult {
     replaced,
     [...raised.keys()].flatMap(({ inputs }) => inputs),
   );
-  const rest = left.length > 0 ? JSON.stringify({ ...record, sites: left }) : undefined;
+  const rest = left.length > 0 ? JSON.stringify({ ...record, layers: left }) : undefined;
   const result = withMetadata(cleaned, { [recordKey]: rest });
   rememberRead(result, graph);
   return { graph: result, outcomes };
 }
 
-function readOrReason(text: string): CompressionRecord | { readonly because: string } {
+function readOrReason(text: string): CompressionRecord | { readonly reason: string } {
   try {
     return parseRecord(text);
   } catch (error) {
     if (!isError(error)) throw error;
-    return { because: error.problem };
+    return { reason: error.problem };
   }
 }
 
@@ -62,7 +62,7 @@ interface Search extends Place {
 /** What may stand between an initializer and the weight that is made of it. */
 const rebuilding = new Set(["Reshape", "MatMul", "Slice", "Tile", "Cast", "Identity"]);
 
-function searchIn(graph: Graph, sites: readonly SiteRecord[]): Search {
+function searchIn(graph: Graph, sites: readonly LayerRecord[]): Search {
   const { producers: made, constant, root } = indexOf(graph);
   const wanted = new Set(sites.map(({ coefficients }) => coefficients));
   const readers = new Map<string, Node[]>();
@@ -88,7 +88,7 @@ interface Found {
   readonly layerOutput: string;
 }
 
-function findLayer(search: Search, site: SiteRecord, taken: ReadonlyMap<Node, Node>): Found | undefined {
+function findLayer(search: Search, site: LayerRecord, taken: ReadonlyMap<Node, Node>): Found | undefined {
   if (!tensorsFit(search, site)) return undefined;
   const readers = search.readers.get(site.coefficients) ?? [];
   // Of several that read the same coefficients, the one of the recorded output, or name, comes first.
@@ -96,22 +96,22 @@ function findLayer(search: Search, site: SiteRecord, taken: ReadonlyMap<Node, No
     node.outputs[0] === site.output ? 0 : node.name !== "" && node.name === site.name ? 1 : 2;
   for (const node of [...readers].sort((a, b) => rank(a) - rank(b))) {
     if (taken.has(node)) continue;
-    const found = site.between ? findPart(search, site, node) : findWhole(search, site, node);
+    const found = site.basisOnly ? findPart(search, site, node) : findWhole(search, site, node);
     if (found !== undefined && !taken.has(found.end)) return found;
   }
   return undefined;
 }
 
 /** Do the stored basis and coefficients have the recorded sizes? */
-function tensorsFit({ constant }: Search, site: SiteRecord): boolean {
-  const { splits: s, basisSize: m, slice, between = false } = site;
+function tensorsFit({ constant }: Search, site: LayerRecord): boolean {
+  const { splits: s, basisSize: m, slice, basisOnly = false } = site;
   const [n, c, ...kernel] = site.shape as [number, number, ...number[]];
   const [basis, coefficients] = [constant(site.basis)?.dims, constant(site.coefficients)?.dims];
   if (basis === undefined || coefficients === undefined || c % s !== 0) return false;
   if (slice && slice[1] - slice[0] !== c / s) return false;
   const width = basis[1] ?? 0;
   if (slice ? width < slice[1] : width !== c / s) return false;
-  const flat = between || coefficients.slice(2).every((size) => size === 1);
+  const flat = basisOnly || coefficients.slice(2).every((size) => size === 1);
   return (
     flat &&
     [basis[0], ...basis.slice(2)].join() === [m, ...kernel].join() &&
@@ -131,7 +131,7 @@ const leaves = {
 const output = "\0output";
 
 /** Holds what makes a value against the record, with and without each bias: folding may have given it one since. */
-function hold(search: Search, site: SiteRecord, end: string): Match | undefined {
+function hold(search: Search, site: LayerRecord, end: string): Match | undefined {
   const { root } = search;
   const any = () => true;
   const open: Open = new Map<string, (value: string) => boolean>([
@@ -141,14 +141,14 @@ function hold(search: Search, site: SiteRecord, end: string): Match | undefined 
     [leaves.bias, any],
     [leaves.basisBias, any],
   ]);
-  const whole = site.between ? { coefficients: "" } : {};
+  const whole = site.basisOnly ? { coefficients: "" } : {};
   for (const typeOf of widths(search, site))
-    for (const bias of site.between ? [""] : [leaves.bias, ""]) {
+    for (const bias of site.basisOnly ? [""] : [leaves.bias, ""]) {
       for (const basisBias of ["", leaves.basisBias]) {
         let count = 0;
         const described = { ...dataOf(site), ...leaves, ...whole, name: "", output, bias, basisBias };
         const context = { fresh: (stem: string) => `\0${stem}.${count++}`, opset: search.opset, typeOf };
-        const match = matchNodes(formNodes(described, site.form, context), output, end, search, open);
+        const match = matchNodes(layoutNodes(described, site.layout, context), output, end, search, open);
         if (match !== undefined) return match;
       }
     }
@@ -156,13 +156,13 @@ function hold(search: Search, site: SiteRecord, end: string): Match | undefined 
 }
 
 /** In half precision filters are rebuilt in float32; version 0.1 rebuilt them as they are stored. */
-function widths({ constant }: Search, site: SiteRecord): readonly (undefined | (() => DataType))[] {
+function widths({ constant }: Search, site: LayerRecord): readonly (undefined | (() => DataType))[] {
   const type = constant(site.coefficients)?.type;
   const narrow = type === "float16" || type === "bfloat16";
-  return narrow && site.form === "dense" ? [() => type, undefined] : [undefined];
+  return narrow && site.layout === "dense" ? [() => type, undefined] : [undefined];
 }
 
-function findWhole(search: Search, site: SiteRecord, end: Node): Found | undefined {
+function findWhole(search: Search, site: LayerRecord, end: Node): Found | undefined {
   const match = hold(search, site, end.outputs[0] ?? "");
   return match && { end, match, layerOutput: "" };
 }
@@ -171,7 +171,7 @@ function findWhole(search: Search, site: SiteRecord, end: Node): Found | undefin
 const most = 8;
 
 /** From the convolution with the coefficients back, over what stands between, to the convolution with the basis. */
-function findPart(search: Search, site: SiteRecord, layer: Node): Found | undefined {
+function findPart(search: Search, site: LayerRecord, layer: Node): Found | undefined {
   let value = layer.inputs[0] ?? "";
   for (let step = 0; step < most; step++) {
     const end = search.made.get(value);
@@ -185,7 +185,7 @@ function findPart(search: Search, site: SiteRecord, layer: Node): Found | undefi
 }
 
 /** What the record says of a layer, without the names of values. */
-function dataOf(site: SiteRecord) {
+function dataOf(site: LayerRecord) {
   const [outChannels, inChannels, ...kernel] = site.shape as [number, number, ...number[]];
   return {
     splits: site.splits,
@@ -196,21 +196,21 @@ function dataOf(site: SiteRecord) {
   };
 }
 
-function nodeOf({ opset, graph }: Search, site: SiteRecord, { end, match, layerOutput }: Found, method: string): Node {
+function nodeOf({ opset, graph }: Search, site: LayerRecord, { end, match, layerOutput }: Found, method: string): Node {
   const value = (leaf: string): string => match.bound.get(leaf) ?? "";
-  const { weight, error, shared, between = false } = site;
+  const { weight, error, shared, basisOnly = false } = site;
   const layer = { name: site.name, output: layerOutput, coefficients: site.coefficients };
   const data: BasisConv = {
     ...dataOf(site),
-    name: between ? `${site.name || layerOutput}/basis` : site.name === "" ? "" : end.name || site.name,
+    name: basisOnly ? `${site.name || layerOutput}/basis` : site.name === "" ? "" : end.name || site.name,
     input: value(leaves.input),
     output: end.outputs[0]!,
     basis: value(leaves.basis),
     coefficients: value(leaves.coefficients),
     bias: value(leaves.bias),
     basisBias: value(leaves.basisBias),
-    layout: site.form,
-    provenance: { method, error, weight, ...(shared === undefined ? {} : { shared }), ...(between ? { layer } : {}) },
+    layout: site.layout,
+    provenance: { method, error, weight, ...(shared === undefined ? {} : { shared }), ...(basisOnly ? { partOf: layer } : {}) },
   };
   return withWritten(makeBasisConv(data), writtenNodes(graph, match), opset);
 }

@@ -1,5 +1,5 @@
 // Dropping what nothing reads: initializers, Constant nodes, nodes that only made such a value, and what the file says of values that are gone.
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import { reads, withoutInitializers } from "../graph/edit.js";
 import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node, Outcome, Pass } from "../graph/types.js";
@@ -19,12 +19,12 @@ export const removeDeadNodes: Pass = (graph) =>
 function removed(pass: string, graph: Graph, names: readonly string[], isUseless = (_: Node) => false): ReturnType<Pass> {
   const result = dropUnread(graph, names, graph.nodes.filter(isUseless));
   const [kept, made] = [new Set(result.nodes), result.initializers];
-  const told = (site: string, because: string): Outcome => ({ pass, site, done: true, because });
+  const told = (layer: string, reason: string): Outcome => ({ pass, layer, applied: true, reason });
   const nodes = graph.nodes.filter((node) => !kept.has(node));
   const constants = [...graph.initializers.keys()].filter((key) => !made.has(key));
   const outcomes = [
     ...constants.map((key) => told(key, "nothing reads this constant")),
-    ...nodes.map((node) => told(siteName(node), "no output of the graph depends on it")),
+    ...nodes.map((node) => told(nodeName(node), "no output of the graph depends on it")),
   ];
   return { graph: result, outcomes };
 }

@@ -1,5 +1,5 @@
 // A table of the paper beside what was counted and measured here, line by line.
-import type { Figure, PaperRow, PaperTable } from "./paper.js";
+import type { Metric, PaperRow, PaperTable } from "./paper.js";
 import { conditions, type RunResult } from "./results.js";
 
 /** What a row's network counts here, and its rate against the baseline in percent. */
@@ -25,7 +25,7 @@ export interface Line {
   readonly difference: number | null;
 }
 
-const names: Readonly<Record<Figure, string>> = {
+const names: Readonly<Record<Metric, string>> = {
   top1Error: "top-1 error, %",
   Set5: "PSNR Set5, dB",
   Set14: "PSNR Set14, dB",
@@ -47,7 +47,7 @@ export function compare(table: PaperTable, ours: (row: PaperRow) => Ours): reado
     });
     const { printed, step } = parseCount(row.parameters);
     return [
-      ...table.figures.map((figure) => line(names[figure], row.figures[figure], mean(results, figure))),
+      ...table.metrics.map((metric) => line(names[metric], row.metrics[metric], mean(results, metric))),
       ...(table.number === 6
         ? []
         : [line(table.unit === "network" ? "parameters" : "parameters of a block", printed, counted?.weights, step)]),
@@ -71,8 +71,8 @@ function parseCount(text: string | undefined): { printed?: number; step: number 
   return { printed: Number(`${digits}.${fraction}`) * scale, step: scale / 10 ** fraction.length };
 }
 
-function mean(results: readonly RunResult[], figure: Figure): number | undefined {
-  const values = results.flatMap(({ figures }) => figures[figure] ?? []);
+function mean(results: readonly RunResult[], metric: Metric): number | undefined {
+  const values = results.flatMap(({ metrics }) => metrics[metric] ?? []);
   return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 

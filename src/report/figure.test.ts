@@ -11,7 +11,7 @@ function image(width: number, height: number, colour: (x: number, y: number) => 
 
 const at = ({ width, data }: RgbImage, x: number, y: number) => [...data.subarray(3 * (y * width + x), 3 * (y * width + x) + 3)];
 
-test("the telling piece is where the better picture is right and the worse one is not", () => {
+test("the telling piece is where the better image is right and the worse one is not", () => {
   const truth = image(64, 48, () => [100, 100, 100]);
   const inside = (x: number, y: number) => x >= 32 && x < 48 && y >= 16 && y < 32;
   const worse = image(64, 48, (x, y) => (inside(x, y) ? [0, 0, 0] : [100, 100, 100]));
@@ -40,7 +40,7 @@ test("panels show the piece enlarged without smoothing, in order", () => {
   );
   const gap = 12;
   const side = 20; // 4 x 5
-  const wholeWidth = 40; // the whole picture at the panels' height
+  const wholeWidth = 40; // the whole image at the panels' height
   expect(figure.width).toBe(gap + wholeWidth + 2 * (gap + side) + gap);
   const left = gap + wholeWidth + gap;
   expect(at(figure, left, gap)).toEqual([40, 40, 7]);

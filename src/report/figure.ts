@@ -1,4 +1,4 @@
-// The paper's Figure 4: a whole picture, and beside it the same piece of it as each network makes it, enlarged, with captions.
+// The paper's Figure 4: a whole image, and beside it the same piece of it as each network makes it, enlarged, with captions.
 import { glyphHeight, isInk, textWidth } from "./pixel-font.js";
 
 /** 8-bit RGB, row by row. */
@@ -28,7 +28,7 @@ const mark = [230, 40, 40] as const;
 
 /**
  * Draws the figure. Every panel's image has the size of `whole`; the piece is shown `zoom` times enlarged by repeating pixels, so that nothing is
- * smoothed. The whole picture is reduced to the panels' height by averaging and shows where the piece was taken.
+ * smoothed. The whole image is reduced to the panels' height by averaging and shows where the piece was taken.
  */
 export function sideBySide(whole: Panel, panels: readonly Panel[], piece: Piece, zoom: number): RgbImage {
   const side = piece.size * zoom;

@@ -2,7 +2,7 @@
 import { rate } from "../basis/split.js";
 import type { Graph } from "../graph/types.js";
 import { floats } from "../graph/values.js";
-import { readRecord, type SiteRecord } from "../methods/record.js";
+import { type LayerRecord, readRecord } from "../methods/record.js";
 import { bitmapUrl, mosaic } from "./bitmap.js";
 
 export interface LayerRow {
@@ -15,19 +15,19 @@ export interface LayerRow {
   readonly basisSize: number;
   /** Eq. 6: weights with the basis over weights without, the basis counted whole. */
   readonly rate: number;
-  readonly form: string;
+  readonly layout: string;
   readonly shared?: string;
   /** ||W - B A|| / ||W|| when it was compressed. */
   readonly errorBefore?: number;
-  /** The same for the basis as it was learned. */
+  /** The same for the basis as it was trained. */
   readonly errorAfter?: number;
   readonly latencyMs?: number;
   readonly latencyBeforeMs?: number;
-  readonly pictures?: FilterPictures;
+  readonly pictures?: FilterImages;
 }
 
 /** Bitmaps as data URLs, and how much of the whole each shows. */
-export interface FilterPictures {
+export interface FilterImages {
   readonly basis: string;
   readonly basisSize: readonly [number, number];
   readonly original: string;
@@ -39,46 +39,54 @@ export interface FilterPictures {
 /** The most rows and columns of kernels in a picture: more cannot be told apart on a screen. */
 const most = 12;
 
-/** Reads the rows from the learned model's own record; the original model, if given, adds errors and pictures. */
-export function layerRows(learned: Graph, original?: Graph): LayerRow[] {
-  return (readRecord(learned)?.sites ?? []).map((site) => {
-    const [n, c, ...kernel] = site.shape as [number, number, ...number[]];
-    const shape = { outChannels: n, inChannels: c, taps: kernel.reduce((product, size) => product * size, 1) };
-    const compared = original && compare(learned, original, site);
+/** Reads the rows from the trained model's own record; the original model, if given, adds errors and pictures. */
+export function layerRows(trained: Graph, original?: Graph): LayerRow[] {
+  return (readRecord(trained)?.layers ?? []).map((layer) => {
+    const [n, c, ...kernel] = layer.shape as [number, number, ...number[]];
+    const shape = { outChannels: n, inChannels: c, kernelElements: kernel.reduce((product, size) => product * size, 1) };
+    const compared = original && compare(trained, original, layer);
     return {
-      name: site.name || site.output,
-      shape: site.shape,
-      splits: site.splits,
-      basisSize: site.basisSize,
-      rate: rate(shape, site.splits, site.basisSize),
-      form: site.form,
-      ...(site.shared === undefined ? {} : { shared: site.shared }),
-      ...(site.error === null ? {} : { errorBefore: site.error }),
+      name: layer.name || layer.output,
+      shape: layer.shape,
+      splits: layer.splits,
+      basisSize: layer.basisSize,
+      rate: rate(shape, layer.splits, layer.basisSize),
+      layout: layer.layout,
+      ...(layer.shared === undefined ? {} : { shared: layer.shared }),
+      ...(layer.error === null ? {} : { errorBefore: layer.error }),
       ...(compared ?? {}),
     };
   });
 }
 
 /** What is left of W in B A, and pictures of B, W and B A. Undefined where a part is missing or something not linear stands between. */
-function compare(learned: Graph, original: Graph, site: SiteRecord): Pick<LayerRow, "errorAfter" | "pictures"> | undefined {
-  const { splits: s, basisSize: m, shape } = site;
+function compare(trained: Graph, original: Graph, layer: LayerRecord): Pick<LayerRow, "errorAfter" | "pictures"> | undefined {
+  const { splits: s, basisSize: m, shape } = layer;
   const [w, b, a] = [
-    original.initializers.get(site.weight),
-    learned.initializers.get(site.basis),
-    learned.initializers.get(site.coefficients),
+    original.initializers.get(layer.weight),
+    trained.initializers.get(layer.basis),
+    trained.initializers.get(layer.coefficients),
   ];
-  if (!w || !b || !a || site.between || shape.length !== 4 || a.dims.slice(2).some((size) => size !== 1)) return undefined;
+  if (!w || !b || !a || layer.basisOnly || shape.length !== 4 || a.dims.slice(2).some((size) => size !== 1)) return undefined;
   const [n, c, height, width] = shape as unknown as [number, number, number, number];
   const p = c / s;
-  const taps = height * width;
-  const [from] = site.slice ?? [0];
-  const wide = b.dims[1] ?? p; // channels of the stored basis; a sliced site reads p of them
+  const kernelElements = height * width;
+  const [from] = layer.slice ?? [0];
+  const wide = b.dims[1] ?? p; // channels of the stored basis; a sliced layer reads p of them
   const [filters, basisAll, coefficients] = [floats(w), floats(b), floats(a)];
-  if (filters.length !== n * c * taps || basisAll.length !== m * wide * taps || coefficients.length !== n * s * m)
+  if (
+    filters.length !== n * c * kernelElements ||
+    basisAll.length !== m * wide * kernelElements ||
+    coefficients.length !== n * s * m
+  )
     return undefined;
-  const basis = new Float32Array(m * p * taps); // [m, p, h, w]
-  for (let j = 0; j < m; j++) basis.set(basisAll.subarray((j * wide + from) * taps, (j * wide + from + p) * taps), j * p * taps);
-  const rebuilt = rebuild(coefficients, basis, { n, s, m, length: p * taps });
+  const basis = new Float32Array(m * p * kernelElements); // [m, p, h, w]
+  for (let j = 0; j < m; j++)
+    basis.set(
+      basisAll.subarray((j * wide + from) * kernelElements, (j * wide + from + p) * kernelElements),
+      j * p * kernelElements,
+    );
+  const rebuilt = rebuild(coefficients, basis, { n, s, m, length: p * kernelElements });
   return {
     errorAfter: relativeDifference(filters, rebuilt),
     pictures: pictures({ basis, filters, rebuilt }, { n, c, m, p, height, width }),
@@ -120,7 +128,7 @@ interface Parts {
 function pictures(
   { basis, filters, rebuilt }: Parts,
   { n, c, m, p, height, width }: { n: number; c: number; m: number; p: number; height: number; width: number },
-): FilterPictures {
+): FilterImages {
   const size = height * width;
   const corner = (values: Float32Array, columns: number, rows: number, across: number): Float32Array => {
     const out = new Float32Array(rows * across * size);
@@ -137,14 +145,14 @@ function pictures(
   ];
   const scale = largest(w); // one scale for the filters and what replaces them, so that they can be compared
   const draw = (values: Float32Array, sizes: [number, number], limit: number) => mosaic(values, [...sizes, height, width], limit);
-  const [original, again, learned] = [
+  const [original, again, trained] = [
     draw(w, [rows, across], scale),
     draw(wa, [rows, across], scale),
     draw(b, [basisRows, basisAcross], largest(b)),
   ];
   return {
-    basis: bitmapUrl(learned),
-    basisSize: [learned.width, learned.height],
+    basis: bitmapUrl(trained),
+    basisSize: [trained.width, trained.height],
     original: bitmapUrl(original),
     rebuilt: bitmapUrl(again),
     filterSize: [original.width, original.height],

@@ -5,20 +5,20 @@ import { chart, type Series, short } from "./plots.js";
 import type { Metrics } from "./run.js";
 import { style } from "./style.js";
 
-/** Figures of one state of the model, as `evaluate` names them. */
-export type Figures = Readonly<Record<string, number | undefined>>;
+/** Metrics of one state of the model, as `evaluate` names them. */
+export type StateMetrics = Readonly<Record<string, number | undefined>>;
 
 export interface RunReport {
   readonly title: string;
   /** A line or two under the title: state, machine, versions, seed. */
   readonly about: readonly string[];
   readonly metrics: Metrics;
-  /** Before, compressed, learned: whichever there are, in this order. */
-  readonly states: readonly { readonly name: string; readonly figures: Figures }[];
+  /** Before, compressed, trained: whichever there are, in this order. */
+  readonly states: readonly { readonly name: string; readonly metrics: StateMetrics }[];
   readonly layers: readonly LayerRow[];
   /** Super-resolved pieces of pictures. */
   readonly crops?: readonly Crops[];
-  /** Pictures that lay in the folder, as data URLs. */
+  /** Images that lay in the folder, as data URLs. */
   readonly pictures: readonly { readonly caption: string; readonly url: string }[];
   /** The resolved recipe, printed as it is. */
   readonly recipe: string;
@@ -41,12 +41,12 @@ export function reportPage(report: RunReport, document: Document): string {
     `<h1>${escapeHtml(title)}</h1>`,
     ...about.map((line) => `<p class="soft">${escapeHtml(line)}</p>`),
     section("Before and after", statesTable(report.states)),
-    section("Learning", curves(report.metrics, document)),
+    section("FineTuning", curves(report.metrics, document)),
     section("Super-resolved", cropsFigures(report.crops ?? [])),
     section("Layers", layers.length > 0 ? layersTable(layers) : ""),
-    section("Filters", filterPictures(layers)),
+    section("Filters", filterImages(layers)),
     section(
-      "Pictures",
+      "Images",
       report.pictures
         .map(
           ({ caption, url }) =>
@@ -84,27 +84,27 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"]/g, (character) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[character]!);
 }
 
-/** Figures in the order people look for them, with unit and digits; those that no state has are left out. */
+/** Metrics in the order people look for them, with unit and digits; those that no state has are left out. */
 const figureRows: readonly { readonly key: string; readonly label: string; readonly print: (value: number) => string }[] = [
   { key: "top1Error", label: "top-1 error", print: (value) => `${value.toFixed(2)} %` },
   { key: "psnr", label: "PSNR", print: (value) => `${value.toFixed(2)} dB` },
   { key: "ssim", label: "SSIM", print: (value) => value.toFixed(4) },
   { key: "weights", label: "weights", print: thousands },
-  { key: "all", label: "all parameters", print: thousands },
+  { key: "parameters", label: "parameters", print: thousands },
   { key: "macs", label: "MACs", print: (value) => `${short(value / 1e6)} M` },
   { key: "bytes", label: "file", print: (value) => `${(value / 1000).toFixed(0)} kB` },
   { key: "latencyMs", label: "latency", print: (value) => `${value.toFixed(2)} ms` },
 ];
 
 function statesTable(states: RunReport["states"]): string {
-  const rows = figureRows.filter(({ key }) => states.some(({ figures }) => figures[key] !== undefined));
+  const rows = figureRows.filter(({ key }) => states.some(({ metrics }) => metrics[key] !== undefined));
   if (rows.length === 0) return "";
   const head = `<tr><th></th>${states.map(({ name }) => `<th>${escapeHtml(name)}</th>`).join("")}</tr>`;
-  const shares = new Set(["weights", "all", "macs", "bytes", "latencyMs"]);
+  const shares = new Set(["weights", "parameters", "macs", "bytes", "latencyMs"]);
   const body = rows.map(({ key, label, print }) => {
-    const first = states[0]?.figures[key];
-    const cells = states.map(({ figures }, index) => {
-      const value = figures[key];
+    const first = states[0]?.metrics[key];
+    const cells = states.map(({ metrics }, index) => {
+      const value = metrics[key];
       if (value === undefined) return "<td>–</td>";
       const share = shares.has(key) && index > 0 && first ? ` <small>${((100 * value) / first).toFixed(0)} %</small>` : "";
       return `<td>${print(value)}${share}</td>`;
@@ -136,7 +136,7 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
     });
   const values = losses.flatMap(({ points }) => points.map(({ y }) => y)).filter((y) => y > 0);
   const log = values.length > 1 && smallest(values) * 20 < largest(values);
-  const figures = [...new Set(epochs.flatMap((epoch) => Object.keys(epoch.figures)))].filter((name) => name !== "bicubicPsnr");
+  const metrics = [...new Set(epochs.flatMap((epoch) => Object.keys(epoch.metrics)))].filter((name) => name !== "bicubicPsnr");
   const labels: Record<string, string> = { top1Error: "top-1 error, %", psnr: "PSNR, dB", ssim: "SSIM" };
   return [
     chart(
@@ -150,9 +150,9 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
       },
       document,
     ),
-    ...figures.map((name) => {
+    ...metrics.map((name) => {
       const points = (key: string) =>
-        epochs.flatMap(({ epoch, figures: all }) => (all[key] === undefined ? [] : [{ x: epoch, y: all[key] }]));
+        epochs.flatMap(({ epoch, metrics: all }) => (all[key] === undefined ? [] : [{ x: epoch, y: all[key] }]));
       const bicubic = name === "psnr" ? points("bicubicPsnr") : [];
       const label = escapeHtml(labels[name] ?? name);
       return chart(
@@ -172,7 +172,7 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
     chart(
       {
         id: "rate",
-        title: "Learning rate",
+        title: "FineTuning rate",
         x: "step",
         y: "rate",
         series: [{ name: "learning rate", points: along(({ rate }) => rate) }],
@@ -215,7 +215,7 @@ function layersTable(layers: readonly LayerRow[]): string {
     "splits",
     "basis",
     "rate",
-    "form",
+    "layout",
     "error<br>at first",
     "error<br>now",
     ...(timed ? ["ms<br>before", "ms<br>now"] : []),
@@ -226,7 +226,7 @@ function layersTable(layers: readonly LayerRow[]): string {
     const share = Math.min(1, layer.rate);
     return `<tr><td class="name">${escapeHtml(layer.name)}${layer.shared === undefined ? "" : ` <small>shares ${escapeHtml(layer.shared)}</small>`}</td>${[
       `<td>${layer.shape.join(" × ")}</td><td>${layer.splits}</td><td>${layer.basisSize}</td>`,
-      `<td>${(100 * layer.rate).toFixed(1)} %<span class="bar"><i style="width:${(100 * share).toFixed(0)}%"></i></span></td><td>${layer.form}</td>`,
+      `<td>${(100 * layer.rate).toFixed(1)} %<span class="bar"><i style="width:${(100 * share).toFixed(0)}%"></i></span></td><td>${layer.layout}</td>`,
       part(layer.errorBefore, (value) => value.toFixed(3)),
       part(layer.errorAfter, (value) => value.toFixed(3)),
       ...(timed
@@ -234,11 +234,11 @@ function layersTable(layers: readonly LayerRow[]): string {
         : []),
     ].join("")}</tr>`;
   });
-  return `<p class="soft">Filters: n × c × h × w. Rate: weights with the basis over weights without, a shared basis counted whole (Eq. 6). Error: ‖W − BA‖ / ‖W‖ against the original filters, when compressed and as learned.</p>
+  return `<p class="soft">Filters: n × c × h × w. Rate: weights with the basis over weights without, a shared basis counted whole (Eq. 6). Error: ‖W − BA‖ / ‖W‖ against the original filters, when compressed and as trained.</p>
 <div class="scroll"><table id="layers"><thead><tr>${heads.map((head) => `<th>${head}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
 
-function filterPictures(layers: readonly LayerRow[]): string {
+function filterImages(layers: readonly LayerRow[]): string {
   const drawn = layers.flatMap(({ name, pictures }) => (pictures ? [{ name, pictures }] : []));
   if (drawn.length === 0) return "";
   const zoom = 5;

@@ -1,15 +1,15 @@
-// Results of runs as files: what was measured, with the conditions. Only from such files do our figures get into a table.
+// Results of runs as files: what was measured, with the conditions. Only from such files do our own metrics get into a table.
 import { z } from "zod";
 import { FilterBasisError } from "../errors/error.js";
 
-const figures = z.record(z.string(), z.number());
+const metrics = z.record(z.string(), z.number());
 
 const schema = z.looseObject({
   /** The recipe's name. */
   recipe: z.string(),
-  /** Figures of the last epoch: top1Error in percent, or PSNR in dB by data set. */
-  figures,
-  /** What was judged on, where that is one data set: then `psnr` is a figure of that set. */
+  /** Metrics of the last epoch: top1Error in percent, or PSNR in dB by data set. */
+  metrics,
+  /** What was evaluated on, where that is one data set: then `psnr` is a metric of that set. */
   data: z.string().optional(),
   epochs: z.number(),
   /** Epochs that the recipe asks for; more than `epochs` where the run was cut short. */
@@ -35,24 +35,28 @@ export function parseResults(text: string, file: string): readonly RunResult[] {
   }
   const items = Array.isArray(value) ? (value as unknown[]) : [value];
   return items.filter(isRun).map((item) => {
-    const result = schema.safeParse(item);
+    const result = schema.safeParse(withMetrics(item));
     if (result.success) return byDataSet(result.data);
     const issue = result.error.issues[0];
     throw new FilterBasisError("malformed", issue?.message ?? "not a result", { file, field: issue?.path.join(".") ?? "" });
   });
 }
 
-const pictureSets = ["Set5", "Set14", "B100", "Urban100", "DIV2K"];
+const imageSets = ["Set5", "Set14", "B100", "Urban100", "DIV2K"];
 
 /** A PSNR on a set of the paper's tables gets that set's name; the set is known by the last part of its folder's path. */
 function byDataSet(result: RunResult): RunResult {
-  const { psnr } = result.figures;
+  const { psnr } = result.metrics;
   const folder = result.data?.split(/[/\\]/).filter(Boolean).at(-1)?.toLowerCase();
-  const set = pictureSets.find((name) => name.toLowerCase() === folder);
-  return psnr === undefined || set === undefined ? result : { ...result, figures: { ...result.figures, [set]: psnr } };
+  const set = imageSets.find((name) => name.toLowerCase() === folder);
+  return psnr === undefined || set === undefined ? result : { ...result, metrics: { ...result.metrics, [set]: psnr } };
 }
 
-const isRun = (item: unknown): boolean => typeof item === "object" && item !== null && "recipe" in item && "figures" in item;
+const isRun = (item: unknown): item is object =>
+  typeof item === "object" && item !== null && "recipe" in item && ("metrics" in item || "figures" in item);
+
+/** Results of 0.1 call the metrics figures. */
+const withMetrics = (item: object): object => ("figures" in item ? { metrics: item.figures, ...item } : item);
 
 /** The conditions in one line. */
 export function conditions({

@@ -4,18 +4,18 @@ import { bitmapUrl, mosaic } from "./bitmap.js";
 import { parseMetrics, thin } from "./run.js";
 
 describe("the metrics file", () => {
-  test("gives steps and epochs with the figures that were measured", () => {
+  test("gives steps and epochs with the metrics that were measured", () => {
     const text = [
       { kind: "step", globalStep: 1, loss: 2.5, task: 2, approximation: 0.5, rate: 0.1 },
       { kind: "step", globalStep: 2, loss: 2, task: 2, approximation: null, rate: 0.1 },
-      { kind: "epoch", epoch: 1, globalStep: 2, trainLoss: 2.25, figures: { top1Error: 50 }, seconds: 9 },
+      { kind: "epoch", epoch: 1, globalStep: 2, trainLoss: 2.25, metrics: { top1Error: 50 }, seconds: 9 },
     ];
     expect(parseMetrics(text.map((line) => JSON.stringify(line)).join("\n") + "\n")).toEqual({
       steps: [
         { step: 1, loss: 2.5, task: 2, approximation: 0.5, rate: 0.1 },
         { step: 2, loss: 2, task: 2, rate: 0.1 },
       ],
-      epochs: [{ epoch: 1, step: 2, trainLoss: 2.25, figures: { top1Error: 50 }, seconds: 9 }],
+      epochs: [{ epoch: 1, step: 2, trainLoss: 2.25, metrics: { top1Error: 50 }, seconds: 9 }],
     });
   });
 

@@ -17,10 +17,10 @@ export interface EpochPoint {
   readonly epoch: number;
   readonly step: number;
   readonly trainLoss?: number;
-  /** What was measured on data that is not learned from: top1Error in percent, psnr in dB, and so on. */
-  readonly figures: Readonly<Record<string, number>>;
+  /** What was measured on data that is not trained on: top1Error in percent, psnr in dB, and so on. */
+  readonly metrics: Readonly<Record<string, number>>;
   readonly seconds?: number;
-  /** True when its figure was the best so far. */
+  /** True when its metric was the best so far. */
   readonly best?: true;
 }
 
@@ -64,19 +64,20 @@ function stepPoint(line: Line, index: number): StepPoint {
 }
 
 function epochPoint(line: Line, index: number, steps: readonly StepPoint[]): EpochPoint {
-  const nested = typeof line.figures === "object" && line.figures !== null ? (line.figures as Line) : {};
-  const figures: Record<string, number> = {};
+  const measured = line.metrics ?? line.figures; // the latter in runs of 0.1
+  const nested = typeof measured === "object" && measured !== null ? (measured as Line) : {};
+  const metrics: Record<string, number> = {};
   for (const [name, value] of [
     ...Object.entries(nested),
     ...["top1Error", "psnr", "ssim"].map((name) => [name, line[name]] as const),
   ]) {
-    const figure = number(value);
-    if (figure !== undefined) figures[name] = figure;
+    const metric = number(value);
+    if (metric !== undefined) metrics[name] = metric;
   }
   return {
     epoch: number(line.epoch) ?? index + 1,
     step: number(line.globalStep) ?? steps.at(-1)?.step ?? index,
-    figures,
+    metrics,
     ...optional("trainLoss", number(line.trainLoss)),
     ...optional("seconds", number(line.seconds)),
     ...(line.best === true ? { best: true } : {}),

@@ -1,6 +1,6 @@
 // What the outputs of a graph depend on, as far as it decides how they can be compared: random operators, and steps at which a
 // rounding becomes a jump.
-import { readInt, siteName } from "../graph/attributes.js";
+import { nodeName, readInt } from "../graph/attributes.js";
 import { bodies, feeds, reads } from "../graph/edit.js";
 import { indexOf } from "../graph/graph-index.js";
 import { dataTypes, type Graph, type LocalFunction, type Node, type TensorData } from "../graph/types.js";
@@ -128,7 +128,7 @@ function isBounded(node: Node, { taint }: Scope): boolean {
   return (bounded === "all" ? node.inputs : node.inputs.slice(0, 1)).every((name) => taint(name).bounded);
 }
 
-const label = (node: Node): string => `${siteName(node)} (${node.op})`;
+const label = (node: Node): string => `${nodeName(node)} (${node.op})`;
 
 function drawsAtRandom(node: Node, { tensor }: Scope): boolean {
   const random = operatorOf(node)?.random;

@@ -51,7 +51,7 @@ function cleaned(text: string): string {
     .trim();
 }
 
-interface Refusal {
+interface SkippedLayer {
   readonly code?: ErrorCode;
   readonly message: string;
   readonly details: ErrorDetails;
@@ -60,7 +60,7 @@ interface Refusal {
 /** The standard domain has the empty name in files. */
 const domainName = (domain: string): string => (domain === "" ? "ai.onnx" : domain);
 
-function noOperator(domain: string, op: string, node = ""): Refusal {
+function noOperator(domain: string, op: string, node = ""): SkippedLayer {
   const foreign = !["", "ai.onnx", "ai.onnx.ml", "com.microsoft"].includes(domain);
   return {
     message: `ONNX Runtime has no operator ${op} of domain ${domainName(domain)}`,
@@ -75,7 +75,7 @@ function noOperator(domain: string, op: string, node = ""): Refusal {
 }
 
 /** How refusals are told apart, by the runtime's words. */
-const refusals: readonly (readonly [RegExp, (...parts: string[]) => Refusal])[] = [
+const refusals: readonly (readonly [RegExp, (...parts: string[]) => SkippedLayer])[] = [
   [/Fatal error: ([^\s:]*):(\S+?)\(-?\d+\) is not a registered function\/op/, (domain, op) => noOperator(domain, op)],
   [
     /In Node, \("(.*?)", ([^,]+), "(.*?)", .*?No (?:Op registered for|opset import for)/,
@@ -144,7 +144,7 @@ const refusals: readonly (readonly [RegExp, (...parts: string[]) => Refusal])[] 
   ],
 ];
 
-function match(table: typeof refusals, text: string): Refusal | undefined {
+function match(table: typeof refusals, text: string): SkippedLayer | undefined {
   for (const [pattern, refusal] of table) {
     const found = pattern.exec(text);
     if (found !== null) return refusal(...found.slice(1));

@@ -9,6 +9,7 @@ import type { Graph } from "../graph/types.js";
 import { verifyGraph } from "../ops/verify/verify.js";
 import { externalReader, externalWriter } from "./external.js";
 import { identifyOpen } from "./identify-file.js";
+import { fitting } from "./model-bytes.js";
 import { writeAside } from "./write.js";
 
 /**
@@ -48,7 +49,7 @@ export interface SaveOptions {
 export async function saveModel(graph: Graph, path: string, { external = "auto" }: SaveOptions = {}): Promise<void> {
   verifyGraph(graph);
   let model: readonly Uint8Array[] | undefined;
-  if (external === "auto") model = chunksIfTheyFit(graph);
+  if (external === "auto") model = fitting(graph)?.chunks;
   const stem = basename(path);
   let dataName: string | undefined;
   if (model === undefined) {
@@ -61,15 +62,6 @@ export async function saveModel(graph: Graph, path: string, { external = "auto" 
   }
   await writeAside(path, model);
   await removeOldData(dirname(path), stem, dataName);
-}
-
-function chunksIfTheyFit(graph: Graph): readonly Uint8Array[] | undefined {
-  try {
-    return writeModelChunks(graph).chunks;
-  } catch (error) {
-    if (isError(error, "too-large")) return undefined;
-    throw error;
-  }
 }
 
 function contentHash(pieces: readonly Uint8Array[]): string {

@@ -13,7 +13,7 @@ export interface Refused {
 export interface Statable {
   /** True where the model leaves sizes free. */
   readonly sizes: boolean;
-  /** The option that states some: for all that were tried in vain only its form is right. */
+  /** The option that states some: where all that were tried failed, only its form is right. */
   readonly example?: string | undefined;
   /** Inputs whose values nobody stated. */
   readonly settings: readonly Value[];

@@ -53,7 +53,7 @@ export function layerGraph({ input, shape, attributes, type, opset, basis }: Tim
     irVersion: 8,
     metadata: new Map(),
   };
-  const first = neighbour("first", inChannels, "x", "before");
+  const first = neighbour("first", input[1] ?? inChannels, "x", "before");
   const last = [makeNode("Relu", ["after"], ["active"]), neighbour("last", outChannels, "active", "y")];
   return { ...graph, nodes: [first, layer(), ...last] };
 }

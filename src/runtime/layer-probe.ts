@@ -1,12 +1,12 @@
 // What timing layers needs to know of a model before: the sizes at which each compressed layer works, and the memory of a run. Both are
 // seen in one run of the model where its shapes cannot be told without.
-import type { Form } from "../basis/forms.js";
+import type { Layout } from "../basis/layouts.js";
 import { elements, makeNode } from "../graph/attributes.js";
 import { basisConvs } from "../graph/basis-conv.js";
 import { freshNames } from "../graph/edit.js";
 import type { Graph, Node, TensorData, Value } from "../graph/types.js";
 import { ints } from "../graph/values.js";
-import type { SiteRecord } from "../methods/record.js";
+import type { LayerRecord } from "../methods/record.js";
 import { inferShapes } from "../ops/infer.js";
 import { openSession } from "./open.js";
 import type { SessionOptions } from "./session.js";
@@ -43,7 +43,7 @@ export async function probeLayers(graph: Graph, options: ProbeOptions): Promise<
     const dims = inferred.get(name)?.dims;
     return dims?.every((dim) => typeof dim === "number" && dim > 0) ? (dims as readonly number[]) : undefined;
   };
-  const ends = basisConvs(graph.nodes).flatMap(({ site }) => (site.provenance.layer ? [] : [site]));
+  const ends = basisConvs(graph.nodes).flatMap(({ layer }) => (layer.provenance.partOf ? [] : [layer]));
   const asked = [...new Set(ends.flatMap(({ input, output }) => [input, output]))].filter((name) => known(name) === undefined);
   const { asking, outputs } = withShapes(graph, asked);
   const before = memory();
@@ -69,11 +69,11 @@ function withShapes(graph: Graph, names: readonly string[]) {
 }
 
 /**
- * Bytes that a form of the layer needs beyond the dense one: what the convolution over the basis makes for all splits, and once more for the
+ * Bytes that a layout of the layer needs beyond the dense one: what the convolution over the basis makes for all splits, and once more for the
  * copy that puts it together or into another order.
  */
-export function extraBytes({ splits, basisSize }: SiteRecord, form: Form, { output }: LayerSize): number {
-  if (form === "dense") return 0;
+export function extraBytes({ splits, basisSize }: LayerRecord, layout: Layout, { output }: LayerSize): number {
+  if (layout === "dense") return 0;
   const pixels = output[0]! * elements(output.slice(2));
   const middle = 4 * pixels * splits * basisSize;
   return splits === 1 ? middle : 2 * middle;

@@ -2,8 +2,9 @@
 import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isError } from "../errors/error.js";
-import { readModel } from "../formats/onnx/index.js";
-import { externalReader } from "./external.js";
+import { readModel, writeModelChunks } from "../formats/onnx/index.js";
+import type { Graph } from "../graph/types.js";
+import { externalReader, externalWriter } from "./external.js";
 
 /** The files of a model: its own first, then those beside it that its tensors lie in. Of a file that cannot be read as a model, its own; none where there is no file. */
 export async function modelFiles(path: string): Promise<readonly string[]> {
@@ -32,4 +33,21 @@ export async function modelFiles(path: string): Promise<readonly string[]> {
 export async function modelBytes(path: string): Promise<number> {
   const sizes = await Promise.all((await modelFiles(path)).map((file) => stat(file)));
   return sizes.reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Bytes that a graph takes on the disk once it is written. */
+export function writtenBytes(graph: Graph): number {
+  const { put, pieces } = externalWriter("");
+  const { chunks } = fitting(graph) ?? writeModelChunks(graph, put);
+  return [...chunks, ...pieces].reduce((sum, { length }) => sum + length, 0);
+}
+
+/** One file's bytes; undefined where they would pass 2 GB. */
+export function fitting(graph: Graph): ReturnType<typeof writeModelChunks> | undefined {
+  try {
+    return writeModelChunks(graph);
+  } catch (error) {
+    if (isError(error, "too-large")) return undefined;
+    throw error;
+  }
 }

@@ -44,7 +44,7 @@ export async function checkOutputFolder(path: string, { bytes = 0 }: Pick<Output
   for (;;) {
     const there = await stat(folder).catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
-      throw new FilterBasisError("io", "cannot look into the folder", {
+      throw new FilterBasisError("io", "cannot read the folder", {
         file: path,
         got: error.code ?? error.message,
         cause: error,

@@ -42,7 +42,7 @@ export interface ReferenceSet {
   readonly feeds: readonly TrialFeed[];
   /** What the original computes, by the feeds' order. */
   readonly outputs: readonly Outputs[];
-  /** How each output is judged. */
+  /** How each output is compared. */
   readonly rules: readonly OutputRule[];
   /** Nodes of the original that draw at random. */
   readonly random: readonly string[];

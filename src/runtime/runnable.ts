@@ -1,6 +1,6 @@
 // Whether ONNX Runtime can open a model at all, known before anything is done with it.
 import { FilterBasisError, isError } from "../errors/error.js";
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import { bodies } from "../graph/edit.js";
 import type { Graph, Node } from "../graph/types.js";
 import { loadModel } from "./files.js";
@@ -37,7 +37,7 @@ function withNodes(error: FilterBasisError, graph: Graph): FilterBasisError {
   const { expected, got, cures, cause } = error;
   return new FilterBasisError(error.code, `${error.problem}${count}`, {
     ...error.place,
-    node: error.place.node ?? siteName(found[0]!),
+    node: error.place.node ?? nodeName(found[0]!),
     ...(expected === undefined ? {} : { expected }),
     ...(got === undefined ? {} : { got }),
     cures,

@@ -1,4 +1,4 @@
-// A model is written where nobody sees it, judged as it lies on the disk, and only then put in its place.
+// A model is written where nobody sees it, checked as it lies on the disk, and only then put in its place.
 import { mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
@@ -7,10 +7,10 @@ import { saveModel } from "./files.js";
 import { syncFolder } from "./write.js";
 
 /**
- * Saves a graph to `path` once `judge` is content with the file; what it throws leaves nothing behind, and an older model at `path` as it was.
- * @throws FilterBasisError as `saveModel`; what `judge` throws
+ * Saves a graph to `path` once `check` is content with the file; what it throws leaves nothing behind, and an older model at `path` as it was.
+ * @throws FilterBasisError as `saveModel`; what `check` throws
  */
-export async function saveVerified<T>(graph: Graph, path: string, judge: (file: string) => Promise<T>): Promise<T> {
+export async function saveVerified<T>(graph: Graph, path: string, check: (file: string) => Promise<T>): Promise<T> {
   const [folder, name] = [dirname(path), basename(path)];
   const aside = await mkdtemp(join(folder, `.${name}.`)).catch((cause: NodeJS.ErrnoException) => {
     const missing = cause.code === "ENOENT" || cause.code === "ENOTDIR";
@@ -27,7 +27,7 @@ export async function saveVerified<T>(graph: Graph, path: string, judge: (file: 
   try {
     const file = join(aside, name);
     await saveModel(graph, file);
-    const result = await judge(file);
+    const result = await check(file);
     // The data first, under a name that its content gives: an older model stays whole until the new one takes its place.
     const parts = (await readdir(aside)).sort((a, b) => Number(a === name) - Number(b === name));
     for (const part of parts) await rename(join(aside, part), join(folder, part));

@@ -24,7 +24,7 @@ export interface Tolerance {
   readonly moves: number;
 }
 
-/** How an output can be judged. */
+/** How an output can be compared. */
 export interface OutputRule {
   readonly name: string;
   readonly type: DataType;
@@ -64,7 +64,7 @@ export interface Observed {
   readonly repeated: TensorData | undefined;
 }
 
-/** Decides how the output is judged. `still`: whatever draws at random was held still, so that such outputs have tolerances too. */
+/** Decides how the output is compared. `still`: whatever draws at random was held still, so that such outputs have tolerances too. */
 export function ruleFor(observed: Observed, dependence: Dependence, rounding: number, still = false): OutputRule {
   const { name, values, again, repeated } = observed;
   const type = values[0]!.type;

@@ -119,7 +119,7 @@ describeEngine("refusals name the operator and its schema, and never abort", () 
     ["an argument given twice", () => call("relu.", x(), { self: x() }), /given twice/],
     ["an unknown dtype", () => call("zeros.", [1], { dtype: "float33" }), /unknown dtype "float33"/],
     ["a foreign object", () => call("relu.", new Date() as never), /got \[object Date\].*aten::relu\(/],
-    ["an object that only looks like a tensor", () => call("relu.", { handle: 1 } as never), /aten::relu\(/],
+    ["an object that resembles a tensor", () => call("relu.", { handle: 1 } as never), /aten::relu\(/],
     ["no fitting overload", () => call("add", "a", "b"), /overloads takes these arguments.*aten::add/],
     ["a list in which not all are tensors", () => call("cat.", [x(), 1]), /"tensors".*expected a tensor.*aten::cat/],
     ["a number for a list of tensors", () => call("cat.", 3), /expected an array.*aten::cat/],

@@ -2,9 +2,9 @@
 import { FilterBasisError } from "../errors/error.js";
 import { type Argument, convert, type ListKind, type Operator } from "./arguments.js";
 import { engineError } from "./errors.js";
-import type { Face } from "./face.js";
 import { giveHandle, takeHandle } from "./handles.js";
 import { type Handle, loadEngine, type NativeEngine, type NativeResult, type OperatorHandle } from "./native.js";
+import type { OperatorBindings } from "./operator-bindings.js";
 import { unowned } from "./scope.js";
 import { Tensor } from "./tensor.js";
 
@@ -13,22 +13,22 @@ export type { Argument, Operator } from "./arguments.js";
 /** What an operator gives. */
 export type Value = Tensor | number | bigint | boolean | string | null | undefined | readonly Value[];
 
-/** The names of the face's operators. */
-export type FaceName = keyof Face;
+/** The names of the bound operators. */
+export type BoundOperator = keyof OperatorBindings;
 
-/** What an operator takes: as its schema says for those of the face, anything for the others. */
-export type ArgumentsOf<N extends string> = N extends FaceName ? Parameters<Face[N]> : readonly Argument[];
+/** What an operator takes: as its schema says for bound operators, anything for the others. */
+export type ArgumentsOf<N extends string> = N extends BoundOperator ? Parameters<OperatorBindings[N]> : readonly Argument[];
 
-/** A function that calls one operator of the face; the operator is looked up on the first call. */
-export function operator<N extends FaceName>(name: N): Face[N] {
+/** A function that calls one bound operator; the operator is looked up on the first call. */
+export function operator<N extends BoundOperator>(name: N): OperatorBindings[N] {
   let found: Operator | undefined;
   const call = (...args: Argument[]): Value => run((found ??= exactly(name)), args);
   // The signature is libtorch's own: it was generated from the schema by which the addon converts arguments and results.
-  return call as unknown as Face[N];
+  return call as unknown as OperatorBindings[N];
 }
 
-/** The overload that the face means: a name alone is the overload without a name, not whichever the arguments would choose. */
-function exactly(name: FaceName): Operator {
+/** The overload that the bindings mean: a name alone is the overload without a name, not whichever the arguments would choose. */
+function exactly(name: BoundOperator): Operator {
   return { ...lookUp(name.includes(".") ? name : `${name}.`), name };
 }
 

@@ -1,19 +1,21 @@
 // Linear algebra by libtorch's LAPACK and BLAS, in doubles: several times as fast as linalg/pure.ts on large matrices.
 import { isError } from "../errors/error.js";
 import { safeFactor, shortestSolution } from "../linalg/least-squares.js";
-import type { Eigen, LinearAlgebra, Svd } from "../linalg/linear-algebra.js";
+import type { Eigen, Kept, LinearAlgebra, Svd } from "../linalg/linear-algebra.js";
 import { type Matrix, matrix } from "../linalg/matrix.js";
 import { pureLinearAlgebra } from "../linalg/pure.js";
-import { notPositive, requireCount, requireFinite, requireFit, requireSquare } from "../linalg/require.js";
+import { notPositive, requireCount, requireFinite, requireFit, requireSquare, requireWidth } from "../linalg/require.js";
 import { call, callAll } from "./call.js";
 import { loadEngine } from "./native.js";
-import { TensorScope } from "./scope.js";
+import { TensorScope, unowned } from "./scope.js";
 import { fromArray, type Tensor } from "./tensor.js";
 
 /** Loads libtorch on its first use. Errors: those of the interface, `engine-missing`. */
 export const torchLinearAlgebra: LinearAlgebra = {
   name: "libtorch",
   multiply,
+  multiplyTransposed,
+  keep,
   gram,
   eigen,
   svd,
@@ -40,6 +42,8 @@ export function bestLinearAlgebra(load: () => unknown = loadEngine): LinearAlgeb
   return {
     name: "by-size",
     multiply: (a, b) => by(a.rows * a.cols * b.cols).multiply(a, b),
+    multiplyTransposed: (a, b) => by(a.rows * a.cols * b.rows).multiplyTransposed(a, b),
+    keep: (matrix) => by((matrix.rows * matrix.cols) ** 1.5).keep(matrix),
     gram: (a) => by((a.rows * a.cols * a.cols) / 2).gram(a),
     eigen: (symmetric) => by((2 / 3) * symmetric.rows ** 3).eigen(symmetric),
     svd: (a) => by(4 * a.rows * a.cols * Math.min(a.rows, a.cols)).svd(a),
@@ -63,6 +67,29 @@ function succeeds(load: () => unknown): boolean {
 function multiply(a: Matrix, b: Matrix): Matrix {
   requireFit(a, b);
   return within(() => toMatrix(call("mm", toTensor(a), toTensor(b)), a.rows, b.cols));
+}
+
+function multiplyTransposed(a: Matrix, b: Matrix): Matrix {
+  requireWidth(a, b);
+  return within(() => toMatrix(call("mm", toTensor(a), call("t", toTensor(b))), a.rows, b.rows));
+}
+
+/** Tensors of kept matrices, by the elements that they share. */
+const tensors = new WeakMap<Float64Array, Tensor>();
+
+function keep({ rows, cols, data }: Matrix): Kept {
+  const tensor = unowned(() => fromArray(data, [rows, cols]));
+  const elements = tensor.elements() as Float64Array;
+  tensors.set(elements, tensor);
+  return {
+    rows,
+    cols,
+    data: elements,
+    release() {
+      tensors.delete(elements);
+      tensor.dispose();
+    },
+  };
 }
 
 function gram(a: Matrix): Matrix {
@@ -158,7 +185,11 @@ function within<T>(run: () => T): T {
   return run();
 }
 
-const toTensor = ({ rows, cols, data }: Matrix): Tensor => fromArray(data, [rows, cols]);
+/** The kept tensor as it is, or a copy. */
+const toTensor = ({ rows, cols, data }: Matrix): Tensor => {
+  const kept = tensors.get(data);
+  return kept ? call("view", kept, [rows, cols]) : fromArray(data, [rows, cols]);
+};
 
 const toDoubles = (tensor: Tensor): Float64Array => tensor.data() as Float64Array;
 

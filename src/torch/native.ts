@@ -137,8 +137,8 @@ export function loadFrom(folder: string): NativeEngine {
 }
 
 function missing(message: string, file: string, cause?: unknown): FilterBasisError {
-  const because = cause instanceof Error ? `: ${cause.message.split("\n")[0]}` : "";
-  return new FilterBasisError("engine-missing", message + because, {
+  const reason = cause instanceof Error ? `: ${cause.message.split("\n")[0]}` : "";
+  return new FilterBasisError("engine-missing", message + reason, {
     file,
     cause,
     cures: [

@@ -1,4 +1,4 @@
-// libtorch's schemas as TypeScript signatures: what the typed face is generated from and checked against.
+// libtorch's schemas as TypeScript signatures: what the typed bindings are generated from and checked against.
 import { FilterBasisError } from "../errors/error.js";
 
 export interface Parameter {

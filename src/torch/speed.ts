@@ -24,12 +24,12 @@ export function measureSpeed(count: number, now: () => number = () => performanc
     using _scope = new TensorScope();
     return noGrad(() => {
       const square = randn([1024, 1024]);
-      const picture = randn([8, 64, 56, 56]);
+      const image = randn([8, 64, 56, 56]);
       const filters = randn([64, 64, 3, 3]);
       const small = randn([1, 16, 8, 8]);
       const smallFilters = randn([16, 16, 3, 3]);
       const matrix = best(() => call("mm", square, square), 300, now);
-      const convolution = best(() => call("conv2d", picture, filters, null, [1, 1], [1, 1]), 300, now);
+      const convolution = best(() => call("conv2d", image, filters, null, [1, 1], [1, 1]), 300, now);
       return {
         threads: count,
         matrixGflops: (2 * 1024 ** 3) / (matrix * 1e6),

@@ -5,16 +5,20 @@ import { indexOf } from "../graph/graph-index.js";
 import type { Graph } from "../graph/types.js";
 import { floats } from "../graph/values.js";
 import type { Network } from "../interpreter/network.js";
-import type { SiteRecord } from "../methods/record.js";
+import type { LayerRecord } from "../methods/record.js";
 import { readRecord } from "../methods/record.js";
 import { call, fromArray, type Tensor, unowned } from "../torch/index.js";
 import type { ApproximatedLayer } from "./losses.js";
 
-/** Names of the bases and coefficients of a compressed graph, for learning those alone. */
+/** Names of the bases and coefficients of a compressed graph, for training those alone. */
 export function basisParameters(graph: Graph): ReadonlySet<string> {
-  const sites = readRecord(graph)?.sites ?? [];
+  const layers = readRecord(graph)?.layers ?? [];
   return new Set(
-    sites.flatMap(({ basis, coefficients, basisBias }) => [basis, coefficients, ...(basisBias === undefined ? [] : [basisBias])]),
+    layers.flatMap(({ basis, coefficients, basisBias }) => [
+      basis,
+      coefficients,
+      ...(basisBias === undefined ? [] : [basisBias]),
+    ]),
   );
 }
 
@@ -24,33 +28,33 @@ export function basisParameters(graph: Graph): ReadonlySet<string> {
  */
 export function approximatedLayers(compressed: Graph, original: Graph, network: Network): readonly ApproximatedLayer[] {
   const find = indexOf(original).stored;
-  return (readRecord(compressed)?.sites ?? [])
-    .filter((site) => site.between !== true)
-    .map((site) => {
-      const filters = find(site.weight)?.tensor;
-      if (filters === undefined || filters.dims.join() !== site.shape.join()) {
+  return (readRecord(compressed)?.layers ?? [])
+    .filter((layer) => layer.basisOnly !== true)
+    .map((layer) => {
+      const filters = find(layer.weight)?.tensor;
+      if (filters === undefined || filters.dims.join() !== layer.shape.join()) {
         throw new FilterBasisError("data-mismatch", "the original network does not have the filters that were compressed", {
-          layer: site.name,
-          tensor: site.weight,
-          expected: `[${site.shape.join(", ")}]`,
+          layer: layer.name,
+          tensor: layer.weight,
+          expected: `[${layer.shape.join(", ")}]`,
           got: filters === undefined ? "nothing" : `[${filters.dims.join(", ")}]`,
         });
       }
       return {
-        name: site.name || site.output,
+        name: layer.name || layer.output,
         original: unowned(() => fromArray(floats(filters), filters.dims, "float32", network.device)),
-        basis: basisOf(site, parameter(network, site.basis)),
-        coefficients: parameter(network, site.coefficients),
+        basis: basisOf(layer, parameter(network, layer.basis)),
+        coefficients: parameter(network, layer.coefficients),
       };
     });
 }
 
-function basisOf({ slice }: SiteRecord, basis: Tensor): () => Tensor {
+function basisOf({ slice }: LayerRecord, basis: Tensor): () => Tensor {
   return slice === undefined ? () => basis : () => call("slice.Tensor", basis, 1, slice[0], slice[1], 1);
 }
 
 function parameter(network: Network, name: string): Tensor {
   const found = network.parameters.get(name);
   if (found !== undefined) return found;
-  throw new FilterBasisError("internal", "a basis or its coefficients do not learn", { tensor: name });
+  throw new FilterBasisError("internal", "a basis or its coefficients are not trained", { tensor: name });
 }

@@ -1,4 +1,4 @@
-// From a recipe to what the loop needs: the graph, the network on the engine, batches, loss, optimiser and judge.
+// From a recipe to what the loop needs: the graph, the network on the engine, batches, loss, optimiser and evaluation.
 
 import { FilterBasisError } from "../errors/error.js";
 import { feeds, withMetadata } from "../graph/index.js";
@@ -9,22 +9,22 @@ import { buildNet } from "../nets/table.js";
 import { loadModel } from "../runtime/files.js";
 import { requireDevice } from "../torch/index.js";
 import { approximatedLayers, basisParameters } from "./approximation.js";
-import type { Figures } from "./loop.js";
+import type { Metrics } from "./loop.js";
 import { optimizer } from "./optimizers.js";
 import type { Recipe } from "./recipe.js";
 import { runnable } from "./runnable.js";
 import type { BatchSource } from "./sources.js";
-import type { Learner } from "./step.js";
+import type { Trainer } from "./step.js";
 import { openTaskData, type TaskData } from "./task-data.js";
 
 /** Everything that a training owns. */
 export interface Training extends Disposable {
-  readonly learner: Learner;
+  readonly trainer: Trainer;
   readonly source: BatchSource;
-  readonly merit: TaskData["merit"];
-  evaluate(): Promise<Figures>;
+  readonly primaryMetric: TaskData["primaryMetric"];
+  evaluate(): Promise<Metrics>;
   /** Judges the network as it was before compression. */
-  evaluateOriginal(): Promise<Figures>;
+  evaluateOriginal(): Promise<Metrics>;
   /** The model as it is now, with what its user must know in the metadata. */
   model(): Graph;
 }
@@ -40,7 +40,7 @@ export async function recipeGraph({ network, seed }: Recipe): Promise<Graph> {
   return buildNet(name, { seed, ...options });
 }
 
-/** Makes of the original network the one that learns, with its batches at hand. */
+/** Makes of the original network the one that is trained, with its batches at hand. */
 export type Compress = (original: Network, source: BatchSource) => Promise<Graph>;
 
 /** Builds a training by a recipe. `original` is what the compressed network is held against. */
@@ -62,7 +62,7 @@ export async function assemble(
   for (const layer of layers) owned.use(layer.original);
   const [input, output] = ends(graph);
   const [teacherInput, teacherOutput] = ends(original);
-  const learner: Learner = {
+  const trainer: Trainer = {
     graph,
     network,
     input,
@@ -73,13 +73,13 @@ export async function assemble(
     teacher: recipe.loss.distill && { network: teacherNetwork, input: teacherInput, output: teacherOutput },
     layers,
   };
-  const judged = runnable(network, graph);
+  const evaluated = runnable(network, graph);
   const keep = owned.move();
   return {
-    learner,
+    trainer,
     source: data.source,
-    merit: data.merit,
-    evaluate: () => data.evaluate(judged),
+    primaryMetric: data.primaryMetric,
+    evaluate: () => data.evaluate(evaluated),
     evaluateOriginal: () => data.evaluate(before),
     model: () => withMetadata(network.toGraph(), data.conventions),
     [Symbol.dispose]: keep,
@@ -111,7 +111,7 @@ class DisposableStackLike implements Disposable {
 function ends(graph: Graph): readonly [input: string, output: string] {
   const [inputs, outputs] = [feeds(graph), graph.outputs];
   if (inputs.length !== 1 || outputs.length !== 1) {
-    throw new FilterBasisError("unsupported", "only networks with one input and one output learn here", {
+    throw new FilterBasisError("unsupported", "only networks with one input and one output can be trained here", {
       expected: "1 input, 1 output",
       got: `${inputs.length} inputs, ${outputs.length} outputs`,
     });

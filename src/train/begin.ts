@@ -6,29 +6,29 @@ import { parseRecipe, type Recipe } from "./recipe.js";
 import { appendLog, readJson, runFiles, writeJson } from "./run-folder.js";
 
 /** What only a run that has begun writes. */
-const learned = [runFiles.metrics, runFiles.checkpoints, runFiles.best, runFiles.last];
+const trained = [runFiles.metrics, runFiles.checkpoints, runFiles.best, runFiles.last];
 /** What it writes before its first step. */
-const prepared = [runFiles.run, runFiles.original, runFiles.originalFigures, runFiles.start, runFiles.startFigures];
+const prepared = [runFiles.run, runFiles.original, runFiles.originalMetrics, runFiles.start, runFiles.startMetrics];
 
 /** The recipe by which the run in `folder` is trained; written there when it begins. Throws `not-found`, `usage`, `invalid-recipe`. */
 export async function beginRun(folder: string, recipe: Recipe | "resume"): Promise<Recipe> {
   const there = await readJson<unknown>(folder, runFiles.recipe);
   if (recipe === "resume") {
     if (there !== undefined) return parseRecipe(there, join(folder, runFiles.recipe));
-    throw new FilterBasisError("not-found", "there is no run to go on with", { file: folder, expected: runFiles.recipe });
+    throw new FilterBasisError("not-found", "there is no run to resume", { file: folder, expected: runFiles.recipe });
   }
   const cures = ["choose another folder: -o"];
   if (there !== undefined) {
-    if ((await present(folder, learned)).length > 0 || !(await wasBegun(folder))) {
+    if ((await present(folder, trained)).length > 0 || !(await wasBegun(folder))) {
       throw new FilterBasisError("usage", "the folder holds a run already", {
         file: folder,
-        cures: ["go on with it: --resume", ...cures],
+        cures: ["resume it: --resume", ...cures],
       });
     }
     // The recipe there is of a try that never came to a step: so are these files, of which the new one may write fewer.
     for (const name of prepared) await rm(join(folder, name), { force: true });
   } else {
-    const got = await present(folder, [...learned, ...prepared]);
+    const got = await present(folder, [...trained, ...prepared]);
     if (got.length > 0)
       throw new FilterBasisError("usage", "a run would write over files of this folder", {
         file: folder,
@@ -41,8 +41,8 @@ export async function beginRun(folder: string, recipe: Recipe | "resume"): Promi
   return recipe;
 }
 
-/** Whether a run folder holds anything that was learned, so that a run can go on from it or its model be taken. */
-export async function holdsLearned(folder: string): Promise<boolean> {
+/** Whether a run folder holds anything that was trained, so that a run can go on from it or its model be taken. */
+export async function holdsTrained(folder: string): Promise<boolean> {
   return (await present(folder, [runFiles.checkpoints, runFiles.best, runFiles.last])).length > 0;
 }
 

@@ -42,7 +42,7 @@ export async function readNewestCheckpoint<State>(
     const buffer = await readFile(file);
     const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
     if (checksum([bytes]) !== sum) {
-      note(`${name} is damaged (its checksum differs): going back to the checkpoint before it`);
+      note(`${name} is damaged (its checksum differs): using the checkpoint before it`);
       continue;
     }
     const { tensors, metadata } = readSafetensors(bytes, { file });

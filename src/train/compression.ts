@@ -1,6 +1,6 @@
 // The compression that a recipe asks for: a method's name and its options, checked, as a pass over the graph.
 import * as z from "zod";
-import { forms } from "../basis/forms.js";
+import { layouts } from "../basis/layouts.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Pass } from "../graph/types.js";
 import type { BasisOptions } from "../methods/basis.js";
@@ -24,11 +24,11 @@ const fromWeights = z.strictObject({
   only: patterns,
   skip: patterns,
   layers: z.record(z.string(), z.strictObject({ splits: count.optional(), basis: count.optional() })),
-  form: z.enum(forms),
+  layout: z.enum(layouts),
   inputs: z.record(z.string(), z.array(z.union([count, z.string(), z.null()]))),
 });
 
-const selection = { only: z.string(), keepFirst: z.int().min(0), style: z.string(), init: z.string(), seed: z.int().min(0) };
+const selection = { only: z.string(), keepFirst: z.int().min(0), preset: z.string(), init: z.string(), seed: z.int().min(0) };
 const scratch = z.strictObject({
   ...selection,
   basis: byChannels,
@@ -36,11 +36,11 @@ const scratch = z.strictObject({
   splits: count,
   share: z.enum(shares),
   slice,
-  between: z.boolean(),
-  closing: z.boolean(),
+  insertNorm: z.boolean(),
+  insertActivation: z.boolean(),
   coefficientKernel: z.union([z.literal(1), z.literal(3)]),
   transition: count,
-  form: z.enum(["separate", "folded", "grouped"]),
+  layout: z.enum(["split", "batch-folded", "grouped"]),
 });
 const factor = z.strictObject({
   ...selection,
@@ -48,13 +48,13 @@ const factor = z.strictObject({
   norm: z.enum(["none", "between", "both"]),
   bias: z.boolean(),
   widen: z.enum(["first", "last"]),
-  absorb: z.boolean(),
+  dropNorm: z.boolean(),
 });
 const groups = z.strictObject({
   ...selection,
   channelsPerGroup: byChannels,
   groups: z.union([count, z.array(z.strictObject({ upTo: count.optional(), groups: count })).min(1)]),
-  between: z.boolean(),
+  insertNorm: z.boolean(),
   bias: z.boolean(),
   narrow: z.boolean(),
 });

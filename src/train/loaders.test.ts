@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { somePicture, writePng } from "../../test/pictures.js";
+import { someImage, writePng } from "../../test/images.js";
 import { normalizations } from "../data/image-set.js";
 import { findPairs } from "../data/sr-pairs.js";
 import { Random } from "../linalg/random.js";
@@ -13,7 +13,7 @@ import { nthBatch, openSource, type SourcePlan } from "./sources.js";
 let root: string;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "filterbasis-loaders-"));
-  for (let i = 0; i < 4; i++) await writePng(join(root, "hr", `p${i}.png`), somePicture(40 + 4 * i, 36, { seed: i }));
+  for (let i = 0; i < 4; i++) await writePng(join(root, "hr", `p${i}.png`), someImage(40 + 4 * i, 36, { seed: i }));
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
@@ -48,7 +48,7 @@ async function take(plan: SourcePlan, loaders: number) {
 }
 
 const inOrder = Array.from({ length: 14 }, (_, i) => [Math.floor(i / 6), i % 6] as const);
-// As when batch norm was recalibrated on the first batches, and an epoch is gone on with in its middle.
+// As when batch norm was recalibrated on the first batches, and an epoch is resumed in its middle.
 const jumps = [
   [0, 0],
   [0, 1],
@@ -75,7 +75,7 @@ describe.each([1, 2])("%i loader threads", (loaders) => {
     const [file] = await readdir(join(root, `cut-${loaders}`));
     const failure = async (count: number) => {
       using source = await openBatches(plan, count);
-      await truncate(join(root, `cut-${loaders}`, file!), 24_700); // the end of the last picture is gone, once the cache is open
+      await truncate(join(root, `cut-${loaders}`, file!), 24_700); // the end of the last image is gone, once the cache is open
       for (const [at, [epoch, step]] of inOrder.entries()) {
         const error = await Promise.resolve()
           .then(() => source.batch(epoch, step))

@@ -26,7 +26,7 @@ export async function openBatches(plan: SourcePlan, loaders: number): Promise<Ba
     for (const thread of threads) thread[Symbol.dispose]();
   };
   try {
-    // One after the other: the first may have to decode the pictures, which the others then find decoded.
+    // One after the other: the first may have to decode the images, which the others then find decoded.
     for (let i = 0; i < loaders; i++) {
       const thread = new Loader(shared);
       threads.push(thread);

@@ -10,11 +10,11 @@ import { optimizer } from "./optimizers.js";
 import { recipeSchema } from "./recipe.js";
 import { snapshot } from "./snapshot.js";
 import { imageSource } from "./sources.js";
-import type { Learner } from "./step.js";
+import type { Trainer } from "./step.js";
 import { alone, type World } from "./world.js";
 
-// 40 pictures whose class is the channel that is bright: easy enough to be learned in a few steps.
-function pictures(): ImageSet {
+// 40 images whose class is the channel that is bright: easy enough to be trained in a few steps.
+function images(): ImageSet {
   const random = new Random("pictures");
   const [count, side] = [40, 32];
   const labels = Uint8Array.from({ length: count }, (_, i) => i % 3);
@@ -42,7 +42,7 @@ async function train(
   if (o.spoil !== undefined) noGrad(() => void callAll("fill_.Scalar", network.parameters.get(o.spoil!)!, 3e38));
   using rule = optimizer(network.parameters, recipe.optimizer);
   const ends = { input: "input", output: "output" };
-  const learner: Learner = {
+  const trainer: Trainer = {
     graph,
     network,
     ...ends,
@@ -55,14 +55,14 @@ async function train(
   const hooks: LoopHooks = {
     onStep: (report) => void steps.push(report),
     onEpoch: (report) => void epochs.push(report),
-    evaluate: async () => ({ merit: steps.length }),
+    evaluate: async () => ({ primaryMetric: steps.length }),
     async save(checkpoint) {
       checkpoints.push({ ...checkpoint, state: { ...checkpoint.state, journals: {} } });
     },
     stopping: () => steps.length === o.stopAfter,
     now: () => 0,
   };
-  const source = imageSource(pictures(), {
+  const source = imageSource(images(), {
     batch: 16,
     augment: true,
     normalization: normalizations.cifar10,
@@ -71,13 +71,13 @@ async function train(
     labelled: true,
   });
   await trainLoop(
-    learner,
+    trainer,
     {
       source,
       schedule: { name: "cosine", minimum: 0, per: "step", warmup: 0 },
       rate: o.rate ?? 0.05,
       epochs: 4,
-      merit: { figure: "merit", higher: true },
+      primaryMetric: { name: "score", higher: true },
       generator: { get: generatorState, set: setGeneratorState },
     },
     hooks,
@@ -91,7 +91,7 @@ const before = liveTensors();
 afterEach(() => expect(liveTensors()).toBe(before));
 
 describe("trainLoop", () => {
-  it("learns: the loss falls", async () => {
+  it("trains: the loss falls", async () => {
     const { epochs } = await train();
     expect(epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4]);
     expect(epochs.at(-1)!.trainLoss).toBeLessThan(0.5 * epochs[0]!.trainLoss);
@@ -101,7 +101,7 @@ describe("trainLoop", () => {
     expect(second.weights).toEqual(first.weights);
     expect(other.weights).not.toEqual(first.weights);
   });
-  it.each([3, 4, 6, 11])("stopped after %i steps and gone on with, ends as if never stopped", async (stopAfter) => {
+  it.each([3, 4, 6, 11])("stopped after %i steps and resumed, ends as if never stopped", async (stopAfter) => {
     const whole = await train();
     const part = await train({ stopAfter });
     const rest = await train({ resume: part.checkpoints.at(-1)! });

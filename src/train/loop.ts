@@ -7,10 +7,10 @@ import type { Checkpoint } from "./checkpoint.js";
 import { learningRate, type Schedule } from "./schedules.js";
 import { restore, snapshot } from "./snapshot.js";
 import type { BatchSource } from "./sources.js";
-import { type Learner, learn, type StepLosses } from "./step.js";
+import { type StepLosses, type Trainer, trainStep } from "./step.js";
 
-/** A figure of merit on data that is not learned from. */
-export type Figures = Readonly<Record<string, number>>;
+/** A metric on data that is not trained on. */
+export type Metrics = Readonly<Record<string, number>>;
 
 /** What a checkpoint remembers besides tensors. */
 export interface LoopState {
@@ -20,7 +20,7 @@ export interface LoopState {
   readonly optimizerSteps: number;
   /** Sums over the steps of the present epoch. */
   readonly sums: { readonly loss: number; readonly task: number; readonly approximation: number; readonly steps: number };
-  readonly best: { readonly epoch: number; readonly figure: number } | null;
+  readonly best: { readonly epoch: number; readonly metric: number } | null;
   /** Seconds spent before this process. */
   readonly seconds: number;
   /** Lengths of the journals. */
@@ -42,8 +42,8 @@ export interface EpochReport {
   readonly trainTask: number;
   readonly approximation: number;
   readonly rate: number;
-  readonly figures: Figures;
-  /** True when the figure is the best so far on the data judged on. */
+  readonly metrics: Metrics;
+  /** True when the metric is the best so far on the data evaluated on. */
   readonly best: boolean;
   readonly seconds: number;
 }
@@ -52,7 +52,7 @@ export interface EpochReport {
 export interface LoopHooks {
   onStep(report: StepReport): Promise<void> | void;
   /** Judges the network as it is now. */
-  evaluate(): Promise<Figures>;
+  evaluate(): Promise<Metrics>;
   onEpoch(report: EpochReport): Promise<void> | void;
   /** Keeps a checkpoint; the hook adds the journals' lengths. */
   save(checkpoint: Checkpoint<Omit<LoopState, "journals">>): Promise<void>;
@@ -69,8 +69,8 @@ export interface LoopOptions {
   /** Ends after so many steps, whatever `epochs` says. */
   readonly steps?: number | undefined;
   readonly saveEverySteps?: number | undefined;
-  /** Which figure decides "best", and whether more of it is better. */
-  readonly merit: { readonly figure: string; readonly higher: boolean };
+  /** Which metric decides "best", and whether more of it is better. */
+  readonly primaryMetric: { readonly name: string; readonly higher: boolean };
   readonly generator?: { get(): Uint8Array; set(state: Uint8Array): void };
 }
 
@@ -78,14 +78,14 @@ export interface LoopResult {
   readonly finished: boolean;
   readonly epoch: number;
   readonly globalStep: number;
-  readonly figures: Figures | null;
+  readonly metrics: Metrics | null;
   readonly best: LoopState["best"];
   readonly seconds: number;
 }
 
-/** Trains until the end, or until asked to stop; goes on from `resume` as if it had never stopped. */
+/** Trains until the end, or until asked to stop; resumes from `resume` as if it had never stopped. */
 export async function trainLoop(
-  learner: Learner,
+  trainer: Trainer,
   options: LoopOptions,
   hooks: LoopHooks,
   resume?: Checkpoint<LoopState>,
@@ -94,24 +94,24 @@ export async function trainLoop(
   const { stepsPerEpoch } = source;
   const totalSteps = options.steps ?? Math.max(1, Math.round(options.epochs * stepsPerEpoch));
   const epochs = totalSteps / stepsPerEpoch;
-  if (resume !== undefined) restoreLearner(learner, resume, options.generator);
+  if (resume !== undefined) restoreTrainer(trainer, resume, options.generator);
   let { epoch, step, sums, best } = resume?.state ?? { epoch: 0, step: 0, sums: empty, best: null };
   const [started, before] = [hooks.now(), resume?.state.seconds ?? 0];
   const seconds = (): number => before + (hooks.now() - started) / 1000;
-  let figures: Figures | null = null;
+  let metrics: Metrics | null = null;
   let rate = base;
 
   const save = (): Promise<void> =>
     hooks.save({
       step: epoch * stepsPerEpoch + step,
-      state: { epoch, step, sums, best, optimizerSteps: learner.optimizer.state().steps, seconds: seconds() },
-      tensors: tensorsOf(learner, options.generator),
+      state: { epoch, step, sums, best, optimizerSteps: trainer.optimizer.state().steps, seconds: seconds() },
+      tensors: tensorsOf(trainer, options.generator),
     });
   const result = (finished: boolean): LoopResult => ({
     finished,
     epoch,
     globalStep: epoch * stepsPerEpoch + step,
-    figures,
+    metrics,
     best,
     seconds: seconds(),
   });
@@ -119,7 +119,7 @@ export async function trainLoop(
   while (epoch * stepsPerEpoch + step < totalSteps) {
     const globalStep = epoch * stepsPerEpoch + step;
     rate = learningRate(schedule, base, { epoch, step, stepsPerEpoch, epochs });
-    const losses = learn(learner, await source.batch(epoch, step), rate, globalStep / totalSteps);
+    const losses = trainStep(trainer, await source.batch(epoch, step), rate, globalStep / totalSteps);
     step += 1;
     sums = {
       loss: sums.loss + losses.loss,
@@ -131,12 +131,12 @@ export async function trainLoop(
 
     const last = globalStep + 1 === totalSteps;
     if (step === stepsPerEpoch || last) {
-      figures = await hooks.evaluate();
-      const figure = figures[options.merit.figure] ?? Number.NaN;
-      // Nothing to judge on, or a figure that is no number, is never best.
+      metrics = await hooks.evaluate();
+      const metric = metrics[options.primaryMetric.name] ?? Number.NaN;
+      // Nothing to evaluate on, or a metric that is no number, is never best.
       const better =
-        !Number.isNaN(figure) && (best === null || (options.merit.higher ? figure > best.figure : figure < best.figure));
-      if (better) best = { epoch: epoch + 1, figure };
+        !Number.isNaN(metric) && (best === null || (options.primaryMetric.higher ? metric > best.metric : metric < best.metric));
+      if (better) best = { epoch: epoch + 1, metric };
       await hooks.onEpoch({
         epoch: epoch + 1,
         globalStep: globalStep + 1,
@@ -144,16 +144,16 @@ export async function trainLoop(
         trainTask: sums.task / sums.steps,
         approximation: sums.approximation / sums.steps,
         rate,
-        figures,
+        metrics,
         best: better,
         seconds: seconds(),
       });
       sums = empty;
       if (step === stepsPerEpoch) [epoch, step] = [epoch + 1, 0];
-      assertFinite(learner);
+      assertFinite(trainer);
       await save();
     } else if (options.saveEverySteps !== undefined && (globalStep + 1) % options.saveEverySteps === 0) {
-      assertFinite(learner);
+      assertFinite(trainer);
       await save();
     }
     if (!last && hooks.stopping()) {
@@ -167,30 +167,30 @@ export async function trainLoop(
 const empty: LoopState["sums"] = { loss: 0, task: 0, approximation: 0, steps: 0 };
 const generatorName = "generator";
 
-function named(learner: Learner): [string, Tensor][] {
+function named(trainer: Trainer): [string, Tensor][] {
   return [
-    ...[...learner.network.parameters].map(([name, tensor]): [string, Tensor] => [`parameter.${name}`, tensor]),
-    ...[...learner.network.buffers].map(([name, tensor]): [string, Tensor] => [`buffer.${name}`, tensor]),
-    ...[...learner.optimizer.state().tensors].map(([name, tensor]): [string, Tensor] => [`optimizer.${name}`, tensor]),
+    ...[...trainer.network.parameters].map(([name, tensor]): [string, Tensor] => [`parameter.${name}`, tensor]),
+    ...[...trainer.network.buffers].map(([name, tensor]): [string, Tensor] => [`buffer.${name}`, tensor]),
+    ...[...trainer.optimizer.state().tensors].map(([name, tensor]): [string, Tensor] => [`optimizer.${name}`, tensor]),
   ];
 }
 
-function tensorsOf(learner: Learner, generator: LoopOptions["generator"]): ReadonlyMap<string, TensorData> {
-  const tensors = new Map(named(learner).map(([name, tensor]) => [name, snapshot(tensor)]));
+function tensorsOf(trainer: Trainer, generator: LoopOptions["generator"]): ReadonlyMap<string, TensorData> {
+  const tensors = new Map(named(trainer).map(([name, tensor]) => [name, snapshot(tensor)]));
   const state = generator?.get();
   if (state !== undefined) tensors.set(generatorName, { type: "uint8", dims: [state.length], data: state });
   return tensors;
 }
 
-function restoreLearner(learner: Learner, { state, tensors }: Checkpoint<LoopState>, generator: LoopOptions["generator"]): void {
-  for (const [name, tensor] of named(learner)) restore(name, tensor, tensors.get(name));
-  learner.optimizer.load(state.optimizerSteps);
+function restoreTrainer(trainer: Trainer, { state, tensors }: Checkpoint<LoopState>, generator: LoopOptions["generator"]): void {
+  for (const [name, tensor] of named(trainer)) restore(name, tensor, tensors.get(name));
+  trainer.optimizer.load(state.optimizerSteps);
   const saved = tensors.get(generatorName);
   if (saved !== undefined) generator?.set(saved.data.slice());
 }
 
 /** A checkpoint that cannot be gone on from must not replace one that can. */
-function assertFinite({ network }: Learner): void {
+function assertFinite({ network }: Trainer): void {
   for (const [name, parameter] of network.parameters) {
     if ((parameter.data() as Float32Array).every((value) => Number.isFinite(value))) continue;
     throw new FilterBasisError("non-finite", "a parameter is not finite any more", {

@@ -57,7 +57,7 @@ describe("totalLoss", () => {
     expect(totalLoss(loss, 0.5, parts).total.item()).toBeCloseTo(2.5 + 2 * 2 + 0.25 * 4, 5);
     expect(totalLoss(loss, 1, parts).approximation).toBeNull();
   });
-  it("learns from soft targets alone, without labels", () => {
+  it("trains on soft targets alone, without labels", () => {
     using _scope = new TensorScope();
     const output = fromArray(Float32Array.of(1, 3), [1, 2]);
     output.requiresGrad = true;
@@ -71,11 +71,11 @@ describe("totalLoss", () => {
     const [q, t] = [1 / (1 + Math.exp(1)), 1 / (1 + Math.exp(-1))];
     expect((output.grad!.data() as Float32Array)[0]).toBeCloseTo(2 * (q - t), 5); // T^2 times (q - t) / T
   });
-  it("refuses to learn from nothing", () => {
+  it("refuses to train on nothing", () => {
     using _scope = new TensorScope();
     const output = fromArray(Float32Array.of(1), [1]);
     expect(() => totalLoss(options({ task: "none" }), 0, { output, target: null, teacher: null, layers: [] })).toThrow(
-      /nothing to learn from/,
+      /nothing to train on/,
     );
   });
 });

@@ -67,17 +67,17 @@ export function distillationLoss(options: NonNullable<LossOptions["distill"]>, o
   return call("mul.Scalar", divergence, (temperature * temperature) / (output.shape[0] ?? 1));
 }
 
-/** Gamma at a share of the training between 0 and 1. */
-export function gammaAt({ gamma, anneal }: LossOptions, share: number): number {
-  if (anneal === "linear") return gamma * (1 - share);
-  if (anneal === "cosine") return (gamma * (1 + Math.cos(Math.PI * share))) / 2;
+/** Gamma at a progress through the training, 0 to 1. */
+export function gammaAt({ gamma, anneal }: LossOptions, progress: number): number {
+  if (anneal === "linear") return gamma * (1 - progress);
+  if (anneal === "cosine") return (gamma * (1 + Math.cos(Math.PI * progress))) / 2;
   return gamma;
 }
 
 /** All parts together; at least one must be there. */
 export function totalLoss(
   options: LossOptions,
-  share: number,
+  progress: number,
   parts: {
     readonly output: Tensor;
     readonly target: Tensor | null;
@@ -86,7 +86,7 @@ export function totalLoss(
   },
 ): LossParts {
   const { output, target, teacher, layers } = parts;
-  const gamma = gammaAt(options, share);
+  const gamma = gammaAt(options, progress);
   const task = target === null ? null : taskLoss(options, output, target);
   const approximation = gamma > 0 ? approximationLoss(layers) : null;
   const distillation =
@@ -98,7 +98,7 @@ export function totalLoss(
   ].filter((term) => term !== null);
   const total = terms.reduce<Tensor | null>((sum, term) => (sum === null ? term : call("add.Tensor", sum, term)), null);
   if (total === null) {
-    throw new FilterBasisError("invalid-recipe", "nothing to learn from", {
+    throw new FilterBasisError("invalid-recipe", "nothing to train on", {
       field: "loss",
       expected: "a task, gamma above 0 on a compressed network, or distillation",
     });

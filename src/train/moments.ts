@@ -1,6 +1,5 @@
 // What every convolution of a network sees on data: second moments of its input patches, from a sample of places in a few batches.
-
-import type { InputMoments } from "../basis/moments.js";
+import type { ActivationMoments } from "../basis/moments.js";
 import { divisors } from "../basis/split.js";
 import { FilterBasisError } from "../errors/error.js";
 import { indexOf } from "../graph/graph-index.js";
@@ -30,25 +29,25 @@ const [leastPlaces, placesForEach] = [4096, 4];
 const memory = 2 ** 29;
 
 /** The moments for every two-dimensional convolution that could be compressed, by layer name. Throws what running the network throws. */
-export async function inputMoments(
+export async function activationMoments(
   graph: Graph,
   network: Network,
   source: BatchSource,
   { batches, seed, note }: MomentsOptions,
-): Promise<ReadonlyMap<string, InputMoments>> {
+): Promise<ReadonlyMap<string, ActivationMoments>> {
   const [feed] = feeds(graph);
   if (feed === undefined) throw new FilterBasisError("unsupported", "the network has no input");
   const samples = new Map<Layer, Sample>();
   for (const layer of findLayers(graph).layers) {
     if (layer.kernel.length === 2) samples.set(layer, newSample(layer, forgivesShift(graph, layer)));
-    else note(`compressed by its filters alone: ${layer.name}, because its kernel is not two-dimensional`);
+    else note(`not calibrated: ${layer.name}: its kernel is not two-dimensional`);
   }
   for (let step = 0; step < batches; step++) {
     const batch = await nthBatch(source, step);
     for (const layers of portions(graph, [...samples.keys()], feed.name, batch.inputDims)) {
       noGrad(() => {
         using _scope = new TensorScope();
-        look(network, feed.name, batch, layers, samples, { step, batches, seed });
+        accumulate(network, feed.name, batch, layers, samples, { step, batches, seed });
       });
       await new Promise(setImmediate);
     }
@@ -69,10 +68,10 @@ interface Sample {
   patches: number;
 }
 
-function newSample({ inChannels, taps }: Layer, centred: boolean): Sample {
-  const channels = divisors(inChannels).findLast((divisor) => divisor * taps <= widest) ?? 1;
-  const width = channels * taps;
-  const [products, sums] = [new Float64Array(width * width), new Float64Array(inChannels * taps)];
+function newSample({ inChannels, kernelElements }: Layer, centred: boolean): Sample {
+  const channels = divisors(inChannels).findLast((divisor) => divisor * kernelElements <= widest) ?? 1;
+  const width = channels * kernelElements;
+  const [products, sums] = [new Float64Array(width * width), new Float64Array(inChannels * kernelElements)];
   return { channels, width, centred, products, sums, patches: 0 };
 }
 
@@ -107,7 +106,7 @@ function portions(graph: Graph, layers: readonly Layer[], input: string, dims: r
   return runs;
 }
 
-function look(
+function accumulate(
   network: Network,
   inputName: string,
   batch: Batch,
@@ -169,7 +168,7 @@ function add(sample: Sample, patches: Float32Array, count: number, device: Devic
   sample.patches += count;
 }
 
-function momentsOf({ channels, width, centred, products, sums, patches }: Sample, layer: string): InputMoments {
+function momentsOf({ channels, width, centred, products, sums, patches }: Sample, layer: string): ActivationMoments {
   const blocks = sums.length / width;
   const mean = sums.map((sum) => sum / patches);
   const second = products.map((sum) => sum / (patches * blocks));

@@ -78,7 +78,7 @@ describe("optimisers", () => {
     const got = run(options, 20, rate);
     for (const [i, value] of got.entries()) expect(value).toBeCloseTo(expected[i]!, 5); // float32 against float64
   });
-  it.each(rows)("%s goes on from its saved state as if never interrupted", (_, options, rate) => {
+  it.each(rows)("%s resumes from its saved state as if never interrupted", (_, options, rate) => {
     expect(run(options, 9, rate, 4)).toEqual(run(options, 9, rate));
   });
   it("leave a parameter without a gradient alone, and no tensor behind", () => {

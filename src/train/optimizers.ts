@@ -22,7 +22,7 @@ export type OptimizerOptions = SgdOptions | AdamOptions;
 
 /** Changes parameters by their gradients. Owns its state tensors. */
 export interface Optimizer extends Disposable {
-  /** One step at the given learning rate; consumes and clears every gradient. Parameters without one are left alone. */
+  /** One step at the given learning rate; consumes and clears every gradient. Parameters without one are skipped. */
   step(rate: number): void;
   /** Steps done and the state tensors by name, for a checkpoint. */
   state(): { readonly steps: number; readonly tensors: ReadonlyMap<string, Tensor> };

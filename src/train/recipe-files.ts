@@ -42,7 +42,7 @@ async function findRecipe(pathOrName: string, from: string): Promise<string> {
   if (found !== undefined) return found;
   const there = await stat(own).catch(() => undefined);
   if (there?.isFile()) throw notRecipe(pathOrName, await identifyFile(own));
-  const folder = there?.isDirectory() ? [`go on with the run in this folder: filterbasis train ${pathOrName} --resume`] : [];
+  const folder = there?.isDirectory() ? [`resume the run in this folder: filterbasis train ${pathOrName} --resume`] : [];
   throw new FilterBasisError("not-found", `no recipe of this name${nearest(pathOrName, files.map(nameOf), "")}`, {
     file: pathOrName,
     expected: "a recipe's file, or a name that `filterbasis recipes` lists",
@@ -59,7 +59,7 @@ function notRecipe(file: string, found: Identified | undefined, cause?: unknown)
     found.kind === "onnx"
       ? [
           "name the model in a recipe (network.file)",
-          "or learn while it is compressed: filterbasis compress MODEL -o OUT --data DATA",
+          "or fine-tune it when it is compressed: filterbasis compress MODEL -o OUT --data DATA",
         ]
       : ["give a recipe in YAML or JSON, or a name that `filterbasis recipes` lists"];
   return notWanted(found, { wanted: "a recipe", file, cures, cause });

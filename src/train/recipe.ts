@@ -31,8 +31,8 @@ const data = z.strictObject({
     .default(true)
     .describe("random crop and flip for classification; flips and transposes for super-resolution"),
   normalize: z.string().default("cifar10").describe("cifar10, imagenet, none, m,m,m/s,s,s or m/s"),
-  subset: count.optional().describe("only the first N training images or pictures"),
-  testSubset: count.optional().describe("judge on the first N test images or pictures only (for trials)"),
+  subset: count.optional().describe("only the first N training images"),
+  testSubset: count.optional().describe("evaluate on the first N test images only (for trials)"),
   dropLast: z.boolean().default(false),
   scale: z.union([z.literal(2), z.literal(3), z.literal(4)]).optional(),
   patch: count.optional().describe("side of a high-resolution patch, in pixels"),
@@ -57,7 +57,7 @@ const loss = z.strictObject({
   task: z
     .enum(["cross-entropy", "l1", "mse", "none"])
     .default("cross-entropy")
-    .describe("none: learns by distillation alone, without labels"),
+    .describe("none: trains by distillation alone, without labels"),
   labelSmoothing: z.number().min(0).max(1).default(0),
   gamma: z.number().min(0).default(0).describe("weight of sum ||W - BA||_F^2 (Eq. 12)"),
   anneal: z.enum(["none", "linear", "cosine"]).default("none").describe("how gamma falls to 0 over the training"),
@@ -68,7 +68,7 @@ const loss = z.strictObject({
       kind: z.enum(["soft-targets", "l1", "mse"]).default("soft-targets"),
     })
     .optional()
-    .describe("learn from the original network's outputs too"),
+    .describe("train on the original network's outputs too"),
 });
 
 const optimizer = z.discriminatedUnion("name", [
@@ -121,11 +121,11 @@ export const recipeSchema = z.strictObject({
     .int()
     .min(0)
     .default(0)
-    .describe("batches on which it is seen what layers read, so that compression keeps their outputs rather than their filters"),
+    .describe("calibration batches: the compression keeps the layers' outputs on them rather than their filters"),
   recalibrate: z.int().min(0).default(0).describe("batches that set the batch-norm statistics anew after compression"),
   data: data.prefault({}),
   loss: loss.prefault({}),
-  train: z.enum(["all", "basis"]).default("all").describe("which parameters learn: all, or only bases and coefficients"),
+  train: z.enum(["all", "basis"]).default("all").describe("which parameters are trained: all, or only bases and coefficients"),
   optimizer: optimizer.prefault({ name: "sgd" }),
   schedule: schedule.prefault({ name: "cosine" }),
   epochs: positive.default(1),
@@ -140,12 +140,12 @@ export const recipeSchema = z.strictObject({
     .string()
     .regex(/^(cpu|cuda(:\d{1,2})?)$/, { error: "expected cpu, cuda or cuda:N" })
     .default(defaultDevice)
-    .describe("where it is trained: cpu, cuda or cuda:N"),
+    .describe("device to train on: cpu, cuda or cuda:N"),
   checkpoint: z.strictObject({ everySteps: count.optional(), keep: count.default(2) }).prefault({}),
   selfEnsemble: z
     .boolean()
     .default(false)
-    .describe("super-resolution is judged on the mean of eight flipped and turned versions"),
+    .describe("super-resolution is evaluated on the mean of eight flipped and turned versions"),
 });
 
 /** A recipe with every default filled in. */
@@ -173,7 +173,7 @@ function show(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
-/** The schema for editors. A recipe that extends another holds only differences, which can be judged only together with it. */
+/** The schema for editors. A recipe that extends another holds only differences, which can be evaluated only together with it. */
 export function recipeJsonSchema(): object {
   const { $schema, ...whole } = z.toJSONSchema(recipeSchema, { io: "input" });
   const parent = { type: "string", description: "another recipe, by file or name" };

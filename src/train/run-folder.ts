@@ -12,9 +12,9 @@ export const runFiles = {
   metrics: "metrics.jsonl",
   checkpoints: "checkpoints",
   original: "original.onnx",
-  originalFigures: "original.json",
+  originalMetrics: "original.json",
   start: "start.onnx",
-  startFigures: "start.json",
+  startMetrics: "start.json",
   best: "best.onnx",
   last: "last.onnx",
   summary: "summary.json",
@@ -46,7 +46,7 @@ export async function holdRun(folder: string): Promise<() => Promise<void>> {
     }
     await rm(file, { force: true });
   }
-  throw new FilterBasisError("busy", "the folder's lock changes hands all the time", { file });
+  throw new FilterBasisError("busy", "other processes keep locking the folder", { file });
 }
 
 async function processMark(pid: number): Promise<string> {

@@ -23,7 +23,7 @@ import { beginRun } from "./begin.js";
 import { readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { methodPass } from "./compression.js";
 import { type EpochReport, type LoopResult, type LoopState, type StepReport, trainLoop } from "./loop.js";
-import { inputMoments } from "./moments.js";
+import { activationMoments } from "./moments.js";
 import { recalibrate } from "./recalibrate.js";
 import type { Recipe } from "./recipe.js";
 import { appendLog, holdRun, openJournal, runFiles, writeJson } from "./run-folder.js";
@@ -50,9 +50,9 @@ export interface Versions {
   readonly device: string;
 }
 
-/** Begins a run in a folder that holds none (or one that never came to a step), or goes on with the one that is there. */
+/** Begins a run in a folder that holds none (or one that never came to a step), or resumes the one that is there. */
 export async function runTraining(folder: string, recipe: Recipe | "resume", hooks: RunHooks = {}): Promise<LoopResult> {
-  const letGo = await holdRun(folder);
+  const release = await holdRun(folder);
   try {
     const settled = await beginRun(folder, recipe);
     return await heldRun(folder, settled, hooks).catch((error: unknown) => {
@@ -60,7 +60,7 @@ export async function runTraining(folder: string, recipe: Recipe | "resume", hoo
       throw error;
     });
   } finally {
-    await letGo();
+    await release();
   }
 }
 
@@ -87,10 +87,10 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     await writeJson(folder, runFiles.run, { seed: recipe.seed, versions: await versions(device) });
     await saveModel(graph, join(folder, runFiles.original));
   }
-  if (resume !== undefined) log(`gone on with at step ${resume.step}`);
-  const goOn = (): void => {
+  if (resume !== undefined) log(`resumed at step ${resume.step}`);
+  const throwIfAborted = (): void => {
     if (hooks.stopping?.())
-      throw new FilterBasisError("interrupted", "stopped before the first step; the same command begins it again");
+      throw new FilterBasisError("interrupted", "stopped before the first step; run the same command to start again");
   };
   const begun = resume !== undefined && recipe.compress !== undefined && recipe.calibrate > 0;
   using training = await assemble(
@@ -98,19 +98,21 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     graph,
     // What layers see need not come out to the last bit again: a run that goes on takes the network that it began with.
     (network, source) =>
-      begun ? loadModel(join(folder, runFiles.start)) : compressFor(recipe, graph, network, watched(source, goOn), note),
+      begun
+        ? loadModel(join(folder, runFiles.start))
+        : compressFor(recipe, graph, network, abortable(source, throwIfAborted), note),
     note,
   );
-  const { learner } = training;
+  const { trainer } = training;
   if (resume === undefined && recipe.recalibrate > 0) {
-    await recalibrate(learner.network, learner.input, watched(training.source, goOn), recipe.recalibrate);
+    await recalibrate(trainer.network, trainer.input, abortable(training.source, throwIfAborted), recipe.recalibrate);
   }
   if (resume === undefined && recipe.compress !== undefined) {
     await saveModel(training.model(), join(folder, runFiles.start));
-    goOn();
-    await writeJson(folder, runFiles.originalFigures, await training.evaluateOriginal());
-    goOn();
-    await writeJson(folder, runFiles.startFigures, await training.evaluate());
+    throwIfAborted();
+    await writeJson(folder, runFiles.originalMetrics, await training.evaluateOriginal());
+    throwIfAborted();
+    await writeJson(folder, runFiles.startMetrics, await training.evaluate());
   }
   const metrics = await openJournal(join(folder, runFiles.metrics), resume?.state.journals.metrics ?? 0);
   const startedAt = Date.now();
@@ -122,7 +124,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
   const model = (name: string): Promise<void> => saveModel(training.model(), join(folder, name));
   try {
     const result = await trainLoop(
-      learner,
+      trainer,
       {
         source: training.source,
         schedule: recipe.schedule,
@@ -130,7 +132,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
         epochs: recipe.epochs,
         steps: recipe.steps,
         saveEverySteps: recipe.checkpoint.everySteps,
-        merit: training.merit,
+        primaryMetric: training.primaryMetric,
         generator: { get: () => generatorState(device), set: (state) => setGeneratorState(state, device) },
       },
       {
@@ -144,12 +146,12 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
           await metrics.append(`${JSON.stringify({ kind: "epoch", ...report })}\n`);
           events.scalars(
             report.globalStep,
-            { "epoch/trainLoss": report.trainLoss, ...prefixed("epoch", report.figures) },
+            { "epoch/trainLoss": report.trainLoss, ...prefixed("epoch", report.metrics) },
             Date.now(),
           );
           if (report.best) await model(runFiles.best);
           await model(runFiles.last);
-          log(`epoch ${report.epoch}: loss ${report.trainLoss}, ${JSON.stringify(report.figures)}`);
+          log(`epoch ${report.epoch}: loss ${report.trainLoss}, ${JSON.stringify(report.metrics)}`);
           hooks.onEpoch?.(report);
         },
         async save(checkpoint) {
@@ -171,19 +173,19 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
 }
 
 /** The source, which asks before every batch whether to go on: until the first step there is nothing to save. */
-function watched(source: BatchSource, goOn: () => void): BatchSource {
+function abortable(source: BatchSource, throwIfAborted: () => void): BatchSource {
   const { stepsPerEpoch, batchSize } = source;
   return {
     stepsPerEpoch,
     batchSize,
     batch(epoch, step) {
-      goOn();
+      throwIfAborted();
       return source.batch(epoch, step);
     },
   };
 }
 
-/** The compressed graph; every layer that was left alone is told with its reason. */
+/** The compressed graph; every layer that was skipped is told with its reason. */
 async function compressFor(
   { compress, calibrate, seed }: Recipe,
   graph: Graph,
@@ -193,9 +195,9 @@ async function compressFor(
 ): Promise<Graph> {
   if (compress === undefined) return graph;
   const { method, ...options } = compress;
-  const moments = calibrate > 0 ? await inputMoments(graph, network, source, { batches: calibrate, seed, note }) : undefined;
+  const moments = calibrate > 0 ? await activationMoments(graph, network, source, { batches: calibrate, seed, note }) : undefined;
   const { graph: compressed, outcomes } = methodPass(method, options, moments)(graph);
-  for (const { site, done, because } of outcomes) if (!done) note(`left alone: ${site}, because ${because}`);
+  for (const { layer, applied, reason } of outcomes) if (!applied) note(`skipped ${layer}: ${reason}`);
   return compressed;
 }
 

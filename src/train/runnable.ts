@@ -1,4 +1,4 @@
-// A network in training, offered as something that can be run and judged like a session of ONNX Runtime.
+// A network in training, offered as something that can be run and evaluated like a session of ONNX Runtime.
 
 import { feeds } from "../graph/index.js";
 import type { Graph, TensorData, Value } from "../graph/types.js";

@@ -1,4 +1,4 @@
-// Learning-rate schedules as pure functions of the position in the training, so that nothing needs to be saved to resume them.
+// FineTuning-rate schedules as pure functions of the position in the training, so that nothing needs to be saved to resume them.
 
 /** Multiplied by `factor` at each milestone (epochs, counted from 0), as PyTorch's MultiStepLR; `every` N epochs is StepLR. */
 export interface StepSchedule {
@@ -49,8 +49,8 @@ export function learningRate(schedule: Schedule, base: number, position: Positio
     }
     case "cosine": {
       const reached = (schedule.per === "step" ? done : epoch) - schedule.warmup;
-      const share = Math.min(1, reached / Math.max(1e-9, epochs - schedule.warmup));
-      return schedule.minimum + ((base - schedule.minimum) * (1 + Math.cos(Math.PI * share))) / 2;
+      const progress = Math.min(1, reached / Math.max(1e-9, epochs - schedule.warmup));
+      return schedule.minimum + ((base - schedule.minimum) * (1 + Math.cos(Math.PI * progress))) / 2;
     }
   }
 }

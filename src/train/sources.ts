@@ -33,7 +33,7 @@ export interface PatchSourceOptions extends PatchOptions {
   readonly batch: number;
   readonly seed: number;
   readonly labelled: boolean;
-  /** Batches that make an epoch; by default as many as there are pictures for. */
+  /** Batches that make an epoch; by default as many as there are images for. */
   readonly stepsPerEpoch?: number | undefined;
 }
 
@@ -42,7 +42,7 @@ export type SourcePlan =
   | { readonly kind: "images"; readonly set: ImageSet; readonly options: ImageSourceOptions }
   | { readonly kind: "patches"; readonly pairs: readonly PairFiles[]; readonly options: PatchSourceOptions };
 
-/** Throws what opening the pictures throws. */
+/** Throws what opening the images throws. */
 export async function openSource(plan: SourcePlan): Promise<BatchMaker> {
   return plan.kind === "images" ? imageSource(plan.set, plan.options) : patchSource(plan.pairs, plan.options);
 }
@@ -78,7 +78,7 @@ export function imageSource(set: ImageSet, options: ImageSourceOptions): BatchMa
   };
 }
 
-/** Batches of patches out of super-resolution pairs, each picture as likely as any other. */
+/** Batches of patches out of super-resolution pairs, each image as likely as any other. */
 async function patchSource(pairs: readonly PairFiles[], options: PatchSourceOptions): Promise<BatchMaker> {
   const { batch: size, seed, labelled, stepsPerEpoch, ...how } = options;
   const patches = await openPatches(pairs, how);

@@ -1,7 +1,7 @@
-// One step of learning: forward, loss, backward, update; and the search for what went wrong when the loss is not finite.
+// One step of training: forward, loss, backward, update; and the search for what went wrong when the loss is not finite.
 
 import { FilterBasisError } from "../errors/error.js";
-import { siteName } from "../graph/attributes.js";
+import { nodeName } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
 import { backward, noGrad } from "../torch/autograd.js";
@@ -13,8 +13,8 @@ import type { Recipe } from "./recipe.js";
 import type { Batch } from "./sources.js";
 import { alone, type World } from "./world.js";
 
-/** What learns, and from whom. */
-export interface Learner {
+/** What is trained, and with which loss. */
+export interface Trainer {
   readonly graph: Graph;
   readonly network: Network;
   readonly input: string;
@@ -38,23 +38,23 @@ export interface StepLosses {
   readonly distillation: number | null;
 }
 
-/** Learns from one batch. `share` is how much of the training is done, from 0 to 1. Throws `non-finite`, naming the first layer that is. */
-export function learn(learner: Learner, batch: Batch, rate: number, share: number): StepLosses {
+/** Trains on one batch. `progress` is how much of the training is done, from 0 to 1. Throws `non-finite`, naming the first layer that is. */
+export function trainStep(trainer: Trainer, batch: Batch, rate: number, progress: number): StepLosses {
   using _scope = new TensorScope();
-  const { network, teacher, optimizer, loss, layers } = learner;
+  const { network, teacher, optimizer, loss, layers } = trainer;
   const placed = (values: NonNullable<Batch["target"]>, dims: readonly number[]) =>
     fromArray(values, dims, undefined, network.device);
   const input = placed(batch.input, batch.inputDims);
   const target = batch.target === null ? null : placed(batch.target, batch.targetDims);
   const answer =
     teacher === undefined ? null : noGrad(() => outputOf(teacher.network, teacher.input, teacher.output, input, false));
-  const output = outputOf(network, learner.input, learner.output, input, true);
-  const parts = totalLoss(loss, share, { output, target, teacher: answer, layers });
+  const output = outputOf(network, trainer.input, trainer.output, input, true);
+  const parts = totalLoss(loss, progress, { output, target, teacher: answer, layers });
   const value = Number(parts.total.item());
-  if (!Number.isFinite(value)) throw notFinite(learner, input, value);
+  if (!Number.isFinite(value)) throw notFinite(trainer, input, value);
   backward(parts.total);
-  shareGradients(learner);
-  if (learner.clip !== undefined) clipGradients([...network.parameters.values()], learner.clip);
+  shareGradients(trainer);
+  if (trainer.clip !== undefined) clipGradients([...network.parameters.values()], trainer.clip);
   optimizer.step(rate);
   const number = (part: Tensor | null): number | null => (part === null ? null : Number(part.item()));
   return {
@@ -72,7 +72,7 @@ function outputOf(network: Network, inputName: string, outputName: string, input
 }
 
 /** Every process goes on with the mean of all gradients. */
-function shareGradients({ network, world = alone }: Learner): void {
+function shareGradients({ network, world = alone }: Trainer): void {
   if (world.size === 1) return;
   noGrad(() => {
     const gradients = [...network.parameters.values()].map(({ grad }) => grad).filter((gradient) => gradient !== null);
@@ -92,7 +92,7 @@ function clipGradients(parameters: readonly Tensor[], most: number): void {
 }
 
 /** Looks for the first parameter, then the first layer in order, whose values are not finite. */
-function notFinite({ graph, network, input: inputName }: Learner, input: Tensor, loss: number): FilterBasisError {
+function notFinite({ graph, network, input: inputName }: Trainer, input: Tensor, loss: number): FilterBasisError {
   const finite = (tensor: Tensor): boolean => Boolean(call("all", call("isfinite", tensor)).item());
   const wrong = (message: string, place: object): FilterBasisError =>
     new FilterBasisError("non-finite", `the loss is ${loss}: ${message}`, {
@@ -109,7 +109,7 @@ function notFinite({ graph, network, input: inputName }: Learner, input: Tensor,
       for (const name of node.outputs) {
         const value = values.get(name);
         if (value?.dtype.startsWith("float") && !finite(value)) {
-          return wrong("the first layer whose output is not finite", { layer: siteName(node), op: node.op });
+          return wrong("the first layer whose output is not finite", { layer: nodeName(node), op: node.op });
         }
       }
     }

@@ -1,9 +1,9 @@
-// How a training judges super-resolution: on the first test pictures asked for, and on eight turned versions where asked.
+// How a training evaluates super-resolution: on the first test images asked for, and on eight turned versions where asked.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { somePicture, writePng } from "../../test/pictures.js";
+import { someImage, writePng } from "../../test/images.js";
 import { edsr } from "../nets/edsr.js";
 import { openSession, type Session } from "../runtime/index.js";
 import { parseRecipe } from "./recipe.js";
@@ -12,8 +12,8 @@ import { openTaskData } from "./task-data.js";
 let root: string;
 let session: Session;
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), "filterbasis-judge-"));
-  for (let i = 0; i < 3; i++) await writePng(join(root, `p${i}.png`), somePicture(40 + 4 * i, 36, { seed: i }));
+  root = await mkdtemp(join(tmpdir(), "filterbasis-evaluate-"));
+  for (let i = 0; i < 3; i++) await writePng(join(root, `p${i}.png`), someImage(40 + 4 * i, 36, { seed: i }));
   session = await openSession(edsr({ scale: 2, blocks: 1, width: 8 }), { threads: 1 });
 });
 afterAll(async () => {
@@ -21,12 +21,12 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-const recipeOf = (data: object, more: object = {}) => parseRecipe({ name: "judge", network: { name: "edsr" }, data, ...more });
+const recipeOf = (data: object, more: object = {}) => parseRecipe({ name: "evaluate", network: { name: "edsr" }, data, ...more });
 const ignore = (): void => undefined;
 
-async function judged(more: object, data: object = {}) {
+async function evaluated(more: object, data: object = {}) {
   const recipe = parseRecipe({
-    name: "judge",
+    name: "evaluate",
     network: { name: "edsr" },
     data: { name: "pairs", folder: root, test: root, scale: 2, patch: 16, range: 255, ...data },
     loss: { task: "l1" },
@@ -36,14 +36,14 @@ async function judged(more: object, data: object = {}) {
   return await task.evaluate(session);
 }
 
-test("selfEnsemble changes the figure, and bicubic stays what it is", async () => {
-  const [plain, ensemble] = [await judged({}), await judged({ selfEnsemble: true })];
+test("selfEnsemble changes the metric, and bicubic stays what it is", async () => {
+  const [plain, ensemble] = [await evaluated({}), await evaluated({ selfEnsemble: true })];
   expect(ensemble.psnr).not.toBe(plain.psnr);
   expect(ensemble.bicubicPsnr).toBe(plain.bicubicPsnr);
 });
 
-test("subset and testSubset hold for pictures too", async () => {
-  const [all, one] = [await judged({}), await judged({}, { subset: 1, testSubset: 1 })];
+test("subset and testSubset hold for images too", async () => {
+  const [all, one] = [await evaluated({}), await evaluated({}, { subset: 1, testSubset: 1 })];
   expect(one.bicubicPsnr).not.toBe(all.bicubicPsnr);
 });
 
@@ -65,7 +65,7 @@ test("a data set's name and its path mean to a recipe what they mean to every co
 
 test("images without labels are batches to distil on, with nothing to measure", async () => {
   const one = join(root, "one size");
-  for (let i = 0; i < 3; i++) await writePng(join(one, `p${i}.png`), somePicture(16, 12, { seed: i }));
+  for (let i = 0; i < 3; i++) await writePng(join(one, `p${i}.png`), someImage(16, 12, { seed: i }));
   const notes: string[] = [];
   const recipe = recipeOf({ name: one, batch: 2, normalize: "none" }, { loss: { task: "none", distill: { kind: "l1" } } });
   using task = await openTaskData(recipe, session, (text) => notes.push(text));

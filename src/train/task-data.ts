@@ -1,8 +1,8 @@
-// The data side of a training: batches to learn from, and how a network is judged, for classification and for super-resolution.
+// The data side of a training: batches to train on, and how a network is evaluated, for classification and for super-resolution.
 import { basename } from "node:path";
 import { type Data, imagePairs, labelledImages } from "../data/dataset.js";
+import type { Image } from "../data/image.js";
 import { firstImages, parseNormalization } from "../data/image-set.js";
-import type { Picture } from "../data/picture.js";
 import { loadPair, type PairFiles } from "../data/sr-pairs.js";
 import { namedDatasets, openData } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
@@ -12,16 +12,16 @@ import { measureSr } from "../evaluate/measure-sr.js";
 import { describeSrModel, inputPlanes, type SrModel } from "../evaluate/sr-model.js";
 import { threads } from "../torch/index.js";
 import { openBatches } from "./loaders.js";
-import type { Figures } from "./loop.js";
+import type { Metrics } from "./loop.js";
 import type { Recipe } from "./recipe.js";
 import type { BatchSource } from "./sources.js";
 
 /** Owns open files: dispose it. */
 export interface TaskData extends Disposable {
   readonly source: BatchSource;
-  /** The figure that decides which epoch was best, and whether more of it is better. */
-  readonly merit: { readonly figure: string; readonly higher: boolean };
-  evaluate(model: Runnable): Promise<Figures>;
+  /** The metric that decides which epoch was best, and whether more of it is better. */
+  readonly primaryMetric: { readonly name: string; readonly higher: boolean };
+  evaluate(model: Runnable): Promise<Metrics>;
   /** What a user of the trained model must know; goes into its metadata. */
   readonly conventions: Readonly<Record<string, string>>;
 }
@@ -47,12 +47,12 @@ function sourceOf({ name, folder }: Recipe["data"]): string {
   });
 }
 
-/** Learns from the training images and judges on the test images; without any of the latter, judges on what was learned from and says so. */
+/** Trains on the training images and evaluates on the test images; without any of the latter, evaluates on what was trained on and says so. */
 async function classification(recipe: Recipe, from: Data, original: Runnable, note: (text: string) => void): Promise<TaskData> {
   if (from.labelled === undefined)
     throw new FilterBasisError("data-mismatch", "the images have no labels", {
       file: from.name,
-      cures: ["learn from the original's outputs alone: --distill, or loss.task none and loss.distill in a recipe"],
+      cures: ["train on the original's outputs alone: --distill, or loss.task none and loss.distill in a recipe"],
     });
   const { train, test = train } = await labelledImages(from);
   if (train === undefined || test === undefined) {
@@ -61,10 +61,10 @@ async function classification(recipe: Recipe, from: Data, original: Runnable, no
       expected: "folders train and test above the classes",
     });
   }
-  if (test === train) note("no test images: the figures are of the images learned from");
+  if (test === train) note("no test images: the metrics are measured on the training images");
   const { data, loss, seed } = recipe;
   const normalization = parseNormalization(data.normalize);
-  const judged = firstImages(test, data.testSubset ?? test.count);
+  const evaluated = firstImages(test, data.testSubset ?? test.count);
   await topOne(original, firstImages(test, 1), normalization); // a network for other images or classes: now, not after the first epoch
   const { batch, augment, dropLast } = data;
   const set = firstImages(train, data.subset ?? train.count);
@@ -72,14 +72,14 @@ async function classification(recipe: Recipe, from: Data, original: Runnable, no
   const batches = await openBatches({ kind: "images", set, options }, loadersOf(recipe, note));
   return {
     source: batches,
-    merit: { figure: "top1Error", higher: false },
-    evaluate: async (model) => ({ top1Error: (await topOne(model, judged, normalization, { batch: 250 })).top1Error }),
+    primaryMetric: { name: "top1Error", higher: false },
+    evaluate: async (model) => ({ top1Error: (await topOne(model, evaluated, normalization, { batch: 250 })).top1Error }),
     conventions: { "filterbasis.normalize": data.normalize },
     [Symbol.dispose]: () => batches[Symbol.dispose](),
   };
 }
 
-/** Patches of pictures. Range, channels and enlargement are found out by running the network, unless the recipe states them. */
+/** Patches of images. Range, channels and enlargement are found out by running the network, unless the recipe states them. */
 async function superResolution(recipe: Recipe, from: Data, original: Runnable, note: (text: string) => void): Promise<TaskData> {
   const { data, loss, seed } = recipe;
   const { scale, patch = 48 * (scale ?? 2), batch, augment, stepsPerEpoch } = data;
@@ -87,18 +87,18 @@ async function superResolution(recipe: Recipe, from: Data, original: Runnable, n
     throw new FilterBasisError("invalid-recipe", "super-resolution needs a scale", { field: "data.scale" });
   const pairs = without((await imagePairs(from, scale)).pairs, data.exclude).slice(0, data.subset);
   const first = pairs[0];
-  if (first === undefined) throw new FilterBasisError("not-found", "no images to learn from", { file: from.name });
+  if (first === undefined) throw new FilterBasisError("not-found", "no images to train on", { file: from.name });
   const sample = (await loadPair(first, scale)).lr;
   const { channels, range, enlarged } = await describeSrModel(original, sample, { scale, range: data.range ?? "auto" });
   const testData = data.test === undefined ? undefined : await openData(data.test, { note });
   const testPairs = testData === undefined ? [] : (await imagePairs(testData, scale)).pairs.slice(0, data.testSubset);
-  const infer = recipe.selfEnsemble ? { infer: (sr: SrModel, lr: Picture) => selfEnsemble(sr, inputPlanes(sr, lr)) } : {};
+  const infer = recipe.selfEnsemble ? { infer: (sr: SrModel, lr: Image) => selfEnsemble(sr, inputPlanes(sr, lr)) } : {};
   const how = { scale, patch, range, channels, enlarged, augment };
   const options = { ...how, batch, stepsPerEpoch, seed, labelled: loss.task !== "none" };
   const batches = await openBatches({ kind: "patches", pairs, options }, loadersOf(recipe, note));
   return {
     source: batches,
-    merit: { figure: "psnr", higher: true },
+    primaryMetric: { name: "psnr", higher: true },
     async evaluate(model) {
       if (testPairs.length === 0) return {};
       const sr: SrModel = { model, channels, range, scale, enlarged };
@@ -121,7 +121,7 @@ async function unlabelled(recipe: Recipe, from: Data, original: Runnable, note: 
   note(`${inputs.count} images without labels: there is nothing to measure quality on`);
   return {
     source: inputs,
-    merit: { figure: "top1Error", higher: false },
+    primaryMetric: { name: "top1Error", higher: false },
     evaluate: async () => ({}),
     conventions: { "filterbasis.normalize": normalize, ...(range === 255 && { "filterbasis.range": "255" }) },
     [Symbol.dispose]: () => undefined,

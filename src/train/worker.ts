@@ -1,8 +1,8 @@
-// The thread that trains; told what to do by host.ts.
+// The thread that trains; told what to do by worker-client.ts.
 import { parentPort, workerData } from "node:worker_threads";
-import type { WorkerMessage, WorkerStart } from "./host.js";
 import { runTraining } from "./run.js";
 import { errorToMessage } from "./thread.js";
+import type { WorkerMessage, WorkerStart } from "./worker-client.js";
 
 const { folder, recipe, stop } = workerData as WorkerStart;
 const flag = new Int32Array(stop);

@@ -1,11 +1,11 @@
-// The page of the browser test: compresses a model with the browser door and runs the result, all of it here in the page.
+// The page of the browser test: compresses a model with the browser entry point and runs the result, all of it here in the page.
 import * as ort from "onnxruntime-web/wasm";
 import {
   basis,
   cost,
   expand,
-  type Form,
   type Graph,
+  type Layout,
   planCompression,
   readModel,
   readRecord,
@@ -20,7 +20,7 @@ export interface PageResult {
   readonly weightsBefore: number;
   readonly planned: number;
   readonly layers: number;
-  readonly refused: number;
+  readonly skipped: number;
   readonly bytes: number;
   readonly bytesBefore: number;
   /** Largest difference of the compressed model from its filters rebuilt, and from the original, of the largest output. */
@@ -33,7 +33,7 @@ export interface PageResult {
 
 async function compressInPage(
   file: string,
-  options: { readonly keepParams: number; readonly form: Form; readonly dims: readonly number[] },
+  options: { readonly keepParams: number; readonly layout: Layout; readonly dims: readonly number[] },
 ): Promise<PageResult> {
   const bytes = new Uint8Array(await (await fetch(file)).arrayBuffer());
   const start = performance.now();
@@ -52,8 +52,8 @@ async function compressInPage(
     weights: cost(compressed).weights,
     weightsBefore: cost(graph).weights,
     planned: plan.after.weights,
-    layers: readRecord(compressed)?.sites.length ?? 0,
-    refused: outcomes.filter(({ done }) => !done).length,
+    layers: readRecord(compressed)?.layers.length ?? 0,
+    skipped: outcomes.filter(({ applied }) => !applied).length,
     bytes: written.length,
     bytesBefore: bytes.length,
     fromFilters: difference(small, filters),

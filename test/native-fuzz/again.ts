@@ -14,10 +14,7 @@ interface Listed {
 }
 
 const file = join(packageRoot(), "results/native-crashes.json");
-const report = JSON.parse(readFileSync(file, "utf8")) as Record<
-  "faceCrashes" | "crashesThatPyTorchSurvives" | "crashesOfPyTorchToo",
-  Listed[]
->;
+const report = JSON.parse(readFileSync(file, "utf8")) as Record<"crashesThatPyTorchSurvives" | "crashesOfPyTorchToo", Listed[]>;
 const died = (ending: Ending | "absent") => typeof ending === "object";
 const crashes: (Listed & { alone: Ending; pytorch: Ending | "absent" })[] = [];
 for (const listed of [...report.crashesThatPyTorchSurvives, ...report.crashesOfPyTorchToo]) {

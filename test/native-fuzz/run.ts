@@ -1,5 +1,5 @@
-// The campaign: random calls over the operators of the face (no crash allowed) and over all other schemas (no crash that PyTorch survives).
-// usage: npm run test:native-fuzz [-- --calls 20000 --seed 1 --group face|others --only NAME]      writes results/native-crashes.json
+// The campaign: random calls over the bound operators (no crash allowed) and over all other schemas (no crash that PyTorch survives).
+// usage: npm run test:native-fuzz [-- --calls 20000 --seed 1 --group bound|others --only NAME]      writes results/native-crashes.json
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -25,9 +25,9 @@ const batch = 500;
 /** They read or write files by design, or wait for something that never comes. */
 const excluded = new Set(["aten::from_file.", "aten::from_file.out", "aten::_debug_has_internal_overlap."]);
 
-/** The operators that the face uses, as the dispatcher names them. */
-const faceNames = new Set(
-  readFileSync(join(packageRoot(), "scripts/face-operators.txt"), "utf8")
+/** The operators that the bindings use, as the dispatcher names them. */
+const boundNames = new Set(
+  readFileSync(join(packageRoot(), "scripts/bound-operators.txt"), "utf8")
     .trim()
     .split("\n")
     .map((name) => `aten::${name.includes(".") ? name : `${name}.`}`),
@@ -37,26 +37,26 @@ const all = loadEngine()
   .filter((name) => name.startsWith("aten::"))
   .map((name) => (name.includes(".") ? name : `${name}.`))
   .filter((name) => !excluded.has(name) && (options.only === undefined || name === options.only))
-  .filter((name) => options.group === undefined || faceNames.has(name) === (options.group === "face"))
+  .filter((name) => options.group === undefined || boundNames.has(name) === (options.group === "bound"))
   .sort();
 const drawable = new Map(
   all.flatMap((name) => [[name, callsOf(name, schemas(name)[0]!)] as const]).filter(([, calls]) => calls !== undefined),
 );
 const names = {
-  face: [...drawable.keys()].filter((name) => faceNames.has(name)),
-  others: [...drawable.keys()].filter((name) => !faceNames.has(name)),
+  bound: [...drawable.keys()].filter((name) => boundNames.has(name)),
+  others: [...drawable.keys()].filter((name) => !boundNames.has(name)),
 };
 
-/** Half of the calls go to the face; every operator is taken in turn. */
+/** Half of the calls go to bound operators; every operator is taken in turn. */
 function callAt(index: number): CallSpec {
-  const group = names.others.length === 0 || (index % 2 === 0 && names.face.length > 0) ? names.face : names.others;
+  const group = names.others.length === 0 || (index % 2 === 0 && names.bound.length > 0) ? names.bound : names.others;
   const name = group[Math.floor(index / 2) % group.length]!;
   return fc.sample(drawable.get(name)!, { seed: seed * 1_000_003 + index, numRuns: 1 })[0]!;
 }
 
 interface Crash {
   readonly index: number;
-  readonly face: boolean;
+  readonly bound: boolean;
   readonly operator: string;
   readonly call: CallSpec;
   readonly ours: Ending;
@@ -80,7 +80,7 @@ for (let from = 0; from < total; ) {
       const alone = (await performAll([{ index, call }])).outcomes[0]!.ending;
       const crash = {
         index,
-        face: faceNames.has(call.operator),
+        bound: boundNames.has(call.operator),
         operator: call.operator,
         call,
         ours: ending,
@@ -97,25 +97,25 @@ for (let from = 0; from < total; ) {
 }
 
 const died = (ending: Ending | "absent") => typeof ending === "object";
-const ofFace = crashes.filter(({ face }) => face);
-const onlyOurs = crashes.filter(({ face, pytorch }) => !face && !died(pytorch) && pytorch !== "absent");
+const ofBound = crashes.filter(({ bound }) => bound);
+const onlyOurs = crashes.filter(({ bound, pytorch }) => !bound && !died(pytorch) && pytorch !== "absent");
 const report = {
   command: `npm run test:native-fuzz -- --calls ${total} --seed ${seed}`,
   date: new Date().toISOString().slice(0, 10),
   libtorch: engineInfo().version,
   node: process.version,
   commit: execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim(),
-  operators: { face: names.face.length, others: names.others.length, notDrawable: all.length - drawable.size },
+  operators: { bound: names.bound.length, others: names.others.length, notDrawable: all.length - drawable.size },
   calls: tally,
   timeouts: [...new Set(timeouts)],
-  faceCrashes: ofFace,
+  boundCrashes: ofBound,
   crashesThatPyTorchSurvives: onlyOurs,
-  crashesOfPyTorchToo: crashes.filter(({ face, pytorch }) => !face && died(pytorch)),
+  crashesOfPyTorchToo: crashes.filter(({ bound, pytorch }) => !bound && died(pytorch)),
 };
 const text = JSON.stringify(report, null, 2);
 if (options.only === undefined)
   await writeAside(join(packageRoot(), "results/native-crashes.json"), new TextEncoder().encode(`${text}\n`));
 console.log(
-  `${total} calls: ${JSON.stringify(tally)}; crashes of the face ${ofFace.length}, that PyTorch survives ${onlyOurs.length}, of PyTorch too ${report.crashesOfPyTorchToo.length}`,
+  `${total} calls: ${JSON.stringify(tally)}; crashes of bound operators ${ofBound.length}, that PyTorch survives ${onlyOurs.length}, of PyTorch too ${report.crashesOfPyTorchToo.length}`,
 );
-process.exitCode = ofFace.length > 0 || onlyOurs.length > 0 ? 1 : 0;
+process.exitCode = ofBound.length > 0 || onlyOurs.length > 0 ? 1 : 0;

@@ -8,11 +8,11 @@ import { elements } from "../../graph/attributes.js";
 import type { TensorData } from "../../graph/types.js";
 import { floats, isFloat, numbers } from "../../graph/values.js";
 import { fileSize, readShared } from "../cache.js";
-import { resizePicture } from "../codec.js";
+import { resizeImage } from "../codec.js";
 import { type Data, type Dataset, refuseOptions } from "../dataset.js";
+import { type Image, toRgb } from "../image.js";
 import { type ImageData, type ImageSet, permutation } from "../image-set.js";
 import { type Candidate, type InputOptions, type Inputs, inBatches, inputsOf, sampleRandom } from "../inputs.js";
-import { type Picture, toRgb } from "../picture.js";
 
 type Arrays = ReadonlyMap<string, TensorData>;
 type Part = "train" | "test";
@@ -84,8 +84,8 @@ function imageCandidates(path: string, array: TensorData, layout: Layout, labels
     file: `${path}, image ${n}`,
     ...(labels && { label: labels[n]! }),
     async load(sizing) {
-      const picture = pictureAt(array, layout, n);
-      return sizing === undefined ? picture : await resizePicture(picture, sizing);
+      const image = imageAt(array, layout, n);
+      return sizing === undefined ? image : await resizeImage(image, sizing);
     },
   }));
 }
@@ -183,7 +183,7 @@ function layoutOf({ type, dims }: TensorData): Layout | undefined {
   return colours(c) ? { height: a, width: b, channels: c, last: true } : undefined;
 }
 
-function pictureAt({ data }: TensorData, { height, width, channels, last }: Layout, n: number): Picture {
+function imageAt({ data }: TensorData, { height, width, channels, last }: Layout, n: number): Image {
   const plane = height * width;
   const own = data.subarray(n * channels * plane, (n + 1) * channels * plane);
   if (!last) return { width, height, channels, data: own };
@@ -211,7 +211,7 @@ function imageSet(path: string, found: Arrays, options: InputOptions): ImageSet 
       got: `${count} x ${width} x ${height}`,
     });
   const images = new Uint8Array(new SharedArrayBuffer(count * bytes));
-  for (let n = 0; n < count; n++) images.set(toRgb(pictureAt(array, layout, n)).data, n * bytes);
+  for (let n = 0; n < count; n++) images.set(toRgb(imageAt(array, layout, n)).data, n * bytes);
   const classes = Array.from({ length: labels.reduce((most, label) => Math.max(most, label), 0) + 1 }, (_, i) => String(i));
   return { name: path, images, labels, classes, count, height, width };
 }

@@ -1,6 +1,6 @@
 // The sets that super-resolution is measured on, out of the archive of EDSR's authors: HR images and MATLAB's bicubic
 // LR ones.
-import { pictureSet } from "../picture-sets.js";
+import { imageArchives } from "../image-archives.js";
 
 const archive = {
   url: "https://cv.snu.ac.kr/research/EDSR/benchmark.tar",
@@ -8,7 +8,7 @@ const archive = {
 } as const;
 
 const benchmark = (name: string, folder: string, summary: string) =>
-  pictureSet(summary, { name, prefix: `benchmark/${folder}/`, archives: [archive] });
+  imageArchives(summary, { name, prefix: `benchmark/${folder}/`, archives: [archive] });
 
 export const set5 = benchmark("set5", "Set5", "Set5: 5 images to measure super-resolution on");
 export const set14 = benchmark("set14", "Set14", "Set14: 14 images to measure super-resolution on");

@@ -1,8 +1,8 @@
 // Folders of classes: CLASS/NAME.png, or train/CLASS/NAME.png beside test/CLASS/NAME.png.
 import { type Dataset, refuseOptions } from "../dataset.js";
+import { imageCandidate } from "../image-files.js";
 import { classFiles, hasClasses, loadImageFolder } from "../image-folder.js";
 import { inputsOf } from "../inputs.js";
-import { pictureCandidate } from "../picture-files.js";
 import { findPairs } from "../sr-pairs.js";
 
 export const classFolder: Dataset = {
@@ -20,7 +20,7 @@ export const classFolder: Dataset = {
         const { files } = (options.part === "test" ? (test ?? train) : (train ?? test))!;
         return inputsOf(
           path,
-          files.map(({ path: file, label }) => ({ ...pictureCandidate(file), label })),
+          files.map(({ path: file, label }) => ({ ...imageCandidate(file), label })),
           options,
         );
       },

@@ -1,7 +1,7 @@
 // Folders of super-resolution images in the layouts that the field's sets have: DIV2K, the benchmark sets, SelfExSR.
 import type { Dataset } from "../dataset.js";
+import { listFolder } from "../image-files.js";
 import { pairData } from "../pair-data.js";
-import { listFolder } from "../picture-files.js";
 
 /** What only these layouts have at their top. */
 const marks = [/^image_SRF_\d$/, /^DIV2K_(train|valid)_HR$/, /^LR_bicubic$/, /_LR\.\w+$/];

@@ -197,7 +197,7 @@ test("the error names what it is, what was wanted, and the way", () => {
     cures: ["give a model"],
   });
   expect(error).toMatchObject({ code: "malformed", cures: ["give a model"] });
-  expect(error.message).toBe('file "a.onnx": this is a JPEG picture, not an ONNX model');
-  const page = notWanted(identify(text("<html>"))!, { wanted: "a picture", cures: ["give a picture"] });
+  expect(error.message).toBe('file "a.onnx": this is a JPEG image, not an ONNX model');
+  const page = notWanted(identify(text("<html>"))!, { wanted: "an image", cures: ["give an image"] });
   expect(page.cures).toEqual(kinds.html.cures);
 });

@@ -74,7 +74,7 @@ export interface Wanted {
   readonly cause?: unknown;
 }
 
-/** "this is a JPEG picture, not an ONNX model", code `malformed`. */
+/** "this is a JPEG image, not an ONNX model", code `malformed`. */
 export function notWanted({ kind, what, cures: own }: Identified, { wanted, file, cures, cause }: Wanted): FilterBasisError {
   return new FilterBasisError("malformed", `this is ${what}, not ${wanted}`, {
     ...(file === undefined ? {} : { file }),

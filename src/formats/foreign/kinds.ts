@@ -14,7 +14,7 @@ const tf2onnx = (from: string): string => `pip install tf2onnx, then: python -m 
 const before = "give the ONNX model that it was made from";
 const modelWanted = "give an ONNX file, or a run folder";
 const unpack = (command: string): readonly string[] => [`unpack it and give the ONNX file inside: ${command}`];
-const picture = (what: string): KindOfFile => ({ what, cures: [modelWanted] });
+const media = (what: string): KindOfFile => ({ what, cures: [modelWanted] });
 
 export const kinds = {
   onnx: { what: "an ONNX model", cures: [] },
@@ -69,17 +69,17 @@ export const kinds = {
   ncnn: { what: "an ncnn model", cures: [before] },
   mnn: { what: "an MNN model", cures: [before] },
   darknet: { what: "a Darknet network", cures: ["load it in a PyTorch version of the network, then torch.onnx.export(...)"] },
-  jpeg: picture("a JPEG picture"),
-  png: picture("a PNG picture"),
-  gif: picture("a GIF picture"),
-  webp: picture("a WebP picture"),
-  bmp: picture("a BMP picture"),
-  tiff: picture("a TIFF picture"),
-  avif: picture("an AVIF or HEIC picture"),
-  psd: picture("a Photoshop picture"),
-  video: picture("a video"),
-  audio: picture("a sound recording"),
-  pdf: picture("a PDF document"),
+  jpeg: media("a JPEG image"),
+  png: media("a PNG image"),
+  gif: media("a GIF image"),
+  webp: media("a WebP image"),
+  bmp: media("a BMP image"),
+  tiff: media("a TIFF image"),
+  avif: media("an AVIF or HEIC image"),
+  psd: media("a Photoshop image"),
+  video: media("a video"),
+  audio: media("a sound recording"),
+  pdf: media("a PDF document"),
   numpy: { what: "a NumPy array", cures: [modelWanted] },
   zip: { what: "a zip archive", cures: unpack("unzip FILE") },
   "zip-with-onnx": { what: "a zip archive with an ONNX model inside", cures: unpack("unzip FILE") },
@@ -94,7 +94,7 @@ export const kinds = {
     what: "a web page, probably of a download that failed",
     cures: ["download the file itself: on GitHub the address with /raw/ instead of /blob/, on Hugging Face with /resolve/"],
   },
-  xml: { what: "an XML document, perhaps a server's error message", cures: ["look into it, then download the model again"] },
+  xml: { what: "an XML document, perhaps a server's error message", cures: ["read it, then download the model again"] },
   "git-lfs": {
     what: "a Git LFS pointer: the name of a file that was not fetched",
     cures: ["fetch the file itself: git lfs install && git lfs pull"],

@@ -7,7 +7,7 @@ import {
   StringStringEntryProtoSchema,
 } from "onnx-buf";
 import { FilterBasisError, isError } from "../../errors/error.js";
-import { siteName } from "../../graph/attributes.js";
+import { nodeName } from "../../graph/attributes.js";
 import { orderGraph } from "../../graph/order.js";
 import type { Graph, GraphBody, LocalFunction, Node, Value } from "../../graph/types.js";
 import { functionKey, functionTitle } from "../../ops/verify/functions.js";
@@ -63,8 +63,8 @@ export function readModel(bytes: Uint8Array, { file, external, verify = true, me
     const graph = orderGraph(read, (moved, where) => note?.(orderNote(moved, where)));
     if (verify) verifyGraph(graph);
     const raised = raiseBasisConv(graph);
-    for (const { site, done, because } of raised.outcomes)
-      if (!done) note?.(`what the metadata says of the compressed layer ${site} is not used: ${because}`);
+    for (const { layer, applied, reason } of raised.outcomes)
+      if (!applied) note?.(`what the metadata says of the compressed layer ${layer} is not used: ${reason}`);
     return raised.graph;
   } catch (error) {
     throw file !== undefined && isError(error) ? error.at({ file }) : error;
@@ -79,7 +79,7 @@ function utf8Bytes(bytes: Uint8Array, memory: number | undefined, note: ReadOpti
 }
 
 function orderNote(moved: readonly Node[], where: string): string {
-  const [first] = moved.map((node) => `${siteName(node)} (${node.op})`);
+  const [first] = moved.map((node) => `${nodeName(node)} (${node.op})`);
   const nodes = moved.length === 1 ? `${first} stood` : `${moved.length} nodes (the first is ${first}) stood`;
   return `the nodes of ${where} were not in order: ${nodes} behind nodes that read what they make, and moved up`;
 }

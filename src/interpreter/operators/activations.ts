@@ -2,7 +2,7 @@
 import { readFloat, readInt, readString } from "../../graph/attributes.js";
 import { call, type Tensor } from "./aten.js";
 import { sameDims } from "./limits.js";
-import { type Lowering, refuse, type Site } from "./site.js";
+import { type Lowering, type LoweringContext, refuse } from "./lowering.js";
 import { dimsOf, first, fromFront, scalarOf, tensor } from "./values.js";
 
 const unary =
@@ -45,9 +45,9 @@ const celu: Lowering = ({ node }) => {
   return (inputs) => call("celu", first(inputs), alpha);
 };
 
-const gelu: Lowering = (site) => {
-  const approximate = readString(site.node, "approximate", "none");
-  if (approximate !== "none" && approximate !== "tanh") throw refuse(site, `the approximation ${approximate} is not known`);
+const gelu: Lowering = (context) => {
+  const approximate = readString(context.node, "approximate", "none");
+  if (approximate !== "none" && approximate !== "tanh") throw refuse(context, `the approximation ${approximate} is not known`);
   return (inputs) => call("gelu", first(inputs), { approximate });
 };
 
@@ -89,9 +89,9 @@ const clip: Lowering = ({ node, opset }) => {
 };
 
 /** Before opset 13 the input is seen as a matrix, cut at the axis, and its rows are normalised. */
-function along(site: Site, apply: (x: Tensor, axis: number) => Tensor): ReturnType<Lowering> {
-  const old = site.opset < 13;
-  const axis = readInt(site.node, "axis", old ? 1 : -1);
+function along(context: LoweringContext, apply: (x: Tensor, axis: number) => Tensor): ReturnType<Lowering> {
+  const old = context.opset < 13;
+  const axis = readInt(context.node, "axis", old ? 1 : -1);
   return (inputs) => {
     const x = first(inputs);
     const dims = dimsOf(x);
@@ -103,12 +103,12 @@ function along(site: Site, apply: (x: Tensor, axis: number) => Tensor): ReturnTy
   };
 }
 
-const softmax: Lowering = (site) => along(site, (x, axis) => call("softmax.int", x, axis));
-const logSoftmax: Lowering = (site) => along(site, (x, axis) => call("log_softmax.int", x, axis));
+const softmax: Lowering = (context) => along(context, (x, axis) => call("softmax.int", x, axis));
+const logSoftmax: Lowering = (context) => along(context, (x, axis) => call("log_softmax.int", x, axis));
 
 /** One at the first maximum, zero elsewhere. */
-const hardmax: Lowering = (site) =>
-  along(site, (x, axis) => call("scatter.value", call("zeros_like", x), axis, call("argmax", x, axis, true), 1));
+const hardmax: Lowering = (context) =>
+  along(context, (x, axis) => call("scatter.value", call("zeros_like", x), axis, call("argmax", x, axis, true), 1));
 
 const swish: Lowering = ({ node }) => {
   const alpha = readFloat(node, "alpha", 1);

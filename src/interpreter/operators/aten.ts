@@ -1,4 +1,4 @@
-// The part of the engine's face that lowerings use, on the device of the network that runs.
+// The part of the engine's operator bindings that lowerings use, on the device of the network that runs.
 import { type Argument, call, callAll as callForAll } from "../../torch/call.js";
 import { type Device, defaultDevice } from "../../torch/device.js";
 import { fromArray as fromArrayOn } from "../../torch/make.js";

@@ -3,17 +3,17 @@ import { elements, int, ints, makeNode } from "../../graph/attributes.js";
 import { type BasisConv, readBasisConv } from "../../graph/basis-conv.js";
 import { call, type Tensor } from "./aten.js";
 import { convolutions } from "./convolution.js";
-import { type Kernel, type Lowering, refuse, type Site } from "./site.js";
+import { type Kernel, type Lowering, type LoweringContext, refuse } from "./lowering.js";
 import { dimsOf, first, tensor } from "./values.js";
 
-/** folded: the splits become batch; grouped: one convolution of s groups; dense: the filters rebuilt, then the original convolution. */
-export const ways = ["folded", "grouped", "dense"] as const;
+/** batch-folded: the splits become batch; grouped: one convolution of s groups; dense: the filters rebuilt, then the original convolution. */
+export const ways = ["batch-folded", "grouped", "dense"] as const;
 export type Way = (typeof ways)[number];
 
-export const basisConv: Lowering = (site) => {
-  const data = readBasisConv(site.node);
-  if (data === undefined) throw refuse(site, "its attributes do not say what it computes");
-  return kernelOf(site, data, fastestWay(data));
+export const basisConv: Lowering = (context) => {
+  const data = readBasisConv(context.node);
+  if (data === undefined) throw refuse(context, "its attributes do not say what it computes");
+  return kernelOf(context, data, fastestWay(data));
 };
 
 /**
@@ -36,13 +36,13 @@ export function fastestWay({ splits: s, basisSize: m, outChannels: n, inChannels
   const over = (apart ? s * blocks(m, 16) : blocks(s * m, 16)) * blocks(c / s, 8) * area + n * blocks(s * m, 16);
   const few = s > 1 && c / s < 4;
   if (coefficients !== "" && few && over > 0.9 * blocks(n, 16) * c * area) return "dense";
-  return apart ? "folded" : "grouped";
+  return apart ? "batch-folded" : "grouped";
 }
 
 /** The kernel that computes a layer in one way. */
-export function kernelOf(site: Site, data: BasisConv, way: Way): Kernel {
+export function kernelOf(context: LoweringContext, data: BasisConv, way: Way): Kernel {
   const { splits: s, coefficients, kernel } = data;
-  const conv = convolution(site, data, way === "grouped" ? s : 1);
+  const conv = convolution(context, data, way === "grouped" ? s : 1);
   if (way === "dense") return dense(data, conv);
   const over = way === "grouped" && s > 1 ? grouped(data, conv) : folded(data, conv);
   if (coefficients === "") return over;
@@ -58,10 +58,10 @@ export function kernelOf(site: Site, data: BasisConv, way: Way): Kernel {
 }
 
 /** The window's convolution: x, weight, bias. */
-function convolution(site: Site, { attributes, kernel }: BasisConv, groups: number): Kernel {
+function convolution(context: LoweringContext, { attributes, kernel }: BasisConv, groups: number): Kernel {
   const all = { ...Object.fromEntries(attributes), group: int(groups), kernel_shape: ints(kernel) };
-  const node = makeNode("Conv", ["x", "w", "b"], ["y"], all, { name: site.node.name });
-  return convolutions.Conv({ ...site, node, constants: [], dims: [] });
+  const node = makeNode("Conv", ["x", "w", "b"], ["y"], all, { name: context.node.name });
+  return convolutions.Conv({ ...context, node, constants: [], dims: [] });
 }
 
 /** B [m, p, k...], of a wider one the slice. */

@@ -2,14 +2,14 @@
 import { readFloat, readInt, readInts } from "../../graph/attributes.js";
 import { call } from "./aten.js";
 import { bounded, broadcast } from "./limits.js";
-import { type Kernel, type Lowering, refuse, type Site } from "./site.js";
+import { type Kernel, type Lowering, type LoweringContext, refuse } from "./lowering.js";
 import { dimsOf, first, tensor } from "./values.js";
 import { padConstant, padded, padsFor, symmetric, type Windows, windows } from "./windows.js";
 
 /** Conv: x [N, C, *size], W [M, C / group, *kernel], B [M] or none. */
-const conv: Lowering = (site) => {
-  const group = readInt(site.node, "group", 1);
-  return withKernel(site, (plan) => {
+const conv: Lowering = (context) => {
+  const group = readInt(context.node, "group", 1);
+  return withKernel(context, (plan) => {
     const { strides, dilations } = plan;
     const none = plan.kernel.map(() => 0);
     const fixed = plan.auto === "NOTSET" || plan.auto === "VALID" ? plan.pads : undefined;
@@ -34,28 +34,28 @@ const conv: Lowering = (site) => {
 };
 
 /** Builds the kernel at once where the window's size is known, else at the first run for each size. */
-function withKernel(site: Site, build: (plan: Windows) => Kernel): Kernel {
-  const stated = readInts(site.node, "kernel_shape", undefined) ?? site.dims[1]?.slice(2);
-  if (stated !== undefined) return build(windows(site, stated));
+function withKernel(context: LoweringContext, build: (plan: Windows) => Kernel): Kernel {
+  const stated = readInts(context.node, "kernel_shape", undefined) ?? context.dims[1]?.slice(2);
+  if (stated !== undefined) return build(windows(context, stated));
   const built = new Map<string, Kernel>();
   return (inputs, run) => {
     const kernel = dimsOf(inputs[1]).slice(2);
     const key = kernel.join();
     let made = built.get(key);
-    if (made === undefined) built.set(key, (made = build(windows(site, kernel))));
+    if (made === undefined) built.set(key, (made = build(windows(context, kernel))));
     return made(inputs, run);
   };
 }
 
 /** ConvTranspose: x [N, C, *size], W [C, M / group, *kernel], B [M] or none. `output_shape` sets the pads. */
-const convTranspose: Lowering = (site) => {
-  const group = readInt(site.node, "group", 1);
-  const outputShape = readInts(site.node, "output_shape", undefined);
-  return withKernel(site, (plan) => {
+const convTranspose: Lowering = (context) => {
+  const group = readInt(context.node, "group", 1);
+  const outputShape = readInts(context.node, "output_shape", undefined);
+  return withKernel(context, (plan) => {
     const { kernel, strides, dilations } = plan;
     const none = kernel.map(() => 0);
-    const extra = readInts(site.node, "output_padding", none);
-    if (extra.length !== none.length) throw refuse(site, "output_padding must fit the spatial axes");
+    const extra = readInts(context.node, "output_padding", none);
+    if (extra.length !== none.length) throw refuse(context, "output_padding must fit the spatial axes");
     return ([input, weight, bias]) => {
       const [x, w, b] = [tensor(input), tensor(weight), bias === undefined ? null : tensor(bias)];
       const dims = x.shape;

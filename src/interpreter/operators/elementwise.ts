@@ -2,14 +2,15 @@
 import { readInt } from "../../graph/attributes.js";
 import { call, type Tensor } from "./aten.js";
 import { broadcast, sameDims } from "./limits.js";
-import { type Inputs, type Lowering, refuse, type Site } from "./site.js";
+import { type Inputs, type Lowering, type LoweringContext, refuse } from "./lowering.js";
 import { dimsOf, first, isFloating, tensor } from "./values.js";
 
 type Binary = (a: Tensor, b: Tensor) => Tensor;
 
 /** Both operands; b is first aligned to a's axis where opsets before 7 say so. */
-function operands(site: Site): (inputs: Inputs) => readonly [Tensor, Tensor] {
-  const axis = site.opset < 7 && readInt(site.node, "broadcast", 0) !== 0 ? readInt(site.node, "axis", undefined) : undefined;
+function operands(context: LoweringContext): (inputs: Inputs) => readonly [Tensor, Tensor] {
+  const axis =
+    context.opset < 7 && readInt(context.node, "broadcast", 0) !== 0 ? readInt(context.node, "axis", undefined) : undefined;
   return (inputs) => {
     const [a, b] = [first(inputs), tensor(inputs[1])];
     if (axis === undefined) return [a, b];
@@ -19,8 +20,8 @@ function operands(site: Site): (inputs: Inputs) => readonly [Tensor, Tensor] {
 }
 
 function binary(apply: Binary): Lowering {
-  return (site) => {
-    const both = operands(site);
+  return (context) => {
+    const both = operands(context);
     return (inputs) => {
       const [a, b] = both(inputs);
       checkShapes(a, b);
@@ -37,12 +38,12 @@ function checkShapes(a: Tensor, b: Tensor): boolean {
   return false;
 }
 
-const add: Lowering = (site) => {
-  const both = operands(site);
+const add: Lowering = (context) => {
+  const both = operands(context);
   return (inputs, run) => {
     const [a, b] = both(inputs);
     const same = checkShapes(a, b);
-    if (a.dtype === "bool") throw refuse(site, "booleans cannot be added");
+    if (a.dtype === "bool") throw refuse(context, "booleans cannot be added");
     return call(same && run.inPlace ? "add_.Tensor" : "add.Tensor", a, b);
   };
 };
@@ -58,9 +59,9 @@ const pow = binary((a, b) => {
   return y.dtype === a.dtype ? y : call("to.dtype", y, a.dtype);
 });
 
-const mod: Lowering = (site) => {
-  const name = readInt(site.node, "fmod", 0) !== 0 ? "fmod.Tensor" : "remainder.Tensor";
-  return binary((a, b) => call(name, a, b))(site);
+const mod: Lowering = (context) => {
+  const name = readInt(context.node, "fmod", 0) !== 0 ? "fmod.Tensor" : "remainder.Tensor";
+  return binary((a, b) => call(name, a, b))(context);
 };
 
 /** One or more operands, combined from the left. */

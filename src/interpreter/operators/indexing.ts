@@ -4,16 +4,16 @@ import { call, create, fromArray, type Tensor } from "./aten.js";
 import { Host } from "./host.js";
 import { bounded } from "./limits.js";
 import { listOf } from "./lists.js";
-import { type Lowering, refuse, type Value } from "./site.js";
+import { type Lowering, refuse, type Value } from "./lowering.js";
 import { dimsOf, first, fromFront, numbersOf, tensor } from "./values.js";
 
 /** Whole numbers as an int64 vector. */
 export const indexVector = (values: readonly number[]): Tensor => fromArray(BigInt64Array.from(values, BigInt), [values.length]);
 
 /** Slice: starts, ends, axes and steps, attributes before opset 10; negative steps walk backwards. */
-const slice: Lowering = (site) => {
-  const old = site.opset < 10;
-  const [starts, ends, axes] = [listOf(site, "starts", 1), listOf(site, "ends", 2), listOf(site, "axes", 3)];
+const slice: Lowering = (context) => {
+  const old = context.opset < 10;
+  const [starts, ends, axes] = [listOf(context, "starts", 1), listOf(context, "ends", 2), listOf(context, "axes", 3)];
   return (inputs) => {
     const [from, to] = [starts(inputs) ?? [], ends(inputs) ?? []];
     const along = axes(inputs) ?? from.map((_, i) => i);
@@ -105,11 +105,11 @@ const gatherNd: Lowering = ({ node }) => {
 
 const reductionNames = { add: "sum", mul: "prod", max: "amax", min: "amin" } as const;
 
-const scatterElements: Lowering = (site) => {
-  const axis = readInt(site.node, "axis", 0);
-  const reduction = readString(site.node, "reduction", "none");
+const scatterElements: Lowering = (context) => {
+  const axis = readInt(context.node, "axis", 0);
+  const reduction = readString(context.node, "reduction", "none");
   if (reduction !== "none" && !Object.hasOwn(reductionNames, reduction))
-    throw refuse(site, `the reduction ${reduction} is not known`);
+    throw refuse(context, `the reduction ${reduction} is not known`);
   return (inputs) => {
     const x = first(inputs);
     const front = fromFront(axis, dimsOf(x).length);
@@ -127,10 +127,10 @@ const scatterElements: Lowering = (site) => {
 };
 
 /** ScatterND: updates put (or added) at the positions in the last axis of the indices. */
-const scatterNd: Lowering = (site) => {
-  const reduction = readString(site.node, "reduction", "none");
+const scatterNd: Lowering = (context) => {
+  const reduction = readString(context.node, "reduction", "none");
   if (reduction !== "none" && !Object.hasOwn(reductionNames, reduction))
-    throw refuse(site, `the reduction ${reduction} is not known`);
+    throw refuse(context, `the reduction ${reduction} is not known`);
   return (inputs) => {
     const x = first(inputs);
     const [dims, shape] = [dimsOf(x), dimsOf(inputs[1])];

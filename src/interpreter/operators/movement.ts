@@ -3,18 +3,18 @@ import { readInt, readInts, readString } from "../../graph/attributes.js";
 import { call, callAll } from "./aten.js";
 import { bounded, broadcast } from "./limits.js";
 import { listOf } from "./lists.js";
-import { type Lowering, refuse } from "./site.js";
+import { type Lowering, refuse } from "./lowering.js";
 import { dimsOf, first, fromFront, numbersOf, tensor } from "./values.js";
 
 const product = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1);
 
 /** Reshape: 0 copies the input's size (unless allowzero), -1 takes what is left. */
-const reshape: Lowering = (site) => {
-  const shape = listOf(site, "shape", 1);
-  const allowZero = readInt(site.node, "allowzero", 0) !== 0;
+const reshape: Lowering = (context) => {
+  const shape = listOf(context, "shape", 1);
+  const allowZero = readInt(context.node, "allowzero", 0) !== 0;
   return (inputs) => {
     const wanted = shape(inputs);
-    if (wanted === undefined) throw refuse(site, "no shape is given");
+    if (wanted === undefined) throw refuse(context, "no shape is given");
     const x = first(inputs);
     if (allowZero || !wanted.includes(0)) return call("reshape", x, wanted);
     const dims = dimsOf(x);
@@ -48,11 +48,11 @@ const concat: Lowering = ({ node, opset }) => {
 };
 
 /** Split: sizes from an attribute or input, or as even as the number of outputs allows. */
-const split: Lowering = (site) => {
-  const axis = readInt(site.node, "axis", 0);
-  const sizes = listOf(site, "split", 1);
-  const parts = site.node.outputs.length;
-  if (readInt(site.node, "num_outputs", parts) !== parts) throw refuse(site, "num_outputs is not the number of outputs");
+const split: Lowering = (context) => {
+  const axis = readInt(context.node, "axis", 0);
+  const sizes = listOf(context, "split", 1);
+  const parts = context.node.outputs.length;
+  if (readInt(context.node, "num_outputs", parts) !== parts) throw refuse(context, "num_outputs is not the number of outputs");
   return (inputs) => {
     const x = first(inputs);
     const n = dimsOf(x)[fromFront(axis, dimsOf(x).length)]!;
@@ -70,8 +70,8 @@ const transpose: Lowering = ({ node }) => {
   };
 };
 
-const squeeze: Lowering = (site) => {
-  const axes = listOf(site, "axes", 1);
+const squeeze: Lowering = (context) => {
+  const axes = listOf(context, "axes", 1);
   return (inputs) => {
     const x = first(inputs);
     const dims = dimsOf(x);
@@ -84,8 +84,8 @@ const squeeze: Lowering = (site) => {
   };
 };
 
-const unsqueeze: Lowering = (site) => {
-  const axes = listOf(site, "axes", 1);
+const unsqueeze: Lowering = (context) => {
+  const axes = listOf(context, "axes", 1);
   return (inputs) => {
     const x = first(inputs);
     const dims = [...dimsOf(x)];
@@ -110,10 +110,10 @@ const tile: Lowering = () => (inputs) => {
 };
 
 /** DepthToSpace: [N, b b C, H, W] -> [N, C, b H, b W]; DCR has the block first among the channels, CRD (libtorch's pixel shuffle) last. */
-const depthToSpace: Lowering = (site) => {
-  const block = readInt(site.node, "blocksize", 1);
-  const mode = readString(site.node, "mode", "DCR");
-  if (mode !== "DCR" && mode !== "CRD") throw refuse(site, `the mode ${mode} is not known`);
+const depthToSpace: Lowering = (context) => {
+  const block = readInt(context.node, "blocksize", 1);
+  const mode = readString(context.node, "mode", "DCR");
+  if (mode !== "DCR" && mode !== "CRD") throw refuse(context, `the mode ${mode} is not known`);
   return (inputs) => {
     const x = first(inputs);
     if (mode === "CRD") return call("pixel_shuffle", x, block);

@@ -4,7 +4,7 @@ import { readFloat, readInt } from "../../graph/attributes.js";
 import { trainingMode } from "../../ops/normalisation.js";
 import { call, callAll, noGrad, type Tensor } from "./aten.js";
 import { sameDims } from "./limits.js";
-import { type Lowering, refuse, type Value } from "./site.js";
+import { type Lowering, refuse, type Value } from "./lowering.js";
 import { dimsOf, first, fromFront, tensor } from "./values.js";
 import { padConstant } from "./windows.js";
 
@@ -14,16 +14,16 @@ const product = (dims: readonly number[]): number => dims.reduce((a, b) => a * b
  * BatchNormalization: x [N, C, ...], scale, bias, mean, variance [C]. In training, batch statistics, the running ones updated in place as PyTorch does
  * (unbiased variance; its momentum is 1 - ONNX's). A node with `training_mode` set computes ONNX's outputs (biased variance) outside training.
  */
-const batchNormalization: Lowering = (site) => {
-  const { node, opset } = site;
+const batchNormalization: Lowering = (context) => {
+  const { node, opset } = context;
   const epsilon = readFloat(node, "epsilon", 1e-5);
   const momentum = 1 - readFloat(node, "momentum", 0.9);
   if (opset < 9 && readInt(node, "spatial", 1) === 0)
-    throw refuse(site, "statistics per position (spatial = 0) are not supported");
+    throw refuse(context, "statistics per position (spatial = 0) are not supported");
   const mode = trainingMode(node, opset);
-  if (mode !== undefined && opset < 14) throw refuse(site, mode);
+  if (mode !== undefined && opset < 14) throw refuse(context, mode);
   const stated = mode !== undefined;
-  if (!stated && node.outputs.slice(1).some(Boolean)) throw refuse(site, "statistics are given out with training_mode only");
+  if (!stated && node.outputs.slice(1).some(Boolean)) throw refuse(context, "statistics are given out with training_mode only");
   return ([x, scale, bias, mean, variance], { training }) => {
     const [w, b, m, v] = [tensor(scale), tensor(bias), tensor(mean), tensor(variance)];
     if (stated && !training) return withStatistics(tensor(x), w, b, m, v, momentum, epsilon);
@@ -62,10 +62,10 @@ const instanceNormalization: Lowering = ({ node }) => {
 };
 
 /** GroupNormalization: x [N, C, ...]; scale and bias have one number a group before opset 21, one a channel since. */
-const groupNormalization: Lowering = (site) => {
-  const epsilon = readFloat(site.node, "epsilon", 1e-5);
-  const groups = readInt(site.node, "num_groups", undefined);
-  if (groups === undefined) throw refuse(site, "num_groups is required");
+const groupNormalization: Lowering = (context) => {
+  const epsilon = readFloat(context.node, "epsilon", 1e-5);
+  const groups = readInt(context.node, "num_groups", undefined);
+  if (groups === undefined) throw refuse(context, "num_groups is required");
   return ([input, scale, bias]) => {
     const x = tensor(input);
     const channels = dimsOf(x)[1]!;
@@ -96,10 +96,10 @@ const layerNormalization: Lowering = ({ node }) => {
 };
 
 /** LRN: x / (bias + alpha / size * sum of squares over `size` neighbouring channels)^beta. */
-const lrn: Lowering = (site) => {
-  const { node } = site;
+const lrn: Lowering = (context) => {
+  const { node } = context;
   const size = readInt(node, "size", undefined);
-  if (size === undefined || size < 1) throw refuse(site, "size is required");
+  if (size === undefined || size < 1) throw refuse(context, "size is required");
   const [alpha, beta, bias] = [readFloat(node, "alpha", 0.0001), readFloat(node, "beta", 0.75), readFloat(node, "bias", 1)];
   const before = Math.floor((size - 1) / 2);
   return (inputs) => {

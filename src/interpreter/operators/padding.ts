@@ -3,7 +3,7 @@ import { readFloat, readInts, readString } from "../../graph/attributes.js";
 import { call, type Tensor } from "./aten.js";
 import { indexVector } from "./indexing.js";
 import { bounded, boundedList } from "./limits.js";
-import { type Lowering, refuse } from "./site.js";
+import { type Lowering, refuse } from "./lowering.js";
 import { dimsOf, first, fromFront, isFloating, numbersOf, scalarOf } from "./values.js";
 import { padConstant } from "./windows.js";
 
@@ -22,22 +22,22 @@ const sources = {
 
 type Mode = keyof typeof sources;
 
-/** libtorch's own operators for the last two axes of a picture [N, C, H, W]. */
-const pictures: Partial<Record<Mode, string>> = { edge: "replication_pad2d", reflect: "reflection_pad2d" };
+/** libtorch's own operators for the last two axes of an image [N, C, H, W]. */
+const imagePads: Partial<Record<Mode, string>> = { edge: "replication_pad2d", reflect: "reflection_pad2d" };
 
 /** Pad: begins then ends, of all axes or of those given (opset 18). Negative pads crop. */
-const pad: Lowering = (site) => {
-  const mode = readString(site.node, "mode", "constant");
-  if (mode !== "constant" && !Object.hasOwn(sources, mode)) throw refuse(site, `the mode ${mode} is not known`);
-  const stated = readInts(site.node, "pads", undefined) ?? readInts(site.node, "paddings", undefined);
-  const value = readFloat(site.node, "value", 0);
+const pad: Lowering = (context) => {
+  const mode = readString(context.node, "mode", "constant");
+  if (mode !== "constant" && !Object.hasOwn(sources, mode)) throw refuse(context, `the mode ${mode} is not known`);
+  const stated = readInts(context.node, "pads", undefined) ?? readInts(context.node, "paddings", undefined);
+  const value = readFloat(context.node, "value", 0);
   return (inputs) => {
     const x = first(inputs);
     const dims = dimsOf(x);
     const given = stated ?? numbersOf(inputs[1]);
     const axes = inputs[3] === undefined ? undefined : numbersOf(inputs[3]);
     const pads = axes === undefined ? given : spread(given, axes, dims.length);
-    if (pads.length !== 2 * dims.length) throw refuse(site, `pads must have two numbers for each of ${dims.length} axes`);
+    if (pads.length !== 2 * dims.length) throw refuse(context, `pads must have two numbers for each of ${dims.length} axes`);
     bounded(dims.map((n, i) => n + pads[i]! + pads[dims.length + i]!));
     if (mode === "constant") return padConstant(x, pads, stated === undefined ? scalarOf(inputs[2], 0) : value);
     return padFrom(x, dims, pads, mode as Mode);
@@ -56,7 +56,7 @@ function spread(given: readonly number[], axes: readonly number[], rank: number)
 
 function padFrom(x: Tensor, dims: readonly number[], pads: readonly number[], mode: Mode): Tensor {
   const rank = dims.length;
-  const name = pictures[mode];
+  const name = imagePads[mode];
   const outer = pads.filter((_, i) => i % rank < rank - 2);
   const [top, left, bottom, right] = [pads[rank - 2]!, pads[rank - 1]!, pads[2 * rank - 2]!, pads[2 * rank - 1]!];
   const fits =

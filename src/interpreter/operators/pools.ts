@@ -1,7 +1,7 @@
 // Pools over windows and over whole maps.
 import { readInt, readInts } from "../../graph/attributes.js";
 import { call, callAll, create, Tensor } from "./aten.js";
-import { type Kernel, type Lowering, refuse, type Site } from "./site.js";
+import { type Kernel, type Lowering, type LoweringContext, refuse } from "./lowering.js";
 import { dimsOf, first, isFloating } from "./values.js";
 import { padConstant, symmetric, type Windows, windows } from "./windows.js";
 
@@ -36,11 +36,11 @@ function paddedFor(
 const withExtra = (pads: readonly number[], extra: readonly number[]): readonly number[] =>
   pads.map((p, i) => (i < extra.length ? p : p + extra[i - extra.length]!));
 
-function plan(site: Site): { readonly plan: Windows; readonly ceil: boolean } {
-  const kernel = readInts(site.node, "kernel_shape", undefined);
-  if (kernel === undefined) throw refuse(site, "kernel_shape is required");
-  if (kernel.length < 1 || kernel.length > 3) throw refuse(site, `pools over ${kernel.length} spatial axes are not supported`);
-  return { plan: windows(site, kernel), ceil: readInt(site.node, "ceil_mode", 0) !== 0 };
+function plan(context: LoweringContext): { readonly plan: Windows; readonly ceil: boolean } {
+  const kernel = readInts(context.node, "kernel_shape", undefined);
+  if (kernel === undefined) throw refuse(context, "kernel_shape is required");
+  if (kernel.length < 1 || kernel.length > 3) throw refuse(context, `pools over ${kernel.length} spatial axes are not supported`);
+  return { plan: windows(context, kernel), ceil: readInt(context.node, "ceil_mode", 0) !== 0 };
 }
 
 /** True where libtorch's own padding can do it: the same at both ends and at most half the kernel. */
@@ -50,11 +50,11 @@ const native = (plan: Windows, pads: readonly number[]): readonly number[] | und
 };
 
 /** MaxPool: x [N, C, *size]. Also gives the flat indices of the maxima in x when asked. */
-const maxPool: Lowering = (site) => {
-  const { plan: p, ceil } = plan(site);
+const maxPool: Lowering = (context) => {
+  const { plan: p, ceil } = plan(context);
   const rank = p.kernel.length;
-  const indices = site.node.outputs.length > 1 && site.node.outputs[1] !== "";
-  const columnMajor = readInt(site.node, "storage_order", 0) !== 0;
+  const indices = context.node.outputs.length > 1 && context.node.outputs[1] !== "";
+  const columnMajor = readInt(context.node, "storage_order", 0) !== 0;
   const pool = `max_pool${rank}d`;
   const { kernel, strides, dilations } = p;
   return whole((x): readonly Tensor[] | Tensor => {
@@ -136,11 +136,11 @@ function withIndices(x: Tensor, p: Windows, pads: readonly number[], size: reado
 }
 
 /** AveragePool: x [N, C, *size]; pads count only with count_include_pad, what ceil_mode adds never does. */
-const averagePool: Lowering = (site) => {
-  const { plan: p, ceil } = plan(site);
+const averagePool: Lowering = (context) => {
+  const { plan: p, ceil } = plan(context);
   const { kernel, strides, dilations } = p;
   const rank = kernel.length;
-  const include = readInt(site.node, "count_include_pad", 0) !== 0;
+  const include = readInt(context.node, "count_include_pad", 0) !== 0;
   const dilated = dilations.some((d) => d !== 1);
   const pool = `avg_pool${rank}d`;
   return (inputs) => {
@@ -179,9 +179,9 @@ function sumWindows(x: Tensor, { kernel, strides, dilations }: Windows): Tensor 
 }
 
 /** LpPool: the p-norm over each window. */
-const lpPool: Lowering = (site) => {
-  const { plan: w, ceil } = plan(site);
-  const p = readInt(site.node, "p", 2);
+const lpPool: Lowering = (context) => {
+  const { plan: w, ceil } = plan(context);
+  const p = readInt(context.node, "p", 2);
   return (inputs) => {
     const x = first(inputs);
     const { pads, extra } = paddedFor(w, ceil, dimsOf(x).slice(2));

@@ -3,17 +3,17 @@ import { FilterBasisError } from "../../errors/error.js";
 import { readInt } from "../../graph/attributes.js";
 import { call, callAll, create, type Tensor } from "./aten.js";
 import { listOf } from "./lists.js";
-import { type Lowering, refuse } from "./site.js";
+import { type Lowering, refuse } from "./lowering.js";
 import { dimsOf, first, fromFront, isFloating, scalarOf } from "./values.js";
 
 type Reduce = (x: Tensor, axes: readonly number[], keep: boolean) => Tensor;
 
 /** Axes from an attribute or an input; none means all, unless `noop_with_empty_axes`. */
 function reduction(apply: Reduce, unreduced: (x: Tensor) => Tensor = (x) => call("alias", x)): Lowering {
-  return (site) => {
-    const axes = listOf(site, "axes", 1);
-    const keep = readInt(site.node, "keepdims", 1) !== 0;
-    const noop = readInt(site.node, "noop_with_empty_axes", 0) !== 0;
+  return (context) => {
+    const axes = listOf(context, "axes", 1);
+    const keep = readInt(context.node, "keepdims", 1) !== 0;
+    const noop = readInt(context.node, "noop_with_empty_axes", 0) !== 0;
     return (inputs) => {
       const x = first(inputs);
       const rank = dimsOf(x).length;
@@ -91,12 +91,12 @@ const cumSum: Lowering = ({ node }) => {
 };
 
 /** TopK: values and their places; of equals the first comes first. */
-const topK: Lowering = (site) => {
-  const { node, opset } = site;
+const topK: Lowering = (context) => {
+  const { node, opset } = context;
   const axis = readInt(node, "axis", -1);
   const largest = readInt(node, "largest", 1) !== 0;
   const stated = readInt(node, "k", undefined);
-  if (opset < 10 && stated === undefined) throw refuse(site, "no k is given");
+  if (opset < 10 && stated === undefined) throw refuse(context, "no k is given");
   return (inputs) => {
     const x = first(inputs);
     const k = opset < 10 ? stated! : scalarOf(inputs[1], 0);

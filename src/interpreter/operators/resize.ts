@@ -3,6 +3,7 @@ import { readFloat, readFloats, readInt, readInts, readString } from "../../grap
 import { call, fromArray, type Tensor } from "./aten.js";
 import { indexVector } from "./indexing.js";
 import { bounded } from "./limits.js";
+import { type Inputs, type Lowering, type LoweringContext, refuse } from "./lowering.js";
 import {
   type AxisPlan,
   type CoordinateMode,
@@ -12,22 +13,21 @@ import {
   type Sampling,
   tapsOf,
 } from "./resampling.js";
-import { type Inputs, type Lowering, refuse, type Site } from "./site.js";
 import { dimsOf, first, fromFront, isFloating, numbersOf } from "./values.js";
 
 /** Sizes and scales of every axis. */
 type Sizes = (dims: readonly number[], inputs: Inputs) => readonly AxisPlan[];
 
-function samplingOf(site: Site): Sampling {
-  const { node, opset } = site;
+function samplingOf(context: LoweringContext): Sampling {
+  const { node, opset } = context;
   const old = node.op === "Upsample" || opset < 11;
   const mode = readString(node, "mode", "nearest").replace("bilinear", "linear");
   const coordinates = old ? "asymmetric" : readString(node, "coordinate_transformation_mode", "half_pixel");
   const usual = node.op === "Upsample" ? "floor" : "simple";
   const rounding = old ? usual : readString(node, "nearest_mode", "round_prefer_floor");
-  if (mode !== "nearest" && mode !== "linear" && mode !== "cubic") throw refuse(site, `the mode ${mode} is not known`);
-  if (!Object.hasOwn(coordinateModes, coordinates)) throw refuse(site, `the coordinate mode ${coordinates} is not known`);
-  if (!Object.hasOwn(nearestModes, rounding)) throw refuse(site, `the nearest mode ${rounding} is not known`);
+  if (mode !== "nearest" && mode !== "linear" && mode !== "cubic") throw refuse(context, `the mode ${mode} is not known`);
+  if (!Object.hasOwn(coordinateModes, coordinates)) throw refuse(context, `the coordinate mode ${coordinates} is not known`);
+  if (!Object.hasOwn(nearestModes, rounding)) throw refuse(context, `the nearest mode ${rounding} is not known`);
   return {
     mode,
     coordinates: coordinates as CoordinateMode,
@@ -39,20 +39,21 @@ function samplingOf(site: Site): Sampling {
 }
 
 /** Scales come as attribute (Upsample 7), second input (Upsample 9, Resize 10) or third; sizes as fourth. */
-function sizesOf(site: Site): Sizes {
-  const { node, opset } = site;
+function sizesOf(context: LoweringContext): Sizes {
+  const { node, opset } = context;
   const stated = readFloats(node, "scales", undefined);
   const old = node.op === "Upsample" || opset < 11;
   const axes = readInts(node, "axes", undefined);
   const policy = readString(node, "keep_aspect_ratio_policy", "stretch");
-  if (!["stretch", "not_larger", "not_smaller"].includes(policy)) throw refuse(site, `the policy ${policy} is not known`);
+  if (!["stretch", "not_larger", "not_smaller"].includes(policy)) throw refuse(context, `the policy ${policy} is not known`);
   return (dims, inputs) => {
     const along = axes?.map((a) => fromFront(a, dims.length)) ?? [...dims.keys()];
     const list = (position: number): readonly number[] => (inputs[position] === undefined ? [] : numbersOf(inputs[position]));
     const scales = stated ?? list(old ? 1 : 2);
     const sizes = old ? [] : list(3);
     const roi = old ? [] : list(1);
-    if (scales.length !== along.length && sizes.length !== along.length) throw refuse(site, "scales or sizes must fit the axes");
+    if (scales.length !== along.length && sizes.length !== along.length)
+      throw refuse(context, "scales or sizes must fit the axes");
     const ratios = sizes.map((size, i) => size / dims[along[i]!]!);
     const common = policy === "not_larger" ? Math.min(...ratios) : Math.max(...ratios);
     return dims.map((input, axis) => {
@@ -66,10 +67,10 @@ function sizesOf(site: Site): Sizes {
   };
 }
 
-const resize: Lowering = (site) => {
-  const sampling = samplingOf(site);
-  const sizes = sizesOf(site);
-  const extrapolation = readFloat(site.node, "extrapolation_value", 0);
+const resize: Lowering = (context) => {
+  const sampling = samplingOf(context);
+  const sizes = sizesOf(context);
+  const extrapolation = readFloat(context.node, "extrapolation_value", 0);
   return (inputs) => {
     const x = first(inputs);
     const plan = sizes(dimsOf(x), inputs);
@@ -81,7 +82,7 @@ const resize: Lowering = (site) => {
 const changes = ({ input, output, scale, roi }: AxisPlan): boolean =>
   input !== output || scale !== 1 || roi[0] !== 0 || roi[1] !== 1;
 
-/** libtorch's operators for pictures [N, C, H, W], where their coordinates are the ones asked for. */
+/** libtorch's operators for images [N, C, H, W], where their coordinates are the ones asked for. */
 function byLibtorch(x: Tensor, plan: readonly AxisPlan[], sampling: Sampling): Tensor | undefined {
   const [batch, channels, rows, columns] = plan;
   if (plan.length !== 4 || sampling.antialias || !isFloating(x) || plan.some(({ input, output }) => input * output === 0))

@@ -5,7 +5,7 @@ import { numbers } from "../../graph/values.js";
 import { call, create, type Tensor } from "./aten.js";
 import { Host, hostInts, hostLimit } from "./host.js";
 import { bounded } from "./limits.js";
-import { type Lowering, refuse, type Site, type Value } from "./site.js";
+import { type Lowering, type LoweringContext, refuse, type Value } from "./lowering.js";
 import { dimsOf, type EngineType, engineType, first, numbersOf, scalarOf, tensor } from "./values.js";
 
 const shape: Lowering = ({ node }) => {
@@ -17,32 +17,32 @@ const shape: Lowering = ({ node }) => {
 const size: Lowering = () => (inputs) => new Host("int64", [], [dimsOf(inputs[0]).reduce((a, b) => a * b, 1)]);
 
 /** The element type in an attribute; a typed refusal where libtorch has none. */
-function typeAttribute(site: Site, name: string): DataType | undefined {
-  const code = readInt(site.node, name, undefined);
+function typeAttribute(context: LoweringContext, name: string): DataType | undefined {
+  const code = readInt(context.node, name, undefined);
   if (code === undefined) return undefined;
   const type = dataTypes[code - 1];
   if (type === undefined || engineType(type) === undefined)
-    throw refuse(site, `the type ${type ?? code} is not one of libtorch's`);
+    throw refuse(context, `the type ${type ?? code} is not one of libtorch's`);
   return type;
 }
 
 /** float16 is computed in float32, but a Cast to it rounds. */
 const rounded = (x: Tensor): Tensor => call("to.dtype", call("to.dtype", x, "float16"), "float32");
 
-const cast: Lowering = (site) => {
-  const type = typeAttribute(site, "to");
-  if (type === undefined) throw refuse(site, "no type is given");
+const cast: Lowering = (context) => {
+  const type = typeAttribute(context, "to");
+  if (type === undefined) throw refuse(context, "no type is given");
   const engine = engineType(type)!;
   return (inputs) => (type === "float16" ? rounded(first(inputs)) : call("to.dtype", first(inputs), engine));
 };
 
 const castLike: Lowering = () => (inputs) => call("to.dtype", first(inputs), tensor(inputs[1]).dtype);
 
-const constantOfShape: Lowering = (site) => {
-  const value = readTensor(site.node, "value");
+const constantOfShape: Lowering = (context) => {
+  const value = readTensor(context.node, "value");
   const type = value?.type ?? "float32";
   const engine = engineType(type);
-  if (engine === undefined) throw refuse(site, `the type ${type} is not one of libtorch's`);
+  if (engine === undefined) throw refuse(context, `the type ${type} is not one of libtorch's`);
   const fill = value === undefined ? 0 : (numbers(value)[0] ?? 0);
   return (inputs) => {
     const dims = bounded(numbersOf(inputs[0]));
@@ -67,9 +67,9 @@ export function typeOf(value: Value): EngineType {
   return (value instanceof Host ? engineType(value.type) : value.dtype) as EngineType;
 }
 
-const eyeLike: Lowering = (site) => {
-  const type = typeAttribute(site, "dtype");
-  const k = readInt(site.node, "k", 0);
+const eyeLike: Lowering = (context) => {
+  const type = typeAttribute(context, "dtype");
+  const k = readInt(context.node, "k", 0);
   return (inputs) => {
     const dims = dimsOf(inputs[0]);
     const dtype = type === undefined ? typeOf(inputs[0]!) : engineType(type)!;
@@ -97,8 +97,8 @@ const dropout: Lowering = ({ node, opset, constants }) => {
 };
 
 /** Constant and Identity are resolved when the graph is compiled. */
-const resolved: Lowering = (site) => {
-  throw refuse(site, "it is resolved before anything runs");
+const resolved: Lowering = (context) => {
+  throw refuse(context, "it is resolved before anything runs");
 };
 
 export const shapes = {

@@ -4,6 +4,7 @@ import { activations } from "./activations.js";
 import { convolutions } from "./convolution.js";
 import { elementwise } from "./elementwise.js";
 import { indexing } from "./indexing.js";
+import type { Lowering } from "./lowering.js";
 import { movement } from "./movement.js";
 import { normalizations } from "./normalization.js";
 import { notLowered } from "./not-lowered.js";
@@ -12,7 +13,6 @@ import { pools } from "./pools.js";
 import { reductions } from "./reductions.js";
 import { resizing } from "./resize.js";
 import { shapes } from "./shapes.js";
-import type { Lowering } from "./site.js";
 
 export const lowerings = {
   ...convolutions,

@@ -1,4 +1,4 @@
-// Between the two forms of a value: numbers for shapes, tensors for everything else.
+// Between the two kinds of values: numbers for shapes, tensors for everything else.
 import { FilterBasisError } from "../../errors/error.js";
 import { elements } from "../../graph/attributes.js";
 import type { DataType, TensorData } from "../../graph/types.js";
@@ -6,7 +6,7 @@ import { floats } from "../../graph/values.js";
 import { fromArray, keptFor, Tensor } from "./aten.js";
 import { Host } from "./host.js";
 import { boundedList } from "./limits.js";
-import type { Inputs, Value } from "./site.js";
+import type { Inputs, Value } from "./lowering.js";
 
 /** libtorch's element types among ONNX's. float16 is computed as float32 and therefore stands here as float32. */
 const engineTypes = {

@@ -1,9 +1,9 @@
 // Where windows go: explicit and automatic pads, strides and dilations, as convolutions and pools share them.
 import { FilterBasisError } from "../../errors/error.js";
-import { readInts, readString, siteName } from "../../graph/attributes.js";
+import { nodeName, readInts, readString } from "../../graph/attributes.js";
 import { call, type Tensor } from "./aten.js";
 import { bounded } from "./limits.js";
-import { refuse, type Site } from "./site.js";
+import { type LoweringContext, refuse } from "./lowering.js";
 
 export interface Windows {
   readonly kernel: readonly number[];
@@ -16,31 +16,31 @@ export interface Windows {
 }
 
 /** The attributes of a windowed operator over `kernel` [k1 ... kn]. */
-export function windows(site: Pick<Site, "node">, kernel: readonly number[]): Windows {
+export function windows(context: Pick<LoweringContext, "node">, kernel: readonly number[]): Windows {
   const rank = kernel.length;
   const ones = kernel.map(() => 1);
-  const auto = readString(site.node, "auto_pad", "NOTSET");
+  const auto = readString(context.node, "auto_pad", "NOTSET");
   const known = ["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", ""];
-  if (!known.includes(auto)) throw refuse(site, `auto_pad ${auto} is not known`);
+  if (!known.includes(auto)) throw refuse(context, `auto_pad ${auto} is not known`);
   const read = {
     kernel,
-    strides: readInts(site.node, "strides", ones),
-    dilations: readInts(site.node, "dilations", ones),
+    strides: readInts(context.node, "strides", ones),
+    dilations: readInts(context.node, "dilations", ones),
     auto: auto === "" ? "NOTSET" : auto,
-    pads: auto === "VALID" ? [...ones, ...ones].fill(0) : readInts(site.node, "pads", [...ones, ...ones].fill(0)),
+    pads: auto === "VALID" ? [...ones, ...ones].fill(0) : readInts(context.node, "pads", [...ones, ...ones].fill(0)),
   };
   if (read.strides.length !== rank || read.dilations.length !== rank || read.pads.length !== 2 * rank) {
-    throw refuse(site, `strides, dilations and pads must fit ${rank} spatial axes`);
+    throw refuse(context, `strides, dilations and pads must fit ${rank} spatial axes`);
   }
   const all = [...kernel, ...read.strides, ...read.dilations, ...read.pads];
   if (all.some((n) => !(Math.abs(n) < 2 ** 31))) {
-    throw new FilterBasisError("too-large", "a window's numbers are out of all proportion", {
-      node: siteName(site.node),
-      op: site.node.op,
+    throw new FilterBasisError("too-large", "the sizes of a window are implausibly large", {
+      node: nodeName(context.node),
+      op: context.node.op,
     });
   }
   if (read.strides.some((s) => s < 1) || read.dilations.some((d) => d < 1) || kernel.some((k) => k < 1)) {
-    throw refuse(site, "kernel, strides and dilations must be positive");
+    throw refuse(context, "kernel, strides and dilations must be positive");
   }
   return read;
 }

@@ -1,6 +1,6 @@
 // What a network costs: parameters, multiply-accumulates and bytes, counted from the graph.
 import { isError } from "../../errors/error.js";
-import { elements, siteName } from "../../graph/attributes.js";
+import { elements, nodeName } from "../../graph/attributes.js";
 import { bodies } from "../../graph/edit.js";
 import type { Dim, Graph, GraphBody, Node, TensorData, ValueType } from "../../graph/types.js";
 import { inferShapes } from "../infer.js";
@@ -20,7 +20,7 @@ export interface LayerCost {
   /** Weights that this layer brings: a weight that several layers read belongs to the first. */
   readonly weights: number;
   /** All parameters that this layer brings (weights, bias), each once. */
-  readonly all: number;
+  readonly parameters: number;
   readonly macs: number;
   /** The shape of the layer's output at the stated input size; empty where it is not known. */
   readonly output: readonly number[];
@@ -34,7 +34,7 @@ export interface Cost {
    * but not running statistics of batch normalisation, scalars, the scales, limits and fill values of Resize, Clip and Pad, and Constant nodes
    * that no layer reads as its weight or bias (exporters write fixed numbers, such as prior boxes, as these).
    */
-  readonly all: number;
+  readonly parameters: number;
   /** Multiply-accumulates of convolutions and fully connected layers at `inputs`; constant subgraphs, computed once at load, cost none. */
   readonly macs: number;
   /** Bytes of all initializers and constants as stored. (The file has some more, for the graph itself.) */
@@ -72,7 +72,7 @@ export function cost(given: Graph, inputShapes: ReadonlyMap<string, readonly Dim
   );
   return {
     weights: sum((layer) => layer.weights),
-    all: sum((layer) => layer.all) + take(work, others),
+    parameters: sum((layer) => layer.parameters) + take(work, others),
     macs: sum((layer) => layer.macs),
     bytes: storedBytes(given),
     layers,
@@ -125,17 +125,17 @@ function countNodes(work: Counting, { nodes }: GraphBody, constants: Constants, 
       work.unknown.push(node);
     if (weight === undefined || constants.values.has(node.outputs[0]!)) continue;
     const macs = owner === undefined ? layerMacs(node, weight, work.shapes) : undefined;
-    if (macs === undefined) work.uncounted.push(owner === undefined ? siteName(node) : `${siteName(node)} in ${owner}`);
+    if (macs === undefined) work.uncounted.push(owner === undefined ? nodeName(node) : `${nodeName(node)} in ${owner}`);
     const weights = take(work, tensors(own.flatMap((name) => weightsUnder(name, constants))));
     const rest = [...biasesOf(node), weight].flatMap((name) => [...under(name, constants)]);
     const bias = take(work, tensors(rest.filter((name) => isParameter(constants, name))));
     const output = owner === undefined ? (work.shapes.get(node.outputs[0]!)?.dims ?? []) : [];
     work.layers.push({
-      node: siteName(node),
+      node: nodeName(node),
       op: node.op,
       value: node.outputs[0]!,
       weights,
-      all: weights + bias,
+      parameters: weights + bias,
       macs: macs ?? 0,
       output: output.every((dim) => typeof dim === "number") ? (output as number[]) : [],
     });
@@ -147,7 +147,7 @@ function countBodies(work: Counting, graph: GraphBody, outer: Constants): (reado
   return graph.nodes.flatMap((node) =>
     bodies(node).flatMap((body) => {
       const constants = findConstants(body, outer);
-      countNodes(work, body, constants, `the body of ${siteName(node)} (${node.op})`);
+      countNodes(work, body, constants, `the body of ${nodeName(node)} (${node.op})`);
       return [[body, constants] as const, ...countBodies(work, body, constants)];
     }),
   );
@@ -159,11 +159,11 @@ function notesOf(graph: Graph, { layers, unknown, uncounted }: Counting, inBodie
     names.length <= 3 ? names.join(", ") : `${names.slice(0, 3).join(", ")} and ${names.length - 3} more`;
   const dynamic = unknown.filter(isConvolution);
   if (dynamic.length > 0)
-    notes.push(`not counted: ${several(dynamic.map(siteName))}, whose weights are computed while the model runs`);
+    notes.push(`not counted: ${several(dynamic.map(nodeName))}, whose weights are computed while the model runs`);
   const foreign = unknown.filter((node) => node.domain !== "");
   if (foreign.length > 0) {
     const operators = [...new Set(foreign.map(({ op, domain }) => `${domain}::${op}`))];
-    notes.push(`not counted: ${several(foreign.map(siteName))}, for ${several(operators)} is not known here`);
+    notes.push(`not counted: ${several(foreign.map(nodeName))}, for ${several(operators)} is not known here`);
   }
   const inside = uncounted.filter((name) => / in the body of /.test(name));
   if (inBodies && inside.length > 0)

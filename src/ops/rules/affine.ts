@@ -2,8 +2,8 @@
 import type { Node, TensorData } from "../../graph/types.js";
 import { numbers } from "../../graph/values.js";
 
-export interface Refusal {
-  readonly because: string;
+export interface Skipped {
+  readonly reason: string;
 }
 
 /** The weights of a layer: W[o, i, rest] as three sizes, with the place of each channel in the stored order. */
@@ -25,7 +25,7 @@ export interface AffineLayer {
 export interface AffineRule {
   /** Which inputs hold the weight and the bias that scaling its output changes. */
   readonly places: (node: Node) => readonly [weight: number, bias: number];
-  readonly read: (node: Node, weight: TensorData, bias: TensorData | undefined) => AffineLayer | Refusal;
+  readonly read: (node: Node, weight: TensorData, bias: TensorData | undefined) => AffineLayer | Skipped;
 }
 
 export const biasOr0 = (bias: TensorData | undefined, channels: number): Float64Array =>

@@ -1,6 +1,6 @@
 // What the shape rules of the operators share: what is known of a value, and the errors for shapes that contradict each other.
 import { FilterBasisError } from "../../errors/error.js";
-import { readInts, siteName } from "../../graph/attributes.js";
+import { readInts, nodeName } from "../../graph/attributes.js";
 import { subtract } from "../../graph/dims.js";
 import type { DataType, Dim, Node } from "../../graph/types.js";
 
@@ -31,7 +31,7 @@ export const has = ({ node }: Call, index: number): boolean => (node.inputs[inde
 
 /** A contradiction between what a node needs and what it gets. */
 export function mismatch(call: Call, message: string, expected: string, got: string): FilterBasisError {
-  return new FilterBasisError("shape-mismatch", message, { node: siteName(call.node), op: call.node.op, expected, got });
+  return new FilterBasisError("shape-mismatch", message, { node: nodeName(call.node), op: call.node.op, expected, got });
 }
 
 /** The axis counted from the front, 0 <= axis < rank (or <= rank where `past` is 1). */

@@ -33,7 +33,7 @@ const half = { strides: ints([2, 2]) };
 describe("sizes by what an axis is", () => {
   const plain = (dims: Sizes, type: DataType = "float32") =>
     shapeOf(graphOf({ x: dims }, [makeNode("Identity", ["x"], ["y"])], {}, type)).x;
-  it("has pictures, patches, waveforms, features and tokens", () => {
+  it("has images, patches, waveforms, features and tokens", () => {
     expect(plain(["N", 3, "H", "W"])).toBe("1x3x224x224");
     expect(plain(["N", "H", "W", 3])).toBe("1x224x224x3");
     expect(plain([3, "H", "W"])).toBe("3x224x224");
@@ -124,7 +124,7 @@ describe("sizes by what the network demands", () => {
     expect(shapeOf(graphOf({ x: [null, null, null, null] }, nodes, { w: weight(4, 6, 3, 3) }))).toEqual({ x: "1x224x224x6" });
   });
 
-  it("goes up where windows leave nothing of small pictures", () => {
+  it("goes up where windows leave nothing of small images", () => {
     const layers = Array.from({ length: 5 }, (_, i) =>
       makeNode("Conv", [i === 0 ? "x" : `a${i}`, `w${i}`], [i === 4 ? "y" : `a${i + 1}`], half),
     );
@@ -179,7 +179,7 @@ describe("sizes by what the network demands", () => {
     expect(exampleInput(oneConv({ outChannels: 4, inChannels: 6, kernel: [3] }))).toBe("--input x=1x6x128");
   });
 
-  it("puts off what takes minutes, and never offers more than memory holds", () => {
+  it("tries what takes minutes last, and never offers more than memory holds", () => {
     const heavy = graphOf(
       { x: ["N", 512, "H", "W"] },
       [conv("x", "w", "a", half), ...[0, 1].map((i) => conv("a", "v", i ? "y" : "z"))],

@@ -1,7 +1,7 @@
 // Sizes for the axes that a model leaves free, where a count or a trial run needs some and the caller states none. What shapes tell is decided here;
 // `findInputs` (runtime) tries what is chosen in ONNX Runtime as well.
 import { FilterBasisError, isError } from "../../errors/error.js";
-import { elements, siteName } from "../../graph/attributes.js";
+import { elements, nodeName } from "../../graph/attributes.js";
 import { symbolsOf } from "../../graph/dims.js";
 import type { Dim, Graph } from "../../graph/types.js";
 import { roughWork } from "../cost/layers.js";
@@ -88,7 +88,7 @@ function unmet({ equations }: SizeDemands): FilterBasisError | undefined {
   if (hardest === undefined) return undefined;
   const { node, dim, equals } = hardest;
   return new FilterBasisError("shape-mismatch", "no size of the inputs makes this one right", {
-    node: siteName(node),
+    node: nodeName(node),
     op: node.op,
     expected: String(equals),
     got: dim,
@@ -134,7 +134,7 @@ function candidateOf(graph: Graph, free: FreeSizes, { sizes, needed }: Assignmen
 }
 
 function reason(input: string, needed: SizeEquation | undefined, { refused, large }: Tried): string {
-  if (needed !== undefined) return `free in the model, what ${siteName(needed.node)} needs`;
+  if (needed !== undefined) return `free in the model, what ${nodeName(needed.node)} needs`;
   if (refused.length > 0) return refusedBefore(refused, input);
   return large.length > 0 ? "free in the model, larger ones take long" : "free in the model";
 }

@@ -10,10 +10,10 @@ import { usualSizes } from "./usual-sizes.js";
 
 /** The error for a model that nothing fits, with an example of what to state. */
 export function noSizes(graph: Graph, stated: ReadonlyMap<string, readonly Dim[]>, cause?: FilterBasisError): FilterBasisError {
-  const pictures = [...freeSizes(graph, stated).dims.values()].some((dims) => dims.length === 4);
+  const images = [...freeSizes(graph, stated).dims.values()].some((dims) => dims.length === 4);
   return new FilterBasisError(
     "shape-mismatch",
-    `no usual size ${pictures ? "of picture " : ""}fits the model: state the sizes of its inputs with --input${cause ? ` (${cause.message})` : ""}`,
+    `no usual size ${images ? "of image " : ""}fits the model: state the sizes of its inputs with --input${cause ? ` (${cause.message})` : ""}`,
     { cures: [`state the sizes of its inputs, as ${exampleInput(graph, stated)}`], ...(cause && { cause }) },
   );
 }
@@ -33,8 +33,8 @@ export function exampleInput(graph: Graph, stated: ReadonlyMap<string, readonly 
 function likelyShape(graph: Graph): readonly number[] {
   const constant = indexOf(graph).constant;
   for (const node of graph.nodes) {
-    const site = readBasisConv(node);
-    if (site !== undefined) return pixels(site.inChannels, site.kernel.length);
+    const layer = readBasisConv(node);
+    if (layer !== undefined) return pixels(layer.inChannels, layer.kernel.length);
     const weight = node.op === "Conv" && node.domain === "" ? constant(node.inputs[1] ?? "") : undefined;
     if (weight === undefined || weight.dims.length < 3) continue;
     return pixels(weight.dims[1]! * readInt(node, "group", 1), weight.dims.length - 2);

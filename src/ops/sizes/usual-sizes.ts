@@ -4,7 +4,7 @@ import type { DataType, Dim, Graph } from "../../graph/types.js";
 import { isFloat } from "../../graph/values.js";
 import type { FreeSizes } from "./free-sizes.js";
 
-/** What an axis is of: `pixels` of a picture or of a `patch` of one, the `width` of a picture of fixed height, `frames` of features, `samples` of a waveform. */
+/** What an axis is of: `pixels` of an image or of a `patch` of one, the `width` of an image of fixed height, `frames` of features, `samples` of a waveform. */
 export type SizeKind = "batch" | "channels" | "pixels" | "patch" | "width" | "voxels" | "frames" | "samples" | "tokens";
 
 /** Tried in this order. Among the first are multiples of 32 and 64, what classifiers are trained at, and what lies between. */
@@ -51,7 +51,7 @@ function kindAt(sizes: readonly (number | string)[], axis: number, type: DataTyp
   const rank = sizes.length;
   const [first, second, third, fourth] = sizes;
   if (rank === 1) return isFloat(type) ? "samples" : "batch";
-  // a picture without a batch: [3, H, W] or [H, W, 3]
+  // an image without a batch: [3, H, W] or [H, W, 3]
   if (rank === 3 && isColours(first) && isFree(second) && isFree(third)) return "pixels";
   if (rank === 3 && isFree(first) && isFree(second) && (third === 3 || third === 4)) return "pixels";
   if (axis === 0) return "batch";

@@ -1,7 +1,7 @@
 // Whether operator calls are well-formed: their inputs made before, their outputs made once, their domains imported, their
 // attributes of the right types, their operands complete.
 import { type ErrorPlace, FilterBasisError } from "../../errors/error.js";
-import { siteName } from "../../graph/attributes.js";
+import { nodeName } from "../../graph/attributes.js";
 import { isBasisConv, readBasisConv } from "../../graph/basis-conv.js";
 import { orderNodes } from "../../graph/order.js";
 import type { Attribute, GraphBody, Node } from "../../graph/types.js";
@@ -42,7 +42,7 @@ export class Scope {
   }
 }
 
-/** What nodes are judged by. */
+/** What nodes are checked against. */
 export interface Context {
   readonly irVersion: number;
   /** Imports of the model, or of the function that the nodes are in. */
@@ -65,7 +65,7 @@ export function fault(
   message: string,
   details: ErrorPlace & { expected?: string; got?: string } = {},
 ): FilterBasisError {
-  return new FilterBasisError("invalid-graph", message, { node: siteName(node), op: node.op, ...details });
+  return new FilterBasisError("invalid-graph", message, { node: nodeName(node), op: node.op, ...details });
 }
 
 /** Nodes in order: each input made before, each output made once. Adds the outputs to the scope. */
@@ -114,7 +114,7 @@ function verifyNode(node: Node, scope: Scope, context: Context): void {
 
 function verifyAttribute(node: Node, name: string, attribute: Attribute, scope: Scope, context: Context): void {
   if (name === "") throw fault(node, "has an attribute without a name");
-  const place = { node: siteName(node), op: node.op, field: name };
+  const place = { node: nodeName(node), op: node.op, field: name };
   if (attribute.kind === "tensor") verifyTensor(attribute.value, place);
   if (attribute.kind === "tensors") for (const tensor of attribute.value) verifyTensor(tensor, place);
   if (attribute.kind === "graph") context.verifyBody(attribute.value, scope, context);

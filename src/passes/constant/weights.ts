@@ -43,7 +43,7 @@ export type WeightFound =
       readonly roots: ReadonlySet<string>;
       readonly operators: readonly string[];
     }
-  | { readonly because: string };
+  | { readonly reason: string };
 
 /**
  * A function that tells what stands behind a value. Undefined for stored constants (also behind Identity and Cast), for what depends on the inputs,
@@ -73,17 +73,17 @@ export function weightAnalysis(graph: Graph, keep: ReadonlySet<string>): (value:
     if (node === undefined || isConstant(node)) return undefined;
     const cone = coneOf(value, constant);
     if (cone === undefined)
-      return { because: `is computed from constants by more than ${largestCone} operators, which is not done here` };
+      return { reason: `is computed from constants by more than ${largestCone} operators, which is not done here` };
     if ([...cone.roots].some((root) => keep.has(root))) return undefined;
     const quantised = quantisedReason(cone, (root) => graph.initializers.get(root) ?? constantOf(constant.get(root)!));
-    if (quantised !== undefined) return { because: quantised };
+    if (quantised !== undefined) return { reason: quantised };
     const nodes = [...cone.nodes].sort((a, b) => position.get(a)! - position.get(b)!);
     for (const one of nodes) if (!results.has(one.outputs[0]!)) compute(one);
     const operators = [...new Set(nodes.filter(({ op }) => op !== "Constant").map(operatorName))];
     const made = node.outputs.map((output) => results.get(output));
     if (made.some((tensor) => tensor === undefined))
-      return { because: `is computed from constants by ${operators.join(", ")}, which is not done here` };
-    if (node.outputs.some((output) => outputs.has(output))) return { because: "is an output of the graph" };
+      return { reason: `is computed from constants by ${operators.join(", ")}, which is not done here` };
+    if (node.outputs.some((output) => outputs.has(output))) return { reason: "is an output of the graph" };
     return { node, made: made as readonly TensorData[], roots: cone.roots, operators };
   };
   return (value) => {

@@ -1,0 +1,107 @@
+// Factors of a layer with the least error of its output under the covariance of its input: all candidates of a layer
+// at once, so that they share what is computed once.
+import { FilterBasisError } from "../errors/error.js";
+import type { LinearAlgebra } from "../linalg/linear-algebra.js";
+import type { Matrix } from "../linalg/matrix.js";
+import { pureLinearAlgebra } from "../linalg/pure.js";
+import { type Candidate, type Factors, type Family, fullRanks, type LayerShape, stageShapes } from "./factors.js";
+import { fitOneSplit } from "./fit-one-split.js";
+import { fitOwnBases } from "./fit-own-bases.js";
+import { type FitProblem, fitProblem, fitted } from "./fit-problem.js";
+import { fitSeparable, fitSeparablePointwise } from "./fit-separable.js";
+import { fitSharedBases } from "./fit-shared-bases.js";
+import { fitTucker } from "./fit-tucker.js";
+import type { Fitting } from "./slot-family.js";
+
+export { ridged } from "./fit-problem.js";
+
+/** Prepares what the candidates of one family and one number of splits share. */
+type Prepare = (problem: FitProblem, splits: number, steps: number) => Fitting;
+
+const prepare: Readonly<Record<Family, Prepare>> = {
+  dense: (problem) => ({ fit: (candidate) => fitted(problem, candidate, [problem.target.data.slice()], 0), release() {} }),
+  "one-split": fitOneSplit,
+  "low-rank": fitOneSplit,
+  "shared-bases": fitSharedBases,
+  "own-bases": fitOwnBases,
+  "tucker-2": fitTucker,
+  separable: fitSeparable,
+  "separable-pointwise": fitSeparablePointwise,
+};
+
+/** Steps of the families without a closed layout, by which each is near its best. */
+const defaultSteps = 6;
+
+export interface FitOptions {
+  /**
+   * The multiple of the identity that the covariance contains beside what the layer sees, as `ridged` adds it: the
+   * factors' errors are reported without it.
+   */
+  readonly ridge?: number;
+  /** Steps of the families that have no closed layout; each makes the error smaller, the later ones by little. */
+  readonly steps?: number;
+}
+
+/**
+ * The factors of each candidate, in their order, with `error` set.
+ * @param target T [n x c kh kw], the filters that the factors are to stand for
+ * @param covariance of the input patches, [c kh kw x c kh kw] in the order [c, kh, kw], positive semi-definite
+ * Errors: `shape-mismatch`, `non-finite`, `invalid-plan` for ranks beyond full rank or splits that do not divide.
+ */
+export function fitCandidates(
+  target: Matrix,
+  covariance: Matrix,
+  shape: LayerShape,
+  candidates: readonly Candidate[],
+  algebra: LinearAlgebra = pureLinearAlgebra,
+  { ridge = 0, steps = defaultSteps }: FitOptions = {},
+): readonly Factors[] {
+  for (const candidate of candidates) requireRanks(candidate, shape);
+  const problem = fitProblem(target, covariance, shape, algebra, ridge);
+  const out: Factors[] = new Array(candidates.length);
+  for (const indices of alike(candidates)) {
+    const { family, splits = 1 } = candidates[indices[0]!]!;
+    const fitting = prepare[family](problem, splits, steps);
+    try {
+      for (const i of indices) out[i] = fitting.fit(candidates[i]!);
+    } finally {
+      fitting.release();
+    }
+  }
+  return out;
+}
+
+/** The places of candidates of one family and one number of splits, for each of these. */
+function alike(candidates: readonly Candidate[]): Iterable<readonly number[]> {
+  const groups = new Map<string, number[]>();
+  for (const [i, { family, splits = 1 }] of candidates.entries()) {
+    const key = `${family} ${splits}`;
+    const group = groups.get(key);
+    if (group) group.push(i);
+    else groups.set(key, [i]);
+  }
+  return groups.values();
+}
+
+/** The factors of one candidate. */
+export function fitCandidate(
+  target: Matrix,
+  covariance: Matrix,
+  shape: LayerShape,
+  candidate: Candidate,
+  algebra: LinearAlgebra = pureLinearAlgebra,
+  options: FitOptions = {},
+): Factors {
+  return fitCandidates(target, covariance, shape, [candidate], algebra, options)[0]!;
+}
+
+function requireRanks(candidate: Candidate, shape: LayerShape): void {
+  stageShapes(candidate, shape); // splits, and as many ranks as the family has
+  const most = fullRanks(candidate, shape);
+  if (candidate.ranks.every((rank, i) => rank <= most[i]!)) return;
+  throw new FilterBasisError("invalid-plan", `a rank of ${candidate.family} is beyond full rank`, {
+    field: "ranks",
+    expected: `at most [${most.join(", ")}]`,
+    got: `[${candidate.ranks.join(", ")}]`,
+  });
+}

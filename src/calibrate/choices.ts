@@ -1,0 +1,146 @@
+// What can be done with every layer, and how much of its output each would lose: candidates of all families, fitted to
+// the original's filters under the covariance of the layer's input.
+import { type CandidateOptions, candidatesOf } from "../basis/candidates.js";
+import { type Candidate, type Factors, type Family, type LayerShape, macsOf, type Pair, weightsOf } from "../basis/factors.js";
+import { fitCandidates, ridged } from "../basis/fit.js";
+import { cost } from "../graph/cost.js";
+import type { Graph } from "../graph/types.js";
+import type { LinearAlgebra } from "../linalg/linear-algebra.js";
+import type { CalibrationCache } from "./cache.js";
+import { type CalibrationImages, type Hooks, stopIfAborted } from "./engine.js";
+import { extentOf } from "./geometry.js";
+import type { CalibratedLayer } from "./layers.js";
+import type { MomentSource } from "./moment-source.js";
+import { inferred } from "./segment.js";
+import type { Moments } from "./sums.js";
+
+/** One way to write a layer. Dense is the first of every layer. */
+export interface LayerChoice {
+  readonly candidate: Candidate;
+  /** The share of the output's energy that is lost. */
+  readonly error: number;
+  readonly weights: number;
+  /** At the size of one calibration image, over all nodes of the layer. */
+  readonly macs: number;
+}
+
+export interface LayerChoices {
+  readonly layer: CalibratedLayer;
+  readonly choices: readonly LayerChoice[];
+}
+
+export const dense: Candidate = { family: "dense", ranks: [] };
+
+/** Of the mean of the diagonal: what the covariance gains, so that directions that were not seen still weigh something. */
+export const usualFloor = 1e-3;
+
+export interface ChoiceOptions extends Hooks {
+  readonly candidates?: CandidateOptions;
+  readonly floor?: number;
+}
+
+/** A candidate with the share of the output's energy that it loses. */
+export interface CandidateError {
+  readonly candidate: Candidate;
+  readonly error: number;
+}
+
+/**
+ * The choices of every layer, in their order. Layers whose errors are in the cache need no moments; of the others a layer's
+ * moments are let go before the next are asked for.
+ */
+export async function layerChoices(
+  layers: readonly CalibratedLayer[],
+  moments: MomentSource,
+  extents: Extents,
+  algebra: LinearAlgebra,
+  { cache, ...options }: ChoiceOptions & { readonly cache?: CalibrationCache | undefined } = {},
+): Promise<readonly LayerChoices[]> {
+  const settings = JSON.stringify([options.candidates ?? {}, options.floor ?? usualFloor, algebra.name]);
+  const errors = new Map<CalibratedLayer, readonly CandidateError[]>();
+  for (const layer of layers) {
+    const known = await cache?.errors(layer, settings);
+    if (known !== undefined) errors.set(layer, known);
+  }
+  for await (const { layer, moments: own } of moments(layers.filter((layer) => !errors.has(layer)))) {
+    stopIfAborted(options);
+    const made = errorsOf(layer, own, algebra, options);
+    errors.set(layer, made);
+    await cache?.keepErrors(layer, settings, made);
+    options.progress?.("candidates", errors.size, layers.length);
+  }
+  return layers.map((layer) => {
+    const all = [{ candidate: dense, error: 0 }, ...errors.get(layer)!];
+    const choices = all.map(({ candidate, error }) => ({
+      candidate,
+      error,
+      weights: weightsOf(candidate, layer.shape),
+      macs: macsIn(candidate, layer.shape, extents.of(layer)),
+    }));
+    return { layer, choices };
+  });
+}
+
+function errorsOf(
+  { weight, shape }: CalibratedLayer,
+  moments: Moments,
+  algebra: LinearAlgebra,
+  { candidates, floor = usualFloor }: ChoiceOptions,
+): readonly CandidateError[] {
+  const { covariance, ridge } = ridged(moments.covariance, floor);
+  const wanted = candidatesOf(shape, candidates);
+  const byFamily = new Map<Family, Candidate[]>();
+  for (const one of wanted) byFamily.set(one.family, [...(byFamily.get(one.family) ?? []), one]);
+  // Family by family, so that only one family's factors are held at once.
+  return [...byFamily.values()].flatMap((some) =>
+    fitCandidates(weight, covariance, shape, some, algebra, { ridge }).map(({ candidate, error = 1 }: Factors) => ({
+      candidate,
+      error,
+    })),
+  );
+}
+
+/** Sizes at which layers work. */
+export interface Extents {
+  /** Input and output of each of the layer's nodes, and images in it. */
+  of(layer: CalibratedLayer): readonly NodeExtent[];
+  /** Multiply-accumulates of the whole network for one image. */
+  readonly macs: number;
+  /** Weights of the whole network. */
+  readonly weights: number;
+}
+
+interface NodeExtent {
+  readonly input: Pair;
+  readonly output: Pair;
+  readonly images: number;
+}
+
+/** At the size of the first image. */
+export async function extentsOf(graph: Graph, images: CalibrationImages): Promise<Extents> {
+  const fed = await images.feeds(0, 1);
+  const dims = new Map(Object.entries(fed).map(([name, value]) => [name, value.dims]));
+  const types = inferred(graph, dims);
+  const { macs, weights } = cost({ ...graph, inputs: graph.inputs.map(({ name, tensor }) => sized(name, tensor, dims)) });
+  return {
+    macs,
+    weights,
+    of: ({ nodes, geometry }) =>
+      nodes.map(({ input }) => {
+        const shape = types.get(input)?.dims;
+        const known = shape?.every((dim) => typeof dim === "number") ? (shape as readonly number[]) : undefined;
+        if (known === undefined) return { input: [0, 0], output: [0, 0], images: 0 };
+        return { ...extentOf(geometry, known), images: known[0]! };
+      }),
+  };
+}
+
+function sized(name: string, tensor: Graph["inputs"][number]["tensor"], dims: ReadonlyMap<string, readonly number[]>) {
+  const own = dims.get(name);
+  if (tensor === undefined) return { name };
+  return { name, tensor: own === undefined ? tensor : { type: tensor.type, dims: own } };
+}
+
+export function macsIn(candidate: Candidate, shape: LayerShape, extents: readonly NodeExtent[]): number {
+  return extents.reduce((sum, { input, output, images }) => sum + images * macsOf(candidate, shape, output, input), 0);
+}

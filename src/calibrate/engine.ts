@@ -1,0 +1,74 @@
+// Who runs networks for a calibration: libtorch (torch-engine.ts) or ONNX Runtime (ort-engine.ts), handed in. Nothing
+// here or in the files that use it knows which.
+import { FilterBasisError } from "../errors/error.js";
+import type { Graph, TensorData } from "../graph/types.js";
+import { floats } from "../graph/values.js";
+import type { LinearAlgebra } from "../linalg/linear-algebra.js";
+import type { Activation } from "./geometry.js";
+import type { Products } from "./sums.js";
+
+/** Values by name. */
+export type Values = Readonly<Record<string, TensorData>>;
+
+/** A graph that is ready to run. Owns native memory: `close` it. */
+export interface OpenGraph {
+  /** Feeds every input of the graph and gives every output. */
+  run(feeds: Values): Promise<Values>;
+  close(): Promise<void>;
+}
+
+export interface Engine {
+  readonly name: "libtorch" | "onnxruntime";
+  readonly algebra: LinearAlgebra;
+  readonly products: Products;
+  open(graph: Graph): Promise<OpenGraph>;
+}
+
+/** Images (or whatever the network's inputs are), as the network is fed. */
+export interface CalibrationImages {
+  readonly count: number;
+  /** Stands for the images and for how they become inputs; without one nothing is kept in the cache. */
+  readonly key?: string;
+  /** The feeds of the images `first` to `first + count - 1`, along the first axis of each input. */
+  feeds(first: number, count: number): Values | Promise<Values>;
+}
+
+/** How images are looked at. */
+export interface Sampling {
+  /** Images that run at once. */
+  readonly batch: number;
+  /** Random places of an image at which a layer is looked at; all where it has fewer. */
+  readonly places: number;
+  readonly seed: number;
+}
+
+/** Places that all images together show at least, where they have so many: few images are looked at more closely. */
+const leastPlaces = 2 ** 14;
+
+/** 256 places of each of 32 images at once, or as stated; more places where there are few images. */
+export function samplingOf({ count }: CalibrationImages, { batch = 32, places, seed = 0 }: Partial<Sampling> = {}): Sampling {
+  return { batch, places: places ?? Math.max(256, Math.ceil(leastPlaces / Math.max(1, count))), seed };
+}
+
+/** What a long step may be told: where it stands, and that it shall stop. */
+export interface Hooks {
+  readonly signal?: AbortSignal;
+  progress?(what: string, done: number, total: number): void;
+}
+
+/** @throws FilterBasisError `interrupted` */
+export function stopIfAborted({ signal }: Hooks): void {
+  if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while calibrating");
+}
+
+/** The first image and the number of images of each batch. */
+export function batchesOf(count: number, size: number): readonly (readonly [first: number, count: number])[] {
+  return Array.from({ length: Math.ceil(count / size) }, (_, i) => [i * size, Math.min(size, count - i * size)] as const);
+}
+
+/** A value among those that came back, as numbers. Errors: `internal` where it is not there. */
+export function activationOf(values: Values, name: string): Activation {
+  const tensor = values[name];
+  if (tensor === undefined) throw new FilterBasisError("internal", "a value that is needed was not computed", { tensor: name });
+  return { dims: tensor.dims, values: floats(tensor) };
+}

@@ -1,0 +1,55 @@
+// Where a layer's moments come from: the images, looked at once; kept in memory where they are small and in the cache where
+// there is one, looked at again where there is none.
+import type { Graph } from "../graph/types.js";
+import type { CalibrationCache } from "./cache.js";
+import type { CalibrationImages, Engine } from "./engine.js";
+import type { CalibratedLayer } from "./layers.js";
+import { activationMoments, type LayerMoments, type MomentOptions } from "./moments.js";
+import type { Moments } from "./sums.js";
+
+/** Gives the moments of layers, in their order. May be asked several times. */
+export type MomentSource = (layers: readonly CalibratedLayer[]) => AsyncIterable<LayerMoments>;
+
+/** Bytes of moments that are kept in memory. */
+const keptBytes = 2 ** 30;
+
+export function momentSource(
+  graph: Graph,
+  images: CalibrationImages,
+  engine: Engine,
+  options: MomentOptions = {},
+  cache?: CalibrationCache,
+): MomentSource {
+  const kept = new Map<string, Moments>();
+  let bytes = 0;
+  const keep = (layer: CalibratedLayer, moments: Moments): void => {
+    bytes += moments.covariance.data.byteLength;
+    if (bytes <= keptBytes) kept.set(layer.weightName, moments);
+  };
+  const known = async (layer: CalibratedLayer): Promise<Moments | undefined> => {
+    const found = kept.get(layer.weightName) ?? (await cache?.moments(layer));
+    if (found !== undefined && !kept.has(layer.weightName)) keep(layer, found);
+    return found;
+  };
+  return async function* (layers) {
+    const missing: CalibratedLayer[] = [];
+    for (const layer of layers) if ((await known(layer)) === undefined) missing.push(layer);
+    const computed = activationMoments(graph, missing, images, engine, options)[Symbol.asyncIterator]();
+    try {
+      for (const layer of layers) {
+        let moments = missing.includes(layer) ? undefined : await known(layer);
+        if (moments === undefined) {
+          const next = missing.includes(layer)
+            ? await computed.next()
+            : await activationMoments(graph, [layer], images, engine, options).next(); // it was there a moment ago
+          moments = (next.value as LayerMoments).moments;
+          keep(layer, moments);
+          await cache?.keepMoments(layer, moments);
+        }
+        yield { layer, moments };
+      }
+    } finally {
+      await computed.return?.(undefined);
+    }
+  };
+}

@@ -1,0 +1,36 @@
+// Networks of a calibration on ONNX Runtime, in Node or as a browser has it; products in TypeScript alone.
+import { matrix, transpose } from "../linalg/matrix.js";
+import { pureLinearAlgebra } from "../linalg/pure.js";
+import { openSession } from "../runtime/open.js";
+import type { RuntimeName, SessionOptions } from "../runtime/session.js";
+import type { Engine } from "./engine.js";
+import type { Products } from "./sums.js";
+
+export interface OrtEngineOptions {
+  readonly runtime?: RuntimeName;
+  readonly threads?: number;
+}
+
+export function ortEngine(options: OrtEngineOptions = {}): Engine {
+  const session: SessionOptions = { ...options, arena: false };
+  return {
+    name: "onnxruntime",
+    algebra: pureLinearAlgebra,
+    products: pureProducts,
+    async open(graph) {
+      const opened = await openSession(graph, session);
+      return { run: (feeds) => opened.run(feeds), close: () => opened.release() };
+    },
+  };
+}
+
+/** In double precision. */
+export const pureProducts: Products = {
+  gram: (x, rows, cols) => pureLinearAlgebra.gram(matrix(rows, cols, Float64Array.from(x))).data,
+  cross(y, left, x, right, rows) {
+    const outputs = transpose(matrix(rows, left, Float64Array.from(y)));
+    return pureLinearAlgebra.multiply(outputs, matrix(rows, right, Float64Array.from(x))).data;
+  },
+  project: (x, rows, f) =>
+    Float32Array.from(pureLinearAlgebra.multiply(matrix(rows, f.cols, Float64Array.from(x)), transpose(f)).data),
+};

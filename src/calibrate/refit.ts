@@ -1,0 +1,205 @@
+// The sequential asymmetric refit: layer by layer in the order of the graph, every replaced layer is fitted once more, to
+// what it reads in the compressed network so far (x') and to what it should make: the original's output y, plus the
+// original's shortcut minus the compressed one's where an addition follows. With t = mean diag C_x'x',
+//   T = (C_yx' + rho t W)(C_x'x' + rho t I)^-1,  the chosen candidate fitted to T under C_x'x' + rho t I,  b = E[y] - W~ E[x'].
+// A layer takes the new factors only where they lower the error of its output on images that were held out.
+import type { Graph } from "../graph/types.js";
+import { matrix } from "../linalg/matrix.js";
+import { type Following, followingOf } from "./addition.js";
+import { fittingSampling } from "./batch-size.js";
+import { activationOf, type CalibrationImages, type Engine, type Hooks, type Sampling } from "./engine.js";
+import type { CalibratedLayer } from "./layers.js";
+import { samplesOf } from "./look.js";
+import { type Cut, type Pair, Stash, start, type Walk, walk } from "./prefix.js";
+import { outputErrorOf, refitted, withNewBias } from "./regression.js";
+import { activationRefit } from "./relu-refit.js";
+import { type Replacement, withReplacements } from "./replacement.js";
+import { SampleStore } from "./sample-store.js";
+import { liveAt, movingValues, typesOf } from "./segment.js";
+import { addSamples, type CrossMoments, finishCross, type MomentSums, mergedSums, newSums } from "./sums.js";
+import { type RefitOutcome, Tries } from "./tries.js";
+
+export interface RefitOptions extends Partial<Sampling>, Hooks {
+  /**
+   * rho: how much the original's filters weigh, of the mean of the diagonal. Of several, each layer takes the one with the
+   * least error on images held out.
+   */
+  readonly ridges?: readonly number[];
+  /** Every so many batches one is held out. */
+  readonly holdEvery?: number;
+  /** Bytes of activations that are kept between layers. */
+  readonly memory?: number;
+  /** Takes the ReLU behind a layer into account (step 5 of the method). */
+  readonly activation?: boolean;
+}
+
+export interface Refitted {
+  readonly replacements: ReadonlyMap<CalibratedLayer, Replacement>;
+  readonly outcomes: readonly RefitOutcome[];
+}
+
+/** At 256 images anything between does as well; the larger one keeps wide layers from what few images say. */
+const usualRidges: readonly number[] = [1e-2, 1e-1];
+
+interface Job extends Walk {
+  readonly graph: Graph;
+  readonly moving: ReadonlySet<string>;
+  readonly following: (layer: CalibratedLayer) => Following;
+  readonly options: RefitOptions & { readonly ridges: readonly number[]; readonly holdEvery: number };
+}
+
+/** @param given every layer of the network in the order of the graph, replaced or as it is */
+export async function refit(
+  graph: Graph,
+  given: readonly Replacement[],
+  images: CalibrationImages,
+  engine: Engine,
+  options: RefitOptions = {},
+): Promise<Refitted> {
+  const { ridges = usualRidges, holdEvery = 8, memory = 2 ** 31 } = options;
+  const sampling = await fittingSampling(graph, images, options);
+  const moving = movingValues(graph);
+  const settled = { ...options, ridges, holdEvery };
+  const walked = { images, engine, sampling, memory, types: typesOf(graph), ...options };
+  const job: Job = { ...walked, memory, graph, moving, following: followingOf(graph, moving), options: settled };
+  const present = new Map(given.map((one) => [one.layer, one]));
+  const outcomes: RefitOutcome[] = [];
+  const first = given.findIndex(({ factors }) => factors !== undefined);
+  let cut = start;
+  for (const [i, { layer }] of given.entries()) {
+    options.progress?.("refit", i, given.length);
+    if (i <= first || first < 0) {
+      outcomes.push({ layer: layer.name, took: "symmetric", reason: "nothing before it was replaced", errors: {} });
+    } else if (layer.nodes.length > 1) {
+      outcomes.push({ layer: layer.name, took: "symmetric", reason: "its weight serves several nodes", errors: {} });
+    } else {
+      const { replacement, outcome, next } = await refitOne(job, present, layer, cut, given[i + 1]?.layer);
+      present.set(layer, replacement);
+      outcomes.push(outcome);
+      cut = next;
+    }
+  }
+  options.progress?.("refit", given.length, given.length);
+  return { replacements: present, outcomes };
+}
+
+interface One {
+  readonly replacement: Replacement;
+  readonly outcome: RefitOutcome;
+  readonly next: Cut;
+}
+
+async function refitOne(
+  job: Job,
+  present: ReadonlyMap<CalibratedLayer, Replacement>,
+  layer: CalibratedLayer,
+  cut: Cut,
+  following: CalibratedLayer | undefined,
+): Promise<One> {
+  const { graph } = job;
+  const replacement = present.get(layer)!;
+  const [{ input, output }] = layer.nodes as [CalibratedLayer["nodes"][0]];
+  const { shortcut } = job.following(layer);
+  const extra = shortcut === undefined ? [] : [shortcut];
+  const live = following && liveAt(graph, graph.nodes.indexOf(following.nodes[0]!.node), job.moving, job.types);
+  const stash = new Stash(live === undefined ? -1 : job.memory / 2);
+  const compressed = withReplacements(graph, present.values());
+  const seen = replacement.factors === undefined ? output : input;
+  const wanted = { original: [output, ...extra, ...(live ?? [])], compressed: [...new Set([input, seen, ...extra])] };
+  const looked = newLook(job, replacement);
+  for await (const pair of walk({ original: graph, compressed }, cut, wanted, job)) {
+    look(job, looked, pair, shortcut);
+    if (live !== undefined) stash.add(pair.original, live);
+  }
+  const { replacement: taken, outcome } = decide(job, looked, replacement);
+  const changed = new Map(present).set(layer, taken);
+  const next = live && stash.values && (await advance(job, changed, cut, live, stash.values));
+  return { replacement: taken, outcome, next: next ?? cut };
+}
+
+/** The cut before the next layer; undefined where its values are too many. */
+async function advance(
+  job: Job,
+  present: ReadonlyMap<CalibratedLayer, Replacement>,
+  cut: Cut,
+  names: readonly string[],
+  original: Cut["original"],
+): Promise<Cut | undefined> {
+  const compressed = withReplacements(job.graph, present.values());
+  const stash = new Stash(job.memory / 2);
+  for await (const pair of walk({ original: job.graph, compressed }, cut, { original: [], compressed: names }, job))
+    stash.add(pair.compressed, names);
+  return stash.values && { names, original, compressed: stash.values };
+}
+
+/** What was seen of one layer. */
+interface Looked {
+  readonly layer: CalibratedLayer;
+  readonly fit: MomentSums;
+  readonly held: MomentSums;
+  /** Samples with their shortcuts, for the refit through the ReLU. */
+  readonly store: SampleStore | undefined;
+}
+
+function newLook({ following, options }: Job, { layer, factors }: Replacement): Looked {
+  const sums = () => newSums(factors === undefined ? 0 : layer.weight.cols, layer.shape.n);
+  const through = factors !== undefined && options.activation === true && following(layer).relu;
+  return { layer, fit: sums(), held: sums(), store: through ? new SampleStore(layer.weight.cols, layer.shape.n) : undefined };
+}
+
+function look(job: Job, looked: Looked, { batch, first, original, compressed }: Pair, shortcut: string | undefined): void {
+  const { layer, store } = looked;
+  const { holdEvery } = job.options;
+  const held = batch % holdEvery === holdEvery - 1;
+  const [{ input, output }] = layer.nodes as [CalibratedLayer["nodes"][0]];
+  const wanted = activationOf(original, output);
+  const added = shortcut === undefined ? [] : [activationOf(original, shortcut), activationOf(compressed, shortcut)];
+  const fits = added.every(({ dims }) => dims.join() === wanted.dims.join()); // else it is broadcast
+  const dense = looked.fit.mean.length === 0;
+  const outputs = [wanted, ...(dense ? [activationOf(compressed, output)] : []), ...(fits ? added : [])];
+  for (const samples of samplesOf({ layer, input: activationOf(compressed, input), outputs, first }, job.sampling)) {
+    const { rows, input: patches } = samples;
+    const [y, ...rest] = samples.outputs as [Float32Array, ...Float32Array[]];
+    // Of a dense layer the inputs do not matter: the output that it lacks is looked at.
+    if (dense) subtract(y, rest.shift()!);
+    const [own, other] = rest;
+    if (own !== undefined && other !== undefined) for (let i = 0; i < y.length; i++) y[i] = y[i]! + own[i]! - other[i]!;
+    store?.add(rows, patches, y, other, held);
+    addSamples(held ? looked.held : looked.fit, rows, dense ? new Float32Array(0) : patches, job.engine.products, y);
+  }
+}
+
+function subtract(from: Float32Array, values: Float32Array): void {
+  for (let i = 0; i < from.length; i++) from[i] = from[i]! - values[i]!;
+}
+
+function decide(job: Job, looked: Looked, replacement: Replacement): Pick<One, "replacement" | "outcome"> {
+  const { engine, options } = job;
+  const { layer, fit, held, store } = looked;
+  const { algebra } = engine;
+  const holds = held.places > 0;
+  const fits = finishCross(fit, layer.name);
+  const judge = holds ? finishCross(held, layer.name) : fits;
+  const all = holds ? finishCross(mergedSums(fit, held), layer.name) : fits;
+  const tries = new Tries(layer.name, (one) => outputErrorOf(one, judge, algebra));
+  if (replacement.factors === undefined) {
+    const lacking: Replacement = { ...replacement, filters: matrix(layer.shape.n, 0), biases: [new Float64Array(layer.shape.n)] };
+    const shifted = ({ outputMean }: CrossMoments): Replacement => ({
+      ...replacement,
+      biases: replacement.biases.map((bias) => bias.map((value, o) => value + outputMean[o]!)),
+    });
+    tries.add("symmetric", lacking, () => replacement);
+    tries.add("bias", withNewBias(lacking, fits), () => shifted(all));
+    return tries.best();
+  }
+  tries.add("symmetric", replacement, () => replacement);
+  tries.add("bias", withNewBias(replacement, fits), () => withNewBias(replacement, all));
+  const plain = new Map(options.ridges.map((ridge) => [ridge, refitted(replacement, fits, ridge, algebra)]));
+  for (const [ridge, made] of plain)
+    tries.add("refit", made, () => (holds ? refitted(replacement, all, ridge, algebra) : made), ridge);
+  const best = tries.best();
+  const { took, ridge } = best.outcome;
+  if (store === undefined || took !== "refit" || ridge === undefined) return best;
+  const through = activationRefit(store, plain.get(ridge)!, { engine, ridge, fits, all });
+  return through === undefined ? best : { replacement: through, outcome: { ...best.outcome, took: "activation" } };
+}

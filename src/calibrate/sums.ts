@@ -1,0 +1,161 @@
+// Moments of a layer, summed over samples of patches in double precision. Sums are kept about their own means and are
+// put together by the formulas of Chan, Golub and LeVeque (1983): the order and the grouping of the samples change
+// nothing but rounding, and a mean that is large beside the deviations costs no digits.
+import { FilterBasisError } from "../errors/error.js";
+import { type Matrix, matrix } from "../linalg/matrix.js";
+
+/** The products of samples, where they are fastest. */
+export interface Products {
+  /** x^T x of x [rows x cols], row-major [cols x cols]. */
+  gram(x: Float32Array, rows: number, cols: number): Float64Array;
+  /** y^T x of y [rows x left] and x [rows x right]: [left x right]. */
+  cross(y: Float32Array, left: number, x: Float32Array, right: number, rows: number): Float64Array;
+  /** x f^T of x [rows x d] and f [n x d]: [rows x n]. */
+  project(x: Float32Array, rows: number, f: Matrix): Float32Array;
+}
+
+/** Sums over samples so far. Functions of this file write into them. */
+export interface MomentSums {
+  places: number;
+  /** [d] */
+  readonly mean: Float64Array;
+  /** Sum of (x - mean)(x - mean)^T, [d x d]. */
+  readonly products: Float64Array;
+  /** Of the outputs beside the inputs, where they are wanted. */
+  readonly outputs?: OutputSums;
+}
+
+export interface OutputSums {
+  /** [n] */
+  readonly mean: Float64Array;
+  /** Sum of (y - mean)^2, [n]. */
+  readonly squares: Float64Array;
+  /** Sum of (y - mean)(x - mean)^T, [n x d]. */
+  readonly cross: Float64Array;
+}
+
+export interface Moments {
+  /** Samples that the moments are of. */
+  readonly places: number;
+  /** E[x], [d] */
+  readonly mean: Float64Array;
+  /** The covariance of x, [d x d]. */
+  readonly covariance: Matrix;
+}
+
+export interface CrossMoments extends Moments {
+  /** E[y], [n] */
+  readonly outputMean: Float64Array;
+  /** The variance of y, [n]. */
+  readonly outputVariance: Float64Array;
+  /** The covariance of y with x, [n x d]. */
+  readonly cross: Matrix;
+}
+
+export function newSums(inputs: number, outputs?: number): MomentSums {
+  const made = { places: 0, mean: new Float64Array(inputs), products: new Float64Array(inputs * inputs) };
+  if (outputs === undefined) return made;
+  const [mean, squares] = [new Float64Array(outputs), new Float64Array(outputs)];
+  return { ...made, outputs: { mean, squares, cross: new Float64Array(outputs * inputs) } };
+}
+
+/** Adds samples x [rows x d] and, where outputs are summed, y [rows x n]. Both arrays are used up. */
+export function addSamples(sums: MomentSums, rows: number, x: Float32Array, products: Products, y?: Float32Array): void {
+  if (rows === 0) return;
+  const [d, n] = [sums.mean.length, sums.outputs?.mean.length ?? 0];
+  const mean = centre(x, rows, d);
+  const made: MomentSums = { places: rows, mean, products: d === 0 ? new Float64Array(0) : products.gram(x, rows, d) };
+  if (sums.outputs === undefined) {
+    addSums(sums, made);
+    return;
+  }
+  if (y === undefined) throw new FilterBasisError("internal", "outputs are summed but were not given");
+  const outputMean = centre(y, rows, n);
+  const squares = new Float64Array(n);
+  for (let row = 0, at = 0; row < rows; row++) for (let o = 0; o < n; o++, at++) squares[o] = squares[o]! + y[at]! * y[at]!;
+  const cross = d === 0 ? new Float64Array(0) : products.cross(y, n, x, d, rows);
+  addSums(sums, { ...made, outputs: { mean: outputMean, squares, cross } });
+}
+
+/** Subtracts the mean of every column and returns the means. */
+function centre(x: Float32Array, rows: number, cols: number): Float64Array {
+  const mean = new Float64Array(cols);
+  for (let row = 0, at = 0; row < rows; row++) for (let i = 0; i < cols; i++, at++) mean[i] = mean[i]! + x[at]!;
+  for (let i = 0; i < cols; i++) mean[i] = Math.fround(mean[i]! / rows);
+  const rest = new Float64Array(cols); // what rounding leaves: then the sums are about the true mean
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let i = 0; i < cols; i++, at++) {
+      const value = x[at]! - mean[i]!;
+      x[at] = value;
+      rest[i] = rest[i]! + value;
+    }
+  }
+  for (let i = 0; i < cols; i++) mean[i] = mean[i]! + rest[i]! / rows;
+  return mean;
+}
+
+/** Adds what other sums hold; they stay as they are. */
+export function addSums(into: MomentSums, other: MomentSums): void {
+  const total = into.places + other.places;
+  if (other.places === 0) return;
+  const weight = (into.places * other.places) / total;
+  const share = other.places / total;
+  const shift = other.mean.map((value, i) => value - into.mean[i]!);
+  addOuter(into.products, other.products, shift, shift, weight);
+  if (into.outputs !== undefined && other.outputs !== undefined) {
+    const { mean, squares, cross } = other.outputs;
+    const outputShift = mean.map((value, o) => value - into.outputs!.mean[o]!);
+    addOuter(into.outputs.cross, cross, outputShift, shift, weight);
+    for (let o = 0; o < mean.length; o++) {
+      into.outputs.squares[o] = into.outputs.squares[o]! + squares[o]! + weight * outputShift[o]! ** 2;
+      into.outputs.mean[o] = into.outputs.mean[o]! + share * outputShift[o]!;
+    }
+  }
+  for (let i = 0; i < shift.length; i++) into.mean[i] = into.mean[i]! + share * shift[i]!;
+  into.places = total;
+}
+
+/** The sums of both. */
+export function mergedSums(a: MomentSums, b: MomentSums): MomentSums {
+  const merged = newSums(a.mean.length, a.outputs?.mean.length);
+  addSums(merged, a);
+  addSums(merged, b);
+  return merged;
+}
+
+/** into += other + weight left right^T */
+function addOuter(into: Float64Array, other: Float64Array, left: Float64Array, right: Float64Array, weight: number): void {
+  const width = right.length;
+  for (let i = 0, at = 0; i < left.length; i++) {
+    const factor = weight * left[i]!;
+    for (let j = 0; j < width; j++, at++) into[at] = into[at]! + other[at]! + factor * right[j]!;
+  }
+}
+
+/** Errors: `non-finite`, `data-mismatch` where there was no sample. */
+export function finishMoments(sums: MomentSums, layer: string): Moments {
+  const { places, mean, products } = sums;
+  if (places === 0) throw new FilterBasisError("data-mismatch", "no image reached the layer", { layer });
+  const d = mean.length;
+  const covariance = products.map((sum) => sum / places);
+  for (let i = 0; i < d; i++) for (let j = 0; j < i; j++) covariance[j * d + i] = covariance[i * d + j]!; // to the last bit
+  const finite = covariance.every(Number.isFinite) && mean.every(Number.isFinite);
+  if (!finite) throw new FilterBasisError("non-finite", "what a layer reads is not finite", { layer });
+  return { places, mean, covariance: matrix(d, d, covariance) };
+}
+
+/** As finishMoments, for sums with outputs. */
+export function finishCross(sums: MomentSums & { readonly outputs?: OutputSums }, layer: string): CrossMoments {
+  const moments = finishMoments(sums, layer);
+  const { outputs, places } = sums;
+  if (outputs === undefined) throw new FilterBasisError("internal", "outputs were not summed", { layer });
+  const [n, d] = [outputs.mean.length, moments.mean.length];
+  const cross = outputs.cross.map((sum) => sum / places);
+  if (!cross.every(Number.isFinite)) throw new FilterBasisError("non-finite", "what a layer makes is not finite", { layer });
+  return {
+    ...moments,
+    outputMean: outputs.mean,
+    outputVariance: outputs.squares.map((sum) => sum / places),
+    cross: matrix(n, d, cross),
+  };
+}

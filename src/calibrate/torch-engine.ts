@@ -1,0 +1,94 @@
+// Networks of a calibration on libtorch: the interpreter runs the graph, libtorch makes the products.
+
+import { FilterBasisError } from "../errors/error.js";
+import { elementBytes } from "../graph/attributes.js";
+import type { Graph, TensorData } from "../graph/types.js";
+import { Network } from "../interpreter/network.js";
+import { call, type Device, type DType, fromArray, noGrad, type Tensor, TensorScope } from "../torch/index.js";
+import { bestLinearAlgebra } from "../torch/linalg.js";
+import type { NumberArray } from "../torch/native.js";
+import type { Engine, OpenGraph } from "./engine.js";
+import type { Products } from "./sums.js";
+
+/** Loads libtorch with the first graph. Errors: `engine-missing`. */
+export function torchEngine(device?: Device): Engine {
+  const place = device === undefined ? {} : { device };
+  return {
+    name: "libtorch",
+    algebra: bestLinearAlgebra(),
+    products: torchProducts(device),
+    async open(graph) {
+      return openNetwork(graph, new Network(graph, { ...place, trainable: () => false }));
+    },
+  };
+}
+
+function openNetwork(graph: Graph, network: Network): OpenGraph {
+  const names = graph.outputs.map(({ name }) => name);
+  return {
+    async run(feeds) {
+      const results = noGrad(() => {
+        using _scope = new TensorScope();
+        const given = Object.entries(feeds).map(([name, data]) => [name, toTensor(data, network.device)] as const);
+        const values = network.forward(new Map(given));
+        return Object.fromEntries(names.map((name) => [name, fromTensor(values.get(name)!)]));
+      });
+      await new Promise(setImmediate); // lets a signal through
+      return results;
+    },
+    async close() {
+      network[Symbol.dispose]();
+    },
+  };
+}
+
+const arrays = {
+  float32: Float32Array,
+  float64: Float64Array,
+  int64: BigInt64Array,
+  int32: Int32Array,
+  int16: Int16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+} as const;
+
+/** A copy on the device. */
+export function toTensor({ type, dims, data }: TensorData, device: Device): Tensor {
+  const View = arrays[type as keyof typeof arrays];
+  if (View === undefined) throw new FilterBasisError("unsupported", `a tensor of type ${type} cannot be fed`);
+  const bytes = data.byteOffset % elementBytes[type] === 0 ? data : Uint8Array.from(data);
+  const values = new View(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / View.BYTES_PER_ELEMENT);
+  return fromArray(values as NumberArray, dims, type as DType, device);
+}
+
+/** A copy as plain data. */
+export function fromTensor(tensor: Tensor): TensorData {
+  const values = call("contiguous", tensor).data();
+  const data = new Uint8Array(values.buffer as ArrayBuffer, values.byteOffset, values.byteLength);
+  return { type: tensor.dtype as TensorData["type"], dims: tensor.shape, data };
+}
+
+/** float32 products of libtorch's BLAS, as doubles. */
+function torchProducts(device?: Device): Products {
+  const product = (y: Float32Array, left: number, x: Float32Array, right: number, rows: number): Float64Array =>
+    noGrad(() => {
+      using _scope = new TensorScope();
+      const inputs = fromArray(x, [rows, right], "float32", device);
+      const outputs = y === x ? inputs : fromArray(y, [rows, left], "float32", device);
+      return call("to.dtype", call("mm", call("t", outputs), inputs), "float64").data() as Float64Array;
+    });
+  return {
+    gram: (x, rows, cols) => product(x, cols, x, cols, rows),
+    cross: product,
+    project: (x, rows, f) =>
+      noGrad(() => {
+        using _scope = new TensorScope();
+        const inputs = fromArray(x, [rows, f.cols], "float32", device);
+        const filters = fromArray(Float32Array.from(f.data), [f.rows, f.cols], "float32", device);
+        return call("mm", inputs, call("t", filters)).data() as Float32Array;
+      }),
+  };
+}

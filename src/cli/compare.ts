@@ -1,0 +1,129 @@
+// `compare`: are two models the same function? Agreement by output on data, and milliseconds in turns.
+import { placeOf } from "../compress/job.js";
+import { type Times, timeNetworks } from "../compress/time.js";
+import { checkDataSource, dataHelp, openData } from "../data/table.js";
+import { type ComparedOnData, compareOnData } from "../evaluate/compare-on-data.js";
+import { lossKinds } from "../evaluate/loss.js";
+import { type ModelFeeds, modelFeeds } from "../evaluate/model-feeds.js";
+import { loadModel } from "../runtime/files.js";
+import { modelBytes } from "../runtime/model-bytes.js";
+import { columns, grouped } from "./columns.js";
+import { inputOptions as imageOptions, readInputOptions } from "./data-options.js";
+import { command, stopIfAsked } from "./frame.js";
+import { modelFile } from "./model-file.js";
+import { inputOptions, modelInputs } from "./model-inputs.js";
+import { given, whole } from "./values.js";
+
+const kinds = lossKinds.filter((kind) => kind !== "decibels");
+
+export default command({
+  name: "compare",
+  summary: "are two models the same function on data? agreement by output; milliseconds in turns",
+  args: {
+    model: { type: "positional", description: "the original: an ONNX file or a run folder", required: true },
+    other: { type: "positional", description: "the other one", required: true },
+    data: { type: "string", description: dataHelp, valueHint: "DATA", required: true },
+    output: { type: "string", description: "the output whose loss counts (default: the first)", valueHint: "NAME" },
+    loss: { type: "enum", options: [...kinds], description: "what its loss is, where its values do not tell" },
+    "data-input": { type: "string", description: "the input that the data goes into", valueHint: "NAME" },
+    ...imageOptions,
+    seed: { type: "string", description: "draws the inputs that --limit keeps", valueHint: "N" },
+    ...inputOptions,
+    threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
+    runtime: { type: "enum", options: ["node", "web"], description: "which ONNX Runtime" },
+    latency: { type: "boolean", description: "time the models", negativeDescription: "time nothing", default: true },
+  },
+  readsOnly: true,
+  async run(args, context) {
+    const [file, other] = [await modelFile(args.model), await modelFile(args.other)];
+    await checkDataSource(args.data);
+    const stated = readInputOptions(args);
+    const { note, signal } = context;
+    const graph = await loadModel(file, { note });
+    await stopIfAsked(signal);
+    const options = { ...given("runtime", args.runtime), ...given("threads", whole("--threads", args.threads, 1, 1024)) };
+    const inputs = await modelInputs(graph, context, options);
+    const data = await openData(args.data, { note, signal });
+    const feeds = await modelFeeds(graph, data, inputs, {
+      ...stated,
+      ...{ note, signal, part: "test" },
+      ...given("seed", whole("--seed", args.seed, 0, 2 ** 31)),
+      ...given("input", args["data-input"]),
+    });
+    if (feeds.guessed.length > 0) note(`images: ${feeds.guessed.join(", ")} (guessed; state others)`);
+    const bar = context.progress("comparing", feeds.batches);
+    const compared = await compareOnData(file, other, feeds, {
+      ...options,
+      ...given("output", args.output),
+      ...given("kind", args.loss),
+      signal,
+      progress: (done) => bar.update(done),
+    }).finally(() => bar.stop());
+    const place = placeOf(options, inputs);
+    const times = args.latency ? await timeNetworks(file, other, place, context) : undefined;
+    const bytes = { original: await modelBytes(file), other: await modelBytes(other) };
+    const json = {
+      model: file,
+      other,
+      data: args.data,
+      ...report(compared, feeds),
+      bytes,
+      ...(times && { milliseconds: times }),
+    };
+    return { json, text: show({ file, other, compared, bytes, times, feeds }) };
+  },
+});
+
+/** A comparison as plain data. */
+export function report({ inputs, outputs, loss }: ComparedOnData, { how, skipped }: Pick<ModelFeeds, "how" | "skipped">) {
+  return { inputs, loss, outputs, images: how, skipped };
+}
+
+interface Shown {
+  readonly file: string;
+  readonly other: string;
+  readonly compared: ComparedOnData;
+  readonly bytes: { readonly original: number; readonly other: number };
+  readonly times: Times | undefined;
+  readonly feeds: ModelFeeds;
+}
+
+function show({ file, other, compared, bytes, times, feeds }: Shown): string {
+  return [
+    `${file} and ${other} on ${compared.inputs} inputs`,
+    ...lossLines(compared),
+    `bytes ${grouped(bytes.original)} -> ${grouped(bytes.other)}`,
+    ...(times === undefined ? [] : [timesLine(times)]),
+    ...(feeds.skipped.length > 0 ? [`${feeds.skipped.length} files could not be used`] : []),
+  ].join("\n");
+}
+
+/** The loss, and the table of outputs. */
+export function lossLines({ loss, outputs }: ComparedOnData): readonly string[] {
+  const rows = outputs.map((one) => [
+    one.output,
+    one.kind,
+    one.loss.mean.toPrecision(3),
+    one.relative.mean.toPrecision(3),
+    one.correlation?.toFixed(4) ?? "",
+    one.iou?.mean.toFixed(4) ?? "",
+    one.classesAgree === null ? "" : `${(100 * one.classesAgree.mean).toFixed(2)} %`,
+    one.psnr?.toFixed(2) ?? "",
+    one.notFinite > 0 ? `${one.notFinite} not finite` : "",
+  ]);
+  const head = ["output", "as", "loss", "relative error", "correlation", "IoU", "classes agree", "PSNR between", ""];
+  return [
+    `loss of ${loss.output} (${lossNames[loss.kind]}): ${loss.mean.toPrecision(3)} +- ${loss.interval.toPrecision(2)}`,
+    columns([head, ...rows]),
+  ];
+}
+
+const lossNames = {
+  mask: "1 - IoU",
+  classes: "share of classes that changed",
+  decibels: "dB lost",
+  relative: "relative error",
+} as const;
+
+const timesLine = ({ original, written, ratio, interval: [low, high], verdict }: Times): string =>
+  `${original.toFixed(2)} ms -> ${written.toFixed(2)} ms, in turns: ${ratio.toFixed(2)} x (${low.toFixed(2)} to ${high.toFixed(2)}), ${verdict}`;

@@ -1,0 +1,98 @@
+// Milliseconds of a layer's choices, for a plan by time: every stage of a chain is timed as ONNX Runtime will run it, between neighbours as a
+// network has them. A few choices of each family are timed, the others lie between them; what a plan chooses is timed itself.
+
+import { type Candidate, type StageShape, stageShapes } from "../basis/factors.js";
+import { stageAttributes } from "../calibrate/chain.js";
+import { dense, type LayerChoice, type LayerChoices } from "../calibrate/choices.js";
+import { extentOf, type Window } from "../calibrate/geometry.js";
+import type { CalibratedLayer } from "../calibrate/layers.js";
+import { sidesOf } from "../calibrate/replacement.js";
+import type { Graph } from "../graph/types.js";
+import type { Clock, TimedLayer } from "../methods/latencies.js";
+import { attributesToJson } from "../methods/record.js";
+
+/** Sizes of the inputs of a layer's nodes; undefined where one is not known. */
+export type LayerInputs = (layer: CalibratedLayer) => readonly (readonly number[])[] | undefined;
+
+/** What the clock is asked for a candidate, over all nodes of a layer; undefined for matrices and for sizes that are not known. */
+export function chainQuestions(
+  layer: CalibratedLayer,
+  candidate: Candidate,
+  inputs: LayerInputs,
+  opset: number,
+): readonly TimedLayer[] | undefined {
+  const { geometry, type } = layer;
+  const sizes = inputs(layer);
+  if (geometry.kind !== "window" || sizes === undefined) return undefined;
+  const stages = stageShapes(candidate, layer.shape);
+  return sizes.flatMap((input) => stagesFrom(geometry, stages, input).map((stage) => ({ ...stage, type, opset })));
+}
+
+function stagesFrom(geometry: Window, stages: readonly StageShape[], input: readonly number[]) {
+  const { output } = extentOf(geometry, input);
+  let [h, w] = [input.at(-2)!, input.at(-1)!];
+  return stages.map((stage) => {
+    const { groups, kernel, out, carries } = stage;
+    const size = geometry.axes === 1 ? [w] : [h, w];
+    const { kernel_shape: _, ...attributes } = stageAttributes(geometry, stage);
+    if (carries[0]) h = output[0];
+    if (carries[1]) w = output[1];
+    return {
+      input: [input[0]!, stage.in, ...size],
+      shape: [out, stage.in / groups, ...sidesOf(geometry.axes, kernel)],
+      attributes: attributesToJson(new Map(Object.entries(attributes))),
+    };
+  });
+}
+
+/** Answers from a clock. */
+export function chainClock(clock: Clock, inputs: LayerInputs, opset: number) {
+  const exact = (layer: CalibratedLayer, candidate: Candidate): number | undefined => {
+    let sum = 0;
+    for (const question of chainQuestions(layer, candidate, inputs, opset) ?? [undefined]) {
+      const answer = question && clock(question);
+      if (answer === undefined) return undefined;
+      sum += answer;
+    }
+    return sum;
+  };
+  /** Milliseconds of a choice, measured or between measured ones of its family; undefined where nothing is known. */
+  const milliseconds = ({ layer, choices }: LayerChoices, choice: LayerChoice): number | undefined =>
+    exact(layer, choice.candidate) ?? between(familyOf(choices, choice), choice, (candidate) => exact(layer, candidate));
+  return { exact, milliseconds, dense: (layer: CalibratedLayer) => exact(layer, dense) };
+}
+
+const familyOf = (choices: readonly LayerChoice[], { candidate }: LayerChoice): readonly LayerChoice[] =>
+  choices.filter((other) => other.candidate.family === candidate.family && other.candidate.splits === candidate.splits);
+
+function between(
+  family: readonly LayerChoice[],
+  { macs }: LayerChoice,
+  exact: (candidate: Candidate) => number | undefined,
+): number | undefined {
+  const known = family.flatMap((one) => {
+    const milliseconds = exact(one.candidate);
+    return milliseconds === undefined ? [] : [{ macs: one.macs, milliseconds }];
+  });
+  known.sort((a, b) => a.macs - b.macs);
+  const above = known.find((one) => one.macs >= macs);
+  const below = known.findLast((one) => one.macs <= macs);
+  if (above === undefined || below === undefined) return (above ?? below)?.milliseconds;
+  if (above.macs === below.macs) return above.milliseconds;
+  return below.milliseconds + ((macs - below.macs) / (above.macs - below.macs)) * (above.milliseconds - below.milliseconds);
+}
+
+/** The choices of each family that are timed first: the smallest, the largest, and one in between. */
+export function firstTimed({ choices }: LayerChoices): readonly LayerChoice[] {
+  const families = new Map<string, LayerChoice[]>();
+  for (const choice of choices) {
+    const key = `${choice.candidate.family} ${choice.candidate.splits ?? ""}`;
+    families.set(key, [...(families.get(key) ?? []), choice]);
+  }
+  return [...families.values()].flatMap((family) => {
+    const sorted = [...family].sort((a, b) => a.macs - b.macs);
+    return [...new Set([sorted[0]!, sorted[Math.floor((sorted.length - 1) / 2)]!, sorted.at(-1)!])];
+  });
+}
+
+export const opsetOf = (graph: Graph): number => graph.opsets.get("") ?? 17;

@@ -1,0 +1,167 @@
+// The main job with data: calibrate, plan by what is lost on images, fit, refit, write, verify against the network with the fitted filters,
+// compare with the original file in turns and on images that nothing was fitted to.
+import { compressCalibrated, type LayerResult } from "../calibrate/calibrated.js";
+import type { Engine } from "../calibrate/engine.js";
+import { ortEngine } from "../calibrate/ort-engine.js";
+import { withReplacements } from "../calibrate/replacement.js";
+import { torchEngine } from "../calibrate/torch-engine.js";
+import { FilterBasisError } from "../errors/error.js";
+import { type ComparedOnData, type CompareOptions, compareOnData } from "../evaluate/compare-on-data.js";
+import type { LossKind } from "../evaluate/loss.js";
+import { conventionsOf } from "../evaluate/model-feeds.js";
+import { type Cost, cost } from "../ops/cost/cost.js";
+import { withMetadata } from "../graph/edit.js";
+import type { Graph } from "../graph/types.js";
+import type { ModelInputs } from "../runtime/index.js";
+import { modelBytes } from "../runtime/model-bytes.js";
+import { saveVerified } from "../runtime/save-verified.js";
+import { unloadableReason } from "../torch/index.js";
+import type { CalibrationData } from "./calibration-data.js";
+import { type Given, type JobHooks, type JobOptions, placeOf } from "./job.js";
+import { checkSize } from "./pays.js";
+import { type CalibratedBudget, type CalibratedPlan, planCalibrated, steps } from "./plan-calibrated.js";
+import { prepare } from "./prepare.js";
+import { type Times, timeNetworks } from "./time.js";
+import { referenceOf, type Verified, verifyAgainst, verifyPrepared } from "./verify.js";
+import { writeChains } from "./write-chains.js";
+
+export interface CalibratedOptions extends Pick<JobOptions, "runtime" | "threads" | "latencies" | "keepBatchNorm"> {
+  readonly budget: CalibratedBudget;
+  readonly inputs: ModelInputs;
+  /** A result that loses more on the held-out images is not written. */
+  readonly maxLoss?: number;
+  /** The output whose loss counts, and what it is. */
+  readonly output?: string;
+  readonly loss?: Exclude<LossKind, "decibels">;
+  readonly engine?: Engine;
+}
+
+export interface CalibratedResult {
+  readonly file: string;
+  readonly graph: Graph;
+  readonly before: Cost;
+  readonly after: Cost;
+  readonly bytes: { readonly original: number | undefined; readonly written: number };
+  readonly plan: CalibratedPlan;
+  readonly layers: readonly LayerResult[];
+  readonly skipped: readonly { readonly name: string; readonly reason: string }[];
+  readonly verified: Verified;
+  readonly times: Times;
+  /** On images that nothing was fitted to; with `fitted` on those that it was fitted to, for there were no others. */
+  readonly compared: ComparedOnData & { readonly fitted: boolean };
+}
+
+/** What a file may be slower than the original by, or short of the speed-up that was asked for. */
+const noise = 1.03;
+
+/** libtorch where it can be loaded; else ONNX Runtime, slower. */
+export const bestEngine = (): Engine => (unloadableReason() === undefined ? torchEngine() : ortEngine());
+
+/**
+ * Compresses a model by data into a file. Nothing is written when anything fails.
+ * @throws FilterBasisError `budget-unreachable`; `does-not-pay` (not faster though speed was asked for, slower, larger); `loses-function`
+ * (above `maxLoss`); `verification-failed`
+ */
+export async function compressOnData(
+  given: Given,
+  output: string,
+  data: CalibrationData,
+  options: CalibratedOptions,
+  hooks: JobHooks = {},
+): Promise<CalibratedResult> {
+  const { budget, inputs, maxLoss } = options;
+  const engine = options.engine ?? bestEngine();
+  const place = placeOf(options, inputs);
+  const prepared = prepare(given.graph, options).graph;
+  const before = cost(given.graph, inputs.shapes);
+  const original = given.file === undefined ? undefined : await modelBytes(given.file);
+  const reference = await referenceOf(given.file ?? given.graph, place);
+  if (prepared !== given.graph) await verifyPrepared(prepared, reference);
+  const job = { original: given.graph, prepared, before, place, engine, data, hooks, ...latencies(options) };
+  const plan = await planCalibrated(job, budget);
+  const progress = steps(hooks);
+  const { signal } = hooks;
+  const sampling = data.batch === undefined ? {} : { batch: data.batch };
+  const stepHooks = { progress: progress.report, ...(signal ? { signal } : {}) };
+  const fitted = await compressCalibrated(plan.calibration, plan.chosen, data.images, engine, {
+    ...stepHooks,
+    refit: { ...sampling, ...stepHooks },
+  }).finally(() => progress.stop());
+  const layout = budget.keepParams === undefined ? "split" : "dense";
+  const written = writeChains(plan.calibration.graph, fitted.replacements, plan.chosen, layout).graph;
+  const graph = withMetadata(written, conventionsOf(data.all.how));
+  const against = withReplacements(prepared, fitted.replacements);
+  const evaluated = await saveVerified(graph, output, async (file) => {
+    const bytes = await modelBytes(file);
+    checkSize(original, bytes, {});
+    const verified = await verifyAgainst(against, graph, file, reference);
+    const compared = await judge(given, file, data, options, hooks);
+    if (maxLoss !== undefined && compared.loss.mean > maxLoss) throw losesFunction(compared, maxLoss);
+    const times = await timeNetworks(given.file ?? given.graph, file, place, hooks);
+    checkTimes(times, budget);
+    return { verified, bytes, compared, times };
+  });
+  return {
+    ...{ file: output, graph, before, plan, layers: fitted.layers, skipped: plan.calibration.skipped },
+    after: cost(graph, inputs.shapes),
+    bytes: { original, written: evaluated.bytes },
+    ...{ verified: evaluated.verified, times: evaluated.times, compared: evaluated.compared },
+  };
+}
+
+const latencies = ({ latencies: folder }: CalibratedOptions) => (folder === undefined ? {} : { latencies: folder });
+
+async function judge(
+  given: Given,
+  file: string,
+  data: CalibrationData,
+  { runtime, threads, output, loss }: CalibratedOptions,
+  { progress, signal }: JobHooks,
+): Promise<CalibratedResult["compared"]> {
+  const feeds = data.heldOut ?? data.all;
+  const bar = progress?.("comparing", feeds.batches);
+  const options: CompareOptions = {
+    ...(runtime === undefined ? {} : { runtime }),
+    ...(threads === undefined ? {} : { threads }),
+    ...(output === undefined ? {} : { output }),
+    ...(loss === undefined ? {} : { kind: loss }),
+    ...(signal ? { signal } : {}),
+    progress: (applied) => bar?.update(applied),
+  };
+  const compared = await compareOnData(given.file ?? given.graph, file, feeds, options).finally(() => bar?.stop());
+  return { ...compared, fitted: data.heldOut === undefined };
+}
+
+function losesFunction({ loss, outputs, inputs }: ComparedOnData, most: number): FilterBasisError {
+  return new FilterBasisError(
+    "loses-function",
+    `the result loses ${loss.mean.toPrecision(3)} of ${loss.output} (${loss.kind}) on ${inputs} images`,
+    {
+      field: "max-loss",
+      expected: `at most ${most}`,
+      got: loss.mean.toPrecision(3),
+      cures: ["ask for less: a larger --keep-macs, a smaller --speedup", "give more images"],
+      facts: { loss, outputs },
+    },
+  );
+}
+
+/** @throws FilterBasisError `does-not-pay` */
+function checkTimes(times: Times, { speedup, keepParams }: CalibratedBudget): void {
+  const { original, written, ratio, verdict } = times;
+  const facts = { times };
+  if (speedup !== undefined && ratio * noise < speedup)
+    throw new FilterBasisError("does-not-pay", "the written file is not as much faster as was asked for", {
+      expected: `${speedup} x`,
+      got: `${ratio.toFixed(2)} x (${original.toFixed(2)} ms -> ${written.toFixed(2)} ms)`,
+      cures: [`--speedup ${Math.floor(100 * ratio) / 100}`],
+      facts,
+    });
+  if (keepParams !== undefined || verdict !== "slower" || noise * ratio >= 1) return;
+  throw new FilterBasisError("does-not-pay", "the written file would be slower than the original", {
+    expected: `at most ${original.toFixed(2)} ms`,
+    got: `${written.toFixed(2)} ms`,
+    cures: ["give a budget in weights: --keep-params"],
+    facts,
+  });
+}

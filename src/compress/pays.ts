@@ -1,0 +1,34 @@
+// Whether a result pays: no larger and no slower than the file that was given. What was asked for by sizes or layouts is obeyed instead.
+import { FilterBasisError } from "../errors/error.js";
+import type { JobOptions } from "./job.js";
+import type { Times } from "./time.js";
+
+/** A budget is asked for to get a better file; sizes and layouts that were given are obeyed. */
+function isObeyed({ plan = {}, layout = "auto" }: JobOptions): boolean {
+  const sizes = plan.basis !== undefined || Object.values(plan.layers ?? {}).some(({ basis }) => basis !== undefined);
+  return sizes || layout !== "auto";
+}
+
+/** @throws FilterBasisError `does-not-pay` where a file that a budget asked for would be larger than the original */
+export function checkSize(original: number | undefined, written: number, options: JobOptions): void {
+  if (isObeyed(options) || original === undefined || written <= original) return;
+  throw new FilterBasisError(
+    "does-not-pay",
+    "the written file would be larger than the original: its few weights are less than what describes them",
+    { expected: `at most ${original} bytes`, got: `${written} bytes`, facts: { bytes: { original, written } } },
+  );
+}
+
+/** What a written file may be slower than the original by. */
+const slowest = 1.03;
+
+/** @throws FilterBasisError `does-not-pay` where a file that a budget asked for was measured to be slower than the original */
+export function checkSpeed(times: Times, options: JobOptions): void {
+  if (isObeyed(options) || times.verdict !== "slower" || slowest * times.ratio >= 1) return;
+  throw new FilterBasisError("does-not-pay", "the written file would be slower than the original", {
+    expected: `at most ${times.original.toFixed(2)} ms`,
+    got: `${times.written.toFixed(2)} ms`,
+    cures: ["give a budget in weights: --keep-params", "give sizes, which are obeyed: --basis M"],
+    facts: { times },
+  });
+}

@@ -1,0 +1,279 @@
+// A plan by what layers lose on images: a budget in multiply-accumulates, weights or milliseconds is spent where it costs least of the
+// outputs. With times, a layer is only replaced by what was measured to be no slower, and the whole network is timed before the plan counts.
+import type { Family } from "../basis/factors.js";
+import { openCalibrationCache } from "../calibrate/cache.js";
+import {
+  type CalibrateOptions,
+  type Calibration,
+  calibrate,
+  fitPlan,
+  type PlannedChoice,
+  planItems,
+} from "../calibrate/calibrated.js";
+import type { LayerChoice, LayerChoices } from "../calibrate/choices.js";
+import type { Engine } from "../calibrate/engine.js";
+import type { CalibratedLayer } from "../calibrate/layers.js";
+import { FilterBasisError } from "../errors/error.js";
+import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
+import type { Cost } from "../ops/cost/cost.js";
+import { inferShapes } from "../ops/infer.js";
+import type { Graph } from "../graph/types.js";
+import { isUnreachable, type Solution, solvePlan } from "../plan/solve.js";
+import { type LatencyTable, openLatencyTable } from "../runtime/latency-table.js";
+import type { CalibrationData } from "./calibration-data.js";
+import { chainClock, chainQuestions, firstTimed, type LayerInputs, opsetOf } from "./chain-times.js";
+import { type JobHooks, type Place, withBar } from "./job.js";
+import { networkKey } from "./network-key.js";
+import { timeNetwork, timeNetworks } from "./time.js";
+import { writeChains } from "./write-chains.js";
+
+export interface CalibratedBudget {
+  readonly keepMacs?: number;
+  readonly keepParams?: number;
+  /** The original's time divided by the result's. */
+  readonly speedup?: number;
+}
+
+export interface CalibratedPlan {
+  readonly calibration: Calibration;
+  /** One choice a layer, in the order of the graph. */
+  readonly chosen: readonly PlannedChoice[];
+  /** Milliseconds of the original and of the compressed network: predicted from the layers', and measured on factors before the refit. */
+  readonly times?: { readonly original: number; readonly predicted: number; readonly written: number };
+}
+
+/** Families that save multiply-accumulates, and those that save most weights. */
+const fast: readonly Family[] = ["one-split", "own-bases", "separable", "separable-pointwise", "low-rank"];
+const small: readonly Family[] = ["one-split", "shared-bases", "low-rank"];
+const fractions = [0.08, 0.12, 0.17, 0.24, 0.32, 0.42, 0.54, 0.68, 0.82, 0.95];
+
+export interface CalibratedJob {
+  readonly original: Graph;
+  readonly prepared: Graph;
+  /** Counts of the original as it was given. */
+  readonly before: Cost;
+  readonly place: Place;
+  readonly engine: Engine;
+  readonly data: CalibrationData;
+  readonly hooks: JobHooks;
+  /** The folder of measured times; by default in the cache folder. */
+  readonly latencies?: string;
+}
+
+/** @throws FilterBasisError `budget-unreachable`; what calibrating and timing throw */
+export async function planCalibrated(job: CalibratedJob, budget: CalibratedBudget): Promise<CalibratedPlan> {
+  const { data, prepared, engine, hooks } = job;
+  const { signal } = hooks;
+  const families = budget.keepParams === undefined ? fast : small;
+  const cache = openCalibrationCache(prepared, data.images, engine, {});
+  const progress = steps(hooks);
+  const options: CalibrateOptions = {
+    candidates: { families, fractions },
+    cache,
+    ...(data.batch === undefined ? {} : { batch: data.batch }),
+    ...(signal ? { signal } : {}),
+    progress: progress.report,
+  };
+  const calibration = await calibrate(prepared, data.images, engine, options).finally(() => progress.stop());
+  if (budget.keepParams !== undefined) return { calibration, chosen: byWeights(job, calibration, budget.keepParams) };
+  const table = await openLatencyTable({
+    ...(job.place.runtime === undefined ? {} : { runtime: job.place.runtime }),
+    ...(job.place.threads === undefined ? {} : { threads: job.place.threads }),
+    ...(job.latencies === undefined ? {} : { folder: job.latencies }),
+  });
+  return timedPlan(job, calibration, table, budget);
+}
+
+/** Progress of steps that name themselves, as bars that follow each other. */
+export function steps({ progress }: JobHooks) {
+  let bar: ReturnType<NonNullable<JobHooks["progress"]>> | undefined;
+  let label: string | undefined;
+  return {
+    report(what: string, done: number, total: number) {
+      if (what !== label) {
+        bar?.stop();
+        bar = progress?.(what, total);
+        label = what;
+      }
+      bar?.update(done);
+    },
+    stop: () => bar?.stop(),
+  };
+}
+
+function byWeights({ before }: CalibratedJob, calibration: Calibration, keep: number): readonly PlannedChoice[] {
+  const items = planItems(calibration, { price: (_, { weights }) => weights });
+  const fixed = calibration.extents.weights - items.reduce((sum, choices) => sum + choices[0]!.weights, 0);
+  return within(items, keep * before.weights - fixed, { option: "keep-params", keep, whole: before.weights, fixed }).chosen;
+}
+
+interface Asked {
+  readonly option: "keep-params" | "keep-macs";
+  readonly keep: number;
+  readonly whole: number;
+  readonly fixed: number;
+}
+
+function within(items: readonly (readonly PlannedChoice[])[], most: number, { option, keep, whole, fixed }: Asked) {
+  const found = solvePlan(items, most);
+  if (!isUnreachable(found)) return found;
+  const reachable = Math.ceil(((found.least.price + fixed) / whole) * 10_000) / 10_000;
+  const layers = found.least.chosen.map(({ layer, price, macs, weights }, i) => ({
+    name: layer.name,
+    original: items[i]![0]!.price,
+    best: price,
+    macs,
+    weights,
+  }));
+  throw new FilterBasisError(
+    "budget-unreachable",
+    `the budget --${option} ${keep} cannot be met: the least reachable is ${reachable}`,
+    {
+      field: option,
+      expected: `at least ${reachable}`,
+      got: `${keep}`,
+      cures: reachable < 1 ? [`--${option} ${reachable}`] : [],
+      facts: { reachable, fixed, whole, layers },
+    },
+  );
+}
+
+/** A layer's choice counts as slower from here on: what is within the noise of a timing is not. */
+const noSlower = 1.02;
+/** Rounds in which what a plan chose is timed and the plan made anew. */
+const rounds = 4;
+/** Times a plan is made to save more because the whole network saved less than its layers promised. */
+const attempts = 4;
+
+async function timedPlan(
+  job: CalibratedJob,
+  calibration: Calibration,
+  table: LatencyTable,
+  budget: CalibratedBudget,
+): Promise<CalibratedPlan> {
+  const { original, place, hooks } = job;
+  const opset = opsetOf(job.prepared);
+  const clock = chainClock(table.clock, layerInputs(job), opset);
+  const measure = (label: string, wanted: readonly (readonly [CalibratedLayer, LayerChoice])[]) => {
+    const questions = wanted.flatMap(([layer, { candidate }]) => chainQuestions(layer, candidate, layerInputs(job), opset) ?? []);
+    const { signal } = hooks;
+    return withBar(label, hooks, (progress) => table.measure(questions, { progress, ...(signal ? { signal } : {}) }));
+  };
+  await measure(
+    "timing layers",
+    calibration.layers.flatMap((one) => firstTimed(one).map((choice) => [one.layer, choice] as const)),
+  );
+  const whole = await table.networks(networkKey([original], place.inputs.shapes), async () => {
+    const milliseconds = await timeNetwork(original, place, hooks);
+    return { original: milliseconds, written: milliseconds };
+  });
+  let most = whole.written / (budget.speedup ?? 1);
+  let last: CalibratedPlan | undefined;
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    let solved = solveTimed(job, calibration, clock, budget, whole.written, most);
+    for (let round = 0; round < rounds; round++) {
+      const open = solved.chosen.filter(
+        ({ layer, candidate }) => clock.exact(layer, candidate) === undefined && clock.dense(layer),
+      );
+      if (open.length === 0) break;
+      await measure(
+        "timing the plan",
+        open.map((choice) => [choice.layer, choice] as const),
+      );
+      solved = solveTimed(job, calibration, clock, budget, whole.written, most);
+    }
+    const predicted = predictedTime(solved.chosen, clock, whole.written);
+    const written = await timeOf(job, calibration, table, solved.chosen, whole.written);
+    last = { calibration, chosen: solved.chosen, times: { original: whole.written, predicted, written } };
+    const target = whole.written / (budget.speedup ?? 1);
+    if (budget.speedup === undefined || written <= target) return last;
+    // The layers promised more than the network kept: promise as much more.
+    most = Math.min(most, predicted) - 1.1 * (written - target);
+  }
+  throw unreachable(budget, last!);
+}
+
+function unreachable({ speedup = 1 }: CalibratedBudget, { times }: CalibratedPlan): FilterBasisError {
+  const { original, written } = times!;
+  const reachable = Math.floor((100 * original) / written) / 100;
+  return new FilterBasisError(
+    "budget-unreachable",
+    `a speed-up of ${speedup} is out of reach: the best plan that was timed makes it ${reachable}`,
+    {
+      field: "speedup",
+      expected: `at most ${reachable}`,
+      got: `${speedup}`,
+      cures: reachable > 1.02 ? [`--speedup ${reachable}`] : [],
+      facts: { reachable, milliseconds: { original, best: written } },
+    },
+  );
+}
+
+type ChainClock = ReturnType<typeof chainClock>;
+
+/** The least loss within a budget in multiply-accumulates by choices that are no slower, or within milliseconds. */
+function solveTimed(
+  { before }: CalibratedJob,
+  calibration: Calibration,
+  clock: ChainClock,
+  { keepMacs, speedup }: CalibratedBudget,
+  whole: number,
+  most: number,
+): Solution<PlannedChoice> {
+  const own = new Map<CalibratedLayer, LayerChoices>(calibration.layers.map((one) => [one.layer, one]));
+  const timeOf = (layer: CalibratedLayer, choice: LayerChoice) => clock.milliseconds(own.get(layer)!, choice);
+  const bySpeed = planItems(calibration, {
+    price: (layer, choice) => {
+      const dense = clock.dense(layer);
+      // What cannot be timed (matrices, sizes that are not known) stays as it is.
+      if (dense === undefined) return choice.candidate.family === "dense" ? 0 : undefined;
+      return timeOf(layer, choice);
+    },
+  });
+  if (speedup !== undefined) {
+    const dense = bySpeed.reduce((sum, choices) => sum + choices[0]!.price, 0);
+    const found = solvePlan(bySpeed, most - whole + dense);
+    return isUnreachable(found) ? found.least : found;
+  }
+  const items = planItems(calibration, {
+    price: (layer, choice) => {
+      const [dense, own] = [clock.dense(layer), timeOf(layer, choice)];
+      return dense === undefined || own === undefined || own <= noSlower * dense ? choice.macs : undefined;
+    },
+  });
+  const fixed = calibration.extents.macs - items.reduce((sum, choices) => sum + choices[0]!.macs, 0);
+  const keep = keepMacs ?? 1;
+  return within(items, keep * before.macs - fixed, { option: "keep-macs", keep, whole: before.macs, fixed });
+}
+
+function predictedTime(chosen: readonly PlannedChoice[], clock: ChainClock, whole: number): number {
+  const saved = chosen.map(
+    ({ layer, candidate }) => (clock.dense(layer) ?? 0) - (clock.exact(layer, candidate) ?? clock.dense(layer) ?? 0),
+  );
+  return whole - saved.reduce((sum, one) => sum + one, 0);
+}
+
+/** Milliseconds of the whole network with a plan's chains, on the original's clock. */
+async function timeOf(
+  { original, engine, place, hooks }: CalibratedJob,
+  calibration: Calibration,
+  table: LatencyTable,
+  chosen: readonly PlannedChoice[],
+  whole: number,
+): Promise<number> {
+  const factors = await fitPlan(calibration, chosen, engine.algebra);
+  const { graph } = writeChains(calibration.graph, factors, chosen);
+  const { original: first, written } = await table.networks(networkKey([original, graph], place.inputs.shapes), () =>
+    timeNetworks(original, graph, place, hooks),
+  );
+  return (written / first) * whole;
+}
+
+function layerInputs({ prepared, place }: CalibratedJob): LayerInputs {
+  const shapes = inferShapes(prepared, concreteInputs(prepared, place.inputs.shapes));
+  return ({ nodes }) => {
+    const sizes = nodes.map(({ input }) => shapes.get(input)?.dims);
+    const known = sizes.every((dims) => dims?.every((dim) => typeof dim === "number" && dim > 0));
+    return known ? (sizes as readonly (readonly number[])[]) : undefined;
+  };
+}

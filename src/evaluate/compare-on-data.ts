@@ -1,0 +1,94 @@
+// Whether two networks are the same function on data: outputs of both on the same inputs, output by output, and the loss of one of them.
+import { FilterBasisError } from "../errors/error.js";
+import type { Graph } from "../graph/types.js";
+import { isFloat } from "../graph/values.js";
+import { openSession, type Session, type SessionOptions } from "../runtime/index.js";
+import { compareOutput, type LossKind, type Mean, type OutputLoss } from "./loss.js";
+import type { ModelFeeds } from "./model-feeds.js";
+
+export interface ComparedOnData {
+  readonly inputs: number;
+  readonly outputs: readonly OutputLoss[];
+  /** Of the output that counts: what was lost, by its kind. */
+  readonly loss: Loss;
+}
+
+export interface Loss extends Mean {
+  readonly output: string;
+  readonly kind: LossKind;
+}
+
+export interface CompareOptions extends Pick<SessionOptions, "runtime" | "threads"> {
+  /** The output whose loss counts. Default: the first that is compared. */
+  readonly output?: string;
+  /** What its loss is, where its values do not tell. */
+  readonly kind?: OutputLoss["kind"];
+  readonly progress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs both models on all inputs.
+ * @throws FilterBasisError `not-found` (no such output), `data-mismatch` (outputs of other sizes), `non-finite` (the output that counts is never
+ * finite), `interrupted`; what opening and running throw
+ */
+export async function compareOnData(
+  original: Graph | string,
+  other: Graph | string,
+  feeds: ModelFeeds,
+  { output, kind, progress, signal, ...place }: CompareOptions = {},
+): Promise<ComparedOnData> {
+  const first = await openSession(original, place);
+  let second: Session | undefined;
+  try {
+    second = await openSession(other, place);
+    const names = comparable(first, second);
+    const counts = output ?? names[0]!;
+    if (!names.includes(counts))
+      throw new FilterBasisError("not-found", "there is no such output to compare", {
+        field: "output",
+        expected: names.join(", "),
+        got: counts,
+      });
+    const comparisons = new Map(names.map((name) => [name, compareOutput(name, name === counts ? kind : undefined)] as const));
+    for (let index = 0; index < feeds.batches; index++) {
+      if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while comparing");
+      const inputs = await feeds.feeds(index);
+      const [a, b] = [await first.run(inputs), await second.run(inputs)];
+      for (const [name, comparison] of comparisons) {
+        const [x, y] = [a[name]!, b[name]!];
+        if (x.dims.join() !== y.dims.join()) throw otherSizes(name, x.dims, y.dims);
+        comparison.add(x, y);
+      }
+      progress?.(index + 1, feeds.batches);
+    }
+    const outputs = names.map((name) => comparisons.get(name)!.result());
+    return { inputs: feeds.count, outputs, loss: lossOf(outputs.find((one) => one.output === counts)!) };
+  } finally {
+    await first.release();
+    await second?.release();
+  }
+}
+
+/** Outputs of floats that both have. */
+function comparable(first: Session, second: Session): readonly string[] {
+  const there = new Set(second.outputs.map(({ name }) => name));
+  const names = first.outputs.filter(({ name, type }) => isFloat(type) && there.has(name)).map(({ name }) => name);
+  if (names.length > 0) return names;
+  throw new FilterBasisError("data-mismatch", "the two models have no output of floats in common", {
+    expected: first.outputs.map(({ name, type }) => `${name} ${type}`).join(", "),
+    got: second.outputs.map(({ name, type }) => `${name} ${type}`).join(", "),
+  });
+}
+
+const otherSizes = (tensor: string, expected: readonly number[], got: readonly number[]) =>
+  new FilterBasisError("data-mismatch", "the outputs have other sizes", {
+    tensor,
+    expected: `[${expected.join(", ")}]`,
+    got: `[${got.join(", ")}]`,
+  });
+
+function lossOf({ output, kind, loss, inputs }: OutputLoss): Loss {
+  if (inputs > 0) return { output, kind, ...loss };
+  throw new FilterBasisError("non-finite", "the output is not finite on any input", { tensor: output });
+}

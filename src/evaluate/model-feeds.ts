@@ -1,0 +1,238 @@
+// Data as inputs of any network: which input the data goes into, in what layout, size and units, by what the model states (its metadata and
+// fixed axes) and what the user does; what had to be guessed is told.
+
+import type { Batch } from "../data/batches.js";
+import type { Data } from "../data/dataset.js";
+import type { Channels, InputOptions, Inputs } from "../data/inputs.js";
+import { FilterBasisError } from "../errors/error.js";
+import { elements } from "../graph/attributes.js";
+import { feeds as fedInputs } from "../graph/edit.js";
+import type { Graph, Value } from "../graph/types.js";
+import { isFloat, tensorOf } from "../graph/values.js";
+import { type Feeds, type ModelInputs, sampleFeeds } from "../runtime/index.js";
+
+export interface ModelFeeds {
+  /** Inputs there are, and in a batch. */
+  readonly count: number;
+  readonly batch: number;
+  /** The network's input that the data goes into. */
+  readonly input: string;
+  /** How images become inputs: to be printed, and to be written into the model's metadata. */
+  readonly how: Conventions;
+  /** What of it was guessed, for people. */
+  readonly guessed: readonly string[];
+  /** Files that could not be used. */
+  readonly skipped: Inputs["skipped"];
+  /** The feeds of a batch, from 0 to `batches - 1`: the data, and the values of all other inputs. */
+  readonly batches: number;
+  feeds(index: number): Promise<Feeds>;
+  /** The feeds of inputs `first` to `first + count - 1` together; for networks whose batch is free. */
+  at(first: number, count: number): Promise<Feeds>;
+  /** Some of them as feeds of their own. */
+  part(first: number, count: number): ModelFeeds;
+}
+
+/** How images become inputs of a network. */
+export interface Conventions {
+  readonly size: { readonly width: number; readonly height: number };
+  readonly fit: NonNullable<InputOptions["fit"]>;
+  readonly normalize: string;
+  readonly channels: Channels;
+  readonly range: 1 | 255;
+}
+
+export interface FeedOptions extends InputOptions {
+  /** The input that the data goes into, where several could be meant. */
+  readonly input?: string;
+}
+
+/** The metadata that written models carry their conventions in, by the name of the option. */
+export const conventionKeys = {
+  fit: "filterbasis.fit",
+  normalize: "filterbasis.normalize",
+  channels: "filterbasis.channels",
+  range: "filterbasis.range",
+} as const;
+
+/** Conventions as a model's metadata. */
+export const conventionsOf = ({ fit, normalize, channels, range }: Conventions): Readonly<Record<string, string>> => ({
+  [conventionKeys.fit]: fit,
+  [conventionKeys.normalize]: normalize,
+  [conventionKeys.channels]: channels,
+  [conventionKeys.range]: String(range),
+});
+
+/** A layout of images in a tensor: [N, C, H, W], or [N, H, W, C] as TensorFlow's exporters have it. */
+interface Placement {
+  readonly name: string;
+  readonly type: Value["tensor"];
+  readonly dims: readonly number[];
+  readonly channelsLast: boolean;
+  readonly channels: number;
+}
+
+/** Images of an input larger than this go in one by one. */
+const largePixels = 1e5;
+
+/**
+ * Opens data for a network.
+ * @param inputs - sizes and values at which the network runs (`findInputs`)
+ * @throws FilterBasisError `data-mismatch` (no input takes images or arrays of that shape), `usage`; what opening data throws
+ */
+export async function modelFeeds(
+  graph: Graph,
+  data: Data,
+  inputs: ModelInputs,
+  { input, ...stated }: FeedOptions = {},
+): Promise<ModelFeeds> {
+  const placement = placementOf(graph, inputs, input);
+  const { how, guessed } = guessConventions(graph, placement, inputs, stated);
+  const fixed = graph.inputs.find(({ name }) => name === placement.name)?.tensor?.dims?.[0];
+  const pixels = how.size.width * how.size.height;
+  const batch = typeof fixed === "number" && fixed > 0 ? fixed : (stated.batch ?? (pixels > largePixels ? 1 : 16));
+  const loaded = await data.inputs({ ...stated, ...usable(stated, how, placement), batch: 1 });
+  checkDims(loaded, placement, data);
+  const rest = others(graph, placement, inputs);
+  const at = async (first: number, count: number): Promise<Feeds> => {
+    const parts: Batch[] = [];
+    for (let i = first; i < first + count; i++) parts.push(copyOf(await loaded.batch(0, i)));
+    return { ...rest, [placement.name]: placed(joined(parts), [count, ...loaded.dims], placement) };
+  };
+  const whole = typeof fixed === "number" && fixed > 1;
+  const some = (from: number, count: number): ModelFeeds => {
+    const batches = whole ? Math.floor(count / batch) : Math.ceil(count / batch);
+    return {
+      ...{ count: Math.min(count, batches * batch), batch, input: placement.name, how, guessed, batches },
+      skipped: loaded.skipped,
+      feeds: (index) => at(from + index * batch, Math.min(batch, count - index * batch)),
+      at: (first, wanted) => at(from + first, wanted),
+      part: (first, wanted) => some(from + first, Math.min(wanted, count - first)),
+    };
+  };
+  const all = some(0, loaded.count);
+  if (all.batches === 0) throw tooFew(data, loaded.count, batch);
+  return all;
+}
+
+/** A batch's arrays may be used again for the next. */
+const copyOf = (batch: Batch): Batch => ({ ...batch, input: batch.input.slice() });
+
+function joined(parts: readonly Batch[]): Float32Array {
+  const out = new Float32Array(parts.reduce((sum, { input }) => sum + input.length, 0));
+  let at = 0;
+  for (const { input } of parts) {
+    out.set(input, at);
+    at += input.length;
+  }
+  return out;
+}
+
+const tooFew = ({ name }: Data, got: number, batch: number) =>
+  new FilterBasisError("data-mismatch", "there are fewer inputs than the model takes at once", {
+    file: name,
+    expected: `at least ${batch}`,
+    got: String(got),
+  });
+
+/** The input that images go into: the one that is named, or the only one with four axes and one or three channels, or the only one of floats. */
+function placementOf(graph: Graph, { shapes }: ModelInputs, named: string | undefined): Placement {
+  const fed = fedInputs(graph);
+  const candidates = fed.flatMap((value): Placement[] => {
+    const dims = shapes.get(value.name);
+    return dims === undefined ? [] : [asImages(value, dims)];
+  });
+  const wanted = named === undefined ? undefined : candidates.find(({ name }) => name === named);
+  if (wanted !== undefined) return wanted;
+  const images = candidates.filter(({ channels, dims }) => dims.length === 4 && (channels === 1 || channels === 3));
+  const floating = candidates.filter(({ type }) => type !== undefined && isFloat(type.type));
+  const found = [images, floating, candidates].find(({ length }) => length === 1)?.[0];
+  if (named === undefined && found !== undefined) return found;
+  throw new FilterBasisError(
+    "data-mismatch",
+    named === undefined ? "it is not clear which input the data goes into" : "there is no such input",
+    {
+      expected: "the name of one input: --data-input NAME",
+      got: candidates.map(({ name, dims }) => `${name} [${dims.join(", ")}]`).join("; ") || "no inputs",
+    },
+  );
+}
+
+function asImages({ name, tensor }: Value, dims: readonly number[]): Placement {
+  const few = (dim: number | undefined) => dim === 1 || dim === 3;
+  const channelsLast = dims.length === 4 && few(dims[3]) && !few(dims[1]);
+  return { name, type: tensor, dims, channelsLast, channels: (channelsLast ? dims[3] : dims[1]) ?? 0 };
+}
+
+function guessConventions(graph: Graph, placement: Placement, { chosen }: ModelInputs, stated: InputOptions) {
+  const told = (key: keyof typeof conventionKeys) => graph.metadata.get(conventionKeys[key]);
+  const guessed: string[] = [];
+  const guess = <T>(what: string, value: T): T => {
+    guessed.push(`${what} ${String(value)}`);
+    return value;
+  };
+  const { dims, channelsLast, channels } = placement;
+  const [height = 0, width = 0] = channelsLast ? dims.slice(1, 3) : dims.slice(2, 4);
+  const free = chosen.some(({ input }) => input === placement.name);
+  const isImage = dims.length === 4 && (channels === 1 || channels === 3);
+  const size = stated.size ?? { width, height };
+  if (isImage && free && stated.size === undefined) guess("size", `${width}x${height}`);
+  const how: Conventions = {
+    size,
+    fit: stated.fit ?? (told("fit") as Conventions["fit"] | undefined) ?? "fill",
+    normalize: stated.normalize ?? told("normalize") ?? (isImage ? guess("normalize", "none") : "none"),
+    channels:
+      stated.channels ?? (told("channels") as Channels | undefined) ?? (channels === 1 ? guess("channels", "luma") : "rgb"),
+    range:
+      stated.range ??
+      ({ "1": 1, "255": 255 } as const)[told("range") ?? ""] ??
+      (isImage ? guess("range", rangeOf(placement)) : 1),
+  };
+  return { how, guessed };
+}
+
+/** Whole numbers are 0..255. */
+const rangeOf = ({ type }: Placement): 1 | 255 => (type !== undefined && !isFloat(type.type) ? 255 : 1);
+
+/** What is said of images means nothing to arrays of floats; `inputs` says so where a user said it. */
+function usable(stated: InputOptions, how: Conventions, { dims, channels }: Placement): InputOptions {
+  return dims.length === 4 && (channels === 1 || channels === 3) ? { ...how } : stated;
+}
+
+function checkDims({ dims }: Inputs, { name, dims: wanted, channelsLast }: Placement, { name: file }: Data): void {
+  const given = channelsLast && dims.length === 3 && dims[0] === wanted[3] ? [dims[1]!, dims[2]!, dims[0]!] : dims;
+  const fits = given.length === wanted.length - 1 && given.every((dim, axis) => dim === wanted[axis + 1] || wanted.length === 4);
+  const channels = wanted.length !== 4 || given[channelsLast ? 2 : 0] === wanted[channelsLast ? 3 : 1];
+  if (fits && channels) return;
+  throw new FilterBasisError("data-mismatch", "the data does not fit the model's input", {
+    file,
+    tensor: name,
+    expected: `[N, ${wanted.slice(1).join(", ")}]`,
+    got: `[N, ${dims.join(", ")}]`,
+    cures: ["state the image's size: --size WxH", "state the model's sizes: --input", "name the input: --data-input"],
+  });
+}
+
+/** Values of the inputs that are no data: stated, found, or drawn with one seed. */
+function others({ inputs: values }: Graph, { name }: Placement, found: ModelInputs): Feeds {
+  const ports = values
+    .filter((value) => value.name !== name && found.shapes.has(value.name))
+    .map((value) => ({ name: value.name, type: value.tensor!.type, dims: value.tensor!.dims ?? [] }));
+  return sampleFeeds(ports, found);
+}
+
+/** [N, C, H, W] as the network takes it, in its type. */
+function placed(values: Float32Array, dims: readonly number[], { type, channelsLast }: Placement) {
+  const own = channelsLast && dims.length === 4 ? channelsToEnd(values, dims) : { values: values.slice(), dims };
+  const to = type?.type ?? "float32";
+  return tensorOf(to, own.dims, isFloat(to) ? own.values : own.values.map(Math.round));
+}
+
+function channelsToEnd(values: Float32Array, dims: readonly number[]) {
+  const [n, c, h, w] = dims as [number, number, number, number];
+  const out = new Float32Array(elements(dims));
+  const plane = h * w;
+  for (let image = 0; image < n; image++)
+    for (let channel = 0; channel < c; channel++)
+      for (let at = 0; at < plane; at++) out[(image * plane + at) * c + channel] = values[(image * c + channel) * plane + at]!;
+  return { values: out, dims: [n, h, w, c] };
+}

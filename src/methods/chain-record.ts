@@ -1,0 +1,66 @@
+// Layers that were written as a chain of convolutions (or of two matrices): what a file keeps of them, as JSON in the model's metadata, so
+// that the chain is known for what it is and its dense layer can come back. The nodes themselves are ordinary ones.
+import { z } from "zod";
+import { families } from "../basis/factors.js";
+import { FilterBasisError } from "../errors/error.js";
+import { withMetadata } from "../graph/edit.js";
+import type { Graph } from "../graph/types.js";
+
+export const chainKey = "filterbasis.chains";
+
+const size = z.number().int().positive();
+const pair = z.tuple([size, size]).readonly();
+
+const chainRecord = z.object({
+  /** The original node's name (may be empty), its operator, and the value that it makes. */
+  name: z.string(),
+  kind: z.enum(["conv", "gemm", "matmul"]),
+  output: z.string(),
+  family: z.enum(Object.keys(families) as [keyof typeof families]),
+  splits: size.optional(),
+  ranks: z.array(size).readonly(),
+  /** n filters of c channels; a fully connected layer has the kernel [1, 1]. */
+  shape: z.object({ n: size, c: size, kernel: pair, stride: pair }),
+  /** Spatial axes of the convolution. */
+  axes: z.union([z.literal(1), z.literal(2)]),
+  /** Initializers of the stages, in order. */
+  weights: z.array(z.string()).min(2).readonly(),
+  /** Name of the original weights, and attributes of the original node. */
+  weight: z.string(),
+  attributes: z.record(z.string(), z.union([z.number(), z.string(), z.array(z.number())])),
+  /** The share of the output's energy that was lost on the calibration images; null where it is not known. */
+  error: z.number().nullable(),
+});
+
+const record = z.object({ version: z.literal(1), chains: z.array(chainRecord).readonly() });
+
+export type ChainRecord = z.infer<typeof chainRecord>;
+
+/** The chains that a graph's metadata tells of. @throws FilterBasisError `malformed` for a record that cannot be used */
+export function readChains(graph: Graph): readonly ChainRecord[] {
+  const text = graph.metadata.get(chainKey);
+  if (text === undefined) return [];
+  const field = `metadata.${chainKey}`;
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch (cause) {
+    throw new FilterBasisError("malformed", "the model's record of its chains is not JSON", { field, cause });
+  }
+  const checked = record.safeParse(data);
+  if (checked.success) return checked.data.chains;
+  const issue = checked.error.issues[0];
+  throw new FilterBasisError("malformed", `the model's record of its chains cannot be used: ${issue?.message}`, {
+    field: [field, ...(issue?.path ?? [])].join("."),
+  });
+}
+
+/** The graph with a record of these chains behind those that it has; without any where there is none. */
+export function withChainRecord(graph: Graph, chains: readonly ChainRecord[]): Graph {
+  return withMetadata(graph, { [chainKey]: chains.length > 0 ? JSON.stringify({ version: 1, chains }) : undefined });
+}
+
+/** A chain in a few words: its family, splits and ranks. */
+export function describeChain({ family, splits, ranks }: Pick<ChainRecord, "family" | "splits" | "ranks">): string {
+  return `${family.replaceAll("-", " ")} ${splits === undefined ? "" : `${splits} x `}${ranks.join(", ")}`.trim();
+}
