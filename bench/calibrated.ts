@@ -1,8 +1,10 @@
 // Compressing ResNet-20 without labels and without training: test error on CIFAR-10 at 70, 50 and 35 % of the
 // multiply-accumulates, symmetric and refitted. The network is the public one with batch norms (folded here); it is looked
-// for in FILTERBASIS_SHARED, else in `shared` beside the project. Run: npm run bench:calibrated [-- SEEDS [KEEPS [FAMILIES]]]
+// for in FILTERBASIS_SHARED, else in `shared` beside the project. Run: npm run bench:calibrated [-- SEEDS [KEEPS [VARIANTS [FAMILIES]]]]
 import type { CandidateOptions } from "../src/basis/candidates.js";
 import type { Family } from "../src/basis/factors.js";
+import { blockSteps } from "../src/calibrate/block-steps.js";
+import { openCalibrationCache } from "../src/calibrate/cache.js";
 import { calibrate, compressCalibrated, fixedMacs, planByMacs } from "../src/calibrate/calibrated.js";
 import { withChains } from "../src/calibrate/chain.js";
 import type { CalibrationImages } from "../src/calibrate/engine.js";
@@ -13,17 +15,17 @@ import { loadCifar10 } from "../src/data/cifar10.js";
 import { type ImageSet, normalizations, permutation } from "../src/data/image-set.js";
 import { topOne } from "../src/evaluate/classify.js";
 import { float32Tensor } from "../src/graph/attributes.js";
-import { cost } from "../src/ops/cost/cost.js";
 import type { Graph } from "../src/graph/types.js";
 import { Network } from "../src/interpreter/network.js";
 import { Random } from "../src/linalg/random.js";
+import { cost } from "../src/ops/cost/cost.js";
 import { loadModel } from "../src/runtime/files.js";
 import { runnable } from "../src/train/runnable.js";
 import { shared } from "../test/shared.js";
 import { writeResult } from "./result.js";
 
 const network = process.env.NETWORK ?? "resnet20";
-const [seeds = "1", keeps = "0.7,0.5,0.35", families] = process.argv.slice(2);
+const [seeds = "1", keeps = "0.7,0.5,0.35", only, families] = process.argv.slice(2);
 const count = Number(process.env.IMAGES ?? 256);
 /** Images on which ridges and families are chosen: training images that no calibration draws. */
 const judged = process.env.JUDGE === "train";
@@ -77,7 +79,11 @@ const say = (text: string) => process.stdout.write(`${text}\n`);
 const macsOf = (model: Graph) =>
   cost({ ...model, inputs: model.inputs.map(({ name }) => ({ name, tensor: { type: "float32", dims: [1, 3, 32, 32] } })) }).macs;
 const rows: object[] = [];
-const options: CandidateOptions = families === undefined ? {} : { families: families.split(",") as Family[] };
+const usual: readonly Family[] = ["one-split", "low-rank", "own-bases", "separable", "separable-pointwise"];
+const options: CandidateOptions = {
+  families: families === undefined ? usual : (families.split(",") as Family[]),
+  fractions: [0.12, 0.2, 0.3, 0.42, 0.58, 0.75, 0.9],
+};
 const started = performance.now();
 const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`;
 say(
@@ -85,19 +91,32 @@ say(
 );
 for (const seed of seeds.split(",").map(Number)) {
   const images = calibrationImages(seed);
-  const calibration = await calibrate(graph, images, engine, { candidates: options, batch: 32 });
+  const cache = openCalibrationCache(graph, images, engine);
+  const calibration = await calibrate(graph, images, engine, { candidates: options, cache });
   say(`seed ${seed}: calibrated, ${calibration.layers.reduce((n, { choices }) => n + choices.length, 0)} choices (${seconds()})`);
   for (const keep of keeps.split(",").map(Number)) {
     const plan = planByMacs(calibration, keep);
     const kept = (plan.price + fixedMacs(calibration)) / calibration.extents.macs;
+    const holds =
+      process.env.HOLD === undefined
+        ? {}
+        : {
+            holdEvery: Number(process.env.HOLD),
+            ...(process.env.RIDGES && { ridges: process.env.RIDGES.split(",").map(Number) }),
+          };
     const variants = {
       symmetric: {},
-      refit: { refit: {} },
-      activation: { refit: { activation: true } },
+      refit: { refit: holds },
+      activation: { refit: { ...holds, activation: true } },
+      blocks: { refit: { ...holds, activation: true } },
     };
     const errors: Record<string, number> = {};
     for (const [name, how] of Object.entries(variants)) {
-      const { replacements, layers } = await compressCalibrated(calibration, plan.chosen, images, engine, how);
+      if (only !== undefined && !only.split(",").includes(name)) continue;
+      const closed = await compressCalibrated(calibration, plan.chosen, images, engine, how);
+      const { layers } = closed;
+      const { replacements } =
+        name === "blocks" ? await blockSteps(graph, closed.replacements, images, engine, { batch: 32, steps: 150 }) : closed;
       const compressed = withChains(graph, replacements);
       errors[name] = await errorOf(compressed);
       const took = layers.map(({ refit }) => refit?.took[0]).join("");

@@ -9,8 +9,8 @@ import plan from "../src/cli/plan.js";
 import { tensorOf } from "../src/graph/values.js";
 import { readRecord } from "../src/methods/record.js";
 import { edsr } from "../src/nets/edsr.js";
-import { fastestLayouts } from "../src/runtime/choose-layout.js";
 import { cost } from "../src/ops/cost/cost.js";
+import { fastestLayouts } from "../src/runtime/choose-layout.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { oneConv } from "./small-graphs.js";
 

@@ -4,7 +4,6 @@ import { type CalibratedResult, compressOnData } from "../compress/compress-cali
 import type { JobOptions } from "../compress/job.js";
 import type { CalibratedBudget } from "../compress/plan-calibrated.js";
 import { openData } from "../data/table.js";
-import { FilterBasisError } from "../errors/error.js";
 import { lossKinds } from "../evaluate/loss.js";
 import type { Graph } from "../graph/types.js";
 import { describeChain } from "../methods/chain-record.js";
@@ -92,9 +91,7 @@ function budgetOf({ plan = {} }: JobOptions, { speedup }: CalibrationArguments):
   if (speedup !== undefined) return { speedup: number("--speedup", speedup, 1, 100)! };
   if (keepMacs !== undefined) return { keepMacs };
   if (keepParams !== undefined) return { keepParams };
-  throw new FilterBasisError("usage", "with data, say how far to compress", {
-    cures: ["--speedup X", "--keep-macs F", "--keep-params F"],
-  });
+  return {};
 }
 
 /** The result as plain data. */

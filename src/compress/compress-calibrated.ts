@@ -9,17 +9,18 @@ import { FilterBasisError } from "../errors/error.js";
 import { type ComparedOnData, type CompareOptions, compareOnData } from "../evaluate/compare-on-data.js";
 import type { LossKind } from "../evaluate/loss.js";
 import { conventionsOf } from "../evaluate/model-feeds.js";
-import { type Cost, cost } from "../ops/cost/cost.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
+import { type Cost, cost } from "../ops/cost/cost.js";
 import type { ModelInputs } from "../runtime/index.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { saveVerified } from "../runtime/save-verified.js";
 import { unloadableReason } from "../torch/index.js";
 import type { CalibrationData } from "./calibration-data.js";
-import { type Given, type JobHooks, type JobOptions, placeOf } from "./job.js";
+import { type FittedPlan, fastestWithin } from "./fastest-within.js";
+import { type Given, type JobHooks, type JobOptions, placeOf, steps } from "./job.js";
 import { checkSize } from "./pays.js";
-import { type CalibratedBudget, type CalibratedPlan, planCalibrated, steps } from "./plan-calibrated.js";
+import { type CalibratedBudget, type CalibratedPlan, openPlanner } from "./plan-calibrated.js";
 import { prepare } from "./prepare.js";
 import { type Times, timeNetworks } from "./time.js";
 import { referenceOf, type Verified, verifyAgainst, verifyPrepared } from "./verify.js";
@@ -51,6 +52,8 @@ export interface CalibratedResult {
   readonly compared: ComparedOnData & { readonly fitted: boolean };
 }
 
+/** What a result may lose where neither a budget nor a limit is given. */
+const usualLoss = 0.01;
 /** What a file may be slower than the original by, or short of the speed-up that was asked for. */
 const noise = 1.03;
 
@@ -78,15 +81,13 @@ export async function compressOnData(
   const reference = await referenceOf(given.file ?? given.graph, place);
   if (prepared !== given.graph) await verifyPrepared(prepared, reference);
   const job = { original: given.graph, prepared, before, place, engine, data, hooks, ...latencies(options) };
-  const plan = await planCalibrated(job, budget);
-  const progress = steps(hooks);
-  const { signal } = hooks;
-  const sampling = data.batch === undefined ? {} : { batch: data.batch };
-  const stepHooks = { progress: progress.report, ...(signal ? { signal } : {}) };
-  const fitted = await compressCalibrated(plan.calibration, plan.chosen, data.images, engine, {
-    ...stepHooks,
-    refit: { ...sampling, ...stepHooks },
-  }).finally(() => progress.stop());
+  const planner = await openPlanner(job, budget.keepParams === undefined ? "time" : "weights");
+  const fitFactors = (plan: CalibratedPlan) => fitPlanned(plan, data, engine, hooks);
+  const named = Object.values(budget).some((value) => value !== undefined);
+  const lossOf = async (candidate: Graph) => (await judge(given, candidate, data, options, hooks)).loss;
+  const { plan, fitted } = named
+    ? await planner.plan(budget).then(async (one) => ({ plan: one, fitted: await fitFactors(one) }))
+    : await fastestWithin(planner, fitFactors, lossOf, maxLoss ?? usualLoss, hooks);
   const layout = budget.keepParams === undefined ? "split" : "dense";
   const written = writeChains(plan.calibration.graph, fitted.replacements, plan.chosen, layout).graph;
   const graph = withMetadata(written, conventionsOf(data.all.how));
@@ -109,11 +110,21 @@ export async function compressOnData(
   };
 }
 
+async function fitPlanned(plan: CalibratedPlan, data: CalibrationData, engine: Engine, hooks: JobHooks): Promise<FittedPlan> {
+  const progress = steps(hooks);
+  const stepHooks = { progress: progress.report, ...(hooks.signal ? { signal: hooks.signal } : {}) };
+  const sampling = data.batch === undefined ? {} : { batch: data.batch };
+  return compressCalibrated(plan.calibration, plan.chosen, data.images, engine, {
+    ...stepHooks,
+    refit: { ...sampling, ...stepHooks },
+  }).finally(() => progress.stop());
+}
+
 const latencies = ({ latencies: folder }: CalibratedOptions) => (folder === undefined ? {} : { latencies: folder });
 
 async function judge(
   given: Given,
-  file: string,
+  file: Graph | string,
   data: CalibrationData,
   { runtime, threads, output, loss }: CalibratedOptions,
   { progress, signal }: JobHooks,

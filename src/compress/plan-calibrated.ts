@@ -14,15 +14,15 @@ import type { LayerChoice, LayerChoices } from "../calibrate/choices.js";
 import type { Engine } from "../calibrate/engine.js";
 import type { CalibratedLayer } from "../calibrate/layers.js";
 import { FilterBasisError } from "../errors/error.js";
-import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
+import type { Graph } from "../graph/types.js";
 import type { Cost } from "../ops/cost/cost.js";
 import { inferShapes } from "../ops/infer.js";
-import type { Graph } from "../graph/types.js";
+import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
 import { isUnreachable, type Solution, solvePlan } from "../plan/solve.js";
 import { type LatencyTable, openLatencyTable } from "../runtime/latency-table.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { chainClock, chainQuestions, firstTimed, type LayerInputs, opsetOf } from "./chain-times.js";
-import { type JobHooks, type Place, withBar } from "./job.js";
+import { type JobHooks, type Place, steps, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
 import { timeNetwork, timeNetworks } from "./time.js";
 import { writeChains } from "./write-chains.js";
@@ -60,11 +60,20 @@ export interface CalibratedJob {
   readonly latencies?: string;
 }
 
-/** @throws FilterBasisError `budget-unreachable`; what calibrating and timing throw */
-export async function planCalibrated(job: CalibratedJob, budget: CalibratedBudget): Promise<CalibratedPlan> {
+/** A network that was calibrated and can be planned, for one budget after another. */
+export interface Planner {
+  readonly calibration: Calibration;
+  /** @throws FilterBasisError `budget-unreachable`; what timing throws */
+  plan(budget: CalibratedBudget): Promise<CalibratedPlan>;
+  /** Milliseconds of each layer as it is, largest first: where the time goes. Empty before a plan by time. */
+  times(): readonly { readonly layer: string; readonly milliseconds: number }[];
+}
+
+/** Calibrates for plans by weights, or by time and multiply-accumulates. @throws FilterBasisError what calibrating throws */
+export async function openPlanner(job: CalibratedJob, saves: "weights" | "time"): Promise<Planner> {
   const { data, prepared, engine, hooks } = job;
   const { signal } = hooks;
-  const families = budget.keepParams === undefined ? fast : small;
+  const families = saves === "time" ? fast : small;
   const cache = openCalibrationCache(prepared, data.images, engine, {});
   const progress = steps(hooks);
   const options: CalibrateOptions = {
@@ -75,29 +84,25 @@ export async function planCalibrated(job: CalibratedJob, budget: CalibratedBudge
     progress: progress.report,
   };
   const calibration = await calibrate(prepared, data.images, engine, options).finally(() => progress.stop());
-  if (budget.keepParams !== undefined) return { calibration, chosen: byWeights(job, calibration, budget.keepParams) };
   const table = await openLatencyTable({
     ...(job.place.runtime === undefined ? {} : { runtime: job.place.runtime }),
     ...(job.place.threads === undefined ? {} : { threads: job.place.threads }),
     ...(job.latencies === undefined ? {} : { folder: job.latencies }),
   });
-  return timedPlan(job, calibration, table, budget);
-}
-
-/** Progress of steps that name themselves, as bars that follow each other. */
-export function steps({ progress }: JobHooks) {
-  let bar: ReturnType<NonNullable<JobHooks["progress"]>> | undefined;
-  let label: string | undefined;
+  const clock = chainClock(table.clock, layerInputs(job), opsetOf(prepared));
   return {
-    report(what: string, done: number, total: number) {
-      if (what !== label) {
-        bar?.stop();
-        bar = progress?.(what, total);
-        label = what;
-      }
-      bar?.update(done);
-    },
-    stop: () => bar?.stop(),
+    calibration,
+    plan: async (budget) =>
+      budget.keepParams === undefined
+        ? timedPlan(job, calibration, table, budget)
+        : { calibration, chosen: byWeights(job, calibration, budget.keepParams) },
+    times: () =>
+      calibration.layers
+        .flatMap(({ layer }) => {
+          const milliseconds = clock.dense(layer);
+          return milliseconds === undefined ? [] : [{ layer: layer.name, milliseconds }];
+        })
+        .sort((a, b) => b.milliseconds - a.milliseconds),
   };
 }
 

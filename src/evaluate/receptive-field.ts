@@ -1,7 +1,7 @@
 // How far a network looks: which pixels of its input one pixel of its output can depend on, found from the graph.
 import { nodeName } from "../graph/attributes.js";
-import type { Graph } from "../graph/types.js";
 import { indexOf } from "../graph/graph-index.js";
+import type { Graph } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
 import { inferShapes } from "../ops/infer.js";
 import type { Reach, ReachContext } from "../ops/rules/reach.js";

@@ -2,10 +2,10 @@
 import type { SkippedLayer } from "../basis/convolution.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Dim, Graph } from "../graph/types.js";
-import { candidateChannels, type LayerGroup, type Positions } from "./candidates.js";
-import { explicitChannels, makeGroups, ruleFor, skipReason } from "./layer-groups.js";
 import { concreteInputs } from "../ops/cost/cost.js";
 import { inferShapes } from "../ops/infer.js";
+import { candidateChannels, type LayerGroup, type Positions } from "./candidates.js";
+import { explicitChannels, makeGroups, ruleFor, skipReason } from "./layer-groups.js";
 import { findLayers, type Layer } from "./layers.js";
 import type { PlanOptions } from "./plan-options.js";
 

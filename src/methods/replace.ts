@@ -4,8 +4,8 @@ import { GraphBuilder } from "../graph/builder.js";
 import { reads, replaceNodes } from "../graph/edit.js";
 import type { Initialise } from "../graph/initialise.js";
 import type { Graph, Node, Outcome, PassResult } from "../graph/types.js";
-import { type ConvLayer, convLayers, type Selection } from "./conv-layers.js";
 import { dropUnread } from "../passes/remove-unread.js";
+import { type ConvLayer, convLayers, type Selection } from "./conv-layers.js";
 
 /** What became of one convolution: why not, or what was done and which further nodes are replaced with it. */
 export type Rewrite =

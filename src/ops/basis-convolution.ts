@@ -1,5 +1,5 @@
 // BasisConv, the one operator of our own: a convolution over a basis, and where there are coefficients the 1x1 convolution behind it.
-import { elements, readInts, nodeName } from "../graph/attributes.js";
+import { elements, nodeName, readInts } from "../graph/attributes.js";
 import { type BasisConv, basisConvAttributes, readBasisConv } from "../graph/basis-conv.js";
 import type { Dim, Node } from "../graph/types.js";
 import { calls, type Family, type MacRule, type SumRule } from "./operator.js";

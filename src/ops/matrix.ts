@@ -1,5 +1,5 @@
 // Products of matrices: MatMul and Gemm.
-import { float, readFloat, readInt, nodeName } from "../graph/attributes.js";
+import { float, nodeName, readFloat, readInt } from "../graph/attributes.js";
 import type { DataType, Dim } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
 import { calls, type Family, type MacRule } from "./operator.js";

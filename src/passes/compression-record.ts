@@ -4,8 +4,8 @@ import { z } from "zod";
 import { FilterBasisError } from "../errors/error.js";
 import { float, floats, int, ints, string } from "../graph/attributes.js";
 import { type BasisConv, basisConvs, layouts } from "../graph/basis-conv.js";
-import type { Attribute, Graph } from "../graph/types.js";
 import { indexOf } from "../graph/graph-index.js";
+import type { Attribute, Graph } from "../graph/types.js";
 
 export const recordKey = "filterbasis";
 

@@ -9,9 +9,9 @@ import { nodeName, readFloat, readInt } from "../graph/attributes.js";
 import type { Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { isFloat, numbers } from "../graph/values.js";
 import { trainingMode } from "../ops/normalisation.js";
+import type { Skipped } from "../ops/rules/affine.js";
 import { type Fold, storeFolds } from "./fold-groups.js";
 import { foldAfter, foldBefore, weightPlaces } from "./fold-into-layer.js";
-import type { Skipped } from "../ops/rules/affine.js";
 import { Rewriting } from "./rewriting.js";
 
 const name = "fold-batch-norm";

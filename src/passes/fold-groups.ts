@@ -3,8 +3,8 @@
 import { elementBytes, elements, nodeName } from "../graph/attributes.js";
 import { reads } from "../graph/edit.js";
 import type { Node, TensorData } from "../graph/types.js";
-import { type Folded, weightPlaces } from "./fold-into-layer.js";
 import type { Skipped } from "../ops/rules/affine.js";
+import { type Folded, weightPlaces } from "./fold-into-layer.js";
 import type { Rewriting } from "./rewriting.js";
 
 /** One layer and the normalisation that goes into it. */

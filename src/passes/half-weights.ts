@@ -1,9 +1,9 @@
 // Storing weights in half precision: each float32 weight becomes a float16 constant and a Cast, so that all computing stays in float32.
 import { int, makeNode, nodeName, tensor as tensorAttribute } from "../graph/attributes.js";
-import { freshNames, renameReads } from "../graph/edit.js";
-import type { Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { constantTensor } from "../graph/constants.js";
+import { freshNames, renameReads } from "../graph/edit.js";
 import { indexOf } from "../graph/graph-index.js";
+import type { Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { floats, tensorOf } from "../graph/values.js";
 
 const name = "half-weights";

@@ -1,6 +1,6 @@
 // What the shape rules of the operators share: what is known of a value, and the errors for shapes that contradict each other.
 import { FilterBasisError } from "../../errors/error.js";
-import { readInts, nodeName } from "../../graph/attributes.js";
+import { nodeName, readInts } from "../../graph/attributes.js";
 import { subtract } from "../../graph/dims.js";
 import type { DataType, Dim, Node } from "../../graph/types.js";
 
