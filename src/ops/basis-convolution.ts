@@ -10,40 +10,40 @@ import { places, slide, windowKinds, windowOf } from "./rules/window.js";
 
 /** BasisConv: x[N, c, ...], B[m, p, k...], A[n, s m, 1...] -> [N, n, ...]; without A -> [N, s m, ...]. */
 const basisShapes: Rule = (call) => {
-  const site = readBasisConv(call.node) as BasisConv;
-  const { kernel, splits: s, basisSize: m, inChannels: c, outChannels: n, slice } = site;
-  for (const index of [0, 1, ...(site.coefficients === "" ? [] : [2])]) needRank(call, index, kernel.length + 2);
+  const layer = readBasisConv(call.node) as BasisConv;
+  const { kernel, splits: s, basisSize: m, inChannels: c, outChannels: n, slice } = layer;
+  for (const index of [0, 1, ...(layer.coefficients === "" ? [] : [2])]) needRank(call, index, kernel.length + 2);
   const [x, basis, coefficients] = [input(call, 0), input(call, 1), input(call, 2)];
   const agree = (dims: readonly Dim[] | undefined, sizes: readonly Dim[], what: string): void => {
     for (const [axis, size] of dims === undefined ? [] : sizes.entries()) same(call, size, dims![axis]!, what);
   };
   if (x.dims) same(call, c, x.dims[1]!, "the channels of input and basis");
   agree(basis.dims, [m, slice ? null : c / s, ...kernel], "the basis and its stated sizes");
-  if (site.coefficients !== "") agree(coefficients.dims, [n, s * m], "the coefficients and their stated sizes");
+  if (layer.coefficients !== "") agree(coefficients.dims, [n, s * m], "the coefficients and their stated sizes");
   const window = windowOf(call, kernel);
   const space = kernel.map((_, axis) => places(call, window, axis, x.dims?.[axis + 2] ?? null));
-  const channels = site.coefficients === "" ? s * m : n;
+  const channels = layer.coefficients === "" ? s * m : n;
   return [{ type: x.type ?? basis.type, dims: [x.dims?.[0] ?? null, channels, ...space] }];
 };
 
 /** A[n, s m, 1...], each row for one output; of a basis part B[m, p, k...], whose filters each make one channel where there is one split. */
 const scaled: AffineRule["read"] = (node, weight, bias) => {
-  const site = readBasisConv(node)!;
-  if (site.coefficients === "" && site.splits > 1)
+  const layer = readBasisConv(node)!;
+  if (layer.coefficients === "" && layer.splits > 1)
     return { reason: `the basis of ${nodeName(node)} is the same for all its splits` };
   const outChannels = weight.dims[0]!;
   const row = weight.dims.slice(1).reduce((product, size) => product * size, 1);
   return {
-    ...{ weight, bias: biasOr0(bias, outChannels), outChannels, inChannels: site.inChannels, node, padded: true },
+    ...{ weight, bias: biasOr0(bias, outChannels), outChannels, inChannels: layer.inChannels, node, padded: true },
     channels: (index) => [Math.floor(index / row), 0],
   };
 };
 
 /** In the layout that it is written in: m c k + n s m at each output position, or n c k where its filters are rebuilt. */
 const macs: MacRule = (node, _, shapes) => {
-  const { layout, coefficients, ...site } = readBasisConv(node) as BasisConv;
-  const { splits: s, basisSize: m, inChannels: c, outChannels: n } = site;
-  const area = elements(site.kernel);
+  const { layout, coefficients, ...layer } = readBasisConv(node) as BasisConv;
+  const { splits: s, basisSize: m, inChannels: c, outChannels: n } = layer;
+  const area = elements(layer.kernel);
   const each = layout === "dense" ? n * c * area : m * c * area + (coefficients === "" ? 0 : n * s * m);
   return times(
     countOf(shapes, node.outputs[0]!, (axis) => axis !== 1),
