@@ -35,7 +35,8 @@ export const dense: Candidate = { family: "dense", ranks: [] };
 export const usualFloor = 1e-3;
 
 export interface ChoiceOptions extends Hooks {
-  readonly candidates?: CandidateOptions;
+  /** Which candidates: the same for all layers, or by a layer's shape. */
+  readonly candidates?: CandidateOptions | ((shape: LayerShape) => CandidateOptions);
   readonly floor?: number;
 }
 
@@ -56,17 +57,18 @@ export async function layerChoices(
   algebra: LinearAlgebra,
   { cache, ...options }: ChoiceOptions & { readonly cache?: CalibrationCache | undefined } = {},
 ): Promise<readonly LayerChoices[]> {
-  const settings = JSON.stringify([options.candidates ?? {}, options.floor ?? usualFloor, algebra.name]);
+  const settingsOf = ({ shape }: CalibratedLayer) =>
+    JSON.stringify([optionsOf(shape, options), options.floor ?? usualFloor, algebra.name]);
   const errors = new Map<CalibratedLayer, readonly CandidateError[]>();
   for (const layer of layers) {
-    const known = await cache?.errors(layer, settings);
+    const known = await cache?.errors(layer, settingsOf(layer));
     if (known !== undefined) errors.set(layer, known);
   }
   for await (const { layer, moments: own } of moments(layers.filter((layer) => !errors.has(layer)))) {
     stopIfAborted(options);
     const made = errorsOf(layer, own, algebra, options);
     errors.set(layer, made);
-    await cache?.keepErrors(layer, settings, made);
+    await cache?.keepErrors(layer, settingsOf(layer), made);
     options.progress?.("candidates", errors.size, layers.length);
   }
   return layers.map((layer) => {
@@ -81,14 +83,19 @@ export async function layerChoices(
   });
 }
 
+const optionsOf = (shape: LayerShape, { candidates = {} }: Pick<ChoiceOptions, "candidates">): CandidateOptions =>
+  typeof candidates === "function" ? candidates(shape) : candidates;
+
 function errorsOf(
-  { weight, shape }: CalibratedLayer,
+  { weight, shape, kind }: CalibratedLayer,
   moments: Moments,
   algebra: LinearAlgebra,
-  { candidates, floor = usualFloor }: ChoiceOptions,
+  { candidates = {}, floor = usualFloor }: ChoiceOptions,
 ): readonly CandidateError[] {
   const { covariance, ridge } = ridged(moments.covariance, floor);
-  const wanted = candidatesOf(shape, candidates);
+  // A product of matrices has no groups: what is written in splits is not for it.
+  const all = candidatesOf(shape, optionsOf(shape, { candidates }));
+  const wanted = kind === "conv" ? all : all.filter(({ splits = 1 }) => splits === 1);
   const byFamily = new Map<Family, Candidate[]>();
   for (const one of wanted) byFamily.set(one.family, [...(byFamily.get(one.family) ?? []), one]);
   // Family by family, so that only one family's factors are held at once.

@@ -1,4 +1,5 @@
-// What was tried for one layer of a refit, and which of it is taken: the one with the least error on images held out.
+// What was tried for one layer of a refit, and which of it is taken: new factors where they have a lower error on images held
+// out than the factors that were there, else those with the better of the two biases.
 import type { Replacement } from "./replacement.js";
 
 /** What a layer took: its factors as they were, those with a new bias, new factors, or those fitted through the ReLU. */
@@ -40,9 +41,16 @@ export class Tries {
     this.#tried.push({ took, error: this.#errorOf(evaluated), ridge, result });
   }
 
-  /** Of equal errors the first counts. */
+  /**
+   * What is taken. New factors need not beat the old ones with a new bias: what they give up at this layer, they give up for
+   * what the layers before have lost, and the network gains by it.
+   */
   best(): { readonly replacement: Replacement; readonly outcome: RefitOutcome } {
-    const best = this.#tried.reduce((a, b) => (b.error < a.error ? b : a));
+    const least = (some: readonly Tried[]): Tried => some.reduce((a, b) => (b.error < a.error ? b : a));
+    const fresh = this.#tried.filter(({ took }) => took === "refit");
+    const old = this.#tried.filter(({ took }) => took !== "refit");
+    const before = old.find(({ took }) => took === "symmetric")!;
+    const best = fresh.length > 0 && least(fresh).error < before.error ? least(fresh) : least(old);
     const errors: Partial<Record<Took, number>> = {};
     for (const { took, error } of this.#tried) errors[took] = Math.min(error, errors[took] ?? Number.POSITIVE_INFINITY);
     const outcome = { layer: this.#layer, took: best.took, ...(best.ridge === undefined ? {} : { ridge: best.ridge }), errors };

@@ -68,7 +68,7 @@ export async function withBar<T>(
 }
 
 /** Progress of steps that name themselves, as bars that follow each other. */
-export function steps({ progress }: JobHooks) {
+export function stepsOf({ progress }: JobHooks) {
   let bar: ReturnType<NonNullable<JobHooks["progress"]>> | undefined;
   let label: string | undefined;
   return {

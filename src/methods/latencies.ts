@@ -27,6 +27,8 @@ export interface TimedLayer {
     /** Where the basis has a bias of its own. */
     readonly basisBias?: true;
   };
+  /** Convolutions that stand in the layer's place, one behind the other: their weights' shapes and attributes. */
+  readonly chain?: readonly Pick<TimedLayer, "shape" | "attributes">[];
 }
 
 /** Milliseconds of a timed layer, between neighbours as a network has them; undefined where it was not measured. */
