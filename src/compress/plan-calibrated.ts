@@ -71,7 +71,7 @@ export interface Planner {
 }
 
 /** Patches of more values than this are fitted by the families that take seconds, and at fewer ranks. */
-const largePatch = 1200;
+const largePatch = 600;
 const quick: readonly Family[] = ["one-split", "separable", "shared-bases", "low-rank"];
 
 function candidatesFor({ c, kernel: [kh, kw] }: LayerShape, saves: Saves): CandidateOptions {
