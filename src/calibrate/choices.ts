@@ -3,9 +3,9 @@
 import { type CandidateOptions, candidatesOf } from "../basis/candidates.js";
 import { type Candidate, type Factors, type Family, type LayerShape, macsOf, type Pair, weightsOf } from "../basis/factors.js";
 import { fitCandidates, ridged } from "../basis/fit.js";
-import { cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import type { LinearAlgebra } from "../linalg/linear-algebra.js";
+import { cost } from "../ops/cost/cost.js";
 import type { CalibrationCache } from "./cache.js";
 import { type CalibrationImages, type Hooks, stopIfAborted } from "./engine.js";
 import { extentOf } from "./geometry.js";

@@ -5,7 +5,7 @@ import { placeOf } from "../compress/job.js";
 import { type CalibratedPlan, openPlanner, type Planner } from "../compress/plan-calibrated.js";
 import { prepare } from "../compress/prepare.js";
 import { dataHelp, openData } from "../data/table.js";
-import { cost } from "../graph/cost.js";
+import { cost } from "../ops/cost/cost.js";
 import { describeChain } from "../methods/chain-record.js";
 import { columns, grouped } from "./columns.js";
 import { budgetOf, imageOptionsOf, type OnData, planningOptions } from "./compress-on-data.js";

@@ -1,6 +1,5 @@
 // Method basis: every planned convolution becomes a convolution with a small basis and a 1 x 1 with the coefficients,
 // both made from its own filters by truncated SVD.
-import { constants } from "../basis/constant.js";
 import { type Factors, initialise, splitMatrix } from "../basis/initialise.js";
 import type { Layout } from "../basis/layouts.js";
 import { type ActivationMoments, fitToOutputs, outputSpectrum, sharedMoments } from "../basis/moments.js";
@@ -9,6 +8,7 @@ import { sliceStart } from "../basis/split.js";
 import { int, makeNode } from "../graph/attributes.js";
 import { makeBasisConv } from "../graph/basis-conv.js";
 import { freshNames, replaceNodes } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { dataTypes } from "../graph/types.js";
 import { numbers, tensorOf } from "../graph/values.js";
@@ -46,7 +46,7 @@ export function applyPlan(
   const initializers = new Map<string, TensorData>();
   const casts: Node[] = [];
   const outcomes: Outcome[] = [];
-  const constant = constants(graph);
+  const constant = indexOf(graph).stored;
   /** Stores a tensor as the layer's weight is stored; returns the name of the value to read. */
   const store = (stem: string, layer: Layer, dims: readonly number[], values: Float64Array) => {
     const name = fresh(stem);

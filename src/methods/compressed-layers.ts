@@ -1,6 +1,7 @@
 // What was done to a model already: which of its nodes belong to compressed layers, and what is to be said of them.
-import { constants } from "../basis/constant.js";
+
 import { type BasisConv, basisConvs } from "../graph/basis-conv.js";
+import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node } from "../graph/types.js";
 import { readRecord } from "./record.js";
 
@@ -15,7 +16,7 @@ export function compressedNodes(graph: Graph): ReadonlyMap<Node, string | undefi
     nodes.set(node, partOf ? undefined : already(layer));
   }
   // A basis part belongs to the convolution with its coefficients, which stands for the layer.
-  const constant = parts.size > 0 ? constants(graph) : undefined;
+  const constant = parts.size > 0 ? indexOf(graph).stored : undefined;
   for (const node of constant === undefined ? [] : graph.nodes) {
     const layer = node.op === "Conv" ? parts.get(constant!(node.inputs[1] ?? "")?.root ?? "") : undefined;
     if (layer !== undefined) nodes.set(node, already(layer));

@@ -1,9 +1,9 @@
 // A convolution of a network, with what stands around it: what the passes that replace convolutions by other layers need to know.
-import { constants } from "../basis/constant.js";
 import { type Convolution, isSkipped, readConvolution } from "../basis/convolution.js";
 import { nodeName, readInts } from "../graph/attributes.js";
-import { consumers, producers } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node } from "../graph/types.js";
+import { operatorOf } from "../ops/table.js";
 import { matches } from "./pattern.js";
 
 export interface ConvLayer extends Convolution {
@@ -27,16 +27,12 @@ export interface Selection {
   readonly keepFirst?: number | undefined;
 }
 
-const activations = new Set(["Relu", "PRelu", "LeakyRelu", "Elu", "Clip", "HardSwish", "Sigmoid", "Tanh"]);
-
 /** Every convolution of the graph: what it is, or why it cannot be replaced. */
 export function convLayers(
   graph: Graph,
   { only = "*", keepFirst = 1 }: Selection = {},
 ): readonly { readonly node: Node; readonly layer: ConvLayer | undefined; readonly reason: string }[] {
-  const made = producers(graph);
-  const soleReader = consumersOfOne(graph);
-  const constant = constants(graph);
+  const { producers, soleReader, stored } = indexOf(graph);
   return graph.nodes
     .filter((node) => node.op === "Conv" && node.domain === "")
     .map((node, index) => {
@@ -44,33 +40,25 @@ export function convLayers(
       if (!matches(nodeName(node), [only])) return skip(`its name does not match ${only}`);
       if (index < keepFirst)
         return skip(`the first ${keepFirst === 1 ? "convolution stays" : `${keepFirst} convolutions stay`} as it was`);
-      const found = readConvolution(node, constant);
+      const found = readConvolution(node, stored);
       if (found === undefined) return skip("it has no filters");
       if (isSkipped(found)) return skip(found.reason);
       const [input = "", output = ""] = [node.inputs[0], node.outputs[0]];
       const after = soleReader(output);
       const norm = after?.op === "BatchNormalization" ? after : undefined;
       const behind = norm === undefined ? after : soleReader(norm.outputs[0] ?? "");
-      const before = made.get(input);
+      const before = producers.get(input);
       const layer: ConvLayer = {
         ...found,
         input,
         output,
         strided: readInts(node, "strides", []).some((stride) => stride > 1),
         norm,
-        activation: behind !== undefined && activations.has(behind.op) ? behind : undefined,
-        activationBefore: before !== undefined && activations.has(before.op) ? before : undefined,
+        activation: isActivation(behind) ? behind : undefined,
+        activationBefore: isActivation(before) ? before : undefined,
       };
       return { node, layer, reason: "" };
     });
 }
 
-/** The one node that reads a value, if nothing else does and the value is no output of the graph. */
-export function consumersOfOne(graph: Graph): (name: string) => Node | undefined {
-  const read = consumers(graph);
-  const outputs = new Set(graph.outputs.map((output) => output.name));
-  return (name) => {
-    const readers = read.get(name) ?? [];
-    return readers.length === 1 && !outputs.has(name) ? readers[0] : undefined;
-  };
-}
+const isActivation = (node: Node | undefined): boolean => node !== undefined && operatorOf(node)?.activation === true;

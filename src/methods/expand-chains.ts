@@ -1,9 +1,9 @@
 // Undoing chains: every layer that the record of chains tells of becomes the one node again that it stands for, with the dense filters that
 // its stages amount to and the bias of its last stage.
-import { type Constant, constants } from "../basis/constant.js";
 import { composed, makeFactors } from "../basis/factors.js";
 import { int, makeNode } from "../graph/attributes.js";
-import { freshNames, producers, replaceNodes } from "../graph/edit.js";
+import { freshNames, replaceNodes } from "../graph/edit.js";
+import { indexOf, type Stored } from "../graph/graph-index.js";
 import type { Graph, Node, Outcome, PassResult, TensorData } from "../graph/types.js";
 import { numbers, tensorOf } from "../graph/values.js";
 import { type Matrix, matrix, transpose } from "../linalg/matrix.js";
@@ -15,8 +15,8 @@ import { attributesFromJson } from "./record.js";
 export function expandChains(graph: Graph): PassResult {
   const chains = readChains(graph);
   if (chains.length === 0) return { graph, outcomes: [] };
-  const made = producers(graph);
-  const constant = constants(graph);
+  const made = indexOf(graph).producers;
+  const constant = indexOf(graph).stored;
   const fresh = freshNames(graph);
   const initializers = new Map<string, TensorData>();
   const stored = new Map<string, string>();
@@ -52,7 +52,7 @@ interface Found {
   readonly end: Node;
   /** The last stage's bias, "" for none. */
   readonly bias: string;
-  readonly weights: readonly Constant[];
+  readonly weights: readonly Stored[];
 }
 
 const changed = { reason: "its nodes are not what the model's record says of it" };
@@ -61,13 +61,13 @@ const changed = { reason: "its nodes are not what the model's record says of it"
 function findChain(
   chain: ChainRecord,
   made: ReadonlyMap<string, Node>,
-  constant: (name: string) => Constant | undefined,
+  constant: (name: string) => Stored | undefined,
 ): Found | { readonly reason: string } {
   const end = made.get(chain.output);
   if (end === undefined) return changed;
   let [node, bias]: [Node | undefined, string] = [end, end.inputs[2] ?? ""];
   if (chain.kind === "matmul" && end.op === "Add") [node, bias] = [made.get(end.inputs[0] ?? ""), end.inputs[1] ?? ""];
-  const weights: Constant[] = [];
+  const weights: Stored[] = [];
   for (let stage = chain.weights.length - 1; stage >= 0; stage--) {
     if (node?.domain !== "" || !operators[chain.kind].includes(node.op)) return changed;
     const weight = constant(node.inputs[1] ?? "");
@@ -85,7 +85,7 @@ const operators: Readonly<Record<ChainRecord["kind"], readonly string[]>> = {
   matmul: ["MatMul"],
 };
 
-function denseTensor(chain: ChainRecord, weights: readonly Constant[]): TensorData {
+function denseTensor(chain: ChainRecord, weights: readonly Stored[]): TensorData {
   const { kind, axes, shape } = chain;
   const values = weights.map(({ tensor }, stage) => rowMajor(chain, numbers(tensor), tensor.dims, stage === weights.length - 1));
   const filters = composed(makeFactors(candidateOf(chain), shape, values));

@@ -1,11 +1,12 @@
 // Undoing a compression: every layer becomes the one convolution that it stands for again, with the filters that basis and
 // coefficients make together (the original's, less what was truncated, plus what was learned).
-import { type Constant, constants } from "../basis/constant.js";
+
 import { reconstruct } from "../basis/initialise.js";
 import { FilterBasisError } from "../errors/error.js";
 import { int, makeNode } from "../graph/attributes.js";
 import { type BasisConv, basisConvs, layerName } from "../graph/basis-conv.js";
 import { freshNames, replaceNodes } from "../graph/edit.js";
+import { indexOf, type Stored } from "../graph/graph-index.js";
 import type { Graph, Node, Outcome, Pass, PassResult, TensorData } from "../graph/types.js";
 import { dataTypes } from "../graph/types.js";
 import { numbers, tensorOf } from "../graph/values.js";
@@ -23,7 +24,7 @@ export const expand: Pass = (graph) => expandAs(graph, "stored");
 export function expandAs(graph: Graph, precision: "stored" | "computed"): PassResult {
   const found = basisConvs(graph.nodes);
   if (found.length === 0) throw nothingToUndo(graph);
-  const constant = constants(graph);
+  const constant = indexOf(graph).stored;
   const store = storeFilters(graph, constant, precision);
   const replacements = new Map<Node, readonly Node[]>();
   const outcomes: Outcome[] = [];
@@ -54,13 +55,13 @@ function nothingToUndo(graph: Graph): FilterBasisError {
 }
 
 interface Parts {
-  readonly basis: Constant;
-  readonly coefficients: Constant;
+  readonly basis: Stored;
+  readonly coefficients: Stored;
   /** Where the basis has a bias of its own: the sum of both biases. */
   readonly bias?: TensorData;
 }
 
-function partsOf(site: BasisConv, constant: (name: string) => Constant | undefined): Parts | { readonly reason: string } {
+function partsOf(site: BasisConv, constant: (name: string) => Stored | undefined): Parts | { readonly reason: string } {
   if (site.coefficients === "") return { reason: basisOnlyReason };
   const [basis, coefficients] = [constant(site.basis), constant(site.coefficients)];
   if (!basis || !coefficients) return { reason: "its basis or its coefficients are computed while the model runs" };
@@ -80,7 +81,7 @@ function totalBias(site: BasisConv, coefficients: TensorData, own: TensorData | 
 }
 
 /** Collects filters, each stored once and as its coefficients are; layers that read the same basis and coefficients share them. */
-function storeFilters(graph: Graph, constant: (name: string) => Constant | undefined, precision: "stored" | "computed") {
+function storeFilters(graph: Graph, constant: (name: string) => Stored | undefined, precision: "stored" | "computed") {
   const fresh = freshNames(graph);
   const initializers = new Map<string, TensorData>();
   const casts: Node[] = [];

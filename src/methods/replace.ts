@@ -1,9 +1,10 @@
 // What the passes that put new layers in the place of convolutions share: the walk over the graph, and the layers that they are made of.
 import { int, makeNode, nodeName } from "../graph/attributes.js";
 import { GraphBuilder } from "../graph/builder.js";
-import { reads, replaceNodes, withoutInitializers } from "../graph/edit.js";
+import { reads, replaceNodes } from "../graph/edit.js";
 import type { Initialise } from "../graph/initialise.js";
 import type { Graph, Node, Outcome, PassResult } from "../graph/types.js";
+import { dropUnread } from "../passes/remove-unread.js";
 import { type ConvLayer, convLayers, type Selection } from "./conv-layers.js";
 
 /** What became of one convolution: why not, or what was done and which further nodes are replaced with it. */
@@ -37,9 +38,8 @@ export function replaceConvolutions(
     outcomes.push({ pass, layer: nodeName(node), applied: true, reason: rewrite.applied });
   }
   const replaced = replaceNodes(graph, replacements, net.initializers);
-  const read = new Set(replaced.nodes.flatMap((node) => [...reads(node)]));
-  const dropped = [...replacements.keys()].flatMap((node) => [...reads(node)]).filter((name) => !read.has(name));
-  return { graph: withoutInitializers(replaced, new Set(dropped)), outcomes };
+  const read = [...replacements.keys()].flatMap((node) => [...reads(node)]);
+  return { graph: dropUnread(replaced, read), outcomes };
 }
 
 /** Sizes of a convolution that is put somewhere in the place of a layer's. */

@@ -1,7 +1,9 @@
 // Storing weights in half precision: each float32 weight becomes a float16 constant and a Cast, so that all computing stays in float32.
 import { elements, int, makeNode, nodeName, tensor as tensorAttribute } from "../graph/attributes.js";
-import { freshNames, reads, renameReads } from "../graph/edit.js";
-import type { Graph, GraphBody, Node, Outcome, Pass, TensorData } from "../graph/types.js";
+import { constantTensor } from "../graph/constants.js";
+import { freshNames, renameReads } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
+import type { Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { floats, tensorOf } from "../graph/values.js";
 
 const name = "half-weights";
@@ -21,8 +23,7 @@ export const halfWeights: Pass = (graph) => {
   const initializers = new Map(graph.initializers);
   const casts: Node[] = [];
   const renamed = new Map<string, string>();
-  const read = readValues(graph);
-  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const { consumers: read, outputs } = indexOf(graph);
   const report = (layer: string, reason: string | undefined) =>
     outcomes.push({
       pass: name,
@@ -54,17 +55,14 @@ export function roundedToHalf(graph: Graph): Graph {
     isWeight(tensor) && against(key, tensor) === undefined
       ? { ...tensor, data: tensorOf("float32", tensor.dims, floats(half(tensor))).data }
       : tensor;
-  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const { outputs } = indexOf(graph);
   const initializers = new Map(
     [...graph.initializers].map(([key, tensor]) => [key, outputs.has(key) ? tensor : round(key, tensor)]),
   );
   const nodes = graph.nodes.map((node) => {
-    const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
-    if (value?.kind !== "tensor" || !isWeight(value.value)) return node;
-    return {
-      ...node,
-      attributes: new Map([...node.attributes, ["value", tensorAttribute(round(node.outputs[0]!, value.value))]]),
-    };
+    const value = constantTensor(node);
+    if (value === undefined || !isWeight(value)) return node;
+    return { ...node, attributes: new Map([...node.attributes, ["value", tensorAttribute(round(node.outputs[0]!, value))]]) };
   });
   return { ...graph, initializers, nodes };
 }
@@ -74,13 +72,13 @@ function halveConstant(
   fresh: (stem: string) => string,
   report: (layer: string, reason: string | undefined) => void,
 ): readonly Node[] {
-  const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
-  if (value?.kind !== "tensor" || !isWeight(value.value)) return [node];
-  const reason = against(node.outputs[0]!, value.value);
+  const value = constantTensor(node);
+  if (value === undefined || !isWeight(value)) return [node];
+  const reason = against(node.outputs[0]!, value);
   report(nodeName(node), reason);
   if (reason !== undefined) return [node];
   const stored = fresh(`${node.outputs[0]}_float16`);
-  const attributes = new Map([...node.attributes, ["value", tensorAttribute(half(value.value))] as const]);
+  const attributes = new Map([...node.attributes, ["value", tensorAttribute(half(value))] as const]);
   return [{ ...node, attributes, outputs: [stored] }, castTo(stored, node.outputs[0]!)];
 }
 
@@ -105,8 +103,3 @@ function outOfRange(tensor: TensorData): string | undefined {
 }
 
 const half = (tensor: TensorData): TensorData => tensorOf("float16", tensor.dims, floats(tensor));
-
-/** What nodes read, subgraphs included. */
-function readValues(graph: GraphBody): ReadonlySet<string> {
-  return new Set(graph.nodes.flatMap((node) => [...reads(node)]));
-}
