@@ -143,7 +143,10 @@ describe("compress --data", () => {
   test("writes nothing that loses more than is allowed, or is not as fast as was asked for", { timeout: 120_000 }, async () => {
     rmSync(out(), { force: true });
     const lost = await run("--keep-params", "0.15", "--data", images, "--max-loss", "0.0001", "--loss", "relative");
-    expect(lost.json.error, lost.stderr).toMatchObject({ code: "loses-function", message: expect.stringMatching(/y \(relative\)/) });
+    expect(lost.json.error, lost.stderr).toMatchObject({
+      code: "loses-function",
+      message: expect.stringMatching(/y \(relative\)/),
+    });
     const slow = await run("--speedup", "40", "--data", images);
     expect(slow.json.error, slow.stderr).toMatchObject({ code: "budget-unreachable", field: "speedup" });
     expect(existsSync(out())).toBe(false);

@@ -19,6 +19,7 @@ import { chooseLayouts } from "../src/methods/layout.js";
 import { readRecord } from "../src/methods/record.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { verifyGraph } from "../src/ops/verify/verify.js";
+import { lowerBasisConv } from "../src/passes/lower-basis-conv.js";
 import { compareOutputs, openSession, sampleFeeds } from "../src/runtime/index.js";
 import { oneConv, randomTensor, smallGraph } from "./small-graphs.js";
 
@@ -159,6 +160,17 @@ describe.each(Object.entries(stored))("a weight stored as %s", (_, { graph, tole
     expect(await difference(dense, graph)).toBeLessThan(tolerance);
     expect(cost(dense).weights).toBe(cost(graph).weights);
   });
+});
+
+test("a long name of a layer is not repeated in every value inside of it", async () => {
+  const { graph } = stored["a Constant node"]!;
+  const name = `${"block/".repeat(40)}conv`;
+  const named = { ...graph, nodes: graph.nodes.map((node) => (node.op === "Conv" ? { ...node, name } : node)) };
+  const compressed = chooseLayouts(() => "batch-folded")(basis({ splits: 2, basis: 5 })(named).graph).graph;
+  const { nodes } = lowerBasisConv(compressed);
+  expect(nodes.at(-1)!.name).toBe(name);
+  expect(Math.max(...nodes.slice(0, -1).map((node) => node.name.length + node.outputs[0]!.length))).toBeLessThan(60);
+  expect(printGraph(readModel(writeModel(compressed)))).toBe(printGraph(compressed));
 });
 
 test("filters rebuilt in the type that is computed in are those of the compressed layer, and not rounded to the type that is stored", async () => {
