@@ -34,7 +34,17 @@ export const dense: Candidate = { family: "dense", ranks: [] };
 /** Of the mean of the diagonal: what the covariance gains, so that directions that were not seen still weigh something. */
 export const usualFloor = 1e-3;
 
+/**
+ * Of the families those that are strongest at equal multiply-accumulates. Bases shared by the splits are the strongest at equal
+ * weights: a plan by weights adds them.
+ */
+export const usualCandidates: CandidateOptions = {
+  families: ["one-split", "low-rank", "own-bases", "separable", "separable-pointwise"],
+  splits: [2, 4, 8, 16, 32, 64],
+};
+
 export interface ChoiceOptions extends Hooks {
+  /** Default: `usualCandidates`. */
   readonly candidates?: CandidateOptions;
   readonly floor?: number;
 }
@@ -56,7 +66,7 @@ export async function layerChoices(
   algebra: LinearAlgebra,
   { cache, ...options }: ChoiceOptions & { readonly cache?: CalibrationCache | undefined } = {},
 ): Promise<readonly LayerChoices[]> {
-  const settings = JSON.stringify([options.candidates ?? {}, options.floor ?? usualFloor, algebra.name]);
+  const settings = JSON.stringify([options.candidates ?? usualCandidates, options.floor ?? usualFloor, algebra.name]);
   const errors = new Map<CalibratedLayer, readonly CandidateError[]>();
   for (const layer of layers) {
     const known = await cache?.errors(layer, settings);
@@ -85,7 +95,7 @@ function errorsOf(
   { weight, shape }: CalibratedLayer,
   moments: Moments,
   algebra: LinearAlgebra,
-  { candidates, floor = usualFloor }: ChoiceOptions,
+  { candidates = usualCandidates, floor = usualFloor }: ChoiceOptions,
 ): readonly CandidateError[] {
   const { covariance, ridge } = ridged(moments.covariance, floor);
   const wanted = candidatesOf(shape, candidates);
