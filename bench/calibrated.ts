@@ -7,6 +7,7 @@ import { blockSteps } from "../src/calibrate/block-steps.js";
 import { openCalibrationCache } from "../src/calibrate/cache.js";
 import { calibrate, compressCalibrated, fixedMacs, planByMacs } from "../src/calibrate/calibrated.js";
 import { withChains } from "../src/calibrate/chain.js";
+import { usualCandidates } from "../src/calibrate/choices.js";
 import type { CalibrationImages } from "../src/calibrate/engine.js";
 import { torchEngine } from "../src/calibrate/torch-engine.js";
 import { prepare } from "../src/compress/prepare.js";
@@ -79,10 +80,9 @@ const say = (text: string) => process.stdout.write(`${text}\n`);
 const macsOf = (model: Graph) =>
   cost({ ...model, inputs: model.inputs.map(({ name }) => ({ name, tensor: { type: "float32", dims: [1, 3, 32, 32] } })) }).macs;
 const rows: object[] = [];
-const usual: readonly Family[] = ["one-split", "low-rank", "own-bases", "separable", "separable-pointwise"];
 const options: CandidateOptions = {
-  families: families === undefined ? usual : (families.split(",") as Family[]),
-  fractions: [0.12, 0.2, 0.3, 0.42, 0.58, 0.75, 0.9],
+  ...usualCandidates,
+  ...(families === undefined ? {} : { families: families.split(",") as Family[] }),
 };
 const started = performance.now();
 const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`;

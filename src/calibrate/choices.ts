@@ -34,8 +34,17 @@ export const dense: Candidate = { family: "dense", ranks: [] };
 /** Of the mean of the diagonal: what the covariance gains, so that directions that were not seen still weigh something. */
 export const usualFloor = 1e-3;
 
+/**
+ * Of the families those that are strongest at equal multiply-accumulates. Bases shared by the splits are the strongest at equal
+ * weights: a plan by weights adds them.
+ */
+export const usualCandidates: CandidateOptions = {
+  families: ["one-split", "low-rank", "own-bases", "separable", "separable-pointwise"],
+  splits: [2, 4, 8, 16, 32, 64],
+};
+
 export interface ChoiceOptions extends Hooks {
-  /** Which candidates: the same for all layers, or by a layer's shape. */
+  /** Which candidates: the same for all layers, or by a layer's shape. Default: `usualCandidates`. */
   readonly candidates?: CandidateOptions | ((shape: LayerShape) => CandidateOptions);
   readonly floor?: number;
 }
@@ -83,18 +92,18 @@ export async function layerChoices(
   });
 }
 
-const optionsOf = (shape: LayerShape, { candidates = {} }: Pick<ChoiceOptions, "candidates">): CandidateOptions =>
+const optionsOf = (shape: LayerShape, { candidates = usualCandidates }: Pick<ChoiceOptions, "candidates">): CandidateOptions =>
   typeof candidates === "function" ? candidates(shape) : candidates;
 
 function errorsOf(
   { weight, shape, kind }: CalibratedLayer,
   moments: Moments,
   algebra: LinearAlgebra,
-  { candidates = {}, floor = usualFloor }: ChoiceOptions,
+  { candidates, floor = usualFloor }: ChoiceOptions,
 ): readonly CandidateError[] {
   const { covariance, ridge } = ridged(moments.covariance, floor);
   // A product of matrices has no groups: what is written in splits is not for it.
-  const all = candidatesOf(shape, optionsOf(shape, { candidates }));
+  const all = candidatesOf(shape, optionsOf(shape, { ...(candidates && { candidates }) }));
   const wanted = kind === "conv" ? all : all.filter(({ splits = 1 }) => splits === 1);
   const byFamily = new Map<Family, Candidate[]>();
   for (const one of wanted) byFamily.set(one.family, [...(byFamily.get(one.family) ?? []), one]);
