@@ -115,8 +115,10 @@ for (const seed of seeds.split(",").map(Number)) {
       if (only !== undefined && !only.split(",").includes(name)) continue;
       const closed = await compressCalibrated(calibration, plan.chosen, images, engine, how);
       const { layers } = closed;
-      const { replacements } =
-        name === "blocks" ? await blockSteps(graph, closed.replacements, images, engine, { batch: 32, steps: 150 }) : closed;
+      const learned = name === "blocks" ? await blockSteps(graph, closed.replacements, images, engine) : undefined;
+      for (const { layers: own, before, after, kept: better } of learned?.outcomes ?? [])
+        say(`  ${own.join(" ")}: ${before.toFixed(4)} -> ${after.toFixed(4)}${better ? "" : ", not kept"}`);
+      const { replacements } = learned ?? closed;
       const compressed = withChains(graph, replacements);
       errors[name] = await errorOf(compressed);
       const took = layers.map(({ refit }) => refit?.took[0]).join("");
