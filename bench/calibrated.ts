@@ -7,6 +7,7 @@ import { blockSteps } from "../src/calibrate/block-steps.js";
 import { openCalibrationCache } from "../src/calibrate/cache.js";
 import { calibrate, compressCalibrated, fixedMacs, planByMacs } from "../src/calibrate/calibrated.js";
 import { withChains } from "../src/calibrate/chain.js";
+import { usualCandidates } from "../src/calibrate/choices.js";
 import type { CalibrationImages } from "../src/calibrate/engine.js";
 import { torchEngine } from "../src/calibrate/torch-engine.js";
 import { prepare } from "../src/compress/prepare.js";
@@ -15,10 +16,10 @@ import { loadCifar10 } from "../src/data/cifar10.js";
 import { type ImageSet, normalizations, permutation } from "../src/data/image-set.js";
 import { topOne } from "../src/evaluate/classify.js";
 import { float32Tensor } from "../src/graph/attributes.js";
-import { cost } from "../src/graph/cost.js";
 import type { Graph } from "../src/graph/types.js";
 import { Network } from "../src/interpreter/network.js";
 import { Random } from "../src/linalg/random.js";
+import { cost } from "../src/ops/cost/cost.js";
 import { loadModel } from "../src/runtime/files.js";
 import { runnable } from "../src/train/runnable.js";
 import { shared } from "../test/shared.js";
@@ -79,10 +80,9 @@ const say = (text: string) => process.stdout.write(`${text}\n`);
 const macsOf = (model: Graph) =>
   cost({ ...model, inputs: model.inputs.map(({ name }) => ({ name, tensor: { type: "float32", dims: [1, 3, 32, 32] } })) }).macs;
 const rows: object[] = [];
-const usual: readonly Family[] = ["one-split", "low-rank", "own-bases", "separable", "separable-pointwise"];
 const options: CandidateOptions = {
-  families: families === undefined ? usual : (families.split(",") as Family[]),
-  fractions: [0.12, 0.2, 0.3, 0.42, 0.58, 0.75, 0.9],
+  ...usualCandidates,
+  ...(families === undefined ? {} : { families: families.split(",") as Family[] }),
 };
 const started = performance.now();
 const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`;
@@ -115,8 +115,10 @@ for (const seed of seeds.split(",").map(Number)) {
       if (only !== undefined && !only.split(",").includes(name)) continue;
       const closed = await compressCalibrated(calibration, plan.chosen, images, engine, how);
       const { layers } = closed;
-      const { replacements } =
-        name === "blocks" ? await blockSteps(graph, closed.replacements, images, engine, { batch: 32, steps: 150 }) : closed;
+      const learned = name === "blocks" ? await blockSteps(graph, closed.replacements, images, engine) : undefined;
+      for (const { layers: own, before, after, kept: better } of learned?.outcomes ?? [])
+        say(`  ${own.join(" ")}: ${before.toFixed(4)} -> ${after.toFixed(4)}${better ? "" : ", not kept"}`);
+      const { replacements } = learned ?? closed;
       const compressed = withChains(graph, replacements);
       errors[name] = await errorOf(compressed);
       const took = layers.map(({ refit }) => refit?.took[0]).join("");

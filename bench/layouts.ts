@@ -4,12 +4,12 @@
 import { parseArgs } from "node:util";
 import { type Layout, layouts } from "../src/basis/layouts.js";
 import { float32Tensor, ints, makeNode } from "../src/graph/attributes.js";
-import { cost } from "../src/graph/cost.js";
 import type { Graph } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
 import { basis } from "../src/methods/basis.js";
 import { chooseLayouts } from "../src/methods/layout.js";
 import { edsr } from "../src/nets/edsr.js";
+import { cost } from "../src/ops/cost/cost.js";
 import { fastestLayouts } from "../src/runtime/choose-layout.js";
 import { alternate } from "../src/runtime/latency.js";
 import { openSession } from "../src/runtime/open.js";

@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { writeModelChunks } from "../src/formats/onnx/index.js";
 import { float32Tensor, ints, makeNode } from "../src/graph/attributes.js";
 import type { Graph } from "../src/graph/types.js";
-import { verifyGraph } from "../src/graph/verify.js";
+import { verifyGraph } from "../src/ops/verify/verify.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { median } from "../src/runtime/latency.js";
 import { writeResult } from "./result.js";

@@ -5,13 +5,13 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { float32Tensor, ints, makeNode } from "../src/graph/attributes.js";
-import { cost } from "../src/graph/cost.js";
 import type { Graph, Node, TensorData } from "../src/graph/types.js";
 import { pureLinearAlgebra } from "../src/linalg/low-rank.js";
 import { Random } from "../src/linalg/random.js";
 import { applyPlan } from "../src/methods/basis.js";
 import { planCompression } from "../src/methods/plan.js";
 import { resnet } from "../src/nets/resnet.js";
+import { cost } from "../src/ops/cost/cost.js";
 import { engineInfo } from "../src/torch/index.js";
 import { bestLinearAlgebra } from "../src/torch/linalg.js";
 import { writeResult } from "./result.js";

@@ -8,6 +8,7 @@ const layers = [
   "errors",
   "linalg",
   "graph",
+  "ops",
   "passes",
   "formats",
   "basis",

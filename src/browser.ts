@@ -10,17 +10,10 @@ export { type ReadOptions, readModel, writeModel } from "./formats/onnx/index.js
 // The graph
 export {
   type Attribute,
-  type ChosenSizes,
-  type Cost,
-  chooseInputs,
-  cost,
   type DataType,
   type Dim,
   floats,
   type Graph,
-  type InputSizes,
-  inferShapes,
-  type LayerCost,
   type Node,
   type Outcome,
   type Pass,
@@ -30,7 +23,6 @@ export {
   tensorOf,
   type Value,
   type ValueType,
-  verifyGraph,
 } from "./graph/index.js";
 export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
 export { expand } from "./methods/expand.js";
@@ -40,8 +32,18 @@ export { type GroupPlan, type LayerPlan, type Plan, type PlanOptions, planCompre
 export { type CompressionRecord, type LayerRecord, readRecord } from "./methods/record.js";
 // Networks
 export { buildNet, type Net, type NetName, nets } from "./nets/table.js";
+export {
+  type ChosenSizes,
+  type Cost,
+  chooseInputs,
+  cost,
+  type InputSizes,
+  inferShapes,
+  type LayerCost,
+  verifyGraph,
+} from "./ops/index.js";
 export { foldBatchNorm } from "./passes/fold-batch-norm.js";
 export { foldConstants } from "./passes/fold-constants.js";
 export { halfWeights } from "./passes/half-weights.js";
-export { removeDeadNodes } from "./passes/remove-dead-nodes.js";
+export { removeDeadNodes } from "./passes/remove-unread.js";
 export { sequence } from "./passes/sequence.js";

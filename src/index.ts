@@ -33,14 +33,10 @@ export { type ReadOptions, readModel, writeModel } from "./formats/onnx/index.js
 // The graph
 export {
   type Attribute,
-  type Cost,
-  cost,
   type DataType,
   type Dim,
   floats,
   type Graph,
-  inferShapes,
-  type LayerCost,
   type Node,
   type Outcome,
   type Pass,
@@ -50,7 +46,6 @@ export {
   tensorOf,
   type Value,
   type ValueType,
-  verifyGraph,
 } from "./graph/index.js";
 export { Network, type NetworkOptions } from "./interpreter/network.js";
 export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
@@ -61,10 +56,11 @@ export { type GroupPlan, type LayerPlan, type Plan, type PlanOptions, planCompre
 export { type CompressionRecord, type LayerRecord, readRecord } from "./methods/record.js";
 // Networks
 export { buildNet, type Net, type NetName, nets } from "./nets/table.js";
+export { type Cost, cost, inferShapes, type LayerCost, verifyGraph } from "./ops/index.js";
 export { foldBatchNorm } from "./passes/fold-batch-norm.js";
 export { foldConstants } from "./passes/fold-constants.js";
 export { halfWeights } from "./passes/half-weights.js";
-export { removeDeadNodes } from "./passes/remove-dead-nodes.js";
+export { removeDeadNodes } from "./passes/remove-unread.js";
 export { sequence } from "./passes/sequence.js";
 // Running and files
 export { type ChooseLayoutOptions, fastestLayouts, type LayoutChoice } from "./runtime/choose-layout.js";

@@ -1,12 +1,12 @@
 // Real networks against themselves: folded, rebuilt and written in every layout they agree with the original; with a fault they do not.
 import { describe, expect, test } from "vitest";
 import { layouts } from "../src/basis/layouts.js";
-import { concreteInputs } from "../src/graph/cost.js";
 import type { Graph } from "../src/graph/types.js";
 import { floats, tensorOf } from "../src/graph/values.js";
 import { basis } from "../src/methods/basis.js";
 import { expand } from "../src/methods/expand.js";
 import { chooseLayouts } from "../src/methods/layout.js";
+import { concreteInputs } from "../src/ops/cost/cost.js";
 import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { compareWithOriginal, requireAgreement, worstOutput } from "../src/runtime/agreement.js";
 import { loadModel } from "../src/runtime/files.js";

@@ -8,7 +8,7 @@ import exporting from "../src/cli/export.js";
 import type { Command } from "../src/cli/frame.js";
 import inspect from "../src/cli/inspect.js";
 import plan from "../src/cli/plan.js";
-import { cost } from "../src/graph/cost.js";
+import { cost } from "../src/ops/cost/cost.js";
 import { loadModel } from "../src/runtime/files.js";
 import { noShared, shared } from "./shared.js";
 

@@ -8,18 +8,19 @@ import { describe, expect, test } from "vitest";
 import { layouts } from "../src/basis/layouts.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { int, ints, makeNode, tensor } from "../src/graph/attributes.js";
-import { cost } from "../src/graph/cost.js";
 import { printGraph } from "../src/graph/print.js";
 import type { DataType, Graph, TensorData } from "../src/graph/types.js";
 import { dataTypes } from "../src/graph/types.js";
 import { numbers, tensorOf } from "../src/graph/values.js";
-import { verifyGraph } from "../src/graph/verify.js";
 import { basis } from "../src/methods/basis.js";
 import { expand } from "../src/methods/expand.js";
 import { expandBases } from "../src/methods/expand-bases.js";
 import { findLayers } from "../src/methods/layers.js";
 import { chooseLayouts } from "../src/methods/layout.js";
 import { readRecord } from "../src/methods/record.js";
+import { cost } from "../src/ops/cost/cost.js";
+import { verifyGraph } from "../src/ops/verify/verify.js";
+import { lowerBasisConv } from "../src/passes/lower-basis-conv.js";
 import { compareOutputs, openSession, sampleFeeds } from "../src/runtime/index.js";
 import { oneConv, randomTensor, smallGraph } from "./small-graphs.js";
 
@@ -160,6 +161,17 @@ describe.each(Object.entries(stored))("a weight stored as %s", (_, { graph, tole
     expect(await difference(dense, graph)).toBeLessThan(tolerance);
     expect(cost(dense).weights).toBe(cost(graph).weights);
   });
+});
+
+test("a long name of a layer is not repeated in every value inside of it", async () => {
+  const { graph } = stored["a Constant node"]!;
+  const name = `${"block/".repeat(40)}conv`;
+  const named = { ...graph, nodes: graph.nodes.map((node) => (node.op === "Conv" ? { ...node, name } : node)) };
+  const compressed = chooseLayouts(() => "batch-folded")(basis({ splits: 2, basis: 5 })(named).graph).graph;
+  const { nodes } = lowerBasisConv(compressed);
+  expect(nodes.at(-1)!.name).toBe(name);
+  expect(Math.max(...nodes.slice(0, -1).map((node) => node.name.length + node.outputs[0]!.length))).toBeLessThan(60);
+  expect(printGraph(readModel(writeModel(compressed)))).toBe(printGraph(compressed));
 });
 
 test("filters rebuilt in the type that is computed in are those of the compressed layer, and not rounded to the type that is stored", async () => {

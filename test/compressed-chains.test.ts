@@ -14,7 +14,6 @@ import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { int, ints, makeNode, string } from "../src/graph/attributes.js";
 import { withMetadata } from "../src/graph/edit.js";
 import type { Attribute, Graph } from "../src/graph/types.js";
-import { verifyGraph } from "../src/graph/verify.js";
 import { matrix } from "../src/linalg/matrix.js";
 import { basis } from "../src/methods/basis.js";
 import { chainKey } from "../src/methods/chain-record.js";
@@ -22,6 +21,7 @@ import { compressedLayers, describeCompression } from "../src/methods/compressed
 import { expand } from "../src/methods/expand.js";
 import { findLayers } from "../src/methods/layers.js";
 import { prepareForPlanning } from "../src/methods/prepare.js";
+import { verifyGraph } from "../src/ops/verify/verify.js";
 import { foldConstants } from "../src/passes/fold-constants.js";
 import { halfWeights } from "../src/passes/half-weights.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";

@@ -2,8 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { layoutNodes, layouts } from "../src/basis/layouts.js";
 import { elements, float32Tensor, int, int64Tensor, ints, makeNode, tensor } from "../src/graph/attributes.js";
-import { cost, freshNames } from "../src/graph/index.js";
+import { freshNames } from "../src/graph/index.js";
 import type { Graph, Node, TensorData } from "../src/graph/types.js";
+import { cost } from "../src/ops/index.js";
 import { loadModel } from "../src/runtime/files.js";
 import { noShared, shared } from "./shared.js";
 

@@ -3,7 +3,7 @@
 import { float, floats, int, ints, makeNode, string } from "../src/graph/attributes.js";
 import type { Attribute, Graph, TensorData } from "../src/graph/types.js";
 import { tensorOf } from "../src/graph/values.js";
-import type { OperatorName } from "../src/interpreter/operators/names.js";
+import type { LoweredName } from "../src/interpreter/operators/table.js";
 
 type Dims = readonly number[];
 
@@ -324,4 +324,4 @@ export const gradientCases = {
   EyeLike: "its input is a shape",
   OneHot: just(wholes([3], [0, 2, 1]), one(3), x(2)),
   NonZero: whyWhole,
-} satisfies Record<OperatorName, readonly GradientCase[] | string>;
+} satisfies Record<LoweredName, readonly GradientCase[] | string>;

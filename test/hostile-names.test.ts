@@ -65,7 +65,7 @@ async function run(command: Command, ...words: string[]) {
 
 const calls: readonly (readonly [Command, readonly string[]])[] = [
   [inspect, []],
-  [plan, ["--keep-params", "0.6"]],
+  [plan, ["--basis", "4"]],
   [compress, ["-o", "OUT", "--keep-params", "0.6", "--layout", "split"]],
   [inspect, ["--input", "nobody=1x3"]], // an error that names the inputs
 ];

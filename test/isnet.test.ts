@@ -9,8 +9,8 @@ import type { Command } from "../src/cli/frame.js";
 import inspect from "../src/cli/inspect.js";
 import plan from "../src/cli/plan.js";
 import { readModel } from "../src/formats/onnx/index.js";
-import { cost } from "../src/graph/cost.js";
-import { verifyGraph } from "../src/graph/verify.js";
+import { cost } from "../src/ops/cost/cost.js";
+import { verifyGraph } from "../src/ops/verify/verify.js";
 import { cacheFolder } from "../src/runtime/cache-folder.js";
 import { loadModel } from "../src/runtime/files.js";
 

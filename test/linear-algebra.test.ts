@@ -128,6 +128,27 @@ for (const [name, linear, skipped] of implementations) {
         expect(distance(linear.multiply(a, b), product(a, b)) / scale).toBeLessThan(rounding);
       });
 
+      test("multiplied by another's transpose is the product with the transpose", () => {
+        const b = random(11, a.cols, 5);
+        expect(distance(linear.multiplyTransposed(a, b), product(a, transpose(b))) / scale).toBeLessThan(rounding);
+      });
+
+      test("kept, whole or in part, gives what it gives otherwise", () => {
+        const kept = linear.keep(a);
+        try {
+          const [b, turned] = [random(a.cols, 11, 5), random(11, a.cols, 6)];
+          expect([kept.rows, kept.cols, distance(kept, a)]).toEqual([a.rows, a.cols, 0]);
+          expect(distance(linear.multiply(kept, b), linear.multiply(a, b))).toBe(0);
+          expect(distance(linear.multiplyTransposed(turned, kept), linear.multiplyTransposed(turned, a))).toBe(0);
+          const slices = matrix(a.rows * a.cols, 1, kept.data); // the same elements, seen in another shape
+          expect(distance(linear.multiply(slices, matrix(1, 1, [2])), product(slices, matrix(1, 1, [2])))).toBe(0);
+          const last = matrix(1, a.cols, kept.data.subarray((a.rows - 1) * a.cols));
+          expect(distance(linear.multiply(last, b), product(last, b)) / scale).toBeLessThan(rounding);
+        } finally {
+          kept.release();
+        }
+      });
+
       test("has a Gram matrix that is its transpose times itself, symmetric to the last bit", () => {
         const gram = linear.gram(a);
         expect(distance(gram, product(transpose(a), a)) / scale ** 2).toBeLessThan(rounding);
@@ -255,6 +276,7 @@ for (const [name, linear, skipped] of implementations) {
       const skipped = expect.objectContaining({ code: "shape-mismatch" });
       const [a, b] = [random(2, 3), random(2, 3, 2)];
       for (const run of [linear.multiply, linear.solve, linear.solveTriangular]) expect(() => run(a, b)).toThrow(skipped);
+      expect(() => linear.multiplyTransposed(a, random(3, 2))).toThrow(skipped);
       for (const run of [linear.eigen, linear.cholesky]) expect(() => run(a)).toThrow(skipped);
     });
 
@@ -293,6 +315,9 @@ describe.skipIf(reason !== undefined)(`libtorch's tensors${reason === undefined 
     found.lowRank(3);
     torchLinearAlgebra.svd(a);
     torchLinearAlgebra.solve(torchLinearAlgebra.gram(a), random(20, 2));
+    const kept = torchLinearAlgebra.keep(a);
+    torchLinearAlgebra.multiply(kept, random(20, 3));
+    kept.release();
     expect(() => torchLinearAlgebra.cholesky(matrix(2, 2))).toThrow();
     expect(liveTensorsAfterCollection()).toBe(before);
   });

@@ -3,16 +3,16 @@
 import { describe, expect, test } from "vitest";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { ints, makeNode } from "../src/graph/attributes.js";
-import { cost } from "../src/graph/cost.js";
 import type { Attribute, Graph } from "../src/graph/types.js";
 import { tensorOf } from "../src/graph/values.js";
-import { verifyGraph } from "../src/graph/verify.js";
 import { compressedLayers } from "../src/methods/compressed-layers.js";
 import { expand } from "../src/methods/expand.js";
 import { findLayers } from "../src/methods/layers.js";
 import type { Method } from "../src/methods/method.js";
 import { type MethodName, methodPass, methods, weightMethods } from "../src/methods/methods.js";
 import { planCompression } from "../src/methods/plan.js";
+import { cost } from "../src/ops/cost/cost.js";
+import { verifyGraph } from "../src/ops/verify/verify.js";
 import { lowerBasisConv } from "../src/passes/lower-basis-conv.js";
 import { recipeSchema } from "../src/train/recipe.js";
 import { outputsDiffer } from "./same-outputs.js";

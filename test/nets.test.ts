@@ -1,8 +1,8 @@
 // Every kind of network and every architecture method, small: out as ONNX, evaluated by ONNX Runtime, back, and one step of training.
 import { describe, expect, it } from "vitest";
-import { verifyGraph } from "../src/graph/verify.js";
 import { methodPass } from "../src/methods/methods.js";
 import { buildNet, nets } from "../src/nets/table.js";
+import { verifyGraph } from "../src/ops/verify/verify.js";
 import { describeEngine } from "./engine.js";
 import { checkNet } from "./net-checks.js";
 

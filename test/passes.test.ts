@@ -2,12 +2,13 @@
 import { describe, expect, it } from "vitest";
 import { writeModel } from "../src/formats/onnx/index.js";
 import { elements, float, int, int64Tensor, ints, makeNode, tensor } from "../src/graph/attributes.js";
-import { cost, numbers, printGraph, tensorOf, verifyGraph } from "../src/graph/index.js";
+import { numbers, printGraph, tensorOf } from "../src/graph/index.js";
 import type { DataType, Dim, Graph, Node, Pass, TensorData } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
+import { cost, verifyGraph } from "../src/ops/index.js";
 import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { foldConstants } from "../src/passes/fold-constants.js";
-import { removeDeadNodes } from "../src/passes/remove-dead-nodes.js";
+import { removeDeadNodes } from "../src/passes/remove-unread.js";
 import { sequence } from "../src/passes/sequence.js";
 import { loadModel } from "../src/runtime/files.js";
 import { openSession, sampleFeeds } from "../src/runtime/index.js";

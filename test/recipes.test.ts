@@ -1,9 +1,9 @@
 // The recipes say what they stand for, and what they build counts what they say.
 import { basename, extname } from "node:path";
 import { describe, expect, it } from "vitest";
-import { cost } from "../src/graph/cost.js";
 import { methodPass } from "../src/methods/methods.js";
 import { buildNet } from "../src/nets/table.js";
+import { cost } from "../src/ops/cost/cost.js";
 import { paperTables } from "../src/report/paper.js";
 import { listRecipes, loadRecipe } from "../src/train/recipe-files.js";
 

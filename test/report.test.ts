@@ -7,9 +7,9 @@ import { type Browser, type Page, chromium as playwright } from "playwright-core
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import report from "../src/cli/report.js";
 import { readRun } from "../src/cli/report-run.js";
-import { cost } from "../src/graph/cost.js";
 import { basis } from "../src/methods/basis.js";
 import { resnet } from "../src/nets/resnet.js";
+import { cost } from "../src/ops/cost/cost.js";
 import { saveModel } from "../src/runtime/files.js";
 import { chromium, noBrowser } from "./browser.js";
 

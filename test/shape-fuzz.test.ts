@@ -6,12 +6,13 @@ import { FilterBasisError, isError } from "../src/errors/error.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { float, floats, int, ints, makeNode, string, tensor } from "../src/graph/attributes.js";
 import { substitute } from "../src/graph/dims.js";
-import { cost, inferShapes, numbers, verifyGraph } from "../src/graph/index.js";
+import { numbers } from "../src/graph/index.js";
 import type { Attribute, Dim, Graph, Node } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
+import { cost, inferShapes, verifyGraph } from "../src/ops/index.js";
 import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { foldConstants } from "../src/passes/fold-constants.js";
-import { removeDeadNodes } from "../src/passes/remove-dead-nodes.js";
+import { removeDeadNodes } from "../src/passes/remove-unread.js";
 import { noTestdata, testCases } from "./onnx-testdata.js";
 import { type Draw, draws, i64, type Pick, pickers } from "./shape-draws.js";
 

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { evaluateModel } from "../src/evaluate/evaluate.js";
-import { cost } from "../src/graph/cost.js";
+import { cost } from "../src/ops/cost/cost.js";
 import { loadModel } from "../src/runtime/files.js";
 import { openSession, sampleFeeds } from "../src/runtime/index.js";
 import { noShared, shared } from "./shared.js";

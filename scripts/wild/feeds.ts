@@ -1,9 +1,9 @@
 // Inputs with which a network runs, found by trying: what the sizes of its free axes may be, nothing of it taken on trust.
 import { readFileSync } from "node:fs";
 import { readModel } from "../../src/formats/onnx/index.js";
-import { concreteInputs } from "../../src/graph/cost.js";
 import { feeds } from "../../src/graph/edit.js";
 import type { Dim, Graph } from "../../src/graph/types.js";
+import { concreteInputs } from "../../src/ops/cost/cost.js";
 import type { WildModel } from "./models.js";
 import { runTask } from "./runner.js";
 

@@ -1,6 +1,6 @@
 // What is measured of a written file beside its original: outputs, milliseconds in turns, counts, memory.
 import { statSync } from "node:fs";
-import { cost } from "../../src/graph/cost.js";
+import { cost } from "../../src/ops/cost/cost.js";
 import { loadModel } from "../../src/runtime/files.js";
 import { median } from "../../src/runtime/latency.js";
 import type { Feed, Sizes } from "./feeds.js";

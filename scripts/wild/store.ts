@@ -1,7 +1,10 @@
 // The table as a file: what has been measured stays when a run is stopped, and is not measured again.
+
 import { existsSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Conditions } from "../../bench/result.js";
 import { writeAside } from "../../src/runtime/write.js";
+import { shared } from "../../test/shared.js";
 import type { Effort } from "./measure.js";
 import type { ModelFacts, Row } from "./rows.js";
 
@@ -19,7 +22,10 @@ export function readTable(file: string): Table {
 }
 
 export async function writeTable(file: string, table: Table): Promise<void> {
-  await writeAside(file, new TextEncoder().encode(`${JSON.stringify(table, null, 1)}\n`));
+  // Messages name files by where they lie on this machine; the table only by their names.
+  const folder = dirname(shared("wild") ?? "");
+  const text = JSON.stringify(table, null, 1).replaceAll(`${folder}/`, "");
+  await writeAside(file, new TextEncoder().encode(`${text}\n`));
 }
 
 export const rowOf = ({ rows }: Table, model: string, operation: string): Row | undefined =>

@@ -29,7 +29,7 @@ const allFamilies: readonly Family[] = [
 ];
 
 /** Of families with two ranks: the first to the second, for tucker-2 as shares of the channels in and out. */
-const ratios: readonly number[] = [0.7, 1, 1.4];
+const ratios: readonly number[] = [0.5, 0.7, 1];
 
 /**
  * Candidates that cost less than the dense layer, each once, in the order of families, splits and price. Dense is not

@@ -1,9 +1,9 @@
 // A Conv node as the method sees it, or the reason why its filters cannot be written over a basis.
 import { FilterBasisError } from "../errors/error.js";
 import { nodeName, readInt } from "../graph/attributes.js";
+import type { Stored } from "../graph/graph-index.js";
 import type { DataType, Node, TensorData } from "../graph/types.js";
 import { quantisedCure } from "../passes/constant/weights.js";
-import type { Constant } from "./constant.js";
 import type { FilterShape } from "./split.js";
 
 export interface Convolution extends FilterShape {
@@ -48,7 +48,7 @@ export const isSkipped = (found: object): found is SkippedLayer => "reason" in f
  */
 export function readConvolution(
   node: Node,
-  constant: (name: string) => Constant | undefined,
+  constant: (name: string) => Stored | undefined,
   computed: (name: string) => string | undefined = () => undefined,
 ): Convolution | SkippedLayer | undefined {
   const name = nodeName(node);

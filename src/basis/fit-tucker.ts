@@ -18,6 +18,7 @@ export const fitTucker = slotFamily({
     );
   },
   outerRank: true,
+  near: true,
   put: (problem, candidate, { banks, coefficients, outer, lost }) => {
     const kernel = interleaved(coefficients, tapsOf(problem.shape));
     return fitted(problem, candidate, [banks[0]!.data, kernel, transpose(outer).data], lost);

@@ -5,7 +5,17 @@ import { type Matrix, matrix, squaredNorm, transpose } from "../linalg/matrix.js
 import { pureLinearAlgebra as pure } from "../linalg/pure.js";
 import { Random } from "../linalg/random.js";
 import { svd } from "../linalg/svd.js";
-import { type Candidate, composed, type Family, fullRanks, type LayerShape, outputError, type Pair } from "./factors.js";
+import {
+  type Candidate,
+  composed,
+  type Family,
+  fullRanks,
+  type LayerShape,
+  makeFactors,
+  outputError,
+  type Pair,
+  stageShapes,
+} from "./factors.js";
 import { fitCandidate, fitCandidates, ridged } from "./fit.js";
 
 /** The families with the splits that fit the channels, at all ranks of a short list. */
@@ -90,6 +100,61 @@ test("one split is the truncated singular value decomposition of T C^1/2", () =>
     const found = fitCandidate(target, covariance, shape, { family: "one-split", ranks: [m] });
     expect(found.error).toBeCloseTo(squaredNorm(singular.slice(m)) / squaredNorm(singular), 10);
     expect([found.basis?.length, found.coefficients?.length]).toEqual([m * 27, 7 * m]);
+  }
+});
+
+const bySlots: readonly Candidate[] = [
+  { family: "shared-bases", splits: 2, ranks: [3] },
+  { family: "own-bases", splits: 3, ranks: [2] },
+  { family: "tucker-2", ranks: [4, 3] },
+  { family: "separable", ranks: [5] },
+  { family: "separable-pointwise", ranks: [5, 3] },
+];
+
+test("filters that are such factors are found again", () => {
+  for (const candidate of bySlots) {
+    const [shape, random] = [shapeOf(7, 6), new Random(11)];
+    const { covariance } = ridged(imageCovariance(shape, random), 1e-3);
+    const weights = stageShapes(candidate, shape).map(
+      ({ out, in: width, groups, kernel }) => randomMatrix(out, (width / groups) * kernel[0] * kernel[1], random).data,
+    );
+    if (candidate.family === "shared-bases") weights[0]!.copyWithin(weights[0]!.length / 2, 0, weights[0]!.length / 2);
+    const target = composed(makeFactors(candidate, shape, weights));
+    const found = fitCandidate(target, covariance, shape, candidate);
+    expect(distance(target, composed(found)), candidate.family).toBeLessThan(1e-8);
+  }
+});
+
+test("no step makes the error larger, and the first ones make it smaller", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 1e6 }), fc.constantFrom(...bySlots), (seed, candidate) => {
+      const [shape, random] = [shapeOf(8, 6), new Random(seed)];
+      const target = targetOf(shape, random);
+      const { covariance } = ridged(imageCovariance(shape, random, 12), 1e-3);
+      const errors = [0, 1, 2, 3, 4, 6, 9].map((steps) => {
+        const found = fitCandidate(target, covariance, shape, candidate, pure, { steps });
+        return outputError(target, composed(found), covariance);
+      });
+      for (let i = 1; i < errors.length; i++) expect(errors[i]).toBeLessThanOrEqual(errors[i - 1]! + 1e-12);
+      expect(errors[2]).toBeLessThan(errors[0]!);
+    }),
+    { numRuns: 20, seed: 3 },
+  );
+});
+
+test("candidates of a large layer, found one within the other, are as good as each alone", () => {
+  const [shape, random] = [shapeOf(24, 36), new Random(13)];
+  const target = targetOf(shape, random);
+  const { covariance } = ridged(imageCovariance(shape, random, 12), 1e-3);
+  for (const { family, ...rest } of bySlots) {
+    const candidates = [6, 14, 9].map((rank): Candidate => ({ family, ...rest, ranks: rest.ranks.map(() => rank) }));
+    const together = fitCandidates(target, covariance, shape, candidates);
+    for (const [i, candidate] of candidates.entries()) {
+      expect(together[i]!.candidate).toEqual(candidate);
+      const alone = fitCandidate(target, covariance, shape, candidate);
+      expect(together[i]!.error! / alone.error!, JSON.stringify(candidate)).toBeLessThan(1.1); // random filters, the hardest: paths differ
+      expect(Math.abs(outputError(target, composed(together[i]!), covariance) - together[i]!.error!)).toBeLessThan(1e-7);
+    }
   }
 });
 

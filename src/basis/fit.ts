@@ -7,19 +7,16 @@ import { pureLinearAlgebra } from "../linalg/pure.js";
 import { type Candidate, type Factors, type Family, fullRanks, type LayerShape, stageShapes } from "./factors.js";
 import { fitOneSplit } from "./fit-one-split.js";
 import { fitOwnBases } from "./fit-own-bases.js";
-import { type FitProblem, fitProblem, fitted } from "./fit-problem.js";
+import { fitProblem, fitted } from "./fit-problem.js";
 import { fitSeparable, fitSeparablePointwise } from "./fit-separable.js";
 import { fitSharedBases } from "./fit-shared-bases.js";
 import { fitTucker } from "./fit-tucker.js";
-import type { Fitting } from "./slot-family.js";
+import type { FamilyFit } from "./slot-family.js";
 
 export { ridged } from "./fit-problem.js";
 
-/** Prepares what the candidates of one family and one number of splits share. */
-type Prepare = (problem: FitProblem, splits: number, steps: number) => Fitting;
-
-const prepare: Readonly<Record<Family, Prepare>> = {
-  dense: (problem) => ({ fit: (candidate) => fitted(problem, candidate, [problem.target.data.slice()], 0), release() {} }),
+const fits: Readonly<Record<Family, FamilyFit>> = {
+  dense: (problem, candidates) => candidates.map((candidate) => fitted(problem, candidate, [problem.target.data.slice()], 0)),
   "one-split": fitOneSplit,
   "low-rank": fitOneSplit,
   "shared-bases": fitSharedBases,
@@ -29,16 +26,16 @@ const prepare: Readonly<Record<Family, Prepare>> = {
   "separable-pointwise": fitSeparablePointwise,
 };
 
-/** Steps of the families without a closed layout, by which each is near its best. */
-const defaultSteps = 6;
-
 export interface FitOptions {
   /**
    * The multiple of the identity that the covariance contains beside what the layer sees, as `ridged` adds it: the
    * factors' errors are reported without it.
    */
   readonly ridge?: number;
-  /** Steps of the families that have no closed layout; each makes the error smaller, the later ones by little. */
+  /**
+   * Steps of the families that have no closed form; each makes the error smaller, the later ones by little. Without it
+   * 6, or in large layers fewer from a better start, which the candidates of one family give each other.
+   */
   readonly steps?: number;
 }
 
@@ -54,19 +51,15 @@ export function fitCandidates(
   shape: LayerShape,
   candidates: readonly Candidate[],
   algebra: LinearAlgebra = pureLinearAlgebra,
-  { ridge = 0, steps = defaultSteps }: FitOptions = {},
+  { ridge = 0, steps }: FitOptions = {},
 ): readonly Factors[] {
   for (const candidate of candidates) requireRanks(candidate, shape);
   const problem = fitProblem(target, covariance, shape, algebra, ridge);
   const out: Factors[] = new Array(candidates.length);
   for (const indices of alike(candidates)) {
-    const { family, splits = 1 } = candidates[indices[0]!]!;
-    const fitting = prepare[family](problem, splits, steps);
-    try {
-      for (const i of indices) out[i] = fitting.fit(candidates[i]!);
-    } finally {
-      fitting.release();
-    }
+    const group = indices.map((i) => candidates[i]!);
+    const found = fits[group[0]!.family](problem, group, steps);
+    for (const [k, i] of indices.entries()) out[i] = found[k]!;
   }
   return out;
 }

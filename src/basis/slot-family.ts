@@ -2,9 +2,9 @@
 import { type Matrix, matrix } from "../linalg/matrix.js";
 import type { Candidate, Factors, LayerShape } from "./factors.js";
 import type { FitProblem } from "./fit-problem.js";
-import { fitSlots, type SlotFit } from "./fit-slots.js";
-import { slotStart } from "./slot-start.js";
-import { slotsOf } from "./slots.js";
+import { firstState, fitSlots, inSpan, normalised, outOf, type SlotFit, type SlotState, type Steps } from "./fit-slots.js";
+import { type SlotStart, slotStart } from "./slot-start.js";
+import { type Slots, slotsOf } from "./slots.js";
 
 export interface SlotFamily {
   slots(shape: LayerShape, splits: number): number;
@@ -14,31 +14,106 @@ export interface SlotFamily {
   order?(shape: LayerShape): Int32Array;
   /** The second rank limits the outputs, which a last 1x1 then makes. */
   readonly outerRank?: boolean;
+  /** The start is nearly the best already. */
+  readonly near?: boolean;
   put(problem: FitProblem, candidate: Candidate, fit: Required<SlotFit>): Factors;
 }
 
-/** The fits of one family; to be released when all are made. */
-export interface Fitting {
-  fit(candidate: Candidate): Factors;
-  release(): void;
+/** Fits the candidates of one family and one number of splits; without `steps` by as many as the layer's size allows. */
+export type FamilyFit = (problem: FitProblem, candidates: readonly Candidate[], steps?: number) => readonly Factors[];
+
+/** Steps of a candidate from the start, by which it is near its best. */
+const usual = 6;
+
+/** Layers with more values in a patch take the way through the ranks. */
+const large = 300;
+/** From here on the last per cent of an error is not worth the time. */
+const veryLarge = 1200;
+
+/** Steps of the way through the ranks: of a next rank within the span of the one before, and then with all freedom. */
+interface Path {
+  readonly within: Steps;
+  readonly after: Steps;
 }
 
-export function slotFamily(family: SlotFamily): (problem: FitProblem, splits: number, steps: number) => Fitting {
-  return (problem, splits, steps) => {
+export function slotFamily(family: SlotFamily): FamilyFit {
+  return (problem, candidates, steps) => {
     const { shape } = problem;
-    const slots = slotsOf(problem, family.slots(shape, splits), family.own, family.order?.(shape));
-    const start = slotStart(slots);
-    return {
-      fit(candidate) {
-        const [rank, outerRank = shape.n] = candidate.ranks;
-        const found = fitSlots(slots, start, rank!, family.outerRank ? outerRank : shape.n, steps);
-        return family.put(problem, candidate, { ...found, outer: found.outer ?? identity(shape.n) });
-      },
-      release() {
-        for (const block of slots.blocks) block.release();
-      },
-    };
+    const slots = slotsOf(problem, family.slots(shape, candidates[0]!.splits ?? 1), family.own, family.order?.(shape));
+    const put = (candidate: Candidate, fit: SlotFit) =>
+      family.put(problem, candidate, { ...normalised(fit), outer: fit.outer ?? identity(shape.n) });
+    const outerRank = ({ ranks }: Candidate) => (family.outerRank ? ranks[1]! : shape.n);
+    try {
+      const start = slotStart(slots);
+      const size = slots.target.cols;
+      if (steps === undefined && size > large && candidates.length > 2) {
+        const after = size > veryLarge ? { most: 2, gain: 0.03 } : { most: usual, gain: 0.01 };
+        const path = { within: { most: family.near ? 1 : 3, gain: after.gain }, after };
+        return throughRanks(slots, start, candidates, outerRank, path, put);
+      }
+      const all = { most: steps ?? usual, gain: 0 };
+      return candidates.map((candidate) => {
+        const first = firstState(slots, start, candidate.ranks[0]!);
+        return put(candidate, fitSlots(slots, start.inverses, first, outerRank(candidate), all).fit);
+      });
+    } finally {
+      release(slots);
+    }
   };
+}
+
+/**
+ * From the largest rank down: each next one begins as the best within the span of the one before, which is a small
+ * problem, and then takes steps with all freedom while they are worth it: one or two where six from the start are as good.
+ */
+function throughRanks(
+  slots: Slots,
+  start: SlotStart,
+  candidates: readonly Candidate[],
+  outerRank: (candidate: Candidate) => number,
+  { within, after }: Path,
+  put: (candidate: Candidate, fit: SlotFit) => Factors,
+): readonly Factors[] {
+  const out: Factors[] = new Array(candidates.length);
+  const order = [...candidates.keys()].sort((i, j) => candidates[j]!.ranks[0]! - candidates[i]!.ranks[0]!);
+  let before: Reached | undefined;
+  for (const i of order) {
+    const rank = candidates[i]!.ranks[0]!;
+    const outer = outerRank(candidates[i]!);
+    const { state, fit } = before ? narrowed(slots, before, rank, outer, within) : { state: firstState(slots, start, rank) };
+    before = fitSlots(slots, start.inverses, state, outer, after, fit);
+    out[i] = put(candidates[i]!, before.fit);
+  }
+  return out;
+}
+
+interface Reached {
+  readonly state: SlotState;
+  readonly fit: SlotFit;
+}
+
+/** The best of a rank within the span of what was reached for at least that rank. */
+function narrowed(
+  slots: Slots,
+  { state, fit }: Reached,
+  rank: number,
+  outerRank: number,
+  steps: Steps,
+): Partial<Reached> & { state: SlotState } {
+  if (rank === state.banks[0]!.rows) return { state };
+  const inner = inSpan(slots, state, fit);
+  try {
+    const start = slotStart(inner);
+    const found = fitSlots(inner, start.inverses, firstState(inner, start, rank), outerRank, steps);
+    const back = outOf(slots, state, found.state);
+    return { state: back, fit: { ...found.fit, banks: back.banks } };
+  } finally {
+    release(inner);
+  }
+}
+
+function release({ blocks }: Slots): void {
+  for (const block of blocks) block.release();
 }
 
 /** [k, S r] -> [k, r S]: the slots, which are kernel elements, last. */

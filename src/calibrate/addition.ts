@@ -1,5 +1,5 @@
 // The addition behind a layer: where a shortcut is added to a layer's output, and whether a ReLU follows.
-import { consumers } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node } from "../graph/types.js";
 import type { CalibratedLayer } from "./layers.js";
 
@@ -13,11 +13,9 @@ export interface Following {
 
 /** Finds what follows each layer; `moving` are the values that depend on an input. */
 export function followingOf(graph: Graph, moving: ReadonlySet<string>): (layer: CalibratedLayer) => Following {
-  const readers = consumers(graph);
-  const outputs = new Set(graph.outputs.map(({ name }) => name));
   const sole = (value: string): Node | undefined => {
-    const [node, another] = readers.get(value) ?? [];
-    return another === undefined && !outputs.has(value) && node?.domain === "" ? node : undefined;
+    const node = indexOf(graph).soleReader(value);
+    return node?.domain === "" ? node : undefined;
   };
   return ({ nodes }) => {
     const [one, another] = nodes;

@@ -1,6 +1,6 @@
 // Where a network narrows to one value: between two such places lies a block (of a residual network its blocks, of a chain
 // its layers), which can learn by itself to make what the original's makes.
-import type { Graph } from "../graph/types.js";
+import type { Dim, Graph } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
 import type { CalibratedLayer } from "./layers.js";
 import { liveAt, type Types } from "./segment.js";
@@ -40,17 +40,26 @@ export function blocksOf(
   return present.length === 0 ? blocks : [...blocks, { layers: present, from, to: made(begin, graph.nodes.length) }];
 }
 
-/** The last place before a layer where one value alone is read further on. */
-function narrowBetween(
-  graph: Graph,
-  first: number,
-  last: number,
-  moving: ReadonlySet<string>,
-  types: Types,
-): { readonly value: string; readonly position: number } | undefined {
+interface Narrow {
+  readonly value: string;
+  readonly position: number;
+}
+
+/**
+ * The place between two layers where one value alone is read further on: of several the one with the largest value, which says
+ * most (before a pool), and of these the last (behind the activation).
+ */
+function narrowBetween(graph: Graph, first: number, last: number, moving: ReadonlySet<string>, types: Types): Narrow | undefined {
+  let found: (Narrow & { readonly size: number }) | undefined;
   for (let position = last; position >= first; position--) {
     const live = liveAt(graph, position, moving, types);
-    if (live?.length === 1) return { value: live[0]!, position };
+    if (live?.length !== 1) continue;
+    const size = sizeOf(types.get(live[0]!)?.dims);
+    if (found === undefined || size > found.size) found = { value: live[0]!, position, size };
   }
-  return undefined;
+  return found;
 }
+
+/** Elements of one image; an axis that is not known counts as a large one. */
+const sizeOf = (dims: readonly Dim[] = []): number =>
+  dims.slice(1).reduce<number>((product, dim) => product * (typeof dim === "number" ? dim : 1024), 1);

@@ -27,7 +27,7 @@ export interface CalibrationCache {
 }
 
 /** Raised when what is kept, or how it is computed, changes. */
-const version = 1;
+const version = 3;
 
 /** The cache of a calibration; undefined where the images have no key. */
 export function openCalibrationCache(

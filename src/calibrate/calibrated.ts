@@ -1,4 +1,4 @@
-// Calibrated compression in closed layout, from a network and images to the compressed network: moments, choices, plan,
+// Calibrated compression in closed form, from a network and images to the compressed network: moments, choices, plan,
 // factors, sequential refit. Every step can be called by itself.
 import { fitCandidate, ridged } from "../basis/fit.js";
 import { FilterBasisError } from "../errors/error.js";

@@ -3,9 +3,9 @@
 import { type CandidateOptions, candidatesOf } from "../basis/candidates.js";
 import { type Candidate, type Factors, type Family, type LayerShape, macsOf, type Pair, weightsOf } from "../basis/factors.js";
 import { fitCandidates, ridged } from "../basis/fit.js";
-import { cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import type { LinearAlgebra } from "../linalg/linear-algebra.js";
+import { cost } from "../ops/cost/cost.js";
 import type { CalibrationCache } from "./cache.js";
 import { type CalibrationImages, type Hooks, stopIfAborted } from "./engine.js";
 import { extentOf } from "./geometry.js";
@@ -34,8 +34,18 @@ export const dense: Candidate = { family: "dense", ranks: [] };
 /** Of the mean of the diagonal: what the covariance gains, so that directions that were not seen still weigh something. */
 export const usualFloor = 1e-3;
 
+/**
+ * Of the families those that are strongest at equal multiply-accumulates. Bases shared by the splits are the strongest at equal
+ * weights: a plan by weights adds them.
+ */
+export const usualCandidates: CandidateOptions = {
+  families: ["one-split", "low-rank", "own-bases", "separable", "separable-pointwise"],
+  splits: [2, 4, 8, 16, 32, 64],
+};
+
 export interface ChoiceOptions extends Hooks {
-  readonly candidates?: CandidateOptions;
+  /** Which candidates: the same for all layers, or by a layer's shape. Default: `usualCandidates`. */
+  readonly candidates?: CandidateOptions | ((shape: LayerShape) => CandidateOptions);
   readonly floor?: number;
 }
 
@@ -56,17 +66,18 @@ export async function layerChoices(
   algebra: LinearAlgebra,
   { cache, ...options }: ChoiceOptions & { readonly cache?: CalibrationCache | undefined } = {},
 ): Promise<readonly LayerChoices[]> {
-  const settings = JSON.stringify([options.candidates ?? {}, options.floor ?? usualFloor, algebra.name]);
+  const settingsOf = ({ shape }: CalibratedLayer) =>
+    JSON.stringify([optionsOf(shape, options), options.floor ?? usualFloor, algebra.name]);
   const errors = new Map<CalibratedLayer, readonly CandidateError[]>();
   for (const layer of layers) {
-    const known = await cache?.errors(layer, settings);
+    const known = await cache?.errors(layer, settingsOf(layer));
     if (known !== undefined) errors.set(layer, known);
   }
   for await (const { layer, moments: own } of moments(layers.filter((layer) => !errors.has(layer)))) {
     stopIfAborted(options);
     const made = errorsOf(layer, own, algebra, options);
     errors.set(layer, made);
-    await cache?.keepErrors(layer, settings, made);
+    await cache?.keepErrors(layer, settingsOf(layer), made);
     options.progress?.("candidates", errors.size, layers.length);
   }
   return layers.map((layer) => {
@@ -81,14 +92,19 @@ export async function layerChoices(
   });
 }
 
+const optionsOf = (shape: LayerShape, { candidates = usualCandidates }: Pick<ChoiceOptions, "candidates">): CandidateOptions =>
+  typeof candidates === "function" ? candidates(shape) : candidates;
+
 function errorsOf(
-  { weight, shape }: CalibratedLayer,
+  { weight, shape, kind }: CalibratedLayer,
   moments: Moments,
   algebra: LinearAlgebra,
   { candidates, floor = usualFloor }: ChoiceOptions,
 ): readonly CandidateError[] {
   const { covariance, ridge } = ridged(moments.covariance, floor);
-  const wanted = candidatesOf(shape, candidates);
+  // A product of matrices has no groups: what is written in splits is not for it.
+  const all = candidatesOf(shape, optionsOf(shape, { ...(candidates && { candidates }) }));
+  const wanted = kind === "conv" ? all : all.filter(({ splits = 1 }) => splits === 1);
   const byFamily = new Map<Family, Candidate[]>();
   for (const one of wanted) byFamily.set(one.family, [...(byFamily.get(one.family) ?? []), one]);
   // Family by family, so that only one family's factors are held at once.

@@ -1,10 +1,9 @@
 // The layers that calibration looks at: convolutions of one group, and fully connected layers with constant weights,
 // each weight once with all nodes that read it. What has a weight and is not among them is skipped, with the reason.
-import { type Constant, constants } from "../basis/constant.js";
 import type { LayerShape, Pair } from "../basis/factors.js";
 import { isError } from "../errors/error.js";
 import { nodeName, readFloat, readInt, readInts, readString } from "../graph/attributes.js";
-import { consumers } from "../graph/edit.js";
+import { indexOf, type Stored } from "../graph/graph-index.js";
 import type { DataType, Graph, Node, TensorData } from "../graph/types.js";
 import { isFloat, numbers } from "../graph/values.js";
 import { type Matrix, matrix, transpose } from "../linalg/matrix.js";
@@ -50,7 +49,7 @@ export interface CalibratedLayers {
 
 /** Batch norms should be folded before. */
 export function findCalibratedLayers(graph: Graph): CalibratedLayers {
-  const constant = constants(graph);
+  const constant = indexOf(graph).stored;
   const found = convolutions(graph);
   const skipped: Skipped[] = found.skipped.flatMap(({ name, reason }) =>
     isMatrix(graph, name) ? [] : [{ name, reason: reason }],
@@ -76,7 +75,7 @@ function convolutions(graph: Graph): ReturnType<typeof findLayers> {
 const isMatrix = (graph: Graph, name: string): boolean =>
   graph.nodes.some((node) => nodeName(node) === name && node.domain === "" && (node.op === "Gemm" || node.op === "MatMul"));
 
-type ConstantOf = (name: string) => Constant | undefined;
+type ConstantOf = (name: string) => Stored | undefined;
 
 function readConvolution(layer: Layer, constant: ConstantOf): CalibratedLayer | Skipped {
   const { name, kernel, outChannels: n, inChannels: c, weight, weightName, type } = layer;
@@ -127,7 +126,7 @@ function readNode(node: Node, constant: ConstantOf): LayerNode | Skipped {
 
 /** Gemm and MatMul with a constant weight on the right. */
 function matrices(graph: Graph, constant: ConstantOf): (CalibratedLayer | Skipped)[] {
-  const readers = consumers(graph);
+  const readers = indexOf(graph).consumers;
   const compressed = compressedNodes(graph);
   const found: (CalibratedLayer | Skipped)[] = [];
   for (const node of graph.nodes) {
@@ -139,7 +138,7 @@ function matrices(graph: Graph, constant: ConstantOf): (CalibratedLayer | Skippe
   return found;
 }
 
-function readMatrix(node: Node, weight: Constant | undefined, readers: number, constant: ConstantOf): CalibratedLayer | Skipped {
+function readMatrix(node: Node, weight: Stored | undefined, readers: number, constant: ConstantOf): CalibratedLayer | Skipped {
   const name = nodeName(node);
   const skip = (reason: string): Skipped => ({ name, reason });
   if (weight === undefined) return skip("its weight stands on the left of the product");

@@ -16,8 +16,8 @@ import { activationRefit } from "./relu-refit.js";
 import { type Replacement, withReplacements } from "./replacement.js";
 import { SampleStore } from "./sample-store.js";
 import { liveAt, movingValues, typesOf } from "./segment.js";
-import { addSamples, type CrossMoments, finishCross, type MomentSums, mergedSums, newSums } from "./sums.js";
-import { type RefitOutcome, Tries } from "./tries.js";
+import { addSamples, finishCross, type MomentSums, mergedSums, newSums } from "./sums.js";
+import { best, type RefitOutcome, type Took, type Tried } from "./tries.js";
 
 export interface RefitOptions extends Partial<Sampling>, Hooks {
   /**
@@ -181,25 +181,29 @@ function decide(job: Job, looked: Looked, replacement: Replacement): Pick<One, "
   const fits = finishCross(fit, layer.name);
   const judge = holds ? finishCross(held, layer.name) : fits;
   const all = holds ? finishCross(mergedSums(fit, held), layer.name) : fits;
-  const tries = new Tries(layer.name, (one) => outputErrorOf(one, judge, algebra));
+  const tried: Tried[] = [];
+  const consider = (took: Took, judged: Replacement, result: () => Replacement, ridge?: number): void => {
+    tried.push({ took, error: outputErrorOf(judged, judge, algebra), ...(ridge === undefined ? {} : { ridge }), result });
+  };
   if (replacement.factors === undefined) {
     const lacking: Replacement = { ...replacement, filters: matrix(layer.shape.n, 0), biases: [new Float64Array(layer.shape.n)] };
-    const shifted = ({ outputMean }: CrossMoments): Replacement => ({
-      ...replacement,
-      biases: replacement.biases.map((bias) => bias.map((value, o) => value + outputMean[o]!)),
-    });
-    tries.add("symmetric", lacking, () => replacement);
-    tries.add("bias", withNewBias(lacking, fits), () => shifted(all));
-    return tries.best();
+    consider("symmetric", lacking, () => replacement);
+    consider("bias", withNewBias(lacking, fits), () => shifted(replacement, all.outputMean));
+    return best(layer.name, tried);
   }
-  tries.add("symmetric", replacement, () => replacement);
-  tries.add("bias", withNewBias(replacement, fits), () => withNewBias(replacement, all));
+  consider("symmetric", replacement, () => replacement);
+  consider("bias", withNewBias(replacement, fits), () => withNewBias(replacement, all));
   const plain = new Map(options.ridges.map((ridge) => [ridge, refitted(replacement, fits, ridge, algebra)]));
   for (const [ridge, made] of plain)
-    tries.add("refit", made, () => (holds ? refitted(replacement, all, ridge, algebra) : made), ridge);
-  const best = tries.best();
-  const { took, ridge } = best.outcome;
-  if (store === undefined || took !== "refit" || ridge === undefined) return best;
+    consider("refit", made, () => (holds ? refitted(replacement, all, ridge, algebra) : made), ridge);
+  const taken = best(layer.name, tried);
+  const { took, ridge } = taken.outcome;
+  if (store === undefined || took !== "refit" || ridge === undefined) return taken;
   const through = activationRefit(store, plain.get(ridge)!, { engine, ridge, fits, all });
-  return through === undefined ? best : { replacement: through, outcome: { ...best.outcome, took: "activation" } };
+  return through === undefined ? taken : { replacement: through, outcome: { ...taken.outcome, took: "activation" } };
 }
+
+const shifted = (replacement: Replacement, shift: Float64Array): Replacement => ({
+  ...replacement,
+  biases: replacement.biases.map((bias) => bias.map((value, o) => value + shift[o]!)),
+});

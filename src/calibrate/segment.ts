@@ -1,9 +1,10 @@
 // A piece of a graph: from values that are known to values that are wanted, as a graph of its own.
-import { producers, reads } from "../graph/edit.js";
+import { reads } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
 import { feeds } from "../graph/index.js";
-import { inferShapes } from "../graph/shapes/infer.js";
 import type { Dim, Graph, GraphBody, Node, TensorData, Value, ValueType } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
+import { inferShapes } from "../ops/infer.js";
 import type { Engine, Values } from "./engine.js";
 
 /** Types of values where they are known, by name. */
@@ -23,7 +24,7 @@ export function inferred(graph: Graph, dims: ReadonlyMap<string, readonly number
 
 /** The nodes between `known` and `wanted` (inputs of the graph are known too), with those inputs and outputs. */
 export function segment(graph: Graph, known: ReadonlySet<string>, wanted: readonly string[], types: Types): Graph {
-  const made = producers(graph);
+  const made = indexOf(graph).producers;
   const needed = new Set<Node>();
   const read = new Set<string>();
   const open = [...wanted];

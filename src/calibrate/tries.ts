@@ -1,4 +1,5 @@
-// What was tried for one layer of a refit, and which of it is taken: the one with the least error on images held out.
+// What was tried for one layer of a refit, and which of it is taken: new factors where they have a lower error on images held
+// out than the factors that were there, else those with the better of the two biases.
 import type { Replacement } from "./replacement.js";
 
 /** What a layer took: its factors as they were, those with a new bias, new factors, or those fitted through the ReLU. */
@@ -18,34 +19,32 @@ export interface RefitOutcome {
   readonly errors: Readonly<Partial<Record<Took, number>>>;
 }
 
-interface Tried {
+/** One way to write the layer. */
+export interface Tried {
   readonly took: Took;
+  /** On images held out, fitted without them. */
   readonly error: number;
-  readonly ridge: number | undefined;
+  /** Of a refit. */
+  readonly ridge?: number;
+  /** What is taken then, fitted to all images. */
   readonly result: () => Replacement;
 }
 
-export class Tries {
-  readonly #layer: string;
-  readonly #errorOf: (one: Replacement) => number;
-  readonly #tried: Tried[] = [];
-
-  constructor(layer: string, errorOf: (one: Replacement) => number) {
-    this.#layer = layer;
-    this.#errorOf = errorOf;
-  }
-
-  /** @param evaluated fitted without the images held out @param result what is taken then, fitted to all */
-  add(took: Took, evaluated: Replacement, result: () => Replacement, ridge?: number): void {
-    this.#tried.push({ took, error: this.#errorOf(evaluated), ridge, result });
-  }
-
-  /** Of equal errors the first counts. */
-  best(): { readonly replacement: Replacement; readonly outcome: RefitOutcome } {
-    const best = this.#tried.reduce((a, b) => (b.error < a.error ? b : a));
-    const errors: Partial<Record<Took, number>> = {};
-    for (const { took, error } of this.#tried) errors[took] = Math.min(error, errors[took] ?? Number.POSITIVE_INFINITY);
-    const outcome = { layer: this.#layer, took: best.took, ...(best.ridge === undefined ? {} : { ridge: best.ridge }), errors };
-    return { replacement: best.result(), outcome };
-  }
+/**
+ * What is taken. New factors need not beat the old ones with a new bias: what they give up at this layer, they give up for
+ * what the layers before have lost, and the network gains by it.
+ */
+export function best(
+  layer: string,
+  tried: readonly Tried[],
+): { readonly replacement: Replacement; readonly outcome: RefitOutcome } {
+  const least = (some: readonly Tried[]): Tried => some.reduce((a, b) => (b.error < a.error ? b : a));
+  const refits = tried.filter(({ took }) => took === "refit");
+  const others = tried.filter(({ took }) => took !== "refit");
+  const before = others.find(({ took }) => took === "symmetric")!;
+  const taken = refits.length > 0 && least(refits).error < before.error ? least(refits) : least(others);
+  const errors: Partial<Record<Took, number>> = {};
+  for (const { took, error } of tried) errors[took] = Math.min(error, errors[took] ?? Number.POSITIVE_INFINITY);
+  const { took, ridge } = taken;
+  return { replacement: taken.result(), outcome: { layer, took, ...(ridge === undefined ? {} : { ridge }), errors } };
 }

@@ -4,7 +4,6 @@ import { type CalibratedResult, compressOnData } from "../compress/compress-cali
 import type { JobOptions } from "../compress/job.js";
 import type { CalibratedBudget } from "../compress/plan-calibrated.js";
 import { openData } from "../data/table.js";
-import { FilterBasisError } from "../errors/error.js";
 import { lossKinds } from "../evaluate/loss.js";
 import type { Graph } from "../graph/types.js";
 import { describeChain } from "../methods/chain-record.js";
@@ -18,12 +17,17 @@ import { given, number, whole } from "./values.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
 
-/** The options of a calibrated compression beside those of the data. */
-export const calibrationOptions = {
+/** The options of a plan on data beside those of the data. */
+export const planningOptions = {
   speedup: text("with data: the original's measured time divided by the result's", "X"),
-  "max-loss": text("with data: write nothing that loses more on images held out", "L"),
   images: text("with data: images to calibrate on (default 256; 16 of more than 100,000 pixels)", "N"),
   "data-input": text("with data: the input that the images go into", "NAME"),
+};
+
+/** And those of a compression. */
+export const calibrationOptions = {
+  ...planningOptions,
+  "max-loss": text("with data: write nothing that loses more on images held out", "L"),
   "loss-output": text("with data: the output whose loss counts (default: the first)", "NAME"),
   loss: {
     type: "enum" as const,
@@ -42,6 +46,7 @@ export interface CalibrationArguments extends InputArguments {
   readonly loss?: Exclude<(typeof lossKinds)[number], "decibels"> | undefined;
   readonly scale?: string | undefined;
   readonly seed?: string | undefined;
+  readonly steps?: string | undefined;
 }
 
 export interface OnData {
@@ -56,14 +61,7 @@ export interface OnData {
 export async function onData({ graph, file, output, inputs, options, args }: OnData, context: Context) {
   const { note, signal } = context;
   const data = await openData(args.data!, { note, signal });
-  const images = await calibrationData(graph, data, inputs, {
-    ...readInputOptions(args),
-    ...{ note, signal },
-    ...given("images", whole("--images", args.images, 1, 1e6)),
-    ...given("input", args["data-input"]),
-    ...given("scale", whole("--scale", args.scale, 2, 4)),
-    ...given("seed", whole("--seed", args.seed, 0, 2 ** 31)),
-  });
+  const images = await calibrationData(graph, data, inputs, imageOptionsOf(args, context));
   if (images.all.guessed.length > 0) note(`images: ${images.all.guessed.join(", ")} (guessed; state others)`);
   const { runtime, threads, keepBatchNorm } = options;
   const result = await compressOnData(
@@ -79,6 +77,7 @@ export async function onData({ graph, file, output, inputs, options, args }: OnD
       ...given("maxLoss", number("--max-loss", args["max-loss"], 0, 1e3)),
       ...given("output", args["loss-output"]),
       ...given("loss", args.loss),
+      ...given("steps", whole("--steps", args.steps, 0, 1e6)),
     },
     context,
   );
@@ -87,14 +86,22 @@ export async function onData({ graph, file, output, inputs, options, args }: OnD
   return { json, text: show(result, images.images.count) };
 }
 
-function budgetOf({ plan = {} }: JobOptions, { speedup }: CalibrationArguments): CalibratedBudget {
+/** Which images, and how they become inputs. */
+export const imageOptionsOf = (args: CalibrationArguments, { note, signal }: Pick<Context, "note" | "signal">) => ({
+  ...readInputOptions(args),
+  ...{ note, signal },
+  ...given("images", whole("--images", args.images, 1, 1e6)),
+  ...given("input", args["data-input"]),
+  ...given("scale", whole("--scale", args.scale, 2, 4)),
+  ...given("seed", whole("--seed", args.seed, 0, 2 ** 31)),
+});
+
+export function budgetOf({ plan = {} }: JobOptions, { speedup }: CalibrationArguments): CalibratedBudget {
   const { keepMacs, keepParams } = plan;
   if (speedup !== undefined) return { speedup: number("--speedup", speedup, 1, 100)! };
   if (keepMacs !== undefined) return { keepMacs };
   if (keepParams !== undefined) return { keepParams };
-  throw new FilterBasisError("usage", "with data, say how far to compress", {
-    cures: ["--speedup X", "--keep-macs F", "--keep-params F"],
-  });
+  return {};
 }
 
 /** The result as plain data. */

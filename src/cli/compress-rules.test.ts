@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { calibrationOptions } from "./compress-on-data.js";
 import { compressionOptions } from "./compress-options.js";
 import { compressRules, planRules } from "./compress-rules.js";
 import { fineTuningOptions } from "./fine-tune.js";
@@ -40,7 +41,14 @@ test.each([
 ])("%s is taken", (line) => expect(refused(compressRules, line)).not.toThrow());
 
 test("a rule speaks of options that there are", () => {
-  const known = new Set([...Object.keys(compressionOptions), ...Object.keys(fineTuningOptions), "undo", "layout", "keep-bn"]);
+  const known = new Set([
+    ...Object.keys(compressionOptions),
+    ...Object.keys(fineTuningOptions),
+    ...Object.keys(calibrationOptions),
+    "undo",
+    "layout",
+    "keep-bn",
+  ]);
   const named = compressRules.flatMap((rule) =>
     "oneOf" in rule ? rule.oneOf : [rule.option, ...("excludes" in rule ? rule.excludes : rule.needs)],
   );

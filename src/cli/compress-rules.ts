@@ -34,8 +34,8 @@ export const planRules: readonly OptionRule[] = [
   { option: "slice", needs: ["share=block", "share=group", "share=network", "share-named"], why: "a slice is of a shared basis" },
 ];
 
-/** What asks for training, or for bases that only training and the closed layout on filters know. */
-const trained = ["epochs", "steps", "batch", "lr", "gamma", "distill", "run", "train-threads"];
+/** What asks for training, or for bases that only training and the closed form on filters know. */
+const trained = ["epochs", "batch", "lr", "gamma", "distill", "run", "train-threads"];
 const shaped = ["basis", "splits", "slice"];
 const repeatedShapes = ["share-named", "layer", "only", "skip"];
 
@@ -46,6 +46,20 @@ export function isCalibrated(args: Readonly<Record<string, unknown>>, repeated: 
   const plain = (args.share ?? "none") === "none" && (args.method ?? "basis") === "basis" && (args.layout ?? "auto") === "auto";
   return plain && repeatedShapes.every((option) => repeated(option).length === 0);
 }
+
+/** Of `plan`, which calibrates where it is given data. */
+export const planOnDataRules: readonly OptionRule[] = [
+  { oneOf: [...budgets, "speedup"], why: "each says how far to compress; give one" },
+  ...["speedup", "images", "data-input", "scale", "seed", "size", "fit", "normalize", "channels", "range", "limit"].map(
+    (option) => ({
+      option,
+      needs: ["data"],
+      why: "it is about the data",
+    }),
+  ),
+  { option: "data", excludes: [...shaped, ...repeatedShapes], why: "with data the plan says how layers are written" },
+  ...planRules,
+];
 
 export const compressRules: readonly OptionRule[] = [
   { oneOf: [...budgets, "speedup"], why: "each says how far to compress; give one" },

@@ -1,6 +1,6 @@
 // How `compress` tells counts and times, whatever it did.
 import type { Times } from "../compress/time.js";
-import type { Cost } from "../graph/cost.js";
+import type { Cost } from "../ops/cost/cost.js";
 import { grouped } from "./columns.js";
 
 export const withBytes = ({ weights, parameters, macs, bytes }: Cost, file = bytes) => ({

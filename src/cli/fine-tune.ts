@@ -22,9 +22,12 @@ const text = (description: string, valueHint: string) => ({ type: "string" as co
 
 /** The options of `compress` that ask for fine-tuning; without --data nothing is trained. */
 export const fineTuningOptions = {
-  data: text("fine-tune on this after compressing: cifar10, or a folder of images for super-resolution", "NAME|FOLDER"),
+  data: text("calibrate on this, and with --epochs fine-tune on it: cifar10, or a folder of images", "NAME|FOLDER"),
   epochs: text("epochs of fine-tuning (default 1)", "N"),
-  steps: text("steps of fine-tuning, instead of epochs; 0: the data calibrates the compression, nothing is trained", "N"),
+  steps: text(
+    "steps of each block by the original's outputs, without labels; with --distill, --lr, --gamma, --batch or --run steps of fine-tuning",
+    "N",
+  ),
   batch: text("images of a batch (default 128, super-resolution 16)", "N"),
   lr: text("learning rate (default 0.01 with SGD, 0.0002 with Adam for super-resolution)", "RATE"),
   gamma: text("weight of sum ||W - BA||^2 (Eq. 12; default 0)", "G"),

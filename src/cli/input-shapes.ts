@@ -2,8 +2,8 @@
 import { FilterBasisError } from "../errors/error.js";
 import { usable } from "../graph/dims.js";
 import { feeds } from "../graph/edit.js";
-import { freeSizes } from "../graph/free-sizes.js";
 import type { Graph } from "../graph/types.js";
+import { freeSizes } from "../ops/sizes/free-sizes.js";
 
 /** The definition of the option, for a command's `args`. */
 export const inputOption = {

@@ -2,9 +2,9 @@
 import { FilterBasisError } from "../errors/error.js";
 import { elements } from "../graph/attributes.js";
 import { feeds } from "../graph/edit.js";
-import { freeSizes } from "../graph/free-sizes.js";
 import type { DataType, Graph, TensorData, Value } from "../graph/types.js";
 import { tensorOf } from "../graph/values.js";
+import { freeSizes } from "../ops/sizes/free-sizes.js";
 import { readInputShapes } from "./input-shapes.js";
 
 /** The definition of the option, for a command's `args`. */

@@ -1,6 +1,7 @@
 // What a command runs a model with: what --input and --value state, and what is found for the rest, which is printed.
-import type { ChosenSizes } from "../graph/concrete-inputs.js";
+
 import type { Graph } from "../graph/types.js";
+import type { ChosenSizes } from "../ops/sizes/concrete-inputs.js";
 import { type FindInputsOptions, findInputs, type ModelInputs } from "../runtime/index.js";
 import type { Context } from "./frame.js";
 import { inputOption } from "./input-shapes.js";

@@ -1,8 +1,8 @@
 // `nets`: lists the networks of the zoo, or writes one as ONNX.
 import { FilterBasisError } from "../errors/error.js";
-import { cost } from "../graph/cost.js";
 import { loadWeights } from "../nets/load-weights.js";
 import { buildNet, netOptions, nets } from "../nets/table.js";
+import { cost } from "../ops/cost/cost.js";
 import { saveModel } from "../runtime/files.js";
 import { checkOutput } from "../runtime/output.js";
 import { readWeights } from "../runtime/weights.js";

@@ -4,16 +4,21 @@ import { loadModel } from "../runtime/files.js";
 import { checkRunnable } from "../runtime/runnable.js";
 import { columns, grouped } from "./columns.js";
 import { checkPatterns, compressionOptions, jobOptions } from "./compress-options.js";
-import { planRules } from "./compress-rules.js";
+import { isCalibrated, planOnDataRules } from "./compress-rules.js";
 import { command, stopIfAsked } from "./frame.js";
 import { modelFile } from "./model-file.js";
 import { modelInputs } from "./model-inputs.js";
+import { planOnData, planOnDataOptions } from "./plan-on-data.js";
 
 export default command({
   name: "plan",
   summary: "per-layer splits, basis sizes, layout, expected rate and error, before anything is done",
-  args: { model: { type: "positional", description: "an ONNX file or a run folder", required: true }, ...compressionOptions },
-  rules: planRules,
+  args: {
+    model: { type: "positional", description: "an ONNX file or a run folder", required: true },
+    ...compressionOptions,
+    ...planOnDataOptions,
+  },
+  rules: planOnDataRules,
   readsOnly: true,
   async run(args, context) {
     const file = await modelFile(args.model);
@@ -24,6 +29,7 @@ export default command({
     const place = options.runtime === undefined ? {} : { runtime: options.runtime };
     if (options.layout === "auto") await checkRunnable(file, place);
     const inputs = await modelInputs(graph, context, place);
+    if (isCalibrated(args, context.repeated)) return planOnData({ graph, file, inputs, options, args }, context);
     const planned = await planModel({ graph, file }, { ...options, inputs }, context);
     return { json: { file, method: args.method, ...planReport(planned) }, text: `${file}\n${showPlan(planned)}` };
   },

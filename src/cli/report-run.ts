@@ -2,8 +2,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
-import { cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
+import { cost } from "../ops/cost/cost.js";
 import { layerRows } from "../report/layers.js";
 import type { RunReport, StateMetrics } from "../report/page.js";
 import { type Metrics, parseMetrics } from "../report/run.js";

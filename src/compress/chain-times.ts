@@ -1,10 +1,9 @@
-// Milliseconds of a layer's choices, for a plan by time: every stage of a chain is timed as ONNX Runtime will run it, between neighbours as a
-// network has them. A few choices of each family are timed, the others lie between them; what a plan chooses is timed itself.
+// Milliseconds of a layer's choices, for a plan by time: a chain is timed as ONNX Runtime will run it, between neighbours as a network has them. A few choices of each family are timed, the others lie between them; what a plan chooses is timed itself.
 
-import { type Candidate, type StageShape, stageShapes } from "../basis/factors.js";
+import { type Candidate, stageShapes } from "../basis/factors.js";
 import { stageAttributes } from "../calibrate/chain.js";
 import { dense, type LayerChoice, type LayerChoices } from "../calibrate/choices.js";
-import { extentOf, type Window } from "../calibrate/geometry.js";
+import type { Window } from "../calibrate/geometry.js";
 import type { CalibratedLayer } from "../calibrate/layers.js";
 import { sidesOf } from "../calibrate/replacement.js";
 import type { Graph } from "../graph/types.js";
@@ -24,22 +23,17 @@ export function chainQuestions(
   const { geometry, type } = layer;
   const sizes = inputs(layer);
   if (geometry.kind !== "window" || sizes === undefined) return undefined;
-  const stages = stageShapes(candidate, layer.shape);
-  return sizes.flatMap((input) => stagesFrom(geometry, stages, input).map((stage) => ({ ...stage, type, opset })));
+  const common = { ...stagesOf(geometry, dense, layer)[0]!, type, opset };
+  const chain = candidate.family === "dense" ? undefined : stagesOf(geometry, candidate, layer);
+  return sizes.map((input) => ({ input, ...common, ...(chain && { chain }) }));
 }
 
-function stagesFrom(geometry: Window, stages: readonly StageShape[], input: readonly number[]) {
-  const { output } = extentOf(geometry, input);
-  let [h, w] = [input.at(-2)!, input.at(-1)!];
-  return stages.map((stage) => {
-    const { groups, kernel, out, carries } = stage;
-    const size = geometry.axes === 1 ? [w] : [h, w];
+/** A candidate's convolutions: weights' shapes and attributes. */
+function stagesOf(geometry: Window, candidate: Candidate, { shape }: CalibratedLayer) {
+  return stageShapes(candidate, shape).map((stage) => {
     const { kernel_shape: _, ...attributes } = stageAttributes(geometry, stage);
-    if (carries[0]) h = output[0];
-    if (carries[1]) w = output[1];
     return {
-      input: [input[0]!, stage.in, ...size],
-      shape: [out, stage.in / groups, ...sidesOf(geometry.axes, kernel)],
+      shape: [stage.out, stage.in / stage.groups, ...sidesOf(geometry.axes, stage.kernel)],
       attributes: attributesToJson(new Map(Object.entries(attributes))),
     };
   });

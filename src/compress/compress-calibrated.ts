@@ -1,5 +1,6 @@
 // The main job with data: calibrate, plan by what is lost on images, fit, refit, write, verify against the network with the fitted filters,
 // compare with the original file in turns and on images that nothing was fitted to.
+import { blockSteps } from "../calibrate/block-steps.js";
 import { compressCalibrated, type LayerResult } from "../calibrate/calibrated.js";
 import type { Engine } from "../calibrate/engine.js";
 import { ortEngine } from "../calibrate/ort-engine.js";
@@ -9,17 +10,18 @@ import { FilterBasisError } from "../errors/error.js";
 import { type ComparedOnData, type CompareOptions, compareOnData } from "../evaluate/compare-on-data.js";
 import type { LossKind } from "../evaluate/loss.js";
 import { conventionsOf } from "../evaluate/model-feeds.js";
-import { type Cost, cost } from "../graph/cost.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
+import { type Cost, cost } from "../ops/cost/cost.js";
 import type { ModelInputs } from "../runtime/index.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { saveVerified } from "../runtime/save-verified.js";
-import { unloadableReason } from "../torch/index.js";
+import { engineInfo, unloadableReason } from "../torch/index.js";
 import type { CalibrationData } from "./calibration-data.js";
-import { type Given, type JobHooks, type JobOptions, placeOf } from "./job.js";
+import { type FittedPlan, fastestWithin } from "./fastest-within.js";
+import { type Given, type JobHooks, type JobOptions, placeOf, stepsOf } from "./job.js";
 import { checkSize } from "./pays.js";
-import { type CalibratedBudget, type CalibratedPlan, planCalibrated, steps } from "./plan-calibrated.js";
+import { type CalibratedBudget, type CalibratedPlan, openPlanner } from "./plan-calibrated.js";
 import { prepare } from "./prepare.js";
 import { type Times, timeNetworks } from "./time.js";
 import { referenceOf, type Verified, verifyAgainst, verifyPrepared } from "./verify.js";
@@ -34,6 +36,8 @@ export interface CalibratedOptions extends Pick<JobOptions, "runtime" | "threads
   readonly output?: string;
   readonly loss?: Exclude<LossKind, "decibels">;
   readonly engine?: Engine;
+  /** Steps of every block by the original's outputs, without labels, behind the refit; needs libtorch. Default: 0. */
+  readonly steps?: number;
 }
 
 export interface CalibratedResult {
@@ -51,6 +55,8 @@ export interface CalibratedResult {
   readonly compared: ComparedOnData & { readonly fitted: boolean };
 }
 
+/** What a result may lose where neither a budget nor a limit is given. */
+const usualLoss = 0.01;
 /** What a file may be slower than the original by, or short of the speed-up that was asked for. */
 const noise = 1.03;
 
@@ -69,7 +75,7 @@ export async function compressOnData(
   options: CalibratedOptions,
   hooks: JobHooks = {},
 ): Promise<CalibratedResult> {
-  const { budget, inputs, maxLoss } = options;
+  const { budget, inputs, maxLoss, steps = 0 } = options;
   const engine = options.engine ?? bestEngine();
   const place = placeOf(options, inputs);
   const prepared = prepare(given.graph, options).graph;
@@ -78,19 +84,19 @@ export async function compressOnData(
   const reference = await referenceOf(given.file ?? given.graph, place);
   if (prepared !== given.graph) await verifyPrepared(prepared, reference);
   const job = { original: given.graph, prepared, before, place, engine, data, hooks, ...latencies(options) };
-  const plan = await planCalibrated(job, budget);
-  const progress = steps(hooks);
-  const { signal } = hooks;
-  const sampling = data.batch === undefined ? {} : { batch: data.batch };
-  const stepHooks = { progress: progress.report, ...(signal ? { signal } : {}) };
-  const fitted = await compressCalibrated(plan.calibration, plan.chosen, data.images, engine, {
-    ...stepHooks,
-    refit: { ...sampling, ...stepHooks },
-  }).finally(() => progress.stop());
+  const planner = await openPlanner(job, budget.keepParams === undefined ? "time" : steps > 0 ? "weights, unshared" : "weights");
+  if (steps > 0 && engine.name !== "libtorch") engineInfo(); // says what is missing
+  const fitFactors = (plan: CalibratedPlan) => fitPlanned(plan, data, engine, hooks);
+  const named = Object.values(budget).some((value) => value !== undefined);
+  const lossOf = async (candidate: Graph) => (await judge(given, candidate, data, options, hooks)).loss;
+  const { plan, fitted } = named
+    ? await planner.plan(budget).then(async (one) => ({ plan: one, fitted: await fitFactors(one) }))
+    : await fastestWithin(planner, fitFactors, lossOf, maxLoss ?? usualLoss, hooks);
+  const replacements = steps > 0 ? await taught(prepared, fitted, data, engine, steps, hooks) : fitted.replacements;
   const layout = budget.keepParams === undefined ? "split" : "dense";
-  const written = writeChains(plan.calibration.graph, fitted.replacements, plan.chosen, layout).graph;
+  const written = writeChains(plan.calibration.graph, replacements, plan.chosen, layout).graph;
   const graph = withMetadata(written, conventionsOf(data.all.how));
-  const against = withReplacements(prepared, fitted.replacements);
+  const against = withReplacements(prepared, replacements);
   const evaluated = await saveVerified(graph, output, async (file) => {
     const bytes = await modelBytes(file);
     checkSize(original, bytes, {});
@@ -109,11 +115,43 @@ export async function compressOnData(
   };
 }
 
+async function fitPlanned(plan: CalibratedPlan, data: CalibrationData, engine: Engine, hooks: JobHooks): Promise<FittedPlan> {
+  const progress = stepsOf(hooks);
+  const stepHooks = { progress: progress.report, ...(hooks.signal ? { signal: hooks.signal } : {}) };
+  const sampling = data.batch === undefined ? {} : { batch: data.batch };
+  return compressCalibrated(plan.calibration, plan.chosen, data.images, engine, {
+    ...stepHooks,
+    refit: { ...sampling, ...stepHooks },
+  }).finally(() => progress.stop());
+}
+
+/** Block steps behind the refit. */
+async function taught(
+  prepared: Graph,
+  { replacements }: FittedPlan,
+  data: CalibrationData,
+  engine: Engine,
+  count: number,
+  hooks: JobHooks,
+): Promise<FittedPlan["replacements"]> {
+  const progress = stepsOf(hooks);
+  const { signal } = hooks;
+  const options = {
+    ...{ steps: count, progress: progress.report },
+    ...(signal ? { signal } : {}),
+    ...(data.batch === undefined ? {} : { batch: data.batch, draws: data.batch }),
+  };
+  const { replacements: made } = await blockSteps(prepared, replacements, data.images, engine, options).finally(() =>
+    progress.stop(),
+  );
+  return made;
+}
+
 const latencies = ({ latencies: folder }: CalibratedOptions) => (folder === undefined ? {} : { latencies: folder });
 
 async function judge(
   given: Given,
-  file: string,
+  file: Graph | string,
   data: CalibrationData,
   { runtime, threads, output, loss }: CalibratedOptions,
   { progress, signal }: JobHooks,

@@ -2,10 +2,10 @@
 // always with the file that was given.
 import type { Layout } from "../basis/layouts.js";
 import { isError } from "../errors/error.js";
-import { type Cost, cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import { chooseLayouts, layerLabel } from "../methods/layout.js";
 import { readRecord } from "../methods/record.js";
+import { type Cost, cost } from "../ops/cost/cost.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { saveVerified } from "../runtime/save-verified.js";

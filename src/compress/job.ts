@@ -65,3 +65,20 @@ export async function withBar<T>(
     bar?.stop();
   }
 }
+
+/** Progress of steps that name themselves, as bars that follow each other. */
+export function stepsOf({ progress }: JobHooks) {
+  let bar: ReturnType<NonNullable<JobHooks["progress"]>> | undefined;
+  let label: string | undefined;
+  return {
+    report(what: string, done: number, total: number) {
+      if (what !== label) {
+        bar?.stop();
+        bar = progress?.(what, total);
+        label = what;
+      }
+      bar?.update(done);
+    },
+    stop: () => bar?.stop(),
+  };
+}

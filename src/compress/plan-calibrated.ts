@@ -1,29 +1,23 @@
 // A plan by what layers lose on images: a budget in multiply-accumulates, weights or milliseconds is spent where it costs least of the
 // outputs. With times, a layer is only replaced by what was measured to be no slower, and the whole network is timed before the plan counts.
-import type { Family } from "../basis/factors.js";
+import type { CandidateOptions } from "../basis/candidates.js";
+import type { Family, LayerShape } from "../basis/factors.js";
 import { openCalibrationCache } from "../calibrate/cache.js";
-import {
-  type CalibrateOptions,
-  type Calibration,
-  calibrate,
-  fitPlan,
-  type PlannedChoice,
-  planItems,
-} from "../calibrate/calibrated.js";
-import type { LayerChoice, LayerChoices } from "../calibrate/choices.js";
+import { type CalibrateOptions, type Calibration, calibrate, fitPlan, type PlannedChoice } from "../calibrate/calibrated.js";
+import type { LayerChoice } from "../calibrate/choices.js";
 import type { Engine } from "../calibrate/engine.js";
 import type { CalibratedLayer } from "../calibrate/layers.js";
 import { FilterBasisError } from "../errors/error.js";
-import { concreteInputs } from "../graph/concrete-inputs.js";
-import type { Cost } from "../graph/cost.js";
-import { inferShapes } from "../graph/shapes/infer.js";
 import type { Graph } from "../graph/types.js";
-import { isUnreachable, type Solution, solvePlan } from "../plan/solve.js";
+import type { Cost } from "../ops/cost/cost.js";
+import { inferShapes } from "../ops/infer.js";
+import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
 import { type LatencyTable, openLatencyTable } from "../runtime/latency-table.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { chainClock, chainQuestions, firstTimed, type LayerInputs, opsetOf } from "./chain-times.js";
-import { type JobHooks, type Place, withBar } from "./job.js";
+import { type JobHooks, type Place, stepsOf, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
+import { byWeights, predictedTime, solveTimed, speedCurve } from "./solve-calibrated.js";
 import { timeNetwork, timeNetworks } from "./time.js";
 import { writeChains } from "./write-chains.js";
 
@@ -43,8 +37,13 @@ export interface CalibratedPlan {
 }
 
 /** Families that save multiply-accumulates, and those that save most weights. */
-const fast: readonly Family[] = ["one-split", "own-bases", "separable", "separable-pointwise", "low-rank"];
-const small: readonly Family[] = ["one-split", "shared-bases", "low-rank"];
+const families = {
+  time: ["one-split", "own-bases", "separable", "separable-pointwise", "low-rank"],
+  weights: ["one-split", "shared-bases", "low-rank"],
+  /** For steps that would part what the splits share. */
+  "weights, unshared": ["one-split", "low-rank"],
+} as const satisfies Readonly<Record<string, readonly Family[]>>;
+export type Saves = keyof typeof families;
 const fractions = [0.08, 0.12, 0.17, 0.24, 0.32, 0.42, 0.54, 0.68, 0.82, 0.95];
 
 export interface CalibratedJob {
@@ -60,86 +59,79 @@ export interface CalibratedJob {
   readonly latencies?: string;
 }
 
-/** @throws FilterBasisError `budget-unreachable`; what calibrating and timing throw */
-export async function planCalibrated(job: CalibratedJob, budget: CalibratedBudget): Promise<CalibratedPlan> {
+/** A network that was calibrated and can be planned, for one budget after another. */
+export interface Planner {
+  readonly calibration: Calibration;
+  /** @throws FilterBasisError `budget-unreachable`; what timing throws */
+  plan(budget: CalibratedBudget): Promise<CalibratedPlan>;
+  /** Milliseconds of each layer as it is, largest first: where the time goes. Empty before a plan by time. */
+  times(): readonly { readonly layer: string; readonly milliseconds: number }[];
+  /** What speed costs, from times of single layers: the whole trade-off after a plan by time, else nothing. */
+  curve(): readonly CurvePoint[];
+}
+
+/** Patches of more values than this are fitted by the families that take seconds, and at fewer ranks. */
+const largePatch = 600;
+const quick: readonly Family[] = ["one-split", "separable", "shared-bases", "low-rank"];
+
+function candidatesFor({ c, kernel: [kh, kw] }: LayerShape, saves: Saves): CandidateOptions {
+  const large = c * kh * kw > largePatch;
+  const all: readonly Family[] = families[saves];
+  return {
+    families: large ? all.filter((family) => quick.includes(family)) : all,
+    fractions: large ? fractions.filter((_, i) => i % 2 === 1) : fractions,
+    price: saves === "time" ? "macs" : "weights",
+  };
+}
+
+export interface CurvePoint {
+  readonly speedup: number;
+  readonly milliseconds: number;
+  /** The sum over layers of -log(1 - e). */
+  readonly loss: number;
+}
+
+/** Calibrates for plans by weights, or by time and multiply-accumulates. @throws FilterBasisError what calibrating throws */
+export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Planner> {
   const { data, prepared, engine, hooks } = job;
   const { signal } = hooks;
-  const families = budget.keepParams === undefined ? fast : small;
+
   const cache = openCalibrationCache(prepared, data.images, engine, {});
-  const progress = steps(hooks);
+  const progress = stepsOf(hooks);
   const options: CalibrateOptions = {
-    candidates: { families, fractions },
+    candidates: (shape) => candidatesFor(shape, saves),
     cache,
     ...(data.batch === undefined ? {} : { batch: data.batch }),
     ...(signal ? { signal } : {}),
     progress: progress.report,
   };
   const calibration = await calibrate(prepared, data.images, engine, options).finally(() => progress.stop());
-  if (budget.keepParams !== undefined) return { calibration, chosen: byWeights(job, calibration, budget.keepParams) };
   const table = await openLatencyTable({
     ...(job.place.runtime === undefined ? {} : { runtime: job.place.runtime }),
     ...(job.place.threads === undefined ? {} : { threads: job.place.threads }),
     ...(job.latencies === undefined ? {} : { folder: job.latencies }),
   });
-  return timedPlan(job, calibration, table, budget);
-}
-
-/** Progress of steps that name themselves, as bars that follow each other. */
-export function steps({ progress }: JobHooks) {
-  let bar: ReturnType<NonNullable<JobHooks["progress"]>> | undefined;
-  let label: string | undefined;
+  const clock = chainClock(table.clock, layerInputs(job), opsetOf(prepared));
+  let original: number | undefined;
   return {
-    report(what: string, done: number, total: number) {
-      if (what !== label) {
-        bar?.stop();
-        bar = progress?.(what, total);
-        label = what;
-      }
-      bar?.update(done);
+    calibration,
+    async plan(budget) {
+      if (budget.keepParams !== undefined) return { calibration, chosen: byWeights(job, calibration, budget.keepParams) };
+      const plan = await timedPlan(job, calibration, table, budget);
+      original = plan.times?.original;
+      return plan;
     },
-    stop: () => bar?.stop(),
+    times: () =>
+      calibration.layers
+        .flatMap(({ layer }) => {
+          const milliseconds = clock.dense(layer);
+          return milliseconds === undefined ? [] : [{ layer: layer.name, milliseconds }];
+        })
+        .sort((a, b) => b.milliseconds - a.milliseconds),
+    curve: () => (original === undefined ? [] : speedCurve(calibration, clock, original)),
   };
 }
 
-function byWeights({ before }: CalibratedJob, calibration: Calibration, keep: number): readonly PlannedChoice[] {
-  const items = planItems(calibration, { price: (_, { weights }) => weights });
-  const fixed = calibration.extents.weights - items.reduce((sum, choices) => sum + choices[0]!.weights, 0);
-  return within(items, keep * before.weights - fixed, { option: "keep-params", keep, whole: before.weights, fixed }).chosen;
-}
-
-interface Asked {
-  readonly option: "keep-params" | "keep-macs";
-  readonly keep: number;
-  readonly whole: number;
-  readonly fixed: number;
-}
-
-function within(items: readonly (readonly PlannedChoice[])[], most: number, { option, keep, whole, fixed }: Asked) {
-  const found = solvePlan(items, most);
-  if (!isUnreachable(found)) return found;
-  const reachable = Math.ceil(((found.least.price + fixed) / whole) * 10_000) / 10_000;
-  const layers = found.least.chosen.map(({ layer, price, macs, weights }, i) => ({
-    name: layer.name,
-    original: items[i]![0]!.price,
-    best: price,
-    macs,
-    weights,
-  }));
-  throw new FilterBasisError(
-    "budget-unreachable",
-    `the budget --${option} ${keep} cannot be met: the least reachable is ${reachable}`,
-    {
-      field: option,
-      expected: `at least ${reachable}`,
-      got: `${keep}`,
-      cures: reachable < 1 ? [`--${option} ${reachable}`] : [],
-      facts: { reachable, fixed, whole, layers },
-    },
-  );
-}
-
-/** A layer's choice counts as slower from here on: what is within the noise of a timing is not. */
-const noSlower = 1.02;
 /** Rounds in which what a plan chose is timed and the plan made anew. */
 const rounds = 4;
 /** Times a plan is made to save more because the whole network saved less than its layers promised. */
@@ -207,50 +199,6 @@ function unreachable({ speedup = 1 }: CalibratedBudget, { times }: CalibratedPla
       facts: { reachable, milliseconds: { original, best: written } },
     },
   );
-}
-
-type ChainClock = ReturnType<typeof chainClock>;
-
-/** The least loss within a budget in multiply-accumulates by choices that are no slower, or within milliseconds. */
-function solveTimed(
-  { before }: CalibratedJob,
-  calibration: Calibration,
-  clock: ChainClock,
-  { keepMacs, speedup }: CalibratedBudget,
-  whole: number,
-  most: number,
-): Solution<PlannedChoice> {
-  const own = new Map<CalibratedLayer, LayerChoices>(calibration.layers.map((one) => [one.layer, one]));
-  const timeOf = (layer: CalibratedLayer, choice: LayerChoice) => clock.milliseconds(own.get(layer)!, choice);
-  const bySpeed = planItems(calibration, {
-    price: (layer, choice) => {
-      const dense = clock.dense(layer);
-      // What cannot be timed (matrices, sizes that are not known) stays as it is.
-      if (dense === undefined) return choice.candidate.family === "dense" ? 0 : undefined;
-      return timeOf(layer, choice);
-    },
-  });
-  if (speedup !== undefined) {
-    const dense = bySpeed.reduce((sum, choices) => sum + choices[0]!.price, 0);
-    const found = solvePlan(bySpeed, most - whole + dense);
-    return isUnreachable(found) ? found.least : found;
-  }
-  const items = planItems(calibration, {
-    price: (layer, choice) => {
-      const [dense, own] = [clock.dense(layer), timeOf(layer, choice)];
-      return dense === undefined || own === undefined || own <= noSlower * dense ? choice.macs : undefined;
-    },
-  });
-  const fixed = calibration.extents.macs - items.reduce((sum, choices) => sum + choices[0]!.macs, 0);
-  const keep = keepMacs ?? 1;
-  return within(items, keep * before.macs - fixed, { option: "keep-macs", keep, whole: before.macs, fixed });
-}
-
-function predictedTime(chosen: readonly PlannedChoice[], clock: ChainClock, whole: number): number {
-  const saved = chosen.map(
-    ({ layer, candidate }) => (clock.dense(layer) ?? 0) - (clock.exact(layer, candidate) ?? clock.dense(layer) ?? 0),
-  );
-  return whole - saved.reduce((sum, one) => sum + one, 0);
 }
 
 /** Milliseconds of the whole network with a plan's chains, on the original's clock. */

@@ -2,12 +2,12 @@
 // where it is slower. What cannot be kept is refused with what can, tried on the whole network too.
 import type { Layout } from "../basis/layouts.js";
 import { FilterBasisError, isError } from "../errors/error.js";
-import { cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import { inputSizes, latenciesOf, savingLayouts } from "../methods/latencies.js";
 import { type Plan, planCompression, withLayouts } from "../methods/plan.js";
 import type { PlanOptions } from "../methods/plan-options.js";
 import { budgetQuestions, layoutQuestions } from "../methods/questions.js";
+import { cost } from "../ops/cost/cost.js";
 import type { LatencyTable, NetworkTimes } from "../runtime/latency-table.js";
 import { type JobHooks, type Place, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";

@@ -3,13 +3,13 @@
 // are written so that they take as long as the original's.
 import type { Layout } from "../basis/layouts.js";
 import { FilterBasisError } from "../errors/error.js";
-import { type Cost, cost } from "../graph/cost.js";
 import type { Graph, Outcome } from "../graph/types.js";
 import { describeCompression } from "../methods/compressed-layers.js";
 import { savingLayouts } from "../methods/latencies.js";
 import { methods } from "../methods/methods.js";
 import { type Plan, planCompression } from "../methods/plan.js";
 import type { PlanOptions } from "../methods/plan-options.js";
+import { type Cost, cost } from "../ops/cost/cost.js";
 import { findInputs, type ModelInputs } from "../runtime/index.js";
 import { type NetworkTimes, openLatencyTable } from "../runtime/latency-table.js";
 import { modelBytes, writtenBytes } from "../runtime/model-bytes.js";

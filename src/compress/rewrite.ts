@@ -1,9 +1,9 @@
 // Steps that change how a model is written but not what it computes: undoing a compression, folding, half precision. The written
 // file is run against the file that was given, before it takes its place.
 import { FilterBasisError } from "../errors/error.js";
-import { type Cost, cost } from "../graph/cost.js";
 import type { Graph, Outcome } from "../graph/types.js";
 import { expand } from "../methods/expand.js";
+import { type Cost, cost } from "../ops/cost/cost.js";
 import { type Agreement, compareWithOriginal } from "../runtime/agreement.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { prepareReference } from "../runtime/reference.js";

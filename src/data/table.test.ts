@@ -193,7 +193,7 @@ describe("openData", () => {
     await writeFile(join(root, "empty", "notes.txt"), "x");
     await expect(openData(join(root, "empty"))).rejects.toMatchObject({
       code: "not-found",
-      message: expect.stringContaining("known as data"),
+      message: expect.stringContaining("recognised as data"),
     });
     await expect(openData(join(root, "empty", "notes.txt"))).rejects.toThrow(/not a data set/);
   });

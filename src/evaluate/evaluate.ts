@@ -7,9 +7,9 @@ import { firstImages, type ImageSet, parseNormalization } from "../data/image-se
 import { loadPair, type PairFiles, type Split } from "../data/sr-pairs.js";
 import { openData } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
-import { cost } from "../graph/cost.js";
-import { freeSizes } from "../graph/free-sizes.js";
 import type { Graph, TensorData } from "../graph/types.js";
+import { cost } from "../ops/cost/cost.js";
+import { freeSizes } from "../ops/sizes/free-sizes.js";
 import { loadModel } from "../runtime/files.js";
 import {
   alternate,

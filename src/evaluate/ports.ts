@@ -1,6 +1,7 @@
 // Inputs and outputs of unknown rank, which ONNX Runtime shows like scalars, with the axes that the user stated.
-import { inferShapes } from "../graph/shapes/infer.js";
+
 import type { Dim, Graph } from "../graph/types.js";
+import { inferShapes } from "../ops/infer.js";
 import type { Port, Session } from "../runtime/session.js";
 
 /** The session with as many axes as `shapes` states for inputs of unknown rank; batch and pixels stay free, as they are in such models. */

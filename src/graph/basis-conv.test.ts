@@ -1,12 +1,12 @@
 // The node of a convolution over a basis: made, printed, checked, measured.
 import { describe, expect, test } from "vitest";
+import { cost } from "../ops/cost/cost.js";
+import { inferShapes } from "../ops/infer.js";
+import { verifyGraph } from "../ops/verify/verify.js";
 import { float32Tensor, int, ints, makeNode, string } from "./attributes.js";
 import { type BasisConv, makeBasisConv, readBasisConv } from "./basis-conv.js";
-import { cost } from "./cost.js";
 import { printGraph } from "./print.js";
-import { inferShapes } from "./shapes/infer.js";
 import type { Graph, Node } from "./types.js";
-import { verifyGraph } from "./verify.js";
 
 const layer: BasisConv = {
   ...{ name: "conv", input: "x", output: "y", basis: "B", coefficients: "A", bias: "b", basisBias: "" },

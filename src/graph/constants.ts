@@ -1,31 +1,10 @@
 // Values that do not depend on the inputs, however an exporter wrote them: initializers, Constant nodes, Identity on either.
 import { FilterBasisError } from "../errors/error.js";
 import { nodeName } from "./attributes.js";
-import { producers, reads } from "./edit.js";
-import type { GraphBody, Node, TensorData } from "./types.js";
+import type { Node, TensorData } from "./types.js";
 import { tensorOf } from "./values.js";
 
-/** A function that gives the tensor behind a name: an initializer, the output of a Constant node, or Identity of such; else undefined. */
-export function constantReader(graph: GraphBody): (name: string) => TensorData | undefined {
-  const made = producers(graph);
-  const lookup = constantLookup(graph.initializers, made);
-  const known = new Map<string, TensorData | undefined>();
-  return (name) => {
-    const chain: string[] = [];
-    let current = name;
-    // Chains of Identity may be long: what is found at their end holds for all of them.
-    for (let node = made.get(current); node?.op === "Identity" && !known.has(current); node = made.get(current)) {
-      known.set(current, undefined);
-      chain.push(current);
-      current = node.inputs[0] ?? "";
-    }
-    const found = known.has(current) ? known.get(current) : lookup(current);
-    for (const value of [...chain, current]) known.set(value, found);
-    return found;
-  };
-}
-
-/** As constantReader, over maps that the caller keeps (and may change in between). */
+/** A function that gives the tensor behind a name, over maps that the caller keeps and may change in between (see GraphIndex for graphs). */
 export function constantLookup(
   initializers: ReadonlyMap<string, TensorData>,
   made: ReadonlyMap<string, Node>,
@@ -42,30 +21,6 @@ export function constantLookup(
     }
     return undefined; // a graph that reads itself
   };
-}
-
-/** Operators whose result is not constant though their inputs are. */
-const random = new Set(["RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"]);
-
-/**
- * Every value that does not depend on the inputs: initializers and what is computed from constants alone, with the node that makes it (none
- * for an initializer). For the body of an If, Loop or Scan `outer` are those of the graph around it.
- */
-export function constantValues(
-  graph: GraphBody,
-  outer: ReadonlyMap<string, Node | undefined> = new Map(),
-): ReadonlyMap<string, Node | undefined> {
-  const values = new Map(outer);
-  if (values.size > 0) for (const { name } of graph.inputs) values.delete(name);
-  for (const name of graph.initializers.keys()) values.set(name, undefined);
-  for (const name of graph.sparseInitializers?.keys() ?? []) values.set(name, undefined);
-  for (const node of graph.nodes) {
-    const read = reads(node);
-    const alone = (node.op === "Constant" && node.domain === "") || (read.size > 0 && !random.has(node.op));
-    if (alone && [...read].every((name) => values.has(name))) for (const output of node.outputs) values.set(output, node);
-    else if (outer.size > 0) for (const output of node.outputs) values.delete(output);
-  }
-  return values;
 }
 
 const utf8Count = (values: readonly Uint8Array[]): TensorData => ({
@@ -94,3 +49,9 @@ export function constantOf(node: Node): TensorData | undefined {
 }
 
 const bytesOf = (values: readonly bigint[]): Uint8Array => new Uint8Array(BigInt64Array.from(values).buffer);
+
+/** The tensor that a Constant node states as such; undefined for its other attributes and for other nodes. */
+export function constantTensor(node: Node): TensorData | undefined {
+  const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
+  return value?.kind === "tensor" ? value.value : undefined;
+}

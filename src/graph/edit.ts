@@ -3,26 +3,6 @@ import { FilterBasisError } from "../errors/error.js";
 import { nodeName } from "./attributes.js";
 import type { Attribute, Graph, GraphBody, Node, TensorData, Value } from "./types.js";
 
-/** The node that makes each value. */
-export function producers(graph: GraphBody): ReadonlyMap<string, Node> {
-  const made = new Map<string, Node>();
-  for (const node of graph.nodes) for (const output of node.outputs) if (output !== "") made.set(output, node);
-  return made;
-}
-
-/** The nodes that read each value, each node once, in order; bodies of If, Loop and Scan count as reading what they capture. */
-export function consumers(graph: GraphBody): ReadonlyMap<string, readonly Node[]> {
-  const readers = new Map<string, Node[]>();
-  for (const node of graph.nodes) {
-    for (const name of reads(node)) {
-      const list = readers.get(name);
-      if (list === undefined) readers.set(name, [node]);
-      else list.push(node);
-    }
-  }
-  return readers;
-}
-
 /** All values that a node reads: its inputs, and what its subgraphs capture from outside. */
 export function reads(node: Node): ReadonlySet<string> {
   const names = new Set(node.inputs.filter((name) => name !== ""));

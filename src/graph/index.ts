@@ -14,17 +14,13 @@ export {
   readString,
   readTensor,
 } from "./attributes.js";
-export { type ChosenSizes, chooseInputs, type InputSizes } from "./concrete-inputs.js";
-export { constantOf, constantReader } from "./constants.js";
-export { type Cost, concreteInputs, cost, type LayerCost } from "./cost.js";
+export { constantOf } from "./constants.js";
 export {
   bodies,
   captures,
-  consumers,
   feeds,
   freshName,
   freshNames,
-  producers,
   reads,
   renameReads,
   replaceNode,
@@ -34,8 +30,7 @@ export {
   withMetadata,
   withoutInitializers,
 } from "./edit.js";
+export { type GraphIndex, indexOf, type Stored } from "./graph-index.js";
 export { printGraph, showType } from "./print.js";
-export { inferShapes } from "./shapes/infer.js";
 export * from "./types.js";
 export { floats, floatToHalf, halfToFloat, ints, isFloat, numbers, tensorOf } from "./values.js";
-export { verifyGraph } from "./verify.js";

@@ -198,13 +198,20 @@ export function floatToBfloat(value: number): number {
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
 }
 
+/** The nearest bfloat16, as a number. */
+export function toBfloat(value: number): number {
+  word[0] = floatToBfloat(value) << 16;
+  return single[0]!;
+}
+
 function exponentOf(size: number): number {
   const exponent = Math.floor(Math.log2(size));
   if (2 ** exponent > size) return exponent - 1;
   return 2 ** (exponent + 1) <= size ? exponent + 1 : exponent;
 }
 
-function roundEven(value: number): number {
+/** To the nearest whole number, ties to the even one. */
+export function roundEven(value: number): number {
   const below = Math.floor(value);
   const rest = value - below;
   if (rest !== 0.5) return rest < 0.5 ? below : below + 1;

@@ -1,9 +1,9 @@
 // The interpreter: a graph that runs on libtorch, forward and under autograd.
 import { FilterBasisError } from "../errors/error.js";
 import { tensor as tensorAttribute } from "../graph/attributes.js";
-import { inlined } from "../graph/inline.js";
 import type { Graph, TensorData } from "../graph/types.js";
 import { tensorOf } from "../graph/values.js";
+import { inlined } from "../ops/inline.js";
 import { type Device, defaultDevice } from "../torch/device.js";
 import { execute } from "./execute.js";
 import { call, onDevice, release, Tensor, unowned } from "./operators/aten.js";

@@ -1,8 +1,10 @@
 // Which constants of a graph are parameters that learn, and which are running statistics.
 import { elements } from "../graph/attributes.js";
-import { isBasisConv } from "../graph/basis-conv.js";
 import { constantOf } from "../graph/constants.js";
+import { producersOf } from "../graph/graph-index.js";
 import type { Node, TensorData } from "../graph/types.js";
+import { placesOf } from "../ops/operator.js";
+import { operatorOf } from "../ops/table.js";
 
 /** True for nodes of the standard domain, and of the given operator where one is given. */
 export const isStandard = (node: Node, op?: string): boolean =>
@@ -17,25 +19,6 @@ export function constantsOf(initializers: ReadonlyMap<string, TensorData>, nodes
   }
   return constants;
 }
-
-/** Inputs that hold weights, by operator. A weight may be computed from constants: what it is computed from then learns. */
-const weightInputs: ReadonlyMap<string, readonly number[]> = new Map([
-  ["Conv", [1, 2]],
-  ["ConvTranspose", [1, 2]],
-  ["BatchNormalization", [1, 2]],
-  ["InstanceNormalization", [1, 2]],
-  ["GroupNormalization", [1, 2]],
-  ["LayerNormalization", [1, 2]],
-  ["PRelu", [1]],
-  ["Gemm", [0, 1, 2]],
-  ["MatMul", [0, 1]],
-]);
-
-/** Those of a convolution over a basis: basis, coefficients, bias, basis bias. */
-const basisInputs: readonly number[] = [1, 2, 3, 4];
-
-/** Inputs of which only initializers of one number a channel are weights: a bias or a scale on its own. */
-const channelInputs: ReadonlySet<string> = new Set(["Add", "Mul"]);
 
 const learns = (data: TensorData | undefined): boolean =>
   data?.type === "float32" || data?.type === "float16" || data?.type === "float64";
@@ -59,8 +42,7 @@ export function roles(
   constants: ReadonlyMap<string, TensorData>,
   initializers: ReadonlyMap<string, TensorData>,
 ): Roles {
-  const producers = new Map<string, Node>();
-  for (const node of nodes) for (const output of node.outputs) producers.set(output, node);
+  const producers = producersOf(nodes);
   const fixed = constantDerived(nodes, constants);
   const statistics = new Set<string>();
   const parameters = new Set<string>();
@@ -72,8 +54,10 @@ export function roles(
     return current;
   };
   for (const node of nodes) {
-    if (!isStandard(node, "BatchNormalization")) continue;
-    for (const name of node.inputs.slice(3, 5).map(origin)) if (constants.has(name)) statistics.add(name);
+    for (const place of placesOf(operatorOf(node), "mean", "variance")) {
+      const name = origin(node.inputs[place] ?? "");
+      if (constants.has(name)) statistics.add(name);
+    }
   }
   const seen = new Set<string>();
   /** Follows a weight back to the constants that it is made of; among those, lone numbers are factors and do not learn. */
@@ -91,13 +75,14 @@ export function roles(
     }
   };
   for (const node of nodes) {
-    const overBasis = isBasisConv(node);
-    if (!isStandard(node) && !overBasis) continue;
-    for (const position of (overBasis ? basisInputs : weightInputs.get(node.op)) ?? []) {
-      const name = node.inputs[position];
+    const operator = operatorOf(node);
+    for (const place of placesOf(operator, "weight", "factor", "bias", "scale", "shift", "slope")) {
+      const name = node.inputs[place];
       if (name) trace(name);
     }
-    for (const name of channelInputs.has(node.op) ? node.inputs : []) {
+    // a bias or a scale on its own
+    for (const place of placesOf(operator, "per-channel")) {
+      const name = node.inputs[place];
       const data = name ? initializers.get(origin(name)) : undefined;
       if (name && data && perChannel(data.dims) && !node.inputs.every((input) => fixed.has(input))) trace(name);
     }

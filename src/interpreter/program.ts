@@ -2,13 +2,12 @@
 import { FilterBasisError } from "../errors/error.js";
 import { nodeName } from "../graph/attributes.js";
 import { isBasisConv } from "../graph/basis-conv.js";
-import type { VersionedNode } from "../graph/inline.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";
+import type { VersionedNode } from "../ops/inline.js";
+import { type OperatorName, operatorOf } from "../ops/table.js";
 import { basisConv } from "./operators/basis-conv.js";
-import { type Host, hostOf } from "./operators/host.js";
-import { type HostKernel, hostTable } from "./operators/host-table.js";
+import { type Host, type HostKernel, hostKernel, hostOf } from "./operators/host.js";
 import { type Kernel, type LoweringContext, refuse } from "./operators/lowering.js";
-import type { OperatorName } from "./operators/names.js";
 import { lowerings } from "./operators/table.js";
 import { isStandard } from "./parameters.js";
 
@@ -33,18 +32,6 @@ export interface Program {
   /** Values that are known before anything runs. */
   readonly known: ReadonlyMap<number, Host>;
 }
-
-const freshOperators: ReadonlySet<string> = new Set<OperatorName>([
-  "Conv",
-  "ConvTranspose",
-  "BatchNormalization",
-  "InstanceNormalization",
-  "Add",
-  "Sub",
-  "Gemm",
-  "MatMul",
-  "Concat",
-]);
 
 /**
  * Compiles a graph.
@@ -87,7 +74,7 @@ export function compile(
       const folded = foldable(inputs, hosts) && node.outputs.length === 1 ? step.host?.(hosts) : undefined;
       const outputs = node.outputs.map(define);
       if (folded !== undefined) known.set(outputs[0]!, folded);
-      else steps.push({ ...step, node, inputs, outputs, fresh: freshOperators.has(node.op) || isBasisConv(node) });
+      else steps.push({ ...step, node, inputs, outputs, fresh: operatorOf(node)?.overwritable === true });
     }
   }
   for (const { name } of graph.outputs) {
@@ -112,12 +99,11 @@ function slotOf(slots: ReadonlyMap<string, number>, name: string, node: Node): n
 
 function lower(node: Node, context: LoweringContext): { readonly kernel: Kernel; readonly host: HostKernel | undefined } {
   if (isBasisConv(node)) return { kernel: basisConv(context), host: undefined };
-  const op = node.op as OperatorName;
-  if (!isStandard(node) || !Object.hasOwn(lowerings, op)) {
-    const domain = isStandard(node) ? "" : ` of domain ${JSON.stringify(node.domain)}`;
-    throw refuse(context, `the operator ${node.op}${domain} is not one that can be run here`);
-  }
-  return { kernel: lowerings[op](context), host: hostTable[op]?.(node, context.opset) };
+  const own = isStandard(node) && Object.hasOwn(lowerings, node.op) ? lowerings[node.op as OperatorName] : undefined;
+  if (typeof own === "function") return { kernel: own(context), host: hostKernel(node, context.opset) };
+  const domain = isStandard(node) ? "" : ` of domain ${JSON.stringify(node.domain)}`;
+  const reason = own === undefined ? "" : `: ${own}`;
+  throw refuse(context, `the operator ${node.op}${domain} is not one that can be run here${reason}`);
 }
 
 /** When values die, and which steps may write over their first input: depends on what is asked for. */

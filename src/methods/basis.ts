@@ -1,13 +1,13 @@
 // Method basis: every planned convolution becomes a convolution with a small basis and a 1 x 1 with the coefficients,
 // both made from its own filters by truncated SVD.
 import { z } from "zod";
-import { constants } from "../basis/constant.js";
 import { type Factors, initialise, splitMatrix } from "../basis/initialise.js";
 import { type Layout, layouts } from "../basis/layouts.js";
 import { type ActivationMoments, fitToOutputs, outputSpectrum, sharedMoments } from "../basis/moments.js";
 import { initialiseSliced } from "../basis/sliced.js";
 import { sliceStart } from "../basis/split.js";
 import { makeBasisConv } from "../graph/basis-conv.js";
+import { type GraphIndex, indexOf } from "../graph/graph-index.js";
 import type { Graph, Node, Outcome, Pass, PassResult, TensorData } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
 import { pureLinearAlgebra } from "../linalg/low-rank.js";
@@ -42,7 +42,12 @@ export function basis(options: BasisOptions = {}): Pass {
 /** Carries out a plan made for this graph. */
 export function applyPlan(graph: Graph, plan: Plan, options: BasisOptions = {}): PassResult {
   const { method = "basis" } = options;
-  const writer: Writer = { store: storeFor(graph), constant: constants(graph), method, layout: options.layout ?? "batch-folded" };
+  const writer: Writer = {
+    store: storeFor(graph),
+    constant: indexOf(graph).stored,
+    method,
+    layout: options.layout ?? "batch-folded",
+  };
   const replacements = new Map<Node, readonly Node[]>();
   const outcomes: Outcome[] = [];
   for (const planned of plan.groups) {
@@ -57,7 +62,7 @@ export function applyPlan(graph: Graph, plan: Plan, options: BasisOptions = {}):
 
 interface Writer {
   readonly store: Store;
-  readonly constant: ReturnType<typeof constants>;
+  readonly constant: GraphIndex["stored"];
   readonly method: string;
   readonly layout: Layout;
 }

@@ -2,9 +2,8 @@
 // are, in words what they are, and how they are undone; nothing else tells kinds apart.
 import type { SkippedLayer } from "../basis/convolution.js";
 import { type BasisConv, basisConvs, layerName } from "../graph/basis-conv.js";
-import { producers } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node, PassResult } from "../graph/types.js";
-import { rootFinder } from "../passes/compression-record.js";
 import { type ChainRecord, describeChain } from "./chain-record.js";
 import { expandBases } from "./expand-bases.js";
 import { expandChains } from "./expand-chains.js";
@@ -50,7 +49,7 @@ export function compressedLayers(graph: Graph): readonly CompressedLayer[] {
 function layersOverBases(graph: Graph): readonly CompressedLayer[] {
   const found = basisConvs(graph.nodes);
   if (found.length === 0) return [];
-  const root = rootFinder(producers(graph));
+  const { root } = indexOf(graph);
   // A basis part belongs to the convolution with its coefficients, which stands for the layer.
   const ends = new Map<string, Node>();
   if (found.some(({ layer }) => layer.provenance.partOf !== undefined))

@@ -1,8 +1,9 @@
 // Convolutions with what stands around them: what the passes that replace convolutions by other layers need to know.
 import type { Convolution, SkippedLayer } from "../basis/convolution.js";
 import { nodeName, readInts } from "../graph/attributes.js";
-import { consumers, producers } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node } from "../graph/types.js";
+import { operatorOf } from "../ops/table.js";
 import { findLayers } from "./layers.js";
 import { type Selection as NamedSelection, skipReason } from "./pattern.js";
 
@@ -24,8 +25,6 @@ export interface Selection extends NamedSelection {
   /** The first so many convolutions stay as they are. Default 1: the one that reads the image. */
   readonly keepFirst?: number;
 }
-
-const activations = new Set(["Relu", "PRelu", "LeakyRelu", "Elu", "Clip", "HardSwish", "Sigmoid", "Tanh"]);
 
 /** Every layer that `findLayers` finds or skips, in the order of the graph: what it is, or why it cannot be replaced. */
 export function convLayers(graph: Graph, selection: Selection = {}): readonly (ConvLayer | SkippedLayer)[] {
@@ -52,30 +51,21 @@ export function convLayers(graph: Graph, selection: Selection = {}): readonly (C
 }
 
 function surroundings(graph: Graph): (layer: Convolution) => ConvLayer {
-  const made = producers(graph);
-  const soleReader = consumersOfOne(graph);
+  const { producers, soleReader } = indexOf(graph);
   return (layer) => {
     const { node } = layer;
     const [input = "", output = ""] = [node.inputs[0], node.outputs[0]];
     const after = soleReader(output);
     const norm = after?.op === "BatchNormalization" ? after : undefined;
     const behind = norm === undefined ? after : soleReader(norm.outputs[0] ?? "");
-    const before = made.get(input);
+    const before = producers.get(input);
     return {
       ...{ ...layer, input, output, norm },
       strided: readInts(node, "strides", []).some((stride) => stride > 1),
-      activation: behind !== undefined && activations.has(behind.op) ? behind : undefined,
-      activationBefore: before !== undefined && activations.has(before.op) ? before : undefined,
+      activation: isActivation(behind) ? behind : undefined,
+      activationBefore: isActivation(before) ? before : undefined,
     };
   };
 }
 
-/** The one node that reads a value, if nothing else does and the value is no output of the graph. */
-export function consumersOfOne(graph: Graph): (name: string) => Node | undefined {
-  const read = consumers(graph);
-  const outputs = new Set(graph.outputs.map((output) => output.name));
-  return (name) => {
-    const readers = read.get(name) ?? [];
-    return readers.length === 1 && !outputs.has(name) ? readers[0] : undefined;
-  };
-}
+const isActivation = (node: Node | undefined): boolean => node !== undefined && operatorOf(node)?.activation === true;

@@ -1,9 +1,9 @@
 // Undoing layers over a basis: each becomes the one convolution that it stands for again, with the filters that basis and
 // coefficients make together (the original's, less what was truncated, plus what was learned).
-import { type Constant, constants } from "../basis/constant.js";
 import { reconstruct } from "../basis/initialise.js";
 import { makeNode } from "../graph/attributes.js";
 import { type BasisConv, basisConvs, layerName } from "../graph/basis-conv.js";
+import { type GraphIndex, indexOf, type Stored } from "../graph/graph-index.js";
 import type { Graph, Node, Outcome, PassResult, TensorData } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
 import type { CompressedLayer } from "./compressed-layers.js";
@@ -18,7 +18,7 @@ import { type Store, type StoredAs, storeFor } from "./store.js";
  * half of the bytes, and rounds filters that the compressed layer never rounds
  */
 export function expandBases(graph: Graph, precision: "stored" | "computed" = "stored"): PassResult {
-  const constant = constants(graph);
+  const constant = indexOf(graph).stored;
   const store = storeFor(graph);
   const filters = filterStore(store, precision);
   const replacements = new Map<Node, readonly Node[]>();
@@ -43,7 +43,7 @@ export function expandBases(graph: Graph, precision: "stored" | "computed" = "st
 /** The filters that a layer's basis and coefficients amount to, or why there are none. */
 export function filtersOverBasis(graph: Graph, compressed: CompressedLayer): Reconstructed {
   if (compressed.kind !== "basis") return { reason: "it is not a layer over a basis" };
-  const parts = partsOf(compressed.layer, constants(graph));
+  const parts = partsOf(compressed.layer, indexOf(graph).stored);
   return "reason" in parts ? parts : { values: filtersOf(compressed.layer, parts) };
 }
 
@@ -51,13 +51,13 @@ const filtersOf = (layer: BasisConv, { basis, coefficients }: Parts): Float64Arr
   reconstruct(slicedBasis(basis.tensor, layer), numbers(coefficients.tensor), layer.basisSize);
 
 interface Parts {
-  readonly basis: Constant;
-  readonly coefficients: Constant;
+  readonly basis: Stored;
+  readonly coefficients: Stored;
   /** Where the basis has a bias of its own: the sum of both biases. */
   readonly bias?: StoredAs & { readonly values: Float64Array };
 }
 
-function partsOf(layer: BasisConv, constant: (name: string) => Constant | undefined): Parts | { readonly reason: string } {
+function partsOf(layer: BasisConv, constant: GraphIndex["stored"]): Parts | { readonly reason: string } {
   if (layer.coefficients === "") return { reason: basisOnlyReason };
   const [basis, coefficients] = [constant(layer.basis), constant(layer.coefficients)];
   if (!basis || !coefficients) return { reason: "its basis or its coefficients are computed while the model runs" };
@@ -68,12 +68,7 @@ function partsOf(layer: BasisConv, constant: (name: string) => Constant | undefi
 }
 
 /** b + sum_g A[:, g] b_basis */
-function totalBias(
-  layer: BasisConv,
-  coefficients: Constant,
-  own: Constant | undefined,
-  shift: Constant,
-): NonNullable<Parts["bias"]> {
+function totalBias(layer: BasisConv, coefficients: Stored, own: Stored | undefined, shift: Stored): NonNullable<Parts["bias"]> {
   const { outChannels: n, splits: s, basisSize: m } = layer;
   const [a, b] = [numbers(coefficients.tensor), numbers(shift.tensor)];
   const values = own ? Float64Array.from(numbers(own.tensor)) : new Float64Array(n);
@@ -81,7 +76,7 @@ function totalBias(
   return { ...typesOf(own ?? coefficients), values };
 }
 
-const typesOf = ({ tensor, type }: Constant): StoredAs => ({ stored: tensor.type, read: type });
+const typesOf = ({ tensor, type }: Stored): StoredAs => ({ stored: tensor.type, read: type });
 
 /** Stores filters, each once and as its coefficients are; layers that read the same basis and coefficients share them. */
 function filterStore(store: Store, precision: "stored" | "computed") {

@@ -1,10 +1,9 @@
 // Chains as a graph has them: from the output of each that the record tells of back over its stages. A chain whose nodes are not what its record
 // says is told with the reason.
-import { type Constant, constants } from "../basis/constant.js";
 import { type StageShape, stageShapes } from "../basis/factors.js";
 import { isError } from "../errors/error.js";
 import { makeNode, readFloat, readInt, readInts, readString } from "../graph/attributes.js";
-import { producers } from "../graph/edit.js";
+import { type GraphIndex, indexOf, type Stored } from "../graph/graph-index.js";
 import type { Graph, Node } from "../graph/types.js";
 import { type ChainRecord, candidateOf, readChains } from "./chain-record.js";
 import { attributesFromJson } from "./record.js";
@@ -17,7 +16,7 @@ export interface FoundChain {
   readonly nodes: readonly [...Node[], Node];
   /** The last stage's bias, "" for none. */
   readonly bias: string;
-  readonly weights: readonly Constant[];
+  readonly weights: readonly Stored[];
 }
 
 export interface ChangedChain {
@@ -29,9 +28,7 @@ export interface ChangedChain {
 export function findChains(graph: Graph): readonly (FoundChain | ChangedChain)[] {
   const chains = readChains(graph);
   if (chains.length === 0) return [];
-  const made = producers(graph);
-  const constant = constants(graph);
-  return chains.map((chain) => findChain(chain, made, constant));
+  return chains.map((chain) => findChain(chain, indexOf(graph)));
 }
 
 /** The reason why a graph's record of chains cannot be used; undefined where it can, or where there is none. */
@@ -47,11 +44,7 @@ export function chainsFault(graph: Graph): string | undefined {
 
 const changed = "its nodes are not what the model's record says of it";
 
-function findChain(
-  chain: ChainRecord,
-  made: ReadonlyMap<string, Node>,
-  constant: (name: string) => Constant | undefined,
-): FoundChain | ChangedChain {
+function findChain(chain: ChainRecord, { producers: made, stored }: GraphIndex): FoundChain | ChangedChain {
   const stages = stagesOf(chain);
   const end = made.get(chain.output);
   if (end === undefined || stages === undefined) return { chain, reason: changed };
@@ -62,9 +55,9 @@ function findChain(
     [node, bias] = [made.get(end.inputs[0] ?? ""), end.inputs[1] ?? ""];
     if (node !== undefined) nodes.unshift(node);
   }
-  const weights: Constant[] = [];
+  const weights: Stored[] = [];
   for (let at = stages.length - 1; node !== undefined; at--) {
-    const weight = constant(node.inputs[1] ?? "");
+    const weight = stored(node.inputs[1] ?? "");
     if (weight === undefined || weight.root !== chain.weights[at]) break;
     if (!isStage(chain, node, weight.tensor.dims, stages, at)) break;
     weights.unshift(weight);

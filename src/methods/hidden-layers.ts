@@ -1,11 +1,11 @@
 // Convolutions that are not nodes of the main graph: in the bodies of If, Loop and Scan, and in local functions that could not be inlined.
 import type { SkippedLayer } from "../basis/convolution.js";
 import { nodeName } from "../graph/attributes.js";
-import { isConvolution } from "../graph/cost-layers.js";
 import { bodies } from "../graph/edit.js";
 import type { Graph, GraphBody, LocalFunction, Node } from "../graph/types.js";
-import { functionKey, functionTitle } from "../graph/verify-functions.js";
-import { calledKey } from "../graph/verify-node.js";
+import { isConvolution } from "../ops/cost/layers.js";
+import { functionKey, functionTitle } from "../ops/verify/functions.js";
+import { calledKey } from "../ops/verify/node.js";
 import { inlineFunctions } from "../passes/inline-functions.js";
 
 /** A skipped entry for each convolution in the bodies of a node. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { basisMacs } from "../basis/split.js";
-import { cost } from "../graph/cost.js";
 import { edsr } from "../nets/edsr.js";
+import { cost } from "../ops/cost/cost.js";
 import { type Clock, fastest, inputSizes, latenciesOf, questionsOf, step, timedSizes } from "./latencies.js";
 import { findLayers, type Layer } from "./layers.js";
 import { planCompression, withLayouts } from "./plan.js";

@@ -4,9 +4,9 @@ import type { Layout } from "../basis/layouts.js";
 import { canonicalLayout, layouts } from "../basis/layouts.js";
 import { basisMacs } from "../basis/split.js";
 import { windowAttributes } from "../graph/basis-conv.js";
-import { concreteInputs } from "../graph/cost.js";
-import { inferShapes } from "../graph/shapes/infer.js";
 import type { DataType, Dim, Graph } from "../graph/types.js";
+import { concreteInputs } from "../ops/cost/cost.js";
+import { inferShapes } from "../ops/infer.js";
 import type { Layer } from "./layers.js";
 import { attributesToJson, type LayerRecord } from "./record.js";
 
@@ -27,6 +27,8 @@ export interface TimedLayer {
     /** Where the basis has a bias of its own. */
     readonly basisBias?: true;
   };
+  /** Convolutions that stand in the layer's place, one behind the other: their weights' shapes and attributes. */
+  readonly chain?: readonly Pick<TimedLayer, "shape" | "attributes">[];
 }
 
 /** Milliseconds of a timed layer, between neighbours as a network has them; undefined where it was not measured. */

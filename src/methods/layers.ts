@@ -1,16 +1,16 @@
 // Which convolutions of a graph can be written over a basis: layers, each one weight with all the nodes that read it,
 // and for everything else that carries weights the reason why it is skipped.
-import { type Constant, constants } from "../basis/constant.js";
 import { type Convolution, isSkipped, readConvolution, type SkippedLayer } from "../basis/convolution.js";
 import type { Filters } from "../basis/initialise.js";
 import { denseWeights, type FilterShape } from "../basis/split.js";
 import { FilterBasisError } from "../errors/error.js";
 import { nodeName } from "../graph/attributes.js";
-import { bodies, captures, consumers } from "../graph/edit.js";
+import { bodies, captures } from "../graph/edit.js";
+import { indexOf, type Stored } from "../graph/graph-index.js";
 import type { DataType, Graph, Node, TensorData } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
-import { functionKey } from "../graph/verify-functions.js";
-import { calledKey } from "../graph/verify-node.js";
+import { functionKey } from "../ops/verify/functions.js";
+import { calledKey } from "../ops/verify/node.js";
 import { weightReason } from "../passes/fold-weights.js";
 import { compressedNodes } from "./compressed-layers.js";
 import { insideBodies, insideFunctions } from "./hidden-layers.js";
@@ -38,7 +38,7 @@ export interface Layers {
  * `prepareForPlanning` has run. Errors: `not-found` for a graph without any convolution, with what it has instead.
  */
 export function findLayers(graph: Graph): Layers {
-  const constant = constants(graph);
+  const constant = indexOf(graph).stored;
   const compressed = compressedNodes(graph);
   const computed = lazily(() => weightReason(graph));
   const functions = new Set((graph.functions ?? []).map(functionKey));
@@ -119,13 +119,13 @@ export function filtersOf(layer: Layer, splits: number): Filters {
 export const layerWeights = (layer: Layer): number => denseWeights(layer);
 
 /** For each constant root: who else reads it, apart from convolutions at their weight's place. */
-function otherReaders(graph: Graph, constant: (name: string) => Constant | undefined): ReadonlyMap<string, string> {
+function otherReaders(graph: Graph, constant: (name: string) => Stored | undefined): ReadonlyMap<string, string> {
   const other = new Map<string, string>();
   for (const { name } of graph.outputs) {
     const root = constant(name)?.root;
     if (root !== undefined) other.set(root, "an output of the graph");
   }
-  for (const [value, nodes] of consumers(graph)) {
+  for (const [value, nodes] of indexOf(graph).consumers) {
     const root = constant(value)?.root;
     if (root === undefined) continue;
     for (const node of nodes) if (!readsAsFilters(node, value)) other.set(root, `${nodeName(node)} (${node.op})`);

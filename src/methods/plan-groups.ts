@@ -1,9 +1,9 @@
 // What a plan is made over: which layers are taken, in which groups, at how many output positions.
 import type { SkippedLayer } from "../basis/convolution.js";
 import { FilterBasisError } from "../errors/error.js";
-import { concreteInputs } from "../graph/cost.js";
-import { inferShapes } from "../graph/shapes/infer.js";
 import type { Dim, Graph } from "../graph/types.js";
+import { concreteInputs } from "../ops/cost/cost.js";
+import { inferShapes } from "../ops/infer.js";
 import { candidateChannels, type LayerGroup, type Positions } from "./candidates.js";
 import { explicitChannels, makeGroups, ruleFor } from "./layer-groups.js";
 import { findLayers, type Layer } from "./layers.js";

@@ -1,9 +1,9 @@
 // What is to be done to each layer, decided before anything is done: which layers share a basis, their splits and basis
 // sizes, what that costs and what it loses.
 import type { SkippedLayer } from "../basis/convolution.js";
-import { cost } from "../graph/cost.js";
 import type { Graph } from "../graph/types.js";
 import type { Spectrum } from "../linalg/low-rank.js";
+import { cost } from "../ops/cost/cost.js";
 import { type Choice, choiceMacs, choiceWeights, groupMacs, type LayerGroup, type Positions, splitsOf } from "./candidates.js";
 import type { Planned } from "./decision.js";
 import type { Latencies, Timed } from "./latencies.js";

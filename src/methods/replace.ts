@@ -1,7 +1,7 @@
 // What the passes that put new layers in the place of convolutions share: the walk over the graph, and the layers that they are made of.
 import { int, makeNode } from "../graph/attributes.js";
 import { GraphBuilder } from "../graph/builder.js";
-import { replaceNodes } from "../graph/edit.js";
+import { reads, replaceNodes } from "../graph/edit.js";
 import type { Initialise } from "../graph/initialise.js";
 import type { Graph, Node, Outcome, PassResult } from "../graph/types.js";
 import { dropUnread } from "../passes/remove-unread.js";
@@ -36,7 +36,7 @@ export function replaceConvolutions(
     for (const [other, nodes] of rewrite.also ?? []) replacements.set(other, nodes);
   }
   const replaced = replaceNodes(graph, replacements, net.initializers);
-  const read = [...replacements.keys()].flatMap(({ inputs }) => inputs);
+  const read = [...replacements.keys()].flatMap((node) => [...reads(node)]);
   return { graph: dropUnread(replaced, read), outcomes };
 }
 

@@ -1,9 +1,9 @@
 // Which convolutions may share a basis, found from the graph: those of a residual block, those of a group (the same input
 // resolution, channels and kernel), or all of the network with one kernel.
 import { nodeName } from "../graph/attributes.js";
-import { concreteInputs } from "../graph/cost.js";
-import { inferShapes } from "../graph/shapes/infer.js";
 import type { Dim, Graph, Node } from "../graph/types.js";
+import { concreteInputs } from "../ops/cost/cost.js";
+import { inferShapes } from "../ops/infer.js";
 import type { Layer } from "./layers.js";
 
 export const shares = ["none", "block", "group", "network"] as const;

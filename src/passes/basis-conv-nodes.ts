@@ -33,34 +33,36 @@ export function layoutNodes(site: BasisConvolution, form: Layout, context: Layou
   return writer.nodes;
 }
 
+/** Longer names of layers give values and nodes inside only their end: with a dozen of them, some files would come out larger. */
+const longest = 40;
+
+const stemOf = (layer: string): string =>
+  layer.length <= longest ? layer : [...(layer.split(/[/;]/).at(-1) || layer)].slice(-longest).join("");
+
 /** Collects nodes under fresh names. */
 class Writer {
   readonly nodes: Node[] = [];
   readonly opset: number;
   readonly typeOf: (value: string) => DataType | undefined;
-  readonly #site: string;
+  readonly #stem: string;
   readonly #fresh: (stem: string) => string;
 
-  constructor(site: string, { fresh, opset, typeOf = () => undefined }: LayoutContext) {
-    this.#site = site;
+  constructor(layer: string, { fresh, opset, typeOf = () => undefined }: LayoutContext) {
+    this.#stem = stemOf(layer);
     this.#fresh = fresh;
     this.opset = opset;
     this.typeOf = typeOf;
   }
 
   value(part: string): string {
-    return this.#fresh(`${this.#site}/${part}`);
+    return this.#fresh(`${this.#stem}/${part}`);
   }
 
-  add(
-    op: string,
-    inputs: readonly string[],
-    part: string,
-    attributes: Record<string, Attribute> = {},
-    output = this.value(part),
-  ): string {
-    this.nodes.push(makeNode(op, inputs, [output], attributes, { name: `${this.#site}/${part}` }));
-    return output;
+  add(op: string, inputs: readonly string[], part: string, attributes: Record<string, Attribute> = {}, output?: string): string {
+    // Names of nodes have to differ too: a value that is made here lends its own.
+    const name = this.value(part);
+    this.nodes.push(makeNode(op, inputs, [output ?? name], attributes, { name }));
+    return output ?? name;
   }
 
   /** An int64 constant. */
@@ -124,7 +126,7 @@ function basisNodes(site: BasisConvolution, basis: string, form: Layout, writer:
   const sizes = Array<number>(s).fill(c / s);
   const splitInputs = writer.opset < 13 ? [input] : [input, writer.numbers("split.sizes", sizes)];
   const splitAttributes = { axis: int(1), ...(writer.opset < 13 ? { split: ints(sizes) } : {}) };
-  writer.nodes.push(makeNode("Split", splitInputs, pieces, splitAttributes, { name: `${site.name}/split` }));
+  writer.nodes.push(makeNode("Split", splitInputs, pieces, splitAttributes, { name: writer.value("split") }));
   const made = pieces.map((piece, g) =>
     convolve(site, writer, { inputs: [piece, basis, basisBias], part: `basis.${g}`, groups: 1 }),
   );

@@ -4,8 +4,8 @@ import { z } from "zod";
 import { FilterBasisError } from "../errors/error.js";
 import { float, floats, int, ints, string } from "../graph/attributes.js";
 import { type BasisConv, basisConvs, layouts } from "../graph/basis-conv.js";
-import { producers } from "../graph/edit.js";
-import type { Attribute, Graph, Node } from "../graph/types.js";
+import { indexOf } from "../graph/graph-index.js";
+import type { Attribute, Graph } from "../graph/types.js";
 
 export const recordKey = "filterbasis";
 
@@ -92,7 +92,7 @@ export function recordOf(graph: Graph): CompressionRecord | undefined {
   const found = basisConvs(graph.nodes);
   const method = found.at(-1)?.layer.provenance.method;
   if (method === undefined) return undefined;
-  const root = rootFinder(producers(graph));
+  const { root } = indexOf(graph);
   return { version: 2, method, layers: found.map(({ layer }) => layerRecordOf(layer, root, method)) };
 }
 
@@ -116,19 +116,6 @@ function layerRecordOf(layer: BasisConv, root: (value: string) => string, method
     attributes: attributesToJson(layer.attributes),
     ...(partOf ? { basisOnly: true } : {}),
     ...(provenance.method === method ? {} : { method: provenance.method }),
-  };
-}
-
-/** The value behind Cast and Identity: the initializer that another type or name is made of. */
-export function rootFinder(made: ReadonlyMap<string, Node>): (value: string) => string {
-  return (value) => {
-    let root = value;
-    for (let steps = 0; steps <= made.size; steps++) {
-      const node = made.get(root);
-      if (node?.domain !== "" || (node.op !== "Cast" && node.op !== "Identity")) return root;
-      root = node.inputs[0] ?? "";
-    }
-    return root;
   };
 }
 

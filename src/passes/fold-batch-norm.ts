@@ -6,11 +6,12 @@
 //
 // A weight that several layers read is folded only where all of them are followed by the same k: otherwise it would be stored once for each.
 import { nodeName, readFloat, readInt } from "../graph/attributes.js";
-import { trainingMode } from "../graph/batch-norm.js";
 import type { Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { isFloat, numbers } from "../graph/values.js";
+import { trainingMode } from "../ops/normalisation.js";
+import type { Skipped } from "../ops/rules/affine.js";
 import { type Fold, storeFolds } from "./fold-groups.js";
-import { foldAfter, foldBefore, type SkippedLayer, weightPlaces } from "./fold-into-layer.js";
+import { foldAfter, foldBefore, weightPlaces } from "./fold-into-layer.js";
 import { Rewriting } from "./rewriting.js";
 
 const name = "fold-batch-norm";
@@ -44,7 +45,7 @@ const isNorm = (node: Node | undefined): node is Node => node?.op === "BatchNorm
 /** The normalisations that were folded, with what was done. */
 type Done = ReadonlyMap<Node, string>;
 
-function foldOne(work: Rewriting, node: Node): Done | SkippedLayer {
+function foldOne(work: Rewriting, node: Node): Done | Skipped {
   const affine = affineOf(work, node);
   if ("reason" in affine) return affine;
   const backward = foldBackward(work, node, affine);
@@ -53,7 +54,7 @@ function foldOne(work: Rewriting, node: Node): Done | SkippedLayer {
   return "reason" in forward ? { reason: `${backward.reason}, and ${forward.reason}` } : forward;
 }
 
-function foldBackward(work: Rewriting, node: Node, affine: Affine): Done | SkippedLayer {
+function foldBackward(work: Rewriting, node: Node, affine: Affine): Done | Skipped {
   const [from] = node.inputs as [string];
   const layer = work.made.get(from);
   if (layer === undefined) return { reason: "its input is not made by a node" };
@@ -72,7 +73,7 @@ function foldBackward(work: Rewriting, node: Node, affine: Affine): Done | Skipp
   );
 }
 
-function foldForward(work: Rewriting, node: Node, affine: Affine): Done | SkippedLayer {
+function foldForward(work: Rewriting, node: Node, affine: Affine): Done | Skipped {
   const [from, to] = [node.inputs[0]!, node.outputs[0]!];
   const [layer] = work.readers.get(to) ?? [];
   if (layer === undefined || !work.readByOne(to)) return { reason: "its output is not read by one layer alone" };
@@ -89,7 +90,7 @@ function partners(work: Rewriting, layer: Node): readonly Node[] | undefined {
   return work.constant(weight) === undefined ? [layer] : work.endReaders(work.rootOf(weight));
 }
 
-function sharedWeight(work: Rewriting, layer: Node): SkippedLayer {
+function sharedWeight(work: Rewriting, layer: Node): Skipped {
   const others = partners(work, layer)?.filter((node) => node !== layer);
   const by = others === undefined ? "an output of the graph" : others.map(nodeName).slice(0, 3).join(", ");
   const more = others !== undefined && others.length > 3 ? ` and ${others.length - 3} more` : "";
@@ -139,7 +140,7 @@ export interface Affine {
   readonly t: Float64Array;
 }
 
-function affineOf({ readers, outputs, constant, opset }: Rewriting, node: Node): Affine | SkippedLayer {
+function affineOf({ readers, outputs, constant, opset }: Rewriting, node: Node): Affine | Skipped {
   const isRead = (value: string) => outputs.has(value) || (readers.get(value)?.size ?? 0) > 0;
   const training = trainingMode(node, opset);
   if (training !== undefined) return { reason: training };

@@ -1,11 +1,12 @@
 // Computing once what does not depend on the inputs: shape chains of exporters, Constant nodes, Identity on weights.
 import { elementBytes, elements, nodeName } from "../graph/attributes.js";
 import { constantOf } from "../graph/constants.js";
-import { consumers, reads } from "../graph/edit.js";
-import { inferKnown } from "../graph/shapes/infer.js";
-import type { Known } from "../graph/shapes/rule.js";
+import { reads } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
 import type { Dim, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { isFloat, tensorOf } from "../graph/values.js";
+import { inferKnown } from "../ops/infer.js";
+import type { Known } from "../ops/rules/call.js";
 import { dropUnread } from "./remove-unread.js";
 
 const name = "fold-constants";
@@ -26,11 +27,10 @@ const slack = 1024;
 export function foldConstants({ limit = 1 << 16 }: FoldOptions = {}): Pass {
   return (graph) => {
     const known = inferKnown(graph, new Map(), limit);
-    const readers = consumers(graph);
+    const { consumers: readers, outputs } = indexOf(graph);
     const initializers = new Map(graph.initializers);
     const nodes: Node[] = [];
     const outcomes: Outcome[] = [];
-    const outputs = new Set(graph.outputs.map((output) => output.name));
     const constant = new Set(graph.initializers.keys());
     for (const node of graph.nodes) {
       const result = node.outputs.some((output) => outputs.has(output)) ? undefined : fold(node, known, initializers, readers);

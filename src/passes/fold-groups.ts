@@ -3,7 +3,8 @@
 import { elementBytes, elements, nodeName } from "../graph/attributes.js";
 import { reads } from "../graph/edit.js";
 import type { Node, TensorData } from "../graph/types.js";
-import { type Folded, type SkippedLayer, weightPlaces } from "./fold-into-layer.js";
+import type { Skipped } from "../ops/rules/affine.js";
+import { type Folded, weightPlaces } from "./fold-into-layer.js";
 import type { Rewriting } from "./rewriting.js";
 
 /** One layer and the normalisation that goes into it. */
@@ -20,7 +21,7 @@ export interface Fold {
 const nodeBytes = 32;
 
 /** Carries the folds out: all read one weight, and its new values are the same for all. A reason where the model would grow. */
-export function storeFolds(work: Rewriting, folds: readonly Fold[]): SkippedLayer | undefined {
+export function storeFolds(work: Rewriting, folds: readonly Fold[]): Skipped | undefined {
   const biases = distinct(folds.flatMap(({ folded }) => folded.bias ?? []));
   const grows = added(biases) - freed(work, folds);
   if (grows > 0) {

@@ -4,8 +4,8 @@ import { writeModel } from "../formats/onnx/index.js";
 import { float, float32Tensor, int, int64Tensor, ints, makeNode, tensor } from "../graph/attributes.js";
 import type { Attribute, Graph, Node, TensorData } from "../graph/types.js";
 import { numbers, tensorOf } from "../graph/values.js";
-import { verifyGraph } from "../graph/verify.js";
 import { Random } from "../linalg/random.js";
+import { verifyGraph } from "../ops/verify/verify.js";
 import { openSession } from "../runtime/index.js";
 import { foldWeights } from "./fold-weights.js";
 

@@ -1,7 +1,9 @@
 // Storing weights in half precision: each float32 weight becomes a float16 constant and a Cast, so that all computing stays in float32.
-import { int, makeNode, nodeName, tensor as tensorAttribute } from "../graph/attributes.js";
-import { freshNames, reads, renameReads } from "../graph/edit.js";
-import type { Graph, GraphBody, Node, Outcome, Pass, TensorData } from "../graph/types.js";
+import { elements, int, makeNode, nodeName, tensor as tensorAttribute } from "../graph/attributes.js";
+import { constantTensor } from "../graph/constants.js";
+import { freshNames, renameReads } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
+import type { Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { floats, tensorOf } from "../graph/values.js";
 
 const name = "half-weights";
@@ -11,7 +13,8 @@ const float32 = 1;
 
 /**
  * Turns every float32 constant with two axes or more (initializers and Constant nodes of the main graph) into float16 followed by a Cast. Vectors
- * and scalars (biases, normalisation) stay: they are small and the most sensitive. Refused: values beyond 65504 or not finite.
+ * and scalars (biases, normalisation) stay: they are small and the most sensitive. Refused: values beyond 65504 or not finite, and what
+ * is so small that its Cast takes more bytes than are saved.
  * Initializers keep their names. Runtimes fold the Cast when they load the model, so that speed and memory are as before.
  */
 export const halfWeights: Pass = (graph) => {
@@ -20,8 +23,7 @@ export const halfWeights: Pass = (graph) => {
   const initializers = new Map(graph.initializers);
   const casts: Node[] = [];
   const renamed = new Map<string, string>();
-  const read = readValues(graph);
-  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const { consumers: read, outputs } = indexOf(graph);
   const report = (layer: string, reason: string | undefined) =>
     outcomes.push({
       pass: name,
@@ -31,7 +33,7 @@ export const halfWeights: Pass = (graph) => {
     });
   for (const [key, tensor] of graph.initializers) {
     if (!isWeight(tensor) || !read.has(key)) continue;
-    const reason = outputs.has(key) ? "it is an output of the graph" : outOfRange(tensor);
+    const reason = outputs.has(key) ? "it is an output of the graph" : against(key, tensor);
     report(key, reason);
     if (reason !== undefined) continue;
     const wide = fresh(`${key}_float32`);
@@ -49,16 +51,18 @@ export const halfWeights: Pass = (graph) => {
 
 /** The same graph with the weights rounded to half precision but stored as float32: what a graph from halfWeights computes. */
 export function roundedToHalf(graph: Graph): Graph {
-  const round = (tensor: TensorData): TensorData =>
-    isWeight(tensor) && outOfRange(tensor) === undefined
+  const round = (key: string, tensor: TensorData): TensorData =>
+    isWeight(tensor) && against(key, tensor) === undefined
       ? { ...tensor, data: tensorOf("float32", tensor.dims, floats(half(tensor))).data }
       : tensor;
-  const outputs = new Set(graph.outputs.map((output) => output.name));
-  const initializers = new Map([...graph.initializers].map(([key, tensor]) => [key, outputs.has(key) ? tensor : round(tensor)]));
+  const { outputs } = indexOf(graph);
+  const initializers = new Map(
+    [...graph.initializers].map(([key, tensor]) => [key, outputs.has(key) ? tensor : round(key, tensor)]),
+  );
   const nodes = graph.nodes.map((node) => {
-    const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
-    if (value?.kind !== "tensor" || !isWeight(value.value)) return node;
-    return { ...node, attributes: new Map([...node.attributes, ["value", tensorAttribute(round(value.value))]]) };
+    const value = constantTensor(node);
+    if (value === undefined || !isWeight(value)) return node;
+    return { ...node, attributes: new Map([...node.attributes, ["value", tensorAttribute(round(node.outputs[0]!, value))]]) };
   });
   return { ...graph, initializers, nodes };
 }
@@ -68,13 +72,13 @@ function halveConstant(
   fresh: (stem: string) => string,
   report: (layer: string, reason: string | undefined) => void,
 ): readonly Node[] {
-  const value = node.op === "Constant" && node.domain === "" ? node.attributes.get("value") : undefined;
-  if (value?.kind !== "tensor" || !isWeight(value.value)) return [node];
-  const reason = outOfRange(value.value);
+  const value = constantTensor(node);
+  if (value === undefined || !isWeight(value)) return [node];
+  const reason = against(node.outputs[0]!, value);
   report(nodeName(node), reason);
   if (reason !== undefined) return [node];
   const stored = fresh(`${node.outputs[0]}_float16`);
-  const attributes = new Map([...node.attributes, ["value", tensorAttribute(half(value.value))] as const]);
+  const attributes = new Map([...node.attributes, ["value", tensorAttribute(half(value))] as const]);
   return [{ ...node, attributes, outputs: [stored] }, castTo(stored, node.outputs[0]!)];
 }
 
@@ -82,14 +86,20 @@ const castTo = (from: string, to: string): Node => makeNode("Cast", [from], [to]
 
 const isWeight = ({ type, dims }: TensorData): boolean => type === "float32" && dims.length >= 2;
 
+/** Why a weight stays as it is. */
+const against = (key: string, tensor: TensorData): string | undefined => outOfRange(tensor) ?? tooSmall(key, tensor);
+
+/** About what a Cast takes in a file beside the names in it. */
+const castBytes = 64;
+
+function tooSmall(key: string, { dims }: TensorData): string | undefined {
+  const saved = 2 * elements(dims);
+  return saved > castBytes + 3 * key.length ? undefined : "it is so small that half precision saves nothing";
+}
+
 function outOfRange(tensor: TensorData): string | undefined {
   const worst = floats(tensor).find((value) => !(Math.abs(value) <= largestHalf));
   return worst === undefined ? undefined : `it holds ${worst}, which half precision cannot`;
 }
 
 const half = (tensor: TensorData): TensorData => tensorOf("float16", tensor.dims, floats(tensor));
-
-/** What nodes read, subgraphs included. */
-function readValues(graph: GraphBody): ReadonlySet<string> {
-  return new Set(graph.nodes.flatMap((node) => [...reads(node)]));
-}

@@ -1,10 +1,10 @@
 // Local functions: where they are inlined, what of them is renamed, and where they stay.
 import { describe, expect, test } from "vitest";
 import { float, int, ints, makeNode } from "../graph/attributes.js";
-import { inlined } from "../graph/inline.js";
 import { printGraph } from "../graph/print.js";
 import type { Attribute, Graph, GraphBody, LocalFunction, Node } from "../graph/types.js";
-import { verifyGraph } from "../graph/verify.js";
+import { inlined } from "../ops/inline.js";
+import { verifyGraph } from "../ops/verify/verify.js";
 import { inlineFunctions } from "./inline-functions.js";
 
 const local = (name: string, nodes: readonly Node[], more: Partial<LocalFunction> = {}): LocalFunction => ({

@@ -2,11 +2,11 @@
 import { isError } from "../errors/error.js";
 import { nodeName } from "../graph/attributes.js";
 import { bodies, freshNames } from "../graph/edit.js";
-import { type Callable, callable, expandCall, type VersionedNode } from "../graph/inline.js";
 import type { Attribute, GraphBody, LocalFunction, Node, Outcome, Pass } from "../graph/types.js";
-import { functionKey, functionTitle } from "../graph/verify-functions.js";
-import { calledKey } from "../graph/verify-node.js";
-import { unchangedSince } from "./unchanged-operators.js";
+import { type Callable, callable, expandCall, type VersionedNode } from "../ops/inline.js";
+import { operatorOf } from "../ops/table.js";
+import { functionKey, functionTitle } from "../ops/verify/functions.js";
+import { calledKey } from "../ops/verify/node.js";
 
 const name = "inline-functions";
 
@@ -122,9 +122,15 @@ function whyInexact(local: LocalFunction, opsets: ReadonlyMap<string, number>, t
     : `${title} is written for opset ${own}, the model for ${outer}: ${changed} may differ`;
 }
 
+/** Does a node of the standard domain mean the same in both versions? */
+function isSameIn(node: Node, from: number, to: number): boolean {
+  const since = operatorOf(node)?.since;
+  return from === to || (since !== undefined && since <= Math.min(from, to));
+}
+
 function firstChanged(nodes: readonly Node[], from: number, to: number, table: Callable): string | undefined {
   for (const node of nodes) {
-    if (node.domain === "" && !table.has(calledKey(node)) && !unchangedSince(node, from, to)) return node.op;
+    if (node.domain === "" && !table.has(calledKey(node)) && !isSameIn(node, from, to)) return node.op;
     for (const body of bodies(node)) {
       const inner = firstChanged(body.nodes, from, to, table);
       if (inner !== undefined) return inner;

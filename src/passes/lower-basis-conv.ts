@@ -2,8 +2,8 @@
 
 import { readInt } from "../graph/attributes.js";
 import { type BasisConv, basisConvs, layerName } from "../graph/basis-conv.js";
-import { constantReader } from "../graph/constants.js";
-import { freshNames, producers, valueNames, withMetadata } from "../graph/edit.js";
+import { freshNames, valueNames, withMetadata } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
 import { type DataType, dataTypes, type Graph, type Node } from "../graph/types.js";
 import { layoutNodes } from "./basis-conv-nodes.js";
 import { type CompressionRecord, parseRecord, recordKey, recordOf } from "./compression-record.js";
@@ -55,8 +55,7 @@ export function lowerBasisConv(graph: Graph): Graph {
 
 /** The type of a constant as its readers get it: behind a Cast, the one that is cast to. */
 function constantTypes(graph: Graph): (value: string) => DataType | undefined {
-  const made = producers(graph);
-  const constant = constantReader(graph);
+  const { producers: made, constant } = indexOf(graph);
   return (value) => {
     const maker = made.get(value);
     return maker?.op === "Cast" ? dataTypes[readInt(maker, "to", 0) - 1] : constant(value)?.type;

@@ -2,18 +2,11 @@
 // would be written as (names aside): so a model that another program has rewritten is still read, with its other layers raised.
 import { isError } from "../errors/error.js";
 import { type BasisConv, makeBasisConv } from "../graph/basis-conv.js";
-import { constantLookup } from "../graph/constants.js";
-import { producers, withMetadata } from "../graph/edit.js";
+import { withMetadata } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
 import type { DataType, Graph, Node, Outcome, PassResult } from "../graph/types.js";
 import { layoutNodes } from "./basis-conv-nodes.js";
-import {
-  attributesFromJson,
-  type CompressionRecord,
-  type LayerRecord,
-  parseRecord,
-  recordKey,
-  rootFinder,
-} from "./compression-record.js";
+import { attributesFromJson, type CompressionRecord, type LayerRecord, parseRecord, recordKey } from "./compression-record.js";
 import { rememberRead, withWritten } from "./lower-basis-conv.js";
 import { type Match, matchNodes, type Open, type Place } from "./match-nodes.js";
 import { dropUnread } from "./remove-unread.js";
@@ -70,7 +63,7 @@ interface Search extends Place {
 const rebuilding = new Set(["Reshape", "MatMul", "Slice", "Tile", "Cast", "Identity"]);
 
 function searchIn(graph: Graph, sites: readonly LayerRecord[]): Search {
-  const made = producers(graph);
+  const { producers: made, constant, root } = indexOf(graph);
   const wanted = new Set(sites.map(({ coefficients }) => coefficients));
   const readers = new Map<string, Node[]>();
   for (const node of graph.nodes) {
@@ -84,8 +77,7 @@ function searchIn(graph: Graph, sites: readonly LayerRecord[]): Search {
       for (const input of maker.inputs) if (!seen.has(input)) seen.add(input) && open.push(input);
     }
   }
-  const constant = constantLookup(graph.initializers, made);
-  return { graph, made, constant, readers, opset: graph.opsets.get("") ?? 1, root: rootFinder(made) };
+  return { graph, made, constant, readers, opset: graph.opsets.get("") ?? 1, root };
 }
 
 interface Found {

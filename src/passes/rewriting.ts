@@ -1,6 +1,7 @@
 // A graph in the course of many small rewrites: who makes and who reads each value is kept up, not found anew for each.
 import { constantLookup } from "../graph/constants.js";
-import { consumers, freshNames, producers, reads } from "../graph/edit.js";
+import { freshNames, reads } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";
 import { dropUnread } from "./remove-unread.js";
 
@@ -24,10 +25,11 @@ export class Rewriting {
 
   constructor(graph: Graph) {
     this.#graph = graph;
-    this.made = new Map(producers(graph));
-    this.readers = new Map([...consumers(graph)].map(([value, nodes]) => [value, new Set(nodes)]));
+    const { producers, consumers, outputs } = indexOf(graph);
+    this.made = new Map(producers);
+    this.readers = new Map([...consumers].map(([value, nodes]) => [value, new Set(nodes)]));
     this.initializers = new Map(graph.initializers);
-    this.outputs = new Set(graph.outputs.map((output) => output.name));
+    this.outputs = outputs;
     this.constant = constantLookup(this.initializers, this.made);
     this.fresh = freshNames(graph);
     this.opset = graph.opsets.get("") ?? 1;

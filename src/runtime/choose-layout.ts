@@ -9,11 +9,11 @@
 // machine does. A layout that needs far more memory than the model itself is not tried.
 import { canonicalLayout, type Layout, layouts } from "../basis/layouts.js";
 import { FilterBasisError } from "../errors/error.js";
-import { concreteInputs } from "../graph/cost.js";
 import type { Dim, Graph, TensorData } from "../graph/types.js";
 import type { TimedLayer } from "../methods/latencies.js";
 import { chooseLayouts, layerLabel } from "../methods/layout.js";
 import { type LayerRecord, readRecord } from "../methods/record.js";
+import { concreteInputs } from "../ops/cost/cost.js";
 import { timeInTurns } from "./compare-times.js";
 import { median } from "./latency.js";
 import { layerGraph } from "./layer-graph.js";

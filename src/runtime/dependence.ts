@@ -1,10 +1,11 @@
 // What the outputs of a graph depend on, as far as it decides how they can be compared: random operators, and steps at which a
 // rounding becomes a jump.
 import { nodeName, readInt } from "../graph/attributes.js";
-import { constantReader } from "../graph/constants.js";
 import { bodies, feeds, reads } from "../graph/edit.js";
+import { indexOf } from "../graph/graph-index.js";
 import { dataTypes, type Graph, type LocalFunction, type Node, type TensorData } from "../graph/types.js";
-import { isFloat, numbers } from "../graph/values.js";
+import { isFloat } from "../graph/values.js";
+import { operatorOf } from "../ops/table.js";
 
 export interface Dependence {
   /** Nodes whose results are drawn at random, as "name (operator)". */
@@ -16,50 +17,6 @@ export interface Dependence {
   /** Outputs whose values come from functions bounded by 1: their error is that of numbers near 1, however small they are. */
   readonly bounded: ReadonlySet<string>;
 }
-
-const alwaysRandom = new Set([
-  "RandomNormal",
-  "RandomUniform",
-  "RandomNormalLike",
-  "RandomUniformLike",
-  "Multinomial",
-  "Bernoulli",
-]);
-
-const steps = new Set([
-  ...["QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "QLinearAdd", "QLinearMul", "QLinearSigmoid"],
-  ...["QLinearConcat", "QLinearGlobalAveragePool", "QLinearAveragePool", "QLinearLeakyRelu", "QLinearSoftmax", "QGemm"],
-  ...["Round", "Floor", "Ceil", "Sign", "Mod", "ArgMax", "ArgMin", "TopK", "NonMaxSuppression", "NonZero", "Unique", "Hardmax"],
-  ...["Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Equal", "MaxRoiPool", "IsNaN", "IsInf"],
-]);
-
-const boundedByOne = new Set(["Sigmoid", "HardSigmoid", "Softmax", "Tanh", "Erf", "Sin", "Cos"]);
-
-/** Operators whose results are whole numbers or flags where all they read is: no rounding comes in. */
-const staysWhole = new Set([
-  ...["Identity", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Split", "Concat", "Expand", "Tile"],
-  ...["Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Not", "And", "Or", "Xor", "Add", "Sub", "Neg", "Abs"],
-]);
-
-/** Operators that keep values within 1 where all their inputs are; most only move data. */
-const keepsBound = new Set([
-  ...[
-    "Identity",
-    "Reshape",
-    "Transpose",
-    "Flatten",
-    "Squeeze",
-    "Unsqueeze",
-    "Slice",
-    "Split",
-    "Gather",
-    "Concat",
-    "Expand",
-    "Tile",
-  ],
-  ...["Cast", "Mul", "Min", "Max", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMax", "ReduceMean"],
-  ...["Resize", "Upsample", "DepthToSpace", "SpaceToDepth", "Dropout"],
-]);
 
 /** What is known of one value. */
 interface Taint {
@@ -93,7 +50,7 @@ export function dependenceOf(graph: Graph): Dependence {
   const outer: Scope = {
     graph,
     taint: () => constant,
-    tensor: constantReader(graph),
+    tensor: indexOf(graph).constant,
     draws: (node) => random.push(node),
     depth: 0,
   };
@@ -119,17 +76,18 @@ function followAll(nodes: readonly Node[], own: Map<string, Taint>, outer: Scope
 function follow(node: Node, scope: Scope): Taint {
   const inner = followInside(node, scope);
   if (inner !== undefined) return inner;
-  if (node.domain === "" && (node.op === "Shape" || node.op === "Size")) return constant;
+  const operator = operatorOf(node);
+  if (operator?.readsShape) return constant;
   const read = [...reads(node)].map(scope.taint);
   const all = union(read);
-  const whole = all.data === "whole" && (castTo(node) === "whole" || (node.domain === "" && staysWhole.has(node.op)));
+  const whole = all.data === "whole" && (castTo(node) === "whole" || operator?.exact !== undefined);
   const data = all.data === "none" ? "none" : whole ? "whole" : "rounded";
   const drawn = drawsAtRandom(node, scope) ? label(node) : undefined;
   if (drawn !== undefined) scope.draws(drawn);
   return {
     data: drawn === undefined ? data : "rounded",
     random: drawn ?? all.random,
-    stepwise: all.stepwise || (all.data === "rounded" && isStep(node)),
+    stepwise: all.stepwise || (all.data === "rounded" && (operator?.stepwise === true || castTo(node) === "whole")),
     bounded: isBounded(node, scope),
   };
 }
@@ -144,7 +102,7 @@ function followInside(node: Node, scope: Scope): Taint | undefined {
   const made = inner.flatMap((body) => {
     const names = body.inputs.map((input) => (typeof input === "string" ? input : input.name));
     const own = new Map(names.map((name, i) => [name, body === called ? (given[i] ?? constant) : all]));
-    const constants = "initializers" in body ? constantReader(body) : () => undefined;
+    const constants = "initializers" in body ? indexOf(body).constant : () => undefined;
     const tensor = (name: string) => constants(name) ?? scope.tensor(name);
     const taint = followAll(body.nodes, own, { ...scope, tensor, depth: scope.depth + 1 });
     return body.outputs.map((output) => taint(typeof output === "string" ? output : output.name));
@@ -165,27 +123,16 @@ function union(taints: readonly Taint[]): Taint {
 }
 
 function isBounded(node: Node, { taint }: Scope): boolean {
-  if (node.domain !== "") return false;
-  if (boundedByOne.has(node.op)) return true;
-  if (!keepsBound.has(node.op)) return false;
-  const all = node.op === "Mul" || node.op === "Concat" || node.op === "Min" || node.op === "Max";
-  return (all ? node.inputs : node.inputs.slice(0, 1)).every((name) => taint(name).bounded);
+  const bounded = operatorOf(node)?.bounded;
+  if (bounded === undefined || bounded === "always") return bounded !== undefined;
+  return (bounded === "all" ? node.inputs : node.inputs.slice(0, 1)).every((name) => taint(name).bounded);
 }
 
 const label = (node: Node): string => `${nodeName(node)} (${node.op})`;
 
 function drawsAtRandom(node: Node, { tensor }: Scope): boolean {
-  if (node.domain === "com.microsoft") return node.op === "Sampling";
-  if (node.domain !== "") return false;
-  if (alwaysRandom.has(node.op)) return true;
-  // Since version 12 a flag among the inputs says whether it drops anything; a flag that is computed may say so.
-  const flag = node.op === "Dropout" ? (node.inputs[2] ?? "") : "";
-  const known = flag === "" ? undefined : tensor(flag);
-  return flag !== "" && (known === undefined || numbers(known)[0] !== 0);
-}
-
-function isStep(node: Node): boolean {
-  return steps.has(node.op) || castTo(node) === "whole";
+  const random = operatorOf(node)?.random;
+  return random !== undefined && (random.draws?.(node, tensor) ?? true);
 }
 
 /** Of a Cast, whether it makes whole numbers (or flags). */

@@ -6,7 +6,7 @@ import { FilterBasisError, isError } from "../errors/error.js";
 import { type Identified, identify, notWanted } from "../formats/foreign/identify.js";
 import { largestModel, type ReadOptions, readModel, writeModelChunks } from "../formats/onnx/index.js";
 import type { Graph } from "../graph/types.js";
-import { verifyGraph } from "../graph/verify.js";
+import { verifyGraph } from "../ops/verify/verify.js";
 import { externalReader, externalWriter } from "./external.js";
 import { identifyOpen } from "./identify-file.js";
 import { fitting } from "./model-bytes.js";

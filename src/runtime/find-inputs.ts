@@ -2,12 +2,12 @@
 // free, and the values of inputs that are settings.
 import { FilterBasisError, isError } from "../errors/error.js";
 import { elements } from "../graph/attributes.js";
-import { type InputSizes, inputCandidates, refusedBefore } from "../graph/concrete-inputs.js";
 import { feeds } from "../graph/edit.js";
-import { exampleInput } from "../graph/example-input.js";
-import { freeSizes } from "../graph/free-sizes.js";
 import type { Dim, Graph, TensorData, Value } from "../graph/types.js";
 import { isFloat, tensorOf } from "../graph/values.js";
+import { type InputSizes, inputCandidates, refusedBefore } from "../ops/sizes/concrete-inputs.js";
+import { exampleInput } from "../ops/sizes/example-input.js";
+import { freeSizes } from "../ops/sizes/free-sizes.js";
 import { inputsRefused, type Refused } from "./inputs-refused.js";
 import { openSession } from "./open.js";
 import { sampleFeeds } from "./samples.js";

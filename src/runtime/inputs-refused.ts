@@ -1,7 +1,7 @@
 // The error for a model that ran with none of the inputs tried: what ONNX Runtime said, and what can be stated instead.
 import { FilterBasisError } from "../errors/error.js";
-import type { InputSizes } from "../graph/concrete-inputs.js";
 import type { Value } from "../graph/types.js";
+import type { InputSizes } from "../ops/sizes/concrete-inputs.js";
 
 /** What ONNX Runtime said to the first sizes, when it has refused all. */
 export interface Refused {

@@ -95,8 +95,16 @@ export async function openLatencyTable({ threads, folder, ...options }: TableOpt
   };
 }
 
-const keyOf = ({ input, shape, attributes, type, opset, basis }: TimedLayer): string =>
-  JSON.stringify([input, shape, Object.entries(attributes).sort(), type, opset >= 13 ? 13 : opset, basis ?? null]);
+const keyOf = ({ input, shape, attributes, type, opset, basis, chain }: TimedLayer): string =>
+  JSON.stringify([
+    input,
+    shape,
+    Object.entries(attributes).sort(),
+    type,
+    opset >= 13 ? 13 : opset,
+    basis ?? null,
+    ...(chain ? [chain] : []),
+  ]);
 
 interface Known {
   readonly milliseconds: Map<string, number>;
@@ -131,7 +139,7 @@ function readLine(text: string): Line | undefined {
 function alike(layers: readonly TimedLayer[]): readonly (readonly TimedLayer[])[] {
   const groups = new Map<string, TimedLayer[]>();
   for (const layer of layers) {
-    const { basis: _, ...bare } = layer;
+    const { basis: _, chain: __, ...bare } = layer;
     const key = keyOf(bare);
     groups.set(key, [...(groups.get(key) ?? []), layer]);
   }

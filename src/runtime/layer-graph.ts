@@ -9,7 +9,7 @@ import type { TimedLayer } from "../methods/latencies.js";
 import { attributesFromJson } from "../methods/record.js";
 
 /** The graph, with input "x" of the layer's size, output "y" and random weights. */
-export function layerGraph({ input, shape, attributes, type, opset, basis }: TimedLayer): Graph {
+export function layerGraph({ input, shape, attributes, type, opset, basis, chain }: TimedLayer): Graph {
   const [outChannels, inChannels, ...kernel] = shape as [number, number, ...number[]];
   const random = new Random(1);
   const initializers = new Map<string, TensorData>();
@@ -42,6 +42,13 @@ export function layerGraph({ input, shape, attributes, type, opset, basis }: Tim
       provenance: { method: "basis", error: null, weight: "W" },
     });
   };
+  const layers = (): readonly Node[] =>
+    chain?.map((stage, i) => {
+      const last = i === chain.length - 1;
+      const inputs = [i === 0 ? "before" : `stage.${i}`, constant(`W.${i}`, stage.shape), ...(last ? [bias] : [])];
+      const all = { ...Object.fromEntries(attributesFromJson(stage.attributes)), kernel_shape: ints(stage.shape.slice(2)) };
+      return makeNode("Conv", inputs, [last ? "after" : `stage.${i + 1}`], all);
+    }) ?? [layer()];
   const graph: Graph = {
     name: "layer",
     nodes: [],
@@ -55,5 +62,5 @@ export function layerGraph({ input, shape, attributes, type, opset, basis }: Tim
   };
   const first = neighbour("first", input[1] ?? inChannels, "x", "before");
   const last = [makeNode("Relu", ["after"], ["active"]), neighbour("last", outChannels, "active", "y")];
-  return { ...graph, nodes: [first, layer(), ...last] };
+  return { ...graph, nodes: [first, ...layers(), ...last] };
 }

@@ -1,6 +1,7 @@
 // Weights and inputs moved by one rounding, up or down at random: what that does to an output is how sensitive it is to rounding.
 // A weight that was folded, factored or rebuilt differs by as much from the original's.
 import { elements, tensor as tensorAttribute } from "../graph/attributes.js";
+import { constantTensor } from "../graph/constants.js";
 import type { DataType, Graph, Node, TensorData } from "../graph/types.js";
 import { isFloat, numbers, tensorOf } from "../graph/values.js";
 import { Random } from "../linalg/random.js";
@@ -26,9 +27,9 @@ export function nudgedWeights(graph: Graph, seed = 0): Graph {
     [...graph.initializers].map(([name, tensor]) => [name, isWeight(tensor) ? nudge(tensor, random) : tensor] as const),
   );
   const nodes = graph.nodes.map((node): Node => {
-    const value = node.op === "Constant" ? node.attributes.get("value") : undefined;
-    if (value?.kind !== "tensor" || !isWeight(value.value)) return node;
-    return { ...node, attributes: new Map(node.attributes).set("value", tensorAttribute(nudge(value.value, random))) };
+    const value = constantTensor(node);
+    if (value === undefined || !isWeight(value)) return node;
+    return { ...node, attributes: new Map(node.attributes).set("value", tensorAttribute(nudge(value, random))) };
   });
   return { ...graph, nodes, initializers };
 }

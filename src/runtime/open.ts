@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { isError } from "../errors/error.js";
 import { readModel, writeModel } from "../formats/onnx/index.js";
 import type { Graph } from "../graph/types.js";
-import { verifyGraph } from "../graph/verify.js";
+import { verifyGraph } from "../ops/verify/verify.js";
 import { loadModel, saveModel } from "./files.js";
 import { defaultRuntime, openOrtSession, type Session, type SessionOptions } from "./session.js";
 

@@ -7,10 +7,10 @@
 //
 // This is what rounding does to a network that passes errors on as they are. One that amplifies them (a small difference of large
 // numbers, a division by a small deviation) does more, which only running it tells.
-import { elements, readInt } from "../graph/attributes.js";
-import { type BasisConv, readBasisConv } from "../graph/basis-conv.js";
-import { inferShapes } from "../graph/shapes/infer.js";
+import { readBasisConv } from "../graph/basis-conv.js";
 import type { Dim, Graph, Node, ValueType } from "../graph/types.js";
+import { inferShapes } from "../ops/infer.js";
+import { operatorOf } from "../ops/table.js";
 
 /** Half the distance of neighbouring numbers near 1. */
 export const unit = { float32: 2 ** -24, float16: 2 ** -11, bfloat16: 2 ** -8 } as const;
@@ -25,7 +25,7 @@ export function roundingOf(graph: Graph, shapes: ReadonlyMap<string, readonly Di
   for (const node of graph.nodes) {
     sums += sumLength(node, types);
     const type = types.get(node.outputs[0] ?? "")?.type;
-    const rounds = node.op !== "Constant" && !movesOnly.has(node.op) && node.inputs.some((name) => !graph.initializers.has(name));
+    const rounds = operatorOf(node)?.exact !== "always" && node.inputs.some((name) => !graph.initializers.has(name));
     // Between basis and coefficients, or where filters are rebuilt, a layer over a basis rounds a second time.
     const times = rounds ? ((readBasisConv(node)?.coefficients ?? "") === "" ? 1 : 2) : 0;
     if (type === "float16") halves += times;
@@ -47,56 +47,13 @@ function typesOf(graph: Graph, shapes: ReadonlyMap<string, readonly Dim[]>): Typ
   }
 }
 
-const movesOnly = new Set([
-  ...[
-    "Identity",
-    "Reshape",
-    "Transpose",
-    "Flatten",
-    "Squeeze",
-    "Unsqueeze",
-    "Slice",
-    "Split",
-    "Gather",
-    "Concat",
-    "Expand",
-    "Tile",
-  ],
-  ...["Relu", "MaxPool", "Pad", "DepthToSpace", "SpaceToDepth", "Dropout", "Max", "Min", "Clip", "Shape", "Size"],
-]);
-
 /** How many products or terms each element of the node's result is the sum of; 1 for what is computed element by element. */
 function sumLength(node: Node, types: Types): number {
-  if (movesOnly.has(node.op) || node.op === "Constant") return 0;
+  const operator = operatorOf(node);
+  if (operator?.exact === "always") return 0;
   const sizes = (index: number): readonly number[] => {
     const dims = types.get(node.inputs[index] ?? "")?.dims ?? [];
     return dims.map((dim) => (typeof dim === "number" && dim > 0 ? dim : 1));
   };
-  const weight = sizes(1);
-  const site = readBasisConv(node);
-  if (site !== undefined) return sumOverBasis(site);
-  switch (node.op) {
-    case "Conv":
-    case "FusedConv":
-      return elements(weight.slice(1));
-    case "ConvTranspose":
-      return (elements(weight) / (weight[1] ?? 1)) | 0 || 1;
-    case "Gemm":
-      return weight[readInt(node, "transB", 0) === 0 ? 0 : 1] ?? 1;
-    case "MatMul":
-      return weight.at(-2) ?? weight[0] ?? 1;
-    case "LSTM":
-    case "GRU":
-    case "RNN":
-      // At every step of the sequence.
-      return (sizes(0)[0] ?? 1) * ((weight[2] ?? 1) + (sizes(2)[2] ?? 1));
-    default:
-      return 1;
-  }
-}
-
-/** The sums of a convolution over a basis, one after the other: over p k for a basis filter (or m, and c k for a rebuilt one), over s m. */
-function sumOverBasis({ layout, coefficients, splits: s, basisSize: m, inChannels: c, kernel }: BasisConv): number {
-  if (layout === "dense") return m + c * elements(kernel);
-  return (c / s) * elements(kernel) + (coefficients === "" ? 0 : s * m);
+  return operator?.sums?.(node, sizes) ?? 1;
 }

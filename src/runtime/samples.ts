@@ -2,9 +2,9 @@
 import { FilterBasisError } from "../errors/error.js";
 import { elements } from "../graph/attributes.js";
 import type { DataType, TensorData } from "../graph/types.js";
-import { usualShape } from "../graph/usual-sizes.js";
 import { isFloat, tensorOf } from "../graph/values.js";
 import { Random } from "../linalg/random.js";
+import { usualShape } from "../ops/sizes/usual-sizes.js";
 import type { Feeds, Port } from "./session.js";
 
 export interface SampleOptions {

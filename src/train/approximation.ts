@@ -1,6 +1,7 @@
 // The compressed layers of a network as the approximation term of Eq. 12 sees them: original filters beside basis and coefficients.
-import { constants } from "../basis/constant.js";
+
 import { FilterBasisError } from "../errors/error.js";
+import { indexOf } from "../graph/graph-index.js";
 import type { Graph } from "../graph/types.js";
 import { floats } from "../graph/values.js";
 import type { Network } from "../interpreter/network.js";
@@ -19,7 +20,7 @@ export function basisParameters(graph: Graph): ReadonlySet<string> {
  * coefficients (there is no W then). The originals are tensors that the caller disposes.
  */
 export function approximatedLayers(compressed: Graph, original: Graph, network: Network): readonly ApproximatedLayer[] {
-  const find = constants(original);
+  const find = indexOf(original).stored;
   return (readRecord(compressed)?.layers ?? [])
     .filter((layer) => layer.basisOnly !== true)
     .map((layer) => {

@@ -1,16 +1,16 @@
 // What every convolution of a network sees on data: second moments of its input patches, from a sample of places in a few batches.
-import { constants } from "../basis/constant.js";
 import type { ActivationMoments } from "../basis/moments.js";
 import { divisors } from "../basis/split.js";
 import { FilterBasisError } from "../errors/error.js";
-import { consumers } from "../graph/edit.js";
-import { feeds, inferShapes } from "../graph/index.js";
+import { indexOf } from "../graph/graph-index.js";
+import { feeds } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
 import { padsFor, windows } from "../interpreter/operators/windows.js";
 import { matrix } from "../linalg/matrix.js";
 import { Random } from "../linalg/random.js";
 import { findLayers, type Layer } from "../methods/layers.js";
+import { inferShapes } from "../ops/index.js";
 import { call, type Device, fromArray, noGrad, type Tensor, TensorScope } from "../torch/index.js";
 import { type Batch, type BatchSource, nthBatch } from "./sources.js";
 
@@ -77,13 +77,10 @@ function newSample({ inChannels, kernelElements }: Layer, centred: boolean): Sam
 
 /** Whether a constant change of the layer's outputs does no harm: each of its nodes has a bias to put it into, or a batch norm to take it out. */
 function forgivesShift(graph: Graph, { nodes }: Layer): boolean {
-  const [constant, readers] = [constants(graph), consumers(graph)];
-  const outputs = new Set(graph.outputs.map(({ name }) => name));
+  const { stored, soleReader } = indexOf(graph);
   return nodes.every(({ node }) => {
-    if (constant(node.inputs[2] ?? "") !== undefined) return true;
-    const [output = ""] = node.outputs;
-    const [reader, another] = readers.get(output) ?? [];
-    return !outputs.has(output) && another === undefined && reader?.op === "BatchNormalization";
+    if (stored(node.inputs[2] ?? "") !== undefined) return true;
+    return soleReader(node.outputs[0] ?? "")?.op === "BatchNormalization";
   });
 }
 

@@ -2,7 +2,7 @@
 import { SparseTensorProtoSchema, TensorProto_DataLocation, TensorProtoSchema } from "onnx-buf";
 import { FilterBasisError, isError } from "../../errors/error.js";
 import { type DataType, dataTypes, type SparseTensorData, type TensorData } from "../../graph/types.js";
-import { tensorBytes } from "../../graph/verify-tensor.js";
+import { tensorBytes } from "../../ops/verify/tensor.js";
 import { checkBytes } from "./check.js";
 import { decode, numberOf, numbers } from "./decode.js";
 import { isComplete, withSource } from "./origin.js";

@@ -1,7 +1,10 @@
 // Small constants and shapes as plain numbers: shape arithmetic happens in JavaScript and never touches libtorch.
 import { elements } from "../../graph/attributes.js";
-import type { DataType, TensorData } from "../../graph/types.js";
+import type { DataType, Node, TensorData } from "../../graph/types.js";
 import { numbers } from "../../graph/values.js";
+import { unknown } from "../../ops/rules/call.js";
+import { follow } from "../../ops/rules/value.js";
+import { operatorOf } from "../../ops/table.js";
 
 /** More elements than this and a constant is kept as a tensor only. */
 export const hostLimit = 256;
@@ -30,3 +33,26 @@ export function hostOf(constant: TensorData): Host | undefined {
 
 /** A vector of int64. */
 export const hostInts = (values: readonly number[]): Host => new Host("int64", [values.length], values);
+
+/** A node on plain numbers; undefined where it cannot be computed so, and then it runs on tensors. */
+export type HostKernel = (inputs: readonly (Host | undefined)[]) => Host | undefined;
+
+/** The kernel of a node whose result follows from small tensors as shape inference follows them. */
+export function hostKernel(node: Node, opset: number): HostKernel | undefined {
+  const { shapes, value } = operatorOf(node) ?? {};
+  if (shapes === undefined || !value?.sizes || node.outputs.length !== 1) return undefined;
+  return (hosts) => {
+    const inputs = hosts.map((host) => (host ? { type: host.type, dims: host.dims, elements: host.values } : unknown));
+    const call = { node, opset, inputs };
+    const [output] = shapes(call);
+    const [values] = (output && follow(value, call, [output], hostLimit)) ?? [];
+    if (output?.type === undefined || values === undefined || !isKept(output.type, values as readonly number[])) return undefined;
+    return new Host(output.type, output.dims as readonly number[], values as readonly number[]);
+  };
+}
+
+/** Are these numbers that the type holds exactly as doubles do? */
+function isKept(type: DataType, values: readonly (number | string | null)[]): boolean {
+  if (type === "int64" || type === "int32") return values.every(Number.isSafeInteger);
+  return (type === "float32" || type === "float64" || type === "bool") && !values.includes(null);
+}

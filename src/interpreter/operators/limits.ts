@@ -1,6 +1,7 @@
 // A bound on the size of a single value, so that a small hostile graph ends in a typed error and not in a machine without memory.
 import { totalmem } from "node:os";
 import { FilterBasisError } from "../../errors/error.js";
+import { broadcastSizes } from "../../ops/rules/call.js";
 
 /** Elements (of 4 bytes) that fill half of the memory. */
 const limit = Math.min(2 ** 40, totalmem() / 8);
@@ -35,16 +36,11 @@ export function boundedList(length: number): number {
 
 /** The dims of two values broadcast together, checked for size. @throws FilterBasisError `shape-mismatch` */
 export function broadcast(a: readonly number[], b: readonly number[]): readonly number[] {
-  const rank = Math.max(a.length, b.length);
-  const dims = Array.from({ length: rank }, (_, i) => {
-    const [m, n] = [a[a.length - rank + i] ?? 1, b[b.length - rank + i] ?? 1];
-    if (m === n || n === 1) return m;
-    if (m === 1) return n;
-    throw new FilterBasisError("shape-mismatch", "the shapes cannot be broadcast together", {
+  const clash = () =>
+    new FilterBasisError("shape-mismatch", "the shapes cannot be broadcast together", {
       got: `[${a.join(", ")}] and [${b.join(", ")}]`,
     });
-  });
-  return bounded(dims);
+  return bounded(broadcastSizes([a, b], clash) as readonly number[]);
 }
 
 export const sameDims = (a: readonly number[], b: readonly number[]): boolean =>

@@ -1,7 +1,7 @@
 // Normalisations.
 import { FilterBasisError } from "../../errors/error.js";
 import { readFloat, readInt } from "../../graph/attributes.js";
-import { trainingMode } from "../../graph/batch-norm.js";
+import { trainingMode } from "../../ops/normalisation.js";
 import { call, callAll, noGrad, type Tensor } from "./aten.js";
 import { sameDims } from "./limits.js";
 import { type Lowering, refuse, type Value } from "./lowering.js";

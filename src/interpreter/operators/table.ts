@@ -1,12 +1,13 @@
-// The one table of operators: what the interpreter runs, and how each is lowered to libtorch.
+// How each operator is lowered to libtorch, or why it is not.
+import type { OperatorName } from "../../ops/table.js";
 import { activations } from "./activations.js";
 import { convolutions } from "./convolution.js";
 import { elementwise } from "./elementwise.js";
 import { indexing } from "./indexing.js";
 import type { Lowering } from "./lowering.js";
 import { movement } from "./movement.js";
-import type { OperatorName } from "./names.js";
 import { normalizations } from "./normalization.js";
+import { notLowered } from "./not-lowered.js";
 import { padding } from "./padding.js";
 import { pools } from "./pools.js";
 import { reductions } from "./reductions.js";
@@ -25,4 +26,8 @@ export const lowerings = {
   ...padding,
   ...resizing,
   ...shapes,
-} satisfies Record<OperatorName, Lowering>;
+  ...notLowered,
+} satisfies Record<OperatorName, Lowering | string>;
+
+/** The operators that are lowered. */
+export type LoweredName = { [Name in OperatorName]: (typeof lowerings)[Name] extends string ? never : Name }[OperatorName];

@@ -1,47 +1,36 @@
 // What stands behind the weights that layers read: the results of nodes over constants, or the reason why such a weight is not stored as it is read.
 import { elementBytes, elements } from "../../graph/attributes.js";
-import { constantOf, constantValues } from "../../graph/constants.js";
+import { constantOf } from "../../graph/constants.js";
 import { reads } from "../../graph/edit.js";
-import { inferKnown } from "../../graph/shapes/infer.js";
-import type { Known } from "../../graph/shapes/rule.js";
-import { unknown } from "../../graph/shapes/rule.js";
+import { indexOf } from "../../graph/graph-index.js";
 import type { Graph, Node, TensorData } from "../../graph/types.js";
-import { evaluateConstant } from "./operators.js";
+import { constantValues } from "../../ops/constant-values.js";
+import { inferKnown } from "../../ops/infer.js";
+import { placesOf, type Role } from "../../ops/operator.js";
+import type { Known } from "../../ops/rules/call.js";
+import { unknown } from "../../ops/rules/call.js";
+import { evaluateConstant } from "../../ops/rules/value.js";
+import { operatorOf } from "../../ops/table.js";
 
-/** What layers read at which place. */
-const places: Readonly<Record<string, readonly (readonly [index: number, what: string])[]>> = {
-  Conv: [
-    [1, "weight"],
-    [2, "bias"],
-  ],
-  ConvTranspose: [
-    [1, "weight"],
-    [2, "bias"],
-  ],
-  Gemm: [
-    [0, "weight"],
-    [1, "weight"],
-    [2, "bias"],
-  ],
-  MatMul: [
-    [0, "weight"],
-    [1, "weight"],
-  ],
-  BatchNormalization: [
-    [1, "scale"],
-    [2, "shift"],
-    [3, "mean"],
-    [4, "variance"],
-  ],
+/** What a layer or a normalisation with stored statistics reads, by the role of the input. */
+const names: Partial<Record<Role, string>> = {
+  weight: "weight",
+  factor: "weight",
+  bias: "bias",
+  scale: "scale",
+  shift: "shift",
+  mean: "mean",
+  variance: "variance",
 };
 
 /** The values that layers read at a weight's place, constant or not. */
 export function layerConstants(graph: Graph): readonly { readonly layer: Node; readonly value: string; readonly what: string }[] {
   return graph.nodes.flatMap((layer) => {
-    const own = layer.domain === "" && Object.hasOwn(places, layer.op) ? places[layer.op]! : [];
-    return own.flatMap(([index, what]) => {
-      const value = layer.inputs[index] ?? "";
-      return value === "" ? [] : [{ layer, value, what }];
+    const operator = layer.domain === "" ? operatorOf(layer) : undefined;
+    if (operator?.macs === undefined && placesOf(operator, "mean").length === 0) return [];
+    return layer.inputs.flatMap((value, index) => {
+      const what = names[operator?.operands?.[index] ?? "data"];
+      return value === "" || what === undefined ? [] : [{ layer, value, what }];
     });
   });
 }
@@ -63,7 +52,7 @@ export type WeightFound =
 export function weightAnalysis(graph: Graph, keep: ReadonlySet<string>): (value: string) => WeightFound | undefined {
   const constant = constantValues(graph);
   const position = new Map(graph.nodes.map((node, index) => [node, index]));
-  const outputs = new Set(graph.outputs.map(({ name }) => name));
+  const { outputs } = indexOf(graph);
   let known: ReadonlyMap<string, Known> | undefined;
   const results = new Map<string, TensorData | undefined>(graph.initializers);
   const opset = graph.opsets.get("") ?? 1;
@@ -74,7 +63,7 @@ export function weightAnalysis(graph: Graph, keep: ReadonlySet<string>): (value:
     const tensors = node.inputs.map((name) => results.get(name));
     const complete = node.inputs.every((name, at) => name === "" || tensors[at] !== undefined);
     const types = node.outputs.map((name) => known!.get(name) ?? unknown);
-    const made = complete ? evaluateConstant({ node, opset, inputs }, tensors, types) : undefined;
+    const made = complete ? evaluateConstant(operatorOf(node)?.value, { node, opset, inputs }, tensors, types) : undefined;
     for (const [at, output] of node.outputs.entries()) if (output !== "") results.set(output, made?.[at]);
   };
   const cache = new Map<string, WeightFound | undefined>();

@@ -1,0 +1,56 @@
+// Without a budget: the fastest plan whose loss on images that nothing was fitted to stays within a limit, found by halving over speed-ups.
+import type { Compressed } from "../calibrate/calibrated.js";
+import { FilterBasisError, isError } from "../errors/error.js";
+import type { Loss } from "../evaluate/compare-on-data.js";
+import type { Graph } from "../graph/types.js";
+import type { JobHooks } from "./job.js";
+import type { CalibratedPlan, Planner } from "./plan-calibrated.js";
+import { writeChains } from "./write-chains.js";
+
+/** Factors of a plan, for every layer. */
+export type FittedPlan = Compressed;
+
+/** The speed-ups that are tried: below the first nothing is worth a loss. */
+const speedups = [1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5, 3, 4] as const;
+
+/**
+ * @param fitFactors - fits a plan's factors; @param lossOf - what a network loses on images held out
+ * @throws FilterBasisError `does-not-pay` where no plan is faster within the limit, with where the time goes
+ */
+export async function fastestWithin(
+  planner: Planner,
+  fitFactors: (plan: CalibratedPlan) => Promise<FittedPlan>,
+  lossOf: (graph: Graph) => Promise<Loss>,
+  limit: number,
+  { note }: JobHooks,
+): Promise<{ readonly plan: CalibratedPlan; readonly fitted: FittedPlan }> {
+  let best: { readonly plan: CalibratedPlan; readonly fitted: FittedPlan } | undefined;
+  const tried: { readonly speedup: number; readonly loss?: number; readonly reachable?: unknown }[] = [];
+  let [low, high]: [number, number] = [-1, speedups.length];
+  while (high - low > 1) {
+    const middle = low < 0 && high === speedups.length ? 3 : Math.floor((low + high) / 2);
+    const speedup = speedups[middle]!;
+    const plan = await planner.plan({ speedup }).catch((error: unknown) => {
+      if (!isError(error, "budget-unreachable")) throw error;
+      tried.push({ speedup, reachable: error.facts.reachable });
+      return undefined;
+    });
+    if (plan === undefined) {
+      high = middle;
+      continue;
+    }
+    const fitted = await fitFactors(plan);
+    const loss = await lossOf(writeChains(plan.calibration.graph, fitted.replacements, plan.chosen).graph);
+    tried.push({ speedup, loss: loss.mean });
+    note?.(`${speedup} x: loss ${loss.mean.toPrecision(3)} of ${loss.output} (${loss.kind})`);
+    if (loss.mean <= limit) [low, best] = [middle, { plan, fitted }];
+    else high = middle;
+  }
+  if (best !== undefined) return best;
+  throw new FilterBasisError("does-not-pay", `no plan is ${speedups[0]} x faster and loses at most ${limit}`, {
+    expected: `a loss of at most ${limit}`,
+    got: tried.map(({ speedup, loss }) => `${speedup} x: ${loss?.toPrecision(3) ?? "out of reach"}`).join(", "),
+    cures: ["allow more loss: --max-loss", "give more images", "give a budget in weights: --keep-params"],
+    facts: { tried, times: planner.times() },
+  });
+}

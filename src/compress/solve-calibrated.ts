@@ -1,0 +1,117 @@
+// Choosing for every layer what loses least within a budget: in weights, in multiply-accumulates by what is no slower, or in milliseconds.
+import { type Calibration, type PlannedChoice, planItems } from "../calibrate/calibrated.js";
+import type { LayerChoice, LayerChoices } from "../calibrate/choices.js";
+import type { CalibratedLayer } from "../calibrate/layers.js";
+import { FilterBasisError } from "../errors/error.js";
+import { planCurve } from "../plan/curve.js";
+import { isUnreachable, type Solution, solvePlan } from "../plan/solve.js";
+import type { chainClock } from "./chain-times.js";
+import type { CalibratedBudget, CalibratedJob, CurvePoint } from "./plan-calibrated.js";
+
+export function byWeights({ before }: CalibratedJob, calibration: Calibration, keep: number): readonly PlannedChoice[] {
+  const items = planItems(calibration, { price: (_, { weights }) => weights });
+  const fixed = calibration.extents.weights - items.reduce((sum, choices) => sum + choices[0]!.weights, 0);
+  return within(items, keep * before.weights - fixed, { option: "keep-params", keep, whole: before.weights, fixed }).chosen;
+}
+
+interface Asked {
+  readonly option: "keep-params" | "keep-macs";
+  readonly keep: number;
+  readonly whole: number;
+  readonly fixed: number;
+}
+
+function within(items: readonly (readonly PlannedChoice[])[], most: number, { option, keep, whole, fixed }: Asked) {
+  const found = solvePlan(items, most);
+  if (!isUnreachable(found)) return found;
+  const reachable = Math.ceil(((found.least.price + fixed) / whole) * 10_000) / 10_000;
+  const layers = found.least.chosen.map(({ layer, price, macs, weights }, i) => ({
+    name: layer.name,
+    original: items[i]![0]!.price,
+    best: price,
+    macs,
+    weights,
+  }));
+  throw new FilterBasisError(
+    "budget-unreachable",
+    `the budget --${option} ${keep} cannot be met: the least reachable is ${reachable}`,
+    {
+      field: option,
+      expected: `at least ${reachable}`,
+      got: `${keep}`,
+      cures: reachable < 1 ? [`--${option} ${reachable}`] : [],
+      facts: { reachable, fixed, whole, layers },
+    },
+  );
+}
+
+/** A layer's choice counts as slower from here on: what is within the noise of a timing is not. */
+const noSlower = 1.02;
+export type ChainClock = ReturnType<typeof chainClock>;
+
+/** Milliseconds of choices. */
+function timesOf(calibration: Calibration, clock: ChainClock) {
+  const own = new Map<CalibratedLayer, LayerChoices>(calibration.layers.map((one) => [one.layer, one]));
+  return (layer: CalibratedLayer, choice: LayerChoice) => clock.milliseconds(own.get(layer)!, choice);
+}
+
+function itemsBySpeed(calibration: Calibration, clock: ChainClock) {
+  const timeOf = timesOf(calibration, clock);
+  return planItems(calibration, {
+    price: (layer, choice) => {
+      const dense = clock.dense(layer);
+      // What cannot be timed (matrices, sizes that are not known) stays as it is.
+      if (dense === undefined) return choice.candidate.family === "dense" ? 0 : undefined;
+      return timeOf(layer, choice);
+    },
+  });
+}
+
+/** The least loss within a budget in multiply-accumulates by choices that are no slower, or within milliseconds. */
+export function solveTimed(
+  { before }: CalibratedJob,
+  calibration: Calibration,
+  clock: ChainClock,
+  { keepMacs, speedup }: CalibratedBudget,
+  whole: number,
+  most: number,
+): Solution<PlannedChoice> {
+  if (speedup !== undefined) {
+    const bySpeed = itemsBySpeed(calibration, clock);
+    const dense = bySpeed.reduce((sum, choices) => sum + choices[0]!.price, 0);
+    const found = solvePlan(bySpeed, most - whole + dense);
+    return isUnreachable(found) ? found.least : found;
+  }
+  const timeOf = timesOf(calibration, clock);
+  const items = planItems(calibration, {
+    price: (layer, choice) => {
+      const [dense, own] = [clock.dense(layer), timeOf(layer, choice)];
+      return dense === undefined || own === undefined || own <= noSlower * dense ? choice.macs : undefined;
+    },
+  });
+  const fixed = calibration.extents.macs - items.reduce((sum, choices) => sum + choices[0]!.macs, 0);
+  const keep = keepMacs ?? 1;
+  return within(items, keep * before.macs - fixed, { option: "keep-macs", keep, whole: before.macs, fixed });
+}
+
+export function predictedTime(chosen: readonly PlannedChoice[], clock: ChainClock, whole: number): number {
+  const saved = chosen.map(
+    ({ layer, candidate }) => (clock.dense(layer) ?? 0) - (clock.exact(layer, candidate) ?? clock.dense(layer) ?? 0),
+  );
+  return whole - saved.reduce((sum, one) => sum + one, 0);
+}
+
+/** Points of a curve that are shown. */
+const points = 12;
+
+/** The whole trade-off of speed against loss, by the times of single layers. */
+export function speedCurve(calibration: Calibration, clock: ChainClock, whole: number): readonly CurvePoint[] {
+  const items = itemsBySpeed(calibration, clock);
+  const dense = items.reduce((sum, choices) => sum + choices[0]!.price, 0);
+  const all = planCurve(items).map(({ price, loss }) => ({ milliseconds: whole - dense + price, loss }));
+  const shown = all.filter(({ milliseconds }) => milliseconds > 0 && milliseconds <= whole);
+  const [fastest, slowest] = [shown[0]?.milliseconds ?? whole, shown.at(-1)?.milliseconds ?? whole];
+  const wanted = Array.from({ length: points }, (_, i) => slowest + (i / (points - 1)) * (fastest - slowest));
+  const nearest = wanted.map((ms) => shown.findLast(({ milliseconds }) => milliseconds <= ms + 1e-9) ?? shown[0]);
+  return [...new Set(nearest)].flatMap((one) => (one === undefined ? [] : [{ speedup: whole / one.milliseconds, ...one }]));
+}
