@@ -1,4 +1,5 @@
-// Layers written as chains: a file of them is known for what it is (inspect, plan), is not compressed twice, trains, and expands.
+// Layers written as chains: a file of them is known for what it is (inspect, plan), is not compressed twice, trains,
+// and expands.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -129,22 +130,22 @@ describe("two matrices", () => {
 });
 
 describe("a network with a basis and with chains", () => {
-  const two = () => {
-    const first = oneConv({ outChannels: 8, inChannels: 4, kernel: [3, 3] });
+  const two = (hidden: number) => {
+    const first = oneConv({ outChannels: hidden, inChannels: 4, kernel: [3, 3] });
     const { "conv.weight": w, "conv.bias": b } = Object.fromEntries(first.initializers);
     return smallGraph({
       nodes: [
         makeNode("Conv", ["x", "a.weight", "a.bias"], ["h"], {}, { name: "a" }),
         makeNode("Conv", ["h", "c.weight"], ["y"], { pads: ints([1, 1, 1, 1]) }, { name: "c" }),
       ],
-      initializers: { "a.weight": w!, "a.bias": b!, "c.weight": randomTensor([6, 8, 3, 3], 9) },
+      initializers: { "a.weight": w!, "a.bias": b!, "c.weight": randomTensor([6, hidden, 3, 3], 9) },
       inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 4, 9, 8] } }],
       outputs: ["y"],
     });
   };
-  const mixed = () => {
-    const graph = basis({ basis: 3, splits: 1, only: ["a"] })(two()).graph;
-    return inChains(graph, { family: "tucker-2", ranks: [3, 4] });
+  const mixed = (hidden = 8, ranks = [3, 4]) => {
+    const graph = basis({ basis: 3, splits: 1, only: ["a"] })(two(hidden)).graph;
+    return inChains(graph, { family: "tucker-2", ranks });
   };
 
   test("is read by one reader and undone by one pass", async () => {
@@ -163,7 +164,7 @@ describe("a network with a basis and with chains", () => {
   });
 
   test("stored in half precision comes back in half precision", async () => {
-    const graph = readModel(writeModel(halfWeights(mixed()).graph));
+    const graph = readModel(writeModel(halfWeights(mixed(96, [40, 6])).graph));
     expect(compressedLayers(prepareForPlanning(graph).graph).every(({ nodes }) => nodes.length > 0)).toBe(true);
     const dense = expand(graph).graph;
     verifyGraph(dense);

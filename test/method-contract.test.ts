@@ -1,5 +1,6 @@
-// What every method of compression promises, run over the table of methods: what it counts is what is written, what it reconstructs is what the
-// written nodes compute, at full rank it is the original, files come back, and wrong options are typed errors.
+// What every method of compression promises, run over the table of methods: what it counts is what is written, what
+// it reconstructs is what the written nodes compute, at full rank it is the original, files come back, and wrong
+// options are typed errors.
 import { describe, expect, test } from "vitest";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { ints, makeNode } from "../src/graph/attributes.js";

@@ -1,9 +1,10 @@
-// What a budget may choose from for a group of layers: bases with several splits and of every size, what each costs, loses and takes.
+// What a budget may choose from for a group of layers: bases with several splits and of every size, what each costs,
+// loses and takes.
 import { tails } from "../basis/spectrum.js";
 import type { DataType } from "../graph/types.js";
 import { pureLinearAlgebra, type Spectrum } from "../linalg/low-rank.js";
 import type { Option } from "./budget.js";
-import { type Choice, groupSpectrum, type LayerGroup, splitsOf } from "./candidates.js";
+import { type Choice, groupSpectrum, type LayerGroup, splitsOf } from "./choices.js";
 import { type Latencies, step } from "./latencies.js";
 import type { Layer } from "./layers.js";
 import { groupChannels } from "./plan-groups.js";
@@ -61,19 +62,25 @@ export function groupTime(group: LayerGroup, of: (layer: Layer) => number | unde
 /** Keeps the logarithm finite where rounding leaves nothing of the squared singular values. */
 const leastShare = 1e-12;
 
-/** Squared singular values that sum to less than this share of all are rounding noise: the square of half a unit in the last place. */
+/**
+ * Squared singular values that sum to less than this share of all are rounding noise: the square of half a unit in
+ * the last place.
+ */
 const rounding: Readonly<Partial<Record<DataType, number>>> = { float16: 2 ** -22, bfloat16: 2 ** -16 };
 const roundingElsewhere = 2 ** -46;
 
-/** Losses are compared in steps: those that differ by rounding alone are ties, which the order of the layers decides. */
+/**
+ * Losses are compared in steps: those that differ by rounding alone are ties, which the order of the layers decides.
+ */
 const lossStep = 2 ** -34;
 const inSteps = (loss: number): number => lossStep * Math.max(1, Math.round(loss / lossStep));
 
 /**
- * Every basis size that costs less than the group as it is, for one p, up to the rank that its filters really have. The loss is minus the logarithm
- * of the share of the squared singular values that is kept, once for each layer of the group: the least sum of them is the largest product of the
- * shares (Zhang et al., Accelerating Very Deep Convolutional Networks, section 2.4), so that no single layer loses nearly everything. Where
- * times are known, sizes are those that were timed and multiples of their step.
+ * Every basis size that costs less than the group as it is, for one p, up to the rank that its filters really have.
+ * The loss is minus the logarithm of the share of the squared singular values that is kept, once for each layer of
+ * the group: the least sum of them is the largest product of the shares (Zhang et al., Accelerating Very Deep
+ * Convolutional Networks, section 2.4), so that no single layer loses nearly everything. Where times are known,
+ * sizes are those that were timed and multiples of their step.
  */
 function candidatesOf(
   group: LayerGroup,
@@ -104,7 +111,10 @@ function candidatesOf(
   return candidates;
 }
 
-/** Milliseconds of a group over a basis; undefined for sizes that are not worth a thought: between two steps (unless nothing more is lost). */
+/**
+ * Milliseconds of a group over a basis; undefined for sizes that are not worth a thought: between two steps (unless
+ * nothing more is lost).
+ */
 function timeOf(group: LayerGroup, channels: number, basisSize: number, latencies: Latencies, free: boolean): number | undefined {
   const worth = free || basisSize % step === 0 || (basisSize < 2 * step && basisSize % 4 === 0);
   if (!worth) return undefined;

@@ -1,5 +1,6 @@
-// The methods that write a trained network's filters over a basis. They differ in the splits alone: those of the paper's method are free,
-// prior work is one split (Zhang et al.) or a split for every input channel (Jaderberg et al.).
+// The methods that write a trained network's filters over a basis. They differ in the splits alone: those of the
+// paper's method are free, prior work is one split (Zhang et al.) or a split for every input channel (Jaderberg et
+// al.).
 import { FilterBasisError } from "../errors/error.js";
 import { applyPlan, basisFields } from "./basis.js";
 import { basisCandidates } from "./basis-candidates.js";

@@ -1,6 +1,6 @@
-// The paper's architecture, to be trained from scratch: every selected convolution W[n, c, h, w] becomes a convolution with a basis
-// B[m, p, h, w], run over the s = c / p splits of the input, and a convolution with the coefficients A[n, s m, k, k].
-// Channel g m + j of what lies between is split g, basis filter j.
+// The paper's architecture, to be trained from scratch: every selected convolution W[n, c, h, w] becomes a
+// convolution with a basis B[m, p, h, w], run over the s = c / p splits of the input, and a convolution with the
+// coefficients A[n, s m, k, k]. Channel g m + j of what lies between is split g, basis filter j.
 import { z } from "zod";
 import type { Layout } from "../basis/layouts.js";
 import { type SliceEnd, sliceStart } from "../basis/split.js";
@@ -70,7 +70,10 @@ export function basisScratch(options: BasisScratchOptions): Pass {
   return transition ? sequence(own, transitionBottleneck({ bottleneck: transition, init: all.init, seed: all.seed })) : own;
 }
 
-/** The sizes of every layer that can have them, by its node. Layers of one set, and of one basis size, read the basis of the first. */
+/**
+ * The sizes of every layer that can have them, by its node. Layers of one set, and of one basis size, read the basis
+ * of the first.
+ */
 function specify(graph: Graph, options: BasisScratchOptions & { readonly share: Share }): ReadonlyMap<Node, Sizes> {
   const layers = convLayers(graph, options).flatMap((layer) => {
     if ("reason" in layer || !applies(layer)) return [];
@@ -117,7 +120,10 @@ interface LayerSpec extends Sizes {
   readonly layout: Exclude<Layout, "dense">;
 }
 
-/** The layer's node with its parameters, which are made here. With something between basis and coefficients it is the basis part alone. */
+/**
+ * The layer's node with its parameters, which are made here. With something between basis and coefficients it is the
+ * basis part alone.
+ */
 function describe(
   net: GraphBuilder,
   layer: ConvLayer,

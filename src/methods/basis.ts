@@ -28,8 +28,9 @@ export interface BasisOptions extends PlanOptions, OptionsOf<typeof basisFields>
   /** The name under which the record files it. */
   readonly method?: string;
   /**
-   * What each layer's filters see on data, by layer name: then basis and coefficients keep the layer's outputs rather than its filters; what is
-   * planned stays the same. A layer without an entry, and one that reads a slice of its basis, keeps to its filters.
+   * What each layer's filters see on data, by layer name: then basis and coefficients keep the layer's outputs
+   * rather than its filters; what is planned stays the same. A layer without an entry, and one that reads a slice of
+   * its basis, keeps to its filters.
    */
   readonly moments?: ReadonlyMap<string, ActivationMoments>;
 }

@@ -1,5 +1,5 @@
-// What was done to a model, layer by layer: one reader for every kind of layer that compression leaves in a graph. A kind says where its layers
-// are, in words what they are, and how they are undone; nothing else tells kinds apart.
+// What was done to a model, layer by layer: one reader for every kind of layer that compression leaves in a graph. A
+// kind says where its layers are, in words what they are, and how they are undone; nothing else tells kinds apart.
 import type { SkippedLayer } from "../basis/convolution.js";
 import { type BasisConv, basisConvs, layerName } from "../graph/basis-conv.js";
 import { indexOf } from "../graph/graph-index.js";

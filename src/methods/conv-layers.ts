@@ -26,7 +26,9 @@ export interface Selection extends NamedSelection {
   readonly keepFirst?: number;
 }
 
-/** Every layer that `findLayers` finds or skips, in the order of the graph: what it is, or why it cannot be replaced. */
+/**
+ * Every layer that `findLayers` finds or skips, in the order of the graph: what it is, or why it cannot be replaced.
+ */
 export function convLayers(graph: Graph, selection: Selection = {}): readonly (ConvLayer | SkippedLayer)[] {
   const { layers, skipped } = findLayers(graph);
   const found = new Map(layers.flatMap(({ nodes }) => nodes.map((one) => [one.node, one] as const)));

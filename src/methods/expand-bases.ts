@@ -1,5 +1,5 @@
-// Undoing layers over a basis: each becomes the one convolution that it stands for again, with the filters that basis and
-// coefficients make together (the original's, less what was truncated, plus what was learned).
+// Undoing layers over a basis: each becomes the one convolution that it stands for again, with the filters that
+// basis and coefficients make together (the original's, less what was truncated, plus what was learned).
 import { reconstruct } from "../basis/initialise.js";
 import { makeNode } from "../graph/attributes.js";
 import { type BasisConv, basisConvs, layerName } from "../graph/basis-conv.js";
@@ -12,10 +12,10 @@ import type { Reconstructed } from "./method.js";
 import { type Store, type StoredAs, storeFor } from "./store.js";
 
 /**
- * The pass: every layer over a basis becomes one convolution. A layer with something between basis and coefficients, or whose parts are
- * not constant, is skipped and stays as it is.
- * @param precision the type that the coefficients are stored in, or the one that the model computes in: float16 behind a Cast to float32 takes
- * half of the bytes, and rounds filters that the compressed layer never rounds
+ * The pass: every layer over a basis becomes one convolution. A layer with something between basis and coefficients,
+ * or whose parts are not constant, is skipped and stays as it is.
+ * @param precision the type that the coefficients are stored in, or the one that the model computes in: float16
+ * behind a Cast to float32 takes half of the bytes, and rounds filters that the compressed layer never rounds
  */
 export function expandBases(graph: Graph, precision: "stored" | "computed" = "stored"): PassResult {
   const constant = indexOf(graph).stored;
@@ -78,7 +78,10 @@ function totalBias(layer: BasisConv, coefficients: Stored, own: Stored | undefin
 
 const typesOf = ({ tensor, type }: Stored): StoredAs => ({ stored: tensor.type, read: type });
 
-/** Stores filters, each once and as its coefficients are; layers that read the same basis and coefficients share them. */
+/**
+ * Stores filters, each once and as its coefficients are; layers that read the same basis and coefficients share
+ * them.
+ */
 function filterStore(store: Store, precision: "stored" | "computed") {
   const known = new Map<string, string>();
   return (layer: BasisConv, parts: Parts): string => {

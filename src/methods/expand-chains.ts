@@ -1,7 +1,7 @@
-// Undoing chains: every layer that the record of chains tells of becomes the one node again that it stands for, with the dense filters that
-// its stages amount to and the bias of its last stage.
+// Undoing chains: every layer that the record of chains tells of becomes the one node again that it stands for, with
+// the dense filters that its stages amount to and the bias of its last stage.
 import { composed, makeFactors } from "../basis/factors.js";
-import { int, makeNode } from "../graph/attributes.js";
+import { elements, int, makeNode } from "../graph/attributes.js";
 import type { Graph, Node, Outcome, PassResult } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
 import { matrix, transpose } from "../linalg/matrix.js";
@@ -10,7 +10,10 @@ import { type FoundChain, findChains } from "./find-chains.js";
 import { attributesFromJson } from "./record.js";
 import { type Store, storeFor } from "./store.js";
 
-/** The pass. A chain whose nodes are not what its record says stays, with its part of the record. @throws FilterBasisError `malformed` */
+/**
+ * The pass. A chain whose nodes are not what its record says stays, with its part of the record. @throws
+ * FilterBasisError `malformed`
+ */
 export function expandChains(graph: Graph): PassResult {
   const store = storeFor(graph);
   const stored = new Map<string, string>();
@@ -35,12 +38,12 @@ export function expandChains(graph: Graph): PassResult {
   return { graph: withChainRecord(store.replace(graph, replacements), kept), outcomes };
 }
 
-/** The dense filters, stored as those of the chain are. */
+/** The dense filters, stored as the largest stage of the chain is. */
 function storeWeight({ chain, weights }: FoundChain, store: Store): string {
   const { kind, axes, shape, name, output, weight } = chain;
   const { n, c, kernel } = shape;
   const filters = chainFilters(chain, weights);
-  const [{ tensor, type }] = weights as [FoundChain["weights"][number]];
+  const { tensor, type } = weights.reduce((a, b) => (elements(b.tensor.dims) > elements(a.tensor.dims) ? b : a));
   const put = (dims: readonly number[], values: Float64Array) =>
     store.put(weight || `${name || output}.weight`, { stored: tensor.type, read: type }, dims, values);
   if (kind === "gemm") return put([n, c], filters.data);

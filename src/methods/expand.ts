@@ -7,7 +7,8 @@ import { recordKey } from "./record.js";
 
 /**
  * The pass: every compressed layer becomes dense again. One that cannot is skipped with the reason and stays as it is.
- * @throws FilterBasisError `not-found` where nothing is compressed; `malformed` for a record that does not fit the model or cannot be used
+ * @throws FilterBasisError `not-found` where nothing is compressed; `malformed` for a record that does not fit the
+ * model or cannot be used
  */
 export const expand: Pass = (graph) => {
   const result = sequence(

@@ -1,5 +1,6 @@
-// Factorized convolutions (Wang et al., 2017) as the paper's authors build them: a convolution becomes a few SIC layers in a row, each
-// y = act(pointwise(depthwise(x)) + x), where "+ x" stands only where the shapes agree. An architecture, not an approximation.
+// Factorized convolutions (Wang et al., 2017) as the paper's authors build them: a convolution becomes a few SIC
+// layers in a row, each y = act(pointwise(depthwise(x)) + x), where "+ x" stands only where the shapes agree. An
+// architecture, not an approximation.
 import { z } from "zod";
 import type { GraphBuilder } from "../graph/builder.js";
 import { initialiser } from "../graph/initialise.js";

@@ -1,5 +1,5 @@
-// Chains as a graph has them: from the output of each that the record tells of back over its stages. A chain whose nodes are not what its record
-// says is told with the reason.
+// Chains as a graph has them: from the output of each that the record tells of back over its stages. A chain whose
+// nodes are not what its record says is told with the reason.
 import { type StageShape, stageShapes } from "../basis/factors.js";
 import { isError } from "../errors/error.js";
 import { makeNode, readFloat, readInt, readInts, readString } from "../graph/attributes.js";
@@ -79,7 +79,10 @@ function stagesOf(chain: ChainRecord): readonly StageShape[] | undefined {
   }
 }
 
-/** Whether a node is the stage of the chain: its operator, its weight's sizes, its window, and that only the last one has a bias. */
+/**
+ * Whether a node is the stage of the chain: its operator, its weight's sizes, its window, and that only the last one
+ * has a bias.
+ */
 function isStage(
   { kind, axes, attributes }: ChainRecord,
   node: Node,

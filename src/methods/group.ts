@@ -1,4 +1,5 @@
-// Filter groups (Peng et al., 2018) as the paper's authors build them: a convolution becomes a grouped one and a 1 x 1 behind it.
+// Filter groups (Peng et al., 2018) as the paper's authors build them: a convolution becomes a grouped one and a 1 x
+// 1 behind it.
 import { z } from "zod";
 import type { GraphBuilder } from "../graph/builder.js";
 import { initialiser } from "../graph/initialise.js";

@@ -2,7 +2,7 @@
 import { chooseSplits } from "../basis/split.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
-import { bestChannels, type LayerGroup } from "./candidates.js";
+import { bestChannels, type LayerGroup } from "./choices.js";
 import type { Layer } from "./layers.js";
 import { matches } from "./pattern.js";
 import type { PlanOptions, Splitting } from "./plan-options.js";
@@ -29,7 +29,9 @@ export function explicitChannels(
   return { channels: common, notes };
 }
 
-/** Layers that share, by name or as found from the graph, and every other layer by itself; in the order of the graph. */
+/**
+ * Layers that share, by name or as found from the graph, and every other layer by itself; in the order of the graph.
+ */
 export function makeGroups(
   graph: Graph,
   layers: readonly Layer[],

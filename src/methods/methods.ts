@@ -47,7 +47,10 @@ export function methodNamed(name: string): Method {
   });
 }
 
-/** The pass of a method, by options as a recipe gives them. @throws FilterBasisError `not-found` (no such method), `usage` (its options) */
+/**
+ * The pass of a method, by options as a recipe gives them. @throws FilterBasisError `not-found` (no such method),
+ * `usage` (its options)
+ */
 export function methodPass(name: string, given: object, known: Known = {}): Pass {
   const method = methodNamed(name);
   const options = { ...checkedOptions(name, method.options, given), ...known };

@@ -1,16 +1,9 @@
-// A plan that keeps a budget in weights or multiply-accumulates: the options of each group, what they cost, lose and take.
+// A plan that keeps a budget in weights or multiply-accumulates: the options of each group, what they cost, lose and
+// take.
 import type { SkippedLayer } from "../basis/convolution.js";
 import { basisCandidates, type Candidate, groupTime } from "./basis-candidates.js";
 import { faster, type Option, solveBudget } from "./budget.js";
-import {
-  type Choice,
-  choiceMacs,
-  choiceWeights,
-  groupMacs,
-  groupWeights,
-  type LayerGroup,
-  type Positions,
-} from "./candidates.js";
+import { type Choice, choiceMacs, choiceWeights, groupMacs, groupWeights, type LayerGroup, type Positions } from "./choices.js";
 import { type Decision, type Planned, relative } from "./decision.js";
 import type { Layer } from "./layers.js";
 import type { PlanOptions } from "./plan-options.js";

@@ -2,7 +2,7 @@
 import type { SkippedLayer } from "../basis/convolution.js";
 import { FilterBasisError } from "../errors/error.js";
 import { pureLinearAlgebra } from "../linalg/low-rank.js";
-import { groupFullRank, groupSpectrum, type LayerGroup } from "./candidates.js";
+import { groupFullRank, groupSpectrum, type LayerGroup } from "./choices.js";
 import { type Decision, type Planned, relative } from "./decision.js";
 import { explicitChannels, ruleFor } from "./layer-groups.js";
 import type { PlanOptions } from "./plan-options.js";

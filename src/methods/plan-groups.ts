@@ -4,7 +4,7 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Dim, Graph } from "../graph/types.js";
 import { concreteInputs } from "../ops/cost/cost.js";
 import { inferShapes } from "../ops/infer.js";
-import { candidateChannels, type LayerGroup, type Positions } from "./candidates.js";
+import { candidateChannels, type LayerGroup, type Positions } from "./choices.js";
 import { explicitChannels, makeGroups, ruleFor } from "./layer-groups.js";
 import { findLayers, type Layer } from "./layers.js";
 import { skipReason } from "./pattern.js";

@@ -15,7 +15,10 @@ const shapes = z.record(z.string(), z.array(z.union([count, z.string(), z.null()
 
 export const planFields = {
   ...optional({
-    /** s. A number that does not divide a layer's channels is moved to the nearest divisor; `auto`: Eq. 7, or what a budget finds best. */
+    /**
+     * s. A number that does not divide a layer's channels is moved to the nearest divisor; `auto`: Eq. 7, or what a
+     * budget finds best.
+     */
     splits: splitting.describe("splits of every layer: a number, channels, or auto"),
     /** m */
     basis: count.describe("basis filters of every layer, instead of a budget"),
@@ -38,9 +41,15 @@ export const planFields = {
 
 export interface PlanOptions extends OptionsOf<typeof planFields> {
   readonly linear?: LinearAlgebra;
-  /** What F is a fraction of: the counts of the file that was given, where the graph is that file after passes. Default: of the graph. */
+  /**
+   * What F is a fraction of: the counts of the file that was given, where the graph is that file after passes.
+   * Default: of the graph.
+   */
   readonly original?: { readonly weights: number; readonly macs: number };
-  /** Measured times: then a budget in multiply-accumulates takes only what is not slower, and layouts are chosen by them. */
+  /**
+   * Measured times: then a budget in multiply-accumulates takes only what is not slower, and layouts are chosen by
+   * them.
+   */
   readonly latencies?: Latencies;
   /** Squared singular values that were computed before, by group and split; what is computed is added. */
   readonly spectra?: Map<string, Spectrum>;

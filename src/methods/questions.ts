@@ -1,7 +1,7 @@
 // What a plan has to ask a clock: before a budget in multiply-accumulates is planned, and for the layouts of a plan.
 import type { Layout } from "../basis/layouts.js";
 import type { Graph } from "../graph/types.js";
-import { groupMacs, splitsOf } from "./candidates.js";
+import { groupMacs, splitsOf } from "./choices.js";
 import { inputSizes, questionsOf, type TimedLayer, timedSizes } from "./latencies.js";
 import type { Layer } from "./layers.js";
 import type { Plan } from "./plan.js";
@@ -11,10 +11,16 @@ import type { PlanOptions } from "./plan-options.js";
 /** Layouts that are timed for a basis with several splits before a plan is made. */
 const timedLayouts: readonly Layout[] = ["batch-folded", "grouped"];
 
-/** Layers that together have less than this share of the multiply-accumulates are not timed and stay as they are under --keep-macs. */
+/**
+ * Layers that together have less than this share of the multiply-accumulates are not timed and stay as they are
+ * under --keep-macs.
+ */
 const negligible = 0.03;
 
-/** What has to be timed before a budget in multiply-accumulates is planned: layers as they are, and over bases of several sizes. */
+/**
+ * What has to be timed before a budget in multiply-accumulates is planned: layers as they are, and over bases of
+ * several sizes.
+ */
 export function budgetQuestions(graph: Graph, options: PlanOptions): readonly TimedLayer[] {
   const { groups, explicit } = groupsOf(graph, options);
   if (explicit || options.keepMacs === undefined) return [];

@@ -1,4 +1,5 @@
-// What the passes that put new layers in the place of convolutions share: the walk over the graph, and the layers that they are made of.
+// What the passes that put new layers in the place of convolutions share: the walk over the graph, and the layers
+// that they are made of.
 import { int, makeNode } from "../graph/attributes.js";
 import { GraphBuilder } from "../graph/builder.js";
 import { reads, replaceNodes } from "../graph/edit.js";
@@ -13,8 +14,9 @@ export type Rewrite =
   | { readonly applied: string; readonly also?: ReadonlyMap<Node, readonly Node[]> };
 
 /**
- * Puts what `write` builds in the place of every selected convolution. Parameters that no node reads any more are dropped. Nodes are
- * named below the convolution that they replace, so that two passes over different layers never meet.
+ * Puts what `write` builds in the place of every selected convolution. Parameters that no node reads any more are
+ * dropped. Nodes are named below the convolution that they replace, so that two passes over different layers never
+ * meet.
  */
 export function replaceConvolutions(
   graph: Graph,
@@ -48,7 +50,10 @@ export interface UnitConv {
   readonly bias: boolean;
 }
 
-/** A convolution with the layer's kernel, stride, padding and dilation, but channels and groups of its own: [n, c / groups, h, w]. */
+/**
+ * A convolution with the layer's kernel, stride, padding and dilation, but channels and groups of its own: [n, c /
+ * groups, h, w].
+ */
 export function spatialConv(net: GraphBuilder, layer: ConvLayer, x: string, path: string, o: UnitConv, output = path): string {
   const { inChannels, outChannels, groups = 1, bias } = o;
   const area = layer.kernelElements;
@@ -64,7 +69,10 @@ export function spatialConv(net: GraphBuilder, layer: ConvLayer, x: string, path
   return net.push(makeNode("Conv", [x, weight, ...shift], [output], attributes, { name: path }));
 }
 
-/** The activation that belongs to a layer: the one behind it, else the one before it; a second of its kind, parameters shared. */
+/**
+ * The activation that belongs to a layer: the one behind it, else the one before it; a second of its kind,
+ * parameters shared.
+ */
 export function activation({ activation, activationBefore }: ConvLayer, x: string, path: string, output = path): Node {
   const like = activation ?? activationBefore ?? makeNode("Relu", [""], [""]);
   return { ...like, name: path, inputs: [x, ...like.inputs.slice(1)], outputs: [output] };

@@ -1,5 +1,5 @@
-// Which convolutions may share a basis, found from the graph: those of a residual block, those of a group (the same input
-// resolution, channels and kernel), or all of the network with one kernel.
+// Which convolutions may share a basis, found from the graph: those of a residual block, those of a group (the same
+// input resolution, channels and kernel), or all of the network with one kernel.
 import { nodeName } from "../graph/attributes.js";
 import type { Dim, Graph, Node } from "../graph/types.js";
 import { concreteInputs } from "../ops/cost/cost.js";
@@ -19,9 +19,10 @@ export interface SharingSet<L> {
 }
 
 /**
- * Finds the sets. `none`: none. `block`: convolutions of one residual block with the same kernel and input channels. `group`:
- * with the same kernel, input channels and input resolution, anywhere in the network; a convolution that lowers the
- * resolution so belongs to the group it reads from, as in the authors' ResNet. `network`: with the same kernel.
+ * Finds the sets. `none`: none. `block`: convolutions of one residual block with the same kernel and input channels.
+ * `group`: with the same kernel, input channels and input resolution, anywhere in the network; a convolution that
+ * lowers the resolution so belongs to the group it reads from, as in the authors' ResNet. `network`: with the same
+ * kernel.
  */
 export function sharingSets<L extends Sharing>(
   graph: Graph,
@@ -94,8 +95,8 @@ export function residualBlocks(graph: Graph): readonly ResidualBlock[] {
 }
 
 /**
- * The nodes, by index, between two values and the last value that both come from; undefined where there is none. Both are followed back together,
- * latest first, so that the first value that both have reached is that one.
+ * The nodes, by index, between two values and the last value that both come from; undefined where there is none.
+ * Both are followed back together, latest first, so that the first value that both have reached is that one.
  */
 function betweenBranches(
   graph: Graph,

@@ -14,7 +14,10 @@ export interface StoredAs {
 export interface Store {
   /** Gives a name that is not taken yet. */
   readonly fresh: (stem: string) => string;
-  /** Puts numbers in; the value to read, which stands behind a Cast where they are stored in another type than they are read in. */
+  /**
+   * Puts numbers in; the value to read, which stands behind a Cast where they are stored in another type than they
+   * are read in.
+   */
   readonly put: (stem: string, type: StoredAs, dims: readonly number[], values: ArrayLike<number>) => string;
   /** The graph with nodes in the place of others, and the tensors. */
   readonly replace: (graph: Graph, replacements: ReadonlyMap<Node, readonly Node[]>) => Graph;

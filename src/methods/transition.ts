@@ -1,5 +1,5 @@
-// The DenseNet transition of the paper's authors: the 1 x 1 convolution C -> C between two blocks becomes C -> C / T -> C, and what went
-// into the norm before it is added to the result, before the image is halved.
+// The DenseNet transition of the paper's authors: the 1 x 1 convolution C -> C between two blocks becomes C -> C / T
+// -> C, and what went into the norm before it is added to the result, before the image is halved.
 import { nodeName, readInts } from "../graph/attributes.js";
 import { indexOf } from "../graph/graph-index.js";
 import { initialiser } from "../graph/initialise.js";
@@ -13,7 +13,10 @@ const fields = { init, seed, only, skip, bottleneck: count.describe("T: C -> C /
 
 export type TransitionOptions = OptionsOf<typeof fields>;
 
-/** The pass. It takes 1 x 1 convolutions C -> C between norm and ReLU on one side and an average pooling by 2 on the other. */
+/**
+ * The pass. It takes 1 x 1 convolutions C -> C between norm and ReLU on one side and an average pooling by 2 on the
+ * other.
+ */
 export function transitionBottleneck({ bottleneck, init = "kaiming", seed = 1, ...selection }: TransitionOptions): Pass {
   return (graph) => {
     const { producers, soleReader } = indexOf(graph);

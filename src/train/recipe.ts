@@ -1,4 +1,5 @@
-// What a training is: network, compression, data, loss, optimiser, schedule. Checked by one schema, whose defaults are the common case.
+// What a training is: network, compression, data, loss, optimiser, schedule. Checked by one schema, whose defaults
+// are the common case.
 import * as z from "zod";
 import { FilterBasisError } from "../errors/error.js";
 import type { Method } from "../methods/method.js";
@@ -56,7 +57,8 @@ const data = z.strictObject({
   stepsPerEpoch: count.optional().describe("for patches: batches that make an epoch"),
   exclude: z.array(z.string()).default([]).describe("file names left out"),
   test: z.string().optional().describe("super-resolution: the data set to measure on, by name or path"),
-  // 0 by default: making a batch takes a few hundredths of a step at most, and where cores are few a loader takes them from the steps.
+  // 0 by default: making a batch takes a few hundredths of a step at most, and where cores are few a loader takes
+  // them from the steps.
   loaders: z
     .int()
     .min(0)
@@ -197,7 +199,10 @@ function compressionSchema({ properties }: { readonly properties?: object }): ob
   return { properties, anyOf };
 }
 
-/** The schema for editors. A recipe that extends another holds only differences, which can be evaluated only together with it. */
+/**
+ * The schema for editors. A recipe that extends another holds only differences, which can be evaluated only together
+ * with it.
+ */
 export function recipeJsonSchema(): object {
   const { $schema, ...whole } = z.toJSONSchema(recipeSchema, {
     io: "input",
