@@ -3,29 +3,30 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Each may import only itself and those before it. */
-const layers = [
-  "errors",
-  "linalg",
-  "graph",
-  "ops",
-  "passes",
-  "formats",
-  "basis",
-  "methods",
-  "plan",
-  "nets",
-  "report",
-  "torch",
-  "interpreter",
-  "runtime",
-  "data",
-  "evaluate",
-  "calibrate",
-  "train",
-  "compress",
-  "cli",
-];
+/** The rooms in their order, and what each imports besides itself: no more, and no less. ARCHITECTURE.md has the same table. */
+export const rooms = {
+  errors: [],
+  linalg: ["errors"],
+  graph: ["errors", "linalg"],
+  ops: ["errors", "linalg", "graph"],
+  passes: ["errors", "graph", "ops"],
+  formats: ["errors", "graph", "ops", "passes"],
+  basis: ["errors", "linalg", "graph", "passes"],
+  methods: ["errors", "linalg", "graph", "ops", "passes", "basis"],
+  plan: ["errors"],
+  nets: ["errors", "graph", "methods"],
+  report: ["errors", "graph", "basis", "methods"],
+  torch: ["errors", "linalg"],
+  interpreter: ["errors", "graph", "ops", "torch"],
+  runtime: ["errors", "linalg", "graph", "ops", "formats", "basis", "methods", "torch"],
+  data: ["errors", "linalg", "graph", "formats", "runtime"],
+  evaluate: ["errors", "graph", "ops", "runtime", "data"],
+  calibrate: "errors linalg graph ops passes formats basis methods plan torch interpreter runtime".split(" "),
+  train: "errors linalg graph ops formats basis methods nets torch interpreter runtime data evaluate".split(" "),
+  compress: "errors graph ops passes formats basis methods plan torch runtime data evaluate calibrate".split(" "),
+  cli: "errors graph ops passes formats basis methods nets report torch runtime data evaluate train compress".split(" "),
+};
+const layers = Object.keys(rooms);
 /** These run in a browser too. */
 const pure = layers.slice(0, layers.indexOf("torch"));
 const longest = 300;
@@ -63,8 +64,10 @@ export function layerFaults(files) {
       if (test) continue; // a test may check its layer with the help of later ones
       if (other === undefined) {
         if (own !== undefined) fault(index, `${own} may not import an entry point (${from})`);
-      } else if (own !== undefined && layers.indexOf(other) > layers.indexOf(own)) fault(index, `${own} may not import ${other}`);
-      else if (own === undefined && isPure && !pure.includes(other))
+      } else if (own !== undefined && own !== other && layers.includes(own) && !rooms[own].includes(other)) {
+        fault(index, `${own} may not import ${other}`);
+      }
+      if (own === undefined && isPure && other !== undefined && !pure.includes(other))
         fault(index, `${path} may import pure layers only, not ${other}`);
     }
     if (isPure && !test) {
@@ -76,6 +79,45 @@ export function layerFaults(files) {
     }
   }
   return faults;
+}
+
+/**
+ * Pairs of files that import values of each other, and imports of rooms that are allowed and not there.
+ * @param {ReadonlyMap<string, string>} files
+ * @returns {string[]}
+ */
+export function graphFaults(files) {
+  const values = new Map();
+  const used = new Set();
+  for (const [path, text] of files) {
+    if (path.endsWith(".test.ts")) continue;
+    const code = blank(text);
+    const found = new Set();
+    for (const { index, from } of imports(text, code)) {
+      if (!from.startsWith(".")) continue;
+      const target = posix.join(posix.dirname(path), from).replace(/\.js$/, ".ts");
+      used.add(`${path.split("/")[0]} ${target.split("/")[0]}`);
+      const statement = code.slice(Math.max(code.lastIndexOf("import", index), code.lastIndexOf("export", index)), index);
+      if (!/^(import|export)\s+type\b/.test(statement)) found.add(target);
+    }
+    values.set(path, found);
+  }
+  const faults = [];
+  for (const [path, found] of values) {
+    for (const other of found)
+      if (path < other && values.get(other)?.has(path)) faults.push(`src/${path}: it and src/${other} import each other`);
+  }
+  for (const [room, others] of Object.entries(rooms))
+    for (const other of others)
+      if (!used.has(`${room} ${other}`)) faults.push(`${room} is allowed ${other} and imports nothing of it`);
+  return faults;
+}
+
+/** The rooms as ARCHITECTURE.md has them. */
+export function drawing() {
+  return Object.entries(rooms)
+    .map(([room, others]) => `    ${room.padEnd(12)}${pure.includes(room) ? "pure  " : "Node  "}${others.join(" ") || "-"}`)
+    .join("\n");
 }
 
 function* imports(text, code) {
@@ -107,7 +149,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       .sort()
       .map((name) => [name, readFileSync(join(root, name), "utf8")]),
   );
-  const faults = layerFaults(files);
+  const faults = [...layerFaults(files), ...graphFaults(files)];
+  const page = readFileSync(new URL("../ARCHITECTURE.md", import.meta.url), "utf8");
+  if (!page.includes(drawing())) faults.push(`ARCHITECTURE.md does not show the rooms as they are:\n${drawing()}`);
   for (const line of faults) console.error(line);
   console.log(`layers: ${files.size} files, ${faults.length} faults`);
   process.exitCode = faults.length > 0 ? 1 : 0;

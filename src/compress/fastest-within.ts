@@ -47,10 +47,24 @@ export async function fastestWithin(
     else high = middle;
   }
   if (best !== undefined) return best;
+  for (const line of whereTimeGoes(planner.times())) note?.(line);
   throw new FilterBasisError("does-not-pay", `no plan is ${speedups[0]} x faster and loses at most ${limit}`, {
     expected: `a loss of at most ${limit}`,
     got: tried.map(({ speedup, loss }) => `${speedup} x: ${loss?.toPrecision(3) ?? "out of reach"}`).join(", "),
     cures: ["allow more loss: --max-loss", "give more images", "give a budget in weights: --keep-params"],
     facts: { tried, times: planner.times() },
   });
+}
+
+/** Layers that are told. */
+const told = 8;
+
+/** The layers that take longest, each with its share of what all of them take. */
+function whereTimeGoes(times: ReturnType<Planner["times"]>): readonly string[] {
+  const all = times.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  const lines = times.slice(0, told).map(({ layer, milliseconds }) => {
+    const share = `${((100 * milliseconds) / all).toFixed(0)} %`;
+    return `  ${milliseconds.toFixed(2).padStart(8)} ms ${share.padStart(5)}  ${layer}`;
+  });
+  return lines.length === 0 ? [] : ["where the time of the layers goes that could be replaced:", ...lines];
 }

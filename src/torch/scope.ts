@@ -1,6 +1,8 @@
 // Who owns a tensor: the innermost scope, unless it is kept.
 import { FilterBasisError } from "../errors/error.js";
-import { disposeAll, type Tensor } from "./tensor.js";
+import { giveHandle, goneHandle } from "./handles.js";
+import { type Handle, loadEngine } from "./native.js";
+import type { Tensor } from "./tensor.js";
 
 let innermost: TensorScope | undefined;
 
@@ -65,4 +67,18 @@ export function unowned<T>(run: () => T): T {
   } finally {
     innermost = before;
   }
+}
+
+/** Disposes many tensors in one crossing. */
+function disposeAll(tensors: readonly Tensor[]): void {
+  const gone = goneHandle();
+  const handles: Handle[] = [];
+  for (const tensor of tensors) {
+    if (tensor.handle === gone) continue;
+    handles.push(tensor.handle);
+    tensor.handle = gone;
+  }
+  if (handles.length === 0) return;
+  loadEngine().disposeAll(handles);
+  for (const handle of handles) giveHandle(handle);
 }

@@ -147,17 +147,3 @@ export class Tensor implements Disposable {
 export function fromArray(data: NumberArray, shape: readonly number[], dtype?: DType): Tensor {
   return new Tensor(guarded("fromArray", () => loadEngine().fromTypedArray(data, shape, dtype)));
 }
-
-/** Disposes many tensors in one crossing. */
-export function disposeAll(tensors: readonly Tensor[]): void {
-  const gone = goneHandle();
-  const handles: Handle[] = [];
-  for (const tensor of tensors) {
-    if (tensor.handle === gone) continue;
-    handles.push(tensor.handle);
-    tensor.handle = gone;
-  }
-  if (handles.length === 0) return;
-  loadEngine().disposeAll(handles);
-  for (const handle of handles) giveHandle(handle);
-}
