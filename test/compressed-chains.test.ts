@@ -248,9 +248,12 @@ describe("a network with a basis and with chains", () => {
     });
     afterAll(() => rm(folder, { recursive: true }));
 
-    test("is undone, verified and written as the dense network", async () => {
+    test.each([
+      ["single", (graph: Graph) => graph],
+      ["half", (graph: Graph) => halfWeights(graph).graph],
+    ])("of %s precision is undone, verified and written as the dense network", async (_, change) => {
       const [file, output] = [join(folder, "chains.onnx"), join(folder, "dense.onnx")];
-      await saveModel(mixed(), file);
+      await saveModel(change(mixed(96, [40, 6])), file);
       const graph = await loadModel(file);
       const { agreement } = await undoModel({ graph, file }, output, {
         threads: 1,

@@ -2,7 +2,7 @@
 // file is run against the file that was given, before it takes its place.
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph, Outcome } from "../graph/types.js";
-import { expand } from "../methods/expand.js";
+import { expandAs } from "../methods/expand.js";
 import { type Cost, cost } from "../ops/cost/cost.js";
 import { type Agreement, compareWithOriginal } from "../runtime/agreement.js";
 import { modelBytes } from "../runtime/model-bytes.js";
@@ -65,7 +65,8 @@ export async function writeRewritten(
 
 /** Gives every compressed layer its dense filters back. @throws FilterBasisError `not-found` (no record), `unsupported` (nothing can be expanded) */
 export async function undoModel(given: Given, output: string, place: Place, hooks: JobHooks = {}): Promise<Rewritten> {
-  const { graph, outcomes } = expand(given.graph);
+  // Filters that are stored in half precision would be rounded once more: then it would not be the same function.
+  const { graph, outcomes } = expandAs(given.graph, "computed");
   const [first] = outcomes;
   if (outcomes.every(({ applied }) => !applied))
     throw new FilterBasisError("unsupported", `nothing can be expanded (${first?.layer}: ${first?.reason})`);

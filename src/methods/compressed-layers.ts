@@ -9,6 +9,7 @@ import { expandBases } from "./expand-bases.js";
 import { expandChains } from "./expand-chains.js";
 import { chainsFault, findChains } from "./find-chains.js";
 import { basisOnlyReason } from "./layout.js";
+import type { Precision } from "./store.js";
 
 interface Common {
   readonly name: string;
@@ -32,7 +33,7 @@ export type CompressedLayer = Common &
 
 interface Kind {
   readonly read: (graph: Graph) => readonly CompressedLayer[];
-  readonly expand: (graph: Graph) => PassResult;
+  readonly expand: (graph: Graph, precision: Precision) => PassResult;
 }
 
 /** Everything that is known of a kind. */

@@ -9,15 +9,13 @@ import { numbers } from "../graph/values.js";
 import type { CompressedLayer } from "./compressed-layers.js";
 import { basisOnlyReason } from "./layout.js";
 import type { Reconstructed } from "./method.js";
-import { type Store, type StoredAs, storeFor } from "./store.js";
+import { inPrecision, type Precision, type Store, type StoredAs, storeFor } from "./store.js";
 
 /**
  * The pass: every layer over a basis becomes one convolution. A layer with something between basis and coefficients,
  * or whose parts are not constant, is skipped and stays as it is.
- * @param precision the type that the coefficients are stored in, or the one that the model computes in: float16
- * behind a Cast to float32 takes half of the bytes, and rounds filters that the compressed layer never rounds
  */
-export function expandBases(graph: Graph, precision: "stored" | "computed" = "stored"): PassResult {
+export function expandBases(graph: Graph, precision: Precision = "stored"): PassResult {
   const constant = indexOf(graph).stored;
   const store = storeFor(graph);
   const filters = filterStore(store, precision);
@@ -31,7 +29,8 @@ export function expandBases(graph: Graph, precision: "stored" | "computed" = "st
     outcomes.push({ pass: "expand", layer: layerName(layer), applied, reason });
     if (!applied) continue;
     const total = parts.bias;
-    const bias = total === undefined ? layer.bias : store.put(`${layerName(layer)}.bias`, total, [n], total.values);
+    const bias =
+      total === undefined ? layer.bias : store.put(`${layerName(layer)}.bias`, inPrecision(total, precision), [n], total.values);
     const inputs = [layer.input, filters(layer, parts), ...(bias ? [bias] : [])];
     // Among them what the original stated of kernel and groups, so that undoing gives back what was there, and no more.
     const own = Object.fromEntries(layer.attributes);
@@ -82,12 +81,11 @@ const typesOf = ({ tensor, type }: Stored): StoredAs => ({ stored: tensor.type, 
  * Stores filters, each once and as its coefficients are; layers that read the same basis and coefficients share
  * them.
  */
-function filterStore(store: Store, precision: "stored" | "computed") {
+function filterStore(store: Store, precision: Precision) {
   const known = new Map<string, string>();
   return (layer: BasisConv, parts: Parts): string => {
     const key = JSON.stringify([layer.basis, layer.coefficients, layer.slice]);
-    const { stored, read } = typesOf(parts.coefficients);
-    const types = { stored: precision === "stored" ? stored : read, read };
+    const types = inPrecision(typesOf(parts.coefficients), precision);
     const stem = layer.provenance.weight || `${layerName(layer)}.weight`;
     const shape = [layer.outChannels, layer.inChannels, ...layer.kernel];
     const value = known.get(key) ?? store.put(stem, types, shape, filtersOf(layer, parts));

@@ -8,13 +8,13 @@ import { matrix, transpose } from "../linalg/matrix.js";
 import { type ChainRecord, candidateOf, describeChain, withChainRecord } from "./chain-record.js";
 import { type FoundChain, findChains } from "./find-chains.js";
 import { attributesFromJson } from "./record.js";
-import { type Store, storeFor } from "./store.js";
+import { inPrecision, type Precision, type Store, storeFor } from "./store.js";
 
 /**
  * The pass. A chain whose nodes are not what its record says stays, with its part of the record. @throws
  * FilterBasisError `malformed`
  */
-export function expandChains(graph: Graph): PassResult {
+export function expandChains(graph: Graph, precision: Precision = "stored"): PassResult {
   const store = storeFor(graph);
   const stored = new Map<string, string>();
   const replacements = new Map<Node, readonly Node[]>();
@@ -30,7 +30,7 @@ export function expandChains(graph: Graph): PassResult {
       continue;
     }
     const key = chain.weights.join("\n");
-    const weight = stored.get(key) ?? storeWeight(found, store);
+    const weight = stored.get(key) ?? storeWeight(found, store, precision);
     stored.set(key, weight);
     replacements.set(found.nodes.at(-1)!, denseNodes(found, weight, store.fresh));
   }
@@ -39,13 +39,13 @@ export function expandChains(graph: Graph): PassResult {
 }
 
 /** The dense filters, stored as the largest stage of the chain is. */
-function storeWeight({ chain, weights }: FoundChain, store: Store): string {
+function storeWeight({ chain, weights }: FoundChain, store: Store, precision: Precision): string {
   const { kind, axes, shape, name, output, weight } = chain;
   const { n, c, kernel } = shape;
   const filters = chainFilters(chain, weights);
   const { tensor, type } = weights.reduce((a, b) => (elements(b.tensor.dims) > elements(a.tensor.dims) ? b : a));
   const put = (dims: readonly number[], values: Float64Array) =>
-    store.put(weight || `${name || output}.weight`, { stored: tensor.type, read: type }, dims, values);
+    store.put(weight || `${name || output}.weight`, inPrecision({ stored: tensor.type, read: type }, precision), dims, values);
   if (kind === "gemm") return put([n, c], filters.data);
   if (kind === "matmul") return put([c, n], transpose(filters).data);
   return put([n, c, ...kernel.slice(2 - axes)], filters.data);

@@ -11,6 +11,17 @@ export interface StoredAs {
   readonly read: DataType;
 }
 
+/**
+ * Dense filters in the type that the factors are stored in, or in the one that the model computes in: float16 behind a
+ * Cast to float32 takes half of the bytes, and rounds filters that the compressed layer never rounds.
+ */
+export type Precision = "stored" | "computed";
+
+export const inPrecision = ({ stored, read }: StoredAs, precision: Precision): StoredAs => ({
+  stored: precision === "stored" ? stored : read,
+  read,
+});
+
 export interface Store {
   /** Gives a name that is not taken yet. */
   readonly fresh: (stem: string) => string;
