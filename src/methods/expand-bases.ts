@@ -68,7 +68,12 @@ function partsOf(layer: BasisConv, constant: GraphIndex["stored"]): Parts | { re
 }
 
 /** b + sum_g A[:, g] b_basis */
-function totalBias(layer: BasisConv, coefficients: Stored, own: Stored | undefined, shift: Stored): NonNullable<Parts["bias"]> {
+function totalBias(
+  layer: BasisConv,
+  coefficients: Stored,
+  own: Stored | undefined,
+  shift: Stored,
+): NonNullable<Parts["bias"]> {
   const { outChannels: n, splits: s, basisSize: m } = layer;
   const [a, b] = [numbers(coefficients.tensor), numbers(shift.tensor)];
   const values = own ? Float64Array.from(numbers(own.tensor)) : new Float64Array(n);

@@ -53,7 +53,9 @@ function storeWeight({ chain, weights }: FoundChain, store: Store): string {
 
 /** The filters [n x c kh kw] that a chain amounts to. */
 function chainFilters(chain: ChainRecord, weights: FoundChain["weights"]) {
-  const values = weights.map(({ tensor }, stage) => rowMajor(chain, numbers(tensor), tensor.dims, stage === weights.length - 1));
+  const values = weights.map(({ tensor }, stage) =>
+    rowMajor(chain, numbers(tensor), tensor.dims, stage === weights.length - 1),
+  );
   return composed(makeFactors(candidateOf(chain), chain.shape, values));
 }
 

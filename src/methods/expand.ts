@@ -22,5 +22,7 @@ export const expand: Pass = (graph) => {
   const field = `metadata.${recordKey}`;
   if (graph.metadata.has(recordKey))
     throw new FilterBasisError("malformed", "the model does not fit its record of a compression", { field });
-  throw new FilterBasisError("not-found", "the model has no record of a compression: there is nothing to undo", { field });
+  throw new FilterBasisError("not-found", "the model has no record of a compression: there is nothing to undo", {
+    field,
+  });
 };
