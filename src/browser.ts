@@ -1,5 +1,6 @@
-// The entry point to the pure layers, `filterbasis/browser`: ONNX bytes in, smaller ONNX bytes out, in a page, a worker or anywhere
-// else without Node. Nothing here touches files, processes or native code; running a model is left to onnxruntime-web.
+// The entry point to the pure layers, `filterbasis/browser`: ONNX bytes in, smaller ONNX bytes out, in a page, a worker
+// or anywhere else without Node. Nothing here touches files, processes or native code; running a model is left to
+// onnxruntime-web.
 
 // Compressing
 export { type Layout, layouts } from "./basis/layouts.js";

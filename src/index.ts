@@ -1,4 +1,5 @@
-// The library's entry point: everything public, names listed by hand. libtorch, ONNX Runtime and image codecs load on first use only.
+// The library's entry point: everything public, names listed by hand. libtorch, ONNX Runtime and image codecs load on
+// first use only.
 
 // Compressing
 export { type Layout, layouts } from "./basis/layouts.js";

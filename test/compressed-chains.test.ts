@@ -73,7 +73,12 @@ function connected(op: "Gemm" | "MatMul"): Graph {
       ? [makeNode("Gemm", ["x", "w", "b"], ["y"], { transB: int(1) }, { name: "dense" })]
       : [makeNode("MatMul", ["x", "w"], ["y"], {}, { name: "dense" })];
   const inputs = [{ name: "x", tensor: { type: "float32" as const, dims: [3, 8] } }];
-  return smallGraph({ nodes, initializers: op === "Gemm" ? initializers : { w: initializers.w }, inputs, outputs: ["y"] });
+  return smallGraph({
+    nodes,
+    initializers: op === "Gemm" ? initializers : { w: initializers.w },
+    inputs,
+    outputs: ["y"],
+  });
 }
 
 const windows: readonly (readonly [string, Graph])[] = [
@@ -178,9 +183,15 @@ describe("a network with a basis and with chains", () => {
     [
       "another padding",
       (graph) =>
-        changed(graph, "c.2", (node) => ({ ...node, attributes: new Map([...node.attributes, ["pads", ints([0, 0, 0, 0])]]) })),
+        changed(graph, "c.2", (node) => ({
+          ...node,
+          attributes: new Map([...node.attributes, ["pads", ints([0, 0, 0, 0])]]),
+        })),
     ],
-    ["a bias in between", (graph) => changed(graph, "c.1", (node) => ({ ...node, inputs: [...node.inputs, "a.bias"] }))],
+    [
+      "a bias in between",
+      (graph) => changed(graph, "c.1", (node) => ({ ...node, inputs: [...node.inputs, "a.bias"] })),
+    ],
     [
       "a stage that reads something else",
       (graph) => ({ ...changed(graph, "c.2", (node) => ({ ...node, inputs: ["r", ...node.inputs.slice(1)] })) }),
@@ -190,9 +201,16 @@ describe("a network with a basis and with chains", () => {
     ["another family in the record", (graph) => recorded(graph, { family: "separable" })],
     ["an output that is not there", (graph) => recorded(graph, { output: "z" })],
     ["weights that are not there", (graph) => recorded(graph, { weights: ["u", "v", "w"] })],
-    ["another stride in the record", (graph) => recorded(graph, { shape: { n: 6, c: 8, kernel: [3, 3], stride: [2, 1] } })],
+    [
+      "another stride in the record",
+      (graph) => recorded(graph, { shape: { n: 6, c: 8, kernel: [3, 3], stride: [2, 1] } }),
+    ],
   ];
-  const changed = (graph: Graph, name: string, change: (node: Graph["nodes"][number]) => Graph["nodes"][number]): Graph => ({
+  const changed = (
+    graph: Graph,
+    name: string,
+    change: (node: Graph["nodes"][number]) => Graph["nodes"][number],
+  ): Graph => ({
     ...graph,
     nodes: graph.nodes.map((node) => (node.name === name ? change(node) : node)),
   });
@@ -213,15 +231,18 @@ describe("a network with a basis and with chains", () => {
     expect(findLayers(graph).layers.length).toBe(3); // its stages are ordinary convolutions then
   });
 
-  test.each(["{", '{"version":2,"chains":[]}', '{"version":1,"chains":[{}]}'])("with the record %s is read, and told", (text) => {
-    const graph = withMetadata(mixed(), { [chainKey]: text });
-    expect(describeCompression(graph)).toMatch(/^1 layer is compressed already .*; the model's record of its chains/);
-    expect(findLayers(graph).layers).toHaveLength(3);
-    expect(() => expand(graph)).toThrow(expect.objectContaining({ code: "malformed" }));
-    const shapes = new Map([["x", [1, 4, 9, 8]]]);
-    const report = inspectModel(graph, shapes, { shapes, chosen: [], guessed: false } as never, 0);
-    expect(report.notes.join()).toContain("the model's record of its chains");
-  });
+  test.each(["{", '{"version":2,"chains":[]}', '{"version":1,"chains":[{}]}'])(
+    "with the record %s is read, and told",
+    (text) => {
+      const graph = withMetadata(mixed(), { [chainKey]: text });
+      expect(describeCompression(graph)).toMatch(/^1 layer is compressed already .*; the model's record of its chains/);
+      expect(findLayers(graph).layers).toHaveLength(3);
+      expect(() => expand(graph)).toThrow(expect.objectContaining({ code: "malformed" }));
+      const shapes = new Map([["x", [1, 4, 9, 8]]]);
+      const report = inspectModel(graph, shapes, { shapes, chosen: [], guessed: false } as never, 0);
+      expect(report.notes.join()).toContain("the model's record of its chains");
+    },
+  );
 
   test("is inspected with its chains", () => {
     const shapes = new Map([["x", [1, 4, 9, 8]]]);

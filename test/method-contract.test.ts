@@ -76,7 +76,10 @@ const trials: Readonly<Record<MethodName, Trial>> = {
 };
 
 const shapes = new Map([["x", [1, 4, 9, 8]]]);
-const fed = (graph: Graph): Graph => ({ ...graph, inputs: [{ name: "x", tensor: { type: "float32", dims: shapes.get("x")! } }] });
+const fed = (graph: Graph): Graph => ({
+  ...graph,
+  inputs: [{ name: "x", tensor: { type: "float32", dims: shapes.get("x")! } }],
+});
 
 function conv(kernel: readonly number[], attributes: Readonly<Record<string, Attribute>> = {}, bias = true): Graph {
   return fed(oneConv({ outChannels: 6, inChannels: 4, kernel, bias, attributes }));
@@ -123,94 +126,111 @@ function rebuilt(method: Method, graph: Graph): Graph {
   return { ...dense, initializers };
 }
 
-describe.each(Object.values<Method>(methods).map((method) => [method.name, method] as const))("the method %s", (name, method) => {
-  const trial = trials[name as MethodName];
-  const { graph, outcomes } = methodPass(name, trial.options)(network);
+describe.each(Object.values<Method>(methods).map((method) => [method.name, method] as const))(
+  "the method %s",
+  (name, method) => {
+    const trial = trials[name as MethodName];
+    const { graph, outcomes } = methodPass(name, trial.options)(network);
 
-  test("rewrites a network into one that is whole, and tells of every layer what became of it", () => {
-    verifyGraph(graph);
-    expect(methods[name as MethodName].name).toBe(name);
-    expect(outcomes.some(({ applied }) => applied)).toBe(true);
-    expect(new Set(outcomes.map(({ pass }) => pass))).toEqual(new Set([name]));
-    expect(outcomes.map(({ layer }) => layer).sort()).toEqual(["a", "t"]);
-    for (const { reason } of outcomes) expect(reason).not.toBe("");
-  });
-
-  test("counts what is written, and leaves no initializer that nothing reads", () => {
-    const [own, written] = [cost(graph, shapes), cost(readModel(writeModel(graph)), shapes)];
-    const lowered = cost(lowerBasisConv(graph), shapes);
-    const figures = ({ weights: w, parameters, macs, uncounted }: typeof own) => [w, parameters, macs, uncounted];
-    expect(figures(written)).toEqual(figures(own));
-    expect(figures(lowered)).toEqual(figures(own));
-    expect(own.weights).not.toBe(cost(network, shapes).weights);
-    const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
-    expect([...graph.initializers.keys()].filter((value) => !read.has(value))).toEqual([]);
-  });
-
-  test("is written, read and written again as the same bytes, with the same layers", () => {
-    const bytes = writeModel(graph);
-    const back = readModel(bytes);
-    expect(writeModel(back)).toEqual(bytes);
-    const told = (one: Graph) => compressedLayers(one).map(({ name: layer, description, error }) => [layer, description, error]);
-    expect(told(back)).toEqual(told(graph));
-  });
-
-  test("leaves what it has rewritten alone when it is applied again, or says why", () => {
-    const again = findLayers(graph).skipped.filter(({ reason }) => reason.startsWith("it is compressed already"));
-    expect(again).toHaveLength(compressedLayers(graph).length);
-  });
-
-  test.each(trial.wrong)("with the options %j is refused, naming %s", (options, field) => {
-    expect(() => methodPass(name, options)).toThrow(expect.objectContaining({ code: "usage", place: expect.anything() }));
-    expect(() => methodPass(name, options)).toThrow(field);
-    const recipe = recipeSchema.safeParse({ name: "trial", network: { name: "resnet" }, compress: { method: name, ...options } });
-    expect(recipe.error?.issues.map(({ path }) => path.join("."))).toContainEqual(expect.stringContaining(`compress.${field}`));
-  });
-
-  test("with an option that it does not have is refused, naming those that it has", () => {
-    const options = { ...trial.options, colour: "blue" };
-    expect(() => methodPass(name, options)).toThrow(/"colour".*expected some of only|"colour".*expected some of /);
-    for (const field of Object.keys(method.options)) expect(() => methodPass(name, options)).toThrow(field);
-    for (const { description } of Object.values(method.options)) expect(description).toBeTruthy();
-  });
-
-  const whole = method.fullRank;
-  if (whole !== undefined)
-    test.each(Object.entries(convolutions))("at full rank is the original: %s", async (_, original) => {
-      const [layer] = findLayers(original).layers;
-      const full = methodPass(name, whole(layer!))(original).graph;
-      expect(compressedLayers(full)).toHaveLength(1);
-      expect((await outputsDiffer(writeModel(original), full)).relative).toBeLessThan(1e-5);
+    test("rewrites a network into one that is whole, and tells of every layer what became of it", () => {
+      verifyGraph(graph);
+      expect(methods[name as MethodName].name).toBe(name);
+      expect(outcomes.some(({ applied }) => applied)).toBe(true);
+      expect(new Set(outcomes.map(({ pass }) => pass))).toEqual(new Set([name]));
+      expect(outcomes.map(({ layer }) => layer).sort()).toEqual(["a", "t"]);
+      for (const { reason } of outcomes) expect(reason).not.toBe("");
     });
 
-  const reconstructs = method.reconstruct !== undefined;
-  if (reconstructs)
-    test.each(Object.entries(convolutions))("its filters are what the written nodes compute: %s", async (_, original) => {
-      const compressed = methodPass(name, trial.options)(original).graph;
-      expect(compressedLayers(compressed)).toHaveLength(1);
-      const written = writeModel(compressed);
-      expect((await outputsDiffer(written, rebuilt(method, compressed))).relative).toBeLessThan(1e-5);
-      const { graph: dense, outcomes: undone } = expand(readModel(written));
-      expect(undone.map(({ applied }) => applied)).toEqual([true]);
-      expect(dense.nodes.map(({ op, name: own, outputs }) => [op, own, outputs])).toEqual([["Conv", "conv", ["y"]]]);
-      expect(dense.nodes[0]!.attributes).toEqual(original.nodes[0]!.attributes);
-      expect((await outputsDiffer(written, dense)).relative).toBeLessThan(1e-5);
-      expect(compressedLayers(dense)).toEqual([]);
-    });
-  else
-    test("leaves ordinary nodes, which have no way back", () => {
-      expect(compressedLayers(graph)).toEqual([]);
-      expect(() => expand(graph)).toThrow(expect.objectContaining({ code: "not-found" }));
+    test("counts what is written, and leaves no initializer that nothing reads", () => {
+      const [own, written] = [cost(graph, shapes), cost(readModel(writeModel(graph)), shapes)];
+      const lowered = cost(lowerBasisConv(graph), shapes);
+      const figures = ({ weights: w, parameters, macs, uncounted }: typeof own) => [w, parameters, macs, uncounted];
+      expect(figures(written)).toEqual(figures(own));
+      expect(figures(lowered)).toEqual(figures(own));
+      expect(own.weights).not.toBe(cost(network, shapes).weights);
+      const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
+      expect([...graph.initializers.keys()].filter((value) => !read.has(value))).toEqual([]);
     });
 
-  if (method.from === "architecture")
-    test.each(Object.entries(convolutions))("computes an output of the original's size: %s", async (_, original) => {
-      if (name === "transition") return;
-      const made = methodPass(name, trial.options)(original).graph;
-      verifyGraph(made);
-      expect((await outputsDiffer(writeModel(original), made)).absolute).toBeGreaterThan(0);
+    test("is written, read and written again as the same bytes, with the same layers", () => {
+      const bytes = writeModel(graph);
+      const back = readModel(bytes);
+      expect(writeModel(back)).toEqual(bytes);
+      const told = (one: Graph) =>
+        compressedLayers(one).map(({ name: layer, description, error }) => [layer, description, error]);
+      expect(told(back)).toEqual(told(graph));
     });
-});
+
+    test("leaves what it has rewritten alone when it is applied again, or says why", () => {
+      const again = findLayers(graph).skipped.filter(({ reason }) => reason.startsWith("it is compressed already"));
+      expect(again).toHaveLength(compressedLayers(graph).length);
+    });
+
+    test.each(trial.wrong)("with the options %j is refused, naming %s", (options, field) => {
+      expect(() => methodPass(name, options)).toThrow(
+        expect.objectContaining({ code: "usage", place: expect.anything() }),
+      );
+      expect(() => methodPass(name, options)).toThrow(field);
+      const recipe = recipeSchema.safeParse({
+        name: "trial",
+        network: { name: "resnet" },
+        compress: { method: name, ...options },
+      });
+      expect(recipe.error?.issues.map(({ path }) => path.join("."))).toContainEqual(
+        expect.stringContaining(`compress.${field}`),
+      );
+    });
+
+    test("with an option that it does not have is refused, naming those that it has", () => {
+      const options = { ...trial.options, colour: "blue" };
+      expect(() => methodPass(name, options)).toThrow(/"colour".*expected some of only|"colour".*expected some of /);
+      for (const field of Object.keys(method.options)) expect(() => methodPass(name, options)).toThrow(field);
+      for (const { description } of Object.values(method.options)) expect(description).toBeTruthy();
+    });
+
+    const whole = method.fullRank;
+    if (whole !== undefined)
+      test.each(Object.entries(convolutions))("at full rank is the original: %s", async (_, original) => {
+        const [layer] = findLayers(original).layers;
+        const full = methodPass(name, whole(layer!))(original).graph;
+        expect(compressedLayers(full)).toHaveLength(1);
+        expect((await outputsDiffer(writeModel(original), full)).relative).toBeLessThan(1e-5);
+      });
+
+    const reconstructs = method.reconstruct !== undefined;
+    if (reconstructs)
+      test.each(Object.entries(convolutions))(
+        "its filters are what the written nodes compute: %s",
+        async (_, original) => {
+          const compressed = methodPass(name, trial.options)(original).graph;
+          expect(compressedLayers(compressed)).toHaveLength(1);
+          const written = writeModel(compressed);
+          expect((await outputsDiffer(written, rebuilt(method, compressed))).relative).toBeLessThan(1e-5);
+          const { graph: dense, outcomes: undone } = expand(readModel(written));
+          expect(undone.map(({ applied }) => applied)).toEqual([true]);
+          expect(dense.nodes.map(({ op, name: own, outputs }) => [op, own, outputs])).toEqual([
+            ["Conv", "conv", ["y"]],
+          ]);
+          expect(dense.nodes[0]!.attributes).toEqual(original.nodes[0]!.attributes);
+          expect((await outputsDiffer(written, dense)).relative).toBeLessThan(1e-5);
+          expect(compressedLayers(dense)).toEqual([]);
+        },
+      );
+    else
+      test("leaves ordinary nodes, which have no way back", () => {
+        expect(compressedLayers(graph)).toEqual([]);
+        expect(() => expand(graph)).toThrow(expect.objectContaining({ code: "not-found" }));
+      });
+
+    if (method.from === "architecture")
+      test.each(Object.entries(convolutions))("computes an output of the original's size: %s", async (_, original) => {
+        if (name === "transition") return;
+        const made = methodPass(name, trial.options)(original).graph;
+        verifyGraph(made);
+        expect((await outputsDiffer(writeModel(original), made)).absolute).toBeGreaterThan(0);
+      });
+  },
+);
 
 describe("methods that start from weights", () => {
   test.each(weightMethods)("%s is planned as it is then counted", (name) => {

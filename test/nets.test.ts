@@ -1,4 +1,5 @@
-// Every kind of network and every architecture method, small: out as ONNX, evaluated by ONNX Runtime, back, and one step of training.
+// Every kind of network and every architecture method, small: out as ONNX, evaluated by ONNX Runtime, back, and one
+// step of training.
 import { describe, expect, it } from "vitest";
 import { methodPass } from "../src/methods/methods.js";
 import { buildNet, nets } from "../src/nets/table.js";
@@ -32,7 +33,12 @@ const small = [
   ["resnet", { depth: 8 }, { method: "group", preset: "resnet", channelsPerGroup: 4 }, classification],
   ["densenet", { depth: 10 }, { method: "none" }, classification],
   ["densenet", { depth: 16, bottleneck: true, reduction: 0.5 }, { method: "none" }, classification],
-  ["densenet", { depth: 10 }, { method: "basis-scratch", preset: "densenet", basis: 10, transition: 6 }, classification],
+  [
+    "densenet",
+    { depth: 10 },
+    { method: "basis-scratch", preset: "densenet", basis: 10, transition: 6 },
+    classification,
+  ],
   [
     "densenet",
     { depth: 10 },

@@ -21,7 +21,9 @@ describe("recipes of the paper's tables", () => {
       expect({ number: table?.number, row: table?.row, name }).toEqual({ number, row, name: recipe });
     }
     const without = paperTables.flatMap(({ number, rows }) =>
-      rows.filter(({ recipe, row }) => recipe === undefined && /Basis|Baseline/.test(row)).map(({ row }) => `${number} ${row}`),
+      rows
+        .filter(({ recipe, row }) => recipe === undefined && /Basis|Baseline/.test(row))
+        .map(({ row }) => `${number} ${row}`),
     );
     expect(without).toEqual([]);
   });

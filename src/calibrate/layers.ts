@@ -73,7 +73,9 @@ function convolutions(graph: Graph): ReturnType<typeof findLayers> {
 }
 
 const isMatrix = (graph: Graph, name: string): boolean =>
-  graph.nodes.some((node) => nodeName(node) === name && node.domain === "" && (node.op === "Gemm" || node.op === "MatMul"));
+  graph.nodes.some(
+    (node) => nodeName(node) === name && node.domain === "" && (node.op === "Gemm" || node.op === "MatMul"),
+  );
 
 type ConstantOf = (name: string) => Stored | undefined;
 
@@ -138,7 +140,12 @@ function matrices(graph: Graph, constant: ConstantOf): (CalibratedLayer | Skippe
   return found;
 }
 
-function readMatrix(node: Node, weight: Stored | undefined, readers: number, constant: ConstantOf): CalibratedLayer | Skipped {
+function readMatrix(
+  node: Node,
+  weight: Stored | undefined,
+  readers: number,
+  constant: ConstantOf,
+): CalibratedLayer | Skipped {
   const name = nodeName(node);
   const skip = (reason: string): Skipped => ({ name, reason });
   if (weight === undefined) return skip("its weight stands on the left of the product");
@@ -147,12 +154,16 @@ function readMatrix(node: Node, weight: Stored | undefined, readers: number, con
   if (!isFloat(tensor.type) || !isFloat(type)) return skip(`its weight is of type ${tensor.type}`);
   if (tensor.dims.length !== 2 || tensor.dims.some((dim) => dim === 0)) return skip("its weight is no matrix");
   const gemm = node.op === "Gemm";
-  if (gemm && (readFloat(node, "alpha", 1) !== 1 || readFloat(node, "beta", 1) !== 1)) return skip("it scales its result");
+  if (gemm && (readFloat(node, "alpha", 1) !== 1 || readFloat(node, "beta", 1) !== 1))
+    return skip("it scales its result");
   if (gemm && readInt(node, "transA", 0) !== 0) return skip("it transposes its input");
   const rows = rowsOf(tensor, gemm && readInt(node, "transB", 0) !== 0);
-  const read = gemm ? readNode(node, constant) : { node, name, input: node.inputs[0] ?? "", output: node.outputs[0] ?? "" };
+  const read = gemm
+    ? readNode(node, constant)
+    : { node, name, input: node.inputs[0] ?? "", output: node.outputs[0] ?? "" };
   if ("reason" in read) return read;
-  if (read.bias !== undefined && read.bias.length !== rows.rows) return skip("its bias is not one number for each output");
+  if (read.bias !== undefined && read.bias.length !== rows.rows)
+    return skip("its bias is not one number for each output");
   return {
     name,
     kind: gemm ? "gemm" : "matmul",

@@ -41,7 +41,10 @@ export default command({
     const { note, signal } = context;
     const graph = await loadModel(file, { note });
     await stopIfAsked(signal);
-    const options = { ...given("runtime", args.runtime), ...given("threads", whole("--threads", args.threads, 1, 1024)) };
+    const options = {
+      ...given("runtime", args.runtime),
+      ...given("threads", whole("--threads", args.threads, 1, 1024)),
+    };
     const inputs = await modelInputs(graph, context, options);
     const data = await openData(args.data, { note, signal });
     const feeds = await modelFeeds(graph, data, inputs, {
@@ -75,7 +78,10 @@ export default command({
 });
 
 /** A comparison as plain data. */
-export function report({ inputs, outputs, loss }: ComparedOnData, { how, skipped }: Pick<ModelFeeds, "how" | "skipped">) {
+export function report(
+  { inputs, outputs, loss }: ComparedOnData,
+  { how, skipped }: Pick<ModelFeeds, "how" | "skipped">,
+) {
   return { inputs, loss, outputs, images: how, skipped };
 }
 

@@ -43,7 +43,10 @@ export const compressionOptions = {
   },
   runtime: choice(["node", "web"] as const, "where layers are timed; node where it is there"),
   threads: text("threads of ONNX Runtime", "N"),
-  "keep-bn": { type: "boolean" as const, description: "leave batch normalisation as it is instead of folding it first" },
+  "keep-bn": {
+    type: "boolean" as const,
+    description: "leave batch normalisation as it is instead of folding it first",
+  },
 };
 
 /** The options' values as citty hands them over. */
@@ -72,7 +75,9 @@ function readPlanOptions(args: CompressionArguments, repeated: (option: string) 
     ...(slice === undefined ? {} : { slice }),
     share,
     shareNamed: Object.fromEntries(
-      repeated("share-named").map((text) => named("--share-named", text, "NAME=PATTERN,PATTERN", (value) => value.split(","))),
+      repeated("share-named").map((text) =>
+        named("--share-named", text, "NAME=PATTERN,PATTERN", (value) => value.split(",")),
+      ),
     ),
     layers: Object.fromEntries(repeated("layer").map((text) => named("--layer", text, "PATTERN=SxM", splitsAndBasis))),
     ...(repeated("only").length > 0 ? { only: repeated("only") } : {}),

@@ -1,5 +1,5 @@
-// `compress`: replaces the filters of a model's convolutions by a basis, chooses the layout of each layer by measurement,
-// verifies the result in ONNX Runtime and writes it. With --undo the other way round.
+// `compress`: replaces the filters of a model's convolutions by a basis, chooses the layout of each layer by
+// measurement, verifies the result in ONNX Runtime and writes it. With --undo the other way round.
 import { realpath } from "node:fs/promises";
 import { type Compressed, compressModel } from "../compress/compress.js";
 import { type Given, type Place, placeOf } from "../compress/job.js";
@@ -51,7 +51,8 @@ export default command({
     await checkRunnable(file, place);
     const inputs = await modelInputs(graph, context, place);
     if (args.undo) return undo({ graph, file }, args.output, placeOf(options, inputs), context);
-    if (isCalibrated(args, context.repeated)) return onData({ graph, file, output: args.output, inputs, options, args }, context);
+    if (isCalibrated(args, context.repeated))
+      return onData({ graph, file, output: args.output, inputs, options, args }, context);
     let trained: FineTunedRun | undefined;
     const train = async ({ plan }: PlannedModel) => {
       const asked = planAsOptions(plan, { ...options.plan, inputs: inputs.shapes });
@@ -59,7 +60,13 @@ export default command({
       return trained;
     };
     const job = () =>
-      compressModel<FineTunedRun>({ graph, file }, args.output, { ...options, inputs }, context, args.data ? train : undefined);
+      compressModel<FineTunedRun>(
+        { graph, file },
+        args.output,
+        { ...options, inputs },
+        context,
+        args.data ? train : undefined,
+      );
     const result = await job().catch((error: unknown) =>
       keepFineTuned(trained, args.output, context, () => Promise.reject(error)),
     );
@@ -142,6 +149,8 @@ function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Fine
     timesText(milliseconds),
     `verified in ONNX Runtime: ${maxDifference.toExponential(1)} of the largest output from what it should compute`,
     ...agreementLines(agreement),
-    ...(report.trained ? [] : [`no data was given: evaluate ${file} --against ORIGINAL --data D compares both on data`]),
+    ...(report.trained
+      ? []
+      : [`no data was given: evaluate ${file} --against ORIGINAL --data D compares both on data`]),
   ].join("\n");
 }

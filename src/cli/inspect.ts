@@ -44,11 +44,15 @@ export default command({
 /** A run that takes more than this is not for a command that only counts. */
 const longRun = { macs: 2e10, elements: 2 ** 27 };
 
-/** What MACs are counted at. A model that cannot be run here, or takes long as stated, is counted as far as its shapes tell. */
+/**
+ * What MACs are counted at. A model that cannot be run here, or takes long as stated, is counted as far as its shapes
+ * tell.
+ */
 async function inputsToCount(graph: Graph, options: FindInputsOptions): Promise<ModelInputs> {
   const { shapes, values = new Map() } = options;
   const told = { ...chooseInputs(graph, shapes), values, assumed: [] };
-  if (!told.guessed && shapes?.size && takesLong(graph, told)) return { ...told, untried: "a run at these sizes takes long" };
+  if (!told.guessed && shapes?.size && takesLong(graph, told))
+    return { ...told, untried: "a run at these sizes takes long" };
   try {
     return await findInputs(graph, options);
   } catch (error) {
@@ -109,7 +113,10 @@ export interface ChainReport extends Pick<CompressedLayer, "name" | "filters" | 
   readonly chain: string;
 }
 
-/** Everything that `inspect` tells about a graph; work is counted at the inputs that were `found`. `fileBytes` is the size of its file. */
+/**
+ * Everything that `inspect` tells about a graph; work is counted at the inputs that were `found`. `fileBytes` is the
+ * size of its file.
+ */
 export function inspectModel(
   graph: Graph,
   stated: ReadonlyMap<string, readonly number[]>,
@@ -156,11 +163,16 @@ export function inspectModel(
 const partOfLayer = "it is a part of a compressed layer";
 
 function chainReport({ kind, name, filters, error, reason, description }: CompressedLayer): readonly ChainReport[] {
-  return kind === "chain" ? [{ name, filters, chain: description, error, ...(reason === undefined ? {} : { reason }) }] : [];
+  return kind === "chain"
+    ? [{ name, filters, chain: description, error, ...(reason === undefined ? {} : { reason }) }]
+    : [];
 }
 
 /** The nodes that a basis can replace, by identity, and the skipped ones. A model without convolutions has neither. */
-function replaceableNodes(graph: Graph): { readonly replaceable: ReadonlySet<Node>; readonly skipped: readonly SkippedLayer[] } {
+function replaceableNodes(graph: Graph): {
+  readonly replaceable: ReadonlySet<Node>;
+  readonly skipped: readonly SkippedLayer[];
+} {
   try {
     const { layers, skipped } = findLayers(graph);
     return { replaceable: new Set(layers.flatMap((layer) => layer.nodes.map(({ node }) => node))), skipped };
@@ -197,7 +209,9 @@ function nodeReport(
 }
 
 function show(file: string, report: ModelReport, inputs: ModelInputs): string {
-  const weighted = report.layers.filter((layer) => layer.macs > 0 || layer.weights > 0 || layer.replaceable !== undefined);
+  const weighted = report.layers.filter(
+    (layer) => layer.macs > 0 || layer.weights > 0 || layer.replaceable !== undefined,
+  );
   const shape = ({ outputs }: NodeReport) => outputs[0]?.shape?.map((dim) => dim ?? "?").join("x") ?? "?";
   const verdict = ({ replaceable }: NodeReport) => (replaceable === undefined ? "" : replaceable ? "yes" : "no");
   const rows = weighted.map((layer) => [
@@ -233,7 +247,8 @@ interface Port {
   readonly shape?: ValueType["dims"];
 }
 
-const showPort = ({ name, type, shape }: Port): string => oneLine(type === undefined ? name : `${name} ${showType(type, shape)}`);
+const showPort = ({ name, type, shape }: Port): string =>
+  oneLine(type === undefined ? name : `${name} ${showType(type, shape)}`);
 
 function otherNodes(layers: readonly NodeReport[], weighted: readonly NodeReport[]): string {
   const counts = new Map<string, number>();

@@ -11,7 +11,12 @@ export default command({
   readsOnly: true,
   async run({ method }) {
     const asked = method === undefined ? Object.values<Method>(methods) : [methodNamed(method)];
-    const entries = asked.map(({ name, from, summary, options }) => ({ name, from, summary, options: describe(options) }));
+    const entries = asked.map(({ name, from, summary, options }) => ({
+      name,
+      from,
+      summary,
+      options: describe(options),
+    }));
     return { json: { methods: entries }, text: method === undefined ? list(entries) : details(entries[0]!) };
   },
 });

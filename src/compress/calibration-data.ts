@@ -1,4 +1,5 @@
-// The images of a calibrated compression: those that the factors are fitted to, and others, never fitted to, that the result is evaluated on.
+// The images of a calibrated compression: those that the factors are fitted to, and others, never fitted to, that the
+// result is evaluated on.
 import { createHash } from "node:crypto";
 import type { CalibrationImages } from "../calibrate/engine.js";
 import type { Data } from "../data/dataset.js";
@@ -25,14 +26,20 @@ export interface CalibrationOptions extends FeedOptions {
 
 const largePixels = 1e5;
 
-/** @throws FilterBasisError as `modelFeeds`; `data-mismatch` where there are too few images; `unsupported` for a batch fixed above 1 */
+/**
+ * @throws FilterBasisError as `modelFeeds`; `data-mismatch` where there are too few images; `unsupported` for a batch
+ * fixed above 1
+ */
 export async function calibrationData(
   graph: Graph,
   data: Data,
   inputs: ModelInputs,
   { images: asked, heldOut: held, seed = 0, note, ...options }: CalibrationOptions = {},
 ): Promise<CalibrationData> {
-  const pixels = [...inputs.shapes.values()].reduce((most, dims) => Math.max(most, (dims.at(-1) ?? 1) * (dims.at(-2) ?? 1)), 0);
+  const pixels = [...inputs.shapes.values()].reduce(
+    (most, dims) => Math.max(most, (dims.at(-1) ?? 1) * (dims.at(-2) ?? 1)),
+    0,
+  );
   const wanted = asked ?? (pixels > largePixels ? 16 : 256);
   const evaluated = held ?? Math.max(1, Math.ceil(wanted / 2));
   const limit = wanted + evaluated;

@@ -1,4 +1,5 @@
-// Without a budget: the fastest plan whose loss on images that nothing was fitted to stays within a limit, found by halving over speed-ups.
+// Without a budget: the fastest plan whose loss on images that nothing was fitted to stays within a limit, found by
+// halving over speed-ups.
 import type { Compressed } from "../calibrate/calibrated.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import type { Loss } from "../evaluate/compare-on-data.js";

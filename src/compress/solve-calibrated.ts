@@ -1,4 +1,5 @@
-// Choosing for every layer what loses least within a budget: in weights, in multiply-accumulates by what is no slower, or in milliseconds.
+// Choosing for every layer what loses least within a budget: in weights, in multiply-accumulates by what is no slower,
+// or in milliseconds.
 import { type Calibration, type PlannedChoice, planItems } from "../calibrate/calibrated.js";
 import type { LayerChoice, LayerChoices } from "../calibrate/choices.js";
 import type { CalibratedLayer } from "../calibrate/layers.js";
@@ -11,7 +12,8 @@ import type { CalibratedBudget, CalibratedJob, CurvePoint } from "./plan-calibra
 export function byWeights({ before }: CalibratedJob, calibration: Calibration, keep: number): readonly PlannedChoice[] {
   const items = planItems(calibration, { price: (_, { weights }) => weights });
   const fixed = calibration.extents.weights - items.reduce((sum, choices) => sum + choices[0]!.weights, 0);
-  return within(items, keep * before.weights - fixed, { option: "keep-params", keep, whole: before.weights, fixed }).chosen;
+  return within(items, keep * before.weights - fixed, { option: "keep-params", keep, whole: before.weights, fixed })
+    .chosen;
 }
 
 interface Asked {
@@ -113,5 +115,7 @@ export function speedCurve(calibration: Calibration, clock: ChainClock, whole: n
   const [fastest, slowest] = [shown[0]?.milliseconds ?? whole, shown.at(-1)?.milliseconds ?? whole];
   const wanted = Array.from({ length: points }, (_, i) => slowest + (i / (points - 1)) * (fastest - slowest));
   const nearest = wanted.map((ms) => shown.findLast(({ milliseconds }) => milliseconds <= ms + 1e-9) ?? shown[0]);
-  return [...new Set(nearest)].flatMap((one) => (one === undefined ? [] : [{ speedup: whole / one.milliseconds, ...one }]));
+  return [...new Set(nearest)].flatMap((one) =>
+    one === undefined ? [] : [{ speedup: whole / one.milliseconds, ...one }],
+  );
 }

@@ -1,4 +1,5 @@
-// Whether two networks are the same function on data: outputs of both on the same inputs, output by output, and the loss of one of them.
+// Whether two networks are the same function on data: outputs of both on the same inputs, output by output, and the
+// loss of one of them.
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
@@ -29,8 +30,8 @@ export interface CompareOptions extends Pick<SessionOptions, "runtime" | "thread
 
 /**
  * Runs both models on all inputs.
- * @throws FilterBasisError `not-found` (no such output), `data-mismatch` (outputs of other sizes), `non-finite` (the output that counts is never
- * finite), `interrupted`; what opening and running throw
+ * @throws FilterBasisError `not-found` (no such output), `data-mismatch` (outputs of other sizes), `non-finite` (the
+ * output that counts is never finite), `interrupted`; what opening and running throw
  */
 export async function compareOnData(
   original: Graph | string,
@@ -50,7 +51,9 @@ export async function compareOnData(
         expected: names.join(", "),
         got: counts,
       });
-    const comparisons = new Map(names.map((name) => [name, compareOutput(name, name === counts ? kind : undefined)] as const));
+    const comparisons = new Map(
+      names.map((name) => [name, compareOutput(name, name === counts ? kind : undefined)] as const),
+    );
     for (let index = 0; index < feeds.batches; index++) {
       if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while comparing");
       const inputs = await feeds.feeds(index);

@@ -1,5 +1,5 @@
-// Data as inputs of any network: which input the data goes into, in what layout, size and units, by what the model states (its metadata and
-// fixed axes) and what the user does; what had to be guessed is told.
+// Data as inputs of any network: which input the data goes into, in what layout, size and units, by what the model
+// states (its metadata and fixed axes) and what the user does; what had to be guessed is told.
 
 import type { Batch } from "../data/batches.js";
 import type { Data } from "../data/dataset.js";
@@ -77,7 +77,8 @@ const largePixels = 1e5;
 /**
  * Opens data for a network.
  * @param inputs - sizes and values at which the network runs (`findInputs`)
- * @throws FilterBasisError `data-mismatch` (no input takes images or arrays of that shape), `usage`; what opening data throws
+ * @throws FilterBasisError `data-mismatch` (no input takes images or arrays of that shape), `usage`; what opening data
+ * throws
  */
 export async function modelFeeds(
   graph: Graph,
@@ -134,7 +135,10 @@ const tooFew = ({ name }: Data, got: number, batch: number) =>
     got: String(got),
   });
 
-/** The input that images go into: the one that is named, or the only one with four axes and one or three channels, or the only one of floats. */
+/**
+ * The input that images go into: the one that is named, or the only one with four axes and one or three channels, or
+ * the only one of floats.
+ */
 function placementOf(graph: Graph, { shapes }: ModelInputs, named: string | undefined): Placement {
   const fed = fedInputs(graph);
   const candidates = fed.flatMap((value): Placement[] => {
@@ -181,7 +185,9 @@ function guessConventions(graph: Graph, placement: Placement, { chosen }: ModelI
     fit: stated.fit ?? (told("fit") as Conventions["fit"] | undefined) ?? "fill",
     normalize: stated.normalize ?? told("normalize") ?? (isImage ? guess("normalize", "none") : "none"),
     channels:
-      stated.channels ?? (told("channels") as Channels | undefined) ?? (channels === 1 ? guess("channels", "luma") : "rgb"),
+      stated.channels ??
+      (told("channels") as Channels | undefined) ??
+      (channels === 1 ? guess("channels", "luma") : "rgb"),
     range:
       stated.range ??
       ({ "1": 1, "255": 255 } as const)[told("range") ?? ""] ??
@@ -200,7 +206,8 @@ function usable(stated: InputOptions, how: Conventions, { dims, channels }: Plac
 
 function checkDims({ dims }: Inputs, { name, dims: wanted, channelsLast }: Placement, { name: file }: Data): void {
   const given = channelsLast && dims.length === 3 && dims[0] === wanted[3] ? [dims[1]!, dims[2]!, dims[0]!] : dims;
-  const fits = given.length === wanted.length - 1 && given.every((dim, axis) => dim === wanted[axis + 1] || wanted.length === 4);
+  const fits =
+    given.length === wanted.length - 1 && given.every((dim, axis) => dim === wanted[axis + 1] || wanted.length === 4);
   const channels = wanted.length !== 4 || given[channelsLast ? 2 : 0] === wanted[channelsLast ? 3 : 1];
   if (fits && channels) return;
   throw new FilterBasisError("data-mismatch", "the data does not fit the model's input", {
@@ -233,6 +240,7 @@ function channelsToEnd(values: Float32Array, dims: readonly number[]) {
   const plane = h * w;
   for (let image = 0; image < n; image++)
     for (let channel = 0; channel < c; channel++)
-      for (let at = 0; at < plane; at++) out[(image * plane + at) * c + channel] = values[(image * c + channel) * plane + at]!;
+      for (let at = 0; at < plane; at++)
+        out[(image * plane + at) * c + channel] = values[(image * c + channel) * plane + at]!;
   return { values: out, dims: [n, h, w, c] };
 }

@@ -115,7 +115,13 @@ function candidatesOf(
  * Milliseconds of a group over a basis; undefined for sizes that are not worth a thought: between two steps (unless
  * nothing more is lost).
  */
-function timeOf(group: LayerGroup, channels: number, basisSize: number, latencies: Latencies, free: boolean): number | undefined {
+function timeOf(
+  group: LayerGroup,
+  channels: number,
+  basisSize: number,
+  latencies: Latencies,
+  free: boolean,
+): number | undefined {
   const worth = free || basisSize % step === 0 || (basisSize < 2 * step && basisSize % 4 === 0);
   if (!worth) return undefined;
   return groupTime(group, (layer) => latencies.basis(layer, splitsOf(layer, group, channels), basisSize)?.milliseconds);

@@ -10,7 +10,11 @@ import { type Plan, type PlanOptions, planCompression } from "./plan.js";
 
 type Fixed = 1 | "channels";
 
-function overBasis<const Name extends string>(name: Name, summary: string, splits?: Fixed): Method<Name, typeof basisFields> {
+function overBasis<const Name extends string>(
+  name: Name,
+  summary: string,
+  splits?: Fixed,
+): Method<Name, typeof basisFields> {
   const planning = <O extends PlanOptions>(options: O): O => {
     if (splits === undefined) return options;
     if (options.splits !== undefined && options.splits !== splits) throw ownSplits(name, splits, options.splits);
@@ -26,7 +30,9 @@ function overBasis<const Name extends string>(name: Name, summary: string, split
     },
     reconstruct: filtersOverBasis,
     fullRank: ({ outChannels: n, inChannels: c, kernelElements }) =>
-      splits === "channels" ? { basis: Math.min(n * c, kernelElements) } : { splits: 1, basis: Math.min(n, c * kernelElements) },
+      splits === "channels"
+        ? { basis: Math.min(n * c, kernelElements) }
+        : { splits: 1, basis: Math.min(n, c * kernelElements) },
   };
 }
 
@@ -47,7 +53,10 @@ function ownSplits(name: string, splits: Fixed, got: unknown, layer?: string): F
   });
 }
 
-export const basisMethod = overBasis("basis", "filters over a small basis, split along the input channels: the paper's method");
+export const basisMethod = overBasis(
+  "basis",
+  "filters over a small basis, split along the input channels: the paper's method",
+);
 export const filterWise = overBasis("filter-wise", "a basis of whole 3D filters: one split (Zhang et al.)", 1);
 export const channelWise = overBasis(
   "channel-wise",

@@ -25,11 +25,15 @@ const fields = {
     /** m. A layer without one is skipped. */
     basis: byChannels.describe("basis filters: one number, or one for each count of input channels"),
     /** p. Default: c / splits. */
-    channels: byChannels.describe("input channels of a basis filter: one number, or one for each count of input channels"),
+    channels: byChannels.describe(
+      "input channels of a basis filter: one number, or one for each count of input channels",
+    ),
     splits: count.describe("splits, where channels are not stated; default 1"),
     share: z.enum(shares).describe("which layers share a basis; all of a network read slices of one"),
     slice: sliceEnd.describe("which channels of the network's one basis a narrower layer reads"),
-    insertNorm: z.boolean().describe("batch norm and activation between basis and coefficients: no way back to one filter"),
+    insertNorm: z
+      .boolean()
+      .describe("batch norm and activation between basis and coefficients: no way back to one filter"),
     insertActivation: z.boolean().describe("an activation behind the layer's batch norm where the network has none"),
     coefficientKernel: z.union([z.literal(1), z.literal(3)]).describe("side of the coefficients' kernel"),
     transition: count.describe("T: DenseNet's transitions become C -> C / T -> C with a skip; by default they stay"),
@@ -60,14 +64,17 @@ export function basisScratch(options: BasisScratchOptions): Pass {
     return replaceConvolutions(graph, "basis-scratch", all, initialiser(all.init, all.seed), (layer, net) => {
       const spec = specs.get(layer.node);
       if (spec !== undefined) return writeLayer(net, layer, { ...spec, ...all });
-      if (!applies(layer)) return { reason: layer.kernelElements === 1 ? "its kernel is 1 x 1" : "it is not two-dimensional" };
+      if (!applies(layer))
+        return { reason: layer.kernelElements === 1 ? "its kernel is 1 x 1" : "it is not two-dimensional" };
       const sized = valueFor(all.basis, layer.inChannels) !== undefined;
       if (!sized) return { reason: `no basis size is stated for ${layer.inChannels} input channels` };
       return { reason: `its ${layer.inChannels} input channels cannot be split so` };
     });
   };
   const { transition } = options;
-  return transition ? sequence(own, transitionBottleneck({ bottleneck: transition, init: all.init, seed: all.seed })) : own;
+  return transition
+    ? sequence(own, transitionBottleneck({ bottleneck: transition, init: all.init, seed: all.seed }))
+    : own;
 }
 
 /**
@@ -140,7 +147,12 @@ function describe(
     channelsOut: m * kernelElements,
   };
   const fanIn = splits * m * kernel * kernel;
-  const coefficientFans = { path: `${name}.coefficients`, fanIn, channelsIn: fanIn, channelsOut: outChannels * kernel * kernel };
+  const coefficientFans = {
+    path: `${name}.coefficients`,
+    fanIn,
+    channelsIn: fanIn,
+    channelsOut: outChannels * kernel * kernel,
+  };
   const basis = net.parameter(basisFans, "weight", "basis", [m, total, ...layer.kernel]);
   const basisBias = net.parameter({ ...basisFans, path: `${name}.basis` }, "bias", "basis-bias", [m]);
   const coefficients = net.parameter(coefficientFans, "weight", "conv", [outChannels, splits * m, kernel, kernel]);
@@ -149,7 +161,13 @@ function describe(
   const partOf = { name: layer.node.name, output: layer.output, coefficients };
   const apart = spec.insertNorm || kernel > 1;
   const own = apart
-    ? { name: `${name}/basis`, output: `${name}/basis`, coefficients: "", bias: "", provenance: { ...provenance, partOf } }
+    ? {
+        name: `${name}/basis`,
+        output: `${name}/basis`,
+        coefficients: "",
+        bias: "",
+        provenance: { ...provenance, partOf },
+      }
     : { name: layer.node.name, output: layer.output, coefficients, bias, provenance };
   const data: BasisConv = {
     ...own,
@@ -184,7 +202,10 @@ function writeLayer(net: GraphBuilder, layer: ConvLayer, spec: LayerSpec): Rewri
 function close(layer: ConvLayer, norm: Node): readonly Node[] {
   const output = norm.outputs[0] ?? "";
   const inner = `${layer.name}.normed`;
-  return [{ ...norm, outputs: [inner, ...norm.outputs.slice(1)] }, activation(layer, inner, `${layer.name}.closing`, output)];
+  return [
+    { ...norm, outputs: [inner, ...norm.outputs.slice(1)] },
+    activation(layer, inner, `${layer.name}.closing`, output),
+  ];
 }
 
 export const basisScratchMethod: Method<"basis-scratch", typeof fields> = {

@@ -57,7 +57,9 @@ export function applyPlan(graph: Graph, plan: Plan, options: BasisOptions = {}):
       outcomes.push({ pass: method, layer: name, applied: true, reason });
     }
   }
-  outcomes.push(...plan.skipped.map(({ name, reason }): Outcome => ({ pass: method, layer: name, applied: false, reason })));
+  outcomes.push(
+    ...plan.skipped.map(({ name, reason }): Outcome => ({ pass: method, layer: name, applied: false, reason })),
+  );
   return { graph: writer.store.replace(graph, replacements), outcomes };
 }
 
@@ -77,14 +79,19 @@ interface Written {
 }
 
 /** The nodes over one basis: of a layer, or of all that share it. */
-function writeGroup(planned: GroupPlan, factors: Factors, { store, constant, method, layout }: Writer): readonly Written[] {
+function writeGroup(
+  planned: GroupPlan,
+  factors: Factors,
+  { store, constant, method, layout }: Writer,
+): readonly Written[] {
   const { group, choice } = planned;
   const { channels, basisSize } = choice;
   const stem = group.shared ? group.name : stemOf(group.layers[0]!);
   const stored = new Map<string, string>(); // one for each pair of types, which nearly always is one
   const basisFor = ({ kernel, ...layer }: Layer) => {
     const key = `${layer.weight.type} ${layer.type}`;
-    const known = stored.get(key) ?? store.put(`${stem}.basis`, typesOf(layer), [basisSize, channels, ...kernel], factors.basis);
+    const known =
+      stored.get(key) ?? store.put(`${stem}.basis`, typesOf(layer), [basisSize, channels, ...kernel], factors.basis);
     stored.set(key, known);
     return known;
   };
@@ -104,9 +111,22 @@ function writeGroup(planned: GroupPlan, factors: Factors, { store, constant, met
     };
     return layer.nodes.map(({ node, name }): Written => {
       const values = shiftedBias(constant(node.inputs[2] ?? "")?.tensor, shift);
-      const bias = values ? store.put(`${stemOf(layer)}.bias`, typesOf(layer), [values.length], values) : (node.inputs[2] ?? "");
-      const own = { name: node.name, input: node.inputs[0]!, output: node.outputs[0]!, bias, attributes: node.attributes };
-      return { node, name, compressed: makeBasisConv({ ...common, ...own }), reason: sentence(planned, splits, error, note) };
+      const bias = values
+        ? store.put(`${stemOf(layer)}.bias`, typesOf(layer), [values.length], values)
+        : (node.inputs[2] ?? "");
+      const own = {
+        name: node.name,
+        input: node.inputs[0]!,
+        output: node.outputs[0]!,
+        bias,
+        attributes: node.attributes,
+      };
+      return {
+        node,
+        name,
+        compressed: makeBasisConv({ ...common, ...own }),
+        reason: sentence(planned, splits, error, note),
+      };
     });
   });
 }

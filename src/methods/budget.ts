@@ -94,7 +94,8 @@ function withinTime(groups: Groups, budget: Budget): readonly Option[] | undefin
   const quick = groups.map((options) => {
     const original = originalOf(options).milliseconds;
     return options.filter(
-      ({ choice, milliseconds }) => choice === undefined || milliseconds === undefined || milliseconds <= faster * original!,
+      ({ choice, milliseconds }) =>
+        choice === undefined || milliseconds === undefined || milliseconds <= faster * original!,
     );
   });
   const direct = solve(quick, budget);
@@ -213,7 +214,9 @@ const slope = (a: Option, b: Option): number => (b.loss - a.loss) / (b.cost - a.
 
 function walkDown(hulls: Groups, fixed: number, target: number): Option[] {
   const steps = hulls.flatMap((hull, group) =>
-    hull.slice(1).map((from, i) => ({ group, to: hull[i]!, saved: from.cost - hull[i]!.cost, rate: -slope(hull[i]!, from) })),
+    hull
+      .slice(1)
+      .map((from, i) => ({ group, to: hull[i]!, saved: from.cost - hull[i]!.cost, rate: -slope(hull[i]!, from) })),
   );
   // Along one hull the rates rise as the cost falls, so that sorting all steps keeps each group's in order.
   steps.sort((a, b) => a.rate - b.rate || b.saved - a.saved);

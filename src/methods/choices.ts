@@ -50,7 +50,9 @@ export function groupMacs(group: LayerGroup, positions: Positions): number {
 
 export function choiceMacs(group: LayerGroup, { channels, basisSize }: Choice, positions: Positions): number {
   return sum(
-    group.layers.map((layer) => basisMacs(layer, splitsOf(layer, group, channels), basisSize) * (positions(layer) ?? 0)),
+    group.layers.map(
+      (layer) => basisMacs(layer, splitsOf(layer, group, channels), basisSize) * (positions(layer) ?? 0),
+    ),
   );
 }
 

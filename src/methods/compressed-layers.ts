@@ -54,7 +54,8 @@ function layersOverBases(graph: Graph): readonly CompressedLayer[] {
   // A basis part belongs to the convolution with its coefficients, which stands for the layer.
   const ends = new Map<string, Node>();
   if (found.some(({ layer }) => layer.provenance.partOf !== undefined))
-    for (const node of graph.nodes) if (node.op === "Conv" && node.domain === "") ends.set(root(node.inputs[1] ?? ""), node);
+    for (const node of graph.nodes)
+      if (node.op === "Conv" && node.domain === "") ends.set(root(node.inputs[1] ?? ""), node);
   return found.map(({ node, layer }) => {
     const { outChannels, inChannels, kernel, provenance, splits, basisSize, basis, basisBias, coefficients } = layer;
     const { method, shared, error, partOf } = provenance;
@@ -90,7 +91,10 @@ export function compressedNodes(graph: Graph): ReadonlyMap<Node, SkippedLayer | 
   for (const { name, description, nodes: own, reason } of compressedLayers(graph)) {
     const dense = reason === undefined ? "; --undo gives its dense form back" : "";
     for (const node of own)
-      nodes.set(node, node === own.at(-1) ? { name, reason: `it is compressed already (${description})${dense}` } : undefined);
+      nodes.set(
+        node,
+        node === own.at(-1) ? { name, reason: `it is compressed already (${description})${dense}` } : undefined,
+      );
   }
   return nodes;
 }
@@ -100,7 +104,8 @@ export function describeCompression(graph: Graph): string | undefined {
   const fault = chainsFault(graph);
   const layers = compressedLayers(graph).map(({ name, description }) => `${name}: ${description}`);
   if (layers.length === 0) return fault;
-  const shown = layers.length <= 4 ? layers.join("; ") : `${layers.slice(0, 3).join("; ")}; and ${layers.length - 3} more`;
+  const shown =
+    layers.length <= 4 ? layers.join("; ") : `${layers.slice(0, 3).join("; ")}; and ${layers.length - 3} more`;
   const told = `${layers.length} ${layers.length === 1 ? "layer is" : "layers are"} compressed already (${shown})`;
   return fault === undefined ? told : `${told}; ${fault}`;
 }

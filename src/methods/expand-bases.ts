@@ -30,7 +30,9 @@ export function expandBases(graph: Graph, precision: Precision = "stored"): Pass
     if (!applied) continue;
     const total = parts.bias;
     const bias =
-      total === undefined ? layer.bias : store.put(`${layerName(layer)}.bias`, inPrecision(total, precision), [n], total.values);
+      total === undefined
+        ? layer.bias
+        : store.put(`${layerName(layer)}.bias`, inPrecision(total, precision), [n], total.values);
     const inputs = [layer.input, filters(layer, parts), ...(bias ? [bias] : [])];
     // Among them what the original stated of kernel and groups, so that undoing gives back what was there, and no more.
     const own = Object.fromEntries(layer.attributes);
@@ -67,7 +69,12 @@ function partsOf(layer: BasisConv, constant: GraphIndex["stored"]): Parts | { re
 }
 
 /** b + sum_g A[:, g] b_basis */
-function totalBias(layer: BasisConv, coefficients: Stored, own: Stored | undefined, shift: Stored): NonNullable<Parts["bias"]> {
+function totalBias(
+  layer: BasisConv,
+  coefficients: Stored,
+  own: Stored | undefined,
+  shift: Stored,
+): NonNullable<Parts["bias"]> {
   const { outChannels: n, splits: s, basisSize: m } = layer;
   const [a, b] = [numbers(coefficients.tensor), numbers(shift.tensor)];
   const values = own ? Float64Array.from(numbers(own.tensor)) : new Float64Array(n);

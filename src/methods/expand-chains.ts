@@ -45,7 +45,12 @@ function storeWeight({ chain, weights }: FoundChain, store: Store, precision: Pr
   const filters = chainFilters(chain, weights);
   const { tensor, type } = weights.reduce((a, b) => (elements(b.tensor.dims) > elements(a.tensor.dims) ? b : a));
   const put = (dims: readonly number[], values: Float64Array) =>
-    store.put(weight || `${name || output}.weight`, inPrecision({ stored: tensor.type, read: type }, precision), dims, values);
+    store.put(
+      weight || `${name || output}.weight`,
+      inPrecision({ stored: tensor.type, read: type }, precision),
+      dims,
+      values,
+    );
   if (kind === "gemm") return put([n, c], filters.data);
   if (kind === "matmul") return put([c, n], transpose(filters).data);
   return put([n, c, ...kernel.slice(2 - axes)], filters.data);
@@ -53,7 +58,9 @@ function storeWeight({ chain, weights }: FoundChain, store: Store, precision: Pr
 
 /** The filters [n x c kh kw] that a chain amounts to. */
 function chainFilters(chain: ChainRecord, weights: FoundChain["weights"]) {
-  const values = weights.map(({ tensor }, stage) => rowMajor(chain, numbers(tensor), tensor.dims, stage === weights.length - 1));
+  const values = weights.map(({ tensor }, stage) =>
+    rowMajor(chain, numbers(tensor), tensor.dims, stage === weights.length - 1),
+  );
   return composed(makeFactors(candidateOf(chain), chain.shape, values));
 }
 

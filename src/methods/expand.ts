@@ -25,5 +25,7 @@ export function expandAs(graph: Graph, precision: Precision): PassResult {
   const field = `metadata.${recordKey}`;
   if (graph.metadata.has(recordKey))
     throw new FilterBasisError("malformed", "the model does not fit its record of a compression", { field });
-  throw new FilterBasisError("not-found", "the model has no record of a compression: there is nothing to undo", { field });
+  throw new FilterBasisError("not-found", "the model has no record of a compression: there is nothing to undo", {
+    field,
+  });
 }

@@ -15,7 +15,9 @@ const fields = {
   ...architectureFields,
   ...optional({
     layers: count.describe("SIC layers in a row; default 2"),
-    norm: z.enum(["none", "between", "both"]).describe("batch norm behind the depthwise convolution, behind both, or nowhere"),
+    norm: z
+      .enum(["none", "between", "both"])
+      .describe("batch norm behind the depthwise convolution, behind both, or nowhere"),
     bias: z.boolean().describe("whether its convolutions have biases"),
     widen: z.enum(["first", "last"]).describe("the SIC layer that changes the number of channels"),
     dropNorm: z.boolean().describe("the convolution's own batch norm and activation go: the SIC layers end in theirs"),
@@ -24,7 +26,15 @@ const fields = {
 
 export type FactorOptions = OptionsOf<typeof fields>;
 
-const defaults = { layers: 2, norm: "none", bias: true, widen: "last", dropNorm: false, init: "default", seed: 1 } as const;
+const defaults = {
+  layers: 2,
+  norm: "none",
+  bias: true,
+  widen: "last",
+  dropNorm: false,
+  init: "default",
+  seed: 1,
+} as const;
 
 /** The pass. */
 export function factor(options: FactorOptions = {}): Pass {

@@ -108,7 +108,10 @@ function isStage(
     ...(carries ? original.sides[axis]! : { dilation: 1, begin: 0, end: 0 }),
   }));
   const auto = carried.some((carries) => carries) ? original.auto : "NOTSET";
-  return own.auto === auto && own.sides.every((side, axis) => isSame({ ...side, stride: own.strides[axis]! }, expected[axis]!));
+  return (
+    own.auto === auto &&
+    own.sides.every((side, axis) => isSame({ ...side, stride: own.strides[axis]! }, expected[axis]!))
+  );
 }
 
 const isPlainGemm = (node: Node): boolean =>

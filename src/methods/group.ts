@@ -16,13 +16,17 @@ const groupsUpTo = z.strictObject({ upTo: count.optional(), groups: count });
 const fields = {
   ...architectureFields,
   ...optional({
-    channelsPerGroup: byChannels.describe("input channels of a group: one number, or one for each count of output channels"),
+    channelsPerGroup: byChannels.describe(
+      "input channels of a group: one number, or one for each count of output channels",
+    ),
     groups: z
       .union([count, z.array(groupsUpTo).min(1)])
       .describe("the number of groups instead: one, or one for each range of input channels"),
     insertNorm: z.boolean().describe("batch norm and activation between the two convolutions"),
     bias: z.boolean().describe("whether its convolutions have biases"),
-    narrow: z.boolean().describe("the grouped convolution has the output's channels already; otherwise it keeps the input's"),
+    narrow: z
+      .boolean()
+      .describe("the grouped convolution has the output's channels already; otherwise it keeps the input's"),
   }),
 };
 
@@ -48,7 +52,8 @@ export function group(options: GroupOptions): Pass {
 
 function groupsOf(layer: ConvLayer, { channelsPerGroup, groups }: GroupOptions): number | undefined {
   if (typeof groups === "number") return groups;
-  if (groups !== undefined) return groups.find(({ upTo = Number.POSITIVE_INFINITY }) => layer.inChannels <= upTo)?.groups;
+  if (groups !== undefined)
+    return groups.find(({ upTo = Number.POSITIVE_INFINITY }) => layer.inChannels <= upTo)?.groups;
   const size = typeof channelsPerGroup === "object" ? channelsPerGroup[String(layer.outChannels)] : channelsPerGroup;
   return size === undefined ? undefined : layer.inChannels / size;
 }

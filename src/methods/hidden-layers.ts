@@ -37,7 +37,10 @@ export function insideFunctions(graph: Graph): readonly SkippedLayer[] {
     const local = functions.get(calledKey(node));
     if (local === undefined) return [];
     const place = `it stands in the function ${functionTitle(local)}, which ${nodeName(node)} calls${stays.get(nodeName(node)) ?? ""}`;
-    return convolutionsOf(local, functions).map((inner) => ({ name: `${nodeName(node)}/${nodeName(inner)}`, reason: place }));
+    return convolutionsOf(local, functions).map((inner) => ({
+      name: `${nodeName(node)}/${nodeName(inner)}`,
+      reason: place,
+    }));
   });
 }
 

@@ -104,7 +104,8 @@ export function timedSizes(layer: Layer, splits: number): readonly number[] {
   const most = Math.ceil(Math.min(limit, even)) - 1;
   const fine = [4, 8].filter((size) => size <= most);
   const coarse: number[] = [];
-  for (let size = step; size <= most; size += size < 4 * step ? step : size < 8 * step ? 2 * step : 4 * step) coarse.push(size);
+  for (let size = step; size <= most; size += size < 4 * step ? step : size < 8 * step ? 2 * step : 4 * step)
+    coarse.push(size);
   return [...(most < 2 * step ? fine : fine.slice(1)), ...coarse];
 }
 
@@ -177,5 +178,7 @@ function interpolated(
   const below = known.findLast(({ size }) => size <= wanted);
   if (!above || above.size === wanted) return above?.milliseconds;
   if (!below) return above.milliseconds;
-  return below.milliseconds + ((wanted - below.size) / (above.size - below.size)) * (above.milliseconds - below.milliseconds);
+  return (
+    below.milliseconds + ((wanted - below.size) / (above.size - below.size)) * (above.milliseconds - below.milliseconds)
+  );
 }

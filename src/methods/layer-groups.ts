@@ -25,7 +25,10 @@ export function explicitChannels(
   if (group.layers.every(({ inChannels }) => inChannels % channels === 0)) return { channels, notes };
   const common = bestChannels(group);
   for (const layer of group.layers)
-    notes.set(layer, `splits of ${common} channels instead of ${channels}, which not all layers of ${group.name} can have`);
+    notes.set(
+      layer,
+      `splits of ${common} channels instead of ${channels}, which not all layers of ${group.name} can have`,
+    );
   return { channels: common, notes };
 }
 
@@ -43,7 +46,9 @@ export function makeGroups(
   }));
   for (const { name, layers: set } of named) {
     if (set.length === 0)
-      throw new FilterBasisError("not-found", `no layer matches the patterns of the shared basis ${name}`, { field: name });
+      throw new FilterBasisError("not-found", `no layer matches the patterns of the shared basis ${name}`, {
+        field: name,
+      });
     const kernels = new Set(set.map(({ kernel }) => kernel.join("x")));
     if (kernels.size > 1)
       throw new FilterBasisError("invalid-plan", "layers that share a basis need one kernel", {

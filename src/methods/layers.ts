@@ -80,7 +80,8 @@ export function findLayers(graph: Graph): Layers {
   return { layers, skipped };
 }
 
-const isMatrix = ({ reason }: SkippedLayer): boolean => reason.startsWith("it is a fully") || reason.startsWith("it is a matrix");
+const isMatrix = ({ reason }: SkippedLayer): boolean =>
+  reason.startsWith("it is a fully") || reason.startsWith("it is a matrix");
 
 function noConvolution(graph: Graph, matrices: readonly SkippedLayer[]): FilterBasisError {
   const most = operatorCounts(graph);
@@ -137,7 +138,9 @@ function otherReaders(graph: Graph, constant: (name: string) => Stored | undefin
 function readsAsFilters(node: Node, value: string): boolean {
   if (node.domain !== "") return false;
   if (node.op === "Identity" || node.op === "Cast") return true; // followed further by its own readers
-  return node.op === "Conv" && node.inputs.every((input, place) => input !== value || place === 1) && !captured(node, value);
+  return (
+    node.op === "Conv" && node.inputs.every((input, place) => input !== value || place === 1) && !captured(node, value)
+  );
 }
 
 const captured = (node: Node, value: string): boolean => bodies(node).some((body) => captures(body).has(value));

@@ -15,7 +15,8 @@ export const layerLabel = ({ name, output }: LayerRecord): string => name || out
  */
 export function chooseLayout(graph: Graph, name: string, layout: Layout): Graph {
   const found = basisConvs(graph.nodes).find(({ layer }) => layerName(layer) === name);
-  if (!found) throw new FilterBasisError("not-found", "the model has no compressed layer of this name", { layer: name });
+  if (!found)
+    throw new FilterBasisError("not-found", "the model has no compressed layer of this name", { layer: name });
   if (found.layer.provenance.partOf) throw new FilterBasisError("unsupported", basisOnlyReason, { layer: name });
   return withLayouts(graph, new Map([[found.node, layout]])).graph;
 }

@@ -24,7 +24,10 @@ export type OptionsOf<F extends Fields> = { readonly [K in Exclude<keyof F, Opti
 
 /** The same fields, none of them required. */
 export function optional<const F extends Fields>(fields: F): { readonly [K in keyof F]: z.ZodOptional<F[K]> } {
-  const entries = Object.entries(fields).map(([name, field]) => [name, field.optional().describe(field.description ?? "")]);
+  const entries = Object.entries(fields).map(([name, field]) => [
+    name,
+    field.optional().describe(field.description ?? ""),
+  ]);
   return Object.fromEntries(entries) as { readonly [K in keyof F]: z.ZodOptional<F[K]> };
 }
 
@@ -52,7 +55,10 @@ export const architectureFields = {
 };
 
 /** What is wrong with options, as fields and sentences; nothing where nothing is. */
-export function optionFaults(fields: Fields, given: object): readonly { readonly field: string; readonly problem: string }[] {
+export function optionFaults(
+  fields: Fields,
+  given: object,
+): readonly { readonly field: string; readonly problem: string }[] {
   const { error } = z.strictObject(fields).safeParse(given);
   return (error?.issues ?? []).map(({ code, path, message }) => {
     const expected = code === "invalid_union" ? fields[String(path[0])]?.description : undefined;

@@ -3,7 +3,15 @@
 import type { SkippedLayer } from "../basis/convolution.js";
 import { basisCandidates, type Candidate, groupTime } from "./basis-candidates.js";
 import { faster, type Option, solveBudget } from "./budget.js";
-import { type Choice, choiceMacs, choiceWeights, groupMacs, groupWeights, type LayerGroup, type Positions } from "./choices.js";
+import {
+  type Choice,
+  choiceMacs,
+  choiceWeights,
+  groupMacs,
+  groupWeights,
+  type LayerGroup,
+  type Positions,
+} from "./choices.js";
 import { type Decision, type Planned, relative } from "./decision.js";
 import type { Layer } from "./layers.js";
 import type { PlanOptions } from "./plan-options.js";
@@ -31,7 +39,12 @@ export function planBudget(
   const table = groups.map((group): readonly (Option | Candidate)[] => {
     const milliseconds = latencies && groupTime(group, (layer) => latencies.original(layer));
     const cost = dense(group);
-    const original: Option = { cost, loss: 0, choice: undefined, ...(milliseconds === undefined ? {} : { milliseconds }) };
+    const original: Option = {
+      cost,
+      loss: 0,
+      choice: undefined,
+      ...(milliseconds === undefined ? {} : { milliseconds }),
+    };
     if (latencies && milliseconds === undefined) {
       untimed.add(group);
       return [original];
@@ -56,7 +69,9 @@ export function planBudget(
       planned.push({ group, choice, loss: relative(spectrum.squares, choice.basisSize), notes, spectrum });
       continue;
     }
-    const reason = untimed.has(group) ? fewMacs : whyKept(table[index]!, dense(group), macs ? "multiply-accumulates" : "weights");
+    const reason = untimed.has(group)
+      ? fewMacs
+      : whyKept(table[index]!, dense(group), macs ? "multiply-accumulates" : "weights");
     skipped.push(...group.layers.map(({ name }) => ({ name, reason })));
   }
   return { planned, skipped, why: solved.why };

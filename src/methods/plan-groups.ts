@@ -35,7 +35,10 @@ export function groupChannels(
 ): { channels: readonly number[]; notes: ReadonlyMap<Layer, string> } {
   const wanted = ruleFor(group, options)?.splits ?? (options.splits === "auto" ? undefined : options.splits);
   if (wanted === undefined)
-    return { channels: candidateChannels(group, options.keepMacs === undefined ? "weights" : "macs"), notes: new Map() };
+    return {
+      channels: candidateChannels(group, options.keepMacs === undefined ? "weights" : "macs"),
+      notes: new Map(),
+    };
   const { channels, notes } = explicitChannels(group, wanted);
   return { channels: [channels], notes };
 }

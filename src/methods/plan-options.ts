@@ -26,7 +26,9 @@ export const planFields = {
     keepMacs: fraction.describe("keep this fraction of the model's multiply-accumulates"),
     share: z.enum(shares).describe("which layers share a basis"),
     /** Besides or instead of those that `share` finds. */
-    shareNamed: z.record(z.string(), z.array(z.string())).describe("layers that share a basis, by patterns of their names"),
+    shareNamed: z
+      .record(z.string(), z.array(z.string()))
+      .describe("layers that share a basis, by patterns of their names"),
     /** Layers of growing width, as DenseNet's, have one split each then. */
     slice: sliceEnd.describe("narrower layers read a slice of a shared basis"),
     /** Of layers, or of groups; stronger than `splits` and `basis`. */
@@ -34,7 +36,9 @@ export const planFields = {
       .record(z.string(), z.strictObject({ splits: count.optional(), basis: count.optional() }))
       .describe("splits and basis filters of the layers that a pattern matches"),
     /** Multiply-accumulates hold at these. */
-    inputs: shapes.transform((given) => new Map(Object.entries(given))).describe("shapes that fix free axes of the inputs"),
+    inputs: shapes
+      .transform((given) => new Map(Object.entries(given)))
+      .describe("shapes that fix free axes of the inputs"),
   }),
   ...selectionFields,
 };

@@ -4,7 +4,15 @@ import type { SkippedLayer } from "../basis/convolution.js";
 import type { Graph } from "../graph/types.js";
 import type { Spectrum } from "../linalg/low-rank.js";
 import { cost } from "../ops/cost/cost.js";
-import { type Choice, choiceMacs, choiceWeights, groupMacs, type LayerGroup, type Positions, splitsOf } from "./choices.js";
+import {
+  type Choice,
+  choiceMacs,
+  choiceWeights,
+  groupMacs,
+  type LayerGroup,
+  type Positions,
+  splitsOf,
+} from "./choices.js";
 import type { Planned } from "./decision.js";
 import type { Latencies, Timed } from "./latencies.js";
 import { type Layer, layerWeights } from "./layers.js";
@@ -65,7 +73,8 @@ export function planCompression(graph: Graph, options: PlanOptions = {}): Plan {
     : planBudget(groups, options, { before, now: { weights, macs } }, positions);
   if (planned.length === 0 && explicit) throw nothingToDo([...excluded, ...skipped]);
   const plans = planned.map((one) => describe(one, positions));
-  const change = (key: "weights" | "macs") => plans.reduce((sum, plan) => sum + plan[`${key}After`] - plan[`${key}Before`], 0);
+  const change = (key: "weights" | "macs") =>
+    plans.reduce((sum, plan) => sum + plan[`${key}After`] - plan[`${key}Before`], 0);
   return {
     groups: plans,
     skipped: [...excluded, ...skipped],

@@ -41,7 +41,8 @@ export function budgetQuestions(graph: Graph, options: PlanOptions): readonly Ti
       for (const channels of groupChannels(group, options).channels) {
         const splits = splitsOf(layer, group, channels);
         for (const basisSize of timedSizes(layer, splits))
-          for (const layout of splits === 1 ? (["split"] as const) : timedLayouts) ask(layer, { splits, basisSize, layout });
+          for (const layout of splits === 1 ? (["split"] as const) : timedLayouts)
+            ask(layer, { splits, basisSize, layout });
       }
     }
   }
@@ -59,7 +60,9 @@ export function layoutQuestions(
   const opset = graph.opsets.get("") ?? 17;
   return plan.groups.flatMap(({ choice: { basisSize }, layers }) =>
     layers.flatMap(({ layer, splits }) =>
-      ["dense" as const, ...layouts].flatMap((layout) => questionsOf(layer, sizes, opset, { splits, basisSize, layout }) ?? []),
+      ["dense" as const, ...layouts].flatMap(
+        (layout) => questionsOf(layer, sizes, opset, { splits, basisSize, layout }) ?? [],
+      ),
     ),
   );
 }

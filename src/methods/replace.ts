@@ -54,7 +54,14 @@ export interface UnitConv {
  * A convolution with the layer's kernel, stride, padding and dilation, but channels and groups of its own: [n, c /
  * groups, h, w].
  */
-export function spatialConv(net: GraphBuilder, layer: ConvLayer, x: string, path: string, o: UnitConv, output = path): string {
+export function spatialConv(
+  net: GraphBuilder,
+  layer: ConvLayer,
+  x: string,
+  path: string,
+  o: UnitConv,
+  output = path,
+): string {
   const { inChannels, outChannels, groups = 1, bias } = o;
   const area = layer.kernelElements;
   const fans = {

@@ -50,7 +50,10 @@ export function sharingSets<L extends Sharing>(
 }
 
 /** Resolution of a layer's input, as text; one whose shape is not known is in no group. */
-function resolutionKeys(graph: Graph, inputs: ReadonlyMap<string, readonly Dim[]>): (layer: Sharing) => string | undefined {
+function resolutionKeys(
+  graph: Graph,
+  inputs: ReadonlyMap<string, readonly Dim[]>,
+): (layer: Sharing) => string | undefined {
   const shapes = inferShapes(graph, concreteInputs(graph, inputs));
   return ({ nodes }) => {
     const dims = shapes.get(nodes[0]!.node.inputs[0] ?? "")?.dims?.slice(2);
@@ -89,7 +92,8 @@ export function residualBlocks(graph: Graph): readonly ResidualBlock[] {
     const [a, b] = node.inputs;
     if (node.op !== "Add" || node.domain !== "" || a === undefined || b === undefined || a === b) continue;
     const inside = betweenBranches(graph, position, a, b);
-    if (inside !== undefined) blocks.push({ sum: node, inside: new Set([...inside].map((index) => graph.nodes[index]!)) });
+    if (inside !== undefined)
+      blocks.push({ sum: node, inside: new Set([...inside].map((index) => graph.nodes[index]!)) });
   }
   return blocks;
 }

@@ -17,7 +17,12 @@ export type TransitionOptions = OptionsOf<typeof fields>;
  * The pass. It takes 1 x 1 convolutions C -> C between norm and ReLU on one side and an average pooling by 2 on the
  * other.
  */
-export function transitionBottleneck({ bottleneck, init = "kaiming", seed = 1, ...selection }: TransitionOptions): Pass {
+export function transitionBottleneck({
+  bottleneck,
+  init = "kaiming",
+  seed = 1,
+  ...selection
+}: TransitionOptions): Pass {
   return (graph) => {
     const { producers, soleReader } = indexOf(graph);
     return replaceConvolutions(graph, "transition", selection, initialiser(init, seed), (layer, net) => {
@@ -31,7 +36,12 @@ export function transitionBottleneck({ bottleneck, init = "kaiming", seed = 1, .
       if (norm?.op !== "BatchNormalization") return { reason: "no batch norm and activation stand before it" };
       const inner = Math.floor(channels / bottleneck);
       if (inner < 1) return { reason: `its ${channels} channels cannot be divided by ${bottleneck}` };
-      let x = net.conv(layer.input, `${name}.reduce`, { inChannels: channels, outChannels: inner, kernel: 1, bias: false });
+      let x = net.conv(layer.input, `${name}.reduce`, {
+        inChannels: channels,
+        outChannels: inner,
+        kernel: 1,
+        bias: false,
+      });
       x = net.conv(x, `${name}.expand`, { inChannels: inner, outChannels: channels, kernel: 1, bias: false });
       net.add(x, norm.inputs[0] ?? "", `${name}.skip`, layer.output);
       return { applied: `${channels} -> ${inner} -> ${channels} channels, plus the input of ${nodeName(norm)}` };

@@ -58,7 +58,10 @@ export function tidy<T extends Tensor | readonly Tensor[] | undefined>(run: () =
   return result;
 }
 
-/** Runs a function whose new tensors belong to no scope: for parameters and optimiser state that outlive the step which makes them. */
+/**
+ * Runs a function whose new tensors belong to no scope: for parameters and optimiser state that outlive the step which
+ * makes them.
+ */
 export function unowned<T>(run: () => T): T {
   const before = innermost;
   innermost = undefined;

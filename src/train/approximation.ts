@@ -1,4 +1,5 @@
-// The compressed layers of a network as the approximation term of Eq. 12 sees them: original filters beside basis and coefficients.
+// The compressed layers of a network as the approximation term of Eq. 12 sees them: original filters beside basis and
+// coefficients.
 
 import { FilterBasisError } from "../errors/error.js";
 import { indexOf } from "../graph/graph-index.js";
@@ -16,8 +17,8 @@ export function basisParameters(graph: Graph): ReadonlySet<string> {
 }
 
 /**
- * The layers whose filters W ~ BA can be held against the original's. Left out are those with something nonlinear between basis and
- * coefficients (there is no W then). The originals are tensors that the caller disposes.
+ * The layers whose filters W ~ BA can be held against the original's. Left out are those with something nonlinear
+ * between basis and coefficients (there is no W then). The originals are tensors that the caller disposes.
  */
 export function approximatedLayers(compressed: Graph, original: Graph, network: Network): readonly ApproximatedLayer[] {
   const find = indexOf(original).stored;
@@ -26,12 +27,16 @@ export function approximatedLayers(compressed: Graph, original: Graph, network: 
     .map((layer) => {
       const filters = find(layer.weight)?.tensor;
       if (filters === undefined || filters.dims.join() !== layer.shape.join()) {
-        throw new FilterBasisError("data-mismatch", "the original network does not have the filters that were compressed", {
-          layer: layer.name,
-          tensor: layer.weight,
-          expected: `[${layer.shape.join(", ")}]`,
-          got: filters === undefined ? "nothing" : `[${filters.dims.join(", ")}]`,
-        });
+        throw new FilterBasisError(
+          "data-mismatch",
+          "the original network does not have the filters that were compressed",
+          {
+            layer: layer.name,
+            tensor: layer.weight,
+            expected: `[${layer.shape.join(", ")}]`,
+            got: filters === undefined ? "nothing" : `[${filters.dims.join(", ")}]`,
+          },
+        );
       }
       return {
         name: layer.name || layer.output,

@@ -12,7 +12,10 @@ const count = z.int().positive();
 
 const network = z
   .looseObject({
-    name: z.string().optional().describe("a network of the zoo (`filterbasis nets` lists them); further fields are its options"),
+    name: z
+      .string()
+      .optional()
+      .describe("a network of the zoo (`filterbasis nets` lists them); further fields are its options"),
     file: z.string().optional().describe("an ONNX file, instead of a name"),
   })
   .refine((value) => value.name !== undefined || value.file !== undefined, { error: "expected a name or a file" });
@@ -28,7 +31,11 @@ const compression = z
     for (const { field, problem } of faults)
       context.addIssue({ code: "custom", message: problem, path: field.split(".").filter(Boolean) });
     if (!known)
-      context.addIssue({ code: "custom", message: `expected a method: ${Object.keys(methods).join(", ")}`, path: ["method"] });
+      context.addIssue({
+        code: "custom",
+        message: `expected a method: ${Object.keys(methods).join(", ")}`,
+        path: ["method"],
+      });
   });
 
 const data = z.strictObject({
@@ -140,7 +147,10 @@ export const recipeSchema = z.strictObject({
   recalibrate: z.int().min(0).default(0).describe("batches that set the batch-norm statistics anew after compression"),
   data: data.prefault({}),
   loss: loss.prefault({}),
-  train: z.enum(["all", "basis"]).default("all").describe("which parameters are trained: all, or only bases and coefficients"),
+  train: z
+    .enum(["all", "basis"])
+    .default("all")
+    .describe("which parameters are trained: all, or only bases and coefficients"),
   optimizer: optimizer.prefault({ name: "sgd" }),
   schedule: schedule.prefault({ name: "cosine" }),
   epochs: positive.default(1),
