@@ -13,7 +13,7 @@ import type { TestCase } from "./onnx-testdata.js";
  * What CNNs for classification, detection, segmentation, restoration and super-resolution use: what the interpreter
  * must run.
  */
-export const requiredOperators: ReadonlySet<string> = new Set(
+const requiredOperators: ReadonlySet<string> = new Set(
   `Conv ConvTranspose BatchNormalization InstanceNormalization GroupNormalization LayerNormalization LRN
   MaxPool AveragePool LpPool GlobalMaxPool GlobalAveragePool GlobalLpPool
   Relu LeakyRelu PRelu Elu Selu Gelu Sigmoid HardSigmoid HardSwish Mish Softplus Tanh Clip Softmax LogSoftmax

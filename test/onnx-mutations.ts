@@ -91,7 +91,7 @@ const oddNumbers = [
   [0xff],
 ].map((bytes) => Uint8Array.from(bytes));
 
-export const mutations = {
+const mutations = {
   "flipped bits": (bytes, layout, random) => {
     const made = bytes.slice();
     for (let left = 1 + random.int(4); left > 0; left--) made[position(bytes, layout, random)]! ^= 1 << random.int(8);
@@ -147,7 +147,7 @@ export const mutations = {
   },
 } satisfies Record<string, Mutation>;
 
-export const mutationNames = Object.keys(mutations) as (keyof typeof mutations)[];
+const mutationNames = Object.keys(mutations) as (keyof typeof mutations)[];
 
 /** One to three mutations, one upon the other. */
 export function mutate(bytes: Uint8Array, layout: Layout, random: Random, other: Uint8Array): Uint8Array {

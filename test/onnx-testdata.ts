@@ -10,7 +10,7 @@ import type { TensorData } from "../src/graph/types.js";
 export const noTestdata = "libonnx-testdata is not installed (npm run testdata:onnx fetches it)";
 
 /** The folder that holds `node`, `simple`, ..., or undefined. */
-export function testdataFolder(): string | undefined {
+function testdataFolder(): string | undefined {
   const inside = join("usr", "share", "libonnx-testdata", "data");
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "filterbasis", "libonnx-testdata");
   const places = [process.env.FILTERBASIS_ONNX_TESTDATA, join("/", inside), join(cache, inside)];
@@ -102,7 +102,7 @@ function inner(optional: Uint8Array): string {
 }
 
 /** TensorProto, SequenceProto or OptionalProto (onnx-data.proto), as the model's own types say. */
-export function readRecorded(bytes: Uint8Array, kind: string): Recorded {
+function readRecorded(bytes: Uint8Array, kind: string): Recorded {
   if (kind === "tensor") return { kind, tensor: readTensorProto(bytes) };
   if (kind === "sequence") return { kind, tensors: sequence(bytes) };
   if (kind.startsWith("optional ")) {

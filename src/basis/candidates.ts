@@ -14,7 +14,7 @@ export interface CandidateOptions {
   readonly splits?: readonly number[];
 }
 
-export const defaultFractions: readonly number[] = [
+const defaultFractions: readonly number[] = [
   0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.36, 0.42, 0.5, 0.58, 0.66, 0.75, 0.85, 0.95,
 ];
 

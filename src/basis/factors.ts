@@ -264,7 +264,7 @@ export function outputError(
 }
 
 /** tr(W C W^T): the variance of the outputs, summed over them. */
-export function energy(filters: Matrix, covariance: Matrix, multiply: Multiply): number {
+function energy(filters: Matrix, covariance: Matrix, multiply: Multiply): number {
   return dot(multiply(filters, covariance), filters);
 }
 

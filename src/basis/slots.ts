@@ -59,13 +59,6 @@ function gathered({ rows, cols, data }: Matrix, down: Int32Array | undefined, ac
   return matrix(count, across.length, out);
 }
 
-/** Filters [n x S w] with their columns back in the order [c, kh, kw]. */
-export function inPlace({ rows, cols, data }: Matrix, order: Int32Array): Float64Array {
-  const out = new Float64Array(data.length);
-  for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) out[i * cols + order[j]!] = data[i * cols + j]!;
-  return out;
-}
-
 /** The covariance of slot q, [w x w]. */
 export const slotCovariance = ({ blocks, width }: Slots, q: number): Matrix => columns(blocks[q]!, q * width, width);
 

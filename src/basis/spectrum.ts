@@ -23,7 +23,7 @@ export function stackSpectrum(
 }
 
 /** The matrix with zero columns before `start` and after, up to `width`. */
-export function padColumns({ rows, cols, data }: Matrix, width: number, start: number): Matrix {
+function padColumns({ rows, cols, data }: Matrix, width: number, start: number): Matrix {
   if (cols === width) return { rows, cols, data };
   const out = new Float64Array(rows * width);
   for (let i = 0; i < rows; i++) out.set(data.subarray(i * cols, (i + 1) * cols), i * width + start);

@@ -40,7 +40,7 @@ export interface BlockOptions extends Partial<Sampling>, Hooks {
   readonly device?: Device;
 }
 
-export interface BlockOutcome {
+interface BlockOutcome {
   readonly layers: readonly string[];
   /** Relative errors on images held out, before and after. */
   readonly before: number;

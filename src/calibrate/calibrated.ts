@@ -73,7 +73,7 @@ export interface PlanBudget {
 }
 
 /** Minus the logarithm of the kept share of a layer's output energy. */
-export const lostEnergy = (_: CalibratedLayer, { error }: LayerChoice): number => -Math.log(Math.max(1e-12, 1 - error));
+const lostEnergy = (_: CalibratedLayer, { error }: LayerChoice): number => -Math.log(Math.max(1e-12, 1 - error));
 
 /** All layers' choices with price and loss, as the solver takes them. */
 export function planItems(

@@ -172,6 +172,6 @@ function sized(name: string, tensor: Graph["inputs"][number]["tensor"], dims: Re
   return { name, tensor: own === undefined ? tensor : { type: tensor.type, dims: own } };
 }
 
-export function macsIn(candidate: Candidate, shape: LayerShape, extents: readonly NodeExtent[]): number {
+function macsIn(candidate: Candidate, shape: LayerShape, extents: readonly NodeExtent[]): number {
   return extents.reduce((sum, { input, output, images }) => sum + images * macsOf(candidate, shape, output, input), 0);
 }

@@ -8,7 +8,7 @@ import type { Random } from "../linalg/random.js";
 import { batchesOf, type Values } from "./engine.js";
 import type { Cut, Walk } from "./prefix.js";
 
-export interface Batch {
+interface Batch {
   readonly inputs: Values;
   readonly targets: Values;
   readonly count: number;

@@ -28,7 +28,7 @@ export function refitted(
 }
 
 /** T = (C_yx + rho t W)(C_xx + rho t I)^-1, and the covariance with its ridge. */
-export function regression(
+function regression(
   weight: Matrix,
   { covariance, cross }: Pick<CrossMoments, "covariance" | "cross">,
   rho: number,

@@ -102,7 +102,7 @@ function centre(x: Float32Array, rows: number, cols: number): Float64Array {
 }
 
 /** Adds what other sums hold; they stay as they are. */
-export function addSums(into: MomentSums, other: MomentSums): void {
+function addSums(into: MomentSums, other: MomentSums): void {
   const total = into.places + other.places;
   if (other.places === 0) return;
   const weight = (into.places * other.places) / total;

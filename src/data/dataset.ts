@@ -60,7 +60,7 @@ export interface GetOptions extends Telling {
   readonly progress?: (label: string, done: number, total: number | undefined) => void;
 }
 
-export interface CheckOptions {
+interface CheckOptions {
   readonly folder?: string;
   /** Removes a file that is wrong, so that it is fetched again. */
   readonly repair?: boolean;

@@ -18,7 +18,7 @@ interface Stored {
   readonly width: number;
 }
 
-export interface StoredPair {
+interface StoredPair {
   readonly name: string;
   readonly hr: Stored;
   readonly lr: Stored;

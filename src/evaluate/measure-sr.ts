@@ -2,19 +2,19 @@
 
 import { type Image, luma, toRgb } from "../data/image.js";
 import { imresize } from "../data/imresize.js";
-import { loadPair, type Pair, type PairFiles } from "../data/sr-pairs.js";
+import { loadPair, type PairFiles } from "../data/sr-pairs.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type Measure, psnr, psnrPlane, quantize } from "./psnr.js";
 import { type Planes, type SrModel, superResolve } from "./sr-model.js";
 import { ssim } from "./ssim.js";
 
-export interface Quality {
+interface Quality {
   /** dB; infinite for equal images. */
   readonly psnr: number;
   readonly ssim: number;
 }
 
-export interface ImageQuality extends Quality {
+interface ImageQuality extends Quality {
   readonly name: string;
   readonly bicubic: Quality;
 }
@@ -82,7 +82,7 @@ export function toImage({ channels, height, width, data }: Planes): Image {
 }
 
 /** One made image against an RGB truth. An image of one channel is luma and is compared with the luma of the truth. */
-export function qualityOf(made: Image, truth: Image, shave: number, measure: Measure): Quality {
+function qualityOf(made: Image, truth: Image, shave: number, measure: Measure): Quality {
   const { width, height } = truth;
   if (made.width !== width || made.height !== height) {
     throw new FilterBasisError("data-mismatch", "the network's image has another size than the truth", {
@@ -104,9 +104,4 @@ export function qualityOf(made: Image, truth: Image, shave: number, measure: Mea
   const plane = ({ data }: Image, c: number) => data.subarray(c * width * height, (c + 1) * width * height);
   const channels = [0, 1, 2].map((c) => ssim(plane(made, c), plane(truth, c), width, height, shave));
   return { psnr: psnr(made, truth, shave, "rgb"), ssim: channels.reduce((sum, value) => sum + value, 0) / 3 };
-}
-
-/** The pair's LR image, for finding out a network's conventions. */
-export async function firstLr(files: readonly PairFiles[], scale: number): Promise<Pair["lr"]> {
-  return (await loadPair(files[0]!, scale)).lr;
 }

@@ -47,7 +47,7 @@ export interface FeedOptions extends InputOptions {
 }
 
 /** The metadata that written models carry their conventions in, by the name of the option. */
-export const conventionKeys = {
+const conventionKeys = {
   fit: "filterbasis.fit",
   normalize: "filterbasis.normalize",
   channels: "filterbasis.channels",

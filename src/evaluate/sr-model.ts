@@ -108,7 +108,7 @@ export function enlarge({ channels, height, width, data }: Planes, scale: number
 }
 
 /** An image as the values that a network with that many channels looks at: RGB, or luma. */
-export function toPlanes(image: Image, channels: 1 | 3): Planes {
+function toPlanes(image: Image, channels: 1 | 3): Planes {
   const { height, width } = image;
   return { channels, height, width, data: channels === 1 ? luma(image) : Float32Array.from(toRgb(image).data) };
 }

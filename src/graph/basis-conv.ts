@@ -48,7 +48,7 @@ export interface BasisConvolution {
 }
 
 /** Where a node comes from. */
-export interface Provenance {
+interface Provenance {
   readonly method: string;
   /** ||W - B A||_F / ||W||_F when it was compressed; null for a basis that was not made from weights. */
   readonly error: number | null;
@@ -70,7 +70,7 @@ export interface BasisConv extends BasisConvolution {
 }
 
 export const basisConvDomain = "filterbasis";
-export const basisConvOp = "BasisConv";
+const basisConvOp = "BasisConv";
 
 /** The layout that is really written: with one split the first three are the same. */
 export function canonicalLayout(layout: Layout, splits: number): Layout {

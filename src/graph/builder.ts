@@ -6,7 +6,7 @@ import type { Initialise, Role } from "./initialise.js";
 import type { Attribute, Dim, Graph, Node, TensorData, Value } from "./types.js";
 
 /** The opset and file version that new networks are written in. */
-export const opset = 17;
+const opset = 17;
 const irVersion = 8;
 
 export interface ConvOptions {

@@ -204,7 +204,7 @@ function doubleToHalf(value: number): number {
 }
 
 /** Number -> bfloat16, to nearest, ties to even. */
-export function floatToBfloat(value: number): number {
+function floatToBfloat(value: number): number {
   single[0] = value;
   const bits = word[0]!;
   if (Number.isNaN(value)) return 0x7fc0;

@@ -9,7 +9,7 @@ export type { LinearAlgebra } from "./linear-algebra.js";
 export { pureLinearAlgebra } from "./pure.js";
 
 /** coefficients [rows x rank] times basis [rank x cols] is the best approximation of that rank. */
-export interface LowRank {
+interface LowRank {
   readonly coefficients: Matrix;
   readonly basis: Matrix;
   /** Squared Frobenius norm of what is lost: the sum of the discarded squared singular values. */

@@ -17,7 +17,7 @@ export interface Candidate extends Option {
 }
 
 /** What is known when candidates are made. */
-export interface Knowledge {
+interface Knowledge {
   readonly options: PlanOptions;
   /** Of the group as it is, in what the budget counts. */
   readonly cost: number;

@@ -45,7 +45,7 @@ export interface Solution {
 }
 
 /** A result this far below F says why. */
-export const tolerance = 0.02;
+const tolerance = 0.02;
 /** An option counts as faster than its layer from here on; less is within what a timing can tell. */
 export const faster = 0.98;
 

@@ -66,7 +66,7 @@ export function groupFullRank(group: LayerGroup, channels: number): number {
  * Values of p that the group can have: divisors of what the layers' channels have in common; the widest layer's for
  * slices.
  */
-export function possibleChannels(group: LayerGroup): readonly number[] {
+function possibleChannels(group: LayerGroup): readonly number[] {
   const channels = group.layers.map(({ inChannels }) => inChannels);
   return group.slice ? [Math.max(...channels)] : divisors(greatestCommonDivisor(channels));
 }

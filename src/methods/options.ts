@@ -34,7 +34,7 @@ export function optional<const F extends Fields>(fields: F): { readonly [K in ke
 export const count = z.int().positive();
 /** A number for all layers, or one for each count of channels. */
 export const byChannels = z.union([count, z.record(z.string(), count)]);
-export const patterns = z.union([z.string(), z.array(z.string())]);
+const patterns = z.union([z.string(), z.array(z.string())]);
 export const sliceEnd = z.enum(["first", "last"]);
 
 /** Which layers a method takes; names are matched by patterns with * and ?. */

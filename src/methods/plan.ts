@@ -21,7 +21,7 @@ import { planExplicit } from "./plan-explicit.js";
 import { groupsOf, nothingToDo, outputPositions } from "./plan-groups.js";
 import type { PlanOptions } from "./plan-options.js";
 
-export type { PlanOptions, Splitting } from "./plan-options.js";
+export type { PlanOptions } from "./plan-options.js";
 
 export interface LayerPlan {
   readonly layer: Layer;

@@ -9,7 +9,7 @@ export interface Priced {
 }
 
 /** A candidate that no other of its item beats in both price and loss, with its place in the caller's list. */
-export interface Useful extends Priced {
+interface Useful extends Priced {
   readonly index: number;
 }
 

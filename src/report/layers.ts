@@ -28,7 +28,7 @@ export interface LayerRow {
 }
 
 /** Bitmaps as data URLs, and how much of the whole each shows. */
-export interface FilterImages {
+interface FilterImages {
   readonly basis: string;
   readonly basisSize: readonly [number, number];
   readonly original: string;

@@ -80,7 +80,7 @@ ${body.filter(Boolean).join("\n")}
 const section = (title: string, content: string): string =>
   content === "" ? "" : `<section><h2>${title}</h2>\n${content}</section>`;
 
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(
     /[&<>"]/g,
     (character) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[character]!,

@@ -48,7 +48,7 @@ const glyphs: Readonly<Record<string, string>> = {
   ")": "08040202020408",
 };
 
-export const glyphWidth = 5;
+const glyphWidth = 5;
 export const glyphHeight = 7;
 
 /**

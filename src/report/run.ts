@@ -1,7 +1,7 @@
 // A run as the report sees it: what its metrics file says, read line by line.
 import { FilterBasisError } from "../errors/error.js";
 
-export interface StepPoint {
+interface StepPoint {
   /** Optimiser steps done, over the whole run. */
   readonly step: number;
   readonly loss: number;

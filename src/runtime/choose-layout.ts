@@ -45,7 +45,7 @@ export interface ChooseLayoutOptions {
   readonly progress?: (done: number, total: number) => void;
 }
 
-export interface LayerTiming {
+interface LayerTiming {
   /** Layers of this shape. */
   readonly layers: readonly string[];
   /** Median milliseconds in each layout that was timed, with the neighbours; none where only one layout is allowed. */
@@ -68,7 +68,7 @@ export interface LayoutChoice {
 }
 
 /** The order of preference. */
-export const preference: readonly Layout[] = ["dense", "grouped", "batch-folded", "split"];
+const preference: readonly Layout[] = ["dense", "grouped", "batch-folded", "split"];
 
 /** A layout whose layers together take this much longer than the simplest ones is not tried in the whole model. */
 const hopeless = 1.25;

@@ -29,7 +29,7 @@ export interface NetworkTimes {
   readonly written: number;
 }
 
-export interface MeasureOptions {
+interface MeasureOptions {
   readonly signal?: AbortSignal;
   readonly progress?: (done: number, total: number) => void;
 }

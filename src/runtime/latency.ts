@@ -30,7 +30,7 @@ export interface LatencyOptions {
 /** What is timed: a function, or one that needs something opened for its turns. */
 export type Candidate = (() => Promise<unknown>) | OpenedCandidate;
 
-export interface OpenedCandidate {
+interface OpenedCandidate {
   run(): Promise<unknown>;
   /** Before its turn, and behind it: never are two candidates open at once. */
   begin(): Promise<void>;

@@ -65,7 +65,7 @@ export async function checkOutputFolder(path: string, { bytes = 0 }: Pick<Output
 }
 
 /** Whether both paths lead to one file, by whatever links. */
-export async function sameFile(one: string, other: string): Promise<boolean> {
+async function sameFile(one: string, other: string): Promise<boolean> {
   const paths = await Promise.all([one, other].map((path) => realpath(path).catch(() => undefined)));
   if (paths[0] === undefined || paths[1] === undefined) return false;
   if (paths[0] === paths[1]) return true;

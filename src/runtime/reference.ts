@@ -31,7 +31,7 @@ export interface ReferenceOptions extends Omit<SessionOptions, "optimisation"> {
 }
 
 /** Inputs, and of what kind they are. */
-export interface TrialFeed {
+interface TrialFeed {
   readonly kind: string;
   readonly feeds: Feeds;
 }

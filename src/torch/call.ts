@@ -8,7 +8,7 @@ import type { OperatorBindings } from "./operator-bindings.js";
 import { unowned } from "./scope.js";
 import { Tensor } from "./tensor.js";
 
-export type { Argument, Operator } from "./arguments.js";
+export type { Argument } from "./arguments.js";
 
 /** What an operator gives. */
 export type Value = Tensor | number | bigint | boolean | string | null | undefined | readonly Value[];
@@ -56,7 +56,7 @@ export function callAll<N extends string>(name: N, ...args: ArgumentsOf<N>): rea
 }
 
 /** Checks that a result is one tensor. */
-export function oneTensor(name: string, result: Value): Tensor {
+function oneTensor(name: string, result: Value): Tensor {
   if (result instanceof Tensor) return result;
   throw new FilterBasisError("engine", "the operator does not give one tensor: use callAll", {
     op: name,
@@ -68,12 +68,12 @@ export function oneTensor(name: string, result: Value): Tensor {
  * Calls an operator and gives what it gives: nothing (an empty array), one result, or an array of several. The array of
  * arguments is used up.
  */
-export function invoke(name: string, args: Argument[]): Value {
+function invoke(name: string, args: Argument[]): Value {
   return run(operators.get(name) ?? lookUp(name), args);
 }
 
 /** Calls an operator. One that works in place gives the very tensor back that it was given. */
-export function run(operator: Operator, args: Argument[]): Value {
+function run(operator: Operator, args: Argument[]): Value {
   const first = args[0];
   const out = takeHandle();
   let result: NativeResult;
@@ -141,7 +141,7 @@ export function schemas(name: string): readonly string[] {
 }
 
 /** An operator by name, with its overload ("add.Tensor") or without ("add"). */
-export function lookUp(name: string): Operator {
+function lookUp(name: string): Operator {
   const known = operators.get(name);
   if (known !== undefined) return known;
   const dot = name.indexOf(".");

@@ -33,7 +33,7 @@ export function usableCores(): number {
  * Distinct (package, core) pairs in the text of /proc/cpuinfo, since two threads of a core share its arithmetic;
  * undefined where it does not tell.
  */
-export function coresIn(info: string): number | undefined {
+function coresIn(info: string): number | undefined {
   const pairs = info
     .split(/\n\s*\n/)
     .map((block) => [/^physical id\s*:\s*(\d+)/m.exec(block)?.[1], /^core id\s*:\s*(\d+)/m.exec(block)?.[1]])

@@ -62,11 +62,7 @@ export function approximationLoss(layers: readonly ApproximatedLayer[]): Tensor 
  * How far the output is from the original network's: the Kullback-Leibler divergence of the soft targets, averaged over
  * the batch and scaled by T^2 (Hinton et al. 2015), or the mean difference of the outputs themselves.
  */
-export function distillationLoss(
-  options: NonNullable<LossOptions["distill"]>,
-  output: Tensor,
-  teacher: Tensor,
-): Tensor {
+function distillationLoss(options: NonNullable<LossOptions["distill"]>, output: Tensor, teacher: Tensor): Tensor {
   if (options.kind === "l1") return call("l1_loss", output, teacher, 1);
   if (options.kind === "mse") return call("mse_loss", output, teacher, 1);
   const { temperature } = options;

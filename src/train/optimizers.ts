@@ -4,14 +4,14 @@ import { noGrad } from "../torch/autograd.js";
 import { callAll } from "../torch/call.js";
 import { type Tensor, TensorScope, unowned, zerosLike } from "../torch/index.js";
 
-export interface SgdOptions {
+interface SgdOptions {
   readonly name: "sgd";
   readonly momentum: number;
   readonly nesterov: boolean;
   readonly weightDecay: number;
 }
 
-export interface AdamOptions {
+interface AdamOptions {
   readonly name: "adam";
   readonly betas: readonly [number, number];
   readonly eps: number;

@@ -40,7 +40,7 @@ export interface RunHooks {
 }
 
 /** Conditions under which a number was measured. */
-export interface Versions {
+interface Versions {
   readonly filterbasis: string;
   readonly commit: string | null;
   readonly node: string;
@@ -219,7 +219,7 @@ function prefixed(prefix: string, values: Readonly<Record<string, number>>): Rec
 }
 
 /** Versions and machine, for the record beside every number. */
-export async function versions(device: Device): Promise<Versions> {
+async function versions(device: Device): Promise<Versions> {
   const own = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
   const runtime = await import("onnxruntime-common").then(
     (module) => module.env.versions.common,

@@ -5,7 +5,7 @@
  * Multiplied by `factor` at each milestone (epochs, counted from 0), as PyTorch's MultiStepLR; `every` N epochs is
  * StepLR.
  */
-export interface StepSchedule {
+interface StepSchedule {
   readonly name: "step";
   readonly milestones?: readonly number[] | undefined;
   readonly every?: number | undefined;
@@ -16,14 +16,14 @@ export interface StepSchedule {
 /**
  * Half a cosine from the base rate down to `minimum`, as PyTorch's CosineAnnealingLR; `per` says how often it moves.
  */
-export interface CosineSchedule {
+interface CosineSchedule {
   readonly name: "cosine";
   readonly minimum: number;
   readonly per: "step" | "epoch";
   readonly warmup: number;
 }
 
-export interface ConstantSchedule {
+interface ConstantSchedule {
   readonly name: "constant";
   readonly warmup: number;
 }

@@ -29,7 +29,7 @@ export interface ImageSourceOptions {
   readonly labelled: boolean;
 }
 
-export interface PatchSourceOptions extends PatchOptions {
+interface PatchSourceOptions extends PatchOptions {
   readonly batch: number;
   readonly seed: number;
   readonly labelled: boolean;

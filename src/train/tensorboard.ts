@@ -75,7 +75,7 @@ export function openEventFile(folder: string, { startedAt, suffix, resumedAt }: 
 }
 
 /** TFRecord: length (uint64), masked CRC of the length, data, masked CRC of the data; all little-endian. */
-export function record(data: Uint8Array): Uint8Array {
+function record(data: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(16 + data.length);
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, BigInt(data.length), true);

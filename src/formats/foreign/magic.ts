@@ -51,7 +51,7 @@ export function hasBytes(bytes: Uint8Array, at: number, text: string): boolean {
 }
 
 /** Whether a text of one-byte characters stands anywhere in the bytes. */
-export function contains(bytes: Uint8Array, text: string): boolean {
+function contains(bytes: Uint8Array, text: string): boolean {
   const first = text.charCodeAt(0);
   for (let at = bytes.indexOf(first); at >= 0; at = bytes.indexOf(first, at + 1))
     if (hasBytes(bytes, at, text)) return true;

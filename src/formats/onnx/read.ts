@@ -113,7 +113,7 @@ function readModelMessage(bytes: Uint8Array, context: ReadContext): Graph {
 }
 
 /** A graph's body: the main graph or that of an If, Loop or Scan. */
-export function readBody(bytes: Uint8Array, context: ReadContext): GraphBody & { readonly origin: Source } {
+function readBody(bytes: Uint8Array, context: ReadContext): GraphBody & { readonly origin: Source } {
   const { message, apart } = decode(GraphProtoSchema, bytes, bodyHead, bodyParts);
   const number = (name: keyof (typeof GraphProtoSchema)["field"] & string): number => numberOf(GraphProtoSchema, name);
   const tensors = apart(number("initializer")).map((inner) => readTensorMessage(inner, context));

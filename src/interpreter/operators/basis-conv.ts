@@ -10,8 +10,8 @@ import { dimsOf, first, tensor } from "./values.js";
  * batch-folded: the splits become batch; grouped: one convolution of s groups; dense: the filters rebuilt, then the
  * original convolution.
  */
-export const ways = ["batch-folded", "grouped", "dense"] as const;
-export type Way = (typeof ways)[number];
+const ways = ["batch-folded", "grouped", "dense"] as const;
+type Way = (typeof ways)[number];
 
 export const basisConv: Lowering = (context) => {
   const data = readBasisConv(context.node);
@@ -33,14 +33,7 @@ export const basisConv: Lowering = (context) => {
  * Rebuilt filters sum in another order, so that a training goes another way by rounding: they are left to splits of
  * very few channels, where they gain most. (With 16 channels and one split they would gain a fifth.)
  */
-export function fastestWay({
-  splits: s,
-  basisSize: m,
-  outChannels: n,
-  inChannels: c,
-  kernel,
-  coefficients,
-}: BasisConv): Way {
+function fastestWay({ splits: s, basisSize: m, outChannels: n, inChannels: c, kernel, coefficients }: BasisConv): Way {
   const area = elements(kernel);
   const blocks = (channels: number, size: number): number => size * Math.ceil(channels / size);
   const apart = s === 1 || m >= 16;
@@ -51,7 +44,7 @@ export function fastestWay({
 }
 
 /** The kernel that computes a layer in one way. */
-export function kernelOf(context: LoweringContext, data: BasisConv, way: Way): Kernel {
+function kernelOf(context: LoweringContext, data: BasisConv, way: Way): Kernel {
   const { splits: s, coefficients, kernel } = data;
   const conv = convolution(context, data, way === "grouped" ? s : 1);
   if (way === "dense") return dense(data, conv);

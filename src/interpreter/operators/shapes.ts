@@ -63,7 +63,7 @@ const range: Lowering = () => (inputs) => {
 };
 
 /** The engine's type of a value. */
-export function typeOf(value: Value): EngineType {
+function typeOf(value: Value): EngineType {
   return (value instanceof Host ? engineType(value.type) : value.dtype) as EngineType;
 }
 

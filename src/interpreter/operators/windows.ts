@@ -79,7 +79,7 @@ export function padded(dims: readonly number[], pads: readonly number[]): readon
 }
 
 /** Pads of the last axes in libtorch's order (last axis first, begin before end). */
-export function torchPads(pads: readonly number[]): number[] {
+function torchPads(pads: readonly number[]): number[] {
   const rank = pads.length / 2;
   const out: number[] = [];
   for (let i = rank - 1; i >= 0; i--) out.push(pads[i]!, pads[rank + i]!);

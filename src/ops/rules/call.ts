@@ -2,7 +2,6 @@
 // other.
 import { FilterBasisError } from "../../errors/error.js";
 import { nodeName, readInts } from "../../graph/attributes.js";
-import { subtract } from "../../graph/dims.js";
 import type { DataType, Dim, Node } from "../../graph/types.js";
 
 /**
@@ -112,9 +111,6 @@ export function axesOf(call: Call, at: number): readonly number[] | undefined | 
   if (stated !== undefined) return stated;
   return has(call, at) ? (numbersOf(input(call, at)) ?? null) : undefined;
 }
-
-/** Is a - b known to be zero? */
-export const equal = (a: Dim, b: Dim): boolean => a !== null && b !== null && subtract(a, b) === 0;
 
 /** A shape of which only the rank is known. Throws for ranks that no tensor has. */
 export function unknownDims(rank: number): readonly Dim[] {

@@ -7,7 +7,7 @@ import type { Call, Known } from "./call.js";
 import { cellsOf, type Elements } from "./elements.js";
 
 /** A tensor's type and shape in numbers. */
-export interface Sized {
+interface Sized {
   readonly type: DataType;
   readonly dims: readonly number[];
 }
@@ -17,7 +17,7 @@ export interface Filled extends Sized {
   readonly elements: Elements;
 }
 
-export interface ValueCall {
+interface ValueCall {
   readonly call: Call;
   /** Undefined where an input is left out or not known. */
   readonly inputs: readonly (Filled | undefined)[];
@@ -126,7 +126,7 @@ function bytesOf(values: Elements): Uint8Array {
  * A number as the element type stores it; null where an integer has no value (division by zero) or leaves the range of
  * its type.
  */
-export function rounded(value: number, type: DataType): Dim {
+function rounded(value: number, type: DataType): Dim {
   if (type === "float32") return Math.fround(value);
   if (type === "float64") return value;
   if (type === "float16") return halfToFloat(floatToHalf(Math.fround(value)));

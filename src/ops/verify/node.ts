@@ -62,7 +62,7 @@ export function calledKey({ domain, op, overload = "" }: Node): string {
 }
 
 /** An error about one node. */
-export function fault(
+function fault(
   node: Node,
   message: string,
   details: ErrorPlace & { expected?: string; got?: string } = {},
