@@ -19,7 +19,7 @@ export interface FoundChain {
   readonly weights: readonly Stored[];
 }
 
-export interface ChangedChain {
+interface ChangedChain {
   readonly chain: ChainRecord;
   readonly reason: string;
 }
