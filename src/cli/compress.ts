@@ -98,7 +98,8 @@ function reportOf(result: Compressed<FineTunedRun>, method: string) {
 }
 
 async function undo(given: Given, output: string, place: Place, hooks: Context) {
-  const { outcomes, before, after, bytes, agreement, milliseconds } = await undoModel(given, output, place, hooks);
+  const { outcomes, before, after, bytes, milliseconds, ...rewritten } = await undoModel(given, output, place, hooks);
+  const agreement = rewritten.change ?? rewritten.agreement;
   const skipped = outcomes.filter(({ applied }) => !applied).map(({ layer, reason }) => ({ name: layer, reason }));
   for (const { name, reason } of skipped) hooks.note(`skipped ${name}: ${reason}`);
   const layers = outcomes.filter(({ applied }) => applied).map(({ layer }) => ({ name: layer }));

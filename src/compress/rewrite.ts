@@ -10,7 +10,7 @@ import { prepareReference } from "../runtime/reference.js";
 import { saveVerified } from "../runtime/save-verified.js";
 import type { Given, JobHooks, Place } from "./job.js";
 import { type Times, timeNetworks } from "./time.js";
-import { allowingHalf, referenceOf, verifyExact } from "./verify.js";
+import { allowingHalf, referenceOf, verifyExact, verifyExactGraph } from "./verify.js";
 
 export interface Rewritten {
   readonly graph: Graph;
@@ -70,10 +70,17 @@ export async function writeRewritten(
  * (nothing can be expanded)
  */
 export async function undoModel(given: Given, output: string, place: Place, hooks: JobHooks = {}): Promise<Rewritten> {
-  // Filters that are stored in half precision would be rounded once more: then it would not be the same function.
   const { graph, outcomes } = expandAs(given.graph, "computed");
   const [first] = outcomes;
   if (outcomes.every(({ applied }) => !applied))
     throw new FilterBasisError("unsupported", `nothing can be expanded (${first?.layer}: ${first?.reason})`);
-  return writeRewritten(given, graph, outcomes, output, place, hooks);
+  const stored = expandAs(given.graph, "stored").graph;
+  if (weightBytes(stored) >= weightBytes(graph)) return writeRewritten(given, graph, outcomes, output, place, hooks);
+  // Filters that are stored in half precision are rounded once more, as the file that was compressed had them. Before
+  // that they must be the same function; what the rounding changes is told.
+  await verifyExactGraph(graph, await referenceOf(given.file ?? given.graph, place));
+  return writeRewritten(given, stored, outcomes, output, place, hooks, stored);
 }
+
+const weightBytes = ({ initializers }: Graph): number =>
+  [...initializers.values()].reduce((sum, { data }) => sum + data.length, 0);
