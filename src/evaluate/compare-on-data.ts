@@ -2,7 +2,7 @@
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
-import { openSession, type Session, type SessionOptions } from "../runtime/index.js";
+import { openSession, type Port, type Session, type SessionOptions } from "../runtime/index.js";
 import { compareOutput, type LossKind, type Mean, type OutputLoss } from "./loss.js";
 import type { ModelFeeds } from "./model-feeds.js";
 
@@ -16,6 +16,8 @@ export interface ComparedOnData {
 export interface Loss extends Mean {
   readonly output: string;
   readonly kind: LossKind;
+  /** The original's output is the same on every input, so that the loss says nothing. */
+  readonly constant: boolean;
 }
 
 export interface CompareOptions extends Pick<SessionOptions, "runtime" | "threads"> {
@@ -29,7 +31,7 @@ export interface CompareOptions extends Pick<SessionOptions, "runtime" | "thread
 
 /**
  * Runs both models on all inputs.
- * @throws FilterBasisError `not-found` (no such output), `data-mismatch` (outputs of other sizes), `non-finite` (the output that counts is never
+ * @throws FilterBasisError `not-found` (no such output), `data-mismatch` (other inputs, outputs of other sizes), `non-finite` (the output that counts is never
  * finite), `interrupted`; what opening and running throw
  */
 export async function compareOnData(
@@ -42,6 +44,7 @@ export async function compareOnData(
   let second: Session | undefined;
   try {
     second = await openSession(other, place);
+    checkInputs(first, second);
     const names = comparable(first, second);
     const counts = output ?? names[0]!;
     if (!names.includes(counts))
@@ -70,6 +73,26 @@ export async function compareOnData(
   }
 }
 
+/** What the second takes must be what the first takes: names, types, and sizes where both fix them. */
+function checkInputs(first: Session, second: Session): void {
+  const there = new Map(first.inputs.map((port) => [port.name, port]));
+  const alike = ({ name, type, dims }: Port): boolean => {
+    const own = there.get(name);
+    const sizes = (at: number): boolean => {
+      const [a, b] = [own!.dims[at], dims[at]];
+      return typeof a !== "number" || typeof b !== "number" || a === b;
+    };
+    return own !== undefined && own.type === type && own.dims.length === dims.length && dims.every((_, at) => sizes(at));
+  };
+  if (first.inputs.length === second.inputs.length && second.inputs.every(alike)) return;
+  throw new FilterBasisError("data-mismatch", "the two models have other inputs", {
+    expected: first.inputs.map(portText).join("; "),
+    got: second.inputs.map(portText).join("; "),
+  });
+}
+
+const portText = ({ name, type, dims }: Port): string => `${name} ${type} [${dims.map((dim) => dim ?? "?").join(", ")}]`;
+
 /** Outputs of floats that both have. */
 function comparable(first: Session, second: Session): readonly string[] {
   const there = new Set(second.outputs.map(({ name }) => name));
@@ -88,7 +111,7 @@ const otherSizes = (tensor: string, expected: readonly number[], got: readonly n
     got: `[${got.join(", ")}]`,
   });
 
-function lossOf({ output, kind, loss, inputs }: OutputLoss): Loss {
-  if (inputs > 0) return { output, kind, ...loss };
+function lossOf({ output, kind, loss, inputs, constant }: OutputLoss): Loss {
+  if (inputs > 0) return { output, kind, constant, ...loss };
   throw new FilterBasisError("non-finite", "the output is not finite on any input", { tensor: output });
 }

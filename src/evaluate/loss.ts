@@ -32,9 +32,14 @@ export interface OutputLoss {
   readonly classesAgree: Mean | null;
   /** Between both outputs, over the range of the original's values, in dB; null where they are equal or the original is constant. */
   readonly psnr: number | null;
-  /** Inputs that were compared, and those for which either side is not finite. */
+  /**
+   * Inputs that were compared, and those for which either side is not finite. Where that is the other network alone, all of that input is lost;
+   * where it is the original, the input is not compared.
+   */
   readonly inputs: number;
   readonly notFinite: number;
+  /** The original's values are the same on every input (of two or more): agreement says nothing. */
+  readonly constant: boolean;
 }
 
 /** Collects one output over inputs. */
@@ -112,6 +117,7 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
     high: Number.NEGATIVE_INFINITY,
   };
   let notFinite = 0;
+  const variation = variationOf();
   return {
     add(original, other) {
       const [a, b] = [floats(original), floats(other)];
@@ -121,11 +127,16 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
       const each = a.length / Math.max(1, count);
       for (let input = 0; input < count; input++) {
         const [x, y] = [a, b].map((values) => values.subarray(input * each, (input + 1) * each)) as [Float32Array, Float32Array];
-        const relative = b.length === a.length ? addValues(sums, x, y) : Number.NaN;
+        const relative = addValues(sums, x, y);
         if (!Number.isFinite(relative)) {
           notFinite++;
+          if (!x.every(Number.isFinite)) continue;
+          perInput.relative.push(1);
+          perInput.iou.push(0);
+          perInput.agree.push(0);
           continue;
         }
+        variation.add(x);
         perInput.relative.push(relative);
         if (maskable) perInput.iou.push(iouOf(x, y));
         if (axis > 0) perInput.agree.push(agreement(x, y, [1, ...original.dims.slice(1)], axis));
@@ -137,8 +148,9 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
       const relative = meanOf(perInput.relative);
       const own = found ?? "relative";
       const kept = own === "mask" ? iou : own === "classes" ? classesAgree : null;
+      const constant = perInput.relative.length > 1 && !variation.varies();
       return {
-        ...{ output, kind: own, relative, iou, classesAgree, notFinite },
+        ...{ output, kind: own, relative, iou, classesAgree, notFinite, constant },
         loss: kept === null ? relative : { ...kept, mean: 1 - kept.mean },
         correlation: correlationOf(sums),
         absolute: sums.difference / Math.max(1, sums.n),
@@ -146,6 +158,19 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
         inputs: perInput.relative.length,
       };
     },
+  };
+}
+
+/** Whether values differ between inputs. */
+function variationOf() {
+  let first: Float32Array | undefined;
+  let differs = false;
+  return {
+    add(values: Float32Array) {
+      first ??= values.slice();
+      differs ||= values.length !== first.length || values.some((value, i) => value !== first![i]);
+    },
+    varies: () => differs,
   };
 }
 
