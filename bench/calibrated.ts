@@ -1,6 +1,7 @@
 // Compressing ResNet-20 without labels and without training: test error on CIFAR-10 at 70, 50 and 35 % of the
-// multiply-accumulates, symmetric and refitted. The network is the public one with batch norms (folded here); it is looked
-// for in FILTERBASIS_SHARED, else in `shared` beside the project. Run: npm run bench:calibrated [-- SEEDS [KEEPS [VARIANTS [FAMILIES]]]]
+// multiply-accumulates, symmetric and refitted. The network is the public one with batch norms (folded here); it is
+// looked for in FILTERBASIS_SHARED, else in `shared` beside the project. Run: npm run bench:calibrated [-- SEEDS [KEEPS
+// [VARIANTS [FAMILIES]]]]
 import type { CandidateOptions } from "../src/basis/candidates.js";
 import type { Family } from "../src/basis/factors.js";
 import { blockSteps } from "../src/calibrate/block-steps.js";
@@ -78,7 +79,10 @@ async function errorOf(model: Graph): Promise<number> {
 const engine = torchEngine();
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const macsOf = (model: Graph) =>
-  cost({ ...model, inputs: model.inputs.map(({ name }) => ({ name, tensor: { type: "float32", dims: [1, 3, 32, 32] } })) }).macs;
+  cost({
+    ...model,
+    inputs: model.inputs.map(({ name }) => ({ name, tensor: { type: "float32", dims: [1, 3, 32, 32] } })),
+  }).macs;
 const rows: object[] = [];
 const options: CandidateOptions = {
   ...usualCandidates,
@@ -93,7 +97,9 @@ for (const seed of seeds.split(",").map(Number)) {
   const images = calibrationImages(seed);
   const cache = openCalibrationCache(graph, images, engine);
   const calibration = await calibrate(graph, images, engine, { candidates: options, cache });
-  say(`seed ${seed}: calibrated, ${calibration.layers.reduce((n, { choices }) => n + choices.length, 0)} choices (${seconds()})`);
+  say(
+    `seed ${seed}: calibrated, ${calibration.layers.reduce((n, { choices }) => n + choices.length, 0)} choices (${seconds()})`,
+  );
   for (const keep of keeps.split(",").map(Number)) {
     const plan = planByMacs(calibration, keep);
     const kept = (plan.price + fixedMacs(calibration)) / calibration.extents.macs;

@@ -1,4 +1,5 @@
-// A network that is trained here as a training does, and the file in which its weights go to PyTorch under the same names.
+// A network that is trained here as a training does, and the file in which its weights go to PyTorch under the same
+// names.
 import { writeFileSync } from "node:fs";
 import type { Graph } from "../src/graph/types.js";
 import { Network } from "../src/interpreter/network.js";

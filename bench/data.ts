@@ -1,5 +1,6 @@
-// What loading data costs: a CIFAR-10 batch with crop and flip, and a batch of super-resolution patches, in milliseconds, medians.
-// usage: npm run bench:data [-- --pictures FOLDER]      writes results/bench-data.json; without a folder the patches are cut from drawn images
+// What loading data costs: a CIFAR-10 batch with crop and flip, and a batch of super-resolution patches, in
+// milliseconds, medians. usage: npm run bench:data [-- --pictures FOLDER]      writes results/bench-data.json; without
+// a folder the patches are cut from drawn images
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,10 +31,20 @@ function time(run: () => void): number {
 function cifar(): number {
   const count = 10_000; // as many as pass the processor's caches
   const images = Uint8Array.from({ length: count * 3072 }, (_, i) => (i * 31) % 256);
-  const set: ImageSet = { name: "drawn", images, labels: new Uint8Array(count), classes: ["a"], count, height: 32, width: 32 };
+  const set: ImageSet = {
+    name: "drawn",
+    images,
+    labels: new Uint8Array(count),
+    classes: ["a"],
+    count,
+    height: 32,
+    width: 32,
+  };
   const random = new Random(1);
   const out = new Float32Array(128 * 3072);
-  return time(() => cropFlipBatch(set, permutation(count, random).subarray(0, 128), random, normalizations.cifar10, out));
+  return time(() =>
+    cropFlipBatch(set, permutation(count, random).subarray(0, 128), random, normalizations.cifar10, out),
+  );
 }
 
 async function patches(folder: string, scale: number, patch: number, cache: string): Promise<number> {

@@ -34,7 +34,12 @@ export async function sendBatches(python: Python, path: string, batches: readonl
 }
 
 /** A ResNet that is trained here; its weights go to PyTorch under the same names. */
-export async function startResnet(depth: number, key: string, path: string, python: Python | undefined): Promise<Contender> {
+export async function startResnet(
+  depth: number,
+  key: string,
+  path: string,
+  python: Python | undefined,
+): Promise<Contender> {
   const sgd = { name: "sgd", momentum: 0.9, nesterov: false, weightDecay: 1e-4 } as const;
   const contender = new Contender(resnet(depth, { seed: 1 }), "cross-entropy", sgd, rate);
   await python?.ask("net", { key, depth, path, index: writeTensors(path, contender.tensors()), rate });

@@ -1,5 +1,6 @@
-// The engine against PyTorch on this machine: overhead of operators, training steps, losses; alternated in one run, both with the same environment.
-// usage: npm run bench:engine [-- --quick | --overhead]      writes results/bench-engine.json; not with --quick (few rounds) or --overhead (operators only)
+// The engine against PyTorch on this machine: overhead of operators, training steps, losses; alternated in one run,
+// both with the same environment. usage: npm run bench:engine [-- --quick | --overhead]      writes
+// results/bench-engine.json; not with --quick (few rounds) or --overhead (operators only)
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, tmpdir, totalmem } from "node:os";
@@ -20,12 +21,15 @@ const rounds = { overhead: quick ? 3 : 21, training: quick ? 2 : 12, losses: qui
 const count = availableParallelism();
 
 const found = pythonWithTorch();
-if (found === undefined) console.log("python3-torch is not here: only the engine is measured (apt-get install python3-torch)");
+if (found === undefined)
+  console.log("python3-torch is not here: only the engine is measured (apt-get install python3-torch)");
 // The same variables for both; the engine sets its own while it is loaded.
 const env = environmentDefaults();
 const load = loadavg();
 using python =
-  found === undefined ? undefined : new Python(found, fileURLToPath(new URL("./engine-torch.py", import.meta.url)), env);
+  found === undefined
+    ? undefined
+    : new Python(found, fileURLToPath(new URL("./engine-torch.py", import.meta.url)), env);
 setThreads(count);
 const theirs = await python?.ask<{ version: string }>("setup", { code: pythonSetup, threads: count });
 
@@ -94,10 +98,14 @@ try {
         if (python !== undefined) other.push((await python.ask<{ loss: number }>("step", { key: name, batch })).loss);
       }
       const worst =
-        python === undefined ? null : Math.max(...mine.map((loss, i) => Math.abs(loss - other[i]!) / Math.abs(other[i]!)));
+        python === undefined
+          ? null
+          : Math.max(...mine.map((loss, i) => Math.abs(loss - other[i]!) / Math.abs(other[i]!)));
       losses.push({ name, ours: mine, pytorch: other, worst });
       const step = python && (async () => (await python.ask<{ ns: number }>("step", { key: name, batch: 0 })).ns / 1e6);
-      training.push(await alternate(`${name}, batch 128`, rounds.training, () => ours.step(batches[0]!).ns / 1e6, step));
+      training.push(
+        await alternate(`${name}, batch 128`, rounds.training, () => ours.step(batches[0]!).ns / 1e6, step),
+      );
     }
   }
 } finally {
@@ -113,7 +121,8 @@ const table = (title: string, unit: string, digits: number, measured: readonly M
     console.log(`${name.padEnd(36)}${figure(ours, digits)}${figure(pytorch, digits)}${figure(ratio, 2)}`);
 };
 const ratios = overhead.flatMap(({ ratio }) => (ratio === null ? [] : [ratio]));
-const mean = ratios.length === 0 ? null : Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length);
+const mean =
+  ratios.length === 0 ? null : Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length);
 console.log(
   `${cpus()[0]?.model}, ${count} threads, libtorch ${engineInfo().version}, PyTorch ${theirs?.version ?? "absent"}, Node ${process.version}, load ${load[0]?.toFixed(1)}`,
 );
@@ -129,7 +138,12 @@ if (!quick && !operatorsOnly) {
   const report = {
     command: "npm run bench:engine",
     date: new Date().toISOString().slice(0, 10),
-    machine: { processor: cpus()[0]?.model, threads: count, memoryGiB: Math.round(totalmem() / 2 ** 30), loadBefore: load },
+    machine: {
+      processor: cpus()[0]?.model,
+      threads: count,
+      memoryGiB: Math.round(totalmem() / 2 ** 30),
+      loadBefore: load,
+    },
     versions: {
       node: process.version,
       libtorch: engineInfo().version,

@@ -15,7 +15,9 @@ import { engineInfo, setThreads } from "../src/torch/index.js";
 import { torchLinearAlgebra } from "../src/torch/linalg.js";
 import { writeResult } from "./result.js";
 
-const options = parseArgs({ options: { channels: { type: "string" }, pure: { type: "string", default: "64" } } }).values;
+const options = parseArgs({
+  options: { channels: { type: "string" }, pure: { type: "string", default: "64" } },
+}).values;
 const sizes = (options.channels ?? "16,64,128,256,512").split(",").map(Number);
 const fractions = [0.1, 0.16, 0.25, 0.33, 0.42, 0.5, 0.62, 0.75, 0.9];
 const seed = 1;
@@ -73,7 +75,14 @@ function measure(channels: number, algebra: LinearAlgebra) {
     errorAtHalf[family] = round(Math.min(...half.map(({ error }) => error!)));
   }
   const all = Object.values(seconds).reduce((sum, value) => sum + value, 0);
-  return { channels, algebra: algebra.name, candidates: candidates.length, allSeconds: round(all), seconds, errorAtHalf };
+  return {
+    channels,
+    algebra: algebra.name,
+    candidates: candidates.length,
+    allSeconds: round(all),
+    seconds,
+    errorAtHalf,
+  };
 }
 
 const round = (value: number) => Number(value.toPrecision(3));

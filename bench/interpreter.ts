@@ -1,5 +1,6 @@
-// The interpreter in inference against PyTorch on this machine, alternated in one run: ResNet-56 at batch 128; and what a node costs beside its work.
-// usage: npm run bench:interpreter [-- --rounds 15]      writes results/bench-interpreter.json
+// The interpreter in inference against PyTorch on this machine, alternated in one run: ResNet-56 at batch 128; and what
+// a node costs beside its work. usage: npm run bench:interpreter [-- --rounds 15]      writes
+// results/bench-interpreter.json
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,7 +17,9 @@ import { call, engineInfo, fromArray, noGrad, setThreads, type Tensor, TensorSco
 import { Python, pythonWithTorch } from "./python.js";
 import { writeResult } from "./result.js";
 
-const options = parseArgs({ options: { rounds: { type: "string", default: "15" }, threads: { type: "string" } } }).values;
+const options = parseArgs({
+  options: { rounds: { type: "string", default: "15" }, threads: { type: "string" } },
+}).values;
 const rounds = Number(options.rounds);
 const threads = options.threads === undefined ? Math.min(2, availableParallelism()) : Number(options.threads);
 const dims = [128, 3, 32, 32];
@@ -52,7 +55,10 @@ function infer(x: Tensor): { readonly milliseconds: number; readonly output: rea
   return { milliseconds, output: [...output.floats().subarray(0, 10)] };
 }
 
-/** Microseconds of a node in a chain of a thousand on four numbers: in the interpreter, and called one after another by hand. */
+/**
+ * Microseconds of a node in a chain of a thousand on four numbers: in the interpreter, and called one after another by
+ * hand.
+ */
 function overhead(): { readonly interpreter: number; readonly calls: number; readonly nodes: number } {
   const nodes = 1000;
   const chain: Graph = {
@@ -135,7 +141,9 @@ try {
   console.log(
     `ratio ${b === null ? "-" : (a / b).toFixed(3)}; outputs differ by at most ${worst.toExponential(1)} of the largest`,
   );
-  console.log(`a node costs ${cost.interpreter.toFixed(2)} us in the interpreter, a call by hand ${cost.calls.toFixed(2)} us`);
+  console.log(
+    `a node costs ${cost.interpreter.toFixed(2)} us in the interpreter, a call by hand ${cost.calls.toFixed(2)} us`,
+  );
   await writeResult("bench-interpreter", "npm run bench:interpreter", metrics);
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -1,6 +1,6 @@
-// How much faster a convolution over a split basis is than the dense one, in ONNX Runtime, beside what its multiply-accumulates
-// promise; then the body of EDSR-8-128 as a whole (s = 4, m = 32, batch 1, 48 x 48).
-// Run on a quiet machine: npx tsx bench/layouts.ts [--threads 2] [--rounds 40] [--brief]
+// How much faster a convolution over a split basis is than the dense one, in ONNX Runtime, beside what its
+// multiply-accumulates promise; then the body of EDSR-8-128 as a whole (s = 4, m = 32, batch 1, 48 x 48). Run on a
+// quiet machine: npx tsx bench/layouts.ts [--threads 2] [--rounds 40] [--brief]
 import { parseArgs } from "node:util";
 import { type Layout, layouts } from "../src/basis/layouts.js";
 import { float32Tensor, ints, makeNode } from "../src/graph/attributes.js";
@@ -69,7 +69,10 @@ function chain({ channels, size }: LayerCase): Graph {
   };
 }
 
-async function time(graphs: readonly Graph[], shapes: ReadonlyMap<string, readonly number[]>): Promise<readonly number[]> {
+async function time(
+  graphs: readonly Graph[],
+  shapes: ReadonlyMap<string, readonly number[]>,
+): Promise<readonly number[]> {
   const sessions = [];
   for (const graph of graphs) sessions.push(await openSession(graph, { threads }));
   const feeds = sampleFeeds(sessions[0]!.inputs, { shapes });

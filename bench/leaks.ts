@@ -85,8 +85,12 @@ const report = {
 };
 console.log(`with scopes: ${withScopes.resident.join(" ")} MB, ${withScopes.liveAtEnd} live tensors at the end`);
 console.log(`without any dispose: ${withoutDispose.resident.join(" ")} MB`);
-await writeAside(join(packageRoot(), "results/leaks.json"), new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
-// Flat: 3 % covers the heap of JavaScript, which is free to breathe. Bounded: a leak would hold every activation of every step.
+await writeAside(
+  join(packageRoot(), "results/leaks.json"),
+  new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`),
+);
+// Flat: 3 % covers the heap of JavaScript, which is free to breathe. Bounded: a leak would hold every activation of
+// every step.
 if (withScopes.liveAtEnd !== 0 || grown > 1.03 || most > 10 * withScopes.resident.at(-1)!) {
   console.error("memory grows");
   process.exitCode = 1;

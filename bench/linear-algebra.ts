@@ -61,7 +61,10 @@ const contenders = [ours("filterbasis", pureLinearAlgebra), mlMatrix, ours("libt
 function gramOf(size: number): Matrix {
   const random = new Random(seed);
   const rows = 2 * size;
-  const data = Float64Array.from({ length: rows * size }, (_, i) => random.normal() * Math.exp((-3 * (i % size)) / size));
+  const data = Float64Array.from(
+    { length: rows * size },
+    (_, i) => random.normal() * Math.exp((-3 * (i % size)) / size),
+  );
   const gram = pureLinearAlgebra.gram(matrix(rows, size, data));
   for (let i = 0; i < size; i++) gram.data[i * size + i] = gram.data[i * size + i]! + 1e-3;
   return gram;

@@ -1,6 +1,6 @@
-// Reading and writing a model of 200 MB beside copying its file with Node's own fs, alternated, medians of wall time. The model is
-// changed between reading and writing, so that nothing is handed through whole, and it is verified both times.
-// Run on a quiet machine: npx tsx bench/onnx.ts [--rounds 15] [--megabytes 200] [--folder DIR] [--brief]
+// Reading and writing a model of 200 MB beside copying its file with Node's own fs, alternated, medians of wall time.
+// The model is changed between reading and writing, so that nothing is handed through whole, and it is verified both
+// times. Run on a quiet machine: npx tsx bench/onnx.ts [--rounds 15] [--megabytes 200] [--folder DIR] [--brief]
 import { copyFile, mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -113,7 +113,14 @@ try {
     }
   }
   const milliseconds = Object.fromEntries([...times].map(([name, list]) => [name, median(list)]));
-  const { copy = 0, copyThroughMemory = 0, readWrite = 1, copySynced = 0, readWriteSynced = 1, read = 1 } = milliseconds;
+  const {
+    copy = 0,
+    copyThroughMemory = 0,
+    readWrite = 1,
+    copySynced = 0,
+    readWriteSynced = 1,
+    read = 1,
+  } = milliseconds;
   const ratios = {
     plain: copy / readWrite,
     throughMemory: copyThroughMemory / readWrite,

@@ -1,4 +1,5 @@
-// ResNet for CIFAR written out with the engine's operators, over a network's tensors by name: nothing in it is disposed.
+// ResNet for CIFAR written out with the engine's operators, over a network's tensors by name: nothing in it is
+// disposed.
 import type { Tensor } from "../src/torch/index.js";
 import * as ops from "../src/torch/ops.js";
 

@@ -110,7 +110,9 @@ function measured(name: string, keepParams: number, implementation: string) {
   const script = fileURLToPath(import.meta.url);
   const once = () =>
     JSON.parse(
-      execFileSync(process.execPath, [...process.execArgv, script, name, `${keepParams}`, implementation], { encoding: "utf8" }),
+      execFileSync(process.execPath, [...process.execArgv, script, name, `${keepParams}`, implementation], {
+        encoding: "utf8",
+      }),
     ) as Run;
   const runs = Array.from({ length: repeats }, once).sort((a, b) => a.seconds - b.seconds);
   const median = runs[Math.floor(repeats / 2)]!;

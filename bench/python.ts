@@ -15,7 +15,9 @@ export class Python implements Disposable {
   constructor(python: string, script: string, env: Readonly<Record<string, string>>) {
     this.#child = spawn(python, [script], { env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1", ...env } });
     this.#child.stderr.on("data", (bytes) => (this.#said += bytes));
-    createInterface({ input: this.#child.stdout }).on("line", (line) => this.#waiting.shift()?.resolve(JSON.parse(line)));
+    createInterface({ input: this.#child.stdout }).on("line", (line) =>
+      this.#waiting.shift()?.resolve(JSON.parse(line)),
+    );
     this.#child.on("close", () => {
       for (const { reject } of this.#waiting) reject(new Error(`Python ended: ${this.#said}`));
     });

@@ -1,9 +1,9 @@
-// A training step (forward, L1 loss, backward, Adam) of EDSR-8-128 x4 on 16 patches of 48 x 48 against PyTorch, alternated in one run:
-// with a split basis here as trainings run it, there the paper's way (s convolutions, concatenation, 1 x 1); with one split; dense.
-// Then what else could have been done: other layouts here, section 3.3's 3D convolution and the batch-folded layout in PyTorch, and PyTorch
-// with glibc told to keep large blocks, as the engine tells it.
-// usage, on a quiet machine: npm run bench:training [-- --rounds 20] [--further 5] [--patches 16] [--threads 2] [--brief]
-// writes results/bench-training.json, not with --brief (one round on two patches)
+// A training step (forward, L1 loss, backward, Adam) of EDSR-8-128 x4 on 16 patches of 48 x 48 against PyTorch,
+// alternated in one run: with a split basis here as trainings run it, there the paper's way (s convolutions,
+// concatenation, 1 x 1); with one split; dense. Then what else could have been done: other layouts here, section 3.3's
+// 3D convolution and the batch-folded layout in PyTorch, and PyTorch with glibc told to keep large blocks, as the
+// engine tells it. usage, on a quiet machine: npm run bench:training [-- --rounds 20] [--further 5] [--patches 16]
+// [--threads 2] [--brief] writes results/bench-training.json, not with --brief (one round on two patches)
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -44,7 +44,11 @@ const [blocks, width, scale, patch, rate, seed] = [8, 128, 4, 48, 1e-4, 1] as co
 /** How many of the first losses are held against each other. */
 const compared = 3;
 /** glibc's variables for what native/module.cpp sets. */
-const keepBlocks = { MALLOC_MMAP_THRESHOLD_: "1073741824", MALLOC_TRIM_THRESHOLD_: "2147483647", MALLOC_TOP_PAD_: "67108864" };
+const keepBlocks = {
+  MALLOC_MMAP_THRESHOLD_: "1073741824",
+  MALLOC_TRIM_THRESHOLD_: "2147483647",
+  MALLOC_TOP_PAD_: "67108864",
+};
 
 /** Whoever makes steps, one after another on the same batch. */
 interface Runner {
@@ -119,11 +123,14 @@ async function timed(runners: readonly Runner[], times: number): Promise<readonl
 
 /** The largest relative difference of the first losses. */
 function apart(a: Timing, b: Timing): number {
-  return Math.max(...a.losses.slice(0, compared).map((loss, i) => Math.abs(loss - b.losses[i]!) / Math.abs(b.losses[i]!)));
+  return Math.max(
+    ...a.losses.slice(0, compared).map((loss, i) => Math.abs(loss - b.losses[i]!) / Math.abs(b.losses[i]!)),
+  );
 }
 
 const found = pythonWithTorch();
-if (found === undefined) console.log("python3-torch is not here: only the engine is measured (apt-get install python3-torch)");
+if (found === undefined)
+  console.log("python3-torch is not here: only the engine is measured (apt-get install python3-torch)");
 const load = loadavg()[0]!;
 const script = fileURLToPath(new URL("./training-torch.py", import.meta.url));
 const env = environmentDefaults();
@@ -165,8 +172,22 @@ try {
     const [a, b] = (await timed(pair, rounds)) as [Timing, Timing?];
     const ratio = b === undefined ? null : a.milliseconds / b.milliseconds;
     const lossDifference = b === undefined ? null : apart(a, b);
-    rows.push({ name, layout, macs: cost(graph, shapes).macs, ours: a, pytorch: b ?? null, ratio, aim, lossDifference });
-    const cells = [a.milliseconds.toFixed(0), b?.milliseconds.toFixed(0) ?? "-", ratio?.toFixed(3) ?? "-", aim.toFixed(3)];
+    rows.push({
+      name,
+      layout,
+      macs: cost(graph, shapes).macs,
+      ours: a,
+      pytorch: b ?? null,
+      ratio,
+      aim,
+      lossDifference,
+    });
+    const cells = [
+      a.milliseconds.toFixed(0),
+      b?.milliseconds.toFixed(0) ?? "-",
+      ratio?.toFixed(3) ?? "-",
+      aim.toFixed(3),
+    ];
     const said = cells.map((cell) => cell.padStart(10)).join("");
     console.log(`${name.padEnd(24)}${layout.padEnd(12)}${said}   ${lossDifference?.toExponential(1) ?? "-"}`);
     if (name !== cases[0]!.name) continue;
@@ -187,7 +208,9 @@ try {
   const heading = `s = 4, m = 32 otherwise (ms, medians of ${further})`;
   console.log(`\n${heading.padEnd(46)}${"losses differ by".padStart(20)}`);
   for (const { name, milliseconds, lossDifference } of others)
-    console.log(`${name.padEnd(38)}${milliseconds.toFixed(0).padStart(8)}${lossDifference.toExponential(1).padStart(20)}`);
+    console.log(
+      `${name.padEnd(38)}${milliseconds.toFixed(0).padStart(8)}${lossDifference.toExponential(1).padStart(20)}`,
+    );
   const minutes = (performance.now() - started) / 60000;
   console.log(`\nmedians of ${rounds}; the first ${compared} losses compared; ${minutes.toFixed(1)} minutes`);
   if (!options.brief)

@@ -1,5 +1,5 @@
-// What upscaling a 4K image takes: seconds, and the most memory the process ever held. In tiles, so that it stays under 2 GB.
-// usage: npm run bench:upscale [-- --model FILE]      writes results/bench-upscale.json
+// What upscaling a 4K image takes: seconds, and the most memory the process ever held. In tiles, so that it stays under
+// 2 GB. usage: npm run bench:upscale [-- --model FILE]      writes results/bench-upscale.json
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";

@@ -39,7 +39,10 @@ try {
   process.exit(1);
 }
 
-/** { root, include, libraries, version, cxx11Abi } of the first libtorch found: LIBTORCH, the system's, the one inside a Python torch. */
+/**
+ * { root, include, libraries, version, cxx11Abi } of the first libtorch found: LIBTORCH, the system's, the one inside a
+ * Python torch.
+ */
 function findLibtorch() {
   const asked = process.env.LIBTORCH;
   if (asked) {
@@ -71,8 +74,11 @@ function inspect(root) {
   const text = readFileSync(header, "utf8");
   const part = (name) => Number(new RegExp(`#define TORCH_VERSION_${name}\\s+(\\d+)`).exec(text)?.[1] ?? 0);
   const version = ["MAJOR", "MINOR", "PATCH"].map(part).join(".");
-  // Official builds of some years used the old ABI of std::string: the mangled name of a function with a string argument tells.
-  const cxx11Abi = readFileSync(join(libraries, "libc10.so")).includes("torchCheckFailEPKcS2_jRKNSt7__cxx1112basic_string")
+  // Official builds of some years used the old ABI of std::string: the mangled name of a function with a string
+  // argument tells.
+  const cxx11Abi = readFileSync(join(libraries, "libc10.so")).includes(
+    "torchCheckFailEPKcS2_jRKNSt7__cxx1112basic_string",
+  )
     ? 1
     : 0;
   return { root, include: join(root, "include"), libraries, version, cxx11Abi };
@@ -83,7 +89,8 @@ function multiarch() {
 }
 
 function pythonTorch() {
-  const find = "import importlib.util,os;s=importlib.util.find_spec('torch');print(os.path.dirname(s.origin) if s else '')";
+  const find =
+    "import importlib.util,os;s=importlib.util.find_spec('torch');print(os.path.dirname(s.origin) if s else '')";
   const { status, stdout } = spawnSync("python3", ["-c", find], { encoding: "utf8" });
   return status === 0 ? stdout.trim() : "";
 }
@@ -145,10 +152,12 @@ function build({ root, include, libraries, version, cxx11Abi }) {
   ];
   // Node-API's headers ship with most Node installations; otherwise node-gyp fetches them.
   const headers = resolve(dirname(process.execPath), "..");
-  const nodedir = !configuredNodedir() && existsSync(join(headers, "include/node/node_api.h")) ? [`--nodedir=${headers}`] : [];
+  const nodedir =
+    !configuredNodedir() && existsSync(join(headers, "include/node/node_api.h")) ? [`--nodedir=${headers}`] : [];
   const shared = [`--directory=${native}`, "--release", ...nodedir];
   const configure = ["node-gyp", "configure", ...shared, "--", ...variables.map((variable) => `-D${variable}`)];
-  // Not "rebuild": make sees itself what changed, flags included, and the addon in use stays in place until the new one is linked.
+  // Not "rebuild": make sees itself what changed, flags included, and the addon in use stays in place until the new one
+  // is linked.
   const make = ["node-gyp", "build", ...shared, `--jobs=${process.env.JOBS ?? "max"}`];
   if (process.argv.includes("--force")) rmSync(join(native, "build"), { recursive: true, force: true });
   const quote = (words) => words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");

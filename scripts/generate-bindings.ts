@@ -1,5 +1,5 @@
-// Writes src/torch/operator-bindings.ts and src/torch/ops.ts from libtorch's schemas of the operators in scripts/bound-operators.txt.
-// usage: npx tsx scripts/generate-bindings.ts
+// Writes src/torch/operator-bindings.ts and src/torch/ops.ts from libtorch's schemas of the operators in
+// scripts/bound-operators.txt. usage: npx tsx scripts/generate-bindings.ts
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { engineInfo, packageRoot, schemas } from "../src/torch/index.js";

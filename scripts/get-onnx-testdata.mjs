@@ -1,5 +1,6 @@
-// Fetches ONNX's own conformance models (Debian's package libonnx-testdata, about 4 MB) for the tests; prints where they are.
-// As root it is installed; else it is unpacked into the cache folder. Where neither works, the tests that need it skip.
+// Fetches ONNX's own conformance models (Debian's package libonnx-testdata, about 4 MB) for the tests; prints where
+// they are. As root it is installed; else it is unpacked into the cache folder. Where neither works, the tests that
+// need it skip.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";

@@ -1,4 +1,5 @@
-// npm run parity -- DIR: runs every entry of DIR/index.json against this project. One line an entry; exit 1 when any is off or unknown.
+// npm run parity -- DIR: runs every entry of DIR/index.json against this project. One line an entry; exit 1 when any is
+// off or unknown.
 import { resolve } from "node:path";
 import { FilterBasisError } from "../src/errors/error.js";
 import { setThreads } from "../src/torch/index.js";
@@ -9,23 +10,27 @@ import { checkNetwork } from "./parity/networks.js";
 import { checkAugment, checkChop, checkPatches } from "./parity/patches.js";
 
 /** What each kind of entry is compared by. */
-const kinds: Readonly<Record<string, (entry: Entry, folder: Folder) => readonly Check[] | Promise<readonly Check[]>>> = {
-  forward: checkNetwork,
-  forward_procedural_weights: checkNetwork,
-  augment: checkAugment,
-  get_patch: checkPatches,
-  chop: checkChop,
-  psnr: checkPsnr,
-  quantize: checkQuantize,
-  normalize: checkNormalize,
-  loss_norm: checkLossNorm,
-};
+const kinds: Readonly<Record<string, (entry: Entry, folder: Folder) => readonly Check[] | Promise<readonly Check[]>>> =
+  {
+    forward: checkNetwork,
+    forward_procedural_weights: checkNetwork,
+    augment: checkAugment,
+    get_patch: checkPatches,
+    chop: checkChop,
+    psnr: checkPsnr,
+    quantize: checkQuantize,
+    normalize: checkNormalize,
+    loss_norm: checkLossNorm,
+  };
 
 /** One entry's line, and whether it agrees. */
 async function runEntry(entry: Entry, folder: Folder): Promise<{ ok: boolean; text: string }> {
   const run = Object.hasOwn(kinds, entry.kind) ? kinds[entry.kind] : undefined;
   if (run === undefined)
-    return { ok: false, text: `unknown kind ${JSON.stringify(entry.kind)}; known are ${Object.keys(kinds).join(", ")}` };
+    return {
+      ok: false,
+      text: `unknown kind ${JSON.stringify(entry.kind)}; known are ${Object.keys(kinds).join(", ")}`,
+    };
   try {
     const checks = await run(entry, folder);
     const bad = checks.filter(({ difference, allowed }) => !(difference <= allowed));
@@ -46,7 +51,9 @@ function worst(checks: readonly Check[]): readonly Check[] {
 
 const [path, only] = process.argv.slice(2);
 if (path === undefined) {
-  console.error("Use: npm run parity -- DIR [NAME]   (DIR holds index.json; NAME: only entries whose name contains it)");
+  console.error(
+    "Use: npm run parity -- DIR [NAME]   (DIR holds index.json; NAME: only entries whose name contains it)",
+  );
   process.exit(2);
 }
 setThreads(Number(process.env.OMP_NUM_THREADS ?? 1));

@@ -5,8 +5,9 @@
 //
 // NAME may go on with a dot and a field of the file, whose table then stands under the file's conditions.
 //
-// A file holds { before, compressed, trained } (metrics as `evaluate` names them), or { rows } of such metrics with a label each,
-// or a table as it is, { columns, rows }; beside them the conditions: date, machine, versions, seed, images, command.
+// A file holds { before, compressed, trained } (metrics as `evaluate` names them), or { rows } of such metrics with a
+// label each, or a table as it is, { columns, rows }; beside them the conditions: date, machine, versions, seed,
+// images, command.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -24,7 +25,10 @@ const metrics = [
   ["latencyMs", "latency", (value) => `${value.toFixed(2)} ms`],
 ];
 
-/** The states of a model that a file holds, as [label, metrics]: named fields, or rows with a label (what `demo --json` prints). */
+/**
+ * The states of a model that a file holds, as [label, metrics]: named fields, or rows with a label (what `demo --json`
+ * prints).
+ */
 function statesOf(result) {
   if (Array.isArray(result.rows)) return result.rows.map((row) => [stateName(row.label), row]);
   const names = ["before", "compressed", "trained", "learned"];

@@ -1,6 +1,6 @@
-// Makes a result out of a run that compressed and trained: the original, the compressed and the trained model evaluated in ONNX Runtime on test data, and
-// what each epoch reached, with the conditions, as a file of results/. With --table, gathers those files into results/fine-tuning.json (classifiers)
-// and results/distilling.json (super-resolution).
+// Makes a result out of a run that compressed and trained: the original, the compressed and the trained model evaluated
+// in ONNX Runtime on test data, and what each epoch reached, with the conditions, as a file of results/. With --table,
+// gathers those files into results/fine-tuning.json (classifiers) and results/distilling.json (super-resolution).
 // Usage: npm run record:fine-tuning -- RUN --name NAME --title TEXT --data [SET=]DATA ... [--scale 2]
 //        npm run record:fine-tuning -- --table
 import { readdir, readFile, writeFile } from "node:fs/promises";
@@ -42,10 +42,13 @@ async function record(): Promise<void> {
       const [label, path] = set.includes("=") ? (set.split("=") as [string, string]) : [undefined, set];
       const options = { data: path, latency: false, ...(scale === undefined ? {} : { scale: Number(scale) }) };
       const normalize = scale === undefined ? { normalize: recipe.data.normalize } : {};
-      const { top1Error, psnr, ssim, bicubic, weights, parameters, macs, images } = await evaluateModel(join(run, file), {
-        ...options,
-        ...normalize,
-      });
+      const { top1Error, psnr, ssim, bicubic, weights, parameters, macs, images } = await evaluateModel(
+        join(run, file),
+        {
+          ...options,
+          ...normalize,
+        },
+      );
       const metrics = drop({ top1Error, psnr, ssim, bicubic, images });
       evaluated[state] = {
         ...evaluated[state],
@@ -115,7 +118,9 @@ async function table(): Promise<void> {
     rows: (one) => {
       // The last epoch is evaluated as the model that was written, those before it as the training measured them.
       const trained = [1, 3, 10].map((n) => (n === one.epochs.length ? one.trained : one.epochs[n - 1]));
-      const errors = [one.before, one.compressed, ...trained].map((state) => (state ? `${state.top1Error?.toFixed(2)} %` : "–"));
+      const errors = [one.before, one.compressed, ...trained].map((state) =>
+        state ? `${state.top1Error?.toFixed(2)} %` : "–",
+      );
       return [[one.title, share(one), ...errors]];
     },
   });

@@ -1,6 +1,6 @@
-// Makes a result out of a run: its last model evaluated in ONNX Runtime on the test data, with the conditions, as a file of results/;
-// with --weights its model too, as a file that ships.
-// Usage: npm run record -- RUN --data cifar10 --name NAME [--weights weights/FILE.onnx]
+// Makes a result out of a run: its last model evaluated in ONNX Runtime on the test data, with the conditions, as a
+// file of results/; with --weights its model too, as a file that ships. Usage: npm run record -- RUN --data cifar10
+// --name NAME [--weights weights/FILE.onnx]
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
@@ -13,7 +13,12 @@ import { readJson, runFiles } from "../src/train/run-folder.js";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { data: { type: "string" }, name: { type: "string" }, weights: { type: "string" }, scale: { type: "string" } },
+  options: {
+    data: { type: "string" },
+    name: { type: "string" },
+    weights: { type: "string" },
+    scale: { type: "string" },
+  },
 });
 const [run] = positionals;
 const { data, name, weights, scale } = values;
@@ -27,9 +32,15 @@ const about = (await readJson<{ seed: number; versions: Record<string, unknown> 
 const { epochs } = parseMetrics(await readFile(join(run, runFiles.metrics), "utf8"));
 const last = epochs.at(-1)!;
 const model = join(run, runFiles.last);
-const evaluated = await evaluateModel(model, { data, latency: false, ...(scale === undefined ? {} : { scale: Number(scale) }) });
+const evaluated = await evaluateModel(model, {
+  data,
+  latency: false,
+  ...(scale === undefined ? {} : { scale: Number(scale) }),
+});
 const { top1Error, psnr, ssim, images, parameters, macs } = evaluated;
-const metrics = Object.fromEntries(Object.entries({ top1Error, psnr, ssim }).filter(([, value]) => value !== undefined));
+const metrics = Object.fromEntries(
+  Object.entries({ top1Error, psnr, ssim }).filter(([, value]) => value !== undefined),
+);
 const best = epochs.toSorted(
   (a, b) => (a.metrics.top1Error ?? -(a.metrics.psnr ?? 0)) - (b.metrics.top1Error ?? -(b.metrics.psnr ?? 0)),
 )[0];

@@ -1,4 +1,5 @@
-// Sets up everything the project needs, once; seconds when all is there. Only Node's own modules: nothing is installed yet.
+// Sets up everything the project needs, once; seconds when all is there. Only Node's own modules: nothing is installed
+// yet.
 //
 //   node scripts/setup.mjs             npm packages, system packages, the native addon, dist/
 //   node scripts/setup.mjs --dry-run   says what it would do
@@ -42,7 +43,8 @@ const succeeds = (command, args) => spawnSync(command, args, { stdio: "ignore" }
 
 function checkNode() {
   const [major, minor] = process.versions.node.split(".").map(Number);
-  if (major < 20 || (major === 20 && minor < 19)) stop(`Node ${process.versions.node} is too old`, "install Node 20.19 or newer");
+  if (major < 20 || (major === 20 && minor < 19))
+    stop(`Node ${process.versions.node} is too old`, "install Node 20.19 or newer");
 }
 
 /** The packages that package-lock.json names and node_modules lacks; those for other platforms are optional. */
@@ -77,7 +79,8 @@ function systemLibtorch() {
 
 /** A torch that Python would import; importing it would take seconds. */
 function pythonLibtorch() {
-  const code = "import importlib.util as u, os; s = u.find_spec('torch'); print(os.path.dirname(s.origin) if s else '')";
+  const code =
+    "import importlib.util as u, os; s = u.find_spec('torch'); print(os.path.dirname(s.origin) if s else '')";
   const { stdout } = spawnSync("python3", ["-c", code], { encoding: "utf8" });
   return Boolean(stdout?.trim()) && existsSync(join(stdout.trim(), "lib/libtorch.so"));
 }
@@ -87,7 +90,9 @@ function isInstalled(name) {
   return /^Status: .* installed$/m.test(stdout ?? "");
 }
 
-/** The system packages to install: a compiler, and libtorch with a BLAS of full speed unless another libtorch is there. */
+/**
+ * The system packages to install: a compiler, and libtorch with a BLAS of full speed unless another libtorch is there.
+ */
 function wantedSystemPackages() {
   const wanted = [];
   if (!succeeds("g++", ["--version"])) wanted.push("g++");
@@ -121,10 +126,16 @@ function systemPackages() {
     "see apt's message above",
   ];
   run(program, [...before, "update", "-q"], { env, quiet: true, cure: "see apt's message above" });
-  run(program, [...before, "install", "-y", "-q", "--no-install-recommends", ...wanted], { env, quiet: true, cure: otherwise });
+  run(program, [...before, "install", "-y", "-q", "--no-install-recommends", ...wanted], {
+    env,
+    quiet: true,
+    cure: otherwise,
+  });
 }
 
-/** Freely licensed photographs in a Debian package. They are wished for, not needed: what fails here only leaves a note. */
+/**
+ * Freely licensed photographs in a Debian package. They are wished for, not needed: what fails here only leaves a note.
+ */
 function photographs() {
   const name = "lomiri-wallpapers-16.04";
   if (!process.argv.includes("--pictures") || isInstalled(name) || !succeeds("apt-get", ["--version"])) return;
@@ -136,7 +147,10 @@ function photographs() {
   if (dryRun) return;
   const apt = (...args) => {
     const [program, ...rest] = [...command, "apt-get", ...args];
-    return spawnSync(program, rest, { stdio: "ignore", env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } }).status === 0;
+    return (
+      spawnSync(program, rest, { stdio: "ignore", env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } })
+        .status === 0
+    );
   };
   const install = () => apt("install", "-y", "-q", "--no-install-recommends", name);
   if (!install() && !(apt("update", "-q") && install())) console.error(`set-up: apt has no ${name} (${cure})`);
@@ -144,7 +158,9 @@ function photographs() {
 
 function nativeAddon() {
   // Idempotent by itself: it knows what the addon is built from.
-  run(process.execPath, ["scripts/build-native.mjs"], { cure: "see the compiler's message above; then npm run setup again" });
+  run(process.execPath, ["scripts/build-native.mjs"], {
+    cure: "see the compiler's message above; then npm run setup again",
+  });
 }
 
 /** dist/ is older than what it is built from. */

@@ -1,5 +1,5 @@
-// A day's training in small: 2,000 steps of a compressed ResNet-8; memory must be flat after the first 100, and no tensor live at the end.
-// Usage: npm run test:endurance [-- --steps 2000]. Made-up images; needs the engine.
+// A day's training in small: 2,000 steps of a compressed ResNet-8; memory must be flat after the first 100, and no
+// tensor live at the end. Usage: npm run test:endurance [-- --steps 2000]. Made-up images; needs the engine.
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { writeResult } from "../bench/result.js";

@@ -1,5 +1,6 @@
-// Kills, fills and damages real trainings, and checks that each one, once resumed, ends bit for bit like an undisturbed one.
-// Usage: npm run test:faults [-- --kills 50]. Needs the built program (dist/) and the engine; uses made-up images, no network.
+// Kills, fills and damages real trainings, and checks that each one, once resumed, ends bit for bit like an undisturbed
+// one. Usage: npm run test:faults [-- --kills 50]. Needs the built program (dist/) and the engine; uses made-up images,
+// no network.
 import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -22,7 +23,9 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import sharp from "sharp";
 
-const { values } = parseArgs({ options: { kills: { type: "string", default: "50" }, seed: { type: "string", default: "1" } } });
+const { values } = parseArgs({
+  options: { kills: { type: "string", default: "50" }, seed: { type: "string", default: "1" } },
+});
 const kills = Number(values.kills);
 const program = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const root = mkdtempSync(join(tmpdir(), "filterbasis-faults-"));
@@ -103,7 +106,9 @@ function train(folder, { resume = existsSync(join(folder, "recipe.json")), fate,
   return new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal, said })));
 }
 
-/** What must be equal: the model's bytes, and every tensor of the last checkpoint (its state holds times, which differ). */
+/**
+ * What must be equal: the model's bytes, and every tensor of the last checkpoint (its state holds times, which differ).
+ */
 function outcome(folder) {
   const model = createHash("sha256")
     .update(readFileSync(join(folder, "last.onnx")))
@@ -229,7 +234,11 @@ async function stopped(signal, code) {
         else setTimeout(poll, 20);
       }, 20),
   });
-  check(`${signal} saves and ends with ${code}`, end.code === code && checkpoints(folder).length > 0, `code ${end.code}`);
+  check(
+    `${signal} saves and ends with ${code}`,
+    end.code === code && checkpoints(folder).length > 0,
+    `code ${end.code}`,
+  );
   return folder;
 }
 
@@ -265,7 +274,11 @@ async function twoAtOnce() {
   const one = train(folder);
   while (!existsSync(join(folder, "metrics.jsonl"))) await new Promise((resolve) => setTimeout(resolve, 5));
   const two = await train(folder, { resume: true });
-  check("a second training in the same folder is refused", two.code === 1 && /error busy/.test(two.said), two.said.slice(-200));
+  check(
+    "a second training in the same folder is refused",
+    two.code === 1 && /error busy/.test(two.said),
+    two.said.slice(-200),
+  );
   check("and the first is not disturbed", (await one).code === 0 && outcome(folder) === expected);
 }
 

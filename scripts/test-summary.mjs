@@ -1,5 +1,5 @@
-// Prints "N passed, N failed, N skipped" from vitest's JSON report; counts one failure when something else than a test failed.
-// usage: node scripts/test-summary.mjs REPORT EXITCODE
+// Prints "N passed, N failed, N skipped" from vitest's JSON report; counts one failure when something else than a test
+// failed. usage: node scripts/test-summary.mjs REPORT EXITCODE
 import { readFileSync } from "node:fs";
 
 const [report = "", code = "0"] = process.argv.slice(2);

@@ -1,5 +1,6 @@
-// Real networks from public repositories, each command on each: what it wrote, how much of the budget is left, how far the
-// outputs are, milliseconds of both files in turns, bytes, memory. results/wild.json, docs/wild.md, and the broken promises.
+// Real networks from public repositories, each command on each: what it wrote, how much of the budget is left, how far
+// the outputs are, milliseconds of both files in turns, bytes, memory. results/wild.json, docs/wild.md, and the broken
+// promises.
 //
 //   npm run test:wild                      what is missing in results/wild.json
 //   npm run test:wild -- --only 'candy'    rows whose "network operation" matches the pattern, measured again
@@ -38,7 +39,9 @@ const folder = join(root, ".cache", values.quick ? "wild-quick" : "wild");
 const quickNames = new Set(["burn_conv2d_asym", "mlperf_kws_f32", "resnet20-bn"]);
 const resultFile = values.results ?? (values.quick ? join(folder, "wild.json") : join(root, "results", "wild.json"));
 const pageFile =
-  values.quick || values.results !== undefined ? `${resultFile.replace(/\.json$/, "")}.md` : join(root, "docs", "wild.md");
+  values.quick || values.results !== undefined
+    ? `${resultFile.replace(/\.json$/, "")}.md`
+    : join(root, "docs", "wild.md");
 const effort: Effort = values.quick
   ? { seconds: 1, leastRounds: 5, mostRounds: 41 }
   : { seconds: 6, leastRounds: 15, mostRounds: 201 };

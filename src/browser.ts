@@ -1,5 +1,6 @@
-// The entry point to the pure layers, `filterbasis/browser`: ONNX bytes in, smaller ONNX bytes out, in a page, a worker or anywhere
-// else without Node. Nothing here touches files, processes or native code; running a model is left to onnxruntime-web.
+// The entry point to the pure layers, `filterbasis/browser`: ONNX bytes in, smaller ONNX bytes out, in a page, a worker
+// or anywhere else without Node. Nothing here touches files, processes or native code; running a model is left to
+// onnxruntime-web.
 
 // Compressing
 export { type Layout, layouts } from "./basis/layouts.js";
@@ -25,9 +26,11 @@ export {
   type ValueType,
 } from "./graph/index.js";
 export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
+export { type CompressedLayer, compressedLayers } from "./methods/compressed-layers.js";
 export { expand } from "./methods/expand.js";
 export { chooseLayout, chooseLayouts } from "./methods/layout.js";
-export { type MethodName, methods } from "./methods/methods.js";
+export type { Method } from "./methods/method.js";
+export { type MethodName, methodPass, methods } from "./methods/methods.js";
 export { type GroupPlan, type LayerPlan, type Plan, type PlanOptions, planCompression } from "./methods/plan.js";
 export { type CompressionRecord, type LayerRecord, readRecord } from "./methods/record.js";
 // Networks

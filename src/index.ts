@@ -1,4 +1,5 @@
-// The library's entry point: everything public, names listed by hand. libtorch, ONNX Runtime and image codecs load on first use only.
+// The library's entry point: everything public, names listed by hand. libtorch, ONNX Runtime and image codecs load on
+// first use only.
 
 // Compressing
 export { type Layout, layouts } from "./basis/layouts.js";
@@ -49,9 +50,11 @@ export {
 } from "./graph/index.js";
 export { Network, type NetworkOptions } from "./interpreter/network.js";
 export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
+export { type CompressedLayer, compressedLayers } from "./methods/compressed-layers.js";
 export { expand } from "./methods/expand.js";
 export { chooseLayout, chooseLayouts } from "./methods/layout.js";
-export { type MethodName, methods } from "./methods/methods.js";
+export type { Method } from "./methods/method.js";
+export { type MethodName, methodPass, methods } from "./methods/methods.js";
 export { type GroupPlan, type LayerPlan, type Plan, type PlanOptions, planCompression } from "./methods/plan.js";
 export { type CompressionRecord, type LayerRecord, readRecord } from "./methods/record.js";
 // Networks

@@ -1,4 +1,5 @@
-// Real networks against themselves: folded, rebuilt and written in every layout they agree with the original; with a fault they do not.
+// Real networks against themselves: folded, rebuilt and written in every layout they agree with the original; with a
+// fault they do not.
 import { describe, expect, test } from "vitest";
 import { layouts } from "../src/basis/layouts.js";
 import type { Graph } from "../src/graph/types.js";
@@ -23,7 +24,8 @@ async function prepared(file: string): Promise<{ readonly graph: Graph; readonly
 
 function onFile(name: string, title: string, run: (file: string) => Promise<void>, slow = false): void {
   const file = shared(name);
-  const why = file === undefined ? noShared : slow && process.env.FILTERBASIS_FULL !== "1" ? "minutes; set FILTERBASIS_FULL" : "";
+  const why =
+    file === undefined ? noShared : slow && process.env.FILTERBASIS_FULL !== "1" ? "minutes; set FILTERBASIS_FULL" : "";
   test.skipIf(why !== "")(`${name}: ${title}${why && ` (skipped: ${why})`}`, () => run(file!), 300_000);
 }
 
@@ -73,7 +75,13 @@ describe("faults are found", () => {
   const largest = (values: Float64Array) =>
     values.reduce((best, value, i) => (Math.abs(value) > Math.abs(values[best]!) ? i : best), 0);
   const models = ["resnet20-bn.onnx", "version-RFB-320.onnx"].map((name) => `data/models/${name}`);
-  for (const name of [...models, "wild/gtcrn.onnx", "wild/mnist_cntk_8.onnx", "cases/heatmap.onnx", "cases/noise2.onnx"]) {
+  for (const name of [
+    ...models,
+    "wild/gtcrn.onnx",
+    "wild/mnist_cntk_8.onnx",
+    "cases/heatmap.onnx",
+    "cases/noise2.onnx",
+  ]) {
     onFile(name, "one weight changed by 1 %, a dropped bias, swapped channels", async (file) => {
       const { graph, reference } = await prepared(file);
       const layers = graph.nodes.filter(
@@ -84,7 +92,9 @@ describe("faults are found", () => {
         const filter = floats(graph.initializers.get(weight)!).length / graph.initializers.get(weight)!.dims[0]!;
         const wrong = [
           changed(graph, weight, (values) => (values[largest(values)]! *= 1.01)),
-          changed(graph, weight, (values) => values.set([...values.subarray(filter, 2 * filter), ...values.subarray(0, filter)])),
+          changed(graph, weight, (values) =>
+            values.set([...values.subarray(filter, 2 * filter), ...values.subarray(0, filter)]),
+          ),
           ...(graph.initializers.has(bias) ? [changed(graph, bias, (values) => values.fill(0))] : []),
         ];
         for (const [i, one] of wrong.entries())
@@ -93,14 +103,18 @@ describe("faults are found", () => {
     });
   }
 
-  onFile("cases/bn_train9.onnx", "batch norm that normalises by the batch, taken for one that does not", async (file) => {
-    const { graph, reference } = await prepared(file);
-    const wrong = graph.nodes.map((node) =>
-      node.op === "BatchNormalization" ? { ...node, outputs: node.outputs.slice(0, 1) } : node,
-    );
-    const agreement = await compareWithOriginal({ ...graph, nodes: wrong }, reference, { kind: "exact" });
-    expect(() => requireAgreement(agreement)).toThrow(/does not compute what the original does/);
-  });
+  onFile(
+    "cases/bn_train9.onnx",
+    "batch norm that normalises by the batch, taken for one that does not",
+    async (file) => {
+      const { graph, reference } = await prepared(file);
+      const wrong = graph.nodes.map((node) =>
+        node.op === "BatchNormalization" ? { ...node, outputs: node.outputs.slice(0, 1) } : node,
+      );
+      const agreement = await compareWithOriginal({ ...graph, nodes: wrong }, reference, { kind: "exact" });
+      expect(() => requireAgreement(agreement)).toThrow(/does not compute what the original does/);
+    },
+  );
 });
 
 describe("what is fed and what is compared", () => {
@@ -113,7 +127,8 @@ describe("what is fed and what is compared", () => {
       const spread = reference.outputs.map((outputs) => {
         const values = floats(Object.values(outputs)[0]!);
         return (
-          values.reduce((most, value) => Math.max(most, value), 0) - values.reduce((least, value) => Math.min(least, value), 1)
+          values.reduce((most, value) => Math.max(most, value), 0) -
+          values.reduce((least, value) => Math.min(least, value), 1)
         );
       });
       expect(Math.max(...spread)).toBeGreaterThan(0.1);

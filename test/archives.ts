@@ -8,7 +8,10 @@ export function tar(files: Files): Buffer {
   return Buffer.concat([...files.map(([name, bytes]) => tarEntry(name, bytes)), Buffer.alloc(1024)]);
 }
 
-/** One entry: a header that claims `size`, the bytes, and what fills the last block. `kind`: 0 a file, 2 a link, x extended headers. */
+/**
+ * One entry: a header that claims `size`, the bytes, and what fills the last block. `kind`: 0 a file, 2 a link, x
+ * extended headers.
+ */
 export function tarEntry(name: string, bytes: Uint8Array, { kind = "0", size = bytes.length } = {}): Buffer {
   const header = Buffer.alloc(512);
   header.write(name, 0);

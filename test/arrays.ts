@@ -10,7 +10,11 @@ interface NpyOptions {
 export function npy(descr: string, dims: readonly number[], data: ArrayBufferView, options: NpyOptions = {}): Buffer {
   const { fortran = false, version = 1 } = options;
   const shape = dims.length === 1 ? `(${dims[0]},)` : `(${dims.join(", ")})`;
-  return npyOf(`{'descr': '${descr}', 'fortran_order': ${fortran ? "True" : "False"}, 'shape': ${shape}, }`, data, version);
+  return npyOf(
+    `{'descr': '${descr}', 'fortran_order': ${fortran ? "True" : "False"}, 'shape': ${shape}, }`,
+    data,
+    version,
+  );
 }
 
 /** An .npy file with a header of the test's own. */

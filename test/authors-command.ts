@@ -76,5 +76,7 @@ function only(method: string, fields: Readonly<Record<string, object>>): object 
 /** --name value, or --name alone. */
 function parseOptions(commandLine: string): ReadonlyMap<string, string> {
   const words = commandLine.split(" ");
-  return new Map(words.flatMap((word, i) => (word.startsWith("--") ? [[word.slice(2), words[i + 1] ?? ""] as const] : [])));
+  return new Map(
+    words.flatMap((word, i) => (word.startsWith("--") ? [[word.slice(2), words[i + 1] ?? ""] as const] : [])),
+  );
 }

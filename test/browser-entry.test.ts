@@ -1,5 +1,5 @@
-// The browser entry point in a browser: bundled by vite without a trace of Node, it compresses a model inside a page of headless
-// Chromium, and onnxruntime-web runs the result there.
+// The browser entry point in a browser: bundled by vite without a trace of Node, it compresses a model inside a page of
+// headless Chromium, and onnxruntime-web runs the result there.
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { builtinModules } from "node:module";
@@ -67,86 +67,94 @@ test("the entry point bundles with vite free of Node's modules", { timeout: 120_
 
 const executablePath = chromium();
 
-describe.skipIf(executablePath === undefined)(`in headless Chromium${executablePath ? "" : ` (skipped: ${noBrowser})`}`, () => {
-  let browser: Browser;
-  let server: Server;
-  let address: string;
+describe.skipIf(executablePath === undefined)(
+  `in headless Chromium${executablePath ? "" : ` (skipped: ${noBrowser})`}`,
+  () => {
+    let browser: Browser;
+    let server: Server;
+    let address: string;
 
-  beforeAll(async () => {
-    await bundle("test/browser-page/main.ts", join(folder, "page"));
-    writeFileSync(join(folder, "resnet.onnx"), writeModel(resnet(8, { seed: 3 })));
-    writeFileSync(join(folder, "edsr.onnx"), writeModel(edsr({ blocks: 2, width: 16, scale: 2 })));
-    server = createServer((request, response) => {
-      const path = (request.url ?? "/").split("?")[0]!;
-      const file = path.startsWith("/ort/")
-        ? join(dirname(fileURLToPath(import.meta.resolve("onnxruntime-web"))), path.slice("/ort/".length))
-        : join(folder, path);
-      if (path === "/")
-        return void response.setHeader("content-type", "text/html").end('<script type="module" src="/page/main.js"></script>');
-      const types: Record<string, string> = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
-      try {
-        const body = readFileSync(file);
-        response.setHeader("content-type", types[extname(file)] ?? "application/octet-stream").end(body);
-      } catch {
-        response.writeHead(404).end();
-      }
+    beforeAll(async () => {
+      await bundle("test/browser-page/main.ts", join(folder, "page"));
+      writeFileSync(join(folder, "resnet.onnx"), writeModel(resnet(8, { seed: 3 })));
+      writeFileSync(join(folder, "edsr.onnx"), writeModel(edsr({ blocks: 2, width: 16, scale: 2 })));
+      server = createServer((request, response) => {
+        const path = (request.url ?? "/").split("?")[0]!;
+        const file = path.startsWith("/ort/")
+          ? join(dirname(fileURLToPath(import.meta.resolve("onnxruntime-web"))), path.slice("/ort/".length))
+          : join(folder, path);
+        if (path === "/")
+          return void response
+            .setHeader("content-type", "text/html")
+            .end('<script type="module" src="/page/main.js"></script>');
+        const types: Record<string, string> = {
+          ".js": "text/javascript",
+          ".mjs": "text/javascript",
+          ".wasm": "application/wasm",
+        };
+        try {
+          const body = readFileSync(file);
+          response.setHeader("content-type", types[extname(file)] ?? "application/octet-stream").end(body);
+        } catch {
+          response.writeHead(404).end();
+        }
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const bound = server.address();
+      address = typeof bound === "object" && bound ? `http://127.0.0.1:${bound.port}/` : "";
+      browser = await driver.launch({
+        executablePath: executablePath!,
+        args: [
+          "--no-sandbox",
+          "--disable-gpu",
+          "--disable-quic",
+          "--no-first-run",
+          "--disable-background-networking",
+          "--disable-component-update",
+          "--disable-sync",
+        ],
+      });
+    }, 120_000);
+    afterAll(async () => {
+      await browser?.close();
+      server?.close();
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const bound = server.address();
-    address = typeof bound === "object" && bound ? `http://127.0.0.1:${bound.port}/` : "";
-    browser = await driver.launch({
-      executablePath: executablePath!,
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ],
-    });
-  }, 120_000);
-  afterAll(async () => {
-    await browser?.close();
-    server?.close();
-  });
 
-  test.each([
-    ["resnet.onnx", { keepParams: 0.5, layout: "batch-folded", dims: [1, 3, 32, 32] }],
-    ["edsr.onnx", { keepParams: 0.6, layout: "dense", dims: [1, 3, 12, 14] }],
-  ])(
-    "%s is compressed in the page, and onnxruntime-web computes there what its filters say",
-    async (file, options) => {
-      const page = await browser.newPage();
-      const faults: string[] = [];
-      page.on("pageerror", (error) => faults.push(String(error)));
-      page.on(
-        "console",
-        (message) => message.type() === "error" && !message.text().includes("404") && faults.push(message.text()),
-      );
-      await page.goto(address);
-      await page.waitForFunction(() => "compressInPage" in globalThis);
-      const result = (await page.evaluate(
-        ([name, given]) =>
-          (globalThis as unknown as { compressInPage: (name: unknown, given: unknown) => Promise<unknown> }).compressInPage(
-            name,
-            given,
-          ),
-        [`/${file}`, options] as const,
-      )) as PageResult;
-      await page.close();
-      expect(faults).toEqual([]);
-      const ratio = result.weights / result.weightsBefore;
-      expect(ratio).toBeLessThanOrEqual(options.keepParams);
-      expect(ratio).toBeGreaterThan(options.keepParams - 0.02);
-      expect(result.weights).toBe(result.planned);
-      expect(result.layers).toBeGreaterThan(0);
-      expect(result.bytes).toBeLessThan(result.bytesBefore);
-      expect(result.fromFilters).toBeLessThan(1e-4); // what layouts promise
-      expect(result.fromOriginal).toBeGreaterThan(1e-3); // half of the weights of a random network are not nothing
-      expect(result.refusal).toBe("malformed");
-    },
-    180_000,
-  );
-});
+    test.each([
+      ["resnet.onnx", { keepParams: 0.5, layout: "batch-folded", dims: [1, 3, 32, 32] }],
+      ["edsr.onnx", { keepParams: 0.6, layout: "dense", dims: [1, 3, 12, 14] }],
+    ])(
+      "%s is compressed in the page, and onnxruntime-web computes there what its filters say",
+      async (file, options) => {
+        const page = await browser.newPage();
+        const faults: string[] = [];
+        page.on("pageerror", (error) => faults.push(String(error)));
+        page.on(
+          "console",
+          (message) => message.type() === "error" && !message.text().includes("404") && faults.push(message.text()),
+        );
+        await page.goto(address);
+        await page.waitForFunction(() => "compressInPage" in globalThis);
+        const result = (await page.evaluate(
+          ([name, given]) =>
+            (
+              globalThis as unknown as { compressInPage: (name: unknown, given: unknown) => Promise<unknown> }
+            ).compressInPage(name, given),
+          [`/${file}`, options] as const,
+        )) as PageResult;
+        await page.close();
+        expect(faults).toEqual([]);
+        const ratio = result.weights / result.weightsBefore;
+        expect(ratio).toBeLessThanOrEqual(options.keepParams);
+        expect(ratio).toBeGreaterThan(options.keepParams - 0.02);
+        expect(result.weights).toBe(result.planned);
+        expect(result.layers).toBeGreaterThan(0);
+        expect(result.bytes).toBeLessThan(result.bytesBefore);
+        expect(result.fromFilters).toBeLessThan(1e-4); // what layouts promise
+        expect(result.fromOriginal).toBeGreaterThan(1e-3); // half of the weights of a random network are not nothing
+        expect(result.refusal).toBe("malformed");
+      },
+      180_000,
+    );
+  },
+);

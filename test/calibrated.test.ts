@@ -1,4 +1,5 @@
-// A calibrated compression: activation moments of the layers, what becomes of the outputs, and that a stopped run resumes.
+// A calibrated compression: activation moments of the layers, what becomes of the outputs, and that a stopped run
+// resumes.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -64,7 +65,8 @@ function predicted(weight: Float32Array, n: number, { mean, second }: Activation
   const width = second.rows;
   const row = weight.subarray(n * width, (n + 1) * width);
   let variance = 0;
-  for (let i = 0; i < width; i++) for (let j = 0; j < width; j++) variance += row[i]! * row[j]! * second.data[i * width + j]!;
+  for (let i = 0; i < width; i++)
+    for (let j = 0; j < width; j++) variance += row[i]! * row[j]! * second.data[i * width + j]!;
   return { mean: row.reduce((sum, value, k) => sum + value * mean![k]!, 0), variance };
 }
 
@@ -83,7 +85,9 @@ describeEngine("what a layer sees", () => {
     const values = Array.from({ length: 4 }, (__, step) => outputs(graph, source, step));
     const places = values[0]!.length / 8 / 4;
     for (let n = 0; n < 4; n++) {
-      const own = values.flatMap((all) => [...all].filter((___, i) => Math.floor(i / places) % 4 === n)).map((v) => v - bias[n]!);
+      const own = values
+        .flatMap((all) => [...all].filter((___, i) => Math.floor(i / places) % 4 === n))
+        .map((v) => v - bias[n]!);
       const mean = own.reduce((sum, value) => sum + value, 0) / own.length;
       const variance = own.reduce((sum, value) => sum + (value - mean) ** 2, 0) / own.length;
       const expected = predicted(floats(graph.initializers.get("conv.weight")!), n, found);
@@ -124,7 +128,9 @@ describeEngine("compressing for what layers see", () => {
     const original = outputs(graph, source, 50);
     const plain = basis({ keepParams: 0.5 })(graph).graph;
     const calibrated = basis({ keepParams: 0.5, moments })(graph).graph;
-    expect(squared(outputs(calibrated, source, 50), original)).toBeLessThan(0.8 * squared(outputs(plain, source, 50), original));
+    expect(squared(outputs(calibrated, source, 50), original)).toBeLessThan(
+      0.8 * squared(outputs(plain, source, 50), original),
+    );
     const undone = expand(calibrated).graph;
     expect(squared(outputs(undone, source, 50), outputs(calibrated, source, 50))).toBeLessThan(
       1e-6 * squared(original, new Float32Array(original.length)),
@@ -185,26 +191,35 @@ describeEngine("a run that calibrated before it compressed", () => {
     let steps = 0;
     const stopping = () => steps === 4;
     const parts = join(root, "parts");
-    expect(await runTraining(parts, recipe(), { onStep: () => void steps++, stopping })).toMatchObject({ finished: false });
+    expect(await runTraining(parts, recipe(), { onStep: () => void steps++, stopping })).toMatchObject({
+      finished: false,
+    });
     expect(await runTraining(parts, "resume")).toMatchObject({ finished: true, globalStep: whole.globalStep });
     const [once, twice] = await Promise.all(["whole", "parts"].map((run) => loadModel(join(root, run, "last.onnx"))));
     expect(twice!.initializers).toEqual(once!.initializers);
     const losses = { whole: [] as number[], plain: [] as number[] };
     await runTraining(join(root, "again"), recipe(), { onStep: ({ loss }) => void losses.whole.push(loss) });
-    await runTraining(join(root, "plain"), recipe({ calibrate: 0 }), { onStep: ({ loss }) => void losses.plain.push(loss) });
+    await runTraining(join(root, "plain"), recipe({ calibrate: 0 }), {
+      onStep: ({ loss }) => void losses.plain.push(loss),
+    });
     expect(losses.whole[0]).not.toBeCloseTo(losses.plain[0]!, 6);
   });
 
-  // Asked for each batch that calibrates (2) or sets batch norms anew (3), then before the metrics of the original and of the start.
+  // Asked for each batch that calibrates (2) or sets batch norms anew (3), then before the metrics of the original and
+  // of the start.
   it.each([1, 4, 6])("stopped before its first step, at question %i, begins anew", async (when) => {
     const few = recipe({ steps: 1 });
     await runTraining(join(root, `once ${when}`), few);
     let asked = 0;
     const early = join(root, `early ${when}`);
-    await expect(runTraining(early, few, { stopping: () => ++asked === when })).rejects.toMatchObject({ code: "interrupted" });
+    await expect(runTraining(early, few, { stopping: () => ++asked === when })).rejects.toMatchObject({
+      code: "interrupted",
+    });
     expect(asked).toBe(when);
     expect(await runTraining(early, few)).toMatchObject({ finished: true });
-    const [once, anew] = await Promise.all(["once", "early"].map((run) => loadModel(join(root, `${run} ${when}`, "last.onnx"))));
+    const [once, anew] = await Promise.all(
+      ["once", "early"].map((run) => loadModel(join(root, `${run} ${when}`, "last.onnx"))),
+    );
     expect(anew!.initializers).toEqual(once!.initializers);
   });
 });

@@ -1,4 +1,5 @@
-// The small inputs of ../shared/cases through the commands that write files: what each must do is told there; here it is held.
+// The small inputs of ../shared/cases through the commands that write files: what each must do is told there; here it
+// is held.
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,8 +42,8 @@ const file = (name: string): string => shared(`cases/${name}.onnx`)!;
 /** What a case needs on the command line. */
 const more: Readonly<Record<string, readonly string[]>> = { dyn_norank: ["--input", "x=1x3x32x32"] };
 /**
- * Networks of about a millisecond and less: on a busy machine a timing may find no basis faster, and a budget in multiply-accumulates is then
- * refused. One in weights must be kept all the same.
+ * Networks of about a millisecond and less: on a busy machine a timing may find no basis faster, and a budget in
+ * multiply-accumulates is then refused. One in weights must be kept all the same.
  */
 const small = new Set(["small_macs", "state_axis1", "bn_train9", "noise2"]);
 const budgets = [
@@ -50,7 +51,10 @@ const budgets = [
   ["--keep-macs", "macs"],
 ] as const;
 
-/** Everything on every case takes minutes (npm run test:cases); by default each kind of fault is tried where it was found. */
+/**
+ * Everything on every case takes minutes (npm run test:cases); by default each kind of fault is tried where it was
+ * found.
+ */
 const full = process.env.FILTERBASIS_FULL !== undefined;
 const budgetCases = full
   ? models
@@ -139,7 +143,16 @@ test.skipIf(models.length === 0)(
       for (const cure of refused.json.error.cures as string[]) {
         const words = /(--keep-\w+) (0\.\d+)/.exec(cure);
         if (words === null) continue;
-        const { code, json, stderr } = await run(compress, file(name), "-o", out, words[1]!, words[2]!, "--threads", "1");
+        const { code, json, stderr } = await run(
+          compress,
+          file(name),
+          "-o",
+          out,
+          words[1]!,
+          words[2]!,
+          "--threads",
+          "1",
+        );
         expect(code === 0 || json.error.code === "does-not-pay", `${cure}: ${stderr}`).toBe(true);
       }
     }

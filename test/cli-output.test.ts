@@ -1,4 +1,5 @@
-// What the program writes where no terminal is: plain text, of a bounded width, and one JSON object where JSON was asked for.
+// What the program writes where no terminal is: plain text, of a bounded width, and one JSON object where JSON was
+// asked for.
 import { spawn, spawnSync } from "node:child_process";
 import { openSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -27,7 +28,8 @@ interface Ended {
 function run(args: readonly string[], env: NodeJS.ProcessEnv = environment): Promise<Ended> {
   const child = spawn(process.execPath, [...program, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
   const text = { stdout: "", stderr: "" };
-  for (const name of ["stdout", "stderr"] as const) child[name].setEncoding("utf8").on("data", (part) => (text[name] += part));
+  for (const name of ["stdout", "stderr"] as const)
+    child[name].setEncoding("utf8").on("data", (part) => (text[name] += part));
   return new Promise((resolve) => child.on("close", (status) => resolve({ status, ...text })));
 }
 
@@ -84,7 +86,10 @@ describe("help in a pipe", () => {
 const commands: readonly Command[] = [data, doctor, inspect, methods, nets, recipes, report, tables, train];
 
 /** In this process, which is quicker: stdout and the exit code. */
-async function runHere({ run }: Command, ...words: string[]): Promise<{ readonly status: number; readonly stdout: string }> {
+async function runHere(
+  { run }: Command,
+  ...words: string[]
+): Promise<{ readonly status: number; readonly stdout: string }> {
   let stdout = "";
   const stream = { write: (text: string) => void (stdout += text) };
   const { signal } = new AbortController();

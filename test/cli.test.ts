@@ -16,7 +16,18 @@ describe("filterbasis", () => {
     const { status, stdout, stderr } = run("--help");
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     const names = [...stdout.matchAll(/^ {2}([a-z]+) {2}/gm)].map(([, name]) => name);
-    for (const name of ["inspect", "plan", "compress", "train", "evaluate", "export", "report", "tables", "nets", "doctor"])
+    for (const name of [
+      "inspect",
+      "plan",
+      "compress",
+      "train",
+      "evaluate",
+      "export",
+      "report",
+      "tables",
+      "nets",
+      "doctor",
+    ])
       expect(names).toContain(name);
   });
 

@@ -1,4 +1,5 @@
-// `compare` and how data becomes inputs of any network: which input, which layout, which size; what cannot be is refused with its reason.
+// `compare` and how data becomes inputs of any network: which input, which layout, which size; what cannot be is
+// refused with its reason.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -39,7 +40,12 @@ const value = (dims: readonly (number | string)[]): Value => ({ name: "x", tenso
 function network(dims: readonly (number | string)[], channelsLast = false): Graph {
   const conv = makeNode("Conv", [channelsLast ? "t" : "x", "w"], ["y"], { pads: ints([1, 1, 1, 1]) }, { name: "conv" });
   const nodes = channelsLast ? [makeNode("Transpose", ["x"], ["t"], { perm: ints([0, 3, 1, 2]) }), conv] : [conv];
-  return smallGraph({ nodes, initializers: { w: randomTensor([4, 3, 3, 3], 1) }, inputs: [value(dims)], outputs: ["y"] });
+  return smallGraph({
+    nodes,
+    initializers: { w: randomTensor([4, 3, 3, 3], 1) },
+    inputs: [value(dims)],
+    outputs: ["y"],
+  });
 }
 
 async function ask(line: readonly string[]) {
@@ -95,13 +101,23 @@ describe("data as inputs of a network", () => {
     const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 5), }".padEnd(117) + "\n";
     writeFileSync(
       data,
-      Buffer.concat([Buffer.from("\x93NUMPY\x01\x00", "latin1"), Buffer.from([118, 0]), Buffer.from(header), Buffer.alloc(40)]),
+      Buffer.concat([
+        Buffer.from("\x93NUMPY\x01\x00", "latin1"),
+        Buffer.from([118, 0]),
+        Buffer.from(header),
+        Buffer.alloc(40),
+      ]),
     );
     const graph = network([1, 3, 8, 8]);
     const opened = await openData(data);
     await expect(modelFeeds(graph, opened, await findInputs(graph))).rejects.toMatchObject({ code: "data-mismatch" });
-    await expect(feedsOf(graph, { input: "none" })).rejects.toMatchObject({ code: "data-mismatch", got: "x [1, 3, 8, 8]" });
-    await expect(feedsOf(network([4, 3, 8, 8]))).rejects.toMatchObject({ message: expect.stringMatching(/fewer inputs/) });
+    await expect(feedsOf(graph, { input: "none" })).rejects.toMatchObject({
+      code: "data-mismatch",
+      got: "x [1, 3, 8, 8]",
+    });
+    await expect(feedsOf(network([4, 3, 8, 8]))).rejects.toMatchObject({
+      message: expect.stringMatching(/fewer inputs/),
+    });
   });
 });
 

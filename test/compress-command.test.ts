@@ -1,4 +1,5 @@
-// `plan` and `compress` as they are called: results as JSON, refusals listed, verified files, nothing written when they fail.
+// `plan` and `compress` as they are called: results as JSON, refusals listed, verified files, nothing written when they
+// fail.
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -65,7 +66,9 @@ describe("compress", () => {
     expect(json).toMatchObject({ weights: planned.json.weights, verified: true });
     expect(json.weights).toBe(cost(after).weights);
     expect(json.maxDifference).toBeLessThan(1e-4);
-    expect(json.layers.map(({ name }: { name: string }) => name)).toEqual(readRecord(after)!.layers.map(({ name }) => name));
+    expect(json.layers.map(({ name }: { name: string }) => name)).toEqual(
+      readRecord(after)!.layers.map(({ name }) => name),
+    );
     expect(json.skipped).toEqual(planned.json.skipped);
     for (const { name, reason } of json.skipped) expect(stderr).toContain(`skipped ${name}: ${reason}`);
   });

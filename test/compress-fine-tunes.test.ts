@@ -1,4 +1,5 @@
-// `compress --data`: the model is fine-tuned after it was compressed, on labels and the original together or on the original alone.
+// `compress --data`: the model is fine-tuned after it was compressed, on labels and the original together or on the
+// original alone.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -38,7 +39,9 @@ async function trainedUntil(enough: (told: string) => boolean, ...options: strin
   const [run, out] = [at(`run-${made}`), at(`out-${made++}.onnx`)];
   const told = (text: string, stop: AbortController) => void (enough(text) && stop.abort("SIGINT"));
   const { code, stdout, stderr } = await compressed(out, told, "--run", run, ...options);
-  const recipe = existsSync(join(run, "recipe.json")) ? JSON.parse(readFileSync(join(run, "recipe.json"), "utf8")) : undefined;
+  const recipe = existsSync(join(run, "recipe.json"))
+    ? JSON.parse(readFileSync(join(run, "recipe.json"), "utf8"))
+    : undefined;
   return { code, stderr, json: JSON.parse(stdout), recipe, run, out };
 }
 
@@ -69,7 +72,10 @@ describeEngine("compress --data", () => {
   it("trains on labels and the original's soft targets, warms up, and writes the trained model verified", async () => {
     const { code, stderr, json, recipe, run, out } = await trained("--epochs", "2");
     expect(code, stderr).toBe(0);
-    expect(recipe.loss).toMatchObject({ task: "cross-entropy", distill: { kind: "soft-targets", weight: 0.5, temperature: 3 } });
+    expect(recipe.loss).toMatchObject({
+      task: "cross-entropy",
+      distill: { kind: "soft-targets", weight: 0.5, temperature: 3 },
+    });
     expect(recipe.schedule).toMatchObject({ name: "cosine", per: "step", warmup: 0.1 });
     expect(recipe).toMatchObject({ calibrate: 4, recalibrate: 50 });
     expect(json).toMatchObject({ verified: true, trained: { epochs: [{ epoch: 1 }, { epoch: 2 }] } });
@@ -96,9 +102,17 @@ describeEngine("compress --data", () => {
     expect(code, stderr).toBe(0);
     expect(json).toMatchObject({ verified: true, trained: { epochs: [] } });
     const alone = at("alone.onnx");
-    const io = { stdout: { write: () => undefined }, stderr: { write: () => undefined }, signal: new AbortController().signal };
-    expect(await compress.run([at("model.onnx"), "-o", alone, "--keep-params", "0.6", "--layout", "batch-folded"], io)).toBe(0);
-    const [calibrated, plain] = await Promise.all([out, alone].map(async (file) => readRecord(await loadModel(file))!.layers));
+    const io = {
+      stdout: { write: () => undefined },
+      stderr: { write: () => undefined },
+      signal: new AbortController().signal,
+    };
+    expect(
+      await compress.run([at("model.onnx"), "-o", alone, "--keep-params", "0.6", "--layout", "batch-folded"], io),
+    ).toBe(0);
+    const [calibrated, plain] = await Promise.all(
+      [out, alone].map(async (file) => readRecord(await loadModel(file))!.layers),
+    );
     expect(calibrated!.map(({ name, splits, basisSize }) => [name, splits, basisSize])).toEqual(
       plain!.map(({ name, splits, basisSize }) => [name, splits, basisSize]),
     );
@@ -124,7 +138,11 @@ describeEngine("compress --data", () => {
     expect(stderr).toContain(`filterbasis export ${folder} -o ${out} --fold-bn --layout auto`);
     rmdirSync(out);
     const said = /filterbasis export (.*)/.exec(stderr)![1]!;
-    const io = { stdout: { write: () => undefined }, stderr: { write: () => undefined }, signal: new AbortController().signal };
+    const io = {
+      stdout: { write: () => undefined },
+      stderr: { write: () => undefined },
+      signal: new AbortController().signal,
+    };
     const words = said.replace("--layout auto", "--layout batch-folded").split(" "); // auto times every layout
     expect(await exporting.run(words, io)).toBe(0);
     expect(readRecord(await loadModel(out))?.layers.length).toBeGreaterThan(0);

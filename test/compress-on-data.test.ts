@@ -1,5 +1,5 @@
-// `compress --data` without training, from the command line to the file: budgets kept, what is lost told on images held out, chains undone,
-// refusals before anything is written.
+// `compress --data` without training, from the command line to the file: budgets kept, what is lost told on images held
+// out, chains undone, refusals before anything is written.
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -140,7 +140,9 @@ describe("compress --data", () => {
     await b.release();
   });
 
-  test("writes nothing that loses more than is allowed, or is not as fast as was asked for", { timeout: 120_000 }, async () => {
+  test("writes nothing that loses more than is allowed, or is not as fast as was asked for", {
+    timeout: 120_000,
+  }, async () => {
     rmSync(out(), { force: true });
     const lost = await run("--keep-params", "0.15", "--data", images, "--max-loss", "0.0001", "--loss", "relative");
     expect(lost.json.error, lost.stderr).toMatchObject({

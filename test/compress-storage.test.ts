@@ -1,5 +1,6 @@
 // What real exporters do with weights, and what cannot be compressed: Constant nodes, Identity chains, half and double
-// precision, one weight read twice, old models that list weights among their inputs; grouped, dynamic and quantised weights.
+// precision, one weight read twice, old models that list weights among their inputs; grouped, dynamic and quantised
+// weights.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +14,8 @@ import type { DataType, Graph, TensorData } from "../src/graph/types.js";
 import { dataTypes } from "../src/graph/types.js";
 import { numbers, tensorOf } from "../src/graph/values.js";
 import { basis } from "../src/methods/basis.js";
-import { expand, expandAs } from "../src/methods/expand.js";
+import { expand } from "../src/methods/expand.js";
+import { expandBases } from "../src/methods/expand-bases.js";
 import { findLayers } from "../src/methods/layers.js";
 import { chooseLayouts } from "../src/methods/layout.js";
 import { readRecord } from "../src/methods/record.js";
@@ -148,7 +150,9 @@ describe.each(Object.entries(stored))("a weight stored as %s", (_, { graph, tole
     const original = [...graph.initializers.keys()].find((name) => name === "w");
     if (original) expect(compressed.initializers.has("w")).toBe(false); // the original filters are gone,
     expect(compressed.inputs.map(({ name }) => name)).not.toContain("w"); // from the inputs too
-    expect(compressed.initializers.get(record.layers[0]!.basis)!.type).toBe((graph.initializers.get("w") ?? weight).type);
+    expect(compressed.initializers.get(record.layers[0]!.basis)!.type).toBe(
+      (graph.initializers.get("w") ?? weight).type,
+    );
     for (const layout of layouts) {
       const formed = chooseLayouts(() => layout)(compressed).graph;
       verifyGraph(formed);
@@ -176,8 +180,8 @@ test("a long name of a layer is not repeated in every value inside of it", async
 test("filters rebuilt in the type that is computed in are those of the compressed layer, and not rounded to the type that is stored", async () => {
   const { graph } = stored["half precision, cast to single"]!;
   const compressed = basis({ splits: 2, basis: 5 })(graph).graph;
-  expect(await difference(expandAs(compressed, "computed").graph, compressed)).toBeLessThan(1e-6);
-  expect(await difference(expandAs(compressed, "stored").graph, compressed)).toBeGreaterThan(1e-5);
+  expect(await difference(expandBases(compressed, "computed").graph, compressed)).toBeLessThan(1e-6);
+  expect(await difference(expandBases(compressed, "stored").graph, compressed)).toBeGreaterThan(1e-5);
 });
 
 test("half-precision filters of the dense layout are products of float32 matrices, which ONNX Runtime computes at load", async () => {
@@ -186,7 +190,10 @@ test("half-precision filters of the dense layout are products of float32 matrice
   const folder = mkdtempSync(join(tmpdir(), "filterbasis-half-"));
   try {
     const optimised = join(folder, "optimised.onnx");
-    const session = await InferenceSession.create(writeModel(dense), { optimizedModelFilePath: optimised, logSeverityLevel: 4 });
+    const session = await InferenceSession.create(writeModel(dense), {
+      optimizedModelFilePath: optimised,
+      logSeverityLevel: 4,
+    });
     await session.release();
     const operators = readModel(new Uint8Array(readFileSync(optimised))).nodes.map(({ op }) => op);
     expect(operators).toContain("Conv");
@@ -226,18 +233,26 @@ describe("what is skipped is named with its reason", () => {
 
   test("weights that are computed while the model runs, and a model that has no others", () => {
     const inputs = [...input(), { name: "w", tensor: { type: "float32" as const, dims: [8, 8, 3, 3] } }];
-    expect(reason([conv({})], {}, inputs)).toEqual([{ name: "conv", reason: "its weight is computed while the model runs" }]);
+    expect(reason([conv({})], {}, inputs)).toEqual([
+      { name: "conv", reason: "its weight is computed while the model runs" },
+    ]);
     const graph = smallGraph({ nodes: [conv({})], initializers: {}, inputs, outputs: ["y"] });
     for (const options of [{ keepParams: 0.5 }, { basis: 4 }]) {
       expect(() => basis(options)(graph)).toThrow(
-        expect.objectContaining({ code: "unsupported", message: expect.stringContaining("computed while the model runs") }),
+        expect.objectContaining({
+          code: "unsupported",
+          message: expect.stringContaining("computed while the model runs"),
+        }),
       );
     }
   });
 
   test("transposed convolutions and fully connected layers", () => {
     const transposed = makeNode("ConvTranspose", ["x", "w"], ["y"], {}, { name: "up" });
-    expect(reason([transposed], { w: weight })[0]).toMatchObject({ name: "up", reason: expect.stringContaining("transposed") });
+    expect(reason([transposed], { w: weight })[0]).toMatchObject({
+      name: "up",
+      reason: expect.stringContaining("transposed"),
+    });
     const linear = [conv({}), makeNode("MatMul", ["y", "v"], ["z"], {}, { name: "linear" })];
     expect(reason(linear, { w: weight, v: randomTensor([7, 5], 1) })).toEqual([
       { name: "linear", reason: "it is a matrix product, not a convolution" },
@@ -251,7 +266,12 @@ describe("what is skipped is named with its reason", () => {
   test("a weight that something else reads too", () => {
     const nodes = [conv({}), makeNode("Relu", ["w"], ["z"], {}, { name: "other" })];
     expect(reason(nodes, { w: weight })).toEqual([{ name: "conv", reason: "its weight is also read by other (Relu)" }]);
-    const returned = smallGraph({ nodes: [conv({})], initializers: { w: weight }, inputs: input(), outputs: ["y", "w"] });
+    const returned = smallGraph({
+      nodes: [conv({})],
+      initializers: { w: weight },
+      inputs: input(),
+      outputs: ["y", "w"],
+    });
     expect(findLayers(returned).skipped[0]!.reason).toBe("its weight is also read by an output of the graph");
   });
 
@@ -265,7 +285,12 @@ describe("what is skipped is named with its reason", () => {
   });
 
   test("a model without any convolution is an error", () => {
-    const graph = smallGraph({ nodes: [makeNode("Relu", ["x"], ["y"])], initializers: {}, inputs: input(), outputs: ["y"] });
+    const graph = smallGraph({
+      nodes: [makeNode("Relu", ["x"], ["y"])],
+      initializers: {},
+      inputs: input(),
+      outputs: ["y"],
+    });
     expect(() => basis({ keepParams: 0.5 })(graph)).toThrow(
       expect.objectContaining({ code: "not-found", message: expect.stringContaining("no convolution") }),
     );

@@ -13,7 +13,7 @@ import { lowerHull, solveBudget } from "../src/methods/budget.js";
 import { expand } from "../src/methods/expand.js";
 import { findLayers } from "../src/methods/layers.js";
 import { chooseLayout, chooseLayouts } from "../src/methods/layout.js";
-import { methods, weightMethods } from "../src/methods/methods.js";
+import { methodPass, weightMethods } from "../src/methods/methods.js";
 import { planCompression } from "../src/methods/plan.js";
 import { readRecord, recordKey } from "../src/methods/record.js";
 import { sharingSets } from "../src/methods/sharing.js";
@@ -110,7 +110,10 @@ describe("plans", () => {
           expect(reached).toBeLessThanOrEqual(keep);
           expect(reached).toBeGreaterThan(keep - 0.02);
         } catch (error) {
-          expect(error).toMatchObject({ code: "budget-unreachable", message: expect.stringContaining("least reachable is 0.") });
+          expect(error).toMatchObject({
+            code: "budget-unreachable",
+            message: expect.stringContaining("least reachable is 0."),
+          });
           expect(keep).toBeLessThan(inMacs ? 0.3 : 0.12);
         }
       }),
@@ -271,7 +274,9 @@ describe("compressed networks", () => {
       for (const to of layouts) {
         const changed = chooseLayouts(() => to)(direct.get(from)!).graph;
         verifyGraph(changed);
-        expect(printGraph(changed).replaceAll(/_\d+\b/g, "")).toBe(printGraph(direct.get(to)!).replaceAll(/_\d+\b/g, ""));
+        expect(printGraph(changed).replaceAll(/_\d+\b/g, "")).toBe(
+          printGraph(direct.get(to)!).replaceAll(/_\d+\b/g, ""),
+        );
         expect(readRecord(changed)).toEqual(readRecord(direct.get(to)!));
       }
     }
@@ -323,7 +328,7 @@ describe("compressed networks", () => {
 
   test.each(weightMethods)("method %s keeps a budget and is named in the record", (method) => {
     const graph = smallSr();
-    const { graph: compressed } = methods[method].pass({ keepParams: 0.7 })(graph);
+    const { graph: compressed } = methodPass(method, { keepParams: 0.7 })(graph);
     const record = readRecord(compressed)!;
     expect(record.method).toBe(method);
     for (const { splits, shape } of record.layers)
@@ -396,6 +401,8 @@ test("weights that are not numbers are refused by the layer's name", () => {
     initializers: new Map([...graph.initializers, ["conv.weight", tensorOf("float32", [8, 8, 3, 3], values)]]),
   };
   for (const options of [{ keepParams: 0.5 }, { basis: 2 }]) {
-    expect(() => basis(options)(broken)).toThrow(expect.objectContaining({ code: "non-finite", place: { layer: "conv" } }));
+    expect(() => basis(options)(broken)).toThrow(
+      expect.objectContaining({ code: "non-finite", place: { layer: "conv" } }),
+    );
   }
 });

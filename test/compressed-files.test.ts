@@ -1,5 +1,5 @@
-// Files of compressed models: those that version 0.1 wrote are read into one node a layer, run, expand and are written again; and what other
-// passes and programs make of such files is still read.
+// Files of compressed models: those that version 0.1 wrote are read into one node a layer, run, expand and are written
+// again; and what other passes and programs make of such files is still read.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
@@ -174,7 +174,9 @@ test("a model whose layer another program has renamed, but not changed, is still
   }));
   const read = readModel(writeModel({ ...lowered, nodes, values: new Map() }));
   expect(read.nodes.filter(isBasisConv)).toHaveLength(4);
-  expect(read.nodes.filter(isBasisConv).map(({ name }) => name)).toEqual(graph.nodes.filter(isBasisConv).map(({ name }) => name));
+  expect(read.nodes.filter(isBasisConv).map(({ name }) => name)).toEqual(
+    graph.nodes.filter(isBasisConv).map(({ name }) => name),
+  );
 });
 
 test.each(["scratch", "between"])("shapes that were Constant nodes may be initializers: %s", (name) => {
@@ -185,7 +187,10 @@ test.each(["scratch", "between"])("shapes that were Constant nodes may be initia
 });
 
 describe("batch norm and a convolution over a basis", () => {
-  /** BatchNormalization on either side of a layer of 8 to 8 channels, with or without something between basis and coefficients. */
+  /**
+   * BatchNormalization on either side of a layer of 8 to 8 channels, with or without something between basis and
+   * coefficients.
+   */
   function normed(splits: number, insertNorm: boolean): Graph {
     const net = new GraphBuilder("normed", initialiser("default", 3));
     const x = net.norm(net.input("input", ["N", 8, 9, 9]), "before", 8);
@@ -216,7 +221,9 @@ describe("batch norm and a convolution over a basis", () => {
         ["before", false],
         ["after", true],
       ]);
-      expect(outcomes[0]!.reason).toContain("conv is a convolution over a basis, which only what follows can be folded into");
+      expect(outcomes[0]!.reason).toContain(
+        "conv is a convolution over a basis, which only what follows can be folded into",
+      );
       expect(folded.nodes.filter(isBasisConv).map(({ inputs }) => inputs)).toEqual(
         graph.nodes.filter(isBasisConv).map(({ inputs }) => inputs),
       );
@@ -229,7 +236,10 @@ describe("batch norm and a convolution over a basis", () => {
     const between = (splits: number) =>
       foldBatchNorm(normed(splits, true)).outcomes.find(({ layer }) => layer === "conv.between")!;
     expect(between(1)).toMatchObject({ applied: true });
-    expect(between(2)).toMatchObject({ applied: false, reason: expect.stringContaining("is the same for all its splits") });
+    expect(between(2)).toMatchObject({
+      applied: false,
+      reason: expect.stringContaining("is the same for all its splits"),
+    });
     const graph = normed(1, true);
     const folded = foldBatchNorm(graph).graph;
     expect(await difference(folded, writeModel(graph))).toBeLessThan(1e-5);

@@ -1,4 +1,5 @@
-// npm run test:conformance: every model of ONNX's conformance data in the interpreter; prints the counts and the rest, writes results/conformance.json.
+// npm run test:conformance: every model of ONNX's conformance data in the interpreter; prints the counts and the rest,
+// writes results/conformance.json.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { arch, cpus, platform } from "node:os";
@@ -14,7 +15,8 @@ if (cases.length === 0) {
 }
 const verdicts = await conformance(cases);
 const required = verdicts.filter(({ beyond }) => beyond === undefined);
-const count = (list: readonly Verdict[], outcome: Verdict["outcome"]) => list.filter((one) => one.outcome === outcome).length;
+const count = (list: readonly Verdict[], outcome: Verdict["outcome"]) =>
+  list.filter((one) => one.outcome === outcome).length;
 const matched = count(required, "matched");
 const further = verdicts.filter(({ beyond }) => beyond !== undefined);
 console.log(
@@ -40,7 +42,9 @@ const summary = {
   others: { models: further.length, matched: count(further, "matched"), refused: count(further, "refused") },
   notMatched: rest.map(({ name, outcome, reason }) => ({ name, outcome, reason })),
   othersWrong: wrong.map(({ name, outcome, reason, beyond }) => ({ name, outcome, reason, beyond })),
-  othersRefused: further.filter(({ outcome }) => outcome === "refused").map(({ name, beyond }) => ({ name, reason: beyond })),
+  othersRefused: further
+    .filter(({ outcome }) => outcome === "refused")
+    .map(({ name, beyond }) => ({ name, reason: beyond })),
 };
 mkdirSync("results", { recursive: true });
 writeFileSync("results/conformance.json", `${JSON.stringify(summary, null, 1)}\n`);

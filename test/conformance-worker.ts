@@ -1,5 +1,5 @@
-// Runs ONNX's conformance models in the interpreter, one a line of standard input. In a process of its own: a model that brings native
-// code down must not take the others with it.
+// Runs ONNX's conformance models in the interpreter, one a line of standard input. In a process of its own: a model
+// that brings native code down must not take the others with it.
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { isError } from "../src/errors/error.js";
@@ -61,7 +61,11 @@ function result(name: string, byName: ReadonlyMap<string, ReturnType<typeof test
     return { name, ...runCase(found.model, found.dataSets()) };
   } catch (error) {
     const refused = isError(error, "unsupported");
-    return { name, outcome: refused ? "refused" : "failed", reason: error instanceof Error ? error.message : String(error) };
+    return {
+      name,
+      outcome: refused ? "refused" : "failed",
+      reason: error instanceof Error ? error.message : String(error),
+    };
   }
 }
 

@@ -1,5 +1,5 @@
-// The interpreter computes what ONNX's conformance data says: every model that uses only the operators and types that must work.
-// `npm run test:conformance` runs all models, those beyond the list too.
+// The interpreter computes what ONNX's conformance data says: every model that uses only the operators and types that
+// must work. `npm run test:conformance` runs all models, those beyond the list too.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { readModel } from "../src/formats/onnx/index.js";
@@ -12,8 +12,14 @@ const known = new Map([
   ["node/test_training_dropout_default", "drops by NumPy's random generator"],
   ["node/test_training_dropout_default_mask", "drops by NumPy's random generator"],
   ["node/test_training_dropout_mask", "drops by NumPy's random generator"],
-  ["node/test_resize_downsample_scales_cubic_align_corners", "ONNX Runtime, too, aligns the corners of the rounded size"],
-  ["node/test_resize_downsample_scales_linear_align_corners", "ONNX Runtime, too, aligns the corners of the rounded size"],
+  [
+    "node/test_resize_downsample_scales_cubic_align_corners",
+    "ONNX Runtime, too, aligns the corners of the rounded size",
+  ],
+  [
+    "node/test_resize_downsample_scales_linear_align_corners",
+    "ONNX Runtime, too, aligns the corners of the rounded size",
+  ],
 ]);
 
 const required = testCases().filter(

@@ -1,4 +1,5 @@
-// ONNX's conformance models in the interpreter: which ones count, and running them in child processes that are replaced when they die.
+// ONNX's conformance models in the interpreter: which ones count, and running them in child processes that are replaced
+// when they die.
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -8,7 +9,10 @@ import type { Attribute, DataType, Graph } from "../src/graph/types.js";
 import type { CaseResult } from "./conformance-worker.js";
 import type { TestCase } from "./onnx-testdata.js";
 
-/** What CNNs for classification, detection, segmentation, restoration and super-resolution use: what the interpreter must run. */
+/**
+ * What CNNs for classification, detection, segmentation, restoration and super-resolution use: what the interpreter
+ * must run.
+ */
 export const requiredOperators: ReadonlySet<string> = new Set(
   `Conv ConvTranspose BatchNormalization InstanceNormalization GroupNormalization LayerNormalization LRN
   MaxPool AveragePool LpPool GlobalMaxPool GlobalAveragePool GlobalLpPool
@@ -44,7 +48,9 @@ export function beyond(graph: Graph): string | undefined {
   }
   const constants = [...graph.initializers.values()];
   const attributes = graph.nodes.flatMap((node) => [...node.attributes.values()]);
-  constants.push(...attributes.flatMap((attribute: Attribute) => (attribute.kind === "tensor" ? [attribute.value] : [])));
+  constants.push(
+    ...attributes.flatMap((attribute: Attribute) => (attribute.kind === "tensor" ? [attribute.value] : [])),
+  );
   for (const node of graph.nodes) {
     const to = node.op === "Cast" ? node.attributes.get("to") : undefined;
     if (to?.kind === "int" && [4n, 8n, 12n, 13n, 14n, 15n].includes(to.value) && to.value !== 1n)
@@ -70,7 +76,8 @@ export async function conformance(cases: readonly TestCase[]): Promise<Verdict[]
   let rest = cases.map(({ name }) => name);
   while (rest.length > 0) {
     const results = await inChild(rest);
-    for (const { name, outcome, reason } of results) verdicts.push({ name, beyond: whyBeyond.get(name), outcome, reason });
+    for (const { name, outcome, reason } of results)
+      verdicts.push({ name, beyond: whyBeyond.get(name), outcome, reason });
     const next = rest[results.length];
     if (next !== undefined) {
       verdicts.push({ name: next, beyond: whyBeyond.get(next), outcome: "crashed", reason: "the process died" });

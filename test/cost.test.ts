@@ -37,7 +37,16 @@ describe("cost", () => {
         makeNode("Mul", ["n", "half"], ["y"]),
       ],
       ["N", 3, "H", "W"],
-      { w: zeros(8, 3, 3, 3), b: zeros(8), s: zeros(8), t: zeros(8), m: zeros(8), v: zeros(8), half: zeros(), unread: zeros(50) },
+      {
+        w: zeros(8, 3, 3, 3),
+        b: zeros(8),
+        s: zeros(8),
+        t: zeros(8),
+        m: zeros(8),
+        v: zeros(8),
+        half: zeros(),
+        unread: zeros(50),
+      },
     );
     const counted = cost(graph, new Map([["x", [2, 3, 9, 8]]]));
     expect(counted).toMatchObject({
@@ -66,13 +75,18 @@ describe("cost", () => {
       const counted = cost(graphOf([node], x, { w: zeros(...w) }));
       return [counted.weights, counted.macs];
     };
-    expect(macs(makeNode("ConvTranspose", ["x", "w"], ["y"], { strides: ints([2, 2]) }), [1, 4, 5, 5], [4, 6, 3, 3])).toEqual([
-      216,
-      25 * 216,
+    expect(
+      macs(makeNode("ConvTranspose", ["x", "w"], ["y"], { strides: ints([2, 2]) }), [1, 4, 5, 5], [4, 6, 3, 3]),
+    ).toEqual([216, 25 * 216]);
+    expect(macs(makeNode("Conv", ["x", "w"], ["y"], { group: int(2) }), [1, 4, 5, 5], [6, 2, 3, 3])).toEqual([
+      108,
+      9 * 108,
     ]);
-    expect(macs(makeNode("Conv", ["x", "w"], ["y"], { group: int(2) }), [1, 4, 5, 5], [6, 2, 3, 3])).toEqual([108, 9 * 108]);
     expect(macs(makeNode("Gemm", ["x", "w"], ["y"]), [2, 7], [7, 3])).toEqual([21, 2 * 21]);
-    expect(macs(makeNode("Gemm", ["x", "w"], ["y"], { transA: int(1), transB: int(1) }), [7, 2], [3, 7])).toEqual([21, 2 * 21]);
+    expect(macs(makeNode("Gemm", ["x", "w"], ["y"], { transA: int(1), transB: int(1) }), [7, 2], [3, 7])).toEqual([
+      21,
+      2 * 21,
+    ]);
     expect(macs(makeNode("Gemm", ["w", "x"], ["y"], { transB: int(1) }), [2, 7], [3, 7])).toEqual([21, 2 * 21]);
     expect(macs(makeNode("MatMul", ["x", "w"], ["y"]), [5, 2, 7], [7, 3])).toEqual([21, 10 * 21]);
     expect(macs(makeNode("MatMul", ["w", "x"], ["y"]), [5, 7, 2], [3, 7])).toEqual([21, 10 * 21]);
@@ -95,9 +109,15 @@ describe("cost", () => {
   });
 
   it("takes the usual size that a fully connected layer fits, and the channels that the first convolution reads", () => {
-    const nodes = [makeNode("Conv", ["x", "w"], ["c"]), makeNode("Flatten", ["c"], ["f"]), makeNode("Gemm", ["f", "fc"], ["y"])];
+    const nodes = [
+      makeNode("Conv", ["x", "w"], ["c"]),
+      makeNode("Flatten", ["c"], ["f"]),
+      makeNode("Gemm", ["f", "fc"], ["y"]),
+    ];
     const constants = (inside: number) => ({ w: zeros(2, 3, 1, 1), fc: zeros(inside, 5) });
-    expect(cost(graphOf(nodes, ["N", "C", "H", "W"], constants(2 * 28 * 28))).inputs).toEqual(new Map([["x", [1, 3, 28, 28]]]));
+    expect(cost(graphOf(nodes, ["N", "C", "H", "W"], constants(2 * 28 * 28))).inputs).toEqual(
+      new Map([["x", [1, 3, 28, 28]]]),
+    );
     expect(() => cost(graphOf(nodes, ["N", 3, "H", "W"], constants(7)))).toThrow(
       /no usual size of image fits the model: state .* with --input/,
     );
@@ -109,7 +129,11 @@ describe("cost", () => {
       makeNode("Cast", ["i"], ["f"], { to: int(1) }),
       makeNode("MatMul", ["w", "f"], ["y"], {}, { name: "product" }),
     ];
-    expect(cost(graphOf(nodes, [3, 3], { w: zeros(4, 2) }))).toMatchObject({ weights: 8, macs: 0, uncounted: ["product"] });
+    expect(cost(graphOf(nodes, [3, 3], { w: zeros(4, 2) }))).toMatchObject({
+      weights: 8,
+      macs: 0,
+      uncounted: ["product"],
+    });
   });
 
   for (const layout of layouts) {
@@ -127,7 +151,13 @@ describe("cost", () => {
           splits: s,
           basisSize: m,
         },
-        ...{ outChannels: n, inChannels: c, kernel: [3, 3], slice: null, attributes: new Map([["pads", ints([1, 1, 1, 1])]]) },
+        ...{
+          outChannels: n,
+          inChannels: c,
+          kernel: [3, 3],
+          slice: null,
+          attributes: new Map([["pads", ints([1, 1, 1, 1])]]),
+        },
       };
       const constants = { B: zeros(m, c / s, 3, 3), A: zeros(n, s * m, 1, 1), b: zeros(n) };
       const bare = graphOf([], ["N", c, "H", "W"], constants);
@@ -163,6 +193,10 @@ describe("cost", () => {
 
   it("does not take the shape of a Reshape for a parameter", () => {
     const nodes = [makeNode("Reshape", ["x", "to"], ["y"])];
-    expect(cost(graphOf(nodes, [2, 3], { to: int64Tensor([1], [6]) }))).toMatchObject({ weights: 0, parameters: 0, bytes: 8 });
+    expect(cost(graphOf(nodes, [2, 3], { to: int64Tensor([1], [6]) }))).toMatchObject({
+      weights: 0,
+      parameters: 0,
+      bytes: 8,
+    });
   });
 });

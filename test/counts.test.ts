@@ -37,7 +37,10 @@ const models =
     : z.looseObject({ models: z.record(z.string(), model) }).parse(JSON.parse(readFileSync(file, "utf8"))).models;
 const weightsKey = "weights_only(conv+linear weights, no bias/BN/PReLU)";
 
-/** Convolutions and fully connected layers in order: MACs, and output channels. A module that is basis and coefficients at once is two. */
+/**
+ * Convolutions and fully connected layers in order: MACs, and output channels. A module that is basis and coefficients
+ * at once is two.
+ */
 function recordedLayers(layers: readonly Layer[]): readonly number[] {
   return layers
     .filter(({ macs }) => macs > 0)
@@ -53,7 +56,9 @@ function recordedWeights(layers: readonly Layer[]): readonly number[] {
     .filter(({ macs }) => macs > 0)
     .flatMap(({ name, params }) => {
       if (typeof params === "string") throw new Error(`${name} has no weights`);
-      const of = Object.entries(params).filter(([key]) => ["weight", "basis", "basis_weight", "proj_weight"].includes(key));
+      const of = Object.entries(params).filter(([key]) =>
+        ["weight", "basis", "basis_weight", "proj_weight"].includes(key),
+      );
       return of.map(([key, { n, shared_with: owner }]) => {
         const first = owner ?? `${name}.${key}`;
         if (seen.has(first)) return 0;
@@ -70,24 +75,27 @@ function total(graph: Graph): number {
     .reduce((sum, [, { dims }]) => sum + elements(dims), 0);
 }
 
-describe.skipIf(file === undefined)(`counts of the paper's networks${file === undefined ? ` (${noShared})` : ""}`, () => {
-  it("covers all 46 operating points", () => {
-    expect(Object.keys(models)).toHaveLength(46);
-  });
+describe.skipIf(file === undefined)(
+  `counts of the paper's networks${file === undefined ? ` (${noShared})` : ""}`,
+  () => {
+    it("covers all 46 operating points", () => {
+      expect(Object.keys(models)).toHaveLength(46);
+    });
 
-  it.each(Object.entries(models))("%s has the recorded weights, total and MACs, layer by layer", (_, recorded) => {
-    const graph = buildFromConfig(configOf(recorded.command_line));
-    const inputs = new Map([["input", [1, ...recorded.input_shape]]]);
-    const counted = cost(graph, inputs);
-    expect(counted.weights).toBe(recorded.counts[weightsKey]);
-    expect(total(graph)).toBe(recorded.counts.total);
-    expect(counted.macs).toBe(recorded.macs_total);
-    // The record lists basis and coefficients apart, as a file has them.
-    const { layers } = cost(lowerBasisConv(graph), inputs);
-    expect(layers.map(({ macs }) => macs)).toEqual(recordedLayers(recorded.layers));
-    expect(layers.map(({ weights }) => weights)).toEqual(recordedWeights(recorded.layers));
-    const block = counted.layers.filter(({ node }) => node.startsWith("body.0."));
-    if (recorded.residual_block !== undefined)
-      expect(block.reduce((sum, { weights }) => sum + weights, 0)).toBe(recorded.residual_block[weightsKey]);
-  });
-});
+    it.each(Object.entries(models))("%s has the recorded weights, total and MACs, layer by layer", (_, recorded) => {
+      const graph = buildFromConfig(configOf(recorded.command_line));
+      const inputs = new Map([["input", [1, ...recorded.input_shape]]]);
+      const counted = cost(graph, inputs);
+      expect(counted.weights).toBe(recorded.counts[weightsKey]);
+      expect(total(graph)).toBe(recorded.counts.total);
+      expect(counted.macs).toBe(recorded.macs_total);
+      // The record lists basis and coefficients apart, as a file has them.
+      const { layers } = cost(lowerBasisConv(graph), inputs);
+      expect(layers.map(({ macs }) => macs)).toEqual(recordedLayers(recorded.layers));
+      expect(layers.map(({ weights }) => weights)).toEqual(recordedWeights(recorded.layers));
+      const block = counted.layers.filter(({ node }) => node.startsWith("body.0."));
+      if (recorded.residual_block !== undefined)
+        expect(block.reduce((sum, { weights }) => sum + weights, 0)).toBe(recorded.residual_block[weightsKey]);
+    });
+  },
+);

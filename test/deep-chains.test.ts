@@ -1,5 +1,5 @@
-// Networks of nine thousand nodes in a row: nothing that reads, checks, counts or rewrites a graph runs out of stack, or takes longer for each node
-// the more there are. (What grew with the square of the nodes took minutes here.)
+// Networks of nine thousand nodes in a row: nothing that reads, checks, counts or rewrites a graph runs out of stack,
+// or takes longer for each node the more there are. (What grew with the square of the nodes took minutes here.)
 import { describe, expect, test } from "vitest";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { float32Tensor, int, ints, makeNode } from "../src/graph/attributes.js";
@@ -22,7 +22,10 @@ import { removeDeadNodes, removeUnread } from "../src/passes/remove-unread.js";
 import { randomTensor, smallGraph } from "./small-graphs.js";
 
 const count = 9_000;
-/** For all of a test's steps together; a busy machine is a few times slower than an idle one, where each takes less than a second. */
+/**
+ * For all of a test's steps together; a busy machine is a few times slower than an idle one, where each takes less than
+ * a second.
+ */
 const timeout = 60_000;
 
 const places = Array.from({ length: count }, (_, at) => at);
@@ -42,7 +45,10 @@ const onData = (op: string, more: readonly string[] = [], attributes = {}): Grap
     conv(`v${count - 1}`, "w", "y"),
   ]);
 const onWeight = (op: string, attributes = {}): Graph =>
-  graphOf([...places.map((at) => makeNode(op, [before(at, "w")], [`v${at}`], attributes)), conv("x", `v${count - 1}`, "y")]);
+  graphOf([
+    ...places.map((at) => makeNode(op, [before(at, "w")], [`v${at}`], attributes)),
+    conv("x", `v${count - 1}`, "y"),
+  ]);
 
 const chains: Readonly<Record<string, () => Graph>> = {
   Identity: () => onData("Identity"),

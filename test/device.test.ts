@@ -43,7 +43,9 @@ describe("a device", () => {
   ])("%s is read as %s", (text, expected) => expect(parseDevice(text)).toBe(expected));
 
   it.each(["", "gpu", "cuda:", "cuda:-1", "cuda:1000", "cpu:0", "CUDA", "cuda:0 "])("%j is none", (text) => {
-    expect(() => parseDevice(text)).toThrow(expect.objectContaining({ code: "usage", expected: "cpu, cuda or cuda:N" }));
+    expect(() => parseDevice(text)).toThrow(
+      expect.objectContaining({ code: "usage", expected: "cpu, cuda or cuda:N" }),
+    );
   });
 
   it("that is not here is refused, with cures", () => {
@@ -121,7 +123,9 @@ describeEngine("every operator", () => {
     using _scope = new TensorScope();
     using network = new Network(graphOf(op, one), { device });
     const feeds = one.inputs.flatMap((input, i) =>
-      input !== undefined && "dims" in input ? [[`x${i}`, full(input.dims, 0.7, { dtype: "float64", device })] as const] : [],
+      input !== undefined && "dims" in input
+        ? [[`x${i}`, full(input.dims, 0.7, { dtype: "float64", device })] as const]
+        : [],
     );
     for (const training of [false, one.training ?? false])
       for (const output of network.forward(new Map(feeds), { training }).values()) expect(output.device).toBe(device);
@@ -138,7 +142,10 @@ describeEngine("a training", () => {
     ] as const)
       for (let label = 0; label < 2; label++)
         for (let i = 0; i < count; i++)
-          await writePng(join(root, "classes", part, `c${label}`, `${i}.png`), someImage(32, 32, { seed: 10 * label + i }));
+          await writePng(
+            join(root, "classes", part, `c${label}`, `${i}.png`),
+            someImage(32, 32, { seed: 10 * label + i }),
+          );
     for (let i = 0; i < 2; i++) await writePng(join(root, "pictures", `${i}.png`), someImage(48, 40, { seed: i }));
   });
   afterAll(() => rmSync(root, { recursive: true, force: true }));

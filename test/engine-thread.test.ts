@@ -32,7 +32,11 @@ describeEngine("the engine in worker threads", () => {
     for (const { losses, core } of answers) {
       expect(losses.at(-1)!).toBeLessThan(losses[0]! / 100);
       // The environment was set before the libraries read it, in a thread whose process.env is only a copy.
-      if (environmentDefaults().OPENBLAS_CORETYPE !== undefined && core !== null && process.env.OPENBLAS_CORETYPE === undefined)
+      if (
+        environmentDefaults().OPENBLAS_CORETYPE !== undefined &&
+        core !== null &&
+        process.env.OPENBLAS_CORETYPE === undefined
+      )
         expect(core).toBe("SkylakeX");
     }
     // Live tensors are counted for the whole process: the last to finish sees none.

@@ -10,7 +10,10 @@ const reason = unloadableReason();
 export const describeEngine: (name: string, tests: () => void) => void =
   reason === undefined ? describe : (name, tests) => describe.skip(`${name} (skipped: ${reason})`, tests);
 
-/** Tensors alive, once those that earlier tests dropped without disposing have been collected: so that none of them goes while a test counts. */
+/**
+ * Tensors alive, once those that earlier tests dropped without disposing have been collected: so that none of them goes
+ * while a test counts.
+ */
 export function liveTensorsAfterCollection(): number {
   setFlagsFromString("--expose-gc");
   (runInNewContext("gc") as () => void)();

@@ -1,5 +1,5 @@
-// What is done to a model before it is compressed changes no output, makes no file larger, and hides no layer: on small models that once failed,
-// and on networks found in public repositories.
+// What is done to a model before it is compressed changes no output, makes no file larger, and hides no layer: on small
+// models that once failed, and on networks found in public repositories.
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -153,7 +153,13 @@ describe("the reasons for what is not found", () => {
       kind: "graph" as const,
       value: smallGraph({ nodes: [{ ...conv, outputs: [name], name }], initializers: {}, inputs: [], outputs: [name] }),
     });
-    const choice = makeNode("If", ["c"], ["y"], { then_branch: branch("a"), else_branch: branch("b") }, { name: "choice" });
+    const choice = makeNode(
+      "If",
+      ["c"],
+      ["y"],
+      { then_branch: branch("a"), else_branch: branch("b") },
+      { name: "choice" },
+    );
     const inputs = [{ name: "c" }, { name: "x", tensor: { type: "float32" as const, dims: [1, 4, 8, 8] } }];
     const graph = smallGraph({ nodes: [choice], initializers: { w }, inputs, outputs: ["y"] });
     expect(nothing(graph)).toBe("a: it stands in the body of choice (If); b: it stands in the body of choice (If)");
@@ -206,7 +212,8 @@ describe("the reasons for what is not found", () => {
   test("a layer that is compressed already says how", () => {
     const graph = smallGraph({ nodes: [conv], initializers: { w }, outputs: ["y"] });
     const compressed = basis({ basis: 3, splits: 2 })(graph).graph;
-    const reason = "it is compressed already (method basis, 2 splits x 3 basis filters); --undo gives its dense form back";
+    const reason =
+      "it is compressed already (method basis, 2 splits x 3 basis filters); --undo gives its dense form back";
     expect(findLayers(compressed).skipped).toEqual([{ name: "conv", reason }]);
     expect(prepareForPlanning(compressed).graph).toBe(compressed);
   });

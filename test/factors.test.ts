@@ -19,7 +19,9 @@ test.skipIf(vdsr === undefined)(
   `at half of the multiplications, separable filters lose least of a trained layer, shared bases most${vdsr ? "" : ` (skipped: ${noShared})`}`,
   () => {
     const graph = readModel(readFileSync(vdsr!));
-    const weights = graph.nodes.filter(({ op }) => op === "Conv").map(({ inputs }) => graph.initializers.get(inputs[1]!)!);
+    const weights = graph.nodes
+      .filter(({ op }) => op === "Conv")
+      .map(({ inputs }) => graph.initializers.get(inputs[1]!)!);
     for (const layer of [4, 12]) {
       const shape: LayerShape = shapeOf(64, 64);
       const { covariance, ridge } = ridged(imageCovariance(shape, new Random(layer), 12), 1e-3);

@@ -22,7 +22,10 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "filterbasis-first-"));
   writeFileSync(join(folder, "broken.onnx"), "broken");
   writeFileSync(join(folder, "a.png"), "broken");
-  writeFileSync(join(folder, "recipe.yaml"), "name: x\nnetwork: { name: resnet20 }\ndata: { name: folder, folder: /nowhere }\n");
+  writeFileSync(
+    join(folder, "recipe.yaml"),
+    "name: x\nnetwork: { name: resnet20 }\ndata: { name: folder, folder: /nowhere }\n",
+  );
   writeFileSync(join(folder, "good.yaml"), "name: x\nnetwork: { name: resnet20 }\n");
   symlinkSync("broken.onnx", join(folder, "link.onnx"));
   mkdirSync(join(folder, "run"));

@@ -9,7 +9,8 @@ const device = /^cuda:\d+$/;
 export function withFakeDevices(engine: NativeEngine): NativeEngine {
   const places = new WeakMap<object, string>();
   const names = new WeakMap<OperatorHandle, string>();
-  const isHandle = (value: unknown): value is Handle => typeof value === "object" && value !== null && places.has(value);
+  const isHandle = (value: unknown): value is Handle =>
+    typeof value === "object" && value !== null && places.has(value);
 
   /** The arguments with every fake device as the real one; and where the result belongs. */
   function placed(operator: OperatorHandle, args: readonly unknown[]): { real: unknown[]; place: string } {
@@ -61,7 +62,8 @@ export function withFakeDevices(engine: NativeEngine): NativeEngine {
       const gradient = engine.getGradient(tensor);
       return gradient === null ? null : made(gradient, places.get(tensor)!);
     },
-    generatorState: (name) => made(engine.generatorState(name === undefined || device.test(name) ? undefined : name), "cpu"),
+    generatorState: (name) =>
+      made(engine.generatorState(name === undefined || device.test(name) ? undefined : name), "cpu"),
     setGeneratorState: (state) => engine.setGeneratorState(state),
     information: () => ({ ...engine.information(), cuda: true }),
   };

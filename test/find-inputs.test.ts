@@ -84,7 +84,11 @@ it("what recurrent layers, Crop and ImageScaler make has the shape that ONNX Run
       r: randomTensor([directions, gates * hidden, hidden], 2),
     };
     const outputs = ["all", "last", ...(op === "LSTM" ? ["cell"] : [])];
-    const attributes = { hidden_size: int(hidden), direction: string(direction), ...(layout ? { layout: int(1) } : {}) };
+    const attributes = {
+      hidden_size: int(hidden),
+      direction: string(direction),
+      ...(layout ? { layout: int(1) } : {}),
+    };
     const nodes = [makeNode(op, ["x", "w", "r"], outputs, attributes), makeNode("Identity", ["last"], ["y"])];
     return smallGraph({ nodes, initializers, inputs: [port("x", ["A", "B", "F"])], outputs: ["y"] });
   };
@@ -99,7 +103,13 @@ it("what recurrent layers, Crop and ImageScaler make has the shape that ONNX Run
   const scaled = makeNode("ImageScaler", ["x"], ["s"], { scale: float(0.5), bias: floats([1, 2, 3]) });
   for (const attributes of [{ border: ints([1, 2, 3, 4]) }, { border: ints([1, 2, 0, 0]), scale: ints([7, 9]) }]) {
     const nodes = [scaled, makeNode("Crop", ["s"], ["c"], attributes), makeNode("Identity", ["c"], ["y"])];
-    const graph = smallGraph({ nodes, initializers: {}, inputs: [port("x", [1, 3, 20, 30])], outputs: ["y"], opset: 7 });
+    const graph = smallGraph({
+      nodes,
+      initializers: {},
+      inputs: [port("x", [1, 3, 20, 30])],
+      outputs: ["y"],
+      opset: 7,
+    });
     await expectShapes(graph, ({ op }) => op === "Crop" || op === "ImageScaler");
   }
 });
@@ -122,7 +132,11 @@ async function expectShapes(graph: Graph, of: (node: Node) => boolean) {
 
 async function run(command: Command, ...words: string[]) {
   const text = { stdout: "", stderr: "" };
-  const stream = (name: keyof typeof text) => ({ isTTY: false, columns: 80, write: (part: string) => void (text[name] += part) });
+  const stream = (name: keyof typeof text) => ({
+    isTTY: false,
+    columns: 80,
+    write: (part: string) => void (text[name] += part),
+  });
   const io = { stdout: stream("stdout"), stderr: stream("stderr"), signal: new AbortController().signal };
   const code = await command.run(words, io as never);
   return { code, ...text, json: () => JSON.parse(text.stdout) };
@@ -150,10 +164,21 @@ describe.skipIf(!here)(`inspect on free sizes${here ? "" : ` (${noShared})`}`, (
   });
 
   it("gives a state the batch of the image", async () => {
-    expect((await run(inspect, file("state_axis1"), "--json")).json().countedAt).toEqual({ x: [1, 8, 128], h0: [1, 1, 16] });
+    expect((await run(inspect, file("state_axis1"), "--json")).json().countedAt).toEqual({
+      x: [1, 8, 128],
+      h0: [1, 1, 16],
+    });
     const two = (await run(inspect, file("state_axis1"), "--json", "--input", "x=2x8x40")).json();
     expect(two.countedAt).toEqual({ x: [2, 8, 40], h0: [1, 2, 16] });
-    const contradiction = await run(inspect, file("state_axis1"), "--input", "x=2x8x40", "--input", "h0=1x3x16", "--json");
+    const contradiction = await run(
+      inspect,
+      file("state_axis1"),
+      "--input",
+      "x=2x8x40",
+      "--input",
+      "h0=1x3x16",
+      "--json",
+    );
     expect([contradiction.code, contradiction.json().error.code]).toEqual([1, "shape-mismatch"]);
   });
 
@@ -187,7 +212,10 @@ describe("inspect on models made here", () => {
   };
 
   it("takes --value, says what is assumed without it, and refuses what is wrong", async () => {
-    const nodes = [makeNode("Reshape", ["x", "rows"], ["r"], { allowzero: int(1) }), makeNode("MatMul", ["r", "w"], ["y"])];
+    const nodes = [
+      makeNode("Reshape", ["x", "rows"], ["r"], { allowzero: int(1) }),
+      makeNode("MatMul", ["r", "w"], ["y"]),
+    ];
     const rows: Value = { name: "rows", tensor: { type: "int64", dims: [2] } };
     const inputs = [port("x", ["N", "T"]), rows];
     const file = await saved(
@@ -208,7 +236,9 @@ describe("inspect on models made here", () => {
     const program = ["--import", "tsx", fileURLToPath(new URL("../src/cli/main.ts", import.meta.url))];
     const { status, stdout, stderr } = spawnSync(process.execPath, [...program, "inspect", file], { encoding: "utf8" });
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    expect(stdout).toContain("sizes: x = 1x3x64x64 (free in the model, 1x3x224x224 refused; state others with --input)");
+    expect(stdout).toContain(
+      "sizes: x = 1x3x64x64 (free in the model, 1x3x224x224 refused; state others with --input)",
+    );
   });
 
   it("does not run what takes long only to count it", async () => {

@@ -39,7 +39,8 @@ export function imageCovariance({ c, kernel: [kh, kw] }: LayerShape, random: Ran
       for (let x = 0; x + kw <= size; x += 2) {
         const patch: number[] = [];
         for (let i = 0; i < c; i++)
-          for (let a = 0; a < kh; a++) for (let b = 0; b < kw; b++) patch.push(pixels[(i * size + y + a) * size + x + b]!);
+          for (let a = 0; a < kh; a++)
+            for (let b = 0; b < kw; b++) patch.push(pixels[(i * size + y + a) * size + x + b]!);
         patches.push(patch);
       }
   }

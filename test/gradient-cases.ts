@@ -35,7 +35,9 @@ export function graphOf(op: string, { inputs, attributes, outputs = 1, opset = 1
     nodes: [makeNode(op, names, outs, attributes, { domain })],
     initializers,
     inputs: inputs.flatMap((input, i) =>
-      input !== undefined && "dims" in input ? [{ name: `x${i}`, tensor: { type: "float64" as const, dims: input.dims } }] : [],
+      input !== undefined && "dims" in input
+        ? [{ name: `x${i}`, tensor: { type: "float64" as const, dims: input.dims } }]
+        : [],
     ),
     outputs: outs.map((name) => ({ name })),
     values: new Map(),
@@ -99,14 +101,26 @@ const overBasis = (
 });
 const same = { pads: ints([1, 1, 1, 1]) };
 
-/** Each way in which the interpreter computes it, with and without biases, coefficients and a slice of a wider basis. */
+/**
+ * Each way in which the interpreter computes it, with and without biases, coefficients and a slice of a wider basis.
+ */
 export const basisConvCases: readonly GradientCase[] = [
-  overBasis([3, 4, 3, 3], 2, 2, [x(2, 4, 4, 3), x(2, 2, 3, 3), x(3, 4, 1, 1), x(3), x(2)], { strides: ints([2, 1]), ...same }),
-  overBasis([3, 4, 3], 2, 2, [x(1, 4, 5), x(2, 3, 3), x(3, 4, 1)], { slice: ints([1, 3]), auto_pad: string("SAME_LOWER") }),
+  overBasis([3, 4, 3, 3], 2, 2, [x(2, 4, 4, 3), x(2, 2, 3, 3), x(3, 4, 1, 1), x(3), x(2)], {
+    strides: ints([2, 1]),
+    ...same,
+  }),
+  overBasis([3, 4, 3], 2, 2, [x(1, 4, 5), x(2, 3, 3), x(3, 4, 1)], {
+    slice: ints([1, 3]),
+    auto_pad: string("SAME_LOWER"),
+  }),
   overBasis([40, 8, 3, 3], 1, 2, [x(1, 8, 2, 3), x(2, 8, 3, 3), x(40, 2, 1, 1), x(40), x(2)], same),
   overBasis([40, 16, 3, 3], 2, 2, [x(1, 16, 2, 2), x(2, 8, 3, 3), x(40, 4, 1, 1), x(40), x(2)], same),
   overBasis([4, 4, 3, 3], 2, 2, [x(1, 4, 4, 4), x(2, 2, 3, 3), undefined, undefined, x(2)]),
-  overBasis([4, 2, 3], 2, 16, [x(2, 2, 4), x(16, 2, 3)], { slice: ints([1, 2]), dilations: ints([2]), pads: ints([1, 1]) }),
+  overBasis([4, 2, 3], 2, 16, [x(2, 2, 4), x(16, 2, 3)], {
+    slice: ints([1, 2]),
+    dilations: ints([2]),
+    pads: ints([1, 1]),
+  }),
 ];
 
 const whyWhole = "its result is whole numbers or booleans";
@@ -115,7 +129,10 @@ const whyFlat = "it is constant between its jumps";
 export const gradientCases = {
   Conv: [
     { inputs: [x(2, 3, 5, 6), x(4, 3, 3, 3), x(4)], attributes: { pads: ints([1, 1, 1, 1]) } },
-    { inputs: [x(1, 4, 6, 5), x(4, 2, 3, 2)], attributes: { group: int(2), pads: ints([0, 1, 2, 0]), strides: ints([2, 1]) } },
+    {
+      inputs: [x(1, 4, 6, 5), x(4, 2, 3, 2)],
+      attributes: { group: int(2), pads: ints([0, 1, 2, 0]), strides: ints([2, 1]) },
+    },
     { inputs: [x(1, 2, 9), x(3, 2, 3)], attributes: { dilations: ints([2]), auto_pad: string("SAME_LOWER") } },
     { inputs: [x(1, 1, 4, 4, 4), x(2, 1, 2, 2, 2), x(2)], attributes: { strides: ints([2, 2, 2]) } },
   ],
@@ -175,7 +192,10 @@ export const gradientCases = {
   Softplus: just(x(3, 4)),
   Softsign: just(x(3, 4)),
   Tanh: just(x(3, 4)),
-  Clip: [{ inputs: [x(3, 4), number(-0.5), number(0.8)] }, { inputs: [x(3, 4)], attributes: { min: float(-0.4) }, opset: 9 }],
+  Clip: [
+    { inputs: [x(3, 4), number(-0.5), number(0.8)] },
+    { inputs: [x(3, 4)], attributes: { min: float(-0.4) }, opset: 9 },
+  ],
   ThresholdedRelu: [{ inputs: [x(3, 4)], attributes: { alpha: float(0.3) } }],
   Shrink: [{ inputs: [x(3, 4)], attributes: { lambd: float(0.4), bias: float(0.2) } }],
   Softmax: [
@@ -244,7 +264,10 @@ export const gradientCases = {
   ReduceSumSquare: reduced(x(2, 3, 4)),
   ArgMax: whyWhole,
   ArgMin: whyWhole,
-  CumSum: [{ inputs: [x(3, 4), one(1)] }, { inputs: [x(3, 4), one(0)], attributes: { exclusive: int(1), reverse: int(1) } }],
+  CumSum: [
+    { inputs: [x(3, 4), one(1)] },
+    { inputs: [x(3, 4), one(0)], attributes: { exclusive: int(1), reverse: int(1) } },
+  ],
   TopK: [
     { inputs: [x(3, 5), whole(2)], outputs: 2 },
     { inputs: [x(3, 5), whole(3)], attributes: { largest: int(0), axis: int(0) }, outputs: 2 },
@@ -258,7 +281,10 @@ export const gradientCases = {
     { inputs: [x(4, 5), whole(1, -1), whole(4, -4), whole(0, 1), whole(2, -1)] },
     { inputs: [x(4, 5)], attributes: { starts: ints([1]), ends: ints([1000]), axes: ints([1]) }, opset: 9 },
   ],
-  Gather: [{ inputs: [x(4, 3), wholes([2, 2], [0, -1, 2, 2])] }, { inputs: [x(2, 5), one(3)], attributes: { axis: int(1) } }],
+  Gather: [
+    { inputs: [x(4, 3), wholes([2, 2], [0, -1, 2, 2])] },
+    { inputs: [x(2, 5), one(3)], attributes: { axis: int(1) } },
+  ],
   GatherElements: [{ inputs: [x(3, 3), wholes([2, 3], [0, 1, 2, 2, -1, 0])] }],
   GatherND: [
     { inputs: [x(3, 4, 2), wholes([2, 2], [0, 1, 2, 3])] },
@@ -305,7 +331,9 @@ export const gradientCases = {
       },
     },
   ],
-  Upsample: [{ inputs: [x(1, 2, 3, 3)], attributes: { scales: floats([1, 1, 2, 2]), mode: string("linear") }, opset: 7 }],
+  Upsample: [
+    { inputs: [x(1, 2, 3, 3)], attributes: { scales: floats([1, 1, 2, 2]), mode: string("linear") }, opset: 7 },
+  ],
   DepthToSpace: [
     { inputs: [x(1, 8, 2, 3)], attributes: { blocksize: int(2) } },
     { inputs: [x(1, 8, 2, 3)], attributes: { blocksize: int(2), mode: string("CRD") } },

@@ -21,7 +21,10 @@ function noise(count: number, low: number, high: number, seed: number): Float64A
 
 /** The float outputs, each weighted by fixed noise, summed. Running statistics have no gradient and are left out. */
 function scalar(network: Network, feeds: ReadonlyMap<string, Tensor>, training: boolean, op: string): Tensor {
-  const outputs = [...network.forward(feeds, { training }).values()].slice(0, op === "BatchNormalization" ? 1 : undefined);
+  const outputs = [...network.forward(feeds, { training }).values()].slice(
+    0,
+    op === "BatchNormalization" ? 1 : undefined,
+  );
   const parts = outputs.filter((y) => y.dtype === "float64");
   const sums = parts.map((y, i) => {
     const weights = fromArray(noise(elements(y.shape), -1, 1, 77 + i), y.shape);
@@ -38,7 +41,8 @@ function check(op: string, one: GradientCase): void {
     if (input === undefined || "constant" in input) return;
     values.set(`x${i}`, { dims: input.dims, data: noise(elements(input.dims), input.low, input.high, 1 + i * 7919) });
   });
-  const feed = (): Map<string, Tensor> => new Map([...values].map(([name, { dims, data }]) => [name, fromArray(data, dims)]));
+  const feed = (): Map<string, Tensor> =>
+    new Map([...values].map(([name, { dims, data }]) => [name, fromArray(data, dims)]));
   const training = one.training ?? false;
   const leaves = feed();
   // Batch normalisation knows no gradient of the running statistics.
@@ -58,7 +62,9 @@ function check(op: string, one: GradientCase): void {
       const slope = (at(value + step) - at(value - step)) / (2 * step);
       data[i] = value;
       const error = Math.abs(Number(gradient![i]) - slope);
-      expect(error, `d ${name}[${i}]: ${gradient![i]} against ${slope}`).toBeLessThan(tolerance * Math.max(1, Math.abs(slope)));
+      expect(error, `d ${name}[${i}]: ${gradient![i]} against ${slope}`).toBeLessThan(
+        tolerance * Math.max(1, Math.abs(slope)),
+      );
     });
   }
 }

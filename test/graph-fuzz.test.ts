@@ -1,5 +1,6 @@
-// Random networks through everything that rewrites one: what ONNX Runtime opens is opened; folding, export and undo change no output; a
-// budget is kept or refused with a typed error. A failure names the seed: FILTERBASIS_SEED=N FILTERBASIS_GRAPHS=1 draws it alone.
+// Random networks through everything that rewrites one: what ONNX Runtime opens is opened; folding, export and undo
+// change no output; a budget is kept or refused with a typed error. A failure names the seed: FILTERBASIS_SEED=N
+// FILTERBASIS_GRAPHS=1 draws it alone.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -91,7 +92,8 @@ describe("random networks", () => {
       const graph = readModel(bytes);
       verifyGraph(graph);
       expect(await wrong(graph, expected), told("read and written")).toEqual([]);
-      for (const [name, pass] of Object.entries(exact)) expect(await wrong(pass(graph).graph, expected), told(name)).toEqual([]);
+      for (const [name, pass] of Object.entries(exact))
+        expect(await wrong(pass(graph).graph, expected), told(name)).toEqual([]);
 
       const folded = foldBatchNorm(graph).graph;
       expect(cost(folded, shapes).weights, told("weights of fold-bn")).toBeLessThanOrEqual(cost(graph, shapes).weights);
@@ -133,7 +135,10 @@ async function undoFaults(graph: Graph, inputs: Case["shapes"], expected: Expect
     name,
     { splits: 1, basis: Math.min(outChannels, inChannels * kernelElements) },
   ]);
-  const plans = { full: { layers: Object.fromEntries(ranks), skip: ranks.length === 0 ? ["*"] : [] }, one: { basis: 1 } };
+  const plans = {
+    full: { layers: Object.fromEntries(ranks), skip: ranks.length === 0 ? ["*"] : [] },
+    one: { basis: 1 },
+  };
   const faults: string[] = [];
   const rounded = storesHalf(graph);
   for (const [name, plan] of Object.entries(plans)) {
@@ -222,7 +227,9 @@ describe("commands on random networks", () => {
             json.error.code,
           );
         else
-          expect(cost(await loadModel(out), shapes)[key] / before[key], `seed ${seed}, ${key}`).toBeLessThanOrEqual(0.6 + 1e-9);
+          expect(cost(await loadModel(out), shapes)[key] / before[key], `seed ${seed}, ${key}`).toBeLessThanOrEqual(
+            0.6 + 1e-9,
+          );
       }
       const { code, json } = await ask(exportModel, model, "-o", out, "--fold-bn", "--threads", "1", ...sizes);
       expect(code, `seed ${seed}: ${JSON.stringify(json)}`).toBe(0);

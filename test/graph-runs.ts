@@ -1,4 +1,5 @@
-// A model's bytes run in ONNX Runtime on seeded inputs, and outputs compared with what computing in another order may change.
+// A model's bytes run in ONNX Runtime on seeded inputs, and outputs compared with what computing in another order may
+// change.
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { halfToFloat } from "../src/graph/values.js";
 import { Random } from "../src/linalg/random.js";
@@ -48,22 +49,32 @@ export async function run(model: Uint8Array, feeds: RunFeeds, level: "all" | "di
 
 /** float32 sums in another order, and weights rounded once more, relative to an output's largest value. */
 const floatFloor = 1e-4;
-/** The same where everything is computed, or weights are rounded, in half precision: eight units in the last of its 11 bits. */
+/**
+ * The same where everything is computed, or weights are rounded, in half precision: eight units in the last of its 11
+ * bits.
+ */
 const halfFloor = 8 * 2 ** -11;
 
-/** How far inputs are moved to see what rounding does: 16 units in the last place of float32; 2 of half precision, which has few. */
+/**
+ * How far inputs are moved to see what rounding does: 16 units in the last place of float32; 2 of half precision, which
+ * has few.
+ */
 const nudges = { float: 1e-6, half: 2 ** -10 };
 
 /**
- * Runs the original. Allowed is, besides the floor, what ONNX Runtime's own rewriting changes (16 times: ours come on top), and what inputs that
- * are off by some units in the last place do to it (4 times): networks that blow up rounding errors, as a normalisation in training mode over nearly
- * equal values, do so to both alike. `rounded`: what is compared stores weights of its own in half precision.
+ * Runs the original. Allowed is, besides the floor, what ONNX Runtime's own rewriting changes (16 times: ours come on
+ * top), and what inputs that are off by some units in the last place do to it (4 times): networks that blow up rounding
+ * errors, as a normalisation in training mode over nearly equal values, do so to both alike. `rounded`: what is
+ * compared stores weights of its own in half precision.
  */
 export async function expectedOf(model: Uint8Array, feeds: RunFeeds, half: boolean, rounded = half): Promise<Expected> {
   const outputs = await run(model, feeds);
   const unoptimised = await run(model, feeds, "disabled");
   const by = half ? nudges.half : nudges.float;
-  const moved = await run(model, Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, nudged(tensor, by)])));
+  const moved = await run(
+    model,
+    Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, nudged(tensor, by)])),
+  );
   const allowed = Object.entries(outputs).map(([name, output]): [string, number] => {
     const largest = numbersIn(output).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     const floor = (rounded ? halfFloor : floatFloor) * largest + 1e-7;
@@ -84,7 +95,8 @@ export function differences(got: Outputs, { outputs, allowed }: Expected): reado
   return Object.entries(outputs).flatMap(([name, output]) => {
     const other = got[name];
     if (other === undefined) return [`${name} is missing`];
-    if (`${other.dims}` !== `${output.dims}`) return [`${name} is ${other.dims.join("x")}, not ${output.dims.join("x")}`];
+    if (`${other.dims}` !== `${output.dims}`)
+      return [`${name} is ${other.dims.join("x")}, not ${output.dims.join("x")}`];
     const far = distance(other, output);
     return far <= allowed.get(name)!
       ? []

@@ -31,7 +31,11 @@ function hostileNetwork(): Graph {
     );
   return {
     name: hostile("g"),
-    nodes: [conv("first", input, "w1", hidden, 1), conv("second", hidden, "w2", "m", 1), conv("grouped", "m", "w3", output, 8)],
+    nodes: [
+      conv("first", input, "w1", hidden, 1),
+      conv("second", hidden, "w2", "m", 1),
+      conv("grouped", "m", "w3", output, 8),
+    ],
     initializers: new Map([
       [hostile("w1"), weight(16, 8)],
       [hostile("w2"), weight(16, 16)],

@@ -25,7 +25,11 @@ afterAll(() => rm(folder, { recursive: true }));
 /** What a command prints and how it ends. */
 async function run(command: Command, ...words: string[]) {
   const text = { stdout: "", stderr: "" };
-  const stream = (name: keyof typeof text) => ({ isTTY: false, columns: 80, write: (part: string) => void (text[name] += part) });
+  const stream = (name: keyof typeof text) => ({
+    isTTY: false,
+    columns: 80,
+    write: (part: string) => void (text[name] += part),
+  });
   const code = await command.run(words, {
     stdout: stream("stdout"),
     stderr: stream("stderr"),
@@ -103,7 +107,17 @@ describe("export", () => {
   });
 
   it("stores weights in half precision, computed in float32, and states what the rounding does", async () => {
-    const { code, json } = await run(exporting, model, "--threads", "1", "-o", target(), "--fp16", "--fold-bn", "--json");
+    const { code, json } = await run(
+      exporting,
+      model,
+      "--threads",
+      "1",
+      "-o",
+      target(),
+      "--fp16",
+      "--fold-bn",
+      "--json",
+    );
     expect(code).toBe(0);
     expect(json().maxDifference).toBeLessThan(1e-4);
     expect(json().change).toBeLessThan(0.05);
@@ -122,9 +136,9 @@ describe("export", () => {
     const { code, json } = await run(inspect, target(), "--json");
     expect(code).toBe(0);
     expect(json().compression.layers).toHaveLength(7);
-    expect(json().skipped.filter(({ reason }: { reason: string }) => reason.startsWith("it is compressed already"))).toHaveLength(
-      7,
-    );
+    expect(
+      json().skipped.filter(({ reason }: { reason: string }) => reason.startsWith("it is compressed already")),
+    ).toHaveLength(7);
   });
 
   it("refuses to write over its input, and leaves nothing behind when it fails", async () => {

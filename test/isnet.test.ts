@@ -1,5 +1,6 @@
-// ISNet, the network behind most background removal in browsers, as its package ships it: half precision, the Cast of the input and 90
-// others at the end of the file. 44 million weights and 160 GMACs at its fixed 1024 x 1024: on request, or where it is in the cache anyway.
+// ISNet, the network behind most background removal in browsers, as its package ships it: half precision, the Cast of
+// the input and 90 others at the end of the file. 44 million weights and 160 GMACs at its fixed 1024 x 1024: on
+// request, or where it is in the cache anyway.
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

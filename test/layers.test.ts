@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 // @ts-expect-error: a plain script without types
-import { layerFaults } from "../scripts/check-layers.mjs";
+import { graphFaults, layerFaults } from "../scripts/check-layers.mjs";
 
-const faults = (path: string, text: string): string[] => layerFaults(new Map([[path, `// What it is for.\n${text}\n`]]));
+const faults = (path: string, text: string): string[] =>
+  layerFaults(new Map([[path, `// What it is for.\n${text}\n`]]));
 
 describe("the layer check", () => {
   test.each([
@@ -41,6 +42,27 @@ describe("the layer check", () => {
   });
 
   test("wants every file to say what it is for", () => {
-    expect(layerFaults(new Map([["graph/edit.ts", "export const a = 1;\n"]]))[0]).toContain("does not open with a comment");
+    expect(layerFaults(new Map([["graph/edit.ts", "export const a = 1;\n"]]))[0]).toContain(
+      "does not open with a comment",
+    );
+  });
+});
+
+describe("the graph of rooms", () => {
+  const graph = (files: Readonly<Record<string, string>>): string =>
+    graphFaults(new Map(Object.entries(files))).join("\n");
+
+  test("finds two files that import values of each other, not types", () => {
+    const [a, b] = ['import { b } from "./b.js";', 'import { a } from "./a.js";'];
+    expect(graph({ "graph/a.ts": a, "graph/b.ts": b })).toContain(
+      "src/graph/a.ts: it and src/graph/b.ts import each other",
+    );
+    expect(graph({ "graph/a.ts": a, "graph/b.ts": 'import type { a } from "./a.js";' })).not.toContain("each other");
+  });
+
+  test("finds an import that is allowed and not there", () => {
+    expect(graph({ "linalg/a.ts": 'import { a } from "../graph/b.js";' })).toContain(
+      "linalg is allowed errors and imports nothing of it",
+    );
   });
 });

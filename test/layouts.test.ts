@@ -1,5 +1,5 @@
-// The four layouts of a convolution over a basis, its single node, and the dense filters that it stands for, compute the same numbers in our
-// interpreter and in both of ONNX Runtime's implementations.
+// The four layouts of a convolution over a basis, its single node, and the dense filters that it stands for, compute
+// the same numbers in our interpreter and in both of ONNX Runtime's implementations.
 import { describe, expect, test } from "vitest";
 import { reconstruct } from "../src/basis/initialise.js";
 import { type Layout, layoutNodes, layouts } from "../src/basis/layouts.js";
@@ -46,7 +46,10 @@ function graphOf(cases: readonly Case[]): Graph {
   });
 }
 
-/** All layouts of one layer, as outputs I.split, I.batch-folded, I.grouped and I.dense, as one node I.node, and the filters themselves as I.filters. */
+/**
+ * All layouts of one layer, as outputs I.split, I.batch-folded, I.grouped and I.dense, as one node I.node, and the
+ * filters themselves as I.filters.
+ */
 function partsOf(
   { kernel, stride, padding, splits, bias, basisBias = false, slice = false, opset = 17 }: Case,
   index: number,
@@ -106,7 +109,12 @@ function partsOf(
   );
   const own = (name: string): string => (name === "" || name === "x" ? name : `${index}.${name}`);
   return {
-    nodes: nodes.map((node) => ({ ...node, name: own(node.name), inputs: node.inputs.map(own), outputs: node.outputs.map(own) })),
+    nodes: nodes.map((node) => ({
+      ...node,
+      name: own(node.name),
+      inputs: node.inputs.map(own),
+      outputs: node.outputs.map(own),
+    })),
     initializers: Object.fromEntries(Object.entries(initializers).map(([name, value]) => [own(name), value])),
     outputs: outputs.map(own),
   };
@@ -171,7 +179,8 @@ function worst(outputs: Readonly<Record<string, Float32Array>>, index: number): 
 }
 
 function check(batch: readonly Case[], outputs: Readonly<Record<string, Float32Array>>): void {
-  for (const [index, one] of batch.entries()) expect(worst(outputs, index), JSON.stringify(one)).toBeLessThan(tolerance);
+  for (const [index, one] of batch.entries())
+    expect(worst(outputs, index), JSON.stringify(one)).toBeLessThan(tolerance);
 }
 
 const title = `all layouts, the single node and the dense filters agree for ${batches.flat().length} kinds of convolution`;
@@ -196,7 +205,9 @@ describe("our interpreter", () => {
       const outputs = network.forward(new Map([["x", scope.keep(fromArray(floats(input), shape))]]));
       check(
         batch,
-        Object.fromEntries([...outputs].map(([name, value]) => [name, Float32Array.from(value.data() as Float32Array)])),
+        Object.fromEntries(
+          [...outputs].map(([name, value]) => [name, Float32Array.from(value.data() as Float32Array)]),
+        ),
       );
     }
   });

@@ -50,7 +50,8 @@ function product(a: Matrix, b: Matrix): Matrix {
 }
 
 const identity = (size: number) => filled(size, size, (i, j) => (i === j ? 1 : 0));
-const diagonal = (values: readonly number[]) => filled(values.length, values.length, (i, j) => (i === j ? values[i]! : 0));
+const diagonal = (values: readonly number[]) =>
+  filled(values.length, values.length, (i, j) => (i === j ? values[i]! : 0));
 const ofRank = (rows: number, cols: number, rank: number) => product(random(rows, rank, 2), random(rank, cols, 3));
 const largest = ({ data }: Matrix) => data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
@@ -66,7 +67,10 @@ function uneven(rows: number, cols: number): Matrix {
   return filled(rows, cols, (i, j) => source[i * cols + j]! * 10 ** (-30 * (j / cols)));
 }
 
-/** Large matrices and networks take minutes with the pure implementation (npm run test:linear); smaller ones go the same ways. */
+/**
+ * Large matrices and networks take minutes with the pure implementation (npm run test:linear); smaller ones go the same
+ * ways.
+ */
 const full = process.env.FILTERBASIS_FULL !== undefined;
 const shapes: readonly (readonly [string, Matrix])[] = [
   ["random", random(30, 20)],
@@ -275,7 +279,8 @@ for (const [name, linear, skipped] of implementations) {
     test("sizes that do not fit are refused", () => {
       const skipped = expect.objectContaining({ code: "shape-mismatch" });
       const [a, b] = [random(2, 3), random(2, 3, 2)];
-      for (const run of [linear.multiply, linear.solve, linear.solveTriangular]) expect(() => run(a, b)).toThrow(skipped);
+      for (const run of [linear.multiply, linear.solve, linear.solveTriangular])
+        expect(() => run(a, b)).toThrow(skipped);
       expect(() => linear.multiplyTransposed(a, random(3, 2))).toThrow(skipped);
       for (const run of [linear.eigen, linear.cholesky]) expect(() => run(a)).toThrow(skipped);
     });
@@ -307,21 +312,24 @@ for (const [name, linear, skipped] of implementations) {
   });
 }
 
-describe.skipIf(reason !== undefined)(`libtorch's tensors${reason === undefined ? "" : ` (skipped: ${reason})`}`, () => {
-  test("are all disposed, also where a matrix is refused", () => {
-    const before = liveTensorsAfterCollection();
-    const a = random(30, 20);
-    const found = spectrum(a, torchLinearAlgebra);
-    found.lowRank(3);
-    torchLinearAlgebra.svd(a);
-    torchLinearAlgebra.solve(torchLinearAlgebra.gram(a), random(20, 2));
-    const kept = torchLinearAlgebra.keep(a);
-    torchLinearAlgebra.multiply(kept, random(20, 3));
-    kept.release();
-    expect(() => torchLinearAlgebra.cholesky(matrix(2, 2))).toThrow();
-    expect(liveTensorsAfterCollection()).toBe(before);
-  });
-});
+describe.skipIf(reason !== undefined)(
+  `libtorch's tensors${reason === undefined ? "" : ` (skipped: ${reason})`}`,
+  () => {
+    test("are all disposed, also where a matrix is refused", () => {
+      const before = liveTensorsAfterCollection();
+      const a = random(30, 20);
+      const found = spectrum(a, torchLinearAlgebra);
+      found.lowRank(3);
+      torchLinearAlgebra.svd(a);
+      torchLinearAlgebra.solve(torchLinearAlgebra.gram(a), random(20, 2));
+      const kept = torchLinearAlgebra.keep(a);
+      torchLinearAlgebra.multiply(kept, random(20, 3));
+      kept.release();
+      expect(() => torchLinearAlgebra.cholesky(matrix(2, 2))).toThrow();
+      expect(liveTensorsAfterCollection()).toBe(before);
+    });
+  },
+);
 
 /** Layers whose filters are those of another in another order: every basis filter of any is worth the same. */
 function tiedLayers(): Graph {
@@ -329,7 +337,10 @@ function tiedLayers(): Graph {
   const weight = (turn: number) =>
     float32Tensor(
       [256, 64, 1, 1],
-      Float32Array.from({ length: data.length }, (_, i) => data[((i >> 6) ^ ((7 * turn) & 255)) * 64 + ((i & 63) ^ turn)]!),
+      Float32Array.from(
+        { length: data.length },
+        (_, i) => data[((i >> 6) ^ ((7 * turn) & 255)) * 64 + ((i & 63) ^ turn)]!,
+      ),
     );
   return smallGraph({
     nodes: [0, 1, 2].map((turn) => makeNode("Conv", ["x", `w${turn}`], [`y${turn}`], {}, { name: `conv${turn}` })),

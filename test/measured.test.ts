@@ -1,4 +1,5 @@
-// Metrics that others measured, measured again: CIFAR-10 errors and Set5/Set14 PSNR of networks trained elsewhere. Minutes; on request only.
+// Metrics that others measured, measured again: CIFAR-10 errors and Set5/Set14 PSNR of networks trained elsewhere.
+// Minutes; on request only.
 import { describe, expect, test } from "vitest";
 import { evaluateModel } from "../src/evaluate/evaluate.js";
 import { shared } from "./shared.js";
@@ -17,7 +18,11 @@ describe.skipIf(!wanted)(`top-1 error on CIFAR-10 to 0.02 %${why}`, () => {
   ] as const)(
     "%s: %d",
     async (name, error) => {
-      const { top1Error } = await evaluateModel(model(name), { data: "cifar10", normalize: "imagenet", latency: false });
+      const { top1Error } = await evaluateModel(model(name), {
+        data: "cifar10",
+        normalize: "imagenet",
+        latency: false,
+      });
       expect(Math.abs(top1Error! - error)).toBeLessThanOrEqual(0.02);
     },
     minutes(20),

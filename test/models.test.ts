@@ -1,4 +1,5 @@
-// Real pretrained networks, written by real exporters: the interpreter's outputs against ONNX Runtime's, at two batch and image sizes.
+// Real pretrained networks, written by real exporters: the interpreter's outputs against ONNX Runtime's, at two batch
+// and image sizes.
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { readModel } from "../src/formats/onnx/index.js";
@@ -15,7 +16,8 @@ import { noShared, shared } from "./shared.js";
 const tolerance = 1e-4;
 
 const index = shared("data/models/models.json");
-const listed = index === undefined ? [] : (JSON.parse(readFileSync(index, "utf8")) as { models: { file: string }[] }).models;
+const listed =
+  index === undefined ? [] : (JSON.parse(readFileSync(index, "utf8")) as { models: { file: string }[] }).models;
 const names = listed.filter(({ file }) => file.endsWith(".onnx"));
 const reason = index === undefined ? noShared : unloadableReason();
 
@@ -25,7 +27,10 @@ const sizes = [
   [3, 16, 28],
 ] as const;
 
-/** A soft pattern with a little noise in [0, 1], the same every time: pure noise would leave a restoration network nothing to do. */
+/**
+ * A soft pattern with a little noise in [0, 1], the same every time: pure noise would leave a restoration network
+ * nothing to do.
+ */
 function image(graph: Graph, free: readonly number[]): { readonly name: string; readonly data: TensorData } {
   const { name, tensor } = graph.inputs.find((input) => !graph.initializers.has(input.name))!;
   const dims = tensor!.dims!.map((dim, i) => (typeof dim === "number" ? dim : free[i === 0 ? 0 : i - 1]!));

@@ -1,4 +1,5 @@
-// What every network must do: go out as ONNX, give the same values in ONNX Runtime, come back as it was, and be trained.
+// What every network must do: go out as ONNX, give the same values in ONNX Runtime, come back as it was, and be
+// trained.
 import { expect } from "vitest";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { elements } from "../src/graph/attributes.js";
@@ -43,7 +44,8 @@ export async function checkNet(
   expect(output.shape).toEqual(evaluated!.dims);
   const ours = output.data() as Float32Array;
   const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  const relative = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - (ours[i] ?? Number.NaN))), 0) / largest;
+  const relative =
+    expected.reduce((most, value, i) => Math.max(most, Math.abs(value - (ours[i] ?? Number.NaN))), 0) / largest;
   expect(largest).toBeGreaterThan(0);
   expect(relative).toBeLessThan(tolerance);
   manualSeed(1);
@@ -55,7 +57,10 @@ function forward(net: Network, data: Float32Array, dims: readonly number[], trai
   return net.forward(new Map([["input", fromArray(data, dims)]]), { training }).get("output")!;
 }
 
-/** One step of gradient descent moves every parameter that has a gradient, keeps all finite, and makes the loss on the same batch smaller. */
+/**
+ * One step of gradient descent moves every parameter that has a gradient, keeps all finite, and makes the loss on the
+ * same batch smaller.
+ */
 function trainOneStep(
   net: Network,
   data: Float32Array,

@@ -1,9 +1,9 @@
-// The networks of the zoo and of every recipe at full size: out as ONNX, evaluated by ONNX Runtime, back, and one step of training.
-// All of them (minutes): npm run test:nets. Otherwise two of them.
+// The networks of the zoo and of every recipe at full size: out as ONNX, evaluated by ONNX Runtime, back, and one step
+// of training. All of them (minutes): npm run test:nets. Otherwise two of them.
 import { basename, extname } from "node:path";
 import { expect, it } from "vitest";
+import { methodPass } from "../src/methods/methods.js";
 import { buildNet, nets } from "../src/nets/table.js";
-import { methodPass } from "../src/train/compression.js";
 import { listRecipes, loadRecipe } from "../src/train/recipe-files.js";
 import { describeEngine } from "./engine.js";
 import { checkNet } from "./net-checks.js";
@@ -31,10 +31,13 @@ describeEngine("networks at full size", () => {
       const { name = "", file: _weights, ...options } = network;
       const plain = buildNet(name, options);
       const { method = "", ...given } = compress ?? {};
-      const { graph, outcomes } = compress === undefined ? { graph: plain, outcomes: [] } : methodPass(method, given)(plain);
+      const { graph, outcomes } =
+        compress === undefined ? { graph: plain, outcomes: [] } : methodPass(method, given)(plain);
       if (compress !== undefined) expect(outcomes.some(({ applied }) => applied)).toBe(true);
       const { relative } = await checkNet(graph, nets[name as keyof typeof nets].task);
-      console.log(`${basename(file)}: largest difference to ONNX Runtime ${relative.toExponential(1)} of the largest output`);
+      console.log(
+        `${basename(file)}: largest difference to ONNX Runtime ${relative.toExponential(1)} of the largest output`,
+      );
     },
     600_000,
   );

@@ -1,6 +1,7 @@
-// Every kind of network and every architecture method, small: out as ONNX, evaluated by ONNX Runtime, back, and one step of training.
+// Every kind of network and every architecture method, small: out as ONNX, evaluated by ONNX Runtime, back, and one
+// step of training.
 import { describe, expect, it } from "vitest";
-import { methods } from "../src/methods/methods.js";
+import { methodPass } from "../src/methods/methods.js";
 import { buildNet, nets } from "../src/nets/table.js";
 import { verifyGraph } from "../src/ops/verify/verify.js";
 import { describeEngine } from "./engine.js";
@@ -32,7 +33,12 @@ const small = [
   ["resnet", { depth: 8 }, { method: "group", preset: "resnet", channelsPerGroup: 4 }, classification],
   ["densenet", { depth: 10 }, { method: "none" }, classification],
   ["densenet", { depth: 16, bottleneck: true, reduction: 0.5 }, { method: "none" }, classification],
-  ["densenet", { depth: 10 }, { method: "basis-scratch", preset: "densenet", basis: 10, transition: 6 }, classification],
+  [
+    "densenet",
+    { depth: 10 },
+    { method: "basis-scratch", preset: "densenet", basis: 10, transition: 6 },
+    classification,
+  ],
   [
     "densenet",
     { depth: 10 },
@@ -64,9 +70,8 @@ describeEngine("networks", () => {
     "%s %j with %j goes out, is evaluated, comes back and is trained",
     async (name, options, { method, ...given }, task) => {
       const plain = buildNet(name, options);
-      const pass =
-        method === "none" ? undefined : (methods[method].pass as (options: object) => ReturnType<typeof methods.factor.pass>);
-      const { graph, outcomes } = pass?.(given)(plain) ?? { graph: plain, outcomes: [] };
+      const pass = method === "none" ? undefined : methodPass(method, given);
+      const { graph, outcomes } = pass?.(plain) ?? { graph: plain, outcomes: [] };
       verifyGraph(graph);
       if (pass !== undefined) expect(outcomes.some(({ applied }) => applied)).toBe(true);
       await checkNet(graph, task);
@@ -79,9 +84,7 @@ describe("the table of networks", () => {
     expect(() => buildNet("resnet57")).toThrow(/no network "resnet57"/);
     expect(() => buildNet("resnet20", { scale: 2 })).toThrow(/scale/);
     expect(() => buildNet("edsr", { scale: 5 })).toThrow(/scale/);
-    expect(() => methods.factor.pass({ preset: "vg" as "vgg" })(buildNet("resnet20", { init: "zeros" }))).toThrow(
-      /unknown preset/,
-    );
+    expect(() => methodPass("factor", { preset: "vg" })).toThrow(/preset: .*"vgg"/);
     expect(() => buildNet("resnet20", { init: "xavier" })).toThrow(/init/);
   });
 

@@ -19,7 +19,12 @@ export interface Parts {
   readonly opset?: number;
 }
 
-export function graph({ nodes, constants = {}, inputs = [{ name: "x", tensor: { type: "float32" } }], ...rest }: Parts): Graph {
+export function graph({
+  nodes,
+  constants = {},
+  inputs = [{ name: "x", tensor: { type: "float32" } }],
+  ...rest
+}: Parts): Graph {
   const { outputs = ["y"], functions, opset = 17 } = rest;
   return {
     name: "test",
@@ -35,13 +40,18 @@ export function graph({ nodes, constants = {}, inputs = [{ name: "x", tensor: { 
   };
 }
 
-export const real = (dims: readonly number[], ...values: number[]): TensorData => float32Tensor(dims, Float32Array.from(values));
+export const real = (dims: readonly number[], ...values: number[]): TensorData =>
+  float32Tensor(dims, Float32Array.from(values));
 export const weights = (...dims: number[]): TensorData => {
   const count = dims.reduce((a, b) => a * b, 1);
   return real(dims, ...Array.from({ length: count }, (_, i) => Math.sin(i + 1)));
 };
-export const node = (op: string, inputs: string, outputs: string, attributes: Readonly<Record<string, Attribute>> = {}): Node =>
-  makeNode(op, inputs.split(" "), outputs.split(" "), attributes, { name: `the ${op}` });
+export const node = (
+  op: string,
+  inputs: string,
+  outputs: string,
+  attributes: Readonly<Record<string, Attribute>> = {},
+): Node => makeNode(op, inputs.split(" "), outputs.split(" "), attributes, { name: `the ${op}` });
 export const feed = (dims: readonly number[], ...values: number[]) =>
   new Map([["x", fromArray(Float32Array.from(values), dims)]]);
 

@@ -1,5 +1,5 @@
-// Damaged models end in a typed error or in a valid graph, quickly and in bounded memory.
-// `npm run test:fuzz` does 24,000 of them; the default suite a few hundred. FILTERBASIS_FUZZ gives the number, FILTERBASIS_SEED the seed.
+// Damaged models end in a typed error or in a valid graph, quickly and in bounded memory. `npm run test:fuzz` does
+// 24,000 of them; the default suite a few hundred. FILTERBASIS_FUZZ gives the number, FILTERBASIS_SEED the seed.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -94,7 +94,12 @@ function check({ outcomes, slowest, hungriest }: Tally, rounds: number): void {
   expect(hungriest).toBeLessThan(1);
 }
 
-async function record(name: string, number: number, files: number, { outcomes, slowest, hungriest }: Tally): Promise<void> {
+async function record(
+  name: string,
+  number: number,
+  files: number,
+  { outcomes, slowest, hungriest }: Tally,
+): Promise<void> {
   if (!process.env.FILTERBASIS_RECORD) return;
   await writeResult(`onnx-fuzz-${name}`, "npm run test:fuzz", {
     what: "Seeded byte mutations of models: how reading ends, the slowest in processor time, the largest share of 64 MiB + 4 x the file's size",

@@ -1,5 +1,5 @@
-// Broken models, rebuilt by hand after the kinds that ONNX's own checker is tested with (onnx/test/checker_test.py names them),
-// and the valid ones beside them. Each gets a typed error that says where, or is read.
+// Broken models, rebuilt by hand after the kinds that ONNX's own checker is tested with (onnx/test/checker_test.py
+// names them), and the valid ones beside them. Each gets a typed error that says where, or is read.
 import { describe, expect, test } from "vitest";
 import { isError } from "../src/errors/error.js";
 import { readModel } from "../src/formats/onnx/index.js";

@@ -26,10 +26,16 @@ type ValueInit = Init<typeof ValueInfoProtoSchema>;
 
 export const typeNumber = (type: DataType): number => dataTypes.indexOf(type) + 1;
 
-export function value(name: string, type: DataType = "float32", dims: readonly (number | string)[] = [1, 2]): ValueInit {
+export function value(
+  name: string,
+  type: DataType = "float32",
+  dims: readonly (number | string)[] = [1, 2],
+): ValueInit {
   const dim = dims.map((size) => ({
     value:
-      typeof size === "number" ? { case: "dimValue" as const, value: BigInt(size) } : { case: "dimParam" as const, value: size },
+      typeof size === "number"
+        ? { case: "dimValue" as const, value: BigInt(size) }
+        : { case: "dimParam" as const, value: size },
   }));
   return { name, type: { value: { case: "tensorType", value: { elemType: typeNumber(type), shape: { dim } } } } };
 }
@@ -46,7 +52,12 @@ export function node(
 
 export const bodyAttribute = (name: string, g: GraphInit): AttributeInit => ({ name, type: Kind.GRAPH, g });
 
-export function tensor(name: string, type: DataType, dims: readonly (number | bigint)[], more: TensorInit = {}): TensorInit {
+export function tensor(
+  name: string,
+  type: DataType,
+  dims: readonly (number | bigint)[],
+  more: TensorInit = {},
+): TensorInit {
   return { name, dataType: typeNumber(type), dims: dims.map(BigInt), ...more };
 }
 

@@ -24,7 +24,12 @@ export function layoutOf(bytes: Uint8Array): Layout {
       structure.push([cursor.start, Math.min(cursor.to, cursor.from + 64)]);
       numbers.push(cursor.start, cursor.type === wire.bytes ? cursor.from - 1 : cursor.from);
       if (cursor.type === wire.varint) values.push(cursor.from);
-      if (cursor.type === wire.bytes && depth < 12 && cursor.to - cursor.from > 1 && isMessage(bytes, cursor.from, cursor.to)) {
+      if (
+        cursor.type === wire.bytes &&
+        depth < 12 &&
+        cursor.to - cursor.from > 1 &&
+        isMessage(bytes, cursor.from, cursor.to)
+      ) {
         walk(cursor.from, cursor.to, depth + 1);
       }
     }

@@ -1,5 +1,5 @@
-// Runs two versions of a model in ONNX Runtime and says whether their outputs are the same bits. In a process of its own: a model
-// that brings native code down must not take the tests with it.
+// Runs two versions of a model in ONNX Runtime and says whether their outputs are the same bits. In a process of its
+// own: a model that brings native code down must not take the tests with it.
 import { InferenceSession, Tensor } from "onnxruntime-node";
 
 // As in src/runtime/session.ts, which a script that Node runs as it stands, without a build, cannot import.
@@ -42,7 +42,9 @@ async function run(session, inputs) {
 }
 
 function bits({ type, dims, data }) {
-  const content = ArrayBuffer.isView(data) ? Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64") : data;
+  const content = ArrayBuffer.isView(data)
+    ? Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64")
+    : data;
   return JSON.stringify([type, dims, content]);
 }
 
@@ -57,7 +59,8 @@ async function compare({ original, rewritten, inputs, unfit }) {
   const second = await open(rewritten);
   const names = (session) =>
     JSON.stringify([session.inputNames, session.outputNames, session.inputMetadata, session.outputMetadata]);
-  if (names(first) !== names(second)) return { outcome: "different", reason: `interface: ${names(first)} and ${names(second)}` };
+  if (names(first) !== names(second))
+    return { outcome: "different", reason: `interface: ${names(first)} and ${names(second)}` };
   if (unfit !== undefined) return { outcome: "opened", reason: unfit };
   let wanted;
   try {
@@ -77,7 +80,8 @@ async function compare({ original, rewritten, inputs, unfit }) {
     // Models that draw random numbers differ from themselves.
     const again = await run(first, inputs);
     const random = bits(wanted[name]) !== bits(again[name]);
-    const alike = wanted[name].type === got[name].type && JSON.stringify(wanted[name].dims) === JSON.stringify(got[name].dims);
+    const alike =
+      wanted[name].type === got[name].type && JSON.stringify(wanted[name].dims) === JSON.stringify(got[name].dims);
     if (!random || !alike) return { outcome: "different", reason: `output ${name}` };
   }
   await first.release();

@@ -13,7 +13,9 @@ describe("reading and writing ONNX's conformance models", () => {
       const results = await roundtrips(cases);
       const of = (outcome: string) => results.filter((result) => result.outcome === outcome);
       const counts = `${of("same").length} compute the same, ${of("opened").length} open alike and cannot be fed from here`;
-      console.log(`${cases.length} models: ${counts}, ${of("not opened").length} are refused by ONNX Runtime as they are`);
+      console.log(
+        `${cases.length} models: ${counts}, ${of("not opened").length} are refused by ONNX Runtime as they are`,
+      );
       for (const { name, reason } of of("opened")) console.log(`  not run: ${name}: ${reason}`);
       if (process.env.FILTERBASIS_RECORD) {
         await writeResult("onnx-roundtrip", "npm run test:onnx-roundtrip", {

@@ -10,12 +10,16 @@ import { rebuilt } from "./rebuilt.js";
 
 export interface Roundtrip {
   readonly name: string;
-  /** "opened": both versions open alike, and neither could be run here; "not opened": ONNX Runtime refuses the original. */
+  /**
+   * "opened": both versions open alike, and neither could be run here; "not opened": ONNX Runtime refuses the original.
+   */
   readonly outcome: "same" | "opened" | "different" | "not opened" | "crashed";
   readonly reason?: string;
 }
 
-/** For each case: the bytes read and written again are the same bytes, and written field by field they compute the same. */
+/**
+ * For each case: the bytes read and written again are the same bytes, and written field by field they compute the same.
+ */
 export async function roundtrips(cases: readonly TestCase[]): Promise<Roundtrip[]> {
   let worker: ChildProcess | undefined;
   const results: Roundtrip[] = [];
@@ -52,16 +56,32 @@ function jobFor(testCase: TestCase): Job {
   }
   const wrapped = overTensors(graph, set);
   if (wrapped === undefined) {
-    return { original, rewritten: writeModel(rebuilt(graph)), inputs: [], unfit: "an optional that holds nothing cannot be fed" };
+    return {
+      original,
+      rewritten: writeModel(rebuilt(graph)),
+      inputs: [],
+      unfit: "an optional that holds nothing cannot be fed",
+    };
   }
-  // Both get the same nodes around them; what was read is written as it was in the one, and field by field in the other.
+  // Both get the same nodes around them; what was read is written as it was in the one, and field by field in the
+  // other.
   const written = writeModel(rebuilt(wrapped.graph));
-  return { original: writeModel(wrapped.graph), rewritten: written, inputs: wrapped.inputs.map(plain), unfit: undefined };
+  return {
+    original: writeModel(wrapped.graph),
+    rewritten: written,
+    inputs: wrapped.inputs.map(plain),
+    unfit: undefined,
+  };
 }
 
 /** Without the origin, which would travel to the worker too. */
 function plain({ type, dims, data, strings }: TensorData): TensorData {
-  return { type, dims, data: Uint8Array.from(data), ...(strings && { strings: strings.map((text) => Uint8Array.from(text)) }) };
+  return {
+    type,
+    dims,
+    data: Uint8Array.from(data),
+    ...(strings && { strings: strings.map((text) => Uint8Array.from(text)) }),
+  };
 }
 
 function ask(worker: ChildProcess, job: Job): Promise<Omit<Roundtrip, "name">> {

@@ -1,5 +1,5 @@
-// Models that take or give sequences and optionals, with nodes around them that make these of tensors and take them apart again:
-// onnxruntime-node feeds and fetches tensors only.
+// Models that take or give sequences and optionals, with nodes around them that make these of tensors and take them
+// apart again: onnxruntime-node feeds and fetches tensors only.
 import { int64Tensor, makeNode, tensor as tensorAttribute } from "../src/graph/attributes.js";
 import { feeds } from "../src/graph/edit.js";
 import type { Graph, Node, TensorData, Value } from "../src/graph/types.js";
@@ -11,7 +11,9 @@ export interface OverTensors {
   readonly inputs: readonly TensorData[];
 }
 
-/** The model over tensors; undefined where a recorded value cannot be made of tensors (an optional that holds nothing). */
+/**
+ * The model over tensors; undefined where a recorded value cannot be made of tensors (an optional that holds nothing).
+ */
 export function overTensors(graph: Graph, { inputs, outputs }: DataSet): OverTensors | undefined {
   if ([...inputs, ...outputs].some(cannot)) return undefined;
   const before: Node[] = [];
@@ -61,7 +63,12 @@ export function overTensors(graph: Graph, { inputs, outputs }: DataSet): OverTen
   }
   const defaults = graph.inputs.filter(({ name }) => graph.initializers.has(name));
   return {
-    graph: { ...graph, nodes: [...before, ...graph.nodes, ...after], inputs: [...newInputs, ...defaults], outputs: newOutputs },
+    graph: {
+      ...graph,
+      nodes: [...before, ...graph.nodes, ...after],
+      inputs: [...newInputs, ...defaults],
+      outputs: newOutputs,
+    },
     inputs: fed,
   };
 }

@@ -34,7 +34,10 @@ export interface TestCase {
   readonly name: string;
   /** Path of the model. */
   readonly model: string;
-  /** The recorded values, decoded when asked for. @throws FilterBasisError for values of a kind that is not decoded here (maps) */
+  /**
+   * The recorded values, decoded when asked for. @throws FilterBasisError for values of a kind that is not decoded here
+   * (maps)
+   */
   dataSets(): DataSet[];
 }
 
@@ -56,7 +59,9 @@ function readDataSets(folder: string): DataSet[] {
   const sets = readdirSync(folder).filter((name) => name.startsWith("test_data_set_"));
   return sets.sort().map((set) => {
     const read = (stem: string, kinds: readonly string[]): Recorded[] => {
-      const files = readdirSync(join(folder, set)).filter((name) => name.startsWith(`${stem}_`) && name.endsWith(".pb"));
+      const files = readdirSync(join(folder, set)).filter(
+        (name) => name.startsWith(`${stem}_`) && name.endsWith(".pb"),
+      );
       return files
         .sort((a, b) => numberIn(a) - numberIn(b))
         .map((name) => {
@@ -72,7 +77,10 @@ function numberIn(name: string): number {
   return Number(/\d+/.exec(name)?.[0] ?? 0);
 }
 
-/** Which kind of type a value was read with: TypeProto's tensor_type 1, sequence_type 4, map_type 5, sparse 8, optional_type 9. */
+/**
+ * Which kind of type a value was read with: TypeProto's tensor_type 1, sequence_type 4, map_type 5, sparse 8,
+ * optional_type 9.
+ */
 export function typeCase(origin: unknown): string {
   const type = (origin as { readonly type?: Uint8Array } | undefined)?.type;
   return type === undefined ? "tensor" : typeKind(type);

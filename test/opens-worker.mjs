@@ -1,4 +1,5 @@
-// Opens the model of the given path in ONNX Runtime: exit 0 where that works. In a process of its own: some broken files bring native code down.
+// Opens the model of the given path in ONNX Runtime: exit 0 where that works. In a process of its own: some broken
+// files bring native code down.
 import { env, InferenceSession } from "onnxruntime-node";
 
 env.logLevel = "fatal";

@@ -1,4 +1,5 @@
-// What ONNX Runtime opens, we open: every model file within reach, and files that break the standard's rules in ways that ONNX Runtime bears.
+// What ONNX Runtime opens, we open: every model file within reach, and files that break the standard's rules in ways
+// that ONNX Runtime bears.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -53,21 +54,30 @@ describe.each(["wild", "data/models", "cases"])(`the models of %s (else skipped:
   });
 });
 
-describe.each(["cases/half_casts_last.onnx", "wild/nodes_out_of_order.onnx"])(`%s (else skipped: ${noShared})`, (name) => {
-  const path = shared(name);
-  test.skipIf(path === undefined)("is read with a note, and written in order it computes the same", async () => {
-    const notes: string[] = [];
-    const graph = await loadModel(path!, { note: (text) => notes.push(text) });
-    expect(notes).toEqual([expect.stringMatching(/^the nodes of the graph were not in order: .* moved up$/)]);
-    expect((await outputsDiffer(path!, { ...graph, name: "rewritten" })).absolute).toBe(0);
-  });
-});
+describe.each(["cases/half_casts_last.onnx", "wild/nodes_out_of_order.onnx"])(
+  `%s (else skipped: ${noShared})`,
+  (name) => {
+    const path = shared(name);
+    test.skipIf(path === undefined)("is read with a note, and written in order it computes the same", async () => {
+      const notes: string[] = [];
+      const graph = await loadModel(path!, { note: (text) => notes.push(text) });
+      expect(notes).toEqual([expect.stringMatching(/^the nodes of the graph were not in order: .* moved up$/)]);
+      expect((await outputsDiffer(path!, { ...graph, name: "rewritten" })).absolute).toBe(0);
+    });
+  },
+);
 
 const two = (...values: number[]) => tensor("W", "float32", [2], { floatData: values });
 const constant = (name: string, ...values: number[]) =>
-  node("Constant", [], ["W"], [{ name: "value", type: Kind.TENSOR, t: tensor("", "float32", [2], { floatData: values }) }], {
-    name,
-  });
+  node(
+    "Constant",
+    [],
+    ["W"],
+    [{ name: "value", type: Kind.TENSOR, t: tensor("", "float32", [2], { floatData: values }) }],
+    {
+      name,
+    },
+  );
 const sum = node("Add", ["X", "W"], ["Y"]);
 const cube = { input: [value("X", "float32", [1, 2, 1])], output: [value("Y", "float32", ["a", "b", "c"])] };
 const imports = (...opsets: readonly (readonly [string, bigint])[]): ModelInit => ({
@@ -117,15 +127,30 @@ const borne: readonly (readonly [string, GraphInit, ModelInit, RegExp])[] = [
     {},
     /"W": the last one counts/,
   ],
-  ["two Constant nodes of one name", { node: [constant("a", 1, 2), constant("b", 30, 40), sum] }, {}, /"W": the last one counts/],
+  [
+    "two Constant nodes of one name",
+    { node: [constant("a", 1, 2), constant("b", 30, 40), sum] },
+    {},
+    /"W": the last one counts/,
+  ],
   [
     "a tensor with raw data and numbers in another field",
     { node: [sum], initializer: [{ ...two(30, 40), rawData: new Uint8Array(Float32Array.of(1, 2).buffer) }] },
     {},
     /"W" has raw data and numbers/,
   ],
-  ["opset 12 imported before 13", { ...cube, node: [node("Softmax", ["X"], ["Y"])] }, imports(["", 12n], ["", 13n]), /12 and 13/],
-  ["opset 13 imported before 12", { ...cube, node: [node("Softmax", ["X"], ["Y"])] }, imports(["", 13n], ["", 12n]), /13 and 12/],
+  [
+    "opset 12 imported before 13",
+    { ...cube, node: [node("Softmax", ["X"], ["Y"])] },
+    imports(["", 12n], ["", 13n]),
+    /12 and 13/,
+  ],
+  [
+    "opset 13 imported before 12",
+    { ...cube, node: [node("Softmax", ["X"], ["Y"])] },
+    imports(["", 13n], ["", 12n]),
+    /13 and 12/,
+  ],
   [
     "no import of the standard operators",
     { ...cube, node: [node("Softmax", ["X"], ["Y"])] },
@@ -166,7 +191,9 @@ const explained: Readonly<Record<string, string>> = {
   "a function's node that refers to an attribute that is not there": atZero,
   "a reference to a function's attribute outside of any function": atZero,
   "a node with neither inputs nor outputs": "ONNX Runtime drops such a node before it looks for its operator",
-  ...Object.fromEntries(tensors.map(([name]) => [name, "nothing reads this constant, so that ONNX Runtime never looks at it"])),
+  ...Object.fromEntries(
+    tensors.map(([name]) => [name, "nothing reads this constant, so that ONNX Runtime never looks at it"]),
+  ),
 };
 
 describe.skipIf(process.env.FILTERBASIS_OPENS === undefined)("broken files (npm run test:opens)", () => {

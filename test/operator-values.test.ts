@@ -11,20 +11,32 @@ import { evaluateConstant } from "../src/ops/rules/value.js";
 import { operatorOf } from "../src/ops/table.js";
 import { noTestdata, type TestCase, testCases } from "./onnx-testdata.js";
 
-/** The outputs of a model of one node with its inputs constant: computed at any size, and followed by shape inference. */
+/**
+ * The outputs of a model of one node with its inputs constant: computed at any size, and followed by shape inference.
+ */
 function computed(test: TestCase) {
   const graph = readModel(new Uint8Array(readFileSync(test.model)), { verify: false });
   const [node, another] = graph.nodes;
   const set = test.dataSets()[0];
   const rule = node && another === undefined ? operatorOf(node)?.value : undefined;
-  if (rule === undefined || set === undefined || !set.inputs.every((value) => value.kind === "tensor")) return undefined;
+  if (rule === undefined || set === undefined || !set.inputs.every((value) => value.kind === "tensor"))
+    return undefined;
   const tensors = new Map<string, TensorData>();
   for (const [index, { name }] of feeds(graph).entries()) {
     const value = set.inputs[index];
     if (value?.kind === "tensor") tensors.set(name, value.tensor);
   }
-  const known = inferKnown({ ...graph, inputs: [], outputs: graph.outputs.map(({ name }) => ({ name })), initializers: tensors });
-  const call = { node: node!, opset: graph.opsets.get("") ?? 1, inputs: node!.inputs.map((name) => known.get(name) ?? unknown) };
+  const known = inferKnown({
+    ...graph,
+    inputs: [],
+    outputs: graph.outputs.map(({ name }) => ({ name })),
+    initializers: tensors,
+  });
+  const call = {
+    node: node!,
+    opset: graph.opsets.get("") ?? 1,
+    inputs: node!.inputs.map((name) => known.get(name) ?? unknown),
+  };
   const outputs = node!.outputs.map((name) => known.get(name) ?? unknown);
   const inputs = node!.inputs.map((name) => tensors.get(name));
   const made = evaluateConstant(rule, call, inputs, outputs);

@@ -1,4 +1,5 @@
-// Random windows, pads and resizes: the interpreter against ONNX Runtime, whose reading of the corner cases is the one that counts.
+// Random windows, pads and resizes: the interpreter against ONNX Runtime, whose reading of the corner cases is the one
+// that counts.
 import { describe, expect, test } from "vitest";
 import { isError } from "../src/errors/error.js";
 import { writeModel } from "../src/formats/onnx/index.js";
@@ -169,7 +170,12 @@ const draws: Readonly<Record<string, Draw>> = {
       [2],
       many(2, () => pick(random, [-2, -1, 1, 2])),
     );
-    return { op: "Slice", dims: [5, 6], attributes: {}, constants: [bounds(), bounds(), int64Tensor([2], [0, -1]), steps] };
+    return {
+      op: "Slice",
+      dims: [5, 6],
+      attributes: {},
+      constants: [bounds(), bounds(), int64Tensor([2], [0, -1]), steps],
+    };
   },
 };
 

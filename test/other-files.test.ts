@@ -1,4 +1,5 @@
-// Files of another kind where a model, weights, an image, a recipe or a data set is expected: named for what they are, with what to do.
+// Files of another kind where a model, weights, an image, a recipe or a data set is expected: named for what they are,
+// with what to do.
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -67,7 +68,9 @@ describe("as a model", () => {
 
   test("an ONNX model that is cut off, or has bytes behind it, keeps the error that says where", async () => {
     const cut = await refusal(loadModel(file("cut.onnx", onnx.subarray(0, onnx.length >> 1))));
-    const behind = await refusal(loadModel(file("behind.onnx", Buffer.concat([onnx, Buffer.from([0xff, 0xff, 0xff])]))));
+    const behind = await refusal(
+      loadModel(file("behind.onnx", Buffer.concat([onnx, Buffer.from([0xff, 0xff, 0xff])]))),
+    );
     for (const error of [cut, behind]) {
       expect(error.code).toBe("malformed");
       expect(error.message).toContain("byte");
@@ -88,7 +91,10 @@ describe("as a model", () => {
       message: expect.stringMatching(/TensorFlow SavedModel, not an ONNX model/),
     });
     const several = await refusal(chooseModel(join(folder, "several")));
-    expect(several).toMatchObject({ code: "not-found", cures: [expect.stringContaining(join(folder, "several", "one.onnx"))] });
+    expect(several).toMatchObject({
+      code: "not-found",
+      cures: [expect.stringContaining(join(folder, "several", "one.onnx"))],
+    });
     const run = await refusal(chooseModel(join(folder, "run")));
     expect(run.cures).toEqual([`resume the run: filterbasis train ${join(folder, "run")} --resume`]);
   });

@@ -1,4 +1,5 @@
-// The package in other hands: packed, installed in an empty folder, run where there is no compiler and no libtorch built for it.
+// The package in other hands: packed, installed in an empty folder, run where there is no compiler and no libtorch
+// built for it.
 import { spawnSync } from "node:child_process";
 import {
   existsSync,
@@ -96,9 +97,9 @@ describe.skipIf(reason !== undefined)(`the packed package${reason ? ` (skipped: 
     ]) {
       expect(files).toContain(wanted);
     }
-    expect(files.filter((path) => /(^|\/)(build|test|results|bench|node_modules)\/|\.test\.|\.node$|^src\//.test(path))).toEqual(
-      [],
-    );
+    expect(
+      files.filter((path) => /(^|\/)(build|test|results|bench|node_modules)\/|\.test\.|\.node$|^src\//.test(path)),
+    ).toEqual([]);
   });
 
   test("compresses a model from the command line, from its weights alone, verified", () => {
@@ -136,11 +137,15 @@ describe.skipIf(reason !== undefined)(`the packed package${reason ? ` (skipped: 
   });
 
   test("does what the README's library example says", () => {
-    const [, example] = /## From the library\n\n```js\n([\s\S]*?)```/.exec(readFileSync(join(root, "README.md"), "utf8"))!;
+    const [, example] = /## From the library\n\n```js\n([\s\S]*?)```/.exec(
+      readFileSync(join(root, "README.md"), "utf8"),
+    )!;
     writeFileSync(join(consumer, "example.mjs"), example!);
     const { status, stdout, stderr } = run("node", ["example.mjs"], consumer);
     expect(status, stderr).toBe(0);
-    expect(stdout).toMatch(/rewritten features.*\n[\s\S]*skipped classifier[\s\S]*\d+ -> \d+ weights\nverified to [\d.e-]+\n/);
+    expect(stdout).toMatch(
+      /rewritten features.*\n[\s\S]*skipped classifier[\s\S]*\d+ -> \d+ weights\nverified to [\d.e-]+\n/,
+    );
     expect(existsSync(join(consumer, "small.onnx"))).toBe(true);
   }, 120_000);
 

@@ -51,7 +51,13 @@ const statistics = (channels: number, type: DataType = "float32") => ({
 });
 
 const norm = (from: string, to: string) =>
-  makeNode("BatchNormalization", [from, "scale", "shift", "mean", "variance"], [to], { epsilon: float(1e-3) }, { name: "norm" });
+  makeNode(
+    "BatchNormalization",
+    [from, "scale", "shift", "mean", "variance"],
+    [to],
+    { epsilon: float(1e-3) },
+    { name: "norm" },
+  );
 
 /** Largest difference of the outputs in ONNX Runtime, relative to the largest output. */
 async function difference(before: Graph, after: Graph, shape: readonly number[]): Promise<number> {
@@ -166,7 +172,9 @@ describe("foldBatchNorm", () => {
     expect(reason({ ...norm("z", "y"), attributes: new Map([["training_mode", int(1)]]) }, statistics(4))).toMatch(
       /training mode/,
     );
-    expect(reason(norm("z", "y"), { ...statistics(4), variance: constant([4], "float32", -2, -1) })).toMatch(/not finite/);
+    expect(reason(norm("z", "y"), { ...statistics(4), variance: constant([4], "float32", -2, -1) })).toMatch(
+      /not finite/,
+    );
   });
 
   it("does not fold where a weight that another layer reads would be stored twice", () => {
@@ -203,7 +211,9 @@ describe("foldBatchNorm", () => {
     const nodes = [
       makeNode("Constant", [], ["w"], { value: tensor(constant([4, 4, 3, 3])) }),
       ...["scale", "shift", "mean", "variance"].map((name) =>
-        makeNode("Constant", [], [name], { value: tensor(name === "shift" || name === "mean" ? zeros : statistics(4).variance) }),
+        makeNode("Constant", [], [name], {
+          value: tensor(name === "shift" || name === "mean" ? zeros : statistics(4).variance),
+        }),
       ),
       ...[makeNode("Conv", ["x", "w"], ["z"]), norm("z", "y")],
     ];
@@ -228,7 +238,13 @@ describe("foldBatchNorm", () => {
   });
 
   it.each([
-    ["of opset 9 with five outputs, none of them read", 9, ["y", "a", "b", "c", "d"], {}, /training mode: before opset 14/],
+    [
+      "of opset 9 with five outputs, none of them read",
+      9,
+      ["y", "a", "b", "c", "d"],
+      {},
+      /training mode: before opset 14/,
+    ],
     ["of opset 13 with five outputs", 13, ["y", "a", "b", "c", "d"], {}, /training mode/],
     ["of opset 7 with a second output alone", 7, ["y", "", "", "c"], {}, /training mode/],
     ["of opset 15 with training_mode", 15, ["y", "a", "b"], { training_mode: int(1) }, /training_mode = 1/],
@@ -313,12 +329,18 @@ out   y f32[...]
     const before = graphOf(nodes, [1, 16, 5, 5], { b: constant([8, 4, 3, 3]), times: int64Tensor([4], [4, 1, 1, 1]) });
     const { graph, outcomes } = fold(before);
     expect(graph).toBe(before);
-    expect(outcomes).toMatchObject([{ applied: false, reason: "its result takes 4608 bytes where 1184 would be freed" }]);
+    expect(outcomes).toMatchObject([
+      { applied: false, reason: "its result takes 4608 bytes where 1184 would be freed" },
+    ]);
     expect(cost(graph)).toMatchObject({ weights: 8 * 4 * 9, macs: 32 * 4 * 9 * 9 });
   });
 
   it("does not round 64-bit limits that a double cannot hold", () => {
-    const limit = { type: "int64", dims: [1], data: new Uint8Array(new BigInt64Array([2n ** 63n - 1n]).buffer) } as const;
+    const limit = {
+      type: "int64",
+      dims: [1],
+      data: new Uint8Array(new BigInt64Array([2n ** 63n - 1n]).buffer),
+    } as const;
     const nodes = [
       makeNode("Concat", ["a", "limit"], ["ends"], { axis: int(0) }),
       makeNode("Slice", ["x", "starts", "ends"], ["y"]),

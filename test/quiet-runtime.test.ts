@@ -12,7 +12,10 @@ import { smallGraph } from "./small-graphs.js";
 
 const entry = new URL("../src/runtime/index.js", import.meta.url).href;
 
-/** Opens each file and runs it at a size that many networks refuse; what happens is printed, what is logged comes on stderr. */
+/**
+ * Opens each file and runs it at a size that many networks refuse; what happens is printed, what is logged comes on
+ * stderr.
+ */
 function runAll(files: readonly string[], runtime: string) {
   const program = `
     import { openSession, sampleFeeds } from ${JSON.stringify(entry)};
@@ -34,14 +37,20 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A weight that is an input too is worth a warning to ONNX Runtime, a weight that nobody reads another, a wrong size an error. */
+/**
+ * A weight that is an input too is worth a warning to ONNX Runtime, a weight that nobody reads another, a wrong size an
+ * error.
+ */
 async function talkative(): Promise<string> {
   const matrix = float32Tensor([7, 2], new Float32Array(14));
   const graph: Graph = {
     ...smallGraph({
       nodes: [makeNode("MatMul", ["x", "w"], ["y"], {}, { name: "product" })],
       initializers: { w: matrix, unread: matrix },
-      inputs: ["x", "w"].map((name) => ({ name, tensor: { type: "float32", dims: name === "x" ? ["N", "M"] : [7, 2] } })),
+      inputs: ["x", "w"].map((name) => ({
+        name,
+        tensor: { type: "float32", dims: name === "x" ? ["N", "M"] : [7, 2] },
+      })),
       outputs: ["y"],
     }),
     irVersion: 4,
@@ -62,7 +71,10 @@ describe.each(["node", "web"])("onnxruntime-%s", (runtime) => {
   test.skipIf(folders.length === 0)(`so they do for real networks ${folders.length > 0 ? "" : `(${noShared})`}`, () => {
     const files = folders.flatMap((at) =>
       readdirSync(at)
-        .filter((name) => name.endsWith(".onnx") && (runtime === "node" || /quant|vad|SINet|axis1|norank|RFB|face/.test(name)))
+        .filter(
+          (name) =>
+            name.endsWith(".onnx") && (runtime === "node" || /quant|vad|SINet|axis1|norank|RFB|face/.test(name)),
+        )
         .filter((name) => !/candy/.test(name)) // seconds a run, and it says nothing
         .map((name) => join(at, name)),
     );

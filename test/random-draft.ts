@@ -144,7 +144,8 @@ export function constant(draft: Draft, data: TensorData): string {
 
 const initial = initializer;
 const constantNode = (draft: Draft, data: TensorData) => put(draft, "Constant", [], { value: tensor(data) });
-const identity = (draft: Draft, data: TensorData) => put(draft, "Identity", [one(draft, initial, constantNode)(draft, data)]);
+const identity = (draft: Draft, data: TensorData) =>
+  put(draft, "Identity", [one(draft, initial, constantNode)(draft, data)]);
 
 function transposed(draft: Draft, data: TensorData): string {
   const { dims, type } = data;

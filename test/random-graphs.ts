@@ -3,7 +3,18 @@ import { int, makeNode } from "../src/graph/attributes.js";
 import type { DataType, Dim, Graph, Node, Value } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
 import { between, chance, type Draft, type Live, newDraft, one, put, putLive, several } from "./random-draft.js";
-import { activation, batchNorm, concat, conv, convTranspose, head, join, levels, normalisedConv, pool } from "./random-layers.js";
+import {
+  activation,
+  batchNorm,
+  concat,
+  conv,
+  convTranspose,
+  head,
+  join,
+  levels,
+  normalisedConv,
+  pool,
+} from "./random-layers.js";
 
 export interface DrawnGraph {
   /** Its nodes may stand in any order: what ONNX Runtime sorts when it opens the file. */
@@ -47,7 +58,11 @@ interface Input {
 }
 
 function drawInput(draft: Draft, rank: number, type: DataType): Input {
-  const dims = [one(draft, 1, 1, 2), one(draft, 1, 3, 4, 6, 8), ...several(draft, rank, rank === 3 ? 4 : 5, rank === 3 ? 6 : 12)];
+  const dims = [
+    one(draft, 1, 1, 2),
+    one(draft, 1, 3, 4, 6, 8),
+    ...several(draft, rank, rank === 3 ? 4 : 5, rank === 3 ? 6 : 12),
+  ];
   return inputOf(draft, one(draft, "x", "input.1", "圖", "data:0"), dims, type);
 }
 
@@ -95,7 +110,9 @@ function graphOf(draft: Draft, last: Live, inputs: readonly Input[]): Graph {
 }
 
 function shuffled({ random }: Draft, nodes: readonly Node[]): readonly Node[] {
-  const mixed = nodes.map((node) => makeNode(node.op, node.inputs, node.outputs, Object.fromEntries(node.attributes), node));
+  const mixed = nodes.map((node) =>
+    makeNode(node.op, node.inputs, node.outputs, Object.fromEntries(node.attributes), node),
+  );
   for (let at = mixed.length - 1; at > 0; at--) {
     const other = random.int(at + 1);
     [mixed[at], mixed[other]] = [mixed[other]!, mixed[at]!];

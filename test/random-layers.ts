@@ -27,7 +27,10 @@ interface Window {
   readonly sizes: readonly number[];
 }
 
-/** Strides, dilations and padding of a window over spatial sizes, and what they make of these; undefined where nothing is left. */
+/**
+ * Strides, dilations and padding of a window over spatial sizes, and what they make of these; undefined where nothing
+ * is left.
+ */
 function windowOf(draft: Draft, spatial: readonly number[], kernel: readonly number[]): Window | undefined {
   const rank = spatial.length;
   const strides = chance(draft, 0.5) ? several(draft, rank, 1, 2) : spatial.map(() => 1);
@@ -51,7 +54,8 @@ function windowOf(draft: Draft, spatial: readonly number[], kernel: readonly num
   return { attributes, sizes };
 }
 
-const fan = (dims: readonly number[]): number => Math.sqrt(2 / dims.slice(1).reduce((product, dim) => product * dim, 1));
+const fan = (dims: readonly number[]): number =>
+  Math.sqrt(2 / dims.slice(1).reduce((product, dim) => product * dim, 1));
 const biasOf = (draft: Draft, channels: number): readonly string[] =>
   chance(draft, 0.6) ? [constant(draft, numbersOf(draft, [channels], 0.3))] : [];
 
@@ -99,7 +103,8 @@ export const convTranspose: Layer = (draft, x) => {
   const pads = chance(draft, 0.5) ? spatial.flatMap(() => [0, 0]) : several(draft, 2 * spatial.length, 0, 1);
   const extra = strides.map((stride) => (stride > 1 && chance(draft, 0.3) ? 1 : 0));
   const sizes = spatial.map(
-    (size, axis) => strides[axis]! * (size - 1) + extra[axis]! + kernel[axis]! - pads[axis]! - pads[axis + spatial.length]!,
+    (size, axis) =>
+      strides[axis]! * (size - 1) + extra[axis]! + kernel[axis]! - pads[axis]! - pads[axis + spatial.length]!,
   );
   if (sizes.some((size) => size < 1 || size > 40)) return x;
   const dims = [channels, between(draft, 1, 4), ...kernel];
@@ -120,7 +125,12 @@ export const batchNorm: Layer = (draft, x) => {
   const channels = x.dims[1]!;
   const everyPixel = draft.opset < 9 && x.dims.length > 2 && chance(draft, 0.1);
   const dims = everyPixel ? x.dims.slice(1) : [channels];
-  const parts = [positive(draft, dims), numbersOf(draft, dims, 0.5), numbersOf(draft, dims, 0.5), positive(draft, dims)];
+  const parts = [
+    positive(draft, dims),
+    numbersOf(draft, dims, 0.5),
+    numbersOf(draft, dims, 0.5),
+    positive(draft, dims),
+  ];
   const training = !everyPixel && chance(draft, 0.2);
   const attributes = {
     ...(chance(draft, 0.5) ? { epsilon: float(one(draft, 1e-5, 1e-3, 0.1)) } : {}),
@@ -169,7 +179,8 @@ const constant0 = (draft: Draft, value: number): string => initializer(draft, te
 export const join: Layer = (draft, x) => {
   const same = draft.live.filter(({ name, dims }) => name !== x.name && `${dims}` === `${x.dims}`);
   const op = one(draft, "Add", "Add", "Mul");
-  if (same.length > 0 && chance(draft, 0.8)) return putLive(draft, put(draft, op, [one(draft, ...same).name, x.name]), x.dims);
+  if (same.length > 0 && chance(draft, 0.8))
+    return putLive(draft, put(draft, op, [one(draft, ...same).name, x.name]), x.dims);
   const dims = one(draft, [], [1], [x.dims[1]!, ...x.dims.slice(2).map(() => 1)]);
   const other = constant(draft, numbersOf(draft, dims, 0.3, 1));
   return putLive(draft, put(draft, op, chance(draft, 0.5) ? [x.name, other] : [other, x.name]), x.dims);
@@ -191,7 +202,9 @@ export const pool: Layer = (draft, x) => {
   if (spatial.some((size) => size < 2)) return x;
   const kernel = several(draft, spatial.length, 2, 2);
   const pads = chance(draft, 0.4) ? several(draft, 2 * spatial.length, 0, 1) : spatial.flatMap(() => [0, 0]);
-  const sizes = spatial.map((size, axis) => Math.floor((size + pads[axis]! + pads[axis + spatial.length]! - 2) / 2) + 1);
+  const sizes = spatial.map(
+    (size, axis) => Math.floor((size + pads[axis]! + pads[axis + spatial.length]! - 2) / 2) + 1,
+  );
   const op = one(draft, "MaxPool", "AveragePool");
   const attributes = {
     kernel_shape: ints(kernel),
@@ -222,7 +235,10 @@ function gemm(draft: Draft, flat: string, features: number, outputs: number): st
   const dims = transposed ? [outputs, features] : [features, outputs];
   const weight = constant(draft, numbersOf(draft, dims, Math.sqrt(2 / features)));
   const bias = draft.opset < 11 || chance(draft, 0.7) ? [constant(draft, numbersOf(draft, [outputs], 0.2))] : [];
-  const attributes = { ...(transposed ? { transB: int(1) } : {}), ...(chance(draft, 0.2) ? { alpha: float(0.5) } : {}) };
+  const attributes = {
+    ...(transposed ? { transB: int(1) } : {}),
+    ...(chance(draft, 0.2) ? { alpha: float(0.5) } : {}),
+  };
   return put(draft, "Gemm", [flat, weight, ...bias], attributes);
 }
 

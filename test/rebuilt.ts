@@ -1,8 +1,13 @@
-// A graph of which every part is a new object with the old origin, as if each had been edited: writing it encodes every field anew.
+// A graph of which every part is a new object with the old origin, as if each had been edited: writing it encodes every
+// field anew.
 import type { Attribute, Graph, GraphBody, LocalFunction, Node, SparseTensorData } from "../src/graph/types.js";
 
 export function rebuilt(graph: Graph): Graph {
-  return { ...graph, ...rebuiltBody(graph), ...(graph.functions && { functions: graph.functions.map(rebuiltFunction) }) };
+  return {
+    ...graph,
+    ...rebuiltBody(graph),
+    ...(graph.functions && { functions: graph.functions.map(rebuiltFunction) }),
+  };
 }
 
 function rebuiltBody<B extends GraphBody>(body: B): B {

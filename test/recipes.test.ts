@@ -1,10 +1,10 @@
 // The recipes say what they stand for, and what they build counts what they say.
 import { basename, extname } from "node:path";
 import { describe, expect, it } from "vitest";
+import { methodPass } from "../src/methods/methods.js";
 import { buildNet } from "../src/nets/table.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { paperTables } from "../src/report/paper.js";
-import { methodPass } from "../src/train/compression.js";
 import { listRecipes, loadRecipe } from "../src/train/recipe-files.js";
 
 const files = (await listRecipes()).filter((file) => file.includes("/tables/"));
@@ -21,7 +21,9 @@ describe("recipes of the paper's tables", () => {
       expect({ number: table?.number, row: table?.row, name }).toEqual({ number, row, name: recipe });
     }
     const without = paperTables.flatMap(({ number, rows }) =>
-      rows.filter(({ recipe, row }) => recipe === undefined && /Basis|Baseline/.test(row)).map(({ row }) => `${number} ${row}`),
+      rows
+        .filter(({ recipe, row }) => recipe === undefined && /Basis|Baseline/.test(row))
+        .map(({ row }) => `${number} ${row}`),
     );
     expect(without).toEqual([]);
   });

@@ -1,4 +1,5 @@
-// The report page of a super-resolution run: pieces of its test pictures as every model makes them, with the metrics of `evaluate`.
+// The report page of a super-resolution run: pieces of its test pictures as every model makes them, with the metrics of
+// `evaluate`.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -107,7 +108,9 @@ test.skipIf(executablePath === undefined)(
         await tab.goto(pathToFileURL(join(folder, "report.html")).href);
         const seen = await tab.evaluate(() => ({
           page: document.documentElement.scrollWidth,
-          pieces: [...document.querySelectorAll<HTMLImageElement>(".pieces img")].map(({ naturalWidth }) => naturalWidth),
+          pieces: [...document.querySelectorAll<HTMLImageElement>(".pieces img")].map(
+            ({ naturalWidth }) => naturalWidth,
+          ),
           cut: [...document.querySelectorAll("svg")]
             .filter((svg) => svg.getBoundingClientRect().width > 0)
             .flatMap((svg) =>

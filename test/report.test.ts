@@ -39,7 +39,10 @@ beforeAll(async () => {
   await saveModel(small, join(folder, "start.onnx"));
   await saveModel(small, join(folder, "last.onnx"));
   writeFileSync(join(folder, "start.json"), JSON.stringify({ top1Error: 60 }));
-  writeFileSync(join(folder, "metrics.jsonl"), [...steps, ...epochs].map((line) => `${JSON.stringify(line)}\n`).join(""));
+  writeFileSync(
+    join(folder, "metrics.jsonl"),
+    [...steps, ...epochs].map((line) => `${JSON.stringify(line)}\n`).join(""),
+  );
   writeFileSync(join(folder, "recipe.json"), JSON.stringify({ name: "a <b> recipe", seed: 3 }));
   writeFileSync(join(folder, "run.json"), JSON.stringify({ seed: 3, versions: { node: "v20", libtorch: "1.13.0" } }));
   const silent = { write: () => undefined };
@@ -77,7 +80,10 @@ test("before, compressed and trained have the metrics that the run measured and 
 test("a summary that the run wrote itself is taken as it is", async () => {
   const other = mkdtempSync(join(tmpdir(), "filterbasis-report-"));
   writeFileSync(join(other, "metrics.jsonl"), "");
-  writeFileSync(join(other, "summary.json"), JSON.stringify({ before: { psnr: 30 }, trained: { psnr: 29.5, bytes: 1100 } }));
+  writeFileSync(
+    join(other, "summary.json"),
+    JSON.stringify({ before: { psnr: 30 }, trained: { psnr: 29.5, bytes: 1100 } }),
+  );
   const { states } = (await readRun(other)).report;
   expect(states).toEqual([
     { name: "before", metrics: { psnr: 30 } },
@@ -199,7 +205,8 @@ function readChart({ figure }: { figure: string }) {
     const middle = found[Math.floor(found.length / 2)]!;
     const line = (from: number, to: number) => (at: number) => from + ((at - a.at) / (b.at - a.at)) * (to - from);
     const [plain, logs] = [line(a.value, b.value), line(Math.log(a.value), Math.log(b.value))];
-    const log = found.length > 2 && a.value > 0 && Math.abs(plain(middle.at) - middle.value) > 1e-6 * Math.abs(middle.value);
+    const log =
+      found.length > 2 && a.value > 0 && Math.abs(plain(middle.at) - middle.value) > 1e-6 * Math.abs(middle.value);
     return { log, value: (at: number) => (log ? Math.exp(logs(at)) : plain(at)) };
   };
   const [x, y] = [inverse(ticks("x")), inverse(ticks("y"))];

@@ -4,7 +4,10 @@ import type { Graph } from "../src/graph/types.js";
 import { compareOutputs, sampleFeeds } from "../src/runtime/index.js";
 import { openOrtSession } from "../src/runtime/session.js";
 
-/** The largest difference of any output on seeded inputs in -1..1: absolute, and relative to the largest value of that output. */
+/**
+ * The largest difference of any output on seeded inputs in -1..1: absolute, and relative to the largest value of that
+ * output.
+ */
 export async function outputsDiffer(
   model: Uint8Array | string,
   graph: Graph,

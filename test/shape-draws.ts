@@ -1,4 +1,5 @@
-// Randomly drawn operator calls for tests of shape inference: attributes as odd as ONNX allows, constants, and the data's shape.
+// Randomly drawn operator calls for tests of shape inference: attributes as odd as ONNX allows, constants, and the
+// data's shape.
 
 import { float, int, int64Tensor, ints, string } from "../src/graph/attributes.js";
 import { tensorOf } from "../src/graph/index.js";
@@ -46,7 +47,11 @@ export const draws: Record<string, (pick: Pick) => Draw> = {
   Conv(pick) {
     const [rank, group, inside] = [pick.one(1, 2, 2, 3), pick.one(1, 2), 1 + pick.below(2)];
     const kernel = pick.list(rank, 1, 4);
-    const attributes = { ...window(pick, rank), group: int(group), ...(pick.below(2) ? { kernel_shape: ints(kernel) } : {}) };
+    const attributes = {
+      ...window(pick, rank),
+      group: int(group),
+      ...(pick.below(2) ? { kernel_shape: ints(kernel) } : {}),
+    };
     return {
       op: "Conv",
       shape: shapeOf(pick, group * inside, rank),
@@ -86,7 +91,10 @@ export const draws: Record<string, (pick: Pick) => Draw> = {
     const rank = 1 + pick.below(3);
     const shape = pick.list(rank, 1, 7);
     const axes = shape.map((_, axis) => (pick.below(2) ? axis : axis - rank)).filter(() => pick.below(3) > 0);
-    const [starts, ends] = [pick.list(axes.length, -9, 9), axes.map(() => pick.one(-9, -2, -1, 0, 1, 3, 8, 2 ** 31 - 1))];
+    const [starts, ends] = [
+      pick.list(axes.length, -9, 9),
+      axes.map(() => pick.one(-9, -2, -1, 0, 1, 3, 8, 2 ** 31 - 1)),
+    ];
     const large = axes.every((axis, index) =>
       [starts[index]!, ends[index]!].every((cut) => Math.abs(cut) <= shape.at(axis)! || cut > 2 ** 30),
     );
@@ -333,7 +341,12 @@ export const draws: Record<string, (pick: Pick) => Draw> = {
       one("Shape", { start: int(pick.below(10) - 5), end: int(pick.below(10) - 5) }, 15),
       { ...one("Tile", {}), constants: { r: i64(pick.list(4, 0, 3)) }, inputs: ["x", "r"] },
       { ...one("Expand", {}), constants: { e: i64([2, 1, 1, 1, 1]) }, inputs: ["x", "e"] },
-      { ...one("TopK", { axis: int(pick.below(8) - 4) }, 11), constants: { k: i64([1]) }, inputs: ["x", "k"], outputs: 2 },
+      {
+        ...one("TopK", { axis: int(pick.below(8) - 4) }, 11),
+        constants: { k: i64([1]) },
+        inputs: ["x", "k"],
+        outputs: 2,
+      },
     );
   },
 };

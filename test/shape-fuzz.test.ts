@@ -1,4 +1,5 @@
-// Shape inference against ONNX Runtime on operators with randomly drawn attributes, and against graphs broken at random.
+// Shape inference against ONNX Runtime on operators with randomly drawn attributes, and against graphs broken at
+// random.
 import { readFileSync } from "node:fs";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
@@ -26,9 +27,15 @@ function graphOf(draw: Draw, symbolic: boolean): Graph {
     nodes: [makeNode(draw.op, draw.inputs, outputs, draw.attributes)],
     initializers: new Map(Object.entries(draw.constants)),
     inputs: [
-      { name: "x", tensor: { type: "float32", dims: draw.shape.map((size, axis): Dim => (symbolic ? `d${axis}` : size)) } },
+      {
+        name: "x",
+        tensor: { type: "float32", dims: draw.shape.map((size, axis): Dim => (symbolic ? `d${axis}` : size)) },
+      },
     ],
-    outputs: outputs.map((name, index) => ({ name, tensor: { type: draw.op === "TopK" && index === 1 ? "int64" : type } })),
+    outputs: outputs.map((name, index) => ({
+      name,
+      tensor: { type: draw.op === "TopK" && index === 1 ? "int64" : type },
+    })),
     values: new Map(),
     opsets: new Map([["", draw.opset]]),
     irVersion: 8,
@@ -176,7 +183,8 @@ describe.skipIf(cases.length === 0)(`broken graphs${cases.length === 0 ? ` (${no
             act(bad);
             counts.result++;
           } catch (error) {
-            if (!isError(error)) throw new Error(`${test.name}: ${act.name}: ${error instanceof Error ? error.stack : error}`);
+            if (!isError(error))
+              throw new Error(`${test.name}: ${act.name}: ${error instanceof Error ? error.stack : error}`);
             counts.error++;
           }
         }

@@ -1,4 +1,5 @@
-// Shape inference against what others computed: ONNX's recorded outputs, and every value of real networks in ONNX Runtime.
+// Shape inference against what others computed: ONNX's recorded outputs, and every value of real networks in ONNX
+// Runtime.
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -16,7 +17,10 @@ import { noShared, shared } from "./shared.js";
 
 const bare = (value: Value): Value => ({ name: value.name });
 
-/** The graph without what the file says of its own values, with some inputs turned into constants and the others' sizes into symbols. */
+/**
+ * The graph without what the file says of its own values, with some inputs turned into constants and the others' sizes
+ * into symbols.
+ */
 function stripped(graph: Graph, fed: ReadonlyMap<string, TensorData>, constant: boolean, symbolic: boolean): Graph {
   const initializers = new Map(graph.initializers);
   const inputs = graph.inputs.filter(({ name, tensor }) => {
@@ -64,7 +68,8 @@ function verdictOf(test: TestCase, constant: boolean, symbolic: boolean): Verdic
       (dims === undefined ||
         (dims.length === recorded.tensor.dims.length &&
           dims.every((dim, axis) => dim === null || dim === recorded.tensor.dims[axis])));
-    if (!agrees) wrong.push(`${name}: ${inferred?.type}[${dims}], recorded ${recorded.tensor.type}[${recorded.tensor.dims}]`);
+    if (!agrees)
+      wrong.push(`${name}: ${inferred?.type}[${dims}], recorded ${recorded.tensor.type}[${recorded.tensor.dims}]`);
     else if (dims === undefined || dims.includes(null)) unknown++;
     else known++;
   });
@@ -156,7 +161,9 @@ describe.skipIf(shared("data/models") === undefined)(
           const shapes = new Map([[port.name, shape]]);
           const concrete = inferShapes(bareGraph, shapes);
           const numbers = new Map<string, Dim>();
-          feeds(graph)[0]!.tensor!.dims!.forEach((dim, axis) => void (typeof dim === "string" && numbers.set(dim, shape[axis]!)));
+          feeds(graph)[0]!.tensor!.dims!.forEach(
+            (dim, axis) => void (typeof dim === "string" && numbers.set(dim, shape[axis]!)),
+          );
           const outputs = await session.run(sampleFeeds(session.inputs, { shapes }));
           for (const output of made) {
             expect([output, outputs[output]!.type, outputs[output]!.dims]).toEqual([

@@ -62,13 +62,17 @@ export function oneConv({
   seed = 1,
   opset = 17,
 }: SmallConv): Graph {
-  const initializers: Record<string, TensorData> = { "conv.weight": randomTensor([outChannels, inChannels, ...kernel], seed) };
+  const initializers: Record<string, TensorData> = {
+    "conv.weight": randomTensor([outChannels, inChannels, ...kernel], seed),
+  };
   if (bias) initializers["conv.bias"] = randomTensor([outChannels], seed + 1);
   const names = ["x", "conv.weight", ...(bias ? ["conv.bias"] : [])];
   return smallGraph({
     nodes: [makeNode("Conv", names, ["y"], attributes, { name: "conv" })],
     initializers,
-    inputs: [{ name: "x", tensor: { type: "float32", dims: ["N", inChannels, ...kernel.map((_, axis) => `D${axis}`)] } }],
+    inputs: [
+      { name: "x", tensor: { type: "float32", dims: ["N", inChannels, ...kernel.map((_, axis) => `D${axis}`)] } },
+    ],
     outputs: ["y"],
     opset,
   });
@@ -86,7 +90,10 @@ export function multiplesOf(step: number): Graph {
     makeNode("Resize", ["small", "", "grown"], ["large"]),
     makeNode("Add", ["large", "x"], ["y"]),
   ];
-  const constants = { one: int64Tensor([4], [1, 1, 1, 1]), factor: float32Tensor([4], Float32Array.of(1, 1, step, step)) };
+  const constants = {
+    one: int64Tensor([4], [1, 1, 1, 1]),
+    factor: float32Tensor([4], Float32Array.of(1, 1, step, step)),
+  };
   const x: Value = { name: "x", tensor: { type: "float32", dims: ["N", 3, "H", "W"] } };
   return smallGraph({ nodes, initializers: constants, inputs: [x], outputs: ["y"] });
 }

@@ -23,7 +23,8 @@ beforeAll(async () => {
       await writePng(join(root, "classes/train", `c${label}`, `${i}.png`), someImage(32, 32, { seed: 10 * label + i }));
     await writePng(join(root, "classes/test", `c${label}`, "0.png"), someImage(32, 32, { seed: 10 * label + 9 }));
   }
-  for (let i = 0; i < 4; i++) await writePng(join(root, "pictures", `${i}.png`), someImage(48, 40 + 2 * i, { seed: i }));
+  for (let i = 0; i < 4; i++)
+    await writePng(join(root, "pictures", `${i}.png`), someImage(48, 40 + 2 * i, { seed: i }));
 });
 afterAll(() => {
   if (cache === undefined) delete process.env.FILTERBASIS_CACHE;
@@ -71,28 +72,35 @@ describeEngine("loader threads", () => {
   it.each([
     ["classification", classes],
     ["super-resolution", patches],
-  ])("1 or 2 of them give the weights of none, and of a run resumed in the middle of an epoch: %s", async (_, recipe) => {
-    const without = folder();
-    await runTraining(without, recipe());
-    for (const loaders of [1, 2]) {
-      const whole = folder();
-      await runTraining(whole, recipe({}, { loaders }));
-      expect(outcome(whole)).toEqual(outcome(without));
-    }
-    const parts = folder();
-    let steps = 0;
-    const stopping = () => steps === 6; // in the second epoch
-    expect(await runTraining(parts, recipe({}, { loaders: 2 }), { onStep: () => void steps++, stopping })).toMatchObject({
-      finished: false,
-      globalStep: 6,
-    });
-    expect((await runTraining(parts, "resume")).finished).toBe(true);
-    expect(outcome(parts)).toEqual(outcome(without));
-  });
+  ])(
+    "1 or 2 of them give the weights of none, and of a run resumed in the middle of an epoch: %s",
+    async (_, recipe) => {
+      const without = folder();
+      await runTraining(without, recipe());
+      for (const loaders of [1, 2]) {
+        const whole = folder();
+        await runTraining(whole, recipe({}, { loaders }));
+        expect(outcome(whole)).toEqual(outcome(without));
+      }
+      const parts = folder();
+      let steps = 0;
+      const stopping = () => steps === 6; // in the second epoch
+      expect(
+        await runTraining(parts, recipe({}, { loaders: 2 }), { onStep: () => void steps++, stopping }),
+      ).toMatchObject({
+        finished: false,
+        globalStep: 6,
+      });
+      expect((await runTraining(parts, "resume")).finished).toBe(true);
+      expect(outcome(parts)).toEqual(outcome(without));
+    },
+  );
 
   it("are no more than the threads that compute, and the run says so", async () => {
     const notes: string[] = [];
-    await runTraining(folder(), classes({ steps: 1, threads: 1 }, { loaders: 2 }), { note: (text) => void notes.push(text) });
+    await runTraining(folder(), classes({ steps: 1, threads: 1 }, { loaders: 2 }), {
+      note: (text) => void notes.push(text),
+    });
     expect(notes).toEqual(["1 of 2 loaders: no more than the threads that compute"]);
   });
 
@@ -119,7 +127,11 @@ describeEngine("loader threads", () => {
         child.on("close", (code) => resolve({ code, said })),
       );
     };
-    const wild = await train(classes({ optimizer: { name: "sgd", lr: 1e30 } }, { loaders: 2 }), folder(), () => undefined);
+    const wild = await train(
+      classes({ optimizer: { name: "sgd", lr: 1e30 } }, { loaders: 2 }),
+      folder(),
+      () => undefined,
+    );
     expect(wild).toEqual({ code: 1, said: expect.stringContaining("error non-finite") });
     const run = folder();
     const { code } = await train(classes({ epochs: 1000 }, { loaders: 2 }), run, (said, kill) => {
@@ -146,12 +158,16 @@ describeEngine("a run's folder", () => {
     const wild = patches({ loss: { task: "l1", gamma: 1e60 } });
     await expect(runTraining(run, wild)).rejects.toMatchObject({ code: "non-finite" });
     expect(existsSync(join(run, "start.onnx"))).toBe(true);
-    await expect(runTraining(run, classes({}, { folder: join(root, "nowhere") }))).rejects.toMatchObject({ code: "not-found" });
+    await expect(runTraining(run, classes({}, { folder: join(root, "nowhere") }))).rejects.toMatchObject({
+      code: "not-found",
+    });
     expect(existsSync(join(run, "start.onnx"))).toBe(false);
     expect(await runTraining(run, classes({ steps: 1 }))).toMatchObject({ finished: true, globalStep: 1 });
     expect(readFileSync(join(run, "notes.txt"), "utf8")).toBe("mine");
     expect(JSON.parse(readFileSync(join(run, "recipe.json"), "utf8"))).toMatchObject({ name: "classes", steps: 1 });
-    expect(readFileSync(join(run, "log.txt"), "utf8")).toMatch(/ begun: patches.*failed: .*begun: classes.*failed: .*nowhere/s);
+    expect(readFileSync(join(run, "log.txt"), "utf8")).toMatch(
+      / begun: patches.*failed: .*begun: classes.*failed: .*nowhere/s,
+    );
   });
 
   it("is left before the first step by a network for other classes", async () => {
@@ -163,7 +179,10 @@ describeEngine("a run's folder", () => {
 
   it("keeps the last good checkpoint where the loss stops being finite, and its log says what went wrong", async () => {
     const run = folder();
-    const wild = classes({ schedule: { name: "step", milestones: [1], factor: 1e30 }, checkpoint: { everySteps: 1, keep: 9 } });
+    const wild = classes({
+      schedule: { name: "step", milestones: [1], factor: 1e30 },
+      checkpoint: { everySteps: 1, keep: 9 },
+    });
     await expect(runTraining(run, wild)).rejects.toMatchObject({ code: "non-finite" });
     const kept = await readNewestCheckpoint(join(run, "checkpoints"), () => undefined);
     expect(kept!.step).toBeGreaterThanOrEqual(4); // the first epoch's
@@ -237,7 +256,10 @@ describeEngine("export of a run", () => {
   it("refuses a best that there is not, and a choice where there is none", async () => {
     const [run, out] = [folder(), join(root, "never.onnx")];
     await runTraining(run, patches({ steps: 1 }));
-    expect(await exported(run, "-o", out, "--best")).toMatchObject({ code: 1, stderr: expect.stringContaining("no best model") });
+    expect(await exported(run, "-o", out, "--best")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("no best model"),
+    });
     expect((await exported(join(run, "last.onnx"), "-o", out, "--best")).code).toBe(2);
     expect((await exported(join(run, "original.onnx"), "-o", out, "--layout", "auto")).code).toBe(2);
     expect((await exported(join(root, "pictures"), "-o", out)).code).toBe(1);

@@ -139,7 +139,9 @@ describe("names of others", () => {
       expect([...tensors.keys()]).toEqual([...all.keys()]);
       expect([...tensors.values()].reduce((sum, { dims }) => sum + elements(dims), 0)).toBeGreaterThan(70_000);
       const blank = resnet(8, { init: "zeros" });
-      expect(loadWeights(blank, tensors).graph.initializers.get(first)!.data).toEqual(graph.initializers.get(first)!.data);
+      expect(loadWeights(blank, tensors).graph.initializers.get(first)!.data).toEqual(
+        graph.initializers.get(first)!.data,
+      );
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
@@ -147,6 +149,8 @@ describe("names of others", () => {
 
   it("names a file that is not there, and one that is no weight file", async () => {
     await expect(readWeights("/nowhere/weights.pt")).rejects.toThrow(/no such file/);
-    await expect(readWeights(new URL(import.meta.url).pathname)).rejects.toThrow(/this is a text file, not a file of weights/);
+    await expect(readWeights(new URL(import.meta.url).pathname)).rejects.toThrow(
+      /this is a text file, not a file of weights/,
+    );
   });
 });

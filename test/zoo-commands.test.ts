@@ -22,7 +22,11 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 async function run(command: Command, ...raw: string[]) {
   const [out, err]: [string[], string[]] = [[], []];
   const stream = (lines: string[]) => ({ write: (text: string) => lines.push(text) > 0, isTTY: false });
-  const code = await command.run(raw, { stdout: stream(out), stderr: stream(err), signal: new AbortController().signal });
+  const code = await command.run(raw, {
+    stdout: stream(out),
+    stderr: stream(err),
+    signal: new AbortController().signal,
+  });
   return { code, out: out.join(""), err: err.join("") };
 }
 
@@ -34,7 +38,9 @@ interface TableLine {
   readonly difference: number | null;
 }
 
-async function tableOf(...raw: string[]): Promise<{ readonly lines: readonly TableLine[]; readonly notes: readonly string[] }> {
+async function tableOf(
+  ...raw: string[]
+): Promise<{ readonly lines: readonly TableLine[]; readonly notes: readonly string[] }> {
   const { code, out } = await run(tables, ...raw, "--json");
   expect(code).toBe(0);
   const { tables: made } = JSON.parse(out) as { tables: { lines: TableLine[]; notes: string[] }[] };
@@ -46,7 +52,16 @@ describe("nets", () => {
     const { code, out } = await run(nets, "--json");
     expect(code).toBe(0);
     const names = (JSON.parse(out) as { nets: { name: string; options: string[] }[] }).nets.map(({ name }) => name);
-    for (const name of ["vgg16", "resnet20", "resnet56", "resnet110", "densenet-12-40", "srresnet", "edsr", "edsr-8-128"])
+    for (const name of [
+      "vgg16",
+      "resnet20",
+      "resnet56",
+      "resnet110",
+      "densenet-12-40",
+      "srresnet",
+      "edsr",
+      "edsr-8-128",
+    ])
       expect(names).toContain(name);
   });
 
@@ -73,7 +88,16 @@ describe("nets", () => {
     expect(Buffer.compare(loaded, all.get("classifier.weight")!.data)).toBe(0);
     all.set("classifier.weight", float32Tensor([1], Float32Array.of(1)));
     await writeWeights(file, all);
-    const { code, err } = await run(nets, "resnet", "-o", join(folder, "no.onnx"), "--set", "depth=8", "--weights", file);
+    const { code, err } = await run(
+      nets,
+      "resnet",
+      "-o",
+      join(folder, "no.onnx"),
+      "--set",
+      "depth=8",
+      "--weights",
+      file,
+    );
     expect([code, err]).toEqual([1, expect.stringMatching(/classifier\.weight.*expected \[10, 64\]/)]);
   });
 

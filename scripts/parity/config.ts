@@ -1,4 +1,5 @@
-// From an entry's `config` to the network that it describes. Every field must be known: one that is not is an error, never ignored.
+// From an entry's `config` to the network that it describes. Every field must be known: one that is not is an error,
+// never ignored.
 import { z } from "zod";
 import { FilterBasisError } from "../../src/errors/error.js";
 import type { Graph, Pass } from "../../src/graph/types.js";
@@ -117,14 +118,25 @@ function defined<T extends object>(fields: T): Partial<Defined<T>> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<Defined<T>>;
 }
 
-/** The network of a config, with weights 0. Errors: `unsupported` for a network or method that is not known, `malformed` for a field. */
+/**
+ * The network of a config, with weights 0. Errors: `unsupported` for a network or method that is not known, `malformed`
+ * for a field.
+ */
 export function buildFromConfig(config: unknown): Graph {
-  const { network, method, ...rest } = parse(z.looseObject({ network: z.string(), method: z.string() }), config, "config");
+  const { network, method, ...rest } = parse(
+    z.looseObject({ network: z.string(), method: z.string() }),
+    config,
+    "config",
+  );
   if (!Object.hasOwn(networks, network)) throw unknown("network", network, networks);
   if (!Object.hasOwn(methods, method)) throw unknown("method", method, methods);
   const ofNetwork = networks[network as NetworkName];
   const ofMethod = methods[method as keyof typeof methods];
-  const all = z.strictObject({ ...ofNetwork.shape, ...ofMethod.fields.shape, ...(network === "vgg16" ? layersOfOne : {}) });
+  const all = z.strictObject({
+    ...ofNetwork.shape,
+    ...ofMethod.fields.shape,
+    ...(network === "vgg16" ? layersOfOne : {}),
+  });
   const fields = parse(all, rest, "config") as Readonly<Record<string, unknown>>;
   const pick = (shape: object) => defined(Object.fromEntries(Object.keys(shape).map((key) => [key, fields[key]])));
   const graph = buildNet(network, { ...pick(ofNetwork.shape), init: "zeros" });

@@ -12,7 +12,9 @@ import { type Check, type Entry, type Folder, largestDifference, need, parse } f
 
 const psnrEntry = z.looseObject({
   file: z.string(),
-  cases: z.array(z.looseObject({ sr: z.string(), hr: z.string(), scale: z.int(), div2k: z.boolean(), psnr: z.number() })),
+  cases: z.array(
+    z.looseObject({ sr: z.string(), hr: z.string(), scale: z.int(), div2k: z.boolean(), psnr: z.number() }),
+  ),
 });
 
 /** Agreement in dB that float32 differences of 8-bit values allow. */
@@ -22,7 +24,12 @@ export function checkPsnr(entry: Entry, folder: Folder): readonly Check[] {
   const { file, cases } = parse(psnrEntry, entry, entry.name);
   const tensors = folder.tensors(file);
   const off = cases.map(({ sr, hr, scale, div2k, psnr: recorded }) => {
-    const ours = psnr(image(need(tensors, sr)), image(need(tensors, hr)), div2k ? scale + 6 : scale, div2k ? "rgb" : "luma");
+    const ours = psnr(
+      image(need(tensors, sr)),
+      image(need(tensors, hr)),
+      div2k ? scale + 6 : scale,
+      div2k ? "rgb" : "luma",
+    );
     return Math.abs(ours - recorded);
   });
   return [{ what: `${cases.length} cases, dB`, difference: Math.max(...off), allowed: decibels }];
@@ -37,7 +44,11 @@ function image(tensor: TensorData): Image {
 }
 
 export function checkQuantize(entry: Entry): readonly Check[] {
-  const { input, output } = parse(z.looseObject({ input: z.array(z.number()), output: z.array(z.number()) }), entry, entry.name);
+  const { input, output } = parse(
+    z.looseObject({ input: z.array(z.number()), output: z.array(z.number()) }),
+    entry,
+    entry.name,
+  );
   const ours = quantize(Float32Array.from(input));
   const off = output.map((value, i) => Math.abs(value - (ours[i] ?? Number.NaN)));
   return [{ what: `${output.length} values`, difference: Math.max(...off), allowed: 0 }];
@@ -56,13 +67,26 @@ export function checkNormalize(entry: Entry, folder: Folder): readonly Check[] {
   const expected = need(tensors, "normalized_chw_f32");
   const [height = 0, width = 0] = image.dims;
   const images = toPlanes(image.data, height, width);
-  const set: ImageSet = { name: entry.name, images, labels: Uint8Array.of(0), classes: ["one"], count: 1, height, width };
-  const over255 = (values: readonly [number, number, number]) => values.map((value) => value / 255) as [number, number, number];
+  const set: ImageSet = {
+    name: entry.name,
+    images,
+    labels: Uint8Array.of(0),
+    classes: ["one"],
+    count: 1,
+    height,
+    width,
+  };
+  const over255 = (values: readonly [number, number, number]) =>
+    values.map((value) => value / 255) as [number, number, number];
   const normalization: Normalization = { mean: over255(o.mean_255), std: over255(o.std_255) };
   const out = new Float32Array(images.length);
   normalizeBatch(set, [0], normalization, out);
   return [
-    { what: "normalised image", difference: largestDifference(float32Tensor([3, height, width], out), expected), allowed: 1e-6 },
+    {
+      what: "normalised image",
+      difference: largestDifference(float32Tensor([3, height, width], out), expected),
+      allowed: 1e-6,
+    },
   ];
 }
 

@@ -1,5 +1,5 @@
-// The authors' approximation term: the mean of squared differences over each compressed layer's filters, plus a small mean of squared
-// basis values (the design's Eq. 12 takes sums instead: `approximationLoss`, from which this is made).
+// The authors' approximation term: the mean of squared differences over each compressed layer's filters, plus a small
+// mean of squared basis values (the design's Eq. 12 takes sums instead: `approximationLoss`, from which this is made).
 import { z } from "zod";
 import { elements, float32Tensor } from "../../src/graph/attributes.js";
 import { floats } from "../../src/graph/values.js";
@@ -21,7 +21,9 @@ export function checkLossNorm(entry: Entry, folder: Folder): readonly Check[] {
     tensor.requiresGrad = name.startsWith("basis.");
     return tensor;
   };
-  const layers = [...tensors.keys()].flatMap((name) => /^basis\.(features\.\d+)\.conv\.3\.weight$/.exec(name)?.[1] ?? []);
+  const layers = [...tensors.keys()].flatMap(
+    (name) => /^basis\.(features\.\d+)\.conv\.3\.weight$/.exec(name)?.[1] ?? [],
+  );
   const leaves = new Map<string, Tensor>();
   let loss: Tensor | null = null;
   let norm: Tensor | null = null;

@@ -33,7 +33,10 @@ export function checkNetwork(entry: Entry, folder: Folder): readonly Check[] {
   const io = folder.tensors(o.io);
   const checks: Check[] = [];
   const weights = o.weights === undefined ? procedural(o, io, folder, checks) : folder.tensors(o.weights);
-  const { graph } = loadWeights(buildFromConfig(o.config), weights, { aliases: o.aliases, file: o.weights ?? entry.name });
+  const { graph } = loadWeights(buildFromConfig(o.config), weights, {
+    aliases: o.aliases,
+    file: o.weights ?? entry.name,
+  });
   const input = need(io, "input");
   if (o.params !== undefined)
     checks.push({ what: "parameters", difference: Math.abs(parameterCount(graph) - o.params), allowed: 0 });
@@ -44,7 +47,8 @@ export function checkNetwork(entry: Entry, folder: Folder): readonly Check[] {
   const allowed = times * o.max_abs_f32_minus_f64;
   checks.push({ what: "output", difference: largestDifference(copy(output), expected), allowed });
   const exact = io.get("output_f64");
-  if (exact !== undefined) checks.push({ what: "output (float64)", difference: largestDifference(copy(output), exact), allowed });
+  if (exact !== undefined)
+    checks.push({ what: "output (float64)", difference: largestDifference(copy(output), exact), allowed });
   if (o.train !== undefined) checks.push(...checkTraining(graph, { ...o, train: o.train }, io, folder));
   return checks;
 }

@@ -1,4 +1,5 @@
-// Weights that are computed instead of stored, so that networks of full size can be compared: splitmix64 over a seed made of the name.
+// Weights that are computed instead of stored, so that networks of full size can be compared: splitmix64 over a seed
+// made of the name.
 
 import { FilterBasisError } from "../../src/errors/error.js";
 import { elements, float32Tensor } from "../../src/graph/attributes.js";
@@ -15,8 +16,8 @@ function seedOf(name: string): bigint {
 }
 
 /**
- * The top 24 bits of splitmix64's outputs 1 .. count, over 2^24. The 64-bit arithmetic is done in 16-bit limbs: BigInt would take a
- * minute for EDSR's 43 million numbers.
+ * The top 24 bits of splitmix64's outputs 1 .. count, over 2^24. The 64-bit arithmetic is done in 16-bit limbs: BigInt
+ * would take a minute for EDSR's 43 million numbers.
  */
 function uniforms(name: string, count: number): Float64Array {
   const seed = seedOf(name);

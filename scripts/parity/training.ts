@@ -51,7 +51,9 @@ export function copy(tensor: Tensor): TensorData {
   return float32Tensor(tensor.shape, Float32Array.from(tensor.data() as Float32Array));
 }
 
-/** What two steps gave: losses, gradients of the first by parameter, parameters and running statistics after the last. */
+/**
+ * What two steps gave: losses, gradients of the first by parameter, parameters and running statistics after the last.
+ */
 interface Outcome {
   readonly losses: readonly number[];
   readonly gradients: Tensors;
@@ -86,7 +88,11 @@ function train(graph: Graph, t: Training, io: Tensors, disturb?: number): Outcom
       );
     steps.step(t.lr);
   }
-  return { losses, gradients, state: new Map([...net.parameters, ...net.buffers].map(([name, tensor]) => [name, copy(tensor)])) };
+  return {
+    losses,
+    gradients,
+    state: new Map([...net.parameters, ...net.buffers].map(([name, tensor]) => [name, copy(tensor)])),
+  };
 }
 
 /** Multiplies every weight by 1 + 2^-23 or 1 - 2^-23. */
@@ -105,9 +111,9 @@ function moveByOneRounding(net: Network, seed: number): void {
 }
 
 /**
- * The recorded float error is that of the output in evaluation; losses and gradients are held to the same part of their own size:
- * 10 x (float error / largest output) of the tensor's largest gradient, and of 1e-5 of the network's largest at least: gradients that are 0 but
- * for rounding (a bias before a batch norm) have no size of their own.
+ * The recorded float error is that of the output in evaluation; losses and gradients are held to the same part of their
+ * own size: 10 x (float error / largest output) of the tensor's largest gradient, and of 1e-5 of the network's largest
+ * at least: gradients that are 0 but for rounding (a bias before a batch norm) have no size of their own.
  */
 export function checkTraining(
   graph: Graph,
@@ -124,7 +130,11 @@ export function checkTraining(
     return { what: `loss ${step + 1}`, difference, allowed: step === 0 ? relative : times * relative };
   });
   if (t.n_trainable_tensors !== undefined)
-    checks.push({ what: "trained tensors", difference: Math.abs(ours.gradients.size - t.n_trainable_tensors), allowed: 0 });
+    checks.push({
+      what: "trained tensors",
+      difference: Math.abs(ours.gradients.size - t.n_trainable_tensors),
+      allowed: 0,
+    });
   checks.push(compareGradients(ours, recorded, toOurs, relative));
   const plain = compareState(ours, recorded, toOurs, relative, t, []);
   // A network in which one rounding grows until the second step is compared by how much it grows.
@@ -139,17 +149,22 @@ function compareGradients(ours: Outcome, recorded: Tensors, toOurs: (name: strin
   let worst = 0;
   for (const [name, tensor] of entries) {
     const gradient = ours.gradients.get(toOurs(name.slice("grad.".length)));
-    if (gradient === undefined) throw new FilterBasisError("data-mismatch", "a parameter got no gradient", { tensor: name });
-    worst = Math.max(worst, largestDifference(gradient, tensor) / Math.max(largest(tensor), (floor * network) / relative));
+    if (gradient === undefined)
+      throw new FilterBasisError("data-mismatch", "a parameter got no gradient", { tensor: name });
+    worst = Math.max(
+      worst,
+      largestDifference(gradient, tensor) / Math.max(largest(tensor), (floor * network) / relative),
+    );
   }
   return { what: `${entries.length} gradients`, difference: worst, allowed: relative };
 }
 
 /**
- * The state after all steps, each element against its own allowance: the part `relative` of the tensor's largest value, plus what the
- * tolerance on its gradient can do in the steps. SGD moves an element by rate x gradient; Adam by up to its rate, whatever the size of the
- * gradient, so an element whose gradient is nothing but rounding (a bias before a batch norm) may go either way. Plus three times what one
- * rounding of the starting weights does to the tensor, where that was measured.
+ * The state after all steps, each element against its own allowance: the part `relative` of the tensor's largest value,
+ * plus what the tolerance on its gradient can do in the steps. SGD moves an element by rate x gradient; Adam by up to
+ * its rate, whatever the size of the gradient, so an element whose gradient is nothing but rounding (a bias before a
+ * batch norm) may go either way. Plus three times what one rounding of the starting weights does to the tensor, where
+ * that was measured.
  */
 function compareState(
   ours: Outcome,
@@ -165,7 +180,8 @@ function compareState(
   for (const [name, tensor] of entries) {
     const plain = name.slice("after2.".length);
     const state = ours.state.get(toOurs(plain));
-    if (state === undefined) throw new FilterBasisError("data-mismatch", "a recorded state has no place", { tensor: name });
+    if (state === undefined)
+      throw new FilterBasisError("data-mismatch", "a recorded state has no place", { tensor: name });
     const [got, wanted] = [floats(state), floats(tensor)];
     const gradient = recorded.get(`grad.${plain}`);
     const slopes = gradient && floats(gradient);
@@ -189,7 +205,10 @@ function compareState(
 }
 
 function largestGradient(recorded: Tensors): number {
-  return [...recorded].reduce((most, [name, tensor]) => (name.startsWith("grad.") ? Math.max(most, largest(tensor)) : most), 0);
+  return [...recorded].reduce(
+    (most, [name, tensor]) => (name.startsWith("grad.") ? Math.max(most, largest(tensor)) : most),
+    0,
+  );
 }
 
 /** Recorded names to ours, by the scheme that knows them all. */

@@ -35,7 +35,8 @@ export interface Answer {
 }
 
 type Plain = Readonly<Record<string, unknown>>;
-const isPlain = (value: unknown): value is Plain => typeof value === "object" && value !== null && !Array.isArray(value);
+const isPlain = (value: unknown): value is Plain =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 const list = (value: unknown): readonly Plain[] => (Array.isArray(value) ? value.filter(isPlain) : []);
 
 /** Reads one command's standard output; what is no JSON object is the error "no-json". */
@@ -82,7 +83,10 @@ function bytesOf({ bytes }: Plain): Pick<ErrorAnswer, "bytes"> {
   return { bytes: { original: bytes.original, written: bytes.written } };
 }
 
-/** { fixed, original, layers: [{ best }] }: the share of the original that is left when every layer has its best candidate. */
+/**
+ * { fixed, original, layers: [{ best }] }: the share of the original that is left when every layer has its best
+ * candidate.
+ */
 function bestOf({ fixed, original, layers }: Plain): { readonly best?: number } {
   const costs = list(layers).map(({ best }) => best);
   const isNumber = (value: unknown): value is number => typeof value === "number";

@@ -26,8 +26,14 @@ export interface RunOptions {
   readonly timeoutSeconds?: number;
 }
 
-/** Runs a Node script. Its peak memory is what it says itself at its end, or the most that was seen where it was killed. */
-export function runNode(script: string, words: readonly string[], { stdin = "", timeoutSeconds = 900 }: RunOptions = {}) {
+/**
+ * Runs a Node script. Its peak memory is what it says itself at its end, or the most that was seen where it was killed.
+ */
+export function runNode(
+  script: string,
+  words: readonly string[],
+  { stdin = "", timeoutSeconds = 900 }: RunOptions = {},
+) {
   const folder = mkdtempSync(join(tmpdir(), "filterbasis-wild-"));
   const peakFile = join(folder, "peak");
   const start = performance.now();

@@ -29,7 +29,8 @@ export interface Subject {
   readonly commit: string;
 }
 
-export const outputOf = ({ folder }: Pick<Subject, "folder">, operation: string): string => join(folder, `${operation}.onnx`);
+export const outputOf = ({ folder }: Pick<Subject, "folder">, operation: string): string =>
+  join(folder, `${operation}.onnx`);
 
 const compressions = ["weights-0.6", "macs-0.6"];
 
@@ -99,7 +100,9 @@ async function cureOf(subject: Subject, { kind, budget }: Operation, { error }: 
   return { cure: { words: cure, outcome } };
 }
 
-/** What `plan` says of the same budget against what the compression reports and what the file records, layer by layer. */
+/**
+ * What `plan` says of the same budget against what the compression reports and what the file records, layer by layer.
+ */
 async function planDifferences({ model, folder }: Subject, operation: Operation, answer: Answer) {
   const plan = operation.kind === "budget" ? planOf(operation) : undefined;
   if (plan === undefined || operation.budget === undefined) return {};
@@ -122,10 +125,18 @@ async function recordedLayers(file: string): Promise<readonly LayerAnswer[] | un
   const recorded = readRecord(await loadModel(file))?.layers ?? [];
   // Nodes that read the same coefficients are one layer.
   const layers = new Map(recorded.toReversed().map((layer) => [layer.coefficients, layer]));
-  return [...layers.values()].map(({ name, output, splits, basisSize }) => ({ name: name || output, splits, basis: basisSize }));
+  return [...layers.values()].map(({ name, output, splits, basisSize }) => ({
+    name: name || output,
+    splits,
+    basis: basisSize,
+  }));
 }
 
-function layerDifferences(planned: readonly LayerAnswer[], done: readonly LayerAnswer[], who: string): readonly string[] {
+function layerDifferences(
+  planned: readonly LayerAnswer[],
+  done: readonly LayerAnswer[],
+  who: string,
+): readonly string[] {
   const text = ({ splits, basis }: LayerAnswer) => `${splits} x ${basis}`;
   const names = [...new Set([...planned, ...done].map(({ name }) => name))];
   return names.flatMap((name) => {
@@ -156,7 +167,9 @@ async function fileOf(subject: Subject, operation: Operation, input: string, out
   return {
     ...about,
     difference: fromOriginal.outputs,
-    ...(operation.kind === "exact" ? { exactness: await exactness(subject, operation, input, output, fromOriginal) } : {}),
+    ...(operation.kind === "exact"
+      ? { exactness: await exactness(subject, operation, input, output, fromOriginal) }
+      : {}),
     times: await timesOf(model.path, output, feeds, effort),
   };
 }

@@ -1,4 +1,5 @@
-// Inputs with which a network runs, found by trying: what the sizes of its free axes may be, nothing of it taken on trust.
+// Inputs with which a network runs, found by trying: what the sizes of its free axes may be, nothing of it taken on
+// trust.
 import { readFileSync } from "node:fs";
 import { readModel } from "../../src/formats/onnx/index.js";
 import { feeds } from "../../src/graph/edit.js";
@@ -71,7 +72,10 @@ function candidateSizes(graph: Graph, told: Sizes): readonly Sizes[] {
   return [told, ...library, ...own].filter(isWhole);
 }
 
-/** Every free axis filled: the first with 1, the second of an image with its channels, others alike; a symbol is one number everywhere. */
+/**
+ * Every free axis filled: the first with 1, the second of an image with its channels, others alike; a symbol is one
+ * number everywhere.
+ */
 function filled(graph: Graph, side: number, channels: number): Sizes {
   const symbols = new Map<string, number>();
   const size = (dim: Dim, axis: number, rank: number): number => {

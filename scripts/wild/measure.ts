@@ -40,16 +40,26 @@ export function keptOf(original: Counts | undefined, written: Counts | undefined
 }
 
 /** Outputs of a file against those of another; a file that does not run is a `failure`. */
-export async function difference(reference: string, model: string, feeds: readonly Feed[], level: "all" | "disabled" = "all") {
+export async function difference(
+  reference: string,
+  model: string,
+  feeds: readonly Feed[],
+  level: "all" | "disabled" = "all",
+) {
   const [result] = await runTask({ mode: "difference", reference, others: [{ model, level }], feeds });
   return result ?? { failure: "nothing was compared" };
 }
 
 /**
- * Milliseconds in turns. A result that says "slower" is measured twice more, longer, in fresh processes, once with the files opened in the other
- * order; the measurement with the middle ratio counts.
+ * Milliseconds in turns. A result that says "slower" is measured twice more, longer, in fresh processes, once with the
+ * files opened in the other order; the measurement with the middle ratio counts.
  */
-export async function timesOf(original: string, written: string, feeds: readonly Feed[], effort: Effort): Promise<Times> {
+export async function timesOf(
+  original: string,
+  written: string,
+  feeds: readonly Feed[],
+  effort: Effort,
+): Promise<Times> {
   const first = await pair(original, written, feeds, effort);
   if (first.ratio <= slowerThan) return first;
   const more = { ...effort, seconds: 2 * effort.seconds };
@@ -74,7 +84,10 @@ async function pair(original: string, written: string, feeds: readonly Feed[], e
   };
 }
 
-/** Float32 sums in another order, relative to an output's largest value: what remains equal in any network of these depths. */
+/**
+ * Float32 sums in another order, relative to an output's largest value: what remains equal in any network of these
+ * depths.
+ */
 const floatNoise = 1e-4;
 /** The same in networks that compute in half precision: eight units in the last place of its 11 bits. */
 const halfNoise = 8 * 2 ** -11;
@@ -85,7 +98,10 @@ export interface Allowance {
   readonly noise: readonly OutputDifference[];
   /** The original computes in half precision. */
   readonly half: boolean;
-  /** What weights off by half a unit of half precision change, where the step rounds weights: every output as often as was tried. */
+  /**
+   * What weights off by half a unit of half precision change, where the step rounds weights: every output as often as
+   * was tried.
+   */
   readonly rounding?: readonly OutputDifference[];
 }
 

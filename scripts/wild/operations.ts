@@ -1,6 +1,8 @@
 // What is done to every network of the table, as a user would type it.
 
-/** What an operation's result must be: nothing but an answer, the same function, or a smaller network within its budget. */
+/**
+ * What an operation's result must be: nothing but an answer, the same function, or a smaller network within its budget.
+ */
 export type Kind = "reads" | "exact" | "budget";
 
 export interface Operation {
@@ -40,7 +42,10 @@ const compress = (name: string, budget: NonNullable<Operation["budget"]>): Opera
   budget,
 });
 
-/** In the order in which they run: a plan before the compression that is compared with it, undo behind both compressions. */
+/**
+ * In the order in which they run: a plan before the compression that is compared with it, undo behind both
+ * compressions.
+ */
 export const operations: readonly Operation[] = [
   { name: "inspect", kind: "reads", words: ["inspect", "INPUT"] },
   plan("plan-weights-0.5", weights(0.5)),
@@ -55,4 +60,6 @@ export const operations: readonly Operation[] = [
 
 /** The plan that must say what a compression then does: the same budget. */
 export const planOf = ({ budget }: Operation): Operation | undefined =>
-  operations.find((other) => other.words[0] === "plan" && other.budget?.of === budget?.of && other.budget?.keep === budget?.keep);
+  operations.find(
+    (other) => other.words[0] === "plan" && other.budget?.of === budget?.of && other.budget?.keep === budget?.keep,
+  );

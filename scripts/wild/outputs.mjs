@@ -2,17 +2,28 @@
 import { halfToNumber } from "./values.mjs";
 
 /** Elements as numbers; half precision comes as bits. */
-const reader = ({ type, data }) => (type === "float16" ? (index) => halfToNumber(data[index]) : (index) => Number(data[index]));
+const reader = ({ type, data }) =>
+  type === "float16" ? (index) => halfToNumber(data[index]) : (index) => Number(data[index]);
 
 /**
  * @param {Record<string, {type: string, dims: readonly number[], data: ArrayLike<unknown>}>[]} got outputs by feed
  * @param {typeof got} expected the same of the reference
- * @returns by output: `rms` (root mean square of the difference over that of the output), `max` (largest difference over
+ * @returns by output: `rms` (root mean square of the difference over that of the output), `max` (largest difference
+ * over
  *   the largest value), `unequal` (share of elements that are not the same), and what else there is to say
  */
 export function differenceOf(got, expected) {
   return Object.keys(expected[0] ?? {}).map((name) => {
-    const sums = { difference: 0, square: 0, worst: 0, largest: 0, unequal: 0, count: 0, first: undefined, constant: true };
+    const sums = {
+      difference: 0,
+      square: 0,
+      worst: 0,
+      largest: 0,
+      unequal: 0,
+      count: 0,
+      first: undefined,
+      constant: true,
+    };
     let fault;
     for (const [feed, outputs] of expected.entries()) {
       const [a, b] = [got[feed]?.[name], outputs[name]];

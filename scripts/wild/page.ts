@@ -5,7 +5,8 @@ import type { ModelFacts, Row } from "./rows.js";
 import type { Table } from "./store.js";
 import { memory, slowerThan } from "./violations.js";
 
-const percent = (share: number, places = 1): string => (Number.isFinite(share) ? `${(100 * share).toFixed(places)} %` : "-");
+const percent = (share: number, places = 1): string =>
+  Number.isFinite(share) ? `${(100 * share).toFixed(places)} %` : "-";
 const ms = (value: number): string => value.toPrecision(3).replace(/e.*$/, "");
 const code = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
 
@@ -53,7 +54,17 @@ export function wildPage(table: Table): string {
   ].join("\n")}\n`;
 }
 
-function conditions({ date, commit, machine, onnxruntime, filterbasis, effort, threads, seed, rows }: Table): readonly string[] {
+function conditions({
+  date,
+  commit,
+  machine,
+  onnxruntime,
+  filterbasis,
+  effort,
+  threads,
+  seed,
+  rows,
+}: Table): readonly string[] {
   const commits = [...new Set(rows.map((row) => row.commit))];
   return [
     `Measured ${date?.slice(0, 10)} on ${machine?.processor} (${machine?.threads} threads, ${machine?.system}), Node ${machine?.node}, ` +
@@ -92,7 +103,9 @@ function fileCells(row: Row, models: readonly ModelFacts[]): readonly string[] {
   const { model, outcome, kept, difference, times, bytes, peakMiB, reachable } = row;
   const facts = models.find(({ name }) => name === model);
   const told = reachable === undefined ? outcome : `${outcome} (reachable: ${reachable})`;
-  const worst = Math.max(...(difference ?? []).map(({ rms, type, unequal }) => (type.startsWith("float") ? rms : unequal)));
+  const worst = Math.max(
+    ...(difference ?? []).map(({ rms, type, unequal }) => (type.startsWith("float") ? rms : unequal)),
+  );
   return [
     model,
     told,

@@ -12,7 +12,10 @@ export interface ModelFacts {
   /** Counted by this project's library on the file as given; absent where it cannot count it. */
   readonly weights?: number;
   readonly macs?: number;
-  /** Convolutions in one group whose weights are floating-point constants, however they are stored: what there is to compress. */
+  /**
+   * Convolutions in one group whose weights are floating-point constants, however they are stored: what there is to
+   * compress.
+   */
   readonly convolutions?: number;
   /** The most memory of a process that only runs it. */
   readonly peakMiB?: number;

@@ -57,7 +57,9 @@ async function outputsOf(model, level, feeds) {
   const made = [];
   for (const feed of feeds) {
     const outputs = await session.run(tensors(feed));
-    made.push(Object.fromEntries(Object.entries(outputs).map(([name, { type, dims, data }]) => [name, { type, dims, data }])));
+    made.push(
+      Object.fromEntries(Object.entries(outputs).map(([name, { type, dims, data }]) => [name, { type, dims, data }])),
+    );
   }
   await session.release();
   return made;
@@ -84,7 +86,10 @@ async function burst(session, feed, count) {
   return { cpu: (used.user + used.system) / 1000 / count, wall: Number(process.hrtime.bigint() - wall) / 1e6 / count };
 }
 
-/** Rounds of one burst of each model, the order turned round every time; bursts of at least `burstMs`, rounds until `seconds` are over. */
+/**
+ * Rounds of one burst of each model, the order turned round every time; bursts of at least `burstMs`, rounds until
+ * `seconds` are over.
+ */
 async function time({ models, feeds, seconds, leastRounds, mostRounds, burstMs }) {
   const feed = tensors(feeds[0]);
   const sessions = [];
@@ -111,5 +116,7 @@ async function peak({ model, feeds }) {
   return { peakKiB: peakKiB() };
 }
 
-const result = await { probe, difference, time, peak }[task.mode](task).catch((error) => ({ failure: firstLine(error) }));
+const result = await { probe, difference, time, peak }
+  [task.mode](task)
+  .catch((error) => ({ failure: firstLine(error) }));
 process.stdout.write(JSON.stringify(result, (_, value) => (Number.isNaN(value) ? "NaN" : value)));

@@ -56,7 +56,8 @@ export async function runTask<Mode extends keyof Tasks>(
   task: { readonly mode: Mode } & Tasks[Mode]["asked"],
 ): Promise<Tasks[Mode]["answer"]> {
   const ran = await runNode(script, [], { stdin: JSON.stringify(task) });
-  if (ran.exit !== 0) throw new Error(`the ${task.mode} process ended with ${ran.exit}: ${ran.stderr.trim().split("\n").at(-1)}`);
+  if (ran.exit !== 0)
+    throw new Error(`the ${task.mode} process ended with ${ran.exit}: ${ran.stderr.trim().split("\n").at(-1)}`);
   const answer = JSON.parse(ran.stdout) as Tasks[Mode]["answer"] & { readonly failure?: string };
   if (!Array.isArray(answer) && answer.failure !== undefined) throw new Error(`${task.mode}: ${answer.failure}`);
   return answer;

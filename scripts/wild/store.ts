@@ -40,5 +40,8 @@ export function withRow(table: Table, row: Row, order: readonly string[]): Table
 
 export function withFacts(table: Table, facts: ModelFacts): Table {
   const others = table.models.filter(({ name }) => name !== facts.name);
-  return { ...table, models: [...others, facts].sort((a, b) => (a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1)) };
+  return {
+    ...table,
+    models: [...others, facts].sort((a, b) => (a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1)),
+  };
 }

@@ -20,7 +20,10 @@ export interface SubjectOptions {
   readonly folder: string;
 }
 
-export async function subjectOf(model: WildModel, { effort, commit, source, folder }: SubjectOptions): Promise<Subject> {
+export async function subjectOf(
+  model: WildModel,
+  { effort, commit, source, folder }: SubjectOptions,
+): Promise<Subject> {
   const own = join(folder, model.name);
   mkdirSync(own, { recursive: true });
   // The sizes that filterbasis takes come first, so that what it counts and what is measured here is the same network.
@@ -74,6 +77,9 @@ function convolutionsOf(graph: Graph): number {
       for (const output of node.outputs) constant.set(output, constant.get(inputs[0]!) === true);
   }
   const isOne = (node: Graph["nodes"][number]) =>
-    node.op === "Conv" && node.domain === "" && readInt(node, "group", 1) === 1 && constant.get(node.inputs[1] ?? "") === true;
+    node.op === "Conv" &&
+    node.domain === "" &&
+    readInt(node, "group", 1) === 1 &&
+    constant.get(node.inputs[1] ?? "") === true;
   return graph.nodes.filter(isOne).length;
 }

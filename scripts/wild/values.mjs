@@ -52,7 +52,9 @@ export function valuesOf(input, kind, seed) {
   if (type === "string") return Array.from({ length: count }, () => "a");
   if (type === "bool") return Uint8Array.from({ length: count }, (_, index) => (make(index) ? 1 : 0));
   if (type === "int64" || type === "uint64")
-    return (type === "int64" ? BigInt64Array : BigUint64Array).from({ length: count }, (_, index) => BigInt(make(index)));
+    return (type === "int64" ? BigInt64Array : BigUint64Array).from({ length: count }, (_, index) =>
+      BigInt(make(index)),
+    );
   if (type === "float16") return Uint16Array.from({ length: count }, (_, index) => halfOf(make(index)));
   const Values = arrays[type];
   if (Values === undefined) throw new Error(`no values of type ${type}`);

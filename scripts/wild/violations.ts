@@ -8,8 +8,8 @@ export const slowerThan = 1.03;
 export const memory = { times: 1.5, besideMiB: 300 } as const;
 
 /**
- * Errors that decline: the budget cannot be met, or only by a larger file (each with the proof), or the network has nothing that could be
- * compressed (named).
+ * Errors that decline: the budget cannot be met, or only by a larger file (each with the proof), or the network has
+ * nothing that could be compressed (named).
  */
 const declines = new Set(["budget-unreachable", "does-not-pay", "unsupported", "not-found"]);
 /** Of these, what is said where there is nothing to compress. */

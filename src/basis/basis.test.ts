@@ -37,7 +37,10 @@ const shared = fc
   })
   .chain(({ p, kernelElements, seed }) =>
     fc
-      .array(fc.record({ n: fc.integer({ min: 1, max: 6 }), s: fc.integer({ min: 1, max: 4 }) }), { minLength: 1, maxLength: 3 })
+      .array(fc.record({ n: fc.integer({ min: 1, max: 6 }), s: fc.integer({ min: 1, max: 4 }) }), {
+        minLength: 1,
+        maxLength: 3,
+      })
       .map((sizes) => sizes.map(({ n, s }, i) => filters(n, s * p, kernelElements, s, seed + i))),
   );
 
@@ -63,7 +66,8 @@ describe("splits", () => {
         fc.constantFrom(1, 9, 25),
         (n, c, kernelElements) => {
           const one = { outChannels: n, inChannels: c, kernelElements };
-          for (const s of divisors(c)) expect(rate(one, bestSplits(one), 1)).toBeLessThanOrEqual(rate(one, s, 1) + 1e-12);
+          for (const s of divisors(c))
+            expect(rate(one, bestSplits(one), 1)).toBeLessThanOrEqual(rate(one, s, 1) + 1e-12);
           expect(bestSplits(one)).toBe(optimalSplits(one) <= 1 ? 1 : bestSplits(one));
         },
       ),
@@ -107,7 +111,8 @@ describe("initialisation", () => {
         const total = squaredNorm(stack.data);
         const sum = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
         expect(Math.abs(sum(errors) - discarded)).toBeLessThan(1e-10 * total);
-        for (const [i, error] of errors.entries()) expect(Math.abs(error - squaredErrors[i]!)).toBeLessThan(1e-10 * total);
+        for (const [i, error] of errors.entries())
+          expect(Math.abs(error - squaredErrors[i]!)).toBeLessThan(1e-10 * total);
       }),
       { numRuns: 150, seed: 4 },
     );
@@ -136,7 +141,9 @@ describe("initialisation", () => {
       const layer = filters(6, 8, 9, s);
       const m = fullRank(layer, s);
       const { basis, coefficients, squaredErrors } = initialise([layer], m);
-      expect(lost(layer.values, reconstruct(basis, coefficients[0]!, m))).toBeLessThan(1e-22 * squaredNorm(layer.values));
+      expect(lost(layer.values, reconstruct(basis, coefficients[0]!, m))).toBeLessThan(
+        1e-22 * squaredNorm(layer.values),
+      );
       expect(squaredErrors).toEqual([0]);
     }
   });
@@ -171,7 +178,9 @@ describe("initialisation", () => {
   test("a weight that is not finite is refused, by layer", () => {
     const layer = filters(4, 4, 9, 1);
     layer.values[7] = Number.NaN;
-    expect(() => initialise([layer], 2)).toThrow(expect.objectContaining({ code: "non-finite", place: { layer: "conv" } }));
+    expect(() => initialise([layer], 2)).toThrow(
+      expect.objectContaining({ code: "non-finite", place: { layer: "conv" } }),
+    );
   });
 });
 
@@ -179,33 +188,44 @@ describe("slices of one basis", () => {
   const growing = [filters(4, 3, 9, 1, 1), filters(4, 6, 9, 1, 2), filters(4, 9, 9, 1, 3)];
 
   /** The error of each layer over the part of the basis that it reads. */
-  function errors(basis: Float64Array, coefficients: readonly Float64Array[], m: number, end: "first" | "last"): number[] {
+  function errors(
+    basis: Float64Array,
+    coefficients: readonly Float64Array[],
+    m: number,
+    end: "first" | "last",
+  ): number[] {
     const width = basis.length / m;
     return growing.map((layer, i) => {
       const own = layer.inChannels * 9;
       const start = end === "first" ? 0 : width - own;
-      const part = Float64Array.from({ length: m * own }, (_, k) => basis[Math.floor(k / own) * width + start + (k % own)]!);
+      const part = Float64Array.from(
+        { length: m * own },
+        (_, k) => basis[Math.floor(k / own) * width + start + (k % own)]!,
+      );
       return lost(layer.values, reconstruct(part, coefficients[i]!, m));
     });
   }
 
-  test.each(["first", "last"] as const)("read at the %s channels lose no more than the zero-padded SVD, at any size", (end) => {
-    for (const m of [1, 3, 6, 11]) {
-      const { basis, coefficients, squaredErrors } = initialiseSliced(growing, m, { end });
-      expect(basis).toHaveLength(m * 9 * 9);
-      const found = errors(basis, coefficients, m, end);
-      for (const [i, error] of found.entries()) expect(error).toBeCloseTo(squaredErrors[i]!, 9);
-      const padded = growing.map((layer) => {
-        const values = new Float64Array(layer.outChannels * 81);
-        const own = layer.inChannels * 9;
-        for (let o = 0; o < layer.outChannels; o++)
-          values.set(layer.values.subarray(o * own, (o + 1) * own), o * 81 + (end === "first" ? 0 : 81 - own));
-        return { ...layer, inChannels: 9, values };
-      });
-      const zeros = initialise(padded, m).squaredErrors.reduce((a, b) => a + b, 0);
-      expect(found.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(zeros * (1 + 1e-12));
-    }
-  });
+  test.each(["first", "last"] as const)(
+    "read at the %s channels lose no more than the zero-padded SVD, at any size",
+    (end) => {
+      for (const m of [1, 3, 6, 11]) {
+        const { basis, coefficients, squaredErrors } = initialiseSliced(growing, m, { end });
+        expect(basis).toHaveLength(m * 9 * 9);
+        const found = errors(basis, coefficients, m, end);
+        for (const [i, error] of found.entries()) expect(error).toBeCloseTo(squaredErrors[i]!, 9);
+        const padded = growing.map((layer) => {
+          const values = new Float64Array(layer.outChannels * 81);
+          const own = layer.inChannels * 9;
+          for (let o = 0; o < layer.outChannels; o++)
+            values.set(layer.values.subarray(o * own, (o + 1) * own), o * 81 + (end === "first" ? 0 : 81 - own));
+          return { ...layer, inChannels: 9, values };
+        });
+        const zeros = initialise(padded, m).squaredErrors.reduce((a, b) => a + b, 0);
+        expect(found.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(zeros * (1 + 1e-12));
+      }
+    },
+  );
 
   test("further rounds never lose more", () => {
     const total = (rounds: number) => initialiseSliced(growing, 4, { rounds }).squaredErrors.reduce((a, b) => a + b, 0);

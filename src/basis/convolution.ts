@@ -42,9 +42,9 @@ const decomposable: readonly DataType[] = ["float32", "float16", "float64", "bfl
 export const isSkipped = (found: object): found is SkippedLayer => "reason" in found;
 
 /**
- * Reads a node; undefined where it has no weights at all and nothing has to be said about it. Grouped, depthwise, quantised,
- * transposed and dynamic convolutions and fully connected layers are skipped. Errors: `invalid-graph` for a weight whose
- * shape cannot be a convolution's. `computed` says of a weight that is not stored why it is not.
+ * Reads a node; undefined where it has no weights at all and nothing has to be said about it. Grouped, depthwise,
+ * quantised, transposed and dynamic convolutions and fully connected layers are skipped. Errors: `invalid-graph` for a
+ * weight whose shape cannot be a convolution's. `computed` says of a weight that is not stored why it is not.
  */
 export function readConvolution(
   node: Node,
@@ -60,13 +60,15 @@ export function readConvolution(
   }
   if (node.op !== "Conv") {
     const reason = others[node.op];
-    const weighted = node.op !== "MatMul" && node.op !== "Gemm" ? true : node.inputs.slice(0, 2).some((input) => constant(input));
+    const weighted =
+      node.op !== "MatMul" && node.op !== "Gemm" ? true : node.inputs.slice(0, 2).some((input) => constant(input));
     return reason !== undefined && weighted ? skip(reason) : undefined;
   }
   const found = constant(node.inputs[1] ?? "");
   if (!found) return skip(`its weight ${computed(node.inputs[1] ?? "") ?? "is computed while the model runs"}`);
   const { tensor: weight, root: weightName, type } = found;
-  if (!decomposable.includes(weight.type) || !decomposable.includes(type)) return skip(`its weight is of type ${weight.type}`);
+  if (!decomposable.includes(weight.type) || !decomposable.includes(type))
+    return skip(`its weight is of type ${weight.type}`);
   const [outChannels, perGroup, ...kernel] = weight.dims;
   if (outChannels === undefined || perGroup === undefined || kernel.length === 0) {
     throw new FilterBasisError("invalid-graph", "the weight of a convolution needs at least three axes", {

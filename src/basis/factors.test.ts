@@ -63,7 +63,9 @@ interface Image {
 function convolve(image: Image, stage: Stage, padding: Pair, dilation: Pair): { image: Image; macs: number } {
   const [[h, w], [kh, kw]] = [image.size, stage.kernel];
   const length = (axis: 0 | 1) =>
-    Math.floor((image.size[axis] + 2 * padding[axis] - dilation[axis] * (stage.kernel[axis] - 1) - 1) / stage.stride[axis]) + 1;
+    Math.floor(
+      (image.size[axis] + 2 * padding[axis] - dilation[axis] * (stage.kernel[axis] - 1) - 1) / stage.stride[axis],
+    ) + 1;
   const [oh, ow] = [length(0), length(1)];
   const [perGroup, outs] = [stage.in / stage.groups, stage.out / stage.groups];
   const data = new Float64Array(stage.out * oh * ow);
@@ -115,15 +117,19 @@ test.each(cases)("the composed filters do what the stages do one after another: 
   }
 });
 
-test.each(cases)("weights are those of the stages, a basis that is shared counted once: $label", ({ shape, candidate }) => {
-  const { stages } = randomFactors(candidate, shape, new Random(4));
-  const distinct = new Set(stages.flatMap(({ weight }) => [...weight]));
-  expect(weightsOf(candidate, shape)).toBe(distinct.size);
-});
+test.each(cases)(
+  "weights are those of the stages, a basis that is shared counted once: $label",
+  ({ shape, candidate }) => {
+    const { stages } = randomFactors(candidate, shape, new Random(4));
+    const distinct = new Set(stages.flatMap(({ weight }) => [...weight]));
+    expect(weightsOf(candidate, shape)).toBe(distinct.size);
+  },
+);
 
 test("without the input's size, what comes before a stride counts at the output's size times the stride", () => {
   const shape = shapeOf(4, 6, [3, 3], [2, 2]);
-  for (const candidate of candidates) expect(macsOf(candidate, shape, [5, 7])).toBe(macsOf(candidate, shape, [5, 7], [10, 14]));
+  for (const candidate of candidates)
+    expect(macsOf(candidate, shape, [5, 7])).toBe(macsOf(candidate, shape, [5, 7], [10, 14]));
 });
 
 test("the output's error is the mean squared error of the outputs to their mean square", () => {
@@ -133,7 +139,8 @@ test("the output's error is the mean squared error of the outputs to their mean 
   const covariance = matrix(6, 6);
   for (let k = 0; k < 40; k++)
     for (let i = 0; i < 6; i++)
-      for (let j = 0; j < 6; j++) covariance.data[i * 6 + j]! += (inputs.data[k * 6 + i]! * inputs.data[k * 6 + j]!) / 40;
+      for (let j = 0; j < 6; j++)
+        covariance.data[i * 6 + j]! += (inputs.data[k * 6 + i]! * inputs.data[k * 6 + j]!) / 40;
   const output = (filters: Matrix, o: number, k: number) =>
     filters.data.slice(o * 6, o * 6 + 6).reduce((sum, value, i) => sum + value * inputs.data[k * 6 + i]!, 0);
   let [lost, all] = [0, 0];
@@ -160,17 +167,20 @@ test("candidates are cheaper than dense, no two alike, of whole ranks up to full
   ];
   for (const shape of layers)
     for (const price of ["macs", "weights"] as const) {
-      const cost = (candidate: Candidate) => (price === "macs" ? macsOf(candidate, shape, [1, 1]) : weightsOf(candidate, shape));
+      const cost = (candidate: Candidate) =>
+        price === "macs" ? macsOf(candidate, shape, [1, 1]) : weightsOf(candidate, shape);
       const dense = cost({ family: "dense", ranks: [] });
       const found = candidatesOf(shape, { price });
       expect(new Set(found.map((candidate) => JSON.stringify(candidate))).size).toBe(found.length);
       for (const candidate of found) {
         expect(cost(candidate)).toBeLessThan(dense);
-        for (const [i, most] of fullRanks(candidate, shape).entries()) expect(candidate.ranks[i]).toBeLessThanOrEqual(most);
+        for (const [i, most] of fullRanks(candidate, shape).entries())
+          expect(candidate.ranks[i]).toBeLessThanOrEqual(most);
       }
     }
   const half = candidatesOf(shapeOf(64, 64), { fractions: [0.5] });
-  for (const candidate of half) expect(macsOf(candidate, shapeOf(64, 64), [1, 1]) / (64 * 64 * 9)).toBeGreaterThan(0.45);
+  for (const candidate of half)
+    expect(macsOf(candidate, shapeOf(64, 64), [1, 1]) / (64 * 64 * 9)).toBeGreaterThan(0.45);
   expect(new Set(half.map(({ family }) => family)).size).toBe(6);
 });
 

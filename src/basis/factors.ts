@@ -26,8 +26,7 @@ export const families = {
 
 export type Family = keyof typeof families;
 
-/** Vertical, horizontal. */
-export type Pair = readonly [number, number];
+export type Pair = readonly [vertical: number, horizontal: number];
 
 /** What of a convolution its factors depend on. A fully connected layer has the kernel [1, 1]. */
 export interface LayerShape {
@@ -175,7 +174,11 @@ export function makeFactors(
     const size = (stage.out * stage.in * stage.kernel[0] * stage.kernel[1]) / stage.groups;
     const weight = weights[i];
     if (weight?.length === size) return { ...stage, weight };
-    const place = { field: `stage ${i + 1} of ${candidate.family}`, expected: `${size} values`, got: `${weight?.length}` };
+    const place = {
+      field: `stage ${i + 1} of ${candidate.family}`,
+      expected: `${size} values`,
+      got: `${weight?.length}`,
+    };
     throw new FilterBasisError("shape-mismatch", "weights do not fill their stage", place);
   });
   return { candidate, shape, stages, ...over };
@@ -218,14 +221,16 @@ function followed(first: Stage, second: Stage, multiply: Multiply): Stage {
     for (let g = 0; g < groups; g++) {
       const left = matrix(second.out, mid); // [n, mid] of this group at this kernel element
       for (let o = 0; o < second.out; o++)
-        for (let j = 0; j < mid; j++) left.data[o * mid + j] = second.weight[(o * second.in + g * mid + j) * taps2 + t2]!;
+        for (let j = 0; j < mid; j++)
+          left.data[o * mid + j] = second.weight[(o * second.in + g * mid + j) * taps2 + t2]!;
       const width = perGroup * taps1;
       const right = matrix(mid, width, first.weight.subarray(g * mid * width, (g + 1) * mid * width));
       const { data } = multiply(left, right); // [n, perGroup taps1]
       for (let o = 0; o < second.out; o++)
         for (let i = 0; i < perGroup; i++)
           for (let t1 = 0; t1 < taps1; t1++)
-            weight[(o * first.in + g * perGroup + i) * kernelElements + places[t1]! + offset] = data[o * width + i * taps1 + t1]!;
+            weight[(o * first.in + g * perGroup + i) * kernelElements + places[t1]! + offset] =
+              data[o * width + i * taps1 + t1]!;
     }
   }
   return { ...second, in: first.in, groups: 1, kernel, weight };
@@ -241,7 +246,12 @@ const errorFloor = 1e-12;
  * e = tr(dW C dW^T) / tr(W C W^T), dW = W - W~: the share of the output's energy that is lost, at least 1e-12.
  * Where the output never moves, only W~ = W loses nothing: 1e-12, else 1.
  */
-export function outputError(original: Matrix, replaced: Matrix, covariance: Matrix, multiply: Multiply = product): number {
+export function outputError(
+  original: Matrix,
+  replaced: Matrix,
+  covariance: Matrix,
+  multiply: Multiply = product,
+): number {
   const difference = matrix(
     original.rows,
     original.cols,
@@ -266,7 +276,10 @@ export function dot({ data: a }: Matrix, { data: b }: Matrix): number {
 }
 
 /** The ranks beyond which more of them add nothing; the second for the first that the candidate has. */
-export function fullRanks({ family, splits = 1, ranks }: Candidate, { n, c, kernel: [kh, kw] }: LayerShape): readonly number[] {
+export function fullRanks(
+  { family, splits = 1, ranks }: Candidate,
+  { n, c, kernel: [kh, kw] }: LayerShape,
+): readonly number[] {
   const [r1 = 1] = ranks;
   switch (family) {
     case "dense":

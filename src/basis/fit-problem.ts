@@ -27,14 +27,22 @@ const leastRidge = 1e-10;
  * Checks and prepares. Errors: `shape-mismatch`, `non-finite`.
  * @param ridge the multiple of the identity that was added to the covariance, of which errors are to know nothing
  */
-export function fitProblem(target: Matrix, covariance: Matrix, shape: LayerShape, algebra: LinearAlgebra, ridge = 0): FitProblem {
+export function fitProblem(
+  target: Matrix,
+  covariance: Matrix,
+  shape: LayerShape,
+  algebra: LinearAlgebra,
+  ridge = 0,
+): FitProblem {
   const d = shape.c * shape.kernel[0] * shape.kernel[1];
   requireSize("target", target, shape.n, d);
   requireSize("covariance", covariance, d, d);
   for (const [field, { data }] of Object.entries({ target, covariance })) {
     const at = data.findIndex((value) => !Number.isFinite(value));
     if (at < 0) continue;
-    throw new FilterBasisError("non-finite", `the ${field} holds a value that is not finite`, { got: `${data[at]} at ${at}` });
+    throw new FilterBasisError("non-finite", `the ${field} holds a value that is not finite`, {
+      got: `${data[at]} at ${at}`,
+    });
   }
   let largest = 0;
   for (let i = 0; i < d; i++) largest = Math.max(largest, covariance.data[i * (d + 1)]!);

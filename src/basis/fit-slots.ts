@@ -147,7 +147,12 @@ function nextSearch(problem: Slots, inverses: Banks, fit: SlotFit, through: Matr
 }
 
 /** N + length (cross + cross^T) + length^2 square, symmetric to the last bit. */
-function movedNormal({ rows, data }: Matrix, { data: cross }: Matrix, { data: square }: Matrix, length: number): Matrix {
+function movedNormal(
+  { rows, data }: Matrix,
+  { data: cross }: Matrix,
+  { data: square }: Matrix,
+  length: number,
+): Matrix {
   const out = new Float64Array(rows * rows);
   for (let i = 0; i < rows; i++)
     for (let j = 0; j <= i; j++) {

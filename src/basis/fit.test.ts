@@ -153,7 +153,9 @@ test("candidates of a large layer, found one within the other, are as good as ea
       expect(together[i]!.candidate).toEqual(candidate);
       const alone = fitCandidate(target, covariance, shape, candidate);
       expect(together[i]!.error! / alone.error!, JSON.stringify(candidate)).toBeLessThan(1.1); // random filters, the hardest: paths differ
-      expect(Math.abs(outputError(target, composed(together[i]!), covariance) - together[i]!.error!)).toBeLessThan(1e-7);
+      expect(Math.abs(outputError(target, composed(together[i]!), covariance) - together[i]!.error!)).toBeLessThan(
+        1e-7,
+      );
     }
   }
 });
@@ -201,7 +203,8 @@ describe("what a layer may be like", () => {
           else target.data.fill(0, 0, target.cols); // one filter of zeros
           for (const candidate of ladders(shape).flat()) {
             const found = fitCandidate(target, input(shape, random), shape, candidate);
-            for (const { weight } of found.stages) expect(weight.every(Number.isFinite), JSON.stringify(candidate)).toBe(true);
+            for (const { weight } of found.stages)
+              expect(weight.every(Number.isFinite), JSON.stringify(candidate)).toBe(true);
             expect(found.error).toBeLessThanOrEqual(1);
             expect(found.error).toBeGreaterThanOrEqual(1e-12);
           }

@@ -16,7 +16,8 @@ import type { FamilyFit } from "./slot-family.js";
 export { ridged } from "./fit-problem.js";
 
 const fits: Readonly<Record<Family, FamilyFit>> = {
-  dense: (problem, candidates) => candidates.map((candidate) => fitted(problem, candidate, [problem.target.data.slice()], 0)),
+  dense: (problem, candidates) =>
+    candidates.map((candidate) => fitted(problem, candidate, [problem.target.data.slice()], 0)),
   "one-split": fitOneSplit,
   "low-rank": fitOneSplit,
   "shared-bases": fitSharedBases,

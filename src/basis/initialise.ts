@@ -53,7 +53,10 @@ export function splitMatrix({ name, values, splits, ...shape }: Filters): Matrix
   }
   for (let i = 0; i < values.length; i++) {
     if (!Number.isFinite(values[i])) {
-      throw new FilterBasisError("non-finite", "a weight is not a finite number", { layer: name, got: `${values[i]} at ${i}` });
+      throw new FilterBasisError("non-finite", "a weight is not a finite number", {
+        layer: name,
+        got: `${values[i]} at ${i}`,
+      });
     }
   }
   return matrix(shape.outChannels * splits, (shape.inChannels / splits) * shape.kernelElements, values);
@@ -83,8 +86,16 @@ export function initialise(
   const squaredErrors =
     parts.length === 1
       ? [squaredError]
-      : parts.map((part, i) => difference(part, linear.multiply(matrix(part.rows, basisSize, coefficients[i]!), basis)));
-  return { basisSize, basis: basis.data, coefficients, squaredErrors, squaredNorms: parts.map((part) => squaredNorm(part.data)) };
+      : parts.map((part, i) =>
+          difference(part, linear.multiply(matrix(part.rows, basisSize, coefficients[i]!), basis)),
+        );
+  return {
+    basisSize,
+    basis: basis.data,
+    coefficients,
+    squaredErrors,
+    squaredNorms: parts.map((part) => squaredNorm(part.data)),
+  };
 }
 
 /** Refuses a basis larger than what the filters span at most. */

@@ -1,4 +1,5 @@
-// A basis made for what a layer sees: its outputs' error is least, at full rank nothing changes, a constant goes into the bias.
+// A basis made for what a layer sees: its outputs' error is least, at full rank nothing changes, a constant goes into
+// the bias.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cholesky } from "../linalg/cholesky.js";
@@ -99,7 +100,11 @@ describe("a basis for what a layer sees", () => {
     const filters = layer(6, 4, 1);
     const patches = patchesOf(4);
     const moments = momentsOf(patches, 4);
-    const { squares } = outputSpectrum(splitMatrix(filters), blockMoments(moments, kernelElements, 4), pureLinearAlgebra);
+    const { squares } = outputSpectrum(
+      splitMatrix(filters),
+      blockMoments(moments, kernelElements, 4),
+      pureLinearAlgebra,
+    );
     for (const basisSize of [1, 2, 4]) {
       const discarded = squares.subarray(basisSize).reduce((sum, square) => sum + square, 0);
       const found = outputError(filters, calibrated(filters, basisSize, moments), patches);
@@ -117,7 +122,8 @@ describe("a basis for what a layer sees", () => {
       outputSpectrum(splitMatrix(filters), blockMoments(moments, kernelElements, 2), pureLinearAlgebra),
     );
     const best = fitToOutputs(start, [filters], [moments]);
-    // What the basis makes of the patches, split by split: a tenth of its mean square is what a coefficient's way weighs.
+    // What the basis makes of the patches, split by split: a tenth of its mean square is what a coefficient's way
+    // weighs.
     const blocks = matrix(patches.rows * 2, 8, centred(patches).rest.data);
     const seen = multiply(blocks, transpose(matrix(3, 8, start.basis)));
     const held = (0.1 * squaredNorm(seen.data)) / patches.rows / 6;
@@ -129,7 +135,9 @@ describe("a basis for what a layer sees", () => {
       const change = best.coefficients[0]!.map((value) => value + 0.01 * random.normal());
       expect(objective(change)).toBeGreaterThan(objective(best.coefficients[0]!));
     }
-    expect(squaredNorm(best.coefficients[0]!.map((value, i) => value - start.coefficients[0]![i]!))).toBeGreaterThan(0.01);
+    expect(squaredNorm(best.coefficients[0]!.map((value, i) => value - start.coefficients[0]![i]!))).toBeGreaterThan(
+      0.01,
+    );
   });
 
   test("gives the filters themselves back at full rank", () => {
@@ -178,7 +186,11 @@ describe("a basis for what a layer sees", () => {
     const moments = [momentsOf(first, 4), momentsOf(second, 2)];
     const block = sharedMoments(moments, kernelElements, 2);
     const stacked = layers.map(splitMatrix);
-    const all = matrix(stacked[0]!.rows + stacked[1]!.rows, 8, Float64Array.from(stacked.flatMap(({ data }) => [...data])));
+    const all = matrix(
+      stacked[0]!.rows + stacked[1]!.rows,
+      8,
+      Float64Array.from(stacked.flatMap(({ data }) => [...data])),
+    );
     const start = initialise(layers, 3, outputSpectrum(all, block, pureLinearAlgebra));
     const fitted = fitToOutputs(start, layers, moments);
     for (const [i, patches] of [first, second].entries()) {
@@ -236,6 +248,8 @@ describe("moments of blocks", () => {
     const filters = layer(3, 2, 1);
     expect(squaredNorm(calibrated(filters, 2, nothing).coefficients[0]!)).toBeGreaterThan(0);
     expect(() => cholesky(matrix(2, 2, [1, 2, 2, 1]))).toThrow(expect.objectContaining({ code: "invalid-plan" }));
-    expect(() => blockMoments(nothing, 9, 2)).toThrow(expect.objectContaining({ code: "shape-mismatch", expected: "18 x 18" }));
+    expect(() => blockMoments(nothing, 9, 2)).toThrow(
+      expect.objectContaining({ code: "shape-mismatch", expected: "18 x 18" }),
+    );
   });
 });

@@ -36,11 +36,18 @@ const ridge = 0.1;
  * The moments for blocks of `channels` channels: averaged where they are smaller, side by side where they are larger;
  * positive definite. Errors: `shape-mismatch` for moments of something else.
  */
-export function blockMoments({ channels: known, second }: ActivationMoments, kernelElements: number, channels: number): Matrix {
+export function blockMoments(
+  { channels: known, second }: ActivationMoments,
+  kernelElements: number,
+  channels: number,
+): Matrix {
   if (second.rows !== known * kernelElements || second.cols !== second.rows) {
     const expected = `${known * kernelElements} x ${known * kernelElements}`;
     const got = `${second.rows} x ${second.cols}`;
-    throw new FilterBasisError("shape-mismatch", "the moments are not those of this layer's patches", { expected, got });
+    throw new FilterBasisError("shape-mismatch", "the moments are not those of this layer's patches", {
+      expected,
+      got,
+    });
   }
   const common = greatestCommonDivisor([known, channels]);
   const [width, blocks, side] = [common * kernelElements, known / common, second.rows];
@@ -105,7 +112,10 @@ export function fitToOutputs(
     fitted(layer, matrix(basisSize, width, basis), factors.coefficients[i]!, moments[i]!, linear),
   );
   const rebuilt = layers.map((layer, i) =>
-    linear.multiply(matrix(layer.outChannels * layer.splits, basisSize, coefficients[i]!), matrix(basisSize, width, basis)),
+    linear.multiply(
+      matrix(layer.outChannels * layer.splits, basisSize, coefficients[i]!),
+      matrix(basisSize, width, basis),
+    ),
   );
   return {
     ...factors,

@@ -21,19 +21,28 @@ export interface SlicedOptions {
 export function initialiseSliced(
   layers: readonly Filters[],
   basisSize: number,
-  { end = "first", rounds = 30, linear = pureLinearAlgebra, known = stackSpectrum(layers, end, linear) }: SlicedOptions = {},
+  {
+    end = "first",
+    rounds = 30,
+    linear = pureLinearAlgebra,
+    known = stackSpectrum(layers, end, linear),
+  }: SlicedOptions = {},
 ): Factors {
   const parts = layers.map(splitMatrix); // [(n s) x (p kernelElements)], p by layer
   const kernelElements = layers[0]!.kernelElements;
   const width = Math.max(...parts.map((part) => part.cols));
-  const starts = parts.map((part) => sliceStart(width / kernelElements, part.cols / kernelElements, end) * kernelElements);
+  const starts = parts.map(
+    (part) => sliceStart(width / kernelElements, part.cols / kernelElements, end) * kernelElements,
+  );
   checkRank(layers, known, basisSize);
   let basis = known.lowRank(basisSize).basis; // [m x width]
   let coefficients = parts.map((part, i) => fitCoefficients(part, columns(basis, starts[i]!, part.cols), linear));
   let errors = squaredErrors(parts, coefficients, basis, starts, linear);
   for (let round = 0; round < rounds; round++) {
     const nextBasis = fitBasis(parts, coefficients, starts, width, basisSize, linear);
-    const nextCoefficients = parts.map((part, i) => fitCoefficients(part, columns(nextBasis, starts[i]!, part.cols), linear));
+    const nextCoefficients = parts.map((part, i) =>
+      fitCoefficients(part, columns(nextBasis, starts[i]!, part.cols), linear),
+    );
     const nextErrors = squaredErrors(parts, nextCoefficients, nextBasis, starts, linear);
     const [before, after] = [total(errors), total(nextErrors)];
     if (!(after < before)) break;
@@ -71,7 +80,9 @@ function fitBasis(
 ): Matrix {
   const grams = coefficients.map((one) => gram(one));
   const products = parts.map((part, i) => multiply(transpose(coefficients[i]!), part)); // A^T W: [m x p kernelElements]
-  const edges = [...new Set([0, width, ...starts, ...parts.map((part, i) => starts[i]! + part.cols)])].sort((a, b) => a - b);
+  const edges = [...new Set([0, width, ...starts, ...parts.map((part, i) => starts[i]! + part.cols)])].sort(
+    (a, b) => a - b,
+  );
   const out = new Float64Array(m * width);
   for (let e = 0; e + 1 < edges.length; e++) {
     const [from, to] = [edges[e]!, edges[e + 1]!];

@@ -2,7 +2,16 @@
 import { type Matrix, matrix } from "../linalg/matrix.js";
 import type { Candidate, Factors, LayerShape } from "./factors.js";
 import type { FitProblem } from "./fit-problem.js";
-import { firstState, fitSlots, inSpan, normalised, outOf, type SlotFit, type SlotState, type Steps } from "./fit-slots.js";
+import {
+  firstState,
+  fitSlots,
+  inSpan,
+  normalised,
+  outOf,
+  type SlotFit,
+  type SlotState,
+  type Steps,
+} from "./fit-slots.js";
 import { type SlotStart, slotStart } from "./slot-start.js";
 import { type Slots, slotsOf } from "./slots.js";
 
@@ -19,7 +28,9 @@ export interface SlotFamily {
   put(problem: FitProblem, candidate: Candidate, fit: Required<SlotFit>): Factors;
 }
 
-/** Fits the candidates of one family and one number of splits; without `steps` by as many as the layer's size allows. */
+/**
+ * Fits the candidates of one family and one number of splits; without `steps` by as many as the layer's size allows.
+ */
 export type FamilyFit = (problem: FitProblem, candidates: readonly Candidate[], steps?: number) => readonly Factors[];
 
 /** Steps of a candidate from the start, by which it is near its best. */
@@ -64,7 +75,8 @@ export function slotFamily(family: SlotFamily): FamilyFit {
 
 /**
  * From the largest rank down: each next one begins as the best within the span of the one before, which is a small
- * problem, and then takes steps with all freedom while they are worth it: one or two where six from the start are as good.
+ * problem, and then takes steps with all freedom while they are worth it: one or two where six from the start are as
+ * good.
  */
 function throughRanks(
   slots: Slots,
@@ -80,7 +92,9 @@ function throughRanks(
   for (const i of order) {
     const rank = candidates[i]!.ranks[0]!;
     const outer = outerRank(candidates[i]!);
-    const { state, fit } = before ? narrowed(slots, before, rank, outer, within) : { state: firstState(slots, start, rank) };
+    const { state, fit } = before
+      ? narrowed(slots, before, rank, outer, within)
+      : { state: firstState(slots, start, rank) };
     before = fitSlots(slots, start.inverses, state, outer, after, fit);
     out[i] = put(candidates[i]!, before.fit);
   }
@@ -121,7 +135,8 @@ export function interleaved({ rows, cols, data }: Matrix, slots: number): Float6
   const r = cols / slots;
   const out = new Float64Array(data.length);
   for (let i = 0; i < rows; i++)
-    for (let q = 0; q < slots; q++) for (let a = 0; a < r; a++) out[(i * r + a) * slots + q] = data[i * cols + q * r + a]!;
+    for (let q = 0; q < slots; q++)
+      for (let a = 0; a < r; a++) out[(i * r + a) * slots + q] = data[i * cols + q * r + a]!;
   return out;
 }
 

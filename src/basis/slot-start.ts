@@ -17,7 +17,9 @@ const negligible = 1e-14;
 
 export function slotStart(problem: Slots): SlotStart {
   const { slots, width, own, target, algebra } = problem;
-  const covariances = own ? Array.from({ length: slots }, (_, q) => slotCovariance(problem, q)) : [meanCovariance(problem)];
+  const covariances = own
+    ? Array.from({ length: slots }, (_, q) => slotCovariance(problem, q))
+    : [meanCovariance(problem)];
   const slices = own
     ? covariances.map((_, q) => columns(target, q * width, width))
     : [matrix(target.rows * slots, width, target.data)];
@@ -39,7 +41,12 @@ export function slotStart(problem: Slots): SlotStart {
 }
 
 /** D C for a larger rank, computed for the rows that are new. */
-function grown(problem: Slots, leading: Banks, known: { rank: number; through: Matrix } | undefined, rank: number): Matrix {
+function grown(
+  problem: Slots,
+  leading: Banks,
+  known: { rank: number; through: Matrix } | undefined,
+  rank: number,
+): Matrix {
   const before = known?.rank ?? 0;
   const added = throughCovariance(
     problem,

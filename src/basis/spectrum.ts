@@ -8,7 +8,11 @@ import { type SliceEnd, sliceStart } from "./split.js";
  * The spectrum of the stack. With `slice`, narrower layers are padded with zeros where they read nothing of the
  * basis.
  */
-export function stackSpectrum(layers: readonly Filters[], slice?: SliceEnd, linear: LinearAlgebra = pureLinearAlgebra): Spectrum {
+export function stackSpectrum(
+  layers: readonly Filters[],
+  slice?: SliceEnd,
+  linear: LinearAlgebra = pureLinearAlgebra,
+): Spectrum {
   const parts = layers.map(splitMatrix);
   if (parts.length === 1) return spectrum(parts[0]!, linear);
   const width = Math.max(...parts.map((part) => part.cols));

@@ -1,5 +1,5 @@
-// Into how many splits the input channels of a convolution go, and what that costs (paper, Eq. 4 to 7).
-// n filters, c input channels, `kernelElements` = h * w kernel positions, s splits of p = c / s channels, m basis filters.
+// Into how many splits the input channels of a convolution go, and what that costs (paper, Eq. 4 to 7). n filters, c
+// input channels, `kernelElements` = h * w kernel positions, s splits of p = c / s channels, m basis filters.
 import { FilterBasisError } from "../errors/error.js";
 
 /** The sizes of a convolution that the counts need. */
@@ -24,7 +24,10 @@ export function divisors(value: number): readonly number[] {
   return [...low, ...high];
 }
 
-/** The divisor of `value` nearest to `wanted` by ratio (splits of 3 lie nearer to 4 than to 2); of two equally near the smaller. */
+/**
+ * The divisor of `value` nearest to `wanted` by ratio (splits of 3 lie nearer to 4 than to 2); of two equally near the
+ * smaller.
+ */
 export function nearestDivisor(value: number, wanted: number): number {
   let best = 1;
   for (const divisor of divisors(value)) {
@@ -44,12 +47,20 @@ export function bestSplits(shape: FilterShape): number {
 }
 
 /** m p h w + n m s: the weights of a basis of m filters and its coefficients. */
-export function basisWeights({ outChannels, inChannels, kernelElements }: FilterShape, splits: number, basis: number): number {
+export function basisWeights(
+  { outChannels, inChannels, kernelElements }: FilterShape,
+  splits: number,
+  basis: number,
+): number {
   return (basis * inChannels * kernelElements) / splits + outChannels * basis * splits;
 }
 
 /** m c h w + n m s: multiply-accumulates for each output position. */
-export function basisMacs({ outChannels, inChannels, kernelElements }: FilterShape, splits: number, basis: number): number {
+export function basisMacs(
+  { outChannels, inChannels, kernelElements }: FilterShape,
+  splits: number,
+  basis: number,
+): number {
   return basis * inChannels * kernelElements + outChannels * basis * splits;
 }
 
@@ -84,7 +95,10 @@ export function chooseSplits(inChannels: number, wanted: number): Splits {
   }
   if (inChannels % wanted === 0) return { splits: wanted };
   const splits = nearestDivisor(inChannels, wanted);
-  return { splits, note: `${splits} splits instead of ${wanted}, the nearest divisor of its ${inChannels} input channels` };
+  return {
+    splits,
+    note: `${splits} splits instead of ${wanted}, the nearest divisor of its ${inChannels} input channels`,
+  };
 }
 
 export function greatestCommonDivisor(values: readonly number[]): number {

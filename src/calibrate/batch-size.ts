@@ -10,7 +10,11 @@ const most = 2 ** 29;
 const together = 4;
 
 /** Sampling as stated; where no batch is stated, one that fits. */
-export async function fittingSampling(graph: Graph, images: CalibrationImages, options: Partial<Sampling>): Promise<Sampling> {
+export async function fittingSampling(
+  graph: Graph,
+  images: CalibrationImages,
+  options: Partial<Sampling>,
+): Promise<Sampling> {
   const sampling = samplingOf(images, options);
   if (options.batch !== undefined) return sampling;
   const first = feeds(graph).map(({ tensor }) => tensor?.dims?.[0]);

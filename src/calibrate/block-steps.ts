@@ -1,7 +1,7 @@
-// Block steps: every block of the compressed network learns, without labels, to make what the original's block makes of its
-// own prefix, from what the compressed prefix gives. Mean squared error over the variance of the target; Adam at 0.01 of
-// each tensor's root mean square; factors, biases and dense filters learn. A block keeps what it learned only where that
-// lowers the error on images held out.
+// Block steps: every block of the compressed network learns, without labels, to make what the original's block makes of
+// its own prefix, from what the compressed prefix gives. Mean squared error over the variance of the target; Adam at
+// 0.01 of each tensor's root mean square; factors, biases and dense filters learn. A block keeps what it learned only
+// where that lowers the error on images held out.
 import { composed, type Factors } from "../basis/factors.js";
 import type { Graph } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
@@ -13,7 +13,14 @@ import { Adam, type FineTuning } from "./adam.js";
 import { fittingSampling } from "./batch-size.js";
 import { type Block, blocksOf } from "./blocks.js";
 import { chained, type LayerNames, storedOrder } from "./chain.js";
-import { type CalibrationImages, type Engine, type Hooks, type Sampling, stopIfAborted, type Values } from "./engine.js";
+import {
+  type CalibrationImages,
+  type Engine,
+  type Hooks,
+  type Sampling,
+  stopIfAborted,
+  type Values,
+} from "./engine.js";
 import { imagePool, type Pool } from "./image-pool.js";
 import type { CalibratedLayer } from "./layers.js";
 import { type Cut, Stash, start, type Walk, walk } from "./prefix.js";
@@ -155,7 +162,12 @@ function descend(network: Network, batch: ReturnType<Pool["draw"]>, pool: Pool, 
   backward(lossOf(network, batch, pool, to));
 }
 
-function lossOf(network: Network, { inputs, targets }: ReturnType<Pool["draw"]>, pool: Pool, to: readonly string[]): Tensor {
+function lossOf(
+  network: Network,
+  { inputs, targets }: ReturnType<Pool["draw"]>,
+  pool: Pool,
+  to: readonly string[],
+): Tensor {
   const fed = Object.entries(inputs).map(([name, value]) => [name, toTensor(value, network.device)] as const);
   const made = network.forward(new Map(fed));
   const losses = to.map((name) => {
@@ -186,8 +198,20 @@ function readBack(
   const biases = names.biases.map(values);
   if (factors === undefined) {
     const { n, c, kernel } = layer.shape;
-    const stage = { out: n, in: c, groups: 1, kernel, stride: kernel, carries: [true, true] as const, weight: filters.data };
-    return { layer, filters: matrix(n, filters.cols, storedOrder(layer, stage, true, values(names.weights[0]!))), biases };
+    const stage = {
+      out: n,
+      in: c,
+      groups: 1,
+      kernel,
+      stride: kernel,
+      carries: [true, true] as const,
+      weight: filters.data,
+    };
+    return {
+      layer,
+      filters: matrix(n, filters.cols, storedOrder(layer, stage, true, values(names.weights[0]!))),
+      biases,
+    };
   }
   const last = factors.stages.length - 1;
   const stages = factors.stages.map((stage, i) => ({

@@ -1,5 +1,5 @@
-// Where a network narrows to one value: between two such places lies a block (of a residual network its blocks, of a chain
-// its layers), which can learn by itself to make what the original's makes.
+// Where a network narrows to one value: between two such places lies a block (of a residual network its blocks, of a
+// chain its layers), which can learn by itself to make what the original's makes.
 import type { Dim, Graph } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
 import type { CalibratedLayer } from "./layers.js";
@@ -9,7 +9,9 @@ export interface Block {
   readonly layers: readonly CalibratedLayer[];
   /** The value that the block begins with; none for the first, which begins with the inputs of the network. */
   readonly from: readonly string[];
-  /** What the block makes: the value that the next one begins with, and the outputs of the network that are made in it. */
+  /**
+   * What the block makes: the value that the next one begins with, and the outputs of the network that are made in it.
+   */
   readonly to: readonly string[];
 }
 
@@ -46,10 +48,16 @@ interface Narrow {
 }
 
 /**
- * The place between two layers where one value alone is read further on: of several the one with the largest value, which says
- * most (before a pool), and of these the last (behind the activation).
+ * The place between two layers where one value alone is read further on: of several the one with the largest value,
+ * which says most (before a pool), and of these the last (behind the activation).
  */
-function narrowBetween(graph: Graph, first: number, last: number, moving: ReadonlySet<string>, types: Types): Narrow | undefined {
+function narrowBetween(
+  graph: Graph,
+  first: number,
+  last: number,
+  moving: ReadonlySet<string>,
+  types: Types,
+): Narrow | undefined {
   let found: (Narrow & { readonly size: number }) | undefined;
   for (let position = last; position >= first; position--) {
     const live = liveAt(graph, position, moving, types);

@@ -85,7 +85,11 @@ describe("a calibration that was done before", () => {
       const good = await readFile(path);
       const changed = Buffer.from(good);
       changed[good.length - 9]! ^= 1;
-      for (const spoil of [() => truncate(path, good.length >> 1), () => writeFile(path, changed), () => writeFile(path, "")]) {
+      for (const spoil of [
+        () => truncate(path, good.length >> 1),
+        () => writeFile(path, changed),
+        () => writeFile(path, ""),
+      ]) {
         await spoil();
         expect((await run()).found).toEqual(found);
         expect((await readFile(path)).equals(good)).toBe(true);
@@ -95,7 +99,10 @@ describe("a calibration that was done before", () => {
 
   test("does not count for other weights, other images or other settings", async () => {
     await run();
-    const other = { ...graph, initializers: new Map([...graph.initializers, ["b", float32Tensor([4, 6, 3, 3], numbers(216))]]) };
+    const other = {
+      ...graph,
+      initializers: new Map([...graph.initializers, ["b", float32Tensor([4, 6, 3, 3], numbers(216))]]),
+    };
     expect((await run(other as Graph)).looked).toBeGreaterThan(sizesOnly);
     expect((await run(graph, { ...images, key: "other noise" })).looked).toBeGreaterThan(sizesOnly);
     const { key: _, ...nameless } = images;

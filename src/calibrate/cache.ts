@@ -1,6 +1,6 @@
-// What a calibration found, kept in the cache folder: moments of each layer and errors of its candidates, by a hash of the
-// network, the images and the settings. What is damaged, of another version or of another layer does not count and is made
-// anew; a cache that cannot be written is no error.
+// What a calibration found, kept in the cache folder: moments of each layer and errors of its candidates, by a hash of
+// the network, the images and the settings. What is damaged, of another version or of another layer does not count and
+// is made anew; a cache that cannot be written is no error.
 import { createHash, type Hash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,7 +17,9 @@ import { type CalibrationImages, type Engine, type Sampling, samplingOf } from "
 import type { CalibratedLayer } from "./layers.js";
 import type { Moments } from "./sums.js";
 
-/** Keeps what a calibration finds. Nothing here fails: what cannot be read is undefined, what cannot be kept is dropped. */
+/**
+ * Keeps what a calibration finds. Nothing here fails: what cannot be read is undefined, what cannot be kept is dropped.
+ */
 export interface CalibrationCache {
   moments(layer: CalibratedLayer): Promise<Moments | undefined>;
   keepMoments(layer: CalibratedLayer, moments: Moments): Promise<void>;
@@ -92,7 +94,11 @@ function bodyHash(graph: Graph): string {
   return hash.digest("hex");
 }
 
-const tensorHash = ({ type, dims, data }: TensorData): unknown => [type, dims, createHash("sha256").update(data).digest("hex")];
+const tensorHash = ({ type, dims, data }: TensorData): unknown => [
+  type,
+  dims,
+  createHash("sha256").update(data).digest("hex"),
+];
 
 /** The lower triangle, for the matrix is symmetric to the last bit. */
 function momentsFile({ places, mean, covariance }: Moments): Uint8Array[] {

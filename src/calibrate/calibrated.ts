@@ -39,8 +39,8 @@ export interface CalibrateOptions extends MomentOptions, ChoiceOptions {
 }
 
 /**
- * Looks at the images: input moments of every layer, and the output error of every candidate. Batch norms should be folded
- * before. @throws FilterBasisError `non-finite`, `interrupted`, `data-mismatch`; what running the network throws
+ * Looks at the images: input moments of every layer, and the output error of every candidate. Batch norms should be
+ * folded before. @throws FilterBasisError `non-finite`, `interrupted`, `data-mismatch`; what running the network throws
  */
 export async function calibrate(
   graph: Graph,
@@ -97,7 +97,10 @@ export function fixedMacs({ layers, extents }: Pick<Calibration, "layers" | "ext
  * The plan that keeps at most a share of the network's multiply-accumulates.
  * @throws FilterBasisError `budget-unreachable`, saying what is reachable
  */
-export function planByMacs(calibration: Pick<Calibration, "layers" | "extents">, keep: number): Solution<PlannedChoice> {
+export function planByMacs(
+  calibration: Pick<Calibration, "layers" | "extents">,
+  keep: number,
+): Solution<PlannedChoice> {
   const { macs } = calibration.extents;
   const fixed = fixedMacs(calibration);
   const found = solvePlan(planItems(calibration), keep * macs - fixed);

@@ -1,4 +1,5 @@
-// Chains of ordinary nodes compute what their layer's dense replacement computes: every family, every way to place a window.
+// Chains of ordinary nodes compute what their layer's dense replacement computes: every family, every way to place a
+// window.
 import { describe, expect, test } from "vitest";
 import { type Candidate, composed, type Family } from "../basis/factors.js";
 import { fitCandidate } from "../basis/fit.js";
@@ -50,7 +51,12 @@ function replaced(graph: Graph, candidate: Candidate): Replacement {
   return { layer, filters: composed(factors), biases: [Float64Array.from(numbers(layer.shape.n))], factors };
 }
 
-async function run(engine: Engine, graph: Graph, input: readonly number[], type: DataType = "float32"): Promise<Float32Array> {
+async function run(
+  engine: Engine,
+  graph: Graph,
+  input: readonly number[],
+  type: DataType = "float32",
+): Promise<Float32Array> {
   verifyGraph(graph);
   const session = await engine.open(graph);
   const draw = new Random("input");
@@ -109,7 +115,8 @@ describe("a chain computes what its dense filters compute", () => {
   test("along one axis", async () => {
     const input = [2, 4, 13];
     const graph = graphOf(conv({ strides: ints([2]), pads: ints([1, 2]) }), [5, 4, 3], input);
-    for (const [family, rest] of candidates.slice(0, 4)) await expectSame(graph, replaced(graph, { family, ...rest }), input);
+    for (const [family, rest] of candidates.slice(0, 4))
+      await expectSame(graph, replaced(graph, { family, ...rest }), input);
   });
 
   test("of 1x1 convolutions and fully connected layers", async () => {
@@ -141,7 +148,9 @@ describe("a chain computes what its dense filters compute", () => {
 describe("images run at once", () => {
   const images = {
     count: 100,
-    feeds: (_: number, count: number) => ({ x: float32Tensor([count, 4, 512, 512], new Float32Array(count * 2 ** 20)) }),
+    feeds: (_: number, count: number) => ({
+      x: float32Tensor([count, 4, 512, 512], new Float32Array(count * 2 ** 20)),
+    }),
   };
 
   test("as many as memory and the network allow, unless it is said", async () => {

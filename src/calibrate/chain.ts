@@ -1,5 +1,5 @@
-// The compressed network as ordinary nodes: every replaced layer as the chain of its factors, under names that come from
-// the layer's.
+// The compressed network as ordinary nodes: every replaced layer as the chain of its factors, under names that come
+// from the layer's.
 import type { Stage } from "../basis/factors.js";
 import { int, ints, makeNode, string } from "../graph/attributes.js";
 import { freshNames, replaceNodes } from "../graph/edit.js";
@@ -29,7 +29,8 @@ export interface Chained {
  * The graph with a chain of Conv nodes (of MatMul and Gemm for fully connected layers) in the place of every layer that
  * has factors; dense ones get their new filters and biases. Weights are stored in the layer's own type.
  */
-export const withChains = (graph: Graph, replacements: Iterable<Replacement>): Graph => chained(graph, replacements).graph;
+export const withChains = (graph: Graph, replacements: Iterable<Replacement>): Graph =>
+  chained(graph, replacements).graph;
 
 /** @param every also writes the layers that are as they were, so that all have names of their own */
 export function chained(graph: Graph, replacements: Iterable<Replacement>, { every = false } = {}): Chained {
@@ -40,7 +41,8 @@ export function chained(graph: Graph, replacements: Iterable<Replacement>, { eve
   for (const replacement of replacements) {
     const { layer, biases, factors, filters } = replacement;
     const same = factors === undefined && !every && isUnchanged(layer, filters);
-    if (same && layer.nodes.every(({ bias }, i) => biases[i]!.every((value, o) => value === (bias?.[o] ?? 0)))) continue;
+    if (same && layer.nodes.every(({ bias }, i) => biases[i]!.every((value, o) => value === (bias?.[o] ?? 0))))
+      continue;
     const weights = same ? [] : addWeights(made, fresh, replacement);
     const added = layer.nodes.map((one, i) => addBias(made, fresh, layer, one, biases[i]!));
     names.set(layer, { weights, biases: added });
@@ -87,7 +89,12 @@ function addBias(
   return name;
 }
 
-function biasedNode({ kind }: CalibratedLayer, one: LayerNode, bias: string, fresh: (stem: string) => string): readonly Node[] {
+function biasedNode(
+  { kind }: CalibratedLayer,
+  one: LayerNode,
+  bias: string,
+  fresh: (stem: string) => string,
+): readonly Node[] {
   const { node, output } = one;
   const [input = "", weight = ""] = node.inputs;
   if (kind !== "matmul") return [{ ...node, inputs: [input, weight, bias] }];
@@ -145,7 +152,12 @@ export function stageAttributes(
   };
 }
 
-function stageWeight({ geometry, kind, type }: CalibratedLayer, stage: Stage, index: number, count: number): TensorData {
+function stageWeight(
+  { geometry, kind, type }: CalibratedLayer,
+  stage: Stage,
+  index: number,
+  count: number,
+): TensorData {
   const { weight, out, groups, kernel } = stage;
   const perGroup = stage.in / groups;
   if (geometry.kind === "window") return tensorOf(type, [out, perGroup, ...sidesOf(geometry.axes, kernel)], weight);

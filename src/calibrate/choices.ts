@@ -1,7 +1,15 @@
 // What can be done with every layer, and how much of its output each would lose: candidates of all families, fitted to
 // the original's filters under the covariance of the layer's input.
 import { type CandidateOptions, candidatesOf } from "../basis/candidates.js";
-import { type Candidate, type Factors, type Family, type LayerShape, macsOf, type Pair, weightsOf } from "../basis/factors.js";
+import {
+  type Candidate,
+  type Factors,
+  type Family,
+  type LayerShape,
+  macsOf,
+  type Pair,
+  weightsOf,
+} from "../basis/factors.js";
 import { fitCandidates, ridged } from "../basis/fit.js";
 import type { Graph } from "../graph/types.js";
 import type { LinearAlgebra } from "../linalg/linear-algebra.js";
@@ -31,12 +39,14 @@ export interface LayerChoices {
 
 export const dense: Candidate = { family: "dense", ranks: [] };
 
-/** Of the mean of the diagonal: what the covariance gains, so that directions that were not seen still weigh something. */
+/**
+ * Of the mean of the diagonal: what the covariance gains, so that directions that were not seen still weigh something.
+ */
 export const usualFloor = 1e-3;
 
 /**
- * Of the families those that are strongest at equal multiply-accumulates. Bases shared by the splits are the strongest at equal
- * weights: a plan by weights adds them.
+ * Of the families those that are strongest at equal multiply-accumulates. Bases shared by the splits are the strongest
+ * at equal weights: a plan by weights adds them.
  */
 export const usualCandidates: CandidateOptions = {
   families: ["one-split", "low-rank", "own-bases", "separable", "separable-pointwise"],
@@ -56,8 +66,8 @@ export interface CandidateError {
 }
 
 /**
- * The choices of every layer, in their order. Layers whose errors are in the cache need no moments; of the others a layer's
- * moments are let go before the next are asked for.
+ * The choices of every layer, in their order. Layers whose errors are in the cache need no moments; of the others a
+ * layer's moments are let go before the next are asked for.
  */
 export async function layerChoices(
   layers: readonly CalibratedLayer[],
@@ -92,8 +102,10 @@ export async function layerChoices(
   });
 }
 
-const optionsOf = (shape: LayerShape, { candidates = usualCandidates }: Pick<ChoiceOptions, "candidates">): CandidateOptions =>
-  typeof candidates === "function" ? candidates(shape) : candidates;
+const optionsOf = (
+  shape: LayerShape,
+  { candidates = usualCandidates }: Pick<ChoiceOptions, "candidates">,
+): CandidateOptions => (typeof candidates === "function" ? candidates(shape) : candidates);
 
 function errorsOf(
   { weight, shape, kind }: CalibratedLayer,
@@ -137,7 +149,10 @@ export async function extentsOf(graph: Graph, images: CalibrationImages): Promis
   const fed = await images.feeds(0, 1);
   const dims = new Map(Object.entries(fed).map(([name, value]) => [name, value.dims]));
   const types = inferred(graph, dims);
-  const { macs, weights } = cost({ ...graph, inputs: graph.inputs.map(({ name, tensor }) => sized(name, tensor, dims)) });
+  const { macs, weights } = cost({
+    ...graph,
+    inputs: graph.inputs.map(({ name, tensor }) => sized(name, tensor, dims)),
+  });
   return {
     macs,
     weights,

@@ -46,7 +46,10 @@ export interface Sampling {
 const leastPlaces = 2 ** 14;
 
 /** 256 places of each of 32 images at once, or as stated; more places where there are few images. */
-export function samplingOf({ count }: CalibrationImages, { batch = 32, places, seed = 0 }: Partial<Sampling> = {}): Sampling {
+export function samplingOf(
+  { count }: CalibrationImages,
+  { batch = 32, places, seed = 0 }: Partial<Sampling> = {},
+): Sampling {
   return { batch, places: places ?? Math.max(256, Math.ceil(leastPlaces / Math.max(1, count))), seed };
 }
 
@@ -63,12 +66,16 @@ export function stopIfAborted({ signal }: Hooks): void {
 
 /** The first image and the number of images of each batch. */
 export function batchesOf(count: number, size: number): readonly (readonly [first: number, count: number])[] {
-  return Array.from({ length: Math.ceil(count / size) }, (_, i) => [i * size, Math.min(size, count - i * size)] as const);
+  return Array.from(
+    { length: Math.ceil(count / size) },
+    (_, i) => [i * size, Math.min(size, count - i * size)] as const,
+  );
 }
 
 /** A value among those that came back, as numbers. Errors: `internal` where it is not there. */
 export function activationOf(values: Values, name: string): Activation {
   const tensor = values[name];
-  if (tensor === undefined) throw new FilterBasisError("internal", "a value that is needed was not computed", { tensor: name });
+  if (tensor === undefined)
+    throw new FilterBasisError("internal", "a value that is needed was not computed", { tensor: name });
   return { dims: tensor.dims, values: floats(tensor) };
 }

@@ -131,7 +131,13 @@ export function gatherOutputs(
   }
 }
 
-function gatherRows({ dims, values }: Activation, image: number, places: Int32Array, out: Float32Array, offset: number): void {
+function gatherRows(
+  { dims, values }: Activation,
+  image: number,
+  places: Int32Array,
+  out: Float32Array,
+  offset: number,
+): void {
   const width = dims.at(-1)!;
   const rows = elements(dims.slice(1, -1));
   for (let p = 0; p < places.length; p++) {

@@ -1,4 +1,5 @@
-// The images of a block: what it reads and what it should make, kept by image, so that any of them can be drawn for a step.
+// The images of a block: what it reads and what it should make, kept by image, so that any of them can be drawn for a
+// step.
 import { FilterBasisError } from "../errors/error.js";
 import { feeds } from "../graph/index.js";
 import type { Graph, TensorData } from "../graph/types.js";
@@ -40,7 +41,9 @@ export async function imagePool(
   const batches: { readonly inputs: Values; readonly targets: Values; readonly count: number }[] = [];
   for (const [i, [first, count]] of batchesOf(images.count, sampling.batch).entries()) {
     const fed = names.every((name) => fromCut.has(name)) ? {} : await images.feeds(first, count);
-    const inputs = Object.fromEntries(names.map((name) => [name, (fromCut.has(name) ? cut.compressed[i]! : fed)[name]!]));
+    const inputs = Object.fromEntries(
+      names.map((name) => [name, (fromCut.has(name) ? cut.compressed[i]! : fed)[name]!]),
+    );
     batches.push({ inputs, targets: Object.fromEntries(to.map((name) => [name, targets[i]![name]!])), count });
   }
   const isHeld = (at: number): boolean => at % holdEvery === holdEvery - 1;
@@ -65,7 +68,9 @@ export async function imagePool(
   };
 }
 
-/** Rows of tensors, one below the other. A tensor whose first axis is no multiple of the images cannot be taken apart. */
+/**
+ * Rows of tensors, one below the other. A tensor whose first axis is no multiple of the images cannot be taken apart.
+ */
 function rows(parts: readonly (readonly [tensor: TensorData, images: number, row: number])[]): TensorData {
   const [[first, count]] = parts as [(typeof parts)[0]];
   const lead = first.dims[0]! / count;
@@ -76,7 +81,8 @@ function rows(parts: readonly (readonly [tensor: TensorData, images: number, row
   }
   const bytes = first.data.byteLength / count;
   const data = new Uint8Array(bytes * parts.length);
-  for (const [i, [tensor, , row]] of parts.entries()) data.set(tensor.data.subarray(row * bytes, (row + 1) * bytes), i * bytes);
+  for (const [i, [tensor, , row]] of parts.entries())
+    data.set(tensor.data.subarray(row * bytes, (row + 1) * bytes), i * bytes);
   return { type: first.type, dims: [lead * parts.length, ...first.dims.slice(1)], data };
 }
 

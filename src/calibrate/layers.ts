@@ -7,6 +7,7 @@ import { indexOf, type Stored } from "../graph/graph-index.js";
 import type { DataType, Graph, Node, TensorData } from "../graph/types.js";
 import { isFloat, numbers } from "../graph/values.js";
 import { type Matrix, matrix, transpose } from "../linalg/matrix.js";
+import { compressedNodes } from "../methods/compressed-layers.js";
 import { findLayers, type Layer } from "../methods/layers.js";
 import type { Geometry } from "./geometry.js";
 
@@ -72,7 +73,9 @@ function convolutions(graph: Graph): ReturnType<typeof findLayers> {
 }
 
 const isMatrix = (graph: Graph, name: string): boolean =>
-  graph.nodes.some((node) => nodeName(node) === name && node.domain === "" && (node.op === "Gemm" || node.op === "MatMul"));
+  graph.nodes.some(
+    (node) => nodeName(node) === name && node.domain === "" && (node.op === "Gemm" || node.op === "MatMul"),
+  );
 
 type ConstantOf = (name: string) => Stored | undefined;
 
@@ -126,9 +129,10 @@ function readNode(node: Node, constant: ConstantOf): LayerNode | Skipped {
 /** Gemm and MatMul with a constant weight on the right. */
 function matrices(graph: Graph, constant: ConstantOf): (CalibratedLayer | Skipped)[] {
   const readers = indexOf(graph).consumers;
+  const compressed = compressedNodes(graph);
   const found: (CalibratedLayer | Skipped)[] = [];
   for (const node of graph.nodes) {
-    if (node.domain !== "" || (node.op !== "Gemm" && node.op !== "MatMul")) continue;
+    if (node.domain !== "" || (node.op !== "Gemm" && node.op !== "MatMul") || compressed.has(node)) continue;
     const [left, right] = [constant(node.inputs[0] ?? ""), constant(node.inputs[1] ?? "")];
     if (left === undefined && right === undefined) continue; // a product of two computed values has no weights
     found.push(readMatrix(node, right, readers.get(node.inputs[1] ?? "")?.length ?? 0, constant));
@@ -136,7 +140,12 @@ function matrices(graph: Graph, constant: ConstantOf): (CalibratedLayer | Skippe
   return found;
 }
 
-function readMatrix(node: Node, weight: Stored | undefined, readers: number, constant: ConstantOf): CalibratedLayer | Skipped {
+function readMatrix(
+  node: Node,
+  weight: Stored | undefined,
+  readers: number,
+  constant: ConstantOf,
+): CalibratedLayer | Skipped {
   const name = nodeName(node);
   const skip = (reason: string): Skipped => ({ name, reason });
   if (weight === undefined) return skip("its weight stands on the left of the product");
@@ -145,12 +154,16 @@ function readMatrix(node: Node, weight: Stored | undefined, readers: number, con
   if (!isFloat(tensor.type) || !isFloat(type)) return skip(`its weight is of type ${tensor.type}`);
   if (tensor.dims.length !== 2 || tensor.dims.some((dim) => dim === 0)) return skip("its weight is no matrix");
   const gemm = node.op === "Gemm";
-  if (gemm && (readFloat(node, "alpha", 1) !== 1 || readFloat(node, "beta", 1) !== 1)) return skip("it scales its result");
+  if (gemm && (readFloat(node, "alpha", 1) !== 1 || readFloat(node, "beta", 1) !== 1))
+    return skip("it scales its result");
   if (gemm && readInt(node, "transA", 0) !== 0) return skip("it transposes its input");
   const rows = rowsOf(tensor, gemm && readInt(node, "transB", 0) !== 0);
-  const read = gemm ? readNode(node, constant) : { node, name, input: node.inputs[0] ?? "", output: node.outputs[0] ?? "" };
+  const read = gemm
+    ? readNode(node, constant)
+    : { node, name, input: node.inputs[0] ?? "", output: node.outputs[0] ?? "" };
   if ("reason" in read) return read;
-  if (read.bias !== undefined && read.bias.length !== rows.rows) return skip("its bias is not one number for each output");
+  if (read.bias !== undefined && read.bias.length !== rows.rows)
+    return skip("its bias is not one number for each output");
   return {
     name,
     kind: gemm ? "gemm" : "matmul",

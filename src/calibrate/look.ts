@@ -23,8 +23,13 @@ export interface Look {
 /** Numbers of patches that are gathered at once. */
 const most = 2 ** 22;
 
-/** The samples of a batch, in pieces of bounded memory. Errors: `shape-mismatch` where an output does not fit its input. */
-export function* samplesOf({ layer, input, outputs, first }: Look, { places: wanted, seed }: Sampling): Generator<Samples> {
+/**
+ * The samples of a batch, in pieces of bounded memory. Errors: `shape-mismatch` where an output does not fit its input.
+ */
+export function* samplesOf(
+  { layer, input, outputs, first }: Look,
+  { places: wanted, seed }: Sampling,
+): Generator<Samples> {
   const { geometry, shape, name } = layer;
   const [images = 0] = input.dims;
   const [rows, columns] = extentOf(geometry, input.dims).output;
@@ -41,13 +46,19 @@ export function* samplesOf({ layer, input, outputs, first }: Look, { places: wan
       const places = placesOf(count, wanted, `places ${seed} ${name} ${first + image}`);
       const at = (image - start) * each;
       gatherPatches(geometry, input, image, places, patches, at * width);
-      for (const [i, output] of outputs.entries()) gatherOutputs(geometry, output, image, places, results[i]!, at * shape.n);
+      for (const [i, output] of outputs.entries())
+        gatherOutputs(geometry, output, image, places, results[i]!, at * shape.n);
     }
     yield { rows: total, input: patches, outputs: results };
   }
 }
 
-function requireOutput({ geometry, shape, name }: CalibratedLayer, dims: readonly number[], images: number, count: number): void {
+function requireOutput(
+  { geometry, shape, name }: CalibratedLayer,
+  dims: readonly number[],
+  images: number,
+  count: number,
+): void {
   const size = dims.reduce((product, dim) => product * dim, 1);
   const channels = geometry.kind === "rows" ? dims.at(-1) : dims[1];
   if (dims[0] === images && channels === shape.n && size === images * count * shape.n) return;

@@ -1,5 +1,5 @@
-// Where a layer's moments come from: the images, looked at once; kept in memory where they are small and in the cache where
-// there is one, looked at again where there is none.
+// Where a layer's moments come from: the images, looked at once; kept in memory where they are small and in the cache
+// where there is one, looked at again where there is none.
 import type { Graph } from "../graph/types.js";
 import type { CalibrationCache } from "./cache.js";
 import type { CalibrationImages, Engine } from "./engine.js";

@@ -1,4 +1,5 @@
-// Moments of layers against a direct computation in doubles, on small graphs; sums over shards; libtorch against ONNX Runtime.
+// Moments of layers against a direct computation in doubles, on small graphs; sums over shards; libtorch against ONNX
+// Runtime.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { float32Tensor, int, ints, makeNode, string } from "../graph/attributes.js";
@@ -15,7 +16,11 @@ import { torchEngine } from "./torch-engine.js";
 const random = new Random("moments");
 const values = (count: number, mean = 0) => Float32Array.from({ length: count }, () => mean + random.normal());
 
-function model(nodes: readonly Node[], weights: Readonly<Record<string, TensorData>>, dims: readonly (number | string)[]): Graph {
+function model(
+  nodes: readonly Node[],
+  weights: Readonly<Record<string, TensorData>>,
+  dims: readonly (number | string)[],
+): Graph {
   return {
     name: "small",
     nodes,
@@ -44,7 +49,13 @@ const weight = (...dims: number[]) => float32Tensor(dims, values(dims.reduce((pr
 
 async function momentsOf(graph: Graph, images: CalibrationImages, options: MomentOptions = {}, engine = torchEngine()) {
   const found = new Map<string, Moments>();
-  for await (const { layer, moments } of activationMoments(graph, findCalibratedLayers(graph).layers, images, engine, options))
+  for await (const { layer, moments } of activationMoments(
+    graph,
+    findCalibratedLayers(graph).layers,
+    images,
+    engine,
+    options,
+  ))
     found.set(layer.name, moments);
   return found;
 }
@@ -58,7 +69,10 @@ interface Window {
 }
 
 /** Every patch of every image, one a row, in the plainest way. */
-function patchesOf(data: TensorData, { kernel, stride = [1, 1], dilation = [1, 1], pads = [0, 0, 0, 0] }: Window): number[][] {
+function patchesOf(
+  data: TensorData,
+  { kernel, stride = [1, 1], dilation = [1, 1], pads = [0, 0, 0, 0] }: Window,
+): number[][] {
   const [n = 0, c = 0, h = 0, w = 0] = data.dims;
   const x = floats(data);
   const rows: number[][] = [];
@@ -161,12 +175,11 @@ describe("input moments equal a direct computation", () => {
 
   test("of a weight in several layers: over all of its places", async () => {
     const attributes = { pads: ints([1, 1, 1, 1]) };
-    const graph = model([conv(["x", "w"], "y1", attributes), conv(["y1", "w"], "y2", attributes)], { w: weight(2, 2, 3, 3) }, [
-      "N",
-      2,
-      5,
-      5,
-    ]);
+    const graph = model(
+      [conv(["x", "w"], "y1", attributes), conv(["y1", "w"], "y2", attributes)],
+      { w: weight(2, 2, 3, 3) },
+      ["N", 2, 5, 5],
+    );
     const images = imagesOf(3, [2, 5, 5]);
     const found = await momentsOf(graph, images);
     const first = (await images.feeds(0, 3)).x!;
@@ -203,7 +216,12 @@ describe("input moments equal a direct computation", () => {
   });
 
   test("at random places, the same whatever the batch, near those of all places", async () => {
-    const graph = model([conv(["x", "w"], "y", { pads: ints([1, 1, 1, 1]) })], { w: weight(2, 1, 3, 3) }, ["N", 1, 40, 40]);
+    const graph = model([conv(["x", "w"], "y", { pads: ints([1, 1, 1, 1]) })], { w: weight(2, 1, 3, 3) }, [
+      "N",
+      1,
+      40,
+      40,
+    ]);
     const images = imagesOf(20, [1, 40, 40]);
     const [one, other, all] = await Promise.all([
       momentsOf(graph, images, { batch: 1, places: 200 }),

@@ -1,4 +1,5 @@
-// The input moments of a network's layers, on the original network: as many layers a pass over the images as memory allows.
+// The input moments of a network's layers, on the original network: as many layers a pass over the images as memory
+// allows.
 import { elements } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
 import { fittingSampling } from "./batch-size.js";
@@ -28,7 +29,10 @@ export interface LayerMoments {
 
 const usualMemory = 2 ** 30;
 
-/** Gives the moments of every layer, in their order. Errors: `non-finite`, `interrupted`; what running the network throws. */
+/**
+ * Gives the moments of every layer, in their order. Errors: `non-finite`, `interrupted`; what running the network
+ * throws.
+ */
 export async function* activationMoments(
   graph: Graph,
   layers: readonly CalibratedLayer[],
@@ -41,7 +45,13 @@ export async function* activationMoments(
   const sampling = await fittingSampling(graph, images, options);
   let done = 0;
   for (const portion of await portionsOf(graph, layers, images, { memory, batch: sampling.batch })) {
-    const sums = await sumPortion(graph, portion, images, engine, { ...options, sampling, types, done, total: layers.length });
+    const sums = await sumPortion(graph, portion, images, engine, {
+      ...options,
+      sampling,
+      types,
+      done,
+      total: layers.length,
+    });
     for (const [layer, own] of sums) yield { layer, moments: finishMoments(own, layer.name) };
     done += portion.length;
   }
@@ -84,7 +94,10 @@ async function sumPortion(
   return sums;
 }
 
-/** The layers in runs whose sums, with the inputs of a batch, take no more than `memory`; a layer that takes more by itself stands alone. */
+/**
+ * The layers in runs whose sums, with the inputs of a batch, take no more than `memory`; a layer that takes more by
+ * itself stands alone.
+ */
 async function portionsOf(
   graph: Graph,
   layers: readonly CalibratedLayer[],

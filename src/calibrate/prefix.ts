@@ -1,6 +1,6 @@
-// Two networks side by side, the original and the compressed one so far, stepped through in the order of the graph. What
-// both compute before a position is kept as the values that are still read (a cut), as long as memory allows; where it does
-// not, what comes later is computed again from the last cut that was kept.
+// Two networks side by side, the original and the compressed one so far, stepped through in the order of the graph.
+// What both compute before a position is kept as the values that are still read (a cut), as long as memory allows;
+// where it does not, what comes later is computed again from the last cut that was kept.
 import type { Graph } from "../graph/types.js";
 import {
   batchesOf,

@@ -1,4 +1,5 @@
-// The sequential refit on small networks: what it promises on the images that it was fitted to, and what it leaves alone.
+// The sequential refit on small networks: what it promises on the images that it was fitted to, and what it leaves
+// alone.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Candidate, composed } from "../basis/factors.js";
@@ -68,7 +69,8 @@ function residual(): Graph {
     w5: weight(12, 8, 3, 3),
     w6: weight(12, 5),
   };
-  for (const [name, { dims }] of Object.entries(weights)) weights[`${name}.bias`] = weight(name === "w6" ? 5 : dims[0]!);
+  for (const [name, { dims }] of Object.entries(weights))
+    weights[`${name}.bias`] = weight(name === "w6" ? 5 : dims[0]!);
   return {
     name: "residual",
     nodes,
@@ -139,7 +141,9 @@ describe("the sequential refit", () => {
     const calibration = await calibrate(graph, images, engine, families);
     const plan = planByMacs(calibration, 0.4);
     const plain = await compressCalibrated(calibration, plan.chosen, images, engine, { refit: { batch: 8 } });
-    const through = await compressCalibrated(calibration, plan.chosen, images, engine, { refit: { batch: 8, activation: true } });
+    const through = await compressCalibrated(calibration, plan.chosen, images, engine, {
+      refit: { batch: 8, activation: true },
+    });
     expect(through.layers.some(({ refit: own }) => own?.took === "activation")).toBe(true);
     const original = await outputOf(graph, images, engine);
     const [a, b] = await Promise.all(
@@ -179,7 +183,9 @@ describe("the sequential refit", () => {
     const chained = withChains(graph, replacements);
     expect(chained.nodes.filter(({ op }) => op === "Conv").length).toBe(2 * 6);
     expect(distance(await outputOf(chained, images, engine), original)).toBeLessThan(1e-5);
-    expect(distance(await outputOf(withReplacements(graph, replacements), images, engine), original)).toBeLessThan(1e-5);
+    expect(distance(await outputOf(withReplacements(graph, replacements), images, engine), original)).toBeLessThan(
+      1e-5,
+    );
   });
 
   test("leaves a layer as it is whose weight serves several nodes, and says so", async () => {
@@ -193,7 +199,9 @@ describe("the sequential refit", () => {
     const [engine, images] = [torchEngine(), smoothImages(16)];
     const calibration = await calibrate(shared, images, engine, families);
     const { chosen } = planByMacs(calibration, 0.5);
-    const { layers, replacements } = await compressCalibrated(calibration, chosen, images, engine, { refit: { batch: 4 } });
+    const { layers, replacements } = await compressCalibrated(calibration, chosen, images, engine, {
+      refit: { batch: 4 },
+    });
     const reason = layers.find(({ layer }) => layer === "c1")?.refit?.reason;
     expect(reason).toMatch(/several nodes/);
     const output = await outputOf(withChains(shared, replacements), images, engine);
@@ -227,7 +235,9 @@ describe("block steps", () => {
     const [engine, images] = [torchEngine(), smoothImages(64)];
     const calibration = await calibrate(graph, images, engine, families);
     const plan = planByMacs(calibration, 0.3);
-    const { replacements } = await compressCalibrated(calibration, plan.chosen, images, engine, { refit: { batch: 8 } });
+    const { replacements } = await compressCalibrated(calibration, plan.chosen, images, engine, {
+      refit: { batch: 8 },
+    });
     const learned = await blockSteps(graph, replacements, images, engine, { batch: 8, steps: 60 });
     // No output depends on the last layer here: it learns nothing.
     expect(learned.outcomes.map(({ layers }) => layers.join(" "))).toEqual(["c0", "c1 c2", "c3 c4 c5"]);
@@ -292,9 +302,14 @@ describe("least squares over what a layer reads", () => {
             shape,
             weight: filters,
           };
-          const symmetric = withNewBias({ layer, filters: composed(factors), biases: [new Float64Array(n)], factors }, moments);
+          const symmetric = withNewBias(
+            { layer, filters: composed(factors), biases: [new Float64Array(n)], factors },
+            moments,
+          );
           const made = refitted(symmetric, moments, 0, pureLinearAlgebra);
-          const [before, after] = [symmetric, made].map((replacement) => outputErrorOf(replacement, moments, pureLinearAlgebra));
+          const [before, after] = [symmetric, made].map((replacement) =>
+            outputErrorOf(replacement, moments, pureLinearAlgebra),
+          );
           expect(after).toBeLessThanOrEqual(before! + 1e-6);
         },
       ),

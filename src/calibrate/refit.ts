@@ -1,5 +1,5 @@
-// The sequential asymmetric refit: layer by layer in the order of the graph, every replaced layer is fitted once more, to
-// what it reads in the compressed network so far (x') and to what it should make: the original's output y, plus the
+// The sequential asymmetric refit: layer by layer in the order of the graph, every replaced layer is fitted once more,
+// to what it reads in the compressed network so far (x') and to what it should make: the original's output y, plus the
 // original's shortcut minus the compressed one's where an addition follows. With t = mean diag C_x'x',
 //   T = (C_yx' + rho t W)(C_x'x' + rho t I)^-1,  the chosen candidate fitted to T under C_x'x' + rho t I,  b = E[y] - W~ E[x'].
 // A layer takes the new factors only where they lower the error of its output on images that were held out.
@@ -21,8 +21,8 @@ import { best, type RefitOutcome, type Took, type Tried } from "./tries.js";
 
 export interface RefitOptions extends Partial<Sampling>, Hooks {
   /**
-   * rho: how much the original's filters weigh, of the mean of the diagonal. Of several, each layer takes the one with the
-   * least error on images held out.
+   * rho: how much the original's filters weigh, of the mean of the diagonal. Of several, each layer takes the one with
+   * the least error on images held out.
    */
   readonly ridges?: readonly number[];
   /** Every so many batches one is held out. */
@@ -144,10 +144,20 @@ interface Looked {
 function newLook({ following, options }: Job, { layer, factors }: Replacement): Looked {
   const sums = () => newSums(factors === undefined ? 0 : layer.weight.cols, layer.shape.n);
   const through = factors !== undefined && options.activation === true && following(layer).relu;
-  return { layer, fit: sums(), held: sums(), store: through ? new SampleStore(layer.weight.cols, layer.shape.n) : undefined };
+  return {
+    layer,
+    fit: sums(),
+    held: sums(),
+    store: through ? new SampleStore(layer.weight.cols, layer.shape.n) : undefined,
+  };
 }
 
-function look(job: Job, looked: Looked, { batch, first, original, compressed }: Pair, shortcut: string | undefined): void {
+function look(
+  job: Job,
+  looked: Looked,
+  { batch, first, original, compressed }: Pair,
+  shortcut: string | undefined,
+): void {
   const { layer, store } = looked;
   const { holdEvery } = job.options;
   const held = batch % holdEvery === holdEvery - 1;
@@ -183,10 +193,19 @@ function decide(job: Job, looked: Looked, replacement: Replacement): Pick<One, "
   const all = holds ? finishCross(mergedSums(fit, held), layer.name) : fits;
   const tried: Tried[] = [];
   const consider = (took: Took, judged: Replacement, result: () => Replacement, ridge?: number): void => {
-    tried.push({ took, error: outputErrorOf(judged, judge, algebra), ...(ridge === undefined ? {} : { ridge }), result });
+    tried.push({
+      took,
+      error: outputErrorOf(judged, judge, algebra),
+      ...(ridge === undefined ? {} : { ridge }),
+      result,
+    });
   };
   if (replacement.factors === undefined) {
-    const lacking: Replacement = { ...replacement, filters: matrix(layer.shape.n, 0), biases: [new Float64Array(layer.shape.n)] };
+    const lacking: Replacement = {
+      ...replacement,
+      filters: matrix(layer.shape.n, 0),
+      biases: [new Float64Array(layer.shape.n)],
+    };
     consider("symmetric", lacking, () => replacement);
     consider("bias", withNewBias(lacking, fits), () => shifted(replacement, all.outputMean));
     return best(layer.name, tried);

@@ -14,7 +14,12 @@ export function withNewBias(replacement: Replacement, { mean, outputMean }: Cros
 }
 
 /** The candidate of the replacement, fitted to the outputs over the inputs whose moments are given. */
-export function refitted(replacement: Replacement, moments: CrossMoments, rho: number, algebra: LinearAlgebra): Replacement {
+export function refitted(
+  replacement: Replacement,
+  moments: CrossMoments,
+  rho: number,
+  algebra: LinearAlgebra,
+): Replacement {
   const { layer, factors } = replacement;
   const { target, covariance } = regression(layer.weight, moments, rho, algebra);
   const made = fitCandidate(target, covariance, layer.shape, factors!.candidate, algebra);
@@ -45,7 +50,11 @@ export function regression(
 }
 
 /** E|y - F x - b|^2 / var y, from moments. */
-export function outputErrorOf({ filters, biases: [bias] }: Replacement, moments: CrossMoments, algebra: LinearAlgebra): number {
+export function outputErrorOf(
+  { filters, biases: [bias] }: Replacement,
+  moments: CrossMoments,
+  algebra: LinearAlgebra,
+): number {
   const { covariance, cross, mean, outputMean, outputVariance } = moments;
   const through = algebra.multiply(filters, covariance).data;
   const made = apply(filters, mean);

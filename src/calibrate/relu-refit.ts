@@ -1,5 +1,6 @@
-// The refit through a ReLU: what a layer makes below zero does not matter. With s the compressed shortcut, u0 = W~ x' + b + s
-// and r the original's value behind its ReLU, every element gets the u that makes (relu(u) - r)^2 + lambda (u - u0)^2 least,
+// The refit through a ReLU: what a layer makes below zero does not matter. With s the compressed shortcut, u0 = W~ x' +
+// b + s and r the original's value behind its ReLU, every element gets the u that makes (relu(u) - r)^2 + lambda (u -
+// u0)^2 least,
 //   u+ = max(0, (r + lambda u0) / (1 + lambda))   or   u- = min(0, u0),
 // and the candidate is fitted to u - s; a few rounds with a growing lambda.
 
@@ -21,8 +22,15 @@ export interface ActivationOptions {
   readonly all: CrossMoments;
 }
 
-/** The replacement with the refit's rounds behind it; undefined where they do not lower the error behind the ReLU on images held out. */
-export function activationRefit(store: SampleStore, plain: Replacement, options: ActivationOptions): Replacement | undefined {
+/**
+ * The replacement with the refit's rounds behind it; undefined where they do not lower the error behind the ReLU on
+ * images held out.
+ */
+export function activationRefit(
+  store: SampleStore,
+  plain: Replacement,
+  options: ActivationOptions,
+): Replacement | undefined {
   const held = store.kept.filter((one) => one.held);
   const fit = store.kept.filter((one) => !one.held);
   const judge = held.length > 0 ? held : fit;
@@ -46,13 +54,15 @@ function run(
   return present;
 }
 
-const minus = (x: Float32Array, mean: Float64Array): Float32Array => x.map((value, i) => value - mean[i % mean.length]!);
+const minus = (x: Float32Array, mean: Float64Array): Float32Array =>
+  x.map((value, i) => value - mean[i % mean.length]!);
 
 /** W~ x + b + s, [rows x n] */
 function outputsOf({ rows, x, s }: Kept, { filters, biases: [bias] }: Replacement, { products }: Engine): Float32Array {
   const u = products.project(x, rows, filters);
   const n = filters.rows;
-  for (let row = 0, at = 0; row < rows; row++) for (let o = 0; o < n; o++, at++) u[at] = u[at]! + bias![o]! + (s?.[at] ?? 0);
+  for (let row = 0, at = 0; row < rows; row++)
+    for (let o = 0; o < n; o++, at++) u[at] = u[at]! + bias![o]! + (s?.[at] ?? 0);
   return u;
 }
 

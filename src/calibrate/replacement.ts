@@ -1,5 +1,6 @@
-// What takes a layer's place: other filters and biases. For running, the filters stay dense (any chain of factors is one
-// convolution with the filters that it amounts to), so that prefixes of the compressed network are pieces of the same graph.
+// What takes a layer's place: other filters and biases. For running, the filters stay dense (any chain of factors is
+// one convolution with the filters that it amounts to), so that prefixes of the compressed network are pieces of the
+// same graph.
 import { composed, type Factors, type Pair } from "../basis/factors.js";
 import { int, makeNode } from "../graph/attributes.js";
 import { freshNames, replaceNodes } from "../graph/edit.js";
@@ -24,10 +25,19 @@ export const biasesOf = ({ nodes, shape }: CalibratedLayer): readonly Float64Arr
   nodes.map(({ bias }) => bias ?? new Float64Array(shape.n));
 
 /** The layer as it is. */
-export const unchanged = (layer: CalibratedLayer): Replacement => ({ layer, filters: layer.weight, biases: biasesOf(layer) });
+export const unchanged = (layer: CalibratedLayer): Replacement => ({
+  layer,
+  filters: layer.weight,
+  biases: biasesOf(layer),
+});
 
 /** Factors with the bias that makes good what they lose of the input's mean: b + (W - W~) E[x]. */
-export function corrected(layer: CalibratedLayer, factors: Factors, mean: Float64Array, algebra: LinearAlgebra): Replacement {
+export function corrected(
+  layer: CalibratedLayer,
+  factors: Factors,
+  mean: Float64Array,
+  algebra: LinearAlgebra,
+): Replacement {
   const filters = composed(factors, algebra.multiply);
   const lost = matrix(
     filters.rows,
@@ -74,13 +84,17 @@ export function denseNodes(
 ): Node[] {
   const { node, input, output } = one;
   if (layer.kind === "conv") return [{ ...node, inputs: [input, weight, bias] }];
-  if (layer.kind === "gemm") return [{ ...node, inputs: [input, weight, bias], attributes: new Map([["transB", int(1)]]) }];
+  if (layer.kind === "gemm")
+    return [{ ...node, inputs: [input, weight, bias], attributes: new Map([["transB", int(1)]]) }];
   const product = fresh(`${output}.product`);
   return [{ ...node, inputs: [input, weight], outputs: [product] }, makeNode("Add", [product, bias], [output])];
 }
 
 /** Filters as the layer's nodes read them: see denseNodes. */
-export function denseWeight({ kind, geometry, shape: { n, c, kernel }, type }: CalibratedLayer, filters: Matrix): TensorData {
+export function denseWeight(
+  { kind, geometry, shape: { n, c, kernel }, type }: CalibratedLayer,
+  filters: Matrix,
+): TensorData {
   if (kind === "gemm") return tensorOf(type, [n, c], filters.data);
   if (kind === "matmul") return tensorOf(type, [c, n], transpose(filters).data);
   return tensorOf(type, [n, c, ...sidesOf(geometry.kind === "window" ? geometry.axes : 2, kernel)], filters.data);

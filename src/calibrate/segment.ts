@@ -53,7 +53,9 @@ export function segment(graph: Graph, known: ReadonlySet<string>, wanted: readon
 const only = <T>(map: ReadonlyMap<string, T>, names: ReadonlySet<string>): ReadonlyMap<string, T> =>
   new Map([...map].filter(([name]) => names.has(name)));
 
-/** A port for a value: an input of the graph as it stands, another one with its type and as many free axes as it has. */
+/**
+ * A port for a value: an input of the graph as it stands, another one with its type and as many free axes as it has.
+ */
 function port(graph: Graph, name: string, types: Types): Value {
   const input = feeds(graph).find((value) => value.name === name);
   if (input !== undefined) return input;

@@ -60,7 +60,13 @@ export function newSums(inputs: number, outputs?: number): MomentSums {
 }
 
 /** Adds samples x [rows x d] and, where outputs are summed, y [rows x n]. Both arrays are used up. */
-export function addSamples(sums: MomentSums, rows: number, x: Float32Array, products: Products, y?: Float32Array): void {
+export function addSamples(
+  sums: MomentSums,
+  rows: number,
+  x: Float32Array,
+  products: Products,
+  y?: Float32Array,
+): void {
   if (rows === 0) return;
   const [d, n] = [sums.mean.length, sums.outputs?.mean.length ?? 0];
   const mean = centre(x, rows, d);
@@ -72,7 +78,8 @@ export function addSamples(sums: MomentSums, rows: number, x: Float32Array, prod
   if (y === undefined) throw new FilterBasisError("internal", "outputs are summed but were not given");
   const outputMean = centre(y, rows, n);
   const squares = new Float64Array(n);
-  for (let row = 0, at = 0; row < rows; row++) for (let o = 0; o < n; o++, at++) squares[o] = squares[o]! + y[at]! * y[at]!;
+  for (let row = 0, at = 0; row < rows; row++)
+    for (let o = 0; o < n; o++, at++) squares[o] = squares[o]! + y[at]! * y[at]!;
   const cross = d === 0 ? new Float64Array(0) : products.cross(y, n, x, d, rows);
   addSums(sums, { ...made, outputs: { mean: outputMean, squares, cross } });
 }
@@ -124,7 +131,13 @@ export function mergedSums(a: MomentSums, b: MomentSums): MomentSums {
 }
 
 /** into += other + weight left right^T */
-function addOuter(into: Float64Array, other: Float64Array, left: Float64Array, right: Float64Array, weight: number): void {
+function addOuter(
+  into: Float64Array,
+  other: Float64Array,
+  left: Float64Array,
+  right: Float64Array,
+  weight: number,
+): void {
   const width = right.length;
   for (let i = 0, at = 0; i < left.length; i++) {
     const factor = weight * left[i]!;
@@ -151,7 +164,8 @@ export function finishCross(sums: MomentSums & { readonly outputs?: OutputSums }
   if (outputs === undefined) throw new FilterBasisError("internal", "outputs were not summed", { layer });
   const [n, d] = [outputs.mean.length, moments.mean.length];
   const cross = outputs.cross.map((sum) => sum / places);
-  if (!cross.every(Number.isFinite)) throw new FilterBasisError("non-finite", "what a layer makes is not finite", { layer });
+  if (!cross.every(Number.isFinite))
+    throw new FilterBasisError("non-finite", "what a layer makes is not finite", { layer });
   return {
     ...moments,
     outputMean: outputs.mean,

@@ -1,8 +1,10 @@
-// What was tried for one layer of a refit, and which of it is taken: new factors where they have a lower error on images held
-// out than the factors that were there, else those with the better of the two biases.
+// What was tried for one layer of a refit, and which of it is taken: new factors where they have a lower error on
+// images held out than the factors that were there, else those with the better of the two biases.
 import type { Replacement } from "./replacement.js";
 
-/** What a layer took: its factors as they were, those with a new bias, new factors, or those fitted through the ReLU. */
+/**
+ * What a layer took: its factors as they were, those with a new bias, new factors, or those fitted through the ReLU.
+ */
 export type Took = "symmetric" | "bias" | "refit" | "activation";
 
 export interface RefitOutcome {
@@ -13,8 +15,8 @@ export interface RefitOutcome {
   /** Why nothing was tried. */
   readonly reason?: string;
   /**
-   * Errors of the output on images held out, of all that was tried, by its variance; of a dense layer by the variance of what
-   * its output lacks.
+   * Errors of the output on images held out, of all that was tried, by its variance; of a dense layer by the variance
+   * of what its output lacks.
    */
   readonly errors: Readonly<Partial<Record<Took, number>>>;
 }
@@ -31,8 +33,8 @@ export interface Tried {
 }
 
 /**
- * What is taken. New factors need not beat the old ones with a new bias: what they give up at this layer, they give up for
- * what the layers before have lost, and the network gains by it.
+ * What is taken. New factors need not beat the old ones with a new bias: what they give up at this layer, they give up
+ * for what the layers before have lost, and the network gains by it.
  */
 export function best(
   layer: string,

@@ -51,7 +51,8 @@ function check(raw: readonly string[], definition: ArgsDef): Checked {
     const name = names.get(negated ?? token.name);
     if (name === undefined) throw usage(`unknown option ${rawName}${nearest(token.name, [...names.keys()])}`);
     const boolean = options[name]?.type === "boolean";
-    if (boolean && value !== undefined && value !== "true" && value !== "false") throw usage(`${rawName} takes no value`);
+    if (boolean && value !== undefined && value !== "true" && value !== "false")
+      throw usage(`${rawName} takes no value`);
     if (boolean) given.set(name, String((value !== "false") === (negated === undefined)));
     if (boolean) continue;
     if (negated !== undefined) throw usage(`unknown option ${rawName}`);

@@ -16,7 +16,10 @@ describe("a table", () => {
   });
 
   test("shortens long names in the middle so that every line fits, and leaves the numbers whole", () => {
-    const rows = [["layer", "op", "weights", "basis"], ...[1, 2, 3].map((at) => [long(at), "Conv", "1,234,567", long(at)])];
+    const rows = [
+      ["layer", "op", "weights", "basis"],
+      ...[1, 2, 3].map((at) => [long(at), "Conv", "1,234,567", long(at)]),
+    ];
     for (const width of [60, 80, 120]) {
       const lines = columns(rows, width).split("\n");
       for (const line of lines) expect(line.length).toBeLessThanOrEqual(width);

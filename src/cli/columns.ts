@@ -11,8 +11,9 @@ const leastName = 12;
 const leastProse = 24;
 
 /**
- * Rows as aligned columns, two spaces apart; columns whose cells (but the first row's) are all numbers stand to the right. Where a line would
- * be wider than `width`, sentences are wrapped and the longest names are shortened in the middle.
+ * Rows as aligned columns, two spaces apart; columns whose cells (but the first row's) are all numbers stand to the
+ * right. Where a line would be wider than `width`, sentences are wrapped and the longest names are shortened in the
+ * middle.
  */
 export function columns(rows: readonly (readonly string[])[], width = process.stdout.columns ?? usualWidth): string {
   const cells = rows.map((row) => row.map(oneLine));

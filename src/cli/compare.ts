@@ -42,7 +42,10 @@ export default command({
     const { note, signal } = context;
     const graph = await loadModel(file, { note });
     await stopIfAsked(signal);
-    const options = { ...given("runtime", args.runtime), ...given("threads", whole("--threads", args.threads, 1, 1024)) };
+    const options = {
+      ...given("runtime", args.runtime),
+      ...given("threads", whole("--threads", args.threads, 1, 1024)),
+    };
     const inputs = await modelInputs(graph, context, options);
     const named = given("input", args["data-input"]);
     const together = fixedBatch(await loadModel(other, { note }), dataInput(graph, inputs, { ...stated, ...named }).name);
@@ -85,7 +88,10 @@ function fixedBatch(graph: Graph, input: string): number | undefined {
 }
 
 /** A comparison as plain data. */
-export function report({ inputs, outputs, loss }: ComparedOnData, { how, skipped }: Pick<ModelFeeds, "how" | "skipped">) {
+export function report(
+  { inputs, outputs, loss }: ComparedOnData,
+  { how, skipped }: Pick<ModelFeeds, "how" | "skipped">,
+) {
   return { inputs, loss, outputs, images: how, skipped };
 }
 

@@ -1,4 +1,5 @@
-// `compress --data` without training: calibrated on the data, planned by what is lost on it, evaluated on images that nothing was fitted to.
+// `compress --data` without training: calibrated on the data, planned by what is lost on it, evaluated on images that
+// nothing was fitted to.
 import { calibrationData } from "../compress/calibration-data.js";
 import { type CalibratedResult, compressOnData } from "../compress/compress-calibrated.js";
 import type { JobOptions } from "../compress/job.js";
@@ -157,14 +158,18 @@ function show(result: CalibratedResult, images: number): string {
   ]);
   const { loss } = compared;
   return [
-    ...(loss.mean > much ? [`${loss.output} lost ${loss.mean.toPrecision(3)} (${loss.kind}): too much for most uses`, ""] : []),
+    ...(loss.mean > much
+      ? [`${loss.output} lost ${loss.mean.toPrecision(3)} (${loss.kind}): too much for most uses`, ""]
+      : []),
     columns([["layer", "filters", "factors", "error", "refit"], ...rows]),
     "",
     `wrote ${file}: ${layers.length} layers compressed, calibrated on ${images} images`,
     changesText(withBytes(before, bytes.original), withBytes(after, bytes.written)),
     timesText(times),
     ...(plan.times
-      ? [`the plan predicted ${plan.times.predicted.toFixed(2)} ms, of an original of ${plan.times.original.toFixed(2)} ms`]
+      ? [
+          `the plan predicted ${plan.times.predicted.toFixed(2)} ms, of an original of ${plan.times.original.toFixed(2)} ms`,
+        ]
       : []),
     `verified in ONNX Runtime: ${verified.maxDifference.toExponential(1)} of the largest output from what it should compute`,
     `${compared.inputs} images ${compared.fitted ? "that it was calibrated on, for there were no others" : "that it was not calibrated on"}:`,

@@ -7,13 +7,15 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { findLayers } from "../methods/layers.js";
 import { weightMethods } from "../methods/methods.js";
-import type { PlanOptions, Splitting } from "../methods/plan-options.js";
+import { type PlanOptions, planFields, type Splitting } from "../methods/plan-options.js";
 import { shares, sharingSets } from "../methods/sharing.js";
 import type { Context } from "./frame.js";
 import { checkLayerPatterns } from "./layer-patterns.js";
 import { inputOptions } from "./model-inputs.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
+/** What an option does, as the method's own field says it. */
+const about = (field: keyof typeof planFields): string => planFields[field].description ?? "";
 // citty wants the list writable
 const choice = <T extends string>(options: readonly T[], description: string) => ({
   type: "enum" as const,
@@ -23,13 +25,13 @@ const choice = <T extends string>(options: readonly T[], description: string) =>
 
 /** Their definitions, for a command's `args`. */
 export const compressionOptions = {
-  "keep-params": text("keep this fraction of the model's weights (default 0.5)", "F"),
-  "keep-macs": text("keep this fraction of the model's multiply-accumulates", "F"),
-  basis: text("basis filters of every layer, instead of a budget", "M"),
-  splits: text("splits of every layer: a number, channels, or auto", "S"),
-  share: { ...choice(shares, "which layers share a basis"), default: "none" as const },
+  "keep-params": text(about("keepParams"), "F"),
+  "keep-macs": text(about("keepMacs"), "F"),
+  basis: text(about("basis"), "M"),
+  splits: text(about("splits"), "S"),
+  share: { ...choice(shares, about("share")), default: "none" as const },
   "share-named": text("these layers share a basis; may be repeated", "NAME=PATTERN,PATTERN"),
-  slice: choice(["first", "last"] as const, "narrower layers read a slice of a shared basis"),
+  slice: choice(["first", "last"] as const, about("slice")),
   layer: text("splits x basis filters of the layers that match; may be repeated", "PATTERN=SxM"),
   only: text("compress only layers that match; may be repeated", "PATTERN"),
   skip: text("skip the layers that match; may be repeated", "PATTERN"),
@@ -41,7 +43,10 @@ export const compressionOptions = {
   },
   runtime: choice(["node", "web"] as const, "where layers are timed; node where it is there"),
   threads: text("threads of ONNX Runtime", "N"),
-  "keep-bn": { type: "boolean" as const, description: "leave batch normalisation as it is instead of folding it first" },
+  "keep-bn": {
+    type: "boolean" as const,
+    description: "leave batch normalisation as it is instead of folding it first",
+  },
 };
 
 /** The options' values as citty hands them over. */
@@ -70,7 +75,9 @@ function readPlanOptions(args: CompressionArguments, repeated: (option: string) 
     ...(slice === undefined ? {} : { slice }),
     share,
     shareNamed: Object.fromEntries(
-      repeated("share-named").map((text) => named("--share-named", text, "NAME=PATTERN,PATTERN", (value) => value.split(","))),
+      repeated("share-named").map((text) =>
+        named("--share-named", text, "NAME=PATTERN,PATTERN", (value) => value.split(",")),
+      ),
     ),
     layers: Object.fromEntries(repeated("layer").map((text) => named("--layer", text, "PATTERN=SxM", splitsAndBasis))),
     ...(repeated("only").length > 0 ? { only: repeated("only") } : {}),

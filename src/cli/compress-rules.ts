@@ -34,7 +34,11 @@ export const planRules: readonly OptionRule[] = [
     excludes: ["keep-macs"],
     why: "the dense layout computes all multiply-accumulates of the original, whatever the budget",
   },
-  { option: "slice", needs: ["share=block", "share=group", "share=network", "share-named"], why: "a slice is of a shared basis" },
+  {
+    option: "slice",
+    needs: ["share=block", "share=group", "share=network", "share-named"],
+    why: "a slice is of a shared basis",
+  },
 ];
 
 /** What asks for training, or for bases that only training and the closed form on filters know. */
@@ -50,10 +54,17 @@ const chosenShapes = [
 const imageOptions = ["size", "fit", "normalize", "channels", "range", "limit"];
 
 /** Whether data is to be calibrated on rather than trained on. */
-export function isCalibrated(args: Readonly<Record<string, unknown>>, repeated: (option: string) => readonly string[]): boolean {
-  if (args.data === undefined || [...trained, ...shaped].some((option) => args[option] !== undefined && args[option] !== false))
+export function isCalibrated(
+  args: Readonly<Record<string, unknown>>,
+  repeated: (option: string) => readonly string[],
+): boolean {
+  if (
+    args.data === undefined ||
+    [...trained, ...shaped].some((option) => args[option] !== undefined && args[option] !== false)
+  )
     return false;
-  const plain = (args.share ?? "none") === "none" && (args.method ?? "basis") === "basis" && (args.layout ?? "auto") === "auto";
+  const plain =
+    (args.share ?? "none") === "none" && (args.method ?? "basis") === "basis" && (args.layout ?? "auto") === "auto";
   return plain && repeatedShapes.every((option) => repeated(option).length === 0);
 }
 

@@ -1,5 +1,5 @@
-// `compress`: replaces the filters of a model's convolutions by a basis, chooses the layout of each layer by measurement,
-// verifies the result in ONNX Runtime and writes it. With --undo the other way round.
+// `compress`: replaces the filters of a model's convolutions by a basis, chooses the layout of each layer by
+// measurement, verifies the result in ONNX Runtime and writes it. With --undo the other way round.
 import { realpath } from "node:fs/promises";
 import { type Compressed, compressModel } from "../compress/compress.js";
 import { type Given, type Place, placeOf } from "../compress/job.js";
@@ -62,7 +62,13 @@ export default command({
       return trained;
     };
     const job = () =>
-      compressModel<FineTunedRun>({ graph, file }, args.output, { ...options, inputs }, context, args.data ? train : undefined);
+      compressModel<FineTunedRun>(
+        { graph, file },
+        args.output,
+        { ...options, inputs },
+        context,
+        args.data ? train : undefined,
+      );
     const result = await job().catch((error: unknown) =>
       keepFineTuned(trained, args.output, context, () => Promise.reject(error)),
     );
@@ -145,6 +151,8 @@ function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Fine
     timesText(milliseconds),
     `verified in ONNX Runtime: ${maxDifference.toExponential(1)} of the largest output from what it should compute`,
     ...agreementLines(agreement),
-    ...(report.trained ? [] : [`no data was given: evaluate ${file} --against ORIGINAL --data D compares both on data`]),
+    ...(report.trained
+      ? []
+      : [`no data was given: evaluate ${file} --against ORIGINAL --data D compares both on data`]),
   ].join("\n");
 }

@@ -4,7 +4,14 @@ import { readInputOptions } from "./data-options.js";
 
 test("only what was given is said", () => {
   expect(readInputOptions({})).toEqual({});
-  const all = { size: "320x240", fit: "cover", normalize: "0.5/0.5", channels: "bgr", range: "255", limit: "8" } as const;
+  const all = {
+    size: "320x240",
+    fit: "cover",
+    normalize: "0.5/0.5",
+    channels: "bgr",
+    range: "255",
+    limit: "8",
+  } as const;
   expect(readInputOptions(all)).toEqual({ ...all, size: { width: 320, height: 240 }, range: 255, limit: 8 });
 });
 

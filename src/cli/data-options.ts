@@ -47,5 +47,8 @@ export function readInputOptions({ size, fit, normalize, channels, range, limit 
 function readSize(text: string): { readonly width: number; readonly height: number } {
   const [, width = 0, height = 0] = (/^(\d{1,5})x(\d{1,5})$/.exec(text) ?? []).map(Number);
   if (width > 0 && height > 0) return { width, height };
-  throw new FilterBasisError("usage", "--size is a width and a height", { expected: "WxH, such as 320x240", got: text });
+  throw new FilterBasisError("usage", "--size is a width and a height", {
+    expected: "WxH, such as 320x240",
+    got: text,
+  });
 }

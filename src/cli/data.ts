@@ -20,7 +20,10 @@ export default command({
       valueHint: "URL",
     },
     scale: { type: "string", description: "sets of images: only what this scale needs", valueHint: "S" },
-    repair: { type: "boolean", description: "check cifar10: remove a file that is wrong, so that get fetches it again" },
+    repair: {
+      type: "boolean",
+      description: "check cifar10: remove a file that is wrong, so that get fetches it again",
+    },
   },
   rules: [
     { option: "mirror", excludes: ["ACTION=check", "NAME=cifar10"], why: "it names the server of an image set" },

@@ -1,5 +1,6 @@
-// The demo's second half: the super-resolution network that ships with the project is compressed, trains on the outputs of the original, and is evaluated on
-// photographs that it was not trained on; an image shows the result (the paper's Figure 4).
+// The demo's second half: the super-resolution network that ships with the project is compressed, trains on the outputs
+// of the original, and is evaluated on photographs that it was not trained on; an image shows the result (the paper's
+// Figure 4).
 import { access, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeImage, encodeImage, encodeRaster, imageFormat, interleave } from "../data/codec.js";
@@ -11,11 +12,11 @@ import { toImage } from "../evaluate/measure-sr.js";
 import { psnr } from "../evaluate/psnr.js";
 import { describeSrModel, superResolve } from "../evaluate/sr-model.js";
 import type { Graph } from "../graph/types.js";
+import { methodPass } from "../methods/methods.js";
 import { type Panel, type RgbImage, sideBySide, tellingPiece } from "../report/figure.js";
 import { loadModel } from "../runtime/files.js";
 import { openSession, writeAside } from "../runtime/index.js";
 import { packageRoot } from "../torch/index.js";
-import { methodPass } from "../train/compression.js";
 import { parseRecipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
 import {
@@ -36,7 +37,9 @@ import { stepsFor } from "./speed.js";
 import { given } from "./values.js";
 
 const scale = 2;
-/** Images larger than this are reduced first: at their full size photographs hold no detail for a network to restore. */
+/**
+ * Images larger than this are reduced first: at their full size photographs hold no detail for a network to restore.
+ */
 const longestSide = 1024;
 /** One image in so many is kept for evaluation. */
 const everyNth = 4;
@@ -68,8 +71,8 @@ export interface Prepared {
 }
 
 /**
- * Finds and reads the photographs: those of `asked`, or those of a Debian package. Done before anything slow, so that an image that cannot be read
- * is told at once.
+ * Finds and reads the photographs: those of `asked`, or those of a Debian package. Done before anything slow, so that
+ * an image that cannot be read is told at once.
  * @throws FilterBasisError `not-found` for a folder of the user's without two images, and what decoding throws
  */
 export async function prepareImages(output: string, asked: string | undefined, context: Context): Promise<Prepared> {
@@ -81,7 +84,10 @@ export async function prepareImages(output: string, asked: string | undefined, c
   return { sets: await prepare(found.folder, found.files, output, context), credited: found.credited, missing: [] };
 }
 
-/** Compresses, fine-tunes by distillation on three quarters of the images, evaluates on the rest, draws the figure. Undefined where no network ships. */
+/**
+ * Compresses, fine-tunes by distillation on three quarters of the images, evaluates on the rest, draws the figure.
+ * Undefined where no network ships.
+ */
 export async function imageDemo(
   output: string,
   { sets, credited, missing }: Prepared,
@@ -95,9 +101,16 @@ export async function imageDemo(
   const original = await loadModel(file);
   const inputs = inputShapes(original);
   const plan = { keepMacs, inputs: Object.fromEntries(inputs) };
-  const trained = sets && canFineTune ? await fineTuneFor(output, file, sets.train, plan, seconds, threads, context) : undefined;
+  const trained =
+    sets && canFineTune ? await fineTuneFor(output, file, sets.train, plan, seconds, threads, context) : undefined;
   const start = trained?.start ?? methodPass("basis", plan)(original).graph;
-  const run = trained && { graph: trained.last, epochs: [], seconds: trained.seconds, folder: join(output, "run"), asked: true };
+  const run = trained && {
+    graph: trained.last,
+    epochs: [],
+    seconds: trained.seconds,
+    folder: join(output, "run"),
+    asked: true,
+  };
   const files = await keepFineTuned(run, join(output, "trained.onnx"), context, () =>
     writeAll(output, original, start, trained?.last, { ...threads, inputs, keepsMacs: true }, context),
   );
@@ -123,7 +136,10 @@ interface Photographs {
   readonly credited: boolean;
 }
 
-/** The photographs asked for, or the Debian package's, which are CC0, CC BY or CC BY-SA. @throws FilterBasisError `not-found` for a folder of the user's without two images */
+/**
+ * The photographs asked for, or the Debian package's, which are CC0, CC BY or CC BY-SA. @throws FilterBasisError
+ * `not-found` for a folder of the user's without two images
+ */
 async function photographs(asked: string | undefined): Promise<Photographs | undefined> {
   const folder = asked ?? "/usr/share/backgrounds";
   const names = await readdir(folder).catch(() => [] as string[]);
@@ -212,12 +228,20 @@ function inputShapes(graph: Graph): Shapes {
   return new Map([[graph.inputs[0]!.name, [1, 3, 256, 512]]]);
 }
 
-async function judgeImages(files: readonly Written[], data: string, threads: Threads, context: Context): Promise<readonly Row[]> {
+async function judgeImages(
+  files: readonly Written[],
+  data: string,
+  threads: Threads,
+  context: Context,
+): Promise<readonly Row[]> {
   const { rows, last } = await evaluateAll(files, { data, scale, shapes: inputShapes, ...threads }, context);
   return [{ label: "bicubic", ...last.bicubic }, ...rows];
 }
 
-/** Draws the first of the evaluated images, and the piece of it where the original network gains most over bicubic. PSNR is that image's. */
+/**
+ * Draws the first of the evaluated images, and the piece of it where the original network gains most over bicubic. PSNR
+ * is that image's.
+ */
 async function draw(files: readonly Written[], folder: string, file: string, threads: Threads) {
   const image = (await readdir(folder)).sort()[0]!;
   const name = image.replace(/\.png$/, "");

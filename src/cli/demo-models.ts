@@ -1,4 +1,5 @@
-// What both halves of the demo share: models are written in their fastest layout and verified; a table shows what became of them.
+// What both halves of the demo share: models are written in their fastest layout and verified; a table shows what
+// became of them.
 import { basename, join } from "node:path";
 import { layouts } from "../basis/layouts.js";
 import { referenceOf, verifyWritten } from "../compress/verify.js";
@@ -72,7 +73,8 @@ export interface Row extends Partial<Pick<ModelMetrics, "weights" | "parameters"
 }
 
 /**
- * Measures the models on data. The first and the last are timed in turns; those between have the last one's shape, so their time is the same.
+ * Measures the models on data. The first and the last are timed in turns; those between have the last one's shape, so
+ * their time is the same.
  */
 export async function evaluateAll(
   files: readonly Written[],
@@ -84,11 +86,13 @@ export async function evaluateAll(
   const { against, ...last } = await evaluateModel(others.at(-1)!.file, { ...options, against: original.file });
   const metrics: ModelMetrics[] = [against as ModelMetrics];
   for (const one of others.slice(0, -1)) metrics.push(await evaluateModel(one.file, { ...options, latency: false }));
-  const rows = [...metrics, last].map(({ weights, parameters, macs, bytes, psnr, ssim, top1Error, latencyMs }, index): Row => {
-    const { label, file } = files[index]!;
-    const measured = { ...given("psnr", psnr), ...given("ssim", ssim), ...given("top1Error", top1Error) };
-    return { label, file, weights, parameters, macs, bytes, ...measured, ...given("latencyMs", latencyMs) };
-  });
+  const rows = [...metrics, last].map(
+    ({ weights, parameters, macs, bytes, psnr, ssim, top1Error, latencyMs }, index): Row => {
+      const { label, file } = files[index]!;
+      const measured = { ...given("psnr", psnr), ...given("ssim", ssim), ...given("top1Error", top1Error) };
+      return { label, file, weights, parameters, macs, bytes, ...measured, ...given("latencyMs", latencyMs) };
+    },
+  );
   return { rows, last };
 }
 
@@ -102,7 +106,11 @@ export interface DemoFineTuning {
 /** Where the network's file lies here says nothing to others: its name stays. */
 export function fineTuningOf({ seconds, steps }: Omit<DemoFineTuning, "recipe">, recipe: Recipe): DemoFineTuning {
   const { file } = recipe.network;
-  return { seconds, steps, recipe: { ...recipe, network: file === undefined ? recipe.network : { file: basename(file) } } };
+  return {
+    seconds,
+    steps,
+    recipe: { ...recipe, network: file === undefined ? recipe.network : { file: basename(file) } },
+  };
 }
 
 /** What can be said of a model without any data. */

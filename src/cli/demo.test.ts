@@ -15,7 +15,11 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 async function run() {
   let err = "";
   const ignore = { write: () => undefined };
-  const io = { stdout: ignore, stderr: { write: (text: string) => void (err += text) }, signal: new AbortController().signal };
+  const io = {
+    stdout: ignore,
+    stderr: { write: (text: string) => void (err += text) },
+    signal: new AbortController().signal,
+  };
   const code = await demo.run(["--pictures", folder, "-o", join(folder, "out")], io);
   return { code, err };
 }

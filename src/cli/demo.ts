@@ -1,8 +1,10 @@
-// `demo`: the main job on real data in minutes. The networks that ship with the project are compressed, fine-tuned for a while, verified, evaluated.
+// `demo`: the main job on real data in minutes. The networks that ship with the project are compressed, fine-tuned for
+// a while, verified, evaluated.
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { getCifar10 } from "../data/cifar10.js";
 import { FilterBasisError, isError } from "../errors/error.js";
+import { methodPass } from "../methods/methods.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { loadModel } from "../runtime/files.js";
 import { describeMachine, type Machine } from "../runtime/machine.js";
@@ -10,7 +12,6 @@ import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutputFolder } from "../runtime/output.js";
 import { runtimeVersion } from "../runtime/session.js";
 import { engineInfo, packageRoot } from "../torch/index.js";
-import { methodPass } from "../train/compression.js";
 import { parseRecipe, type Recipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
 import { imageDemo, prepareImages } from "./demo-images.js";
@@ -32,7 +33,12 @@ export default command({
       description: "where everything is written (default runs/demo-TIME)",
       valueHint: "FOLDER",
     },
-    seconds: { type: "string", description: "how long to fine-tune, both networks together", default: "300", valueHint: "S" },
+    seconds: {
+      type: "string",
+      description: "how long to fine-tune, both networks together",
+      default: "300",
+      valueHint: "S",
+    },
     "keep-params": {
       type: "string",
       description: "fraction of the classifier's weights to keep",
@@ -41,7 +47,11 @@ export default command({
     },
     threads: { type: "string", description: "threads of libtorch and ONNX Runtime", valueHint: "N" },
     model: { type: "string", description: "another classifier of CIFAR-10", valueHint: "FILE" },
-    normalize: { type: "string", description: "what that model takes: cifar10, imagenet, none or m,m,m/s,s,s", valueHint: "HOW" },
+    normalize: {
+      type: "string",
+      description: "what that model takes: cifar10, imagenet, none or m,m,m/s,s,s",
+      valueHint: "HOW",
+    },
     pictures: { type: "string", description: "photographs for the super-resolution half", valueHint: "FOLDER" },
   },
   rules: [{ option: "normalize", needs: ["model"], why: "the shipped model states its normalisation" }],
@@ -64,7 +74,9 @@ export default command({
     const normalize = args.normalize ?? original.metadata.get("filterbasis.normalize") ?? "cifar10";
     const recipe = demoRecipe(file, normalize, keepParams, threads);
     const trained =
-      hasData && canFineTune ? await fineTuneFor(join(output, "run"), recipe, seconds * classifierShare, context) : undefined;
+      hasData && canFineTune
+        ? await fineTuneFor(join(output, "run"), recipe, seconds * classifierShare, context)
+        : undefined;
     const start = trained?.start ?? methodPass("basis", { keepParams })(foldBatchNorm(original).graph).graph;
     const run = trained && {
       graph: trained.last,
@@ -119,7 +131,8 @@ const classifierShare = 4 / 5;
 /** What stands in the way of the whole demo; it then runs on what there is. */
 async function whatIsMissing(context: Context): Promise<readonly string[]> {
   const missing: string[] = [];
-  const reason = (error: unknown): string => (isError(error) ? [error.message, ...error.cures].join("; ") : String(error));
+  const reason = (error: unknown): string =>
+    isError(error) ? [error.message, ...error.cures].join("; ") : String(error);
   try {
     await getCifar10({ note: context.note, signal: context.signal });
   } catch (error) {

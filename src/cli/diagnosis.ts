@@ -23,7 +23,10 @@ export interface Findings {
 const farApart = 0.4;
 
 /** Billions of float32 operations a second that so many cores should give: frequency x operations a cycle x cores. */
-export function expectedGflops({ machine, frequencyGhz }: Pick<Findings, "machine" | "frequencyGhz">, threads: number): number {
+export function expectedGflops(
+  { machine, frequencyGhz }: Pick<Findings, "machine" | "frequencyGhz">,
+  threads: number,
+): number {
   return frequencyGhz * machine.flopsPerCycle * Math.min(threads, machine.cores);
 }
 
@@ -62,7 +65,12 @@ export function diagnose(findings: Findings): Problem[] {
   return found;
 }
 
-function slowProducts(findings: Findings, engine: NonNullable<Findings["engine"]>, single: Speed, busy: boolean): Problem[] {
+function slowProducts(
+  findings: Findings,
+  engine: NonNullable<Findings["engine"]>,
+  single: Speed,
+  busy: boolean,
+): Problem[] {
   const share = single.matrixGflops / expectedGflops(findings, 1);
   if (share >= farApart) return [];
   const problem = `matrix products reach ${percent(share)} of what one core should give`;
@@ -82,7 +90,10 @@ function slowProducts(findings: Findings, engine: NonNullable<Findings["engine"]
   if (wide && core !== null && /prescott|katmai|core2|penryn|dunnington|nehalem|generic|sse/i.test(core)) {
     const better = findings.machine.instructions.includes("avx512f") ? "SKYLAKEX" : "HASWELL";
     return [
-      { problem: `${problem}: OpenBLAS takes this processor for a ${core}`, cures: [`export OPENBLAS_CORETYPE=${better}`] },
+      {
+        problem: `${problem}: OpenBLAS takes this processor for a ${core}`,
+        cures: [`export OPENBLAS_CORETYPE=${better}`],
+      },
     ];
   }
   return [
@@ -108,7 +119,9 @@ function slowConvolutions(findings: Findings, single: Speed, busy: boolean): Pro
   ];
 }
 
-/** Threads that spin while they wait ruin each other where cores are shared: small operators then cost many times more. */
+/**
+ * Threads that spin while they wait ruin each other where cores are shared: small operators then cost many times more.
+ */
 function slowThreads(single: Speed, all: Speed, busy: boolean): Problem[] {
   if (all.threads === 1 || all.smallMs < 4 * single.smallMs || all.smallMs < 0.1) return [];
   return [

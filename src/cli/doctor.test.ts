@@ -56,17 +56,29 @@ describe("the diagnosis", () => {
     ],
     [
       "a misdetected core without AVX-512",
-      { speeds: slow, engine: { ...good.engine!, blasCore: "Prescott" }, machine: { ...machine, instructions: ["avx2"] } },
+      {
+        speeds: slow,
+        engine: { ...good.engine!, blasCore: "Prescott" },
+        machine: { ...machine, instructions: ["avx2"] },
+      },
       /OPENBLAS_CORETYPE=HASWELL/,
     ],
     ["a busy machine", { speeds: slow, machine: { ...machine, load: 9 } }, /busy with other work -> run doctor again/],
-    ["slow convolutions", { speeds: good.speeds.map((speed) => ({ ...speed, convolutionGflops: 4 })) }, /convolutions reach 4 %/],
+    [
+      "slow convolutions",
+      { speeds: good.speeds.map((speed) => ({ ...speed, convolutionGflops: 4 })) },
+      /convolutions reach 4 %/,
+    ],
     [
       "spinning threads",
       { speeds: [good.speeds[0]!, { ...good.speeds[1]!, smallMs: 3 }] },
       /spin on shared cores -> export OMP_WAIT_POLICY=passive/,
     ],
-    ["a GPU that libtorch cannot use", { machine: { ...machine, gpus: ["NVIDIA X"] } }, /GPU \(NVIDIA X\).* -> LIBTORCH=/],
+    [
+      "a GPU that libtorch cannot use",
+      { machine: { ...machine, gpus: ["NVIDIA X"] } },
+      /GPU \(NVIDIA X\).* -> LIBTORCH=/,
+    ],
     ["little memory", { machine: { ...machine, freeMemoryBytes: 5e8 } }, /only 0.5 GB/],
     [
       "a missing runtime",

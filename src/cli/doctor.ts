@@ -1,4 +1,5 @@
-// `doctor`: versions, threads, instruction sets, GPU, memory; measured speed against what the processor should give; advice.
+// `doctor`: versions, threads, instruction sets, GPU, memory; measured speed against what the processor should give;
+// advice.
 
 import { isError } from "../errors/error.js";
 import { runtimeVersion } from "../runtime/index.js";
@@ -8,7 +9,13 @@ import { measureSpeed, type Speed } from "../torch/speed.js";
 import { diagnose, expectedGflops, type Findings, type Problem, percent } from "./diagnosis.js";
 import { command } from "./frame.js";
 
-const settings = ["OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "LIBTORCH"] as const;
+const settings = [
+  "OMP_NUM_THREADS",
+  "OMP_WAIT_POLICY",
+  "OPENBLAS_NUM_THREADS",
+  "OPENBLAS_CORETYPE",
+  "LIBTORCH",
+] as const;
 
 export default command({
   name: "doctor",

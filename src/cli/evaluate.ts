@@ -67,7 +67,10 @@ export default command({
       ...given("against", against),
       ...given("normalize", args.normalize),
       ...given("scale", whole("--scale", args.scale, 1, 16)),
-      ...given("range", args.range === undefined || args.range === "auto" ? args.range : (Number(args.range) as 1 | 255)),
+      ...given(
+        "range",
+        args.range === undefined || args.range === "auto" ? args.range : (Number(args.range) as 1 | 255),
+      ),
       ...given("measure", args.measure),
       ...given("shave", whole("--shave", args.shave, 0, 1000)),
       ...given("split", args.split),
@@ -118,6 +121,8 @@ function show(result: Evaluation): string {
     table,
     "",
     `${result.images} images; MACs${result.latencyMs === undefined ? "" : " and milliseconds (median, models in turns)"} at ${shapes}`,
-    ...uncounted.map((one) => `${one.model}: MACs without those of ${one.uncounted.join(", ")}, whose sizes are not known`),
+    ...uncounted.map(
+      (one) => `${one.model}: MACs without those of ${one.uncounted.join(", ")}, whose sizes are not known`,
+    ),
   ].join("\n");
 }

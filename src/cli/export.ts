@@ -1,5 +1,5 @@
-// `export`: a model as it is to be shipped: normalisation folded, compressed layers in their fastest layout, weights in half precision; a
-// run's model taken out of its folder. Without flags it changes nothing.
+// `export`: a model as it is to be shipped: normalisation folded, compressed layers in their fastest layout, weights in
+// half precision; a run's model taken out of its folder. Without flags it changes nothing.
 import { layouts } from "../basis/layouts.js";
 import { type Rewritten, writeRewritten } from "../compress/rewrite.js";
 import { FilterBasisError } from "../errors/error.js";

@@ -36,7 +36,10 @@ export const fineTuningOptions = {
   scale: text("for super-resolution: 2, 3 or 4", "S"),
   "train-threads": text("threads of libtorch while fine-tuning", "N"),
   seed: text("the seed of everything random", "N"),
-  run: text("keep the run in this folder (default: a folder beside the output, removed once that is written)", "FOLDER"),
+  run: text(
+    "keep the run in this folder (default: a folder beside the output, removed once that is written)",
+    "FOLDER",
+  ),
 };
 
 /** Options of fine-tuning say nothing without data; and there is one way to say how long. */
@@ -78,7 +81,9 @@ export async function fineTune(
   context: Context,
 ): Promise<FineTunedRun | undefined> {
   if (args.data === undefined) {
-    const idle = fineTuningRules.find((rule) => "needs" in rule && args[rule.option as keyof FineTuningArguments] !== undefined);
+    const idle = fineTuningRules.find(
+      (rule) => "needs" in rule && args[rule.option as keyof FineTuningArguments] !== undefined,
+    );
     if (idle !== undefined && "option" in idle)
       throw new FilterBasisError("usage", `--${idle.option} asks for fine-tuning, which needs --data`);
     return undefined;
@@ -139,7 +144,13 @@ export async function runRecipe(folder: string, recipe: Recipe, context: Context
   }
 }
 
-function fineTuningRecipe(file: string, graph: Graph, method: string, options: PlanOptions, args: FineTuningArguments): Recipe {
+function fineTuningRecipe(
+  file: string,
+  graph: Graph,
+  method: string,
+  options: PlanOptions,
+  args: FineTuningArguments,
+): Recipe {
   const number = (name: keyof FineTuningArguments): number | undefined => {
     const given = args[name];
     if (given === undefined) return undefined;

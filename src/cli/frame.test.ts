@@ -88,9 +88,12 @@ describe("a command", () => {
 
   test("takes negative numbers, aliases, camel case and repeated options", async () => {
     let seen: unknown;
-    const { code } = await run(["a.onnx", "-o", "out.onnx", "--epochs", "-1", "--set", "a=1", "--set=b=2"], (given, context) => {
-      seen = [given.output, given.epochs, given.keepParams, context.repeated("set"), context.repeated("undo")];
-    });
+    const { code } = await run(
+      ["a.onnx", "-o", "out.onnx", "--epochs", "-1", "--set", "a=1", "--set=b=2"],
+      (given, context) => {
+        seen = [given.output, given.epochs, given.keepParams, context.repeated("set"), context.repeated("undo")];
+      },
+    );
     expect(code).toBe(0);
     expect(seen).toEqual(["out.onnx", "-1", undefined, ["a=1", "b=2"], []]);
   });
@@ -245,7 +248,10 @@ test("JSON results carry big integers, typed arrays and maps as plain values", (
 test("progress away from a terminal is a line now and then, with the time left, and a last one", () => {
   let time = 0;
   let text = "";
-  const progress = startProgress("epoch 1", 100, { stream: { write: (piece: string) => void (text += piece) }, now: () => time });
+  const progress = startProgress("epoch 1", 100, {
+    stream: { write: (piece: string) => void (text += piece) },
+    now: () => time,
+  });
   for (let done = 1; done <= 100; done++) {
     time += 1000;
     progress.update(done, done === 100 ? "loss 0.5" : "");

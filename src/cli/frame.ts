@@ -1,4 +1,5 @@
-// The frame around every command: a command is data plus one call; the frame does arguments, output, errors and signals.
+// The frame around every command: a command is data plus one call; the frame does arguments, output, errors and
+// signals.
 import type { ArgsDef, ParsedArgs } from "citty";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { readArguments } from "./arguments.js";
@@ -112,7 +113,8 @@ export function command<const A extends ArgsDef>(spec: CommandSpec<A>): Command 
 const asksForHelp = (raw: readonly string[]): boolean => raw.some((word) => word === "--help" || word === "-h");
 
 /** Whether the result, or the error, goes out as one JSON object. */
-export const asksForJson = (raw: readonly string[]): boolean => raw.some((word) => word === "--json" || word === "--json=true");
+export const asksForJson = (raw: readonly string[]): boolean =>
+  raw.some((word) => word === "--json" || word === "--json=true");
 
 /** A bar that is known until it stops. */
 function shownProgress(bars: Set<Progress>, progress: Progress): Progress {
@@ -151,7 +153,10 @@ export async function stopIfAsked(signal: AbortSignal): Promise<void> {
   if (signal.aborted) throw new FilterBasisError("interrupted", "interrupted; nothing was written");
 }
 
-/** Signals that came while native code computed are handed over in the next round of the event loop: a whole round is waited for. */
+/**
+ * Signals that came while native code computed are handed over in the next round of the event loop: a whole round is
+ * waited for.
+ */
 async function signalsHeard(): Promise<void> {
   for (let half = 0; half < 2; half++) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -204,7 +209,8 @@ export function toJson(value: object): string {
   const plain = (_: string, item: unknown): unknown => {
     if (typeof item === "bigint") return Number(item);
     if (item instanceof Map) return Object.fromEntries(item);
-    if (ArrayBuffer.isView(item) && !(item instanceof DataView)) return Array.from(item as unknown as ArrayLike<number>);
+    if (ArrayBuffer.isView(item) && !(item instanceof DataView))
+      return Array.from(item as unknown as ArrayLike<number>);
     return item;
   };
   return visibleJson(JSON.stringify(value, plain, 2));

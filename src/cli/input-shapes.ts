@@ -14,8 +14,9 @@ export const inputOption = {
 
 /**
  * Reads every value given for --input.
- * @throws FilterBasisError `usage` for a text that is no shape, a name that the model does not have, or two shapes for one input; `shape-mismatch`
- * for another number of axes or another size than the model fixes, and where one symbol gets two sizes
+ * @throws FilterBasisError `usage` for a text that is no shape, a name that the model does not have, or two shapes for
+ * one input; `shape-mismatch` for another number of axes or another size than the model fixes, and where one symbol
+ * gets two sizes
  */
 export function readInputShapes(graph: Graph, texts: readonly string[]): ReadonlyMap<string, readonly number[]> {
   const inputs = feeds(graph);

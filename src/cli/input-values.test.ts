@@ -62,7 +62,9 @@ describe("--value", () => {
     const values = readInputValues(model, ["x=1,2,3,4"], new Map([["x", [2, 2]]]));
     expect(values.get("x")!.dims).toEqual([2, 2]);
     const options: Readonly<Record<string, readonly string[]>> = { input: ["x=2x9"], value: ["lengths=9,8"] };
-    expect(readStatedInputs(model, (option) => options[option] ?? [])).toMatchObject({ shapes: new Map([["x", [2, 9]]]) });
+    expect(readStatedInputs(model, (option) => options[option] ?? [])).toMatchObject({
+      shapes: new Map([["x", [2, 9]]]),
+    });
   });
 
   const refused = (text: string, code: string, message: RegExp) =>
@@ -103,7 +105,9 @@ describe("--input", () => {
   it("gives a symbol one size, over all inputs", () => {
     const graph = graphOf({ a: ["float32", ["n", 3]], b: ["float32", [1, "n"]] });
     expect(readInputShapes(graph, ["a=2x3", "b=1x2"]).size).toBe(2);
-    expect(() => readInputShapes(graph, ["a=2x3", "b=1x4"])).toThrow(/"n" stands for one number.*by the size of a, got 4/);
+    expect(() => readInputShapes(graph, ["a=2x3", "b=1x4"])).toThrow(
+      /"n" stands for one number.*by the size of a, got 4/,
+    );
     expect(() => readInputShapes(graph, ["a=2x3", "a=4x3"])).toThrow(/two shapes/);
     expect(readInputShapes(graph, ["a=2x3", "a=2x3"]).size).toBe(1);
   });
@@ -116,7 +120,9 @@ describe("--input", () => {
 
 it("tells what was chosen in a line", () => {
   const chosen = [{ input: "x", dims: [1, 3, 224, 224], why: "free in the model" }];
-  expect(inputLines({ chosen, assumed: [] })).toEqual(["sizes: x = 1x3x224x224 (free in the model; state others with --input)"]);
+  expect(inputLines({ chosen, assumed: [] })).toEqual([
+    "sizes: x = 1x3x224x224 (free in the model; state others with --input)",
+  ]);
   expect(inputLines({ chosen: [], assumed: [{ input: "sr", value: "0 or 1" }] })).toEqual([
     "values: sr = 0 or 1 (state others with --value)",
   ]);

@@ -21,7 +21,8 @@ export interface StatedInputs {
 }
 
 /**
- * Reads every value given for --input and --value. @throws FilterBasisError those of `readInputShapes` and `readInputValues`
+ * Reads every value given for --input and --value. @throws FilterBasisError those of `readInputShapes` and
+ * `readInputValues`
  */
 export function readStatedInputs(graph: Graph, repeated: (option: string) => readonly string[]): StatedInputs {
   const shapes = readInputShapes(graph, repeated("input"));
@@ -29,10 +30,11 @@ export function readStatedInputs(graph: Graph, repeated: (option: string) => rea
 }
 
 /**
- * Reads every value given for --value: one number or several with commas. Their shape is that of the model or of `shapes`; an axis that both leave
- * open gets as many as there are numbers.
- * @throws FilterBasisError `usage` for an input that the model does not have, a text that is no number of its type, and two values for one input;
- * `shape-mismatch` for another count than the shape has; `unsupported` for types that have no numbers
+ * Reads every value given for --value: one number or several with commas. Their shape is that of the model or of
+ * `shapes`; an axis that both leave open gets as many as there are numbers.
+ * @throws FilterBasisError `usage` for an input that the model does not have, a text that is no number of its type, and
+ * two values for one input; `shape-mismatch` for another count than the shape has; `unsupported` for types that have no
+ * numbers
  */
 export function readInputValues(
   graph: Graph,
@@ -49,7 +51,10 @@ export function readInputValues(
       throw new FilterBasisError(
         "usage",
         input ? "--value gives an input two values" : "--value must name one of the model's inputs",
-        { expected: inputs.map(({ name }) => `${name}=V`).join(" or ") || "no --value: the model has no inputs", got: text },
+        {
+          expected: inputs.map(({ name }) => `${name}=V`).join(" or ") || "no --value: the model has no inputs",
+          got: text,
+        },
       );
     }
     const words = text
@@ -80,7 +85,9 @@ function shapeFor(
   throw new FilterBasisError("shape-mismatch", "--value gives another count of numbers than the input has", {
     tensor: name,
     expected:
-      last < 0 ? `${elements(dims as number[])} for [${dims.join(", ")}]` : `a multiple of ${others} for [${dims.join(", ")}]`,
+      last < 0
+        ? `${elements(dims as number[])} for [${dims.join(", ")}]`
+        : `a multiple of ${others} for [${dims.join(", ")}]`,
     got: String(count),
   });
 }

@@ -6,6 +6,8 @@ import { nodeName } from "../graph/attributes.js";
 import { feeds } from "../graph/edit.js";
 import { showType } from "../graph/print.js";
 import type { Graph, Node, Value, ValueType } from "../graph/types.js";
+import { type CompressedLayer, compressedLayers, compressedNodes } from "../methods/compressed-layers.js";
+import { chainsFault } from "../methods/find-chains.js";
 import { findLayers } from "../methods/layers.js";
 import { type CompressionRecord, readRecord } from "../methods/record.js";
 import { type Cost, cost, type LayerCost } from "../ops/cost/cost.js";
@@ -42,11 +44,15 @@ export default command({
 /** A run that takes more than this is not for a command that only counts. */
 const longRun = { macs: 2e10, elements: 2 ** 27 };
 
-/** What MACs are counted at. A model that cannot be run here, or takes long as stated, is counted as far as its shapes tell. */
+/**
+ * What MACs are counted at. A model that cannot be run here, or takes long as stated, is counted as far as its shapes
+ * tell.
+ */
 async function inputsToCount(graph: Graph, options: FindInputsOptions): Promise<ModelInputs> {
   const { shapes, values = new Map() } = options;
   const told = { ...chooseInputs(graph, shapes), values, assumed: [] };
-  if (!told.guessed && shapes?.size && takesLong(graph, told)) return { ...told, untried: "a run at these sizes takes long" };
+  if (!told.guessed && shapes?.size && takesLong(graph, told))
+    return { ...told, untried: "a run at these sizes takes long" };
   try {
     return await findInputs(graph, options);
   } catch (error) {
@@ -98,9 +104,19 @@ export interface ModelReport extends Pick<Cost, "weights" | "parameters" | "macs
   readonly layers: readonly NodeReport[];
   readonly skipped: readonly SkippedLayer[];
   readonly compression: CompressionRecord | undefined;
+  /** Layers that are chains of ordinary nodes. */
+  readonly chains: readonly ChainReport[];
 }
 
-/** Everything that `inspect` tells about a graph; work is counted at the inputs that were `found`. `fileBytes` is the size of its file. */
+export interface ChainReport extends Pick<CompressedLayer, "name" | "filters" | "error" | "reason"> {
+  /** Family, splits and ranks. */
+  readonly chain: string;
+}
+
+/**
+ * Everything that `inspect` tells about a graph; work is counted at the inputs that were `found`. `fileBytes` is the
+ * size of its file.
+ */
 export function inspectModel(
   graph: Graph,
   stated: ReadonlyMap<string, readonly number[]>,
@@ -111,9 +127,12 @@ export function inspectModel(
   const types = inferShapes(graph, shapes);
   const { replaceable, skipped } = replaceableNodes(graph);
   const costs = new Map(counted.layers.map((layer) => [layer.value, layer]));
+  const done = compressedNodes(graph);
   const reasons = new Map(skipped.map(({ name, reason }) => [name, reason]));
+  for (const [node, layer] of done) reasons.set(nodeName(node), layer?.reason ?? partOfLayer);
   const layers = graph.nodes.map((node) => nodeReport(node, types, costs, replaceable, reasons));
   const interfaces = inferShapes(graph, stated);
+  const fault = chainsFault(graph);
   const port = ({ name, tensor }: Value) => {
     const used = types.get(name)?.dims;
     return { name, type: tensor?.type, shape: interfaces.get(name)?.dims ?? tensor?.dims, ...(used && { used }) };
@@ -132,15 +151,28 @@ export function inspectModel(
     chosen,
     ...(untried === undefined ? {} : { untried }),
     uncounted: counted.uncounted,
-    notes: counted.notes,
+    notes: fault === undefined ? counted.notes : [...counted.notes, fault],
     layers,
     skipped,
     compression: readRecord(graph),
+    chains: compressedLayers(graph).flatMap(chainReport),
   };
 }
 
+/** Of nodes beside the one that stands for their layer. */
+const partOfLayer = "it is a part of a compressed layer";
+
+function chainReport({ kind, name, filters, error, reason, description }: CompressedLayer): readonly ChainReport[] {
+  return kind === "chain"
+    ? [{ name, filters, chain: description, error, ...(reason === undefined ? {} : { reason }) }]
+    : [];
+}
+
 /** The nodes that a basis can replace, by identity, and the skipped ones. A model without convolutions has neither. */
-function replaceableNodes(graph: Graph): { readonly replaceable: ReadonlySet<Node>; readonly skipped: readonly SkippedLayer[] } {
+function replaceableNodes(graph: Graph): {
+  readonly replaceable: ReadonlySet<Node>;
+  readonly skipped: readonly SkippedLayer[];
+} {
   try {
     const { layers, skipped } = findLayers(graph);
     return { replaceable: new Set(layers.flatMap((layer) => layer.nodes.map(({ node }) => node))), skipped };
@@ -177,7 +209,9 @@ function nodeReport(
 }
 
 function show(file: string, report: ModelReport, inputs: ModelInputs): string {
-  const weighted = report.layers.filter((layer) => layer.macs > 0 || layer.weights > 0 || layer.replaceable !== undefined);
+  const weighted = report.layers.filter(
+    (layer) => layer.macs > 0 || layer.weights > 0 || layer.replaceable !== undefined,
+  );
   const shape = ({ outputs }: NodeReport) => outputs[0]?.shape?.map((dim) => dim ?? "?").join("x") ?? "?";
   const verdict = ({ replaceable }: NodeReport) => (replaceable === undefined ? "" : replaceable ? "yes" : "no");
   const rows = weighted.map((layer) => [
@@ -203,6 +237,7 @@ function show(file: string, report: ModelReport, inputs: ModelInputs): string {
     otherNodes(report.layers, weighted),
     ...verdicts(report),
     ...(report.compression ? ["", ...showRecord(report.compression)] : []),
+    ...(report.chains.length > 0 ? ["", ...showChains(report.chains)] : []),
   ].join("\n");
 }
 
@@ -212,7 +247,8 @@ interface Port {
   readonly shape?: ValueType["dims"];
 }
 
-const showPort = ({ name, type, shape }: Port): string => oneLine(type === undefined ? name : `${name} ${showType(type, shape)}`);
+const showPort = ({ name, type, shape }: Port): string =>
+  oneLine(type === undefined ? name : `${name} ${showType(type, shape)}`);
 
 function otherNodes(layers: readonly NodeReport[], weighted: readonly NodeReport[]): string {
   const counts = new Map<string, number>();
@@ -224,9 +260,8 @@ function otherNodes(layers: readonly NodeReport[], weighted: readonly NodeReport
 
 function verdicts({ layers, skipped }: ModelReport): string[] {
   const taken = layers.filter((layer) => layer.replaceable === true).length;
-  const lines = [
-    `a basis can replace ${taken} of ${layers.filter(({ op }) => op === "Conv" || op === "BasisConv").length} convolutions`,
-  ];
+  const all = layers.filter(({ op, reason }) => (op === "Conv" || op === "BasisConv") && reason !== partOfLayer);
+  const lines = [`a basis can replace ${taken} of ${all.length} convolutions`];
   const reasons = new Map<string, SkippedLayer[]>();
   for (const entry of skipped) reasons.set(entry.reason, [...(reasons.get(entry.reason) ?? []), entry]);
   for (const [reason, list] of reasons) lines.push(`  not ${someNames(list.map(({ name }) => name))}: ${reason}`);
@@ -247,4 +282,15 @@ function showRecord({ method, layers }: CompressionRecord): string[] {
     `compressed with method ${oneLine(method)}:`,
     columns([["layer", "filters", "splits", "basis", "layout", "shared", "error"], ...rows]),
   ];
+}
+
+function showChains(chains: readonly ChainReport[]): string[] {
+  const rows = chains.map(({ name, filters, chain, error, reason }) => [
+    name,
+    filters.join("x"),
+    chain,
+    error === null ? "" : error.toFixed(4),
+    reason ?? "",
+  ]);
+  return ["compressed in chains:", columns([["layer", "filters", "chain", "error", ""], ...rows])];
 }

@@ -71,7 +71,8 @@ async function run(raw: readonly string[], io: CommandIo): Promise<number> {
   return 0;
 }
 
-const find = (name: string | undefined) => (name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined);
+const find = (name: string | undefined) =>
+  name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
 
 /** Without a command all of them are listed; an unknown one gets the nearest that there is. */
 async function wrongUse(name: string | undefined, raw: readonly string[], io: CommandIo): Promise<number> {

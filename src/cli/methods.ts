@@ -1,21 +1,38 @@
-// `methods`: lists the ways to make a network smaller.
-import { methods } from "../methods/methods.js";
+// `methods`: lists the ways to make a network smaller, or the options of one as recipes give them.
+import type { Method } from "../methods/method.js";
+import { methodNamed, methods } from "../methods/methods.js";
 import { columns } from "./columns.js";
 import { command } from "./frame.js";
 
 export default command({
   name: "methods",
-  summary: "list the methods of compression",
-  args: {},
+  summary: "list the methods of compression, or the options of one",
+  args: { method: { type: "positional", description: "a method whose options are listed", required: false } },
   readsOnly: true,
-  async run() {
-    const entries = Object.entries(methods).map(([name, { summary, from }]) => ({ name, from, summary }));
-    return {
-      json: { methods: entries },
-      text: columns([
-        ["method", "starts from", ""],
-        ...entries.map(({ name, from, summary }) => [name, from === "weights" ? "trained weights" : "new weights", summary]),
-      ]),
-    };
+  async run({ method }) {
+    const asked = method === undefined ? Object.values<Method>(methods) : [methodNamed(method)];
+    const entries = asked.map(({ name, from, summary, options }) => ({
+      name,
+      from,
+      summary,
+      options: describe(options),
+    }));
+    return { json: { methods: entries }, text: method === undefined ? list(entries) : details(entries[0]!) };
   },
 });
+
+type Entry = Pick<Method, "name" | "from" | "summary"> & { readonly options: ReturnType<typeof describe> };
+
+const describe = (options: Method["options"]) =>
+  Object.entries(options).map(([name, { description = "" }]) => ({ name, description }));
+
+const start = ({ from }: Entry): string => (from === "weights" ? "trained weights" : "new weights");
+
+const list = (entries: readonly Entry[]): string =>
+  columns([["method", "starts from", ""], ...entries.map((entry) => [entry.name, start(entry), entry.summary])]);
+
+function details(entry: Entry): string {
+  const { name, summary, options } = entry;
+  const rows = options.map((option) => [option.name, option.description]);
+  return [`${name}: ${summary}; starts from ${start(entry)}`, "", columns([["option", ""], ...rows])].join("\n");
+}

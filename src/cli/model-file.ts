@@ -23,8 +23,8 @@ export async function modelFile(path: string): Promise<string> {
 
 /**
  * The same, with which of a run's models it is.
- * @throws FilterBasisError `not-found` (with the nearest names that there are), `usage` (a choice where there is one file), `malformed` (a
- * folder that is a model of another kind)
+ * @throws FilterBasisError `not-found` (with the nearest names that there are), `usage` (a choice where there is one
+ * file), `malformed` (a folder that is a model of another kind)
  */
 export async function chooseModel(path: string, which?: Which): Promise<ChosenModel> {
   const found = await stat(path).catch(() => undefined);
@@ -35,7 +35,8 @@ export async function chooseModel(path: string, which?: Which): Promise<ChosenMo
   }
   const taken = which ?? "last";
   const file = join(path, runFiles[taken]);
-  if (await stat(file).catch(() => undefined)) return { file, taken: { which: taken, ...(await epochOf(path, taken)) } };
+  if (await stat(file).catch(() => undefined))
+    return { file, taken: { which: taken, ...(await epochOf(path, taken)) } };
   throw await noModelIn(path, taken);
 }
 
@@ -64,7 +65,10 @@ async function noModelIn(folder: string, taken: Which): Promise<FilterBasisError
 }
 
 /** What the run's metrics say of the epoch that wrote a model. */
-async function epochOf(folder: string, which: Which): Promise<Pick<EpochPoint, "metrics"> & { readonly epoch?: number }> {
+async function epochOf(
+  folder: string,
+  which: Which,
+): Promise<Pick<EpochPoint, "metrics"> & { readonly epoch?: number }> {
   const file = join(folder, runFiles.metrics);
   const { epochs } = parseMetrics(await readFile(file, "utf8").catch(() => ""), file);
   const found = which === "best" ? epochs.findLast(({ best }) => best) : epochs.at(-1);

@@ -11,7 +11,8 @@ import { readStatedInputs, valueOption } from "./input-values.js";
 export const inputOptions = { input: inputOption, value: valueOption };
 
 /**
- * Reads the options, decides the model's inputs and notes what was chosen: one call, before anything else is done with the model.
+ * Reads the options, decides the model's inputs and notes what was chosen: one call, before anything else is done with
+ * the model.
  * @throws FilterBasisError those of `readStatedInputs` and `findInputs`
  */
 export async function modelInputs(
@@ -29,10 +30,16 @@ export async function modelInputs(
 }
 
 /** What was chosen, for people: a line for sizes, one for values, one where nothing could be tried. */
-export function inputLines({ chosen, assumed, untried }: Pick<ModelInputs, "chosen" | "assumed" | "untried">): readonly string[] {
+export function inputLines({
+  chosen,
+  assumed,
+  untried,
+}: Pick<ModelInputs, "chosen" | "assumed" | "untried">): readonly string[] {
   const values = assumed.map(({ input, value }) => `${input} = ${value}`);
   return [
-    ...(chosen.length > 0 ? [`sizes: ${chosen.map(showSizes).join("; ").slice(0, -1)}; state others with --input)`] : []),
+    ...(chosen.length > 0
+      ? [`sizes: ${chosen.map(showSizes).join("; ").slice(0, -1)}; state others with --input)`]
+      : []),
     ...(values.length > 0 ? [`values: ${values.join(", ")} (state others with --value)`] : []),
     ...(untried === undefined ? [] : [`not tried in ONNX Runtime: ${untried}`]),
   ];

@@ -15,9 +15,21 @@ export default command({
   args: {
     name: { type: "positional", description: "a network of the list", required: false },
     output: { type: "string", alias: "o", description: "the ONNX file to write", valueHint: "FILE" },
-    set: { type: "string", description: "an option of the network, such as scale=2; may be repeated", valueHint: "OPTION=VALUE" },
-    weights: { type: "string", description: "trained weights: safetensors, or what torch.save wrote", valueHint: "FILE" },
-    keep: { type: "string", description: "parameters that the weight file may lack, such as tail.*", valueHint: "PATTERN" },
+    set: {
+      type: "string",
+      description: "an option of the network, such as scale=2; may be repeated",
+      valueHint: "OPTION=VALUE",
+    },
+    weights: {
+      type: "string",
+      description: "trained weights: safetensors, or what torch.save wrote",
+      valueHint: "FILE",
+    },
+    keep: {
+      type: "string",
+      description: "parameters that the weight file may lack, such as tail.*",
+      valueHint: "PATTERN",
+    },
     seed: { type: "string", description: "the seed of the new weights", valueHint: "N" },
   },
   rules: [
@@ -31,7 +43,8 @@ export default command({
   async run({ name, output, weights, keep, seed }, context) {
     const set = context.repeated("set");
     if (name === undefined) return list();
-    if (output === undefined) throw new FilterBasisError("usage", "name the file to write with -o", { field: "output" });
+    if (output === undefined)
+      throw new FilterBasisError("usage", "name the file to write with -o", { field: "output" });
     await checkOutput(output, { inputs: weights === undefined ? [] : [weights] });
     const options = Object.fromEntries([...set, ...(seed === undefined ? [] : [`seed=${seed}`])].map(assignment));
     const built = buildNet(name, options);
@@ -67,7 +80,12 @@ export default command({
 });
 
 function list() {
-  const entries = Object.entries(nets).map(([name, { summary, task }]) => ({ name, task, summary, options: netOptions(name) }));
+  const entries = Object.entries(nets).map(([name, { summary, task }]) => ({
+    name,
+    task,
+    summary,
+    options: netOptions(name),
+  }));
   return {
     json: { nets: entries },
     text: columns([
@@ -80,7 +98,8 @@ function list() {
 /** option=value: a number, true, false, or text. */
 function assignment(text: string): readonly [string, unknown] {
   const at = text.indexOf("=");
-  if (at < 1) throw new FilterBasisError("usage", "--set takes option=value", { got: text, expected: "for example scale=2" });
+  if (at < 1)
+    throw new FilterBasisError("usage", "--set takes option=value", { got: text, expected: "for example scale=2" });
   const [key, value] = [text.slice(0, at), text.slice(at + 1)];
   if (value === "true" || value === "false") return [key, value === "true"];
   if (value.startsWith("[")) return [key, value.slice(1, -1).split(",").map(Number)];

@@ -37,26 +37,29 @@ export default command({
 
 /** The plan as plain data: one entry for each layer, in the order of the graph. */
 export function planReport({ plan: { groups, skipped, before, after, why }, bytes, times }: PlannedModel) {
-  const layers = groups.flatMap(({ group, choice, layers: members, weightsBefore, weightsAfter, macsBefore, macsAfter, error }) =>
-    members.map(({ layer, splits, note, timed }) => ({
-      name: layer.name,
-      filters: layer.weight.dims,
-      splits,
-      basis: choice.basisSize,
-      channels: choice.channels,
-      nodes: layer.nodes.length,
-      ...(group.shared ? { shared: group.name } : {}),
-      /** Of the layer, or of all that share its basis. */
-      weights: weightsAfter,
-      weightsBefore,
-      macs: macsAfter,
-      macsBefore,
-      rate: weightsAfter / weightsBefore,
-      error,
-      ...(timed ? { layout: timed.layout, milliseconds: { original: timed.original, expected: timed.milliseconds } } : {}),
-      ...(note === undefined ? {} : { note }),
-      ...(weightsAfter > weightsBefore ? { warning: "it grows" } : {}),
-    })),
+  const layers = groups.flatMap(
+    ({ group, choice, layers: members, weightsBefore, weightsAfter, macsBefore, macsAfter, error }) =>
+      members.map(({ layer, splits, note, timed }) => ({
+        name: layer.name,
+        filters: layer.weight.dims,
+        splits,
+        basis: choice.basisSize,
+        channels: choice.channels,
+        nodes: layer.nodes.length,
+        ...(group.shared ? { shared: group.name } : {}),
+        /** Of the layer, or of all that share its basis. */
+        weights: weightsAfter,
+        weightsBefore,
+        macs: macsAfter,
+        macsBefore,
+        rate: weightsAfter / weightsBefore,
+        error,
+        ...(timed
+          ? { layout: timed.layout, milliseconds: { original: timed.original, expected: timed.milliseconds } }
+          : {}),
+        ...(note === undefined ? {} : { note }),
+        ...(weightsAfter > weightsBefore ? { warning: "it grows" } : {}),
+      })),
   );
   return {
     before,
@@ -73,7 +76,21 @@ export function planReport({ plan: { groups, skipped, before, after, why }, byte
 function showPlan(planned: PlannedModel): string {
   const { layers, skipped, before, weights, macs, bytes, why, milliseconds } = planReport(planned);
   const rows = layers.map(
-    ({ name, filters, splits, basis, shared, layout, weightsBefore, weights: after, rate, error, note, warning, ...layer }) => [
+    ({
+      name,
+      filters,
+      splits,
+      basis,
+      shared,
+      layout,
+      weightsBefore,
+      weights: after,
+      rate,
+      error,
+      note,
+      warning,
+      ...layer
+    }) => [
       name,
       filters.join("x"),
       String(splits),
@@ -84,11 +101,26 @@ function showPlan(planned: PlannedModel): string {
       grouped(after),
       percent(rate),
       error.toFixed(3),
-      layer.milliseconds ? `${layer.milliseconds.original.toFixed(3)} -> ${layer.milliseconds.expected.toFixed(3)}` : "",
+      layer.milliseconds
+        ? `${layer.milliseconds.original.toFixed(3)} -> ${layer.milliseconds.expected.toFixed(3)}`
+        : "",
       [note, warning && `warning: ${warning}`].filter(Boolean).join("; "),
     ],
   );
-  const head = ["layer", "filters", "splits", "basis", "shared", "layout", "weights", "after", "rate", "error", "ms", ""];
+  const head = [
+    "layer",
+    "filters",
+    "splits",
+    "basis",
+    "shared",
+    "layout",
+    "weights",
+    "after",
+    "rate",
+    "error",
+    "ms",
+    "",
+  ];
   return [
     columns([head, ...rows]),
     "",
@@ -97,7 +129,9 @@ function showPlan(planned: PlannedModel): string {
     `MACs ${grouped(before.macs)} -> ${grouped(macs)} (${percent(macs / (before.macs || 1))})`,
     `bytes ${grouped(bytes.original ?? 0)} -> ${grouped(bytes.written)} (${percent(bytes.written / (bytes.original || 1))})`,
     ...(why === undefined ? [] : [`below the budget: ${why}`]),
-    ...(milliseconds ? [`${milliseconds.original.toFixed(2)} ms -> ${milliseconds.written.toFixed(2)} ms in ONNX Runtime`] : []),
+    ...(milliseconds
+      ? [`${milliseconds.original.toFixed(2)} ms -> ${milliseconds.written.toFixed(2)} ms in ONNX Runtime`]
+      : []),
   ].join("\n");
 }
 

@@ -23,7 +23,9 @@ export interface ProgressOptions {
 /** A bar on a terminal, else lines. `total` is in whatever unit `update` counts. */
 export function startProgress(label: string, total: number, { stream, now = Date.now }: ProgressOptions): Progress {
   const title = oneLine(label);
-  const { update, stop } = stream.isTTY ? bar(title, total, stream as NodeJS.WriteStream) : lines(title, total, stream, now);
+  const { update, stop } = stream.isTTY
+    ? bar(title, total, stream as NodeJS.WriteStream)
+    : lines(title, total, stream, now);
   return { update: (done, extra = "") => update(done, oneLine(extra)), stop };
 }
 

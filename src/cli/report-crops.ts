@@ -1,4 +1,5 @@
-// The report's super-resolved pieces: test pictures of the run as bicubic enlargement and its models make them, beside the truth.
+// The report's super-resolved pieces: test pictures of the run as bicubic enlargement and its models make them, beside
+// the truth.
 import { encodeImage, interleave, type Raster } from "../data/codec.js";
 import { crop, type Image, toRgb } from "../data/image.js";
 import { imresize } from "../data/imresize.js";
@@ -21,14 +22,18 @@ const shown = 2;
 /** Side of a piece, and width of the whole picture, in pixels. */
 const [pieceSide, wholeWidth] = [72, 300];
 
-/** The report with pieces of the run's test pictures; as it was where there are none. Says why where they cannot be made any more. */
+/**
+ * The report with pieces of the run's test pictures; as it was where there are none. Says why where they cannot be made
+ * any more.
+ */
 export async function withCrops({ report, models, recipe }: RunContents, context: Context): Promise<RunReport> {
   if (recipe?.data.name !== "pairs" || recipe.data.test === undefined || models.last === undefined) return report;
   try {
     const { pairs } = await findPairs(recipe.data.test, recipe.data.scale ?? 2);
     return { ...report, crops: await allCrops(pairs.slice(0, shown), named(models), recipe, context) };
   } catch (error) {
-    if (!(error instanceof FilterBasisError) || error.code === "interrupted" || error.code === "runtime-missing") throw error;
+    if (!(error instanceof FilterBasisError) || error.code === "interrupted" || error.code === "runtime-missing")
+      throw error;
     context.note(`no pictures in the report: ${error.message}`);
     return report;
   }
@@ -42,10 +47,17 @@ function named({ original, start, last }: RunModels): Named {
     ["before", start && original],
     ["compressed", start],
   ] as const;
-  return [before, compressed, ["trained", last] as const].filter((one): one is [string, Graph] => one?.[1] !== undefined);
+  return [before, compressed, ["trained", last] as const].filter(
+    (one): one is [string, Graph] => one?.[1] !== undefined,
+  );
 }
 
-async function allCrops(files: readonly PairFiles[], models: Named, recipe: Recipe, context: Context): Promise<Crops[]> {
+async function allCrops(
+  files: readonly PairFiles[],
+  models: Named,
+  recipe: Recipe,
+  context: Context,
+): Promise<Crops[]> {
   const bar = context.progress("drawing pictures", files.length * models.length);
   try {
     const scale = recipe.data.scale ?? 2;
@@ -72,7 +84,10 @@ async function allCrops(files: readonly PairFiles[], models: Named, recipe: Reci
   }
 }
 
-/** The piece is where the first of the models gains most over bicubic. PSNR is of the whole picture, luma, `scale` pixels shaved off. */
+/**
+ * The piece is where the first of the models gains most over bicubic. PSNR is of the whole picture, luma, `scale`
+ * pixels shaved off.
+ */
 async function cropsOf({ name, hr }: Pair, made: readonly (readonly [string, Image])[], scale: number): Promise<Crops> {
   const opaque = ({ width, height, channels, data }: Image): Image => toRgb({ width, height, channels, data });
   const truth = opaque(hr);

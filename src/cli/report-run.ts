@@ -27,7 +27,10 @@ export interface RunContents {
   readonly recipe?: Recipe;
 }
 
-/** Everything of a run folder that the page shows, apart from what is measured and drawn when it is written. @throws FilterBasisError `not-found`, `malformed` */
+/**
+ * Everything of a run folder that the page shows, apart from what is measured and drawn when it is written. @throws
+ * FilterBasisError `not-found`, `malformed`
+ */
 export async function readRun(folder: string): Promise<RunContents> {
   const metricsFile = join(folder, runFiles.metrics);
   const text = await readFile(metricsFile, "utf8").catch(() => {
@@ -49,7 +52,9 @@ export async function readRun(folder: string): Promise<RunContents> {
     title: typeof recipe?.name === "string" ? recipe.name : basename(resolve(folder)),
     about: [...about(run, metrics.epochs.at(-1)?.seconds), ...(original ? [countedAt(original)] : [])],
     metrics,
-    states: summary ? statedMetrics(summary) : states(models, numbersOf(before ?? {}), numbersOf(compressed ?? {}), metrics),
+    states: summary
+      ? statedMetrics(summary)
+      : states(models, numbersOf(before ?? {}), numbersOf(compressed ?? {}), metrics),
     layers: last ? layerRows(last, original) : [],
     pictures: await pictures(folder),
     recipe: recipe ? JSON.stringify(recipe, null, 2) : "",
@@ -115,7 +120,9 @@ function about(run: Record<string, unknown> | undefined, seconds: number | undef
 }
 
 function numbersOf(values: Record<string, unknown>): Record<string, number> {
-  return Object.fromEntries(Object.entries(values).filter((entry): entry is [string, number] => typeof entry[1] === "number"));
+  return Object.fromEntries(
+    Object.entries(values).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
+  );
 }
 
 const record = (value: unknown): Record<string, unknown> | undefined =>

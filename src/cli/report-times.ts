@@ -1,4 +1,5 @@
-// The report's milliseconds: each compressed layer in its fastest layout beside dense, and the whole models, timed in ONNX Runtime.
+// The report's milliseconds: each compressed layer in its fastest layout beside dense, and the whole models, timed in
+// ONNX Runtime.
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import type { RunReport } from "../report/page.js";
 import { fastestLayouts } from "../runtime/choose-layout.js";
@@ -34,7 +35,10 @@ export async function withTimes(
         ? row
         : { ...row, layout: timing!.chosen, latencyBeforeMs: before, latencyMs: now };
     });
-    const sessions = [await openSession(foldBatchNorm(original).graph, limits), await openSession(choice.graph, limits)] as const;
+    const sessions = [
+      await openSession(foldBatchNorm(original).graph, limits),
+      await openSession(choice.graph, limits),
+    ] as const;
     const feeds = sampleFeeds(sessions[0].inputs, inputs);
     const { medians } = await alternate(
       sessions.map((session) => () => session.run(feeds)),

@@ -17,7 +17,12 @@ export default command({
   summary: "one self-contained HTML page of a run",
   args: {
     run: { type: "positional", description: "a run folder", required: true },
-    output: { type: "string", alias: "o", description: "the page; by default report.html in the run folder", valueHint: "FILE" },
+    output: {
+      type: "string",
+      alias: "o",
+      description: "the page; by default report.html in the run folder",
+      valueHint: "FILE",
+    },
     crops: {
       type: "boolean",
       default: true,

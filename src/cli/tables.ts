@@ -3,12 +3,12 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FilterBasisError } from "../errors/error.js";
+import { methodPass } from "../methods/methods.js";
 import { buildNet } from "../nets/table.js";
 import { cost } from "../ops/cost/cost.js";
 import { type Counted, compare, footnotes, type Line, type Ours } from "../report/compare.js";
 import { type Architecture, type PaperRow, type PaperTable, paperTables } from "../report/paper.js";
 import { parseResults, type RunResult } from "../report/results.js";
-import { methodPass } from "../train/compression.js";
 import { loadRecipe } from "../train/recipe-files.js";
 import { columns, grouped } from "./columns.js";
 import { command } from "./frame.js";
@@ -25,14 +25,19 @@ export default command({
     const chosen = number === undefined ? paperTables : paperTables.filter((table) => String(table.number) === number);
     if (chosen.length === 0)
       throw new FilterBasisError("usage", "the paper has no such table", { expected: "1 to 6", got: number ?? "" });
-    const results = await readResults(folder ?? fileURLToPath(new URL("../../results/", import.meta.url)), folder !== undefined);
+    const results = await readResults(
+      folder ?? fileURLToPath(new URL("../../results/", import.meta.url)),
+      folder !== undefined,
+    );
     const made = await Promise.all(chosen.map((table) => oursOf(table, results)));
     const tables = chosen.map((table, i) => {
       const ours = (row: PaperRow): Ours => made[i]?.get(row.row) ?? { results: [] };
       return { number: table.number, title: table.title, lines: compare(table, ours), notes: footnotes(table, ours) };
     });
     const text = tables.map(({ number, title, lines, notes }) =>
-      [`Table ${number}. ${title}`, columns([["", "", "paper", "ours", "difference"], ...cells(lines)]), ...notes].join("\n"),
+      [`Table ${number}. ${title}`, columns([["", "", "paper", "ours", "difference"], ...cells(lines)]), ...notes].join(
+        "\n",
+      ),
     );
     return { json: { tables }, text: [...text, "-: not printed in the paper, or nothing was run here"].join("\n\n") };
   },
@@ -71,7 +76,9 @@ async function oursOf(table: PaperTable, results: readonly RunResult[]): Promise
   const rows = table.rows.map(async (row): Promise<[string, Ours]> => {
     const ofRecipe = results.filter(({ recipe }) => recipe === row.recipe);
     const own =
-      row.recipe !== undefined ? await countRecipe(row.recipe) : row.architecture && count(row.architecture, table.unit);
+      row.recipe !== undefined
+        ? await countRecipe(row.recipe)
+        : row.architecture && count(row.architecture, table.unit);
     if (own === undefined || row.relativeTo === undefined) return [row.row, { results: ofRecipe }];
     const base = await countRecipe(row.relativeTo);
     const counted: Counted = {
@@ -85,17 +92,25 @@ async function oursOf(table: PaperTable, results: readonly RunResult[]): Promise
   return new Map(await Promise.all(rows));
 }
 
-/** Weights and MACs of the network or of its first residual block. What its parameters are does not matter, so they are 0. */
+/**
+ * Weights and MACs of the network or of its first residual block. What its parameters are does not matter, so they are
+ * 0.
+ */
 function count(
   { network: { name, ...options }, compress }: Architecture,
   unit: PaperTable["unit"],
 ): { weights: number; macs: number } {
   const graph = buildNet(name, { ...options, init: "zeros" });
   const { method = "", ...methodOptions } = compress ?? {};
-  const counted = cost(compress === undefined ? graph : methodPass(method, { ...methodOptions, init: "zeros" })(graph).graph);
+  const counted = cost(
+    compress === undefined ? graph : methodPass(method, { ...methodOptions, init: "zeros" })(graph).graph,
+  );
   if (unit === "network") return counted;
   const block = counted.layers.filter(({ node }) => node.startsWith("body.0."));
-  return { weights: block.reduce((sum, { weights }) => sum + weights, 0), macs: block.reduce((sum, { macs }) => sum + macs, 0) };
+  return {
+    weights: block.reduce((sum, { weights }) => sum + weights, 0),
+    macs: block.reduce((sum, { macs }) => sum + macs, 0),
+  };
 }
 
 /** Lines as cells; a row is named once. */
@@ -103,8 +118,10 @@ function cells(lines: readonly Line[]): readonly (readonly string[])[] {
   return lines.map(({ row, what, paper, ours, difference }, i) => {
     const counts = what.startsWith("parameters") && !what.endsWith("%");
     const digits = what.endsWith(" %") && !what.startsWith("top-1") ? 1 : 2;
-    const show = (value: number | null) => (value === null ? "-" : counts ? grouped(Math.round(value)) : value.toFixed(digits));
-    const off = difference === null ? "-" : difference === 0 ? "0" : `${difference > 0 ? "+" : "-"}${show(Math.abs(difference))}`;
+    const show = (value: number | null) =>
+      value === null ? "-" : counts ? grouped(Math.round(value)) : value.toFixed(digits);
+    const off =
+      difference === null ? "-" : difference === 0 ? "0" : `${difference > 0 ? "+" : "-"}${show(Math.abs(difference))}`;
     return [lines[i - 1]?.row === row ? "" : row, what, show(paper), show(ours), off];
   });
 }

@@ -16,7 +16,11 @@ export default command({
   name: "train",
   summary: "train or fine-tune by a recipe; writes a run folder",
   args: {
-    recipe: { type: "positional", description: "a recipe's file or name; with --resume, the run folder", required: true },
+    recipe: {
+      type: "positional",
+      description: "a recipe's file or name; with --resume, the run folder",
+      required: true,
+    },
     output: { type: "string", alias: "o", description: "the run folder; by default runs/NAME", valueHint: "FOLDER" },
     set: {
       type: "string",
@@ -25,7 +29,11 @@ export default command({
     },
     resume: { type: "boolean", description: "resume the run in this folder" },
     seed: { type: "string", description: "the seed of everything random", valueHint: "N" },
-    threads: { type: "string", description: "the most threads of each kind: that compute, that load data", valueHint: "N" },
+    threads: {
+      type: "string",
+      description: "the most threads of each kind: that compute, that load data",
+      valueHint: "N",
+    },
     device: { type: "string", description: "device to train on: cpu, cuda or cuda:N", valueHint: "DEVICE" },
   },
   rules: [
@@ -37,7 +45,8 @@ export default command({
     { option: "resume", excludes: ["output"], why: "a resumed run stays in its folder" },
   ],
   async run({ recipe: name, output, resume, seed, threads, device }, context) {
-    const number = (field: string, value: string | undefined): string[] => (value === undefined ? [] : [`${field}=${value}`]);
+    const number = (field: string, value: string | undefined): string[] =>
+      value === undefined ? [] : [`${field}=${value}`];
     const overrides = [...context.repeated("set"), ...number("seed", seed), ...number("threads", threads)];
     if (device !== undefined) overrides.push(`device=${parseDevice(device)}`);
     const recipe = resume === true ? ("resume" as const) : await loadRecipe(name, overrides);
@@ -71,7 +80,9 @@ export default command({
           ? `finished after ${result.globalStep} steps, ${(seconds / 60).toFixed(1)} minutes`
           : `stopped after ${result.globalStep} steps; resume with: filterbasis train ${folder} --resume`,
         ...Object.entries(metrics ?? {}).map((metric) => `last epoch: ${metricText(...metric)}`),
-        ...(best === null ? [] : [`best epoch on the test data (not the result): ${best.epoch}, ${best.metric.toFixed(2)}`]),
+        ...(best === null
+          ? []
+          : [`best epoch on the test data (not the result): ${best.epoch}, ${best.metric.toFixed(2)}`]),
         `run folder: ${folder}`,
       ];
       return { json: { folder, ...result, epochs }, text: lines.join("\n") };

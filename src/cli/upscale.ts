@@ -24,8 +24,16 @@ export default command({
       description: "the scale; required for networks whose output is as large as their input",
       valueHint: "S",
     },
-    range: { type: "enum", options: ["1", "255", "auto"], description: "what 8-bit 255 is in the network (default auto)" },
-    tile: { type: "string", description: "pixels of a tile's side that are kept; by default 512 / scale", valueHint: "N" },
+    range: {
+      type: "enum",
+      options: ["1", "255", "auto"],
+      description: "what 8-bit 255 is in the network (default auto)",
+    },
+    tile: {
+      type: "string",
+      description: "pixels of a tile's side that are kept; by default 512 / scale",
+      valueHint: "N",
+    },
     overlap: {
       type: "string",
       description: "pixels read beyond a tile; by default the network's receptive field",
@@ -39,7 +47,10 @@ export default command({
     try {
       const result = await upscaleFile(await modelFile(args.model), args.image, args.output, {
         ...given("scale", whole("--scale", args.scale, 1, 16)),
-        ...given("range", args.range === undefined || args.range === "auto" ? args.range : (Number(args.range) as 1 | 255)),
+        ...given(
+          "range",
+          args.range === undefined || args.range === "auto" ? args.range : (Number(args.range) as 1 | 255),
+        ),
         ...given("tile", whole("--tile", args.tile, 8, 1 << 16)),
         ...given("overlap", whole("--overlap", args.overlap, 0, 1 << 12)),
         ...given("threads", whole("--threads", args.threads, 1, 1024)),
@@ -55,7 +66,9 @@ export default command({
       const lines = [
         `${file}: ${from.join(" x ")} -> ${to.join(" x ")} pixels (x${scale}, values 0..${range}), ${grouped(bytes)} bytes, ${seconds.toFixed(1)} s`,
         ...(tiles > 1
-          ? [`${tiles} tiles, ${result.exact ? "equal to the whole image" : `not exactly the whole image: ${result.reason}`}`]
+          ? [
+              `${tiles} tiles, ${result.exact ? "equal to the whole image" : `not exactly the whole image: ${result.reason}`}`,
+            ]
           : []),
       ];
       return { json: result, text: lines.join("\n") };

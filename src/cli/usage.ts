@@ -16,12 +16,17 @@ export interface Described {
 export function helpText({ name, summary, args }: Described): string {
   const words = entries(args).filter(([, arg]) => arg.type === "positional");
   const options = entries(args).filter(([, arg]) => arg.type !== "positional");
-  const beside = Math.min(longestBeside, Math.max(...[...words.map(word), ...options.map(spelling)].map(({ length }) => length)));
+  const beside = Math.min(
+    longestBeside,
+    Math.max(...[...words.map(word), ...options.map(spelling)].map(({ length }) => length)),
+  );
   const line = (label: string, described: string): readonly string[] => {
     const indent = " ".repeat(2 + beside + 2);
     const lines = wrapped(described, width - indent.length).map((text) => indent + text);
     const head = `  ${label.padEnd(beside)}  `;
-    return label.length > beside ? [`  ${label}`, ...lines] : [head + lines[0]!.slice(indent.length), ...lines.slice(1)];
+    return label.length > beside
+      ? [`  ${label}`, ...lines]
+      : [head + lines[0]!.slice(indent.length), ...lines.slice(1)];
   };
   return [
     ...wrapped(`filterbasis ${name}: ${summary}`, width),
@@ -55,7 +60,9 @@ const word = ([key]: Entry): string => key.toUpperCase();
 function spellings([key, arg]: Entry): readonly string[] {
   const aliases = "alias" in arg ? [arg.alias ?? []].flat() : [];
   const name = arg.type === "boolean" && arg.default === true ? `no-${key}` : key;
-  return [...aliases, name].sort((a, b) => a.length - b.length).map((one) => (one.length === 1 ? `-${one}` : `--${one}`));
+  return [...aliases, name]
+    .sort((a, b) => a.length - b.length)
+    .map((one) => (one.length === 1 ? `-${one}` : `--${one}`));
 }
 
 /** `-o, --output FILE`, the long names below each other. */

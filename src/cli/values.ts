@@ -6,7 +6,10 @@ export function whole(option: string, text: string | undefined, least: number, m
   if (text === undefined) return undefined;
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-  throw new FilterBasisError("usage", `${option} must be a whole number`, { expected: `${least} .. ${most}`, got: text });
+  throw new FilterBasisError("usage", `${option} must be a whole number`, {
+    expected: `${least} .. ${most}`,
+    got: text,
+  });
 }
 
 /** A number between two bounds, or undefined where the option was not given. @throws FilterBasisError `usage` */

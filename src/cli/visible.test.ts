@@ -9,7 +9,8 @@ test("characters that steer a terminal or hide text are written as their codes",
 });
 
 test("letters of any script stay as they are", () => {
-  for (const text of ["Größe", "层/卷积", "слой", "طبقة", "レイヤー", "e\u0301", "🚀"]) expect(visible(text)).toBe(text);
+  for (const text of ["Größe", "层/卷积", "слой", "طبقة", "レイヤー", "e\u0301", "🚀"])
+    expect(visible(text)).toBe(text);
 });
 
 test("a name stays on its line, a text keeps its lines, and a message's further lines are set apart", () => {

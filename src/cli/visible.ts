@@ -28,7 +28,9 @@ export function message(text: string): string {
 /** Such characters inside JSON, where they can only stand in strings, as the escapes that JSON has for them. */
 export function visibleJson(json: string): string {
   return json.replace(hidden, (character) =>
-    character === "\n" ? character : Array.from({ length: character.length }, (_, at) => unit(character.charCodeAt(at))).join(""),
+    character === "\n"
+      ? character
+      : Array.from({ length: character.length }, (_, at) => unit(character.charCodeAt(at))).join(""),
   );
 }
 

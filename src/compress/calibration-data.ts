@@ -1,4 +1,5 @@
-// The images of a calibrated compression: those that the factors are fitted to, and others, never fitted to, that the result is evaluated on.
+// The images of a calibrated compression: those that the factors are fitted to, and others, never fitted to, that the
+// result is evaluated on.
 import { createHash } from "node:crypto";
 import type { CalibrationImages } from "../calibrate/engine.js";
 import type { Data } from "../data/dataset.js";
@@ -27,7 +28,10 @@ export interface CalibrationOptions extends FeedOptions {
 
 const largePixels = 1e5;
 
-/** @throws FilterBasisError as `modelFeeds`; `data-mismatch` where there are too few images; `unsupported` for a batch fixed above 1 */
+/**
+ * @throws FilterBasisError as `modelFeeds`; `data-mismatch` where there are too few images; `unsupported` for a batch
+ * fixed above 1
+ */
 export async function calibrationData(
   graph: Graph,
   data: Data,

@@ -1,4 +1,6 @@
-// Milliseconds of a layer's choices, for a plan by time: a chain is timed as ONNX Runtime will run it, between neighbours as a network has them. A few choices of each family are timed, the others lie between them; what a plan chooses is timed itself.
+// Milliseconds of a layer's choices, for a plan by time: a chain is timed as ONNX Runtime will run it, between
+// neighbours as a network has them. A few choices of each family are timed, the others lie between them; what a plan
+// chooses is timed itself.
 
 import { type Candidate, stageShapes } from "../basis/factors.js";
 import { stageAttributes } from "../calibrate/chain.js";
@@ -13,7 +15,10 @@ import { attributesToJson } from "../methods/record.js";
 /** Sizes of the inputs of a layer's nodes; undefined where one is not known. */
 export type LayerInputs = (layer: CalibratedLayer) => readonly (readonly number[])[] | undefined;
 
-/** What the clock is asked for a candidate, over all nodes of a layer; undefined for matrices and for sizes that are not known. */
+/**
+ * What the clock is asked for a candidate, over all nodes of a layer; undefined for matrices and for sizes that are not
+ * known.
+ */
 export function chainQuestions(
   layer: CalibratedLayer,
   candidate: Candidate,
@@ -52,7 +57,8 @@ export function chainClock(clock: Clock, inputs: LayerInputs, opset: number) {
   };
   /** Milliseconds of a choice, measured or between measured ones of its family; undefined where nothing is known. */
   const milliseconds = ({ layer, choices }: LayerChoices, choice: LayerChoice): number | undefined =>
-    exact(layer, choice.candidate) ?? between(familyOf(choices, choice), choice, (candidate) => exact(layer, candidate));
+    exact(layer, choice.candidate) ??
+    between(familyOf(choices, choice), choice, (candidate) => exact(layer, candidate));
   return { exact, milliseconds, dense: (layer: CalibratedLayer) => exact(layer, dense) };
 }
 
@@ -73,7 +79,9 @@ function between(
   const below = known.findLast((one) => one.macs <= macs);
   if (above === undefined || below === undefined) return (above ?? below)?.milliseconds;
   if (above.macs === below.macs) return above.milliseconds;
-  return below.milliseconds + ((macs - below.macs) / (above.macs - below.macs)) * (above.milliseconds - below.milliseconds);
+  return (
+    below.milliseconds + ((macs - below.macs) / (above.macs - below.macs)) * (above.milliseconds - below.milliseconds)
+  );
 }
 
 /** The choices of each family that are timed first: the smallest, the largest, and one in between. */

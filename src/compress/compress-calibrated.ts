@@ -1,5 +1,5 @@
-// The main job with data: calibrate, plan by what is lost on images, fit, refit, write, verify against the network with the fitted filters,
-// compare with the original file in turns and on images that nothing was fitted to.
+// The main job with data: calibrate, plan by what is lost on images, fit, refit, write, verify against the network with
+// the fitted filters, compare with the original file in turns and on images that nothing was fitted to.
 import { blockSteps } from "../calibrate/block-steps.js";
 import { compressCalibrated, type LayerResult } from "../calibrate/calibrated.js";
 import type { Engine } from "../calibrate/engine.js";
@@ -59,8 +59,8 @@ const noise = 1.03;
 
 /**
  * Compresses a model by data into a file. Nothing is written when anything fails.
- * @throws FilterBasisError `budget-unreachable`; `does-not-pay` (not faster though speed was asked for, slower, larger); `loses-function`
- * (above `maxLoss`); `verification-failed`
+ * @throws FilterBasisError `budget-unreachable`; `does-not-pay` (not faster though speed was asked for, slower,
+ * larger); `loses-function` (above `maxLoss`); `verification-failed`
  */
 export async function compressOnData(
   given: Given,
@@ -79,7 +79,10 @@ export async function compressOnData(
   const reference = await referenceOf(given.file ?? given.graph, place);
   if (prepared !== given.graph) await verifyPrepared(prepared, reference);
   const job = { original: given.graph, prepared, before, place, engine, data, hooks, ...latencies(options) };
-  const planner = await openPlanner(job, budget.keepParams === undefined ? "time" : steps > 0 ? "weights, unshared" : "weights");
+  const planner = await openPlanner(
+    job,
+    budget.keepParams === undefined ? "time" : steps > 0 ? "weights, unshared" : "weights",
+  );
   if (steps > 0 && engine.name !== "libtorch") engineInfo(); // says what is missing
   const fitFactors = (plan: CalibratedPlan) => fitPlanned(plan, data, engine, hooks);
   const named = Object.values(budget).some((value) => value !== undefined);
@@ -110,7 +113,12 @@ export async function compressOnData(
   };
 }
 
-async function fitPlanned(plan: CalibratedPlan, data: CalibrationData, engine: Engine, hooks: JobHooks): Promise<FittedPlan> {
+async function fitPlanned(
+  plan: CalibratedPlan,
+  data: CalibrationData,
+  engine: Engine,
+  hooks: JobHooks,
+): Promise<FittedPlan> {
   const progress = stepsOf(hooks);
   const stepHooks = { progress: progress.report, ...(hooks.signal ? { signal: hooks.signal } : {}) };
   const sampling = data.batch === undefined ? {} : { batch: data.batch };

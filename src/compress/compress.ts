@@ -1,5 +1,5 @@
-// The main job: a model and a wish become a verified file. plan -> apply -> (train) -> layouts -> write -> verify -> compare,
-// always with the file that was given.
+// The main job: a model and a wish become a verified file. plan -> apply -> (train) -> layouts -> write -> verify ->
+// compare, always with the file that was given.
 import type { Layout } from "../basis/layouts.js";
 import { isError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
@@ -30,7 +30,8 @@ export interface Compressed<T = unknown> extends PlannedModel {
 
 /**
  * Compresses a model into a file. Nothing is written when anything fails.
- * @throws FilterBasisError as `planModel`; `verification-failed`; `does-not-pay` where a budget's result is larger than the original file
+ * @throws FilterBasisError as `planModel`; `verification-failed`; `does-not-pay` where a budget's result is larger than
+ * the original file
  */
 export async function compressModel<T = unknown>(
   given: Given,
@@ -57,7 +58,8 @@ export async function compressModel<T = unknown>(
   };
   const saved = await saveVerified(graph, output, check(graph)).catch((error: unknown) => {
     // In the dense layout a layer takes as long as the original's.
-    const again = isError(error, "does-not-pay") && error.facts.times !== undefined && options.plan?.keepMacs === undefined;
+    const again =
+      isError(error, "does-not-pay") && error.facts.times !== undefined && options.plan?.keepMacs === undefined;
     if (!again) throw error;
     const dense = chooseLayouts(() => "dense")(graph).graph;
     return saveVerified(dense, output, check(dense));

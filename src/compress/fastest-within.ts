@@ -1,4 +1,5 @@
-// Without a budget: the fastest plan whose loss on images that nothing was fitted to stays within a limit, found by halving over speed-ups.
+// Without a budget: the fastest plan whose loss on images that nothing was fitted to stays within a limit, found by
+// halving over speed-ups.
 import type { Compressed } from "../calibrate/calibrated.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import type { Loss } from "../evaluate/compare-on-data.js";
@@ -48,6 +49,7 @@ export async function fastestWithin(
     else high = middle;
   }
   if (best !== undefined) return best;
+  for (const line of whereTimeGoes(planner.times())) note?.(line);
   throw new FilterBasisError("does-not-pay", `no plan is ${speedups[0]} x faster and loses at most ${limit}`, {
     expected: `a loss of at most ${limit}`,
     got: tried.map(({ speedup, loss }) => `${speedup} x: ${loss?.toPrecision(3) ?? "out of reach"}`).join(", "),

@@ -1,6 +1,7 @@
 // What the main job is asked for, and whom it tells meanwhile.
 import type { Layout } from "../basis/layouts.js";
 import type { Graph } from "../graph/types.js";
+import type { WeightMethod } from "../methods/methods.js";
 import type { PlanOptions } from "../methods/plan-options.js";
 import type { ModelInputs, RuntimeName } from "../runtime/index.js";
 
@@ -28,8 +29,6 @@ export interface JobOptions {
   /** The folder of measured times; by default in the cache folder. */
   readonly latencies?: string;
 }
-
-export type WeightMethod = "basis" | "filter-wise" | "channel-wise" | "svd";
 
 /** A bar, a line, a wish to stop. All are optional. */
 export interface JobHooks {

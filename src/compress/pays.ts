@@ -1,4 +1,5 @@
-// Whether a result pays: no larger and no slower than the file that was given. What was asked for by sizes or layouts is obeyed instead.
+// Whether a result pays: no larger and no slower than the file that was given. What was asked for by sizes or layouts
+// is obeyed instead.
 import { FilterBasisError } from "../errors/error.js";
 import type { JobOptions } from "./job.js";
 import type { Times } from "./time.js";
@@ -22,7 +23,10 @@ export function checkSize(original: number | undefined, written: number, options
 /** What a written file may be slower than the original by. */
 const slowest = 1.03;
 
-/** @throws FilterBasisError `does-not-pay` where a file that a budget asked for was measured to be slower than the original */
+/**
+ * @throws FilterBasisError `does-not-pay` where a file that a budget asked for was measured to be slower than the
+ * original
+ */
 export function checkSpeed(times: Times, options: JobOptions): void {
   if (isObeyed(options) || times.verdict !== "slower" || slowest * times.ratio >= 1) return;
   throw new FilterBasisError("does-not-pay", "the written file would be slower than the original", {

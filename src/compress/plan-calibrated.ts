@@ -1,5 +1,6 @@
-// A plan by what layers lose on images: a budget in multiply-accumulates, weights or milliseconds is spent where it costs least of the
-// outputs. With times, a layer is only replaced by what was measured to be no slower, and the whole network is timed before the plan counts.
+// A plan by what layers lose on images: a budget in multiply-accumulates, weights or milliseconds is spent where it
+// costs least of the outputs. With times, a layer is only replaced by what was measured to be no slower, and the whole
+// network is timed before the plan counts.
 import type { CandidateOptions } from "../basis/candidates.js";
 import type { Family, LayerShape } from "../basis/factors.js";
 import { openCalibrationCache } from "../calibrate/cache.js";
@@ -32,7 +33,10 @@ export interface CalibratedPlan {
   readonly calibration: Calibration;
   /** One choice a layer, in the order of the graph. */
   readonly chosen: readonly PlannedChoice[];
-  /** Milliseconds of the original and of the compressed network: predicted from the layers', and measured on factors before the refit. */
+  /**
+   * Milliseconds of the original and of the compressed network: predicted from the layers', and measured on factors
+   * before the refit.
+   */
   readonly times?: { readonly original: number; readonly predicted: number; readonly written: number };
 }
 
@@ -91,7 +95,10 @@ export interface CurvePoint {
   readonly loss: number;
 }
 
-/** Calibrates for plans by weights, or by time and multiply-accumulates. @throws FilterBasisError what calibrating throws */
+/**
+ * Calibrates for plans by weights, or by time and multiply-accumulates. @throws FilterBasisError what calibrating
+ * throws
+ */
 export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Planner> {
   const { data, prepared, engine, hooks } = job;
   const { signal } = hooks;
@@ -163,7 +170,9 @@ async function timedPlan(
   const opset = opsetOf(job.prepared);
   const clock = chainClock(table.clock, layerInputs(job), opset);
   const measure = (label: string, wanted: readonly (readonly [CalibratedLayer, LayerChoice])[]) => {
-    const questions = wanted.flatMap(([layer, { candidate }]) => chainQuestions(layer, candidate, layerInputs(job), opset) ?? []);
+    const questions = wanted.flatMap(
+      ([layer, { candidate }]) => chainQuestions(layer, candidate, layerInputs(job), opset) ?? [],
+    );
     const { signal } = hooks;
     return withBar(label, hooks, (progress) => table.measure(questions, { progress, ...(signal ? { signal } : {}) }));
   };

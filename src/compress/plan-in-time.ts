@@ -1,5 +1,5 @@
-// A plan by measured times: layers are timed, the budget is solved, the whole network is timed against the original, and solved again
-// where it is slower. What cannot be kept is refused with what can, tried on the whole network too.
+// A plan by measured times: layers are timed, the budget is solved, the whole network is timed against the original,
+// and solved again where it is slower. What cannot be kept is refused with what can, tried on the whole network too.
 import type { Layout } from "../basis/layouts.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
@@ -15,7 +15,10 @@ import { timeNetwork, timeNetworks } from "./time.js";
 
 /** A whole network counts as slower than the original from here on. */
 const slower = 1.015;
-/** What the times of single layers may add up to above the original's, as a share of the network's: less than what counts as slower. */
+/**
+ * What the times of single layers may add up to above the original's, as a share of the network's: less than what
+ * counts as slower.
+ */
 const slack = 0.01;
 const tries = 4;
 
@@ -40,7 +43,12 @@ export async function layoutsFor(job: Job, plan: Plan, layouts: readonly Layout[
   );
 }
 
-async function measure({ table }: Job, questions: Parameters<LatencyTable["measure"]>[0], label: string, hooks: JobHooks) {
+async function measure(
+  { table }: Job,
+  questions: Parameters<LatencyTable["measure"]>[0],
+  label: string,
+  hooks: JobHooks,
+) {
   const { signal } = hooks;
   await withBar(label, hooks, (progress) => table.measure(questions, { progress, ...(signal ? { signal } : {}) }));
 }
@@ -50,7 +58,10 @@ export interface TimedPlan {
   readonly times: NetworkTimes;
 }
 
-/** Plans a budget by times; where it is out of reach, looks for what is not, so that the error names what was tried on the whole network. */
+/**
+ * Plans a budget by times; where it is out of reach, looks for what is not, so that the error names what was tried on
+ * the whole network.
+ */
 export async function planInTime(job: Job): Promise<TimedPlan> {
   const { prepared, planOptions, hooks } = job;
   await measure(job, budgetQuestions(prepared, planOptions), "timing layers", hooks);
@@ -62,7 +73,10 @@ export async function planInTime(job: Job): Promise<TimedPlan> {
   }
 }
 
-/** The plan of the least budget that can be kept, up to a quarter of what lies between it and everything; undefined where there is none. */
+/**
+ * The plan of the least budget that can be kept, up to a quarter of what lies between it and everything; undefined
+ * where there is none.
+ */
 async function leastReachable(job: Job, layers: unknown): Promise<TimedPlan | undefined> {
   const { keepMacs = 1 } = job.planOptions;
   const least = typeof layers === "number" ? layers : keepMacs;
@@ -78,7 +92,9 @@ async function leastReachable(job: Job, layers: unknown): Promise<TimedPlan | un
   return undefined;
 }
 
-/** Solves, and times the whole network; where that is slower than the original, solves again for a plan that saves more. */
+/**
+ * Solves, and times the whole network; where that is slower than the original, solves again for a plan that saves more.
+ */
 async function planChecked(job: Job, options: PlanOptions): Promise<TimedPlan> {
   const alone = await originalTime(job);
   let save = -slack * alone;
@@ -158,7 +174,10 @@ async function originalTime({ original, planOptions, table, place, hooks }: Job)
 }
 
 /** Times of the original and of a plan carried out, from the table where the same two were timed before. */
-export async function timesOf({ original, planOptions, table, place, hooks, apply }: Job, plan: Plan): Promise<NetworkTimes> {
+export async function timesOf(
+  { original, planOptions, table, place, hooks, apply }: Job,
+  plan: Plan,
+): Promise<NetworkTimes> {
   const { graph } = apply(plan);
   return table.networks(networkKey([original, graph], planOptions.inputs), async () => {
     const { original: milliseconds, written } = await timeNetworks(original, graph, place, hooks);

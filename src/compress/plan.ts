@@ -1,13 +1,12 @@
-// The checked plan: what `plan` prints and `compress` carries out. Layers are timed where times decide, the plan is solved and
-// applied, and the whole network is timed against the original; where it is slower the plan has to save more, or its layers
-// are written so that they take as long as the original's.
+// The checked plan: what `plan` prints and `compress` carries out. Layers are timed where times decide, the plan is
+// solved and applied, and the whole network is timed against the original; where it is slower the plan has to save
+// more, or its layers are written so that they take as long as the original's.
 import type { Layout } from "../basis/layouts.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph, Outcome } from "../graph/types.js";
-import { applyPlan } from "../methods/basis.js";
 import { describeCompression } from "../methods/compressed-layers.js";
 import { savingLayouts } from "../methods/latencies.js";
-import { fixedSplits } from "../methods/methods.js";
+import { methods } from "../methods/methods.js";
 import { type Plan, planCompression } from "../methods/plan.js";
 import type { PlanOptions } from "../methods/plan-options.js";
 import { type Cost, cost } from "../ops/cost/cost.js";
@@ -42,8 +41,8 @@ export interface PlannedModel {
 const worthwhile = 0.985;
 
 /**
- * @throws FilterBasisError as `planCompression` does; `budget-unreachable` also where every plan is slower than the original; `does-not-pay`
- * where the file would be larger than the one given
+ * @throws FilterBasisError as `planCompression` does; `budget-unreachable` also where every plan is slower than the
+ * original; `does-not-pay` where the file would be larger than the one given
  */
 export async function planModel(given: Given, options: JobOptions, hooks: JobHooks = {}): Promise<PlannedModel> {
   const planned = await planNetwork(given.graph, options, hooks);
@@ -53,7 +52,11 @@ export async function planModel(given: Given, options: JobOptions, hooks: JobHoo
   return { ...planned, bytes: { original, written } };
 }
 
-async function planNetwork(original: Graph, options: JobOptions, hooks: JobHooks): Promise<Omit<PlannedModel, "bytes">> {
+async function planNetwork(
+  original: Graph,
+  options: JobOptions,
+  hooks: JobHooks,
+): Promise<Omit<PlannedModel, "bytes">> {
   const { method = "basis", layout = "auto" } = options;
   const wanted = options.plan ?? {};
   checkLayout(layout, wanted);
@@ -68,8 +71,14 @@ async function planNetwork(original: Graph, options: JobOptions, hooks: JobHooks
   const done = describeCompression(original);
   for (const text of [...(done === undefined ? [] : [done]), ...before.notes]) hooks.note?.(text);
   const linear = asked.linear ?? bestLinearAlgebra();
-  const planOptions: PlanOptions = { ...asked, ...fixedSplits(method), linear, original: before, spectra: new Map() };
-  const apply = (plan: Plan) => applyPlan(prepared, plan, { ...planOptions, method, ...(layout === "auto" ? {} : { layout }) });
+  const chosen = methods[method];
+  const { candidates } = chosen;
+  const planOptions: PlanOptions = {
+    ...(chosen.planning?.(asked) ?? asked),
+    ...{ linear, original: before, spectra: new Map(), ...(candidates ? { candidates } : {}) },
+  };
+  const apply = (plan: Plan) =>
+    chosen.apply(prepared, { ...planOptions, ...(layout === "auto" ? {} : { layout }) }, plan);
   const result = (plan: Plan, times?: NetworkTimes): Omit<PlannedModel, "bytes"> => {
     const { graph, outcomes } = apply(plan);
     return { plan, prepared, foldOutcomes, graph, outcomes, before, inputs, ...(times ? { times } : {}) };
@@ -86,7 +95,9 @@ async function planNetwork(original: Graph, options: JobOptions, hooks: JobHooks
     return result(plan, times);
   }
   const plan = await layoutsFor(job, planCompression(prepared, planOptions), ["dense", ...savingLayouts]);
-  const kept = plan.groups.every(({ layers }) => layers.every(({ timed }) => timed === undefined || timed.layout === "dense"));
+  const kept = plan.groups.every(({ layers }) =>
+    layers.every(({ timed }) => timed === undefined || timed.layout === "dense"),
+  );
   if (plan.groups.length === 0 || kept || isExplicit(plan, asked)) return result(plan);
   const times = await timesOf(job, plan);
   const worth = Math.min(1, 1 - predictedSaving(plan) / times.original) <= worthwhile;
@@ -96,14 +107,20 @@ async function planNetwork(original: Graph, options: JobOptions, hooks: JobHooks
 /** A budget in multiply-accumulates is no use to a layout that computes them all. */
 function checkLayout(layout: "auto" | Layout, { keepMacs }: PlanOptions): void {
   if (layout !== "dense" || keepMacs === undefined) return;
-  throw new FilterBasisError("usage", "the dense layout computes all multiply-accumulates of the original, whatever the budget", {
-    field: "layout",
-    cures: ["leave --layout out, or give another layout", "give the budget in weights: --keep-params"],
-  });
+  throw new FilterBasisError(
+    "usage",
+    "the dense layout computes all multiply-accumulates of the original, whatever the budget",
+    {
+      field: "layout",
+      cures: ["leave --layout out, or give another layout", "give the budget in weights: --keep-params"],
+    },
+  );
 }
 
 function isExplicit(plan: Plan, { basis, layers = {} }: PlanOptions): boolean {
-  return basis !== undefined || (plan.groups.length > 0 && Object.values(layers).some((rule) => rule.basis !== undefined));
+  return (
+    basis !== undefined || (plan.groups.length > 0 && Object.values(layers).some((rule) => rule.basis !== undefined))
+  );
 }
 
 /** Every layer in the layout whose speed is the original's, where there is one. */

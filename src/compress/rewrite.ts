@@ -1,5 +1,5 @@
-// Steps that change how a model is written but not what it computes: undoing a compression, folding, half precision. The written
-// file is run against the file that was given, before it takes its place.
+// Steps that change how a model is written but not what it computes: undoing a compression, folding, half precision.
+// The written file is run against the file that was given, before it takes its place.
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph, Outcome } from "../graph/types.js";
 import { expand } from "../methods/expand.js";
@@ -42,7 +42,9 @@ export async function writeRewritten(
   const reference = await referenceOf(given.file ?? given.graph, place);
   const { feeds, options } = reference;
   const exact =
-    rounded === undefined ? await allowingHalf(reference, graph) : await prepareReference(rounded, { ...options, feeds });
+    rounded === undefined
+      ? await allowingHalf(reference, graph)
+      : await prepareReference(rounded, { ...options, feeds });
   const before = cost(given.graph, place.inputs.shapes);
   const original = given.file === undefined ? undefined : await modelBytes(given.file);
   const saved = await saveVerified(graph, output, async (file) => {
@@ -63,7 +65,10 @@ export async function writeRewritten(
   };
 }
 
-/** Gives every compressed layer its dense filters back. @throws FilterBasisError `not-found` (no record), `unsupported` (nothing can be expanded) */
+/**
+ * Gives every compressed layer its dense filters back. @throws FilterBasisError `not-found` (no record), `unsupported`
+ * (nothing can be expanded)
+ */
 export async function undoModel(given: Given, output: string, place: Place, hooks: JobHooks = {}): Promise<Rewritten> {
   const { graph, outcomes } = expand(given.graph);
   const [first] = outcomes;

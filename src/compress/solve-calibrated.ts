@@ -1,4 +1,5 @@
-// Choosing for every layer what loses least within a budget: in weights, in multiply-accumulates by what is no slower, or in milliseconds.
+// Choosing for every layer what loses least within a budget: in weights, in multiply-accumulates by what is no slower,
+// or in milliseconds.
 import { type Calibration, type PlannedChoice, planItems } from "../calibrate/calibrated.js";
 import type { LayerChoice, LayerChoices } from "../calibrate/choices.js";
 import type { CalibratedLayer } from "../calibrate/layers.js";
@@ -120,5 +121,7 @@ export function speedCurve(calibration: Calibration, clock: ChainClock, whole: n
   const [fastest, slowest] = [shown[0]?.milliseconds ?? whole, shown.at(-1)?.milliseconds ?? whole];
   const wanted = Array.from({ length: points }, (_, i) => slowest + (i / (points - 1)) * (fastest - slowest));
   const nearest = wanted.map((ms) => shown.findLast(({ milliseconds }) => milliseconds <= ms + 1e-9) ?? shown[0]);
-  return [...new Set(nearest)].flatMap((one) => (one === undefined ? [] : [{ speedup: whole / one.milliseconds, ...one }]));
+  return [...new Set(nearest)].flatMap((one) =>
+    one === undefined ? [] : [{ speedup: whole / one.milliseconds, ...one }],
+  );
 }

@@ -5,7 +5,10 @@ import { sampleFeeds } from "../runtime/index.js";
 import type { Verdict } from "../runtime/paired.js";
 import { type JobHooks, type Place, withBar } from "./job.js";
 
-/** Milliseconds of a model and of another one, measured in turns; with one thread those of the processor, which other processes disturb less. */
+/**
+ * Milliseconds of a model and of another one, measured in turns; with one thread those of the processor, which other
+ * processes disturb less.
+ */
 export interface Times {
   readonly original: number;
   readonly written: number;

@@ -1,5 +1,5 @@
-// Fitted factors into a graph that knows what was done to it: a basis and its coefficients become one BasisConv node, all other families a chain
-// of ordinary nodes with its record.
+// Fitted factors into a graph that knows what was done to it: a basis and its coefficients become one BasisConv node,
+// all other families a chain of ordinary nodes with its record.
 
 import type { Layout } from "../basis/layouts.js";
 import type { PlannedChoice } from "../calibrate/calibrated.js";
@@ -32,7 +32,9 @@ export function writeChains(
     graph,
     replacements.filter((one) => !isBasis(one)),
   );
-  const records = replacements.flatMap((one) => recordsOf(one, names.get(one.layer)?.weights ?? [], choices.get(one.layer)));
+  const records = replacements.flatMap((one) =>
+    recordsOf(one, names.get(one.layer)?.weights ?? [], choices.get(one.layer)),
+  );
   const recorded = withChainRecord(over, [...readChains(over), ...records]);
   return { graph: withBases(recorded, basis, choices, layout), names };
 }

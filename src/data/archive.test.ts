@@ -18,7 +18,8 @@ async function unpacked(bytes: Uint8Array, options?: UnpackOptions): Promise<Rea
   const path = join(root, "archive");
   await writeFile(path, bytes);
   const found = new Map<string, string>();
-  for await (const { name, bytes: content } of readArchive(path, options)) found.set(name, Buffer.from(content).toString());
+  for await (const { name, bytes: content } of readArchive(path, options))
+    found.set(name, Buffer.from(content).toString());
   return found;
 }
 
@@ -76,16 +77,19 @@ describe("tar", () => {
   test("cut off between two entries is truncated, and so is an empty file", async () => {
     const [first, second] = small.map(([name, bytes]) => tarEntry(name, bytes)) as [Buffer, Buffer];
     for (const bytes of [first, Buffer.concat([first, second]), Buffer.alloc(0)])
-      await expect(unpacked(bytes)).rejects.toMatchObject({ code: "malformed", message: expect.stringContaining("truncated") });
+      await expect(unpacked(bytes)).rejects.toMatchObject({
+        code: "malformed",
+        message: expect.stringContaining("truncated"),
+      });
     expect(await unpacked(Buffer.concat([first, second, Buffer.alloc(512)]))).toEqual(good);
   });
 
   test("links, devices and folders are skipped", async () => {
     const none = new Uint8Array(0);
     const others = ["1", "2", "3", "4", "5", "6"].map((kind) => tarEntry(`kind${kind}`, none, { kind }));
-    expect([...(await unpacked(Buffer.concat([...others, tarEntry("file", Buffer.from("x")), ending]))).keys()]).toEqual([
-      "file",
-    ]);
+    expect([
+      ...(await unpacked(Buffer.concat([...others, tarEntry("file", Buffer.from("x")), ending]))).keys(),
+    ]).toEqual(["file"]);
   });
 
   test("long names come from extended headers, of both kinds", async () => {

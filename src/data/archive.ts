@@ -2,7 +2,14 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32, inflateRawSync } from "node:zlib";
 import { FilterBasisError, isError } from "../errors/error.js";
-import { type ByteSource, isZip, readZip, type UnpackedEntry, type Unpacker, type UnpackOptions } from "../formats/zip.js";
+import {
+  type ByteSource,
+  isZip,
+  readZip,
+  type UnpackedEntry,
+  type Unpacker,
+  type UnpackOptions,
+} from "../formats/zip.js";
 import { readTar } from "./tar.js";
 
 /**
@@ -29,7 +36,11 @@ const zlibs: Unpacker = {
 
 function refused(file: string, cause: unknown): never {
   const { code = "" } = cause as NodeJS.ErrnoException;
-  throw new FilterBasisError(code === "ENOENT" ? "not-found" : "io", "the archive cannot be read", { file, got: code, cause });
+  throw new FilterBasisError(code === "ENOENT" ? "not-found" : "io", "the archive cannot be read", {
+    file,
+    got: code,
+    cause,
+  });
 }
 
 /** A file as a source of ranges. The handle stays the caller's. */

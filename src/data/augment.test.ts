@@ -1,4 +1,5 @@
-// Batches: normalisation as the authors' code computes it, crops and flips by their definition, the same stream from the same state.
+// Batches: normalisation as the authors' code computes it, crops and flips by their definition, the same stream from
+// the same state.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { noShared, shared } from "../../test/shared.js";
@@ -87,25 +88,43 @@ describe("parseNormalization", () => {
     expect(parseNormalization("0.5, 0.5,0.5/.25,.25,1")).toEqual({ mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 1] });
   });
 
-  test.each(["", "cifar", "1,2,3", "1,2/1,1,1", "1,2,x/1,1,1", "0,0,0/1,0,1", "0,0,0/1,1,1/1,1,1", "0,,0/1,1,1", "toString"])(
-    "%j is refused",
-    (text) => {
-      expect(() => parseNormalization(text)).toThrow(/not a normalisation/);
-    },
-  );
+  test.each([
+    "",
+    "cifar",
+    "1,2,3",
+    "1,2/1,1,1",
+    "1,2,x/1,1,1",
+    "0,0,0/1,0,1",
+    "0,0,0/1,1,1/1,1,1",
+    "0,,0/1,1,1",
+    "toString",
+  ])("%j is refused", (text) => {
+    expect(() => parseNormalization(text)).toThrow(/not a normalisation/);
+  });
 });
 
 const fixture = shared("fixtures/cifar_normalize.safetensors");
-test.skipIf(fixture === undefined)(`normalisation equals the authors', bit for bit${fixture ? "" : `: ${noShared}`}`, () => {
-  const tensors = readSafetensors(readFileSync(fixture!)).tensors;
-  const hwc = tensors.get("image_hwc_u8")!.data;
-  const images = Uint8Array.from({ length: 3072 }, (_, i) => hwc[(i % 1024) * 3 + Math.floor(i / 1024)]!);
-  const set: ImageSet = { name: "one", images, labels: new Uint8Array(1), classes: ["a"], count: 1, height: 32, width: 32 };
-  const out = new Float32Array(3072);
-  normalizeBatch(set, [0], normalizations.cifar10, out);
-  const { data } = tensors.get("normalized_chw_f32")!;
-  const expected = new Float32Array(Uint8Array.from(data).buffer);
-  let worst = 0;
-  for (let i = 0; i < 3072; i++) worst = Math.max(worst, Math.abs(out[i]! - expected[i]!));
-  expect(worst).toBe(0);
-});
+test.skipIf(fixture === undefined)(
+  `normalisation equals the authors', bit for bit${fixture ? "" : `: ${noShared}`}`,
+  () => {
+    const tensors = readSafetensors(readFileSync(fixture!)).tensors;
+    const hwc = tensors.get("image_hwc_u8")!.data;
+    const images = Uint8Array.from({ length: 3072 }, (_, i) => hwc[(i % 1024) * 3 + Math.floor(i / 1024)]!);
+    const set: ImageSet = {
+      name: "one",
+      images,
+      labels: new Uint8Array(1),
+      classes: ["a"],
+      count: 1,
+      height: 32,
+      width: 32,
+    };
+    const out = new Float32Array(3072);
+    normalizeBatch(set, [0], normalizations.cifar10, out);
+    const { data } = tensors.get("normalized_chw_f32")!;
+    const expected = new Float32Array(Uint8Array.from(data).buffer);
+    let worst = 0;
+    for (let i = 0; i < 3072; i++) worst = Math.max(worst, Math.abs(out[i]! - expected[i]!));
+    expect(worst).toBe(0);
+  },
+);

@@ -6,9 +6,9 @@ import { type ImageSet, type Normalization, normalizationTable } from "./image-s
 type Indices = ArrayLike<number>;
 
 /**
- * The paper's augmentation: each image is padded by `pad` black pixels (before normalisation), cropped to its own size at a
- * random place, flipped left-right with probability one half, and normalised.
- * Draws per image, in this order: row, column, flip. Writes [indices.length, 3, height, width] into `out`.
+ * The paper's augmentation: each image is padded by `pad` black pixels (before normalisation), cropped to its own size
+ * at a random place, flipped left-right with probability one half, and normalised. Draws per image, in this order: row,
+ * column, flip. Writes [indices.length, 3, height, width] into `out`.
  * @throws FilterBasisError `shape-mismatch` (out is too small), `data-mismatch` (an index outside the set)
  */
 export function cropFlipBatch(
@@ -78,7 +78,9 @@ function checkBatch(set: ImageSet, indices: Indices, out: Float32Array): void {
   for (let n = 0; n < indices.length; n++) {
     const index = indices[n]!;
     if (!(Number.isInteger(index) && index >= 0 && index < set.count)) {
-      throw new FilterBasisError("data-mismatch", `${set.name} has no image ${index}`, { expected: `0 .. ${set.count - 1}` });
+      throw new FilterBasisError("data-mismatch", `${set.name} has no image ${index}`, {
+        expected: `0 .. ${set.count - 1}`,
+      });
     }
   }
 }

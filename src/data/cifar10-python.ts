@@ -6,7 +6,10 @@ import type { ImageData } from "./image-set.js";
 
 const pixels = 3 * 32 * 32;
 
-/** What numpy's calls leave here: the element type of an array, and the array's state (version, shape, dtype, fortran, bytes). */
+/**
+ * What numpy's calls leave here: the element type of an array, and the array's state (version, shape, dtype, fortran,
+ * bytes).
+ */
 class ElementType {
   readonly code: PickleValue;
   constructor(code: PickleValue) {
@@ -35,7 +38,8 @@ const rules: PickleRules = {
   names: (name) => Object.hasOwn(calls, name) || name === "numpy.ndarray",
   call(name, args) {
     const run = Object.hasOwn(calls, name) ? calls[name] : undefined;
-    if (run === undefined) throw new FilterBasisError("unsupported", `the batch calls ${JSON.stringify(name)}`, { field: name });
+    if (run === undefined)
+      throw new FilterBasisError("unsupported", `the batch calls ${JSON.stringify(name)}`, { field: name });
     return run(args);
   },
   byteString: (bytes) => bytes,
@@ -48,7 +52,8 @@ const rules: PickleRules = {
 };
 
 /**
- * Image sets from pickled batches by file name: each a dict with `data` (a numpy array of bytes [n, 3072]) and `labels` (a list of n integers).
+ * Image sets from pickled batches by file name: each a dict with `data` (a numpy array of bytes [n, 3072]) and `labels`
+ * (a list of n integers).
  * @throws FilterBasisError `malformed`, `unsupported`
  */
 export function cifar10FromPython(parts: ReadonlyMap<string, Uint8Array>, origin = "CIFAR-10"): ImageData {

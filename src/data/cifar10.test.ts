@@ -63,8 +63,14 @@ const batches = new Map(names.map((name, i) => [name, records(3, i)]));
 
 describe("CIFAR-10's official versions", () => {
   const sources: readonly [string, () => Promise<string>][] = [
-    ["binary archive", () => archive("cifar-10-binary.tar.gz", (name, bytes) => [`cifar-10-batches-bin/${name}.bin`, bytes])],
-    ["Python archive", () => archive("cifar-10-python.tar.gz", (name, bytes) => [`cifar-10-batches-py/${name}`, pickled(bytes)])],
+    [
+      "binary archive",
+      () => archive("cifar-10-binary.tar.gz", (name, bytes) => [`cifar-10-batches-bin/${name}.bin`, bytes]),
+    ],
+    [
+      "Python archive",
+      () => archive("cifar-10-python.tar.gz", (name, bytes) => [`cifar-10-batches-py/${name}`, pickled(bytes)]),
+    ],
     ["binary folder", () => folder("cifar-10-batches-bin", (name, bytes) => [`${name}.bin`, bytes])],
     ["Python folder", () => folder("cifar-10-batches-py", (name, bytes) => [name, pickled(bytes)])],
   ];
@@ -91,18 +97,27 @@ describe("CIFAR-10's official versions", () => {
       message: expect.stringContaining("no batches"),
     });
     await writeFile(path, tar([["test_batch.bin", records(2, 0).subarray(5)]]));
-    await expect(loadImageData(path)).rejects.toMatchObject({ code: "malformed", message: expect.stringContaining("cut off") });
+    await expect(loadImageData(path)).rejects.toMatchObject({
+      code: "malformed",
+      message: expect.stringContaining("cut off"),
+    });
     await writeFile(path, tar([["test_batch.bin", records(2, 0).map((byte, i) => (i === 0 ? 77 : byte))]]));
     await expect(loadImageData(path)).rejects.toMatchObject({ code: "malformed", got: "77" });
   });
 
-  async function archive(name: string, entry: (name: string, bytes: Uint8Array) => [string, Uint8Array]): Promise<string> {
+  async function archive(
+    name: string,
+    entry: (name: string, bytes: Uint8Array) => [string, Uint8Array],
+  ): Promise<string> {
     const path = join(root, name);
     await writeFile(path, gzipSync(tar([...batches].map(([batch, bytes]) => entry(batch, bytes)))));
     return path;
   }
 
-  async function folder(name: string, entry: (name: string, bytes: Uint8Array) => [string, Uint8Array]): Promise<string> {
+  async function folder(
+    name: string,
+    entry: (name: string, bytes: Uint8Array) => [string, Uint8Array],
+  ): Promise<string> {
     await mkdir(join(root, name));
     for (const [batch, bytes] of batches) {
       const [file, content] = entry(batch, bytes);
@@ -126,9 +141,16 @@ describe("cifar10FromPython", () => {
     const long = Buffer.alloc(4);
     long.writeUInt32LE(1 << 20);
     const call = Buffer.from("c_codecs\nencode\nh\x00U\x06latin1\x86R0", "latin1");
-    const bytes = [Buffer.from("\x80\x02X", "latin1"), long, Buffer.alloc(1 << 20, 97), Buffer.from("q\x000", "latin1")];
+    const bytes = [
+      Buffer.from("\x80\x02X", "latin1"),
+      long,
+      Buffer.alloc(1 << 20, 97),
+      Buffer.from("q\x000", "latin1"),
+    ];
     for (let i = 0; i < 100_000; i++) bytes.push(call);
-    expect(() => read(Buffer.concat([...bytes, Buffer.from("}.")]))).toThrow(expect.objectContaining({ code: "malformed" }));
+    expect(() => read(Buffer.concat([...bytes, Buffer.from("}.")]))).toThrow(
+      expect.objectContaining({ code: "malformed" }),
+    );
   });
 
   test("cut off or changed anywhere it is a typed error or another batch, never a crash", () => {
@@ -165,7 +187,10 @@ describe("a folder of classes", () => {
     await writePng(join(root, "a", "1.png"), someImage(8, 6));
     expect(Object.keys(await loadImageData(root))).toEqual(["test"]);
     await writePng(join(root, "a", "2.png"), someImage(6, 8));
-    await expect(loadImageData(root)).rejects.toMatchObject({ code: "data-mismatch", place: { file: join(root, "a", "2.png") } });
+    await expect(loadImageData(root)).rejects.toMatchObject({
+      code: "data-mismatch",
+      place: { file: join(root, "a", "2.png") },
+    });
     await mkdir(join(root, "empty", "a"), { recursive: true });
     await expect(loadImageData(join(root, "empty"))).rejects.toMatchObject({ code: "not-found" });
     await expect(loadImageData(join(root, "empty", "a"))).rejects.toMatchObject({ code: "not-found" });

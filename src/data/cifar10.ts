@@ -82,7 +82,8 @@ export async function getCifar10(options: Cifar10Options = {}): Promise<string> 
 
 /**
  * Checks the six cached files against the official sums.
- * @throws FilterBasisError `not-found`, `checksum`; with `repair`, a file that is wrong is removed so that `getCifar10` fetches it again
+ * @throws FilterBasisError `not-found`, `checksum`; with `repair`, a file that is wrong is removed so that `getCifar10`
+ * fetches it again
  */
 export async function checkCifar10({
   repair = false,

@@ -72,8 +72,18 @@ describe("what is refused", () => {
       .toBuffer();
   const cases: readonly [string, string, RegExp, () => Promise<Uint8Array>][] = [
     ["0 bytes", "malformed", /0 bytes/, async () => new Uint8Array(0)],
-    ["no image", "malformed", /no known format/, async () => Uint8Array.from({ length: 300 }, (_, at) => (at * 151 + 231) % 256)],
-    ["text", "malformed", /this is a text file, not a PNG, JPEG or WebP image/, async () => Buffer.from("hello, this is text")],
+    [
+      "no image",
+      "malformed",
+      /no known format/,
+      async () => Uint8Array.from({ length: 300 }, (_, at) => (at * 151 + 231) % 256),
+    ],
+    [
+      "text",
+      "malformed",
+      /this is a text file, not a PNG, JPEG or WebP image/,
+      async () => Buffer.from("hello, this is text"),
+    ],
     ["a web page", "malformed", /this is a web page.*, not a PNG/, async () => Buffer.from("<!DOCTYPE html><html>")],
     ["CMYK", "unsupported", /CMYK/, cmyk],
     ["16 bits", "unsupported", /16-bit/, grey16],
@@ -108,14 +118,18 @@ describe("what is refused", () => {
     const { crc32 } = await import("node:zlib");
     small.writeUInt32BE(crc32(small.subarray(12, 29)), 29);
     await expect(decodeImage(small)).rejects.toMatchObject({ code: "too-large", got: "30000 x 30000" });
-    if (process.env.FILTERBASIS_SLOW_TESTS) await expect(decodeImage(await huge())).rejects.toMatchObject({ code: "too-large" });
+    if (process.env.FILTERBASIS_SLOW_TESTS)
+      await expect(decodeImage(await huge())).rejects.toMatchObject({ code: "too-large" });
   });
 
   test("cut off anywhere: malformed", async () => {
     for (const format of ["png", "jpeg", "webp"] as const) {
       const whole = await encodeImage(someImage(40, 40), format);
       for (const part of [0.05, 0.3, 0.6, 0.9]) {
-        await expect(decodeImage(whole.subarray(0, Math.floor(part * whole.length))), `${format} ${part}`).rejects.toMatchObject({
+        await expect(
+          decodeImage(whole.subarray(0, Math.floor(part * whole.length))),
+          `${format} ${part}`,
+        ).rejects.toMatchObject({
           code: "malformed",
         });
       }
@@ -133,7 +147,11 @@ describe("images", () => {
   test("cuts, multiples, luma", () => {
     const image = { ...someImage(11, 7), alpha };
     const cut = crop(image, 2, 1, 4, 3);
-    expect([cut.data[0], cut.alpha?.[0], cut.data[12 + 5]]).toEqual([image.data[13], alpha[13], image.data[77 + 2 * 11 + 3]]);
+    expect([cut.data[0], cut.alpha?.[0], cut.data[12 + 5]]).toEqual([
+      image.data[13],
+      alpha[13],
+      image.data[77 + 2 * 11 + 3],
+    ]);
     const multiple = cropToMultiple(image, 4);
     expect([multiple.width, multiple.height]).toEqual([8, 4]);
     expect(() => crop(image, 8, 0, 4, 4)).toThrow(/not inside/);

@@ -11,13 +11,19 @@ export interface DecodeOptions {
   readonly file?: string;
   /** The largest number of pixels that is decoded. */
   readonly most?: number;
-  /** `raw`: the stored values as they are, as the field's measurements want. `srgb`: converted by the embedded colour profile. */
+  /**
+   * `raw`: the stored values as they are, as the field's measurements want. `srgb`: converted by the embedded colour
+   * profile.
+   */
   readonly colours?: "raw" | "srgb";
   /** Brought to this size while it is decoded. */
   readonly sizing?: Sizing | undefined;
 }
 
-/** How an image is brought to a size: stretched, whole between black bars, or filling it with what is over cut off at both sides. */
+/**
+ * How an image is brought to a size: stretched, whole between black bars, or filling it with what is over cut off at
+ * both sides.
+ */
 export interface Sizing {
   readonly width: number;
   readonly height: number;
@@ -48,7 +54,8 @@ export function codec(): Promise<SharpConstructor> {
 
 /**
  * Decodes an 8-bit grey or RGB image, with or without transparency; turned upright if its EXIF data says so.
- * @throws FilterBasisError `not-found`, `malformed` (empty, damaged, cut off, no image), `too-large`, `unsupported` (CMYK, 16 bits, animated)
+ * @throws FilterBasisError `not-found`, `malformed` (empty, damaged, cut off, no image), `too-large`, `unsupported`
+ * (CMYK, 16 bits, animated)
  */
 export async function decodeImage(source: string | Uint8Array, options: DecodeOptions = {}): Promise<Image> {
   const { file = typeof source === "string" ? source : undefined, most = 100e6, colours = "raw", sizing } = options;
@@ -57,7 +64,8 @@ export async function decodeImage(source: string | Uint8Array, options: DecodeOp
   if (bytes.length === 0) throw new FilterBasisError("malformed", "the image has 0 bytes", place);
   const sharp = await codec();
   // Our own limit gives the better message; sharp's then never applies.
-  const open = () => sharp(bytes, { limitInputPixels: false, ignoreIcc: colours === "raw", autoOrient: true, failOn: "warning" });
+  const open = () =>
+    sharp(bytes, { limitInputPixels: false, ignoreIcc: colours === "raw", autoOrient: true, failOn: "warning" });
   const refuse = (error: unknown): never => {
     const found = identify(bytes, { name: file ?? "" });
     if (found !== undefined && !["png", "jpeg", "webp"].includes(found.kind)) {
@@ -74,7 +82,10 @@ export async function decodeImage(source: string | Uint8Array, options: DecodeOp
   const info = await open().metadata().catch(refuse);
   check(info, most, place);
   const pipeline = sizing === undefined ? open() : resized(open(), sizing);
-  const { data, info: raw } = await pipeline.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true }).catch(refuse);
+  const { data, info: raw } = await pipeline
+    .raw({ depth: "uchar" })
+    .toBuffer({ resolveWithObject: true })
+    .catch(refuse);
   return toPlanes(data, raw.width, raw.height, raw.channels, info.space === "b-w");
 }
 
@@ -99,7 +110,10 @@ export function imageFormat(path: string): "png" | "jpeg" | "webp" | undefined {
   return Object.hasOwn(formats, ending) ? formats[ending as keyof typeof formats] : undefined;
 }
 
-/** Interleaved 8-bit pixels, [height, width, channels]; a second or fourth channel is alpha. The form in which large images are put together. */
+/**
+ * Interleaved 8-bit pixels, [height, width, channels]; a second or fourth channel is alpha. The form in which large
+ * images are put together.
+ */
 export interface Raster {
   readonly width: number;
   readonly height: number;
@@ -114,7 +128,8 @@ export function encodeImage(image: Image, format: "png" | "jpeg" | "webp"): Prom
 
 /**
  * Encodes: PNG and WebP without loss, JPEG at quality 95 without colour subsampling.
- * @throws FilterBasisError `unsupported` (alpha in JPEG), `too-large` (beyond what the format holds: 16383 pixels a side for WebP, 65535 for JPEG)
+ * @throws FilterBasisError `unsupported` (alpha in JPEG), `too-large` (beyond what the format holds: 16383 pixels a
+ * side for WebP, 65535 for JPEG)
  */
 export async function encodeRaster(
   { width, height, channels, data }: Raster,
@@ -154,13 +169,17 @@ async function readBytes(path: string): Promise<Uint8Array> {
 
 function check(info: Metadata, most: number, place: { readonly file?: string }): void {
   const { width, height, pages = 1, space, depth, format } = info;
-  const no = (message: string, cure: string) => new FilterBasisError("unsupported", message, { ...place, cures: [cure] });
+  const no = (message: string, cure: string) =>
+    new FilterBasisError("unsupported", message, { ...place, cures: [cure] });
   if (format !== "png" && format !== "jpeg" && format !== "webp")
     throw no(`a ${format} file is not read`, "convert it to PNG, JPEG or WebP");
   if (pages > 1) throw no(`an animated image (${pages} frames) is not read`, "take one frame out of it");
   if (space === "cmyk") throw no("a CMYK image is not read", "convert it to RGB");
   if (depth !== "uchar")
-    throw no(`an image with ${depth === "ushort" ? "16-bit" : depth} values is not read`, "convert it to 8 bits a channel");
+    throw no(
+      `an image with ${depth === "ushort" ? "16-bit" : depth} values is not read`,
+      "convert it to 8 bits a channel",
+    );
   if (width * height > most) {
     throw new FilterBasisError("too-large", "the image has too many pixels", {
       ...place,
@@ -170,12 +189,16 @@ function check(info: Metadata, most: number, place: { readonly file?: string }):
   }
 }
 
-/** [h, w, c] interleaved -> [c, h, w]; a second or fourth channel is alpha. sharp hands out grey images as three equal channels. */
+/**
+ * [h, w, c] interleaved -> [c, h, w]; a second or fourth channel is alpha. sharp hands out grey images as three equal
+ * channels.
+ */
 function toPlanes(data: Uint8Array, width: number, height: number, stored: number, grey: boolean): Image {
   const channels = grey || stored < 3 ? 1 : 3;
   const size = width * height;
   const planes = new Uint8Array(channels * size);
-  for (let c = 0; c < channels; c++) for (let i = 0, at = c; i < size; i++, at += stored) planes[c * size + i] = data[at]!;
+  for (let c = 0; c < channels; c++)
+    for (let i = 0, at = c; i < size; i++, at += stored) planes[c * size + i] = data[at]!;
   if (stored % 2 === 1) return { width, height, channels, data: planes };
   const alpha = Uint8Array.from({ length: size }, (_, i) => data[(i + 1) * stored - 1]!);
   return { width, height, channels, data: planes, alpha };

@@ -21,8 +21,9 @@ export interface DownloadOptions {
 }
 
 /**
- * Downloads to `path`; a file that is there already is only checked. What has arrived stands in `path.part` until it is whole, and a later call goes on from
- * there (HTTP Range; started over where the server's file has changed or it cannot resume).
+ * Downloads to `path`; a file that is there already is only checked. What has arrived stands in `path.part` until it is
+ * whole, and a later call goes on from there (HTTP Range; started over where the server's file has changed or it cannot
+ * resume).
  * @throws FilterBasisError `io` (network, server), `checksum` (the part is then removed), `interrupted`
  */
 export async function download(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
@@ -50,7 +51,11 @@ export async function download(url: string, path: string, options: DownloadOptio
   await rename(part, path);
 }
 
-async function transfer(url: string, part: string, { size, progress = () => undefined, signal }: DownloadOptions): Promise<void> {
+async function transfer(
+  url: string,
+  part: string,
+  { size, progress = () => undefined, signal }: DownloadOptions,
+): Promise<void> {
   const have = (await fileSize(part)) ?? 0;
   if (size !== undefined && have === size) return;
   const tag = await readFile(`${part}.tag`, "utf8").catch(() => "");
@@ -64,7 +69,8 @@ async function transfer(url: string, part: string, { size, progress = () => unde
       got: `${response.status} ${response.statusText}`,
     });
   }
-  const resumed = response.status === 206 && response.headers.get("content-range")?.startsWith(`bytes ${have}-`) === true;
+  const resumed =
+    response.status === 206 && response.headers.get("content-range")?.startsWith(`bytes ${have}-`) === true;
   if (response.status === 206 && !resumed)
     throw new FilterBasisError("io", "the server sends another part of the file than asked for", { file: url });
   const start = resumed ? have : 0;

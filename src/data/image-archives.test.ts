@@ -1,4 +1,5 @@
-// Fetching, resuming, checking and unpacking image sets, against a server on this machine that breaks off, changes and lies.
+// Fetching, resuming, checking and unpacking image sets, against a server on this machine that breaks off, changes and
+// lies.
 import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
@@ -69,7 +70,9 @@ describe("download", () => {
   test("a later call goes on too, and starts over where the server's file has changed", async () => {
     files.set("a.bin", { bytes: random, tag: '"1"' });
     hangUpAfter = [20_000];
-    await expect(download(`${address}/a.bin`, join(root, "a.bin"), { retries: 0 })).rejects.toMatchObject({ code: "io" });
+    await expect(download(`${address}/a.bin`, join(root, "a.bin"), { retries: 0 })).rejects.toMatchObject({
+      code: "io",
+    });
     expect((await readdir(root)).sort()).toEqual(["a.bin.part", "a.bin.part.tag"]);
     const other = random.map((byte) => 255 - byte);
     files.set("a.bin", { bytes: other, tag: '"2"' });
@@ -79,15 +82,19 @@ describe("download", () => {
 
   test("a wrong checksum or size is an error and leaves nothing; a missing file says 404; a dead server is an io error", async () => {
     files.set("a.bin", { bytes: random, tag: '"1"' });
-    await expect(download(`${address}/a.bin`, join(root, "a.bin"), { checksum: sha256(Uint8Array.of(1)) })).rejects.toMatchObject(
-      { code: "checksum" },
-    );
-    await expect(download(`${address}/a.bin`, join(root, "a.bin"), { size: 5 })).rejects.toMatchObject({ code: "checksum" });
+    await expect(
+      download(`${address}/a.bin`, join(root, "a.bin"), { checksum: sha256(Uint8Array.of(1)) }),
+    ).rejects.toMatchObject({ code: "checksum" });
+    await expect(download(`${address}/a.bin`, join(root, "a.bin"), { size: 5 })).rejects.toMatchObject({
+      code: "checksum",
+    });
     await expect(download(`${address}/b.bin`, join(root, "b.bin"))).rejects.toMatchObject({
       code: "io",
       got: expect.stringContaining("404"),
     });
-    await expect(download("http://127.0.0.1:9/x", join(root, "c.bin"), { retries: 0 })).rejects.toMatchObject({ code: "io" });
+    await expect(download("http://127.0.0.1:9/x", join(root, "c.bin"), { retries: 0 })).rejects.toMatchObject({
+      code: "io",
+    });
     expect(await readdir(root)).toEqual([]);
   });
 
@@ -114,7 +121,11 @@ describe("an image set", () => {
       ["benchmark/Set5/readme.txt", Uint8Array.of(65)],
     ]);
     files.set(name, { bytes, tag: '"1"' });
-    return { name: "set5", prefix: "benchmark/Set5/", archives: [{ url: `${address}/${name}`, checksum: sha256(bytes) }] };
+    return {
+      name: "set5",
+      prefix: "benchmark/Set5/",
+      archives: [{ url: `${address}/${name}`, checksum: sha256(bytes) }],
+    };
   }
 
   test("is fetched, unpacked without the other sets, checked, and read as pairs", async () => {
@@ -140,7 +151,9 @@ describe("an image set", () => {
     });
     await rm(join(folder, "HR/baby.png"));
     await expect(checkImageArchives(set, { folder })).rejects.toMatchObject({ code: "not-found" });
-    await expect(checkImageArchives(set, { folder: join(root, "nowhere") })).rejects.toMatchObject({ code: "not-found" });
+    await expect(checkImageArchives(set, { folder: join(root, "nowhere") })).rejects.toMatchObject({
+      code: "not-found",
+    });
   });
 
   test("zip archives by scale, from a mirror, in DIV2K's layout", async () => {
@@ -150,7 +163,12 @@ describe("an image set", () => {
         [`${entry}/0001${scale ? `x${scale}` : ""}.png`, await sized(width, width, 1)],
       ]);
       files.set(`${name}.zip`, { bytes, tag: '"z"' });
-      return { url: `http://nowhere.invalid/${name}.zip`, size: bytes.length, checksum: sha256(bytes), ...(scale && { scale }) };
+      return {
+        url: `http://nowhere.invalid/${name}.zip`,
+        size: bytes.length,
+        checksum: sha256(bytes),
+        ...(scale && { scale }),
+      };
     };
     const set: ImageArchives = {
       name: "div2k",

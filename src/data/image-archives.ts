@@ -34,7 +34,8 @@ const manifestName = "filterbasis-manifest.json";
 const setFolder = (name: string): string => join(cacheFolder(), name);
 
 /**
- * Fetches, checks and unpacks what is not there yet, and returns the folder. Archives are removed once unpacked, but those that several sets share stay in the cache.
+ * Fetches, checks and unpacks what is not there yet, and returns the folder. Archives are removed once unpacked, but
+ * those that several sets share stay in the cache.
  * @throws FilterBasisError `io`, `checksum`, `malformed`, `interrupted`; run again, it goes on where it was
  */
 export async function getImageArchives(set: ImageArchives, options: GetOptions = {}): Promise<string> {
@@ -85,7 +86,8 @@ export async function checkImageArchives(
     });
   for (const [name, digest] of all) {
     const path = join(folder, name);
-    if ((await fileSize(path)) === undefined) throw new FilterBasisError("not-found", "a file is missing", { file: path, cures });
+    if ((await fileSize(path)) === undefined)
+      throw new FilterBasisError("not-found", "a file is missing", { file: path, cures });
     const got = await digestOf(path, "sha256");
     if (got !== digest)
       throw new FilterBasisError("checksum", "the file has changed", { file: path, expected: digest, got, cures });
@@ -106,7 +108,12 @@ async function readManifest(folder: string): Promise<Manifest> {
   }
 }
 
-async function unpackAll(archive: string, folder: string, prefix: string, signal?: AbortSignal): Promise<Record<string, string>> {
+async function unpackAll(
+  archive: string,
+  folder: string,
+  prefix: string,
+  signal?: AbortSignal,
+): Promise<Record<string, string>> {
   const wanted = (name: string) => name.startsWith(prefix) && /\.(png|jpe?g|webp)$/i.test(name);
   const files: Record<string, string> = {};
   for await (const { name, bytes } of readArchive(archive, { wanted })) {
@@ -114,7 +121,10 @@ async function unpackAll(archive: string, folder: string, prefix: string, signal
     const inside = name.slice(prefix.length);
     const target = join(folder, inside);
     if (!target.startsWith(folder + sep) || inside.split(/[\\/]/).includes("..")) {
-      throw new FilterBasisError("malformed", "the archive would write outside its folder", { file: archive, got: name });
+      throw new FilterBasisError("malformed", "the archive would write outside its folder", {
+        file: archive,
+        got: name,
+      });
     }
     await makeFolder(dirname(target));
     await writeAside(target, bytes);

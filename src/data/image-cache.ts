@@ -1,4 +1,5 @@
-// Pairs decoded once into one file, then read in pieces. Node has no memory mapping: positional reads out of the page cache do the same.
+// Pairs decoded once into one file, then read in pieces. Node has no memory mapping: positional reads out of the page
+// cache do the same.
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -27,7 +28,10 @@ export interface StoredPair {
 export interface ImageCache {
   readonly path: string;
   readonly pairs: readonly StoredPair[];
-  /** `rows` rows of all three channels, [3, rows, width], into `out` (at least 3 rows width bytes). @throws FilterBasisError `io` */
+  /**
+   * `rows` rows of all three channels, [3, rows, width], into `out` (at least 3 rows width bytes). @throws
+   * FilterBasisError `io`
+   */
   readRows(image: Stored, y: number, rows: number, out: Uint8Array): void;
   close(): void;
 }
@@ -42,8 +46,8 @@ export interface CacheOptions {
 const magic = "fbpics 1";
 
 /**
- * Opens the cache of these pairs at this scale, and makes it first if it is not there or if an image has changed (path, size or time of change).
- * Grey images are stored as RGB. The file takes 3 bytes a pixel of HR and LR.
+ * Opens the cache of these pairs at this scale, and makes it first if it is not there or if an image has changed (path,
+ * size or time of change). Grey images are stored as RGB. The file takes 3 bytes a pixel of HR and LR.
  * @throws FilterBasisError what loading a pair throws; `io`, `interrupted`; nothing is left half-made
  */
 export async function openImageCache(
@@ -116,9 +120,17 @@ function readIndex(file: number, path: string): StoredPair[] {
   return JSON.parse(new TextDecoder().decode(index)) as StoredPair[];
 }
 
-function readRows(file: number, path: string, { offset, height, width }: Stored, y: number, rows: number, out: Uint8Array): void {
+function readRows(
+  file: number,
+  path: string,
+  { offset, height, width }: Stored,
+  y: number,
+  rows: number,
+  out: Uint8Array,
+): void {
   const span = rows * width;
-  for (let c = 0; c < 3; c++) read(file, path, out.subarray(c * span, (c + 1) * span), span, offset + (c * height + y) * width);
+  for (let c = 0; c < 3; c++)
+    read(file, path, out.subarray(c * span, (c + 1) * span), span, offset + (c * height + y) * width);
 }
 
 function read(file: number, path: string, out: Uint8Array, length: number, position: number): void {

@@ -18,8 +18,8 @@ export interface ClassFiles {
 }
 
 /**
- * The images of a folder by class. The classes are the folders' names in the order of their UTF-16 codes and get their labels in this
- * order. Without train and test folders all images are test images.
+ * The images of a folder by class. The classes are the folders' names in the order of their UTF-16 codes and get their
+ * labels in this order. Without train and test folders all images are test images.
  * @throws FilterBasisError `not-found` (no classes, an empty class), `data-mismatch` (other classes in train and test)
  */
 export async function classFiles(folder: string): Promise<{ readonly train?: ClassFiles; readonly test?: ClassFiles }> {
@@ -71,7 +71,10 @@ async function filesByClass(folder: string): Promise<ClassFiles> {
     files.push(...images.map((path) => ({ path, label })));
   }
   if (files.length === 0)
-    throw new FilterBasisError("not-found", "the folder holds no classes", { file: folder, expected: "CLASS/NAME.png" });
+    throw new FilterBasisError("not-found", "the folder holds no classes", {
+      file: folder,
+      expected: "CLASS/NAME.png",
+    });
   return { folder, classes, files };
 }
 

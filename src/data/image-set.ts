@@ -35,7 +35,8 @@ export const normalizations = {
 } as const satisfies Record<string, Normalization>;
 
 /**
- * Reads `cifar10`, `imagenet`, `none`, `m,m,m/s,s,s` or, for all channels alike, `m/s` (in units of v / 255, red first).
+ * Reads `cifar10`, `imagenet`, `none`, `m,m,m/s,s,s` or, for all channels alike, `m/s` (in units of v / 255, red
+ * first).
  * @throws FilterBasisError `usage`
  */
 export function parseNormalization(text: string): Normalization {
@@ -55,7 +56,9 @@ export function parseNormalization(text: string): Normalization {
   return { mean: mean as [number, number, number] & number[], std: std as [number, number, number] & number[] };
 }
 
-/** The normalised float32 of every 8-bit value, [3][256], rounded where torchvision rounds (ToTensor, subtract, divide). */
+/**
+ * The normalised float32 of every 8-bit value, [3][256], rounded where torchvision rounds (ToTensor, subtract, divide).
+ */
 export function normalizationTable({ mean, std }: Normalization): readonly [Float32Array, Float32Array, Float32Array] {
   const { fround } = Math;
   const channel = (c: 0 | 1 | 2) =>

@@ -13,8 +13,9 @@ export interface Image {
 }
 
 /**
- * The weights of luma on 8-bit R, G, B, as the authors' code and the field's measurements have them (ITU-R BT.601, 16 .. 235 without its 16).
- * The other usual spelling, (65.481, 128.553, 24.966) / 255, is the same to 5 digits, far below 0.001 dB.
+ * The weights of luma on 8-bit R, G, B, as the authors' code and the field's measurements have them (ITU-R BT.601, 16
+ * .. 235 without its 16). The other usual spelling, (65.481, 128.553, 24.966) / 255, is the same to 5 digits, far below
+ * 0.001 dB.
  */
 export const lumaWeights = [65.738 / 256, 129.057 / 256, 25.064 / 256] as const;
 
@@ -23,7 +24,10 @@ export function luma({ width, height, channels, data }: Image): Float32Array {
   const size = width * height;
   const [r, g, b] = lumaWeights;
   if (channels === 1) return Float32Array.from({ length: size }, (_, i) => 16 + (r + g + b) * data[i]!);
-  return Float32Array.from({ length: size }, (_, i) => 16 + r * data[i]! + g * data[size + i]! + b * data[2 * size + i]!);
+  return Float32Array.from(
+    { length: size },
+    (_, i) => 16 + r * data[i]! + g * data[size + i]! + b * data[2 * size + i]!,
+  );
 }
 
 /** Three equal channels out of one; an RGB image as it is. */
@@ -35,7 +39,10 @@ export function toRgb(image: Image): Image {
   return { ...image, channels: 3, data: tripled };
 }
 
-/** The rectangle of `width` x `height` pixels whose top left corner is at column `x`, row `y`. @throws FilterBasisError `shape-mismatch` */
+/**
+ * The rectangle of `width` x `height` pixels whose top left corner is at column `x`, row `y`. @throws FilterBasisError
+ * `shape-mismatch`
+ */
 export function crop(image: Image, x: number, y: number, width: number, height: number): Image {
   if (x < 0 || y < 0 || width < 1 || height < 1 || x + width > image.width || y + height > image.height) {
     throw new FilterBasisError("shape-mismatch", "the rectangle is not inside the image", {
@@ -58,7 +65,10 @@ export function crop(image: Image, x: number, y: number, width: number, height: 
   return { width, height, channels, data: cut(data, channels), ...(alpha && { alpha: cut(alpha, 1) }) };
 }
 
-/** Cut at the right and below so that both sides are multiples of the scale. @throws FilterBasisError `shape-mismatch` (nothing would be left) */
+/**
+ * Cut at the right and below so that both sides are multiples of the scale. @throws FilterBasisError `shape-mismatch`
+ * (nothing would be left)
+ */
 export function cropToMultiple(image: Image, scale: number): Image {
   return crop(image, 0, 0, image.width - (image.width % scale), image.height - (image.height % scale));
 }

@@ -51,10 +51,9 @@ test("enlarging a straight ramp gives a straight ramp away from the edges", () =
 
 test("the two kinds of edge differ at the edge only, and both keep a flat image flat", () => {
   const values = Float32Array.from({ length: 64 }, (_, i) => (i * 37) % 101);
-  const [repeat, leave] = (["repeat", "leave out"] as const).map((edge) => imresizeFloat(values, 1, 8, 8, 2, { edge }).data) as [
-    Float32Array,
-    Float32Array,
-  ];
+  const [repeat, leave] = (["repeat", "leave out"] as const).map(
+    (edge) => imresizeFloat(values, 1, 8, 8, 2, { edge }).data,
+  ) as [Float32Array, Float32Array];
   const differs = (x: number, y: number) => Math.abs(repeat[y * 16 + x]! - leave[y * 16 + x]!) > 1e-4;
   expect(differs(0, 8) && differs(8, 0)).toBe(true);
   for (let y = 4; y < 12; y++) for (let x = 4; x < 12; x++) expect(differs(x, y)).toBe(false);

@@ -11,7 +11,8 @@ interface Taps {
 
 /**
  * Resizes an 8-bit image by `scale` (0.5 halves it; sides are rounded up, as in MATLAB), bit for bit as MATLAB did when
- * the benchmark images were made: columns first, each pass rounded to 8 bits, edge pixels repeated. Alpha is resized alike.
+ * the benchmark images were made: columns first, each pass rounded to 8 bits, edge pixels repeated. Alpha is resized
+ * alike.
  */
 export function imresize(image: Image, scale: number): Image {
   const { channels, data, alpha } = image;
@@ -22,8 +23,9 @@ export function imresize(image: Image, scale: number): Image {
 }
 
 /**
- * The same on float values, [channels, height, width], with no rounding and no clipping anywhere. At the edges `repeat` repeats
- * the last pixel, as MATLAB does; `leave out` takes only the pixels that are there, their weights scaled to sum 1, as Pillow does.
+ * The same on float values, [channels, height, width], with no rounding and no clipping anywhere. At the edges `repeat`
+ * repeats the last pixel, as MATLAB does; `leave out` takes only the pixels that are there, their weights scaled to sum
+ * 1, as Pillow does.
  */
 export function imresizeFloat(
   data: Float32Array,
@@ -117,7 +119,10 @@ function cubic(x: number): number {
   return d <= 2 ? -0.5 * d ** 3 + 2.5 * d ** 2 - 4 * d + 2 : 0;
 }
 
-/** With positions counted from 1 as in MATLAB: output i sits at u = i / scale + (1 - 1 / scale) / 2; the kernel is widened when shrinking. */
+/**
+ * With positions counted from 1 as in MATLAB: output i sits at u = i / scale + (1 - 1 / scale) / 2; the kernel is
+ * widened when shrinking.
+ */
 function taps(size: number, outSize: number, scale: number, edge: Edge): Taps {
   const shrink = Math.min(scale, 1);
   const support = 4 / shrink;

@@ -17,7 +17,8 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true, force: true }));
 
 const image = someImage(6, 4, { seed: 3 });
-const inMemory = (...images: readonly Image[]) => images.map((one, i) => ({ file: `image ${i}`, load: async () => one }));
+const inMemory = (...images: readonly Image[]) =>
+  images.map((one, i) => ({ file: `image ${i}`, load: async () => one }));
 const valuesOf = async (options: InputOptions, ...images: readonly Image[]) =>
   (await (await inputsOf("images", inMemory(...(images.length > 0 ? images : [image])), options)).batch(0, 0)).input;
 
@@ -31,12 +32,18 @@ describe("values", () => {
 
   test("of range 255 are the stored ones, and normalisation is scaled with them", async () => {
     expect(await valuesOf({ range: 255 })).toEqual(Float32Array.from(image.data));
-    const [plain, scaled] = [await valuesOf({ normalize: "0.5/0.25" }), await valuesOf({ normalize: "0.5/0.25", range: 255 })];
+    const [plain, scaled] = [
+      await valuesOf({ normalize: "0.5/0.25" }),
+      await valuesOf({ normalize: "0.5/0.25", range: 255 }),
+    ];
     expect(Math.max(...scaled.map((value, i) => Math.abs(value - 255 * plain[i]!)))).toBeLessThan(1e-4); // float32 at up to 510
   });
 
   test("are blue first for bgr, each colour with its own mean", async () => {
-    const [rgb, bgr] = [await valuesOf({ normalize: "imagenet" }), await valuesOf({ normalize: "imagenet", channels: "bgr" })];
+    const [rgb, bgr] = [
+      await valuesOf({ normalize: "imagenet" }),
+      await valuesOf({ normalize: "imagenet", channels: "bgr" }),
+    ];
     expect(bgr).toEqual(Float32Array.of(...rgb.slice(48), ...rgb.slice(24, 48), ...rgb.slice(0, 24)));
   });
 
@@ -48,7 +55,9 @@ describe("values", () => {
       1e-4, // luma() rounds to float32 first
     );
     await expect(valuesOf({ channels: "luma", normalize: "imagenet" })).rejects.toMatchObject({ code: "usage" });
-    expect((await valuesOf({ channels: "luma", normalize: "0.5/0.5" })).every((value) => value >= -1 && value <= 1)).toBe(true);
+    expect(
+      (await valuesOf({ channels: "luma", normalize: "0.5/0.5" })).every((value) => value >= -1 && value <= 1),
+    ).toBe(true);
   });
 
   test("of a grey image are three equal channels", async () => {

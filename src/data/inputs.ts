@@ -67,7 +67,11 @@ const namedSingly = 10;
  * @throws FilterBasisError `not-found` (nothing usable), `data-mismatch` (several sizes and none asked for), `usage`,
  * `interrupted`
  */
-export async function inputsOf(name: string, candidates: readonly Candidate[], options: InputOptions = {}): Promise<Inputs> {
+export async function inputsOf(
+  name: string,
+  candidates: readonly Candidate[],
+  options: InputOptions = {},
+): Promise<Inputs> {
   const { size, fit = "fill" } = options;
   const write = inputWriter(options);
   const { images, labels, skipped } = await load(name, candidates, options, size && { ...size, fit });
@@ -187,7 +191,8 @@ function inputWriter({ normalize = "none", channels = "rgb", range = 1 }: InputO
       channels: 1,
       image({ data, width, height }, out, offset) {
         const size = width * height;
-        for (let i = 0; i < size; i++) out[offset + i] = tone(16 + r * data[i]! + g * data[size + i]! + b * data[2 * size + i]!);
+        for (let i = 0; i < size; i++)
+          out[offset + i] = tone(16 + r * data[i]! + g * data[size + i]! + b * data[2 * size + i]!);
       },
     };
   }
@@ -215,6 +220,9 @@ function tableOf({ mean, std }: Normalization, c: 0 | 1 | 2, range: 1 | 255): Fl
 
 function toneOf({ mean, std }: Normalization, range: 1 | 255, got: string): (luma: number) => number {
   if (new Set(mean).size > 1 || new Set(std).size > 1)
-    throw new FilterBasisError("usage", "one channel takes one mean and one standard deviation", { expected: "m/s", got });
+    throw new FilterBasisError("usage", "one channel takes one mean and one standard deviation", {
+      expected: "m/s",
+      got,
+    });
   return (luma) => (luma / (255 / range) - mean[0] * range) / std[0];
 }

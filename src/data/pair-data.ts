@@ -7,7 +7,8 @@ import { findPairs, loadPair, type PairFiles, type PairSet, type Split } from ".
 
 /** Inputs are the high-resolution images, or with a scale the low-resolution ones. */
 export function pairData(folder: string): Data {
-  const pairs = (scale: number, split?: Split): Promise<PairSet> => findPairs(folder, scale, { ...(split && { split }) });
+  const pairs = (scale: number, split?: Split): Promise<PairSet> =>
+    findPairs(folder, scale, { ...(split && { split }) });
   return {
     name: folder,
     pairs,

@@ -1,4 +1,5 @@
-// Patches come from where they should, turned as they should, the same from the same state; caches notice changed images.
+// Patches come from where they should, turned as they should, the same from the same state; caches notice changed
+// images.
 import { readFileSync } from "node:fs";
 import { mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -28,7 +29,12 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true, force: true }));
 
 const open = async (options: object = {}) =>
-  openPatches((await findPairs(join(root, "hr"), 2)).pairs, { scale: 2, patch: 13, folder: join(root, "cache"), ...options });
+  openPatches((await findPairs(join(root, "hr"), 2)).pairs, {
+    scale: 2,
+    patch: 13,
+    folder: join(root, "cache"),
+    ...options,
+  });
 
 test("LR and HR patches are the same place of an image and of its bicubic reduction; x is drawn before y", async () => {
   const source = await open({ augment: false });
@@ -39,7 +45,8 @@ test("LR and HR patches are the same place of an image and of its bicubic reduct
   const truth = someImage(40, 30, { seed: 0 });
   const low = imresize(truth, 0.5);
   for (let c = 0; c < 3; c++) {
-    for (let i = 0; i < 36; i++) expect(lr[c * 36 + i]).toBe(low.data[(c * 15 + y + Math.floor(i / 6)) * 20 + x + (i % 6)]);
+    for (let i = 0; i < 36; i++)
+      expect(lr[c * 36 + i]).toBe(low.data[(c * 15 + y + Math.floor(i / 6)) * 20 + x + (i % 6)]);
     for (let i = 0; i < 144; i++)
       expect(hr[c * 144 + i]).toBe(truth.data[(c * 30 + 2 * y + Math.floor(i / 12)) * 40 + 2 * x + (i % 12)]);
   }
@@ -89,7 +96,10 @@ test("an enlarged patch inside an image equals the same piece of the whole", asy
 });
 
 test("an image smaller than the patch is refused by name, and so is a patch smaller than the scale", async () => {
-  await expect(open({ patch: 32 })).rejects.toMatchObject({ code: "data-mismatch", place: { file: join(root, "hr", "p0.png") } });
+  await expect(open({ patch: 32 })).rejects.toMatchObject({
+    code: "data-mismatch",
+    place: { file: join(root, "hr", "p0.png") },
+  });
   await expect(open({ patch: 1 })).rejects.toMatchObject({ code: "usage" });
 });
 
@@ -98,7 +108,10 @@ test("a cache that was cut off is a typed error that tells the cure; a changed i
   (await open({ folder })).close();
   const [name] = await readdir(folder);
   await truncate(join(folder, name!), 1000);
-  await expect(open({ folder })).rejects.toMatchObject({ code: "malformed", cures: [expect.stringContaining("delete")] });
+  await expect(open({ folder })).rejects.toMatchObject({
+    code: "malformed",
+    cures: [expect.stringContaining("delete")],
+  });
   await writePng(join(root, "hr", "p0.png"), someImage(40, 31, { seed: 0 }));
   (await open({ folder })).close();
   expect(await readdir(folder)).toHaveLength(2);
@@ -127,7 +140,9 @@ describe("sub-images", () => {
     const found = subImagesOf([{ hr: { width: 2040, height: 1356 } }], 4, { size: 480, step: 240 });
     expect(found).toHaveLength(8 * 5);
     expect(found.at(-1)).toEqual({ image: 0, x: 1560 / 4, y: (1356 - 480) / 4, width: 120, height: 120 });
-    expect(() => subImagesOf([{ hr: { width: 2040, height: 1356 } }], 7, { size: 480, step: 240 })).toThrow(/multiples/);
+    expect(() => subImagesOf([{ hr: { width: 2040, height: 1356 } }], 7, { size: 480, step: 240 })).toThrow(
+      /multiples/,
+    );
   });
 
   test("patches lie inside them", async () => {

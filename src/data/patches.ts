@@ -51,7 +51,8 @@ export interface Turn {
 }
 
 /**
- * Opens (decoding them on first use) the patches of a set of pairs. Draws for each patch, in this order: column, row, left-right, up-down, transpose.
+ * Opens (decoding them on first use) the patches of a set of pairs. Draws for each patch, in this order: column, row,
+ * left-right, up-down, transpose.
  * @throws FilterBasisError `data-mismatch` (an image smaller than a patch), and what the cache throws
  */
 export async function openPatches(files: readonly PairFiles[], options: PatchOptions): Promise<PatchSource> {
@@ -103,7 +104,8 @@ function makeSource(cache: ImageCache, places: readonly SubImage[], side: number
         hr: [batch, channels, side * scale, side * scale] as const,
       };
       const sizes = [batch * channels * inputSide ** 2, batch * channels * (side * scale) ** 2] as const;
-      if (lr.length !== sizes[0] || hr.length !== sizes[1]) [lr, hr] = [new Float32Array(sizes[0]), new Float32Array(sizes[1])];
+      if (lr.length !== sizes[0] || hr.length !== sizes[1])
+        [lr, hr] = [new Float32Array(sizes[0]), new Float32Array(sizes[1])];
       for (let n = 0; n < batch; n++) {
         const place = places[indices[n]!];
         if (place === undefined)
@@ -139,7 +141,14 @@ function patchReader(cache: ImageCache, range: 1 | 255) {
   const unit = range / 255;
   type Stored = Parameters<ImageCache["readRows"]>[0];
 
-  function rectangle(image: Stored, x: number, y: number, width: number, height: number, channels: 1 | 3): Float32Array {
+  function rectangle(
+    image: Stored,
+    x: number,
+    y: number,
+    width: number,
+    height: number,
+    channels: 1 | 3,
+  ): Float32Array {
     const span = height * image.width;
     if (rows.length < 3 * span) rows = new Uint8Array(3 * span);
     cache.readRows(image, y, height, rows);
@@ -149,7 +158,8 @@ function patchReader(cache: ImageCache, range: 1 | 255) {
     for (let row = 0, to = 0; row < height; row++) {
       let from = row * image.width + x;
       for (let column = 0; column < width; column++, from++, to++) {
-        if (channels === 1) patch[to] = unit * (16 + r * rows[from]! + g * rows[span + from]! + b * rows[2 * span + from]!);
+        if (channels === 1)
+          patch[to] = unit * (16 + r * rows[from]! + g * rows[span + from]! + b * rows[2 * span + from]!);
         else for (let c = 0; c < 3; c++) patch[c * size + to] = unit * rows[c * span + from]!;
       }
     }
@@ -157,8 +167,12 @@ function patchReader(cache: ImageCache, range: 1 | 255) {
   }
 
   return {
-    plain: (image: Stored, x: number, y: number, side: number, channels: 1 | 3) => rectangle(image, x, y, side, side, channels),
-    /** With the neighbours that bicubic enlargement looks at, so that the patch equals a piece of the whole image enlarged. */
+    plain: (image: Stored, x: number, y: number, side: number, channels: 1 | 3) =>
+      rectangle(image, x, y, side, side, channels),
+    /**
+     * With the neighbours that bicubic enlargement looks at, so that the patch equals a piece of the whole image
+     * enlarged.
+     */
     enlarged(image: Stored, x: number, y: number, side: number, scale: number, channels: 1 | 3): Float32Array {
       const margin = 3;
       const [left, top] = [Math.max(0, x - margin), Math.max(0, y - margin)];
@@ -181,7 +195,10 @@ function patchReader(cache: ImageCache, range: 1 | 255) {
   };
 }
 
-/** out[c, y, x] of a patch [channels, height, width] after flips and transpose, into `out` from `offset` on; transposed it is [channels, width, height]. */
+/**
+ * out[c, y, x] of a patch [channels, height, width] after flips and transpose, into `out` from `offset` on; transposed
+ * it is [channels, width, height].
+ */
 export function turnPatch(
   patch: ArrayLike<number>,
   height: number,

@@ -77,5 +77,7 @@ test("HR and LR whose sizes do not belong together, too small images, and folder
   await expect(findPairs(join(root, "empty"), 2)).rejects.toMatchObject({ code: "not-found" });
   await expect(findPairs(join(root, "none"), 2)).rejects.toMatchObject({ code: "not-found" });
   await put("tiny/a.png", 2);
-  await expect(loadPair((await findPairs(join(root, "tiny"), 4)).pairs[0]!, 4)).rejects.toMatchObject({ code: "data-mismatch" });
+  await expect(loadPair((await findPairs(join(root, "tiny"), 4)).pairs[0]!, 4)).rejects.toMatchObject({
+    code: "data-mismatch",
+  });
 });

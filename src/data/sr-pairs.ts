@@ -1,4 +1,5 @@
-// Which images of a folder make super-resolution pairs: HR alone, or HR with LR in the layouts that the field's sets have.
+// Which images of a folder make super-resolution pairs: HR alone, or HR with LR in the layouts that the field's sets
+// have.
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
@@ -30,10 +31,10 @@ export interface PairSet {
 export type Split = "train" | "valid";
 
 /**
- * The pairs of a folder for one scale, sorted by name. Recognised, in this order: SelfExSR (`image_SRF_S/NAME_HR.png`, `..._LR.png`), the benchmark sets
- * (`HR/NAME.png`, `LR_bicubic/XS/NAMExS.png`), DIV2K (`DIV2K_train_HR/0001.png`, `DIV2K_train_LR_bicubic/XS/0001xS.png`; `split` picks
- * train or valid), one scale's folder of SelfExSR, and a plain folder of HR images, or of folders of them, whose LR versions are made here by
- * MATLAB's bicubic.
+ * The pairs of a folder for one scale, sorted by name. Recognised, in this order: SelfExSR (`image_SRF_S/NAME_HR.png`,
+ * `..._LR.png`), the benchmark sets (`HR/NAME.png`, `LR_bicubic/XS/NAMExS.png`), DIV2K (`DIV2K_train_HR/0001.png`,
+ * `DIV2K_train_LR_bicubic/XS/0001xS.png`; `split` picks train or valid), one scale's folder of SelfExSR, and a plain
+ * folder of HR images, or of folders of them, whose LR versions are made here by MATLAB's bicubic.
  * @throws FilterBasisError `not-found` (no folder, no images, an LR file missing)
  */
 export async function findPairs(
@@ -57,10 +58,14 @@ export async function findPairs(
   ] as const) {
     if (!top.includes(hr)) continue;
     const names = images(await list(join(folder, hr)));
-    if (!top.includes(lr)) return { layout: `${layout}, LR made here`, pairs: required(folder, alone(join(folder, hr), names)) };
+    if (!top.includes(lr))
+      return { layout: `${layout}, LR made here`, pairs: required(folder, alone(join(folder, hr), names)) };
     const scales = await list(join(folder, lr));
     if (!scales.includes(`X${scale}`)) throw noScale(folder, scale, scales);
-    return { layout, pairs: required(folder, await besideLr(join(folder, hr), names, join(folder, lr, `X${scale}`), scale)) };
+    return {
+      layout,
+      pairs: required(folder, await besideLr(join(folder, hr), names, join(folder, lr, `X${scale}`), scale)),
+    };
   }
   if (top.some((name) => /_HR\.\w+$/.test(name)) && top.some((name) => /_LR\.\w+$/.test(name)))
     return { layout: "SelfExSR", pairs: selfExPairs(folder, top) };
@@ -72,8 +77,9 @@ export async function findPairs(
 }
 
 /**
- * Decodes a pair. Without an LR file the HR image is cut to a multiple of the scale and LR is made from it. With one, HR may be up to
- * scale - 1 pixels larger than scale x LR and is then cut at the right and below, as the authors' code does.
+ * Decodes a pair. Without an LR file the HR image is cut to a multiple of the scale and LR is made from it. With one,
+ * HR may be up to scale - 1 pixels larger than scale x LR and is then cut at the right and below, as the authors' code
+ * does.
  * @throws FilterBasisError `data-mismatch` (sizes that do not belong together), and what decoding throws
  */
 export async function loadPair({ name, hr: hrFile, lr: lrFile }: PairFiles, scale: number): Promise<Pair> {
@@ -92,11 +98,15 @@ export async function loadPair({ name, hr: hrFile, lr: lrFile }: PairFiles, scal
   const [width, height] = [lr.width * scale, lr.height * scale];
   const [right, below] = [hr.width - width, hr.height - height];
   if (right < 0 || below < 0 || right >= scale || below >= scale) {
-    throw new FilterBasisError("data-mismatch", `this is not the low-resolution version of ${hrFile} at scale ${scale}`, {
-      file: lrFile,
-      expected: `${Math.floor(hr.width / scale)} x ${Math.floor(hr.height / scale)}`,
-      got: `${lr.width} x ${lr.height}`,
-    });
+    throw new FilterBasisError(
+      "data-mismatch",
+      `this is not the low-resolution version of ${hrFile} at scale ${scale}`,
+      {
+        file: lrFile,
+        expected: `${Math.floor(hr.width / scale)} x ${Math.floor(hr.height / scale)}`,
+        got: `${lr.width} x ${lr.height}`,
+      },
+    );
   }
   const cut = crop(hr, 0, 0, width, height);
   // Some sets keep one image of a pair in grey and the other in RGB.
@@ -115,7 +125,12 @@ function selfExPairs(folder: string, names: readonly string[]): PairFiles[] {
   return required(folder, pairs);
 }
 
-async function besideLr(hrFolder: string, names: readonly string[], lrFolder: string, scale: number): Promise<PairFiles[]> {
+async function besideLr(
+  hrFolder: string,
+  names: readonly string[],
+  lrFolder: string,
+  scale: number,
+): Promise<PairFiles[]> {
   const there = new Map(images(await list(lrFolder)).map((name) => [stem(name), name]));
   return names.map((name) => {
     const lr = there.get(`${stem(name)}x${scale}`) ?? there.get(stem(name));

@@ -1,4 +1,5 @@
-// Large images as overlapping squares: DIV2K's 480-pixel sub-images at step 240, as the field cuts them. No pixel is copied.
+// Large images as overlapping squares: DIV2K's 480-pixel sub-images at step 240, as the field cuts them. No pixel is
+// copied.
 import { FilterBasisError } from "../errors/error.js";
 
 /** A rectangle of a low-resolution image, in its pixels. */
@@ -13,7 +14,10 @@ export interface SubImage {
 /** A remainder of at most this many pixels at the right or below gets no square of its own. */
 const threshold = 48;
 
-/** The starts of squares along one side: every `step` pixels, and one more at the end where more than 48 pixels would be left. */
+/**
+ * The starts of squares along one side: every `step` pixels, and one more at the end where more than 48 pixels would be
+ * left.
+ */
 export function starts(side: number, size: number, step: number): number[] {
   const found: number[] = [];
   for (let at = 0; at + size <= side; at += step) found.push(at);
@@ -23,7 +27,8 @@ export function starts(side: number, size: number, step: number): number[] {
 }
 
 /**
- * All sub-images of a set; `size` and `step` are HR pixels and multiples of the scale. An image smaller than a square gives none.
+ * All sub-images of a set; `size` and `step` are HR pixels and multiples of the scale. An image smaller than a square
+ * gives none.
  * @throws FilterBasisError `usage`, `data-mismatch` (no sub-image at all)
  */
 export function subImagesOf(

@@ -102,7 +102,8 @@ describe.each(Object.keys(examples))("%s", (name) => {
 
   test("draws the same sample for the same seed, and every image once an epoch", async () => {
     const data = await opened(name);
-    const take = async (seed: number, epoch = 0) => (await (await data.inputs({ batch: 3, seed })).batch(epoch, 0)).input;
+    const take = async (seed: number, epoch = 0) =>
+      (await (await data.inputs({ batch: 3, seed })).batch(epoch, 0)).input;
     expect(await take(5)).toEqual(await take(5));
     const sums = (values: Float32Array) => {
       const each = values.length / 3;
@@ -147,9 +148,12 @@ describe.each(Object.keys(examples))("%s", (name) => {
 
 test("a data set is one file, which nothing but the table reads", async () => {
   const source = fileURLToPath(new URL("..", import.meta.url));
-  const files = (await readdir(source, { recursive: true })).filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
+  const files = (await readdir(source, { recursive: true })).filter(
+    (name) => name.endsWith(".ts") && !name.endsWith(".test.ts"),
+  );
   const readers = [];
-  for (const name of files) if (/from "[^"]*\/sets\//.test(await readFile(join(source, name), "utf8"))) readers.push(name);
+  for (const name of files)
+    if (/from "[^"]*\/sets\//.test(await readFile(join(source, name), "utf8"))) readers.push(name);
   expect(readers).toEqual([join("data", "table.ts")]);
 });
 
@@ -219,7 +223,11 @@ describe("arrays", () => {
     const notes: string[] = [];
     const data = await openData(await write("floats.npy", floats));
     const inputs = await data.inputs({ normalize: "imagenet", batch: 4, limit: 2, note: (text) => notes.push(text) });
-    expect(await inputs.batch(0, 0)).toMatchObject({ input: Float32Array.of(1, 2, 3, 4), inputDims: [2, 2], target: null });
+    expect(await inputs.batch(0, 0)).toMatchObject({
+      input: Float32Array.of(1, 2, 3, 4),
+      inputDims: [2, 2],
+      target: null,
+    });
     expect(notes).toEqual([expect.stringContaining("normalize not applied")]);
     await expect(data.inputs({ size: { width: 2, height: 9 } })).rejects.toMatchObject({ code: "data-mismatch" });
   });
@@ -248,7 +256,10 @@ describe("arrays", () => {
   test("which array is the input is asked where it is not clear, and taken by name", async () => {
     const path = await write("two.npz", npz({ a: floats, b: npy("<f4", [2, 2], Float32Array.of(7, 8, 9, 10)) }));
     const data = await openData(path);
-    await expect(data.inputs()).rejects.toMatchObject({ code: "usage", got: expect.stringContaining("a float32 [3, 2]; b") });
+    await expect(data.inputs()).rejects.toMatchObject({
+      code: "usage",
+      got: expect.stringContaining("a float32 [3, 2]; b"),
+    });
     expect((await data.inputs({ array: "b" })).count).toBe(2);
     await expect(data.inputs({ array: "c" })).rejects.toMatchObject({ code: "not-found" });
   });
@@ -261,7 +272,10 @@ describe("arrays", () => {
       npy("<i8", [3], BigInt64Array.of(0n, 1n, 1n << 40n)),
       npy("<i8", [3], BigInt64Array.of(0n, 1n, -1n)),
     ])
-      await expect((await labelled(y)).inputs()).rejects.toMatchObject({ code: "data-mismatch", place: { tensor: "y" } });
+      await expect((await labelled(y)).inputs()).rejects.toMatchObject({
+        code: "data-mismatch",
+        place: { tensor: "y" },
+      });
     const nan = await openData(await write("nan.npy", npy("<f4", [1, 2], Float32Array.of(1, Number.NaN))));
     await expect(nan.inputs()).rejects.toMatchObject({ code: "non-finite", got: "NaN at 1" });
   });

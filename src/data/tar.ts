@@ -24,7 +24,10 @@ export async function* readTar(
   const packed = (await isGzip(path)) ? [createGunzip({ chunkSize: 1 << 20 })] : [];
   let failure: unknown;
   const file = createReadStream(path, { highWaterMark: 1 << 20 });
-  const stages = [file, ...packed, counted, entries as unknown as Writable] as unknown as [NodeJS.ReadableStream, Duplex];
+  const stages = [file, ...packed, counted, entries as unknown as Writable] as unknown as [
+    NodeJS.ReadableStream,
+    Duplex,
+  ];
   pipeline(stages, (error) => {
     failure ??= error;
   });

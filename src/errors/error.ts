@@ -71,7 +71,9 @@ export class FilterBasisError extends Error {
     this.problem = message;
   }
 
-  /** The same error with what the caller knows about its place (the file, say); what it says of its place itself stays. */
+  /**
+   * The same error with what the caller knows about its place (the file, say); what it says of its place itself stays.
+   */
   at(place: ErrorPlace): FilterBasisError {
     const { expected, got, cures, facts, cause, stack } = this;
     const details = { ...place, ...this.place, cures, facts, ...(expected && { expected }), ...(got && { got }) };

@@ -1,10 +1,12 @@
-// Two ways of the field to run a network: in four recursive quarters to save memory, and as the mean of eight turned copies.
+// Two ways of the field to run a network: in four recursive quarters to save memory, and as the mean of eight turned
+// copies.
 import { turnPatch } from "../data/patches.js";
 import { type Planes, runPlanes, type SrModel } from "./sr-model.js";
 
 /**
- * The authors' `forward_chop`: always at least one split into four overlapping quarters, again while a quarter has `minSize` pixels or more.
- * Its overlap of `shave` is less than most networks look, so values differ from the whole image's. `planes` as `inputPlanes` gives them. To reproduce metrics measured so; else see `upscale`.
+ * The authors' `forward_chop`: always at least one split into four overlapping quarters, again while a quarter has
+ * `minSize` pixels or more. Its overlap of `shave` is less than most networks look, so values differ from the whole
+ * image's. `planes` as `inputPlanes` gives them. To reproduce metrics measured so; else see `upscale`.
  */
 export async function forwardChop(
   sr: SrModel,
@@ -19,7 +21,12 @@ async function chop(sr: SrModel, planes: Planes, shave: number, minSize: number)
   const { channels, height: h, width: w } = planes;
   const [halfH, halfW] = [Math.floor(h / 2), Math.floor(w / 2)];
   const [sizeH, sizeW] = [Math.min(h, halfH + shave), Math.min(w, halfW + shave)];
-  const out: Planes = { channels, height: h * scale, width: w * scale, data: new Float32Array(channels * h * w * scale * scale) };
+  const out: Planes = {
+    channels,
+    height: h * scale,
+    width: w * scale,
+    data: new Float32Array(channels * h * w * scale * scale),
+  };
   for (const bottom of [false, true]) {
     for (const right of [false, true]) {
       const [y, x] = [bottom ? h - sizeH : 0, right ? w - sizeW : 0];
@@ -46,7 +53,9 @@ export async function selfEnsemble(sr: SrModel, input: Planes): Promise<Planes> 
     const [horizontal, vertical, transpose] = [(n & 1) !== 0, (n & 2) !== 0, (n & 4) !== 0];
     const made = await runPlanes(sr, turned(input, { horizontal, vertical, transpose }));
     // Turning back: the transpose first, which changes the names of the axes that the flips are along.
-    const back = transpose ? { horizontal: vertical, vertical: horizontal, transpose } : { horizontal, vertical, transpose };
+    const back = transpose
+      ? { horizontal: vertical, vertical: horizontal, transpose }
+      : { horizontal, vertical, transpose };
     const { data, ...rest } = turned(made, back);
     if (sum === undefined) sum = { ...rest, data };
     else for (let i = 0; i < data.length; i++) sum.data[i]! += data[i]!;
@@ -57,7 +66,9 @@ export async function selfEnsemble(sr: SrModel, input: Planes): Promise<Planes> 
 function turned({ channels, height, width, data }: Planes, turn: Parameters<typeof turnPatch>[4]): Planes {
   const out = new Float32Array(data.length);
   turnPatch(data, height, width, channels, turn, out);
-  return turn.transpose ? { channels, height: width, width: height, data: out } : { channels, height, width, data: out };
+  return turn.transpose
+    ? { channels, height: width, width: height, data: out }
+    : { channels, height, width, data: out };
 }
 
 function rectangle({ channels, height, width, data }: Planes, y: number, x: number, h: number, w: number): Planes {

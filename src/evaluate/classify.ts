@@ -24,8 +24,10 @@ export interface TopOneOptions {
 }
 
 /**
- * Classifies every image without augmentation. Of equal scores the first class counts, as in the argmax of PyTorch and NumPy.
- * @throws FilterBasisError `data-mismatch` (the model takes other images or knows another number of classes), `non-finite` (scores), `interrupted`
+ * Classifies every image without augmentation. Of equal scores the first class counts, as in the argmax of PyTorch and
+ * NumPy.
+ * @throws FilterBasisError `data-mismatch` (the model takes other images or knows another number of classes),
+ * `non-finite` (scores), `interrupted`
  */
 export async function topOne(
   model: Runnable,
@@ -69,11 +71,18 @@ function classifierInput(model: Runnable, set: ImageSet): Port {
   if (input !== undefined && more.length === 0 && fits && input.type === "float32") return input;
   throw new FilterBasisError("data-mismatch", `the model does not take the images of ${set.name}`, {
     expected: `one float32 input [N, 3, ${set.height}, ${set.width}]`,
-    got: model.inputs.map(({ name, type, dims }) => `${name} ${type} [${dims.map((dim) => dim ?? "?").join(", ")}]`).join("; "),
+    got: model.inputs
+      .map(({ name, type, dims }) => `${name} ${type} [${dims.map((dim) => dim ?? "?").join(", ")}]`)
+      .join("; "),
   });
 }
 
-function classScores(outputs: Readonly<Record<string, TensorData>>, model: Runnable, set: ImageSet, count: number): Float32Array {
+function classScores(
+  outputs: Readonly<Record<string, TensorData>>,
+  model: Runnable,
+  set: ImageSet,
+  count: number,
+): Float32Array {
   const output = outputs[model.outputs[0]?.name ?? ""];
   const classes = set.classes.length;
   const size = output?.dims.reduce((product, dim) => product * dim, 1);

@@ -1,4 +1,5 @@
-// Whether two networks are the same function on data: outputs of both on the same inputs, output by output, and the loss of one of them.
+// Whether two networks are the same function on data: outputs of both on the same inputs, output by output, and the
+// loss of one of them.
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
@@ -53,7 +54,9 @@ export async function compareOnData(
         expected: names.join(", "),
         got: counts,
       });
-    const comparisons = new Map(names.map((name) => [name, compareOutput(name, name === counts ? kind : undefined)] as const));
+    const comparisons = new Map(
+      names.map((name) => [name, compareOutput(name, name === counts ? kind : undefined)] as const),
+    );
     for (let index = 0; index < feeds.batches; index++) {
       if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while comparing");
       const inputs = await feeds.feeds(index);

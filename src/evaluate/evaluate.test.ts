@@ -119,7 +119,9 @@ describe("evaluate a classifier", () => {
   });
 
   test("takes the normalisation from the model, and else asks for it", async () => {
-    expect((await run(evaluate, at("told.onnx"), "--data", at("classes"), "--no-latency", "--json")).json).toMatchObject({
+    expect(
+      (await run(evaluate, at("told.onnx"), "--data", at("classes"), "--no-latency", "--json")).json,
+    ).toMatchObject({
       top1Error: 25,
     });
     const asked = await run(evaluate, at("plain.onnx"), "--data", at("classes"));
@@ -131,7 +133,13 @@ describe("evaluate a classifier", () => {
     const asked = (await run(evaluate, ...words)).json.error as { code: string; message: string };
     expect(asked).toMatchObject({ code: "shape-mismatch", message: expect.stringContaining("--input") });
     const { json } = await run(evaluate, ...words, "--input", "1x3x5x6");
-    expect(json).toMatchObject({ top1Error: 25, input: { input: [1, 3, 5, 6] }, macs: 6 * 30, uncounted: [], guessed: false });
+    expect(json).toMatchObject({
+      top1Error: 25,
+      input: { input: [1, 3, 5, 6] },
+      macs: 6 * 30,
+      uncounted: [],
+      guessed: false,
+    });
   });
 
   test("a model of a fixed batch is counted and timed at it", async () => {
@@ -141,7 +149,15 @@ describe("evaluate a classifier", () => {
   });
 
   test("classes that do not match the outputs are a typed error", async () => {
-    const { code, json } = await run(evaluate, at("three.onnx"), "--data", at("classes"), "--normalize", "none", "--json");
+    const { code, json } = await run(
+      evaluate,
+      at("three.onnx"),
+      "--data",
+      at("classes"),
+      "--normalize",
+      "none",
+      "--json",
+    );
     expect(code).toBe(1);
     expect(json.error).toMatchObject({ code: "data-mismatch", expected: "an output [4, 2]", got: "[4, 3]" });
   });
@@ -169,7 +185,16 @@ describe("evaluate a classifier", () => {
     expect(classifier.notes).toContain("--shave is for super-resolution");
     const images = await run(evaluate, at("sr.onnx"), "--data", at("pictures"), "--normalize", "none");
     expect([images.code, images.notes]).toEqual([2, expect.stringContaining("--normalize is for classifiers")]);
-    const both = await run(evaluate, at("nothing.onnx"), "--data", at("nothing"), "--normalize", "none", "--scale", "2");
+    const both = await run(
+      evaluate,
+      at("nothing.onnx"),
+      "--data",
+      at("nothing"),
+      "--normalize",
+      "none",
+      "--scale",
+      "2",
+    );
     expect(both.notes).toContain("--normalize and --scale exclude each other"); // before anything is looked for
   });
 
@@ -210,7 +235,9 @@ describe("evaluate a super-resolution network", () => {
   });
 
   test("another scale, and data that is not there, are refused", async () => {
-    expect((await run(evaluate, at("sr.onnx"), "--data", at("pictures"), "--scale", "3", "--json")).json.error).toMatchObject({
+    expect(
+      (await run(evaluate, at("sr.onnx"), "--data", at("pictures"), "--scale", "3", "--json")).json.error,
+    ).toMatchObject({
       code: "data-mismatch",
       expected: "3",
       got: "2",
@@ -234,8 +261,19 @@ describe("evaluate a super-resolution network", () => {
 
   test("self-ensemble, the authors' quarters and RGB are options", async () => {
     const psnr = async (...options: string[]) =>
-      (await run(evaluate, at("sr.onnx"), "--data", at("pictures"), "--limit", "1", "--no-latency", "--json", ...options)).json
-        .psnr;
+      (
+        await run(
+          evaluate,
+          at("sr.onnx"),
+          "--data",
+          at("pictures"),
+          "--limit",
+          "1",
+          "--no-latency",
+          "--json",
+          ...options,
+        )
+      ).json.psnr;
     const plain = await psnr();
     expect(await psnr("--inference", "ensemble")).not.toBe(plain);
     expect(await psnr("--measure", "rgb")).not.toBe(plain);
@@ -246,7 +284,16 @@ describe("evaluate a super-resolution network", () => {
 
 describe("upscale", () => {
   test("writes an image of scale times the size", async () => {
-    const { code, json } = await run(upscale, at("sr.onnx"), at("pictures/1.png"), "-o", at("out.png"), "--tile", "16", "--json");
+    const { code, json } = await run(
+      upscale,
+      at("sr.onnx"),
+      at("pictures/1.png"),
+      "-o",
+      at("out.png"),
+      "--tile",
+      "16",
+      "--json",
+    );
     expect(code).toBe(0);
     expect(json).toMatchObject({ from: [33, 40], to: [66, 80], scale: 2, tiles: 9, exact: true });
     const made = await decodeImage(at("out.png"));

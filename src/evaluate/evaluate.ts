@@ -40,7 +40,10 @@ export interface EvaluateOptions {
   readonly measure?: Measure;
   readonly shave?: number;
   readonly split?: Split;
-  /** How a super-resolution network is run: on the whole image, in the authors' quarters, as the mean of eight turned copies. */
+  /**
+   * How a super-resolution network is run: on the whole image, in the authors' quarters, as the mean of eight turned
+   * copies.
+   */
   readonly inference?: "whole" | "chop" | "ensemble";
   /** Only the first so many images. */
   readonly limit?: number;
@@ -99,7 +102,8 @@ interface Measured {
 
 /**
  * Measures a model on data in ONNX Runtime.
- * @throws FilterBasisError `data-mismatch` (model and data do not fit), `usage` (a convention must be stated), and what loading throws
+ * @throws FilterBasisError `data-mismatch` (model and data do not fit), `usage` (a convention must be stated), and what
+ * loading throws
  */
 export async function evaluateModel(file: string, options: EvaluateOptions): Promise<Evaluation> {
   const files = options.against === undefined ? [file] : [file, options.against];
@@ -110,10 +114,9 @@ export async function evaluateModel(file: string, options: EvaluateOptions): Pro
     const measured: Measured[] = [];
     for (const one of loaded) measured.push(await quality(one, options, measured[0]?.inputs));
     const medians = options.latency === false ? undefined : await time(loaded, measured, options);
-    const [own, other] = measured.map(({ metrics }, i) => (medians ? { ...metrics, latencyMs: medians[i]! } : metrics)) as [
-      ModelMetrics,
-      ModelMetrics?,
-    ];
+    const [own, other] = measured.map(({ metrics }, i) =>
+      medians ? { ...metrics, latencyMs: medians[i]! } : metrics,
+    ) as [ModelMetrics, ModelMetrics?];
     return other ? { ...own, against: other } : own;
   } finally {
     for (const { session } of loaded) await session.release();
@@ -134,7 +137,8 @@ async function quality(model: Loaded, options: EvaluateOptions, first?: ModelInp
       ...(values && { values }),
       ...(options.signal && { signal: options.signal }),
     });
-  // what a network for images is counted at does not depend on the data: where nothing is found, that is said before they are gone through
+  // what a network for images is counted at does not depend on the data: where nothing is found, that is said before
+  // they are gone through
   const found = images ? await find(new Map()) : undefined;
   const { metrics, shapes } = await (found ? superResolution : classification)({ ...model, session }, options);
   const inputs = found ?? (await find(shapes));
@@ -174,7 +178,10 @@ function checkKind(file: string, images: boolean, options: EvaluateOptions): voi
 }
 
 interface Result {
-  readonly metrics: Omit<ModelMetrics, "model" | "weights" | "parameters" | "macs" | "uncounted" | "bytes" | "input" | "guessed">;
+  readonly metrics: Omit<
+    ModelMetrics,
+    "model" | "weights" | "parameters" | "macs" | "uncounted" | "bytes" | "input" | "guessed"
+  >;
   readonly shapes: ReadonlyMap<string, readonly number[]>;
 }
 
@@ -188,7 +195,9 @@ async function classification({ file, graph, session }: Loaded, options: Evaluat
   }
   const normalization = parseNormalization(normalize);
   const { note, signal } = options;
-  const { test } = await labelledImages(await openData(options.data, { ...(note && { note }), ...(signal && { signal }) }));
+  const { test } = await labelledImages(
+    await openData(options.data, { ...(note && { note }), ...(signal && { signal }) }),
+  );
   if (test === undefined) throw new FilterBasisError("not-found", "there are no test images", { file: options.data });
   const set: ImageSet = firstImages(test, options.limit ?? test.count);
   const bar = options.progress?.(file, set.count);
@@ -214,7 +223,8 @@ async function superResolution({ file, graph, session }: Loaded, options: Evalua
   const found = (await imagePairs(await openData(options.data), scale, options.split ?? "valid")).pairs;
   const pairs: readonly PairFiles[] = found.slice(0, options.limit ?? found.length);
   const { lr } = await loadPair(pairs[0]!, scale);
-  const range = options.range ?? ({ "1": 1, "255": 255 } as const)[graph.metadata.get("filterbasis.range") ?? ""] ?? "auto";
+  const range =
+    options.range ?? ({ "1": 1, "255": 255 } as const)[graph.metadata.get("filterbasis.range") ?? ""] ?? "auto";
   const sr = await describeSrModel(session, lr, { scale, range });
   if (range === "auto") options.note?.(`${file}: input and output 0..${sr.range} (found by running it)`);
   const bar = options.progress?.(file, pairs.length);
@@ -232,7 +242,9 @@ async function superResolution({ file, graph, session }: Loaded, options: Evalua
   }
 }
 
-function inference(way: EvaluateOptions["inference"] = "whole"): (sr: SrModel, lr: Image) => ReturnType<typeof superResolve> {
+function inference(
+  way: EvaluateOptions["inference"] = "whole",
+): (sr: SrModel, lr: Image) => ReturnType<typeof superResolve> {
   const ways = {
     whole: superResolve,
     chop: (sr: SrModel, lr: Image) => forwardChop(sr, inputPlanes(sr, lr)),

@@ -1,12 +1,14 @@
-// How much of a network's function another one has lost on the same inputs: one number in 0..1 (or in decibels) a task, and beside it how
-// each output compares. Every figure is a mean over inputs, so that its spread over them can be stated.
+// How much of a network's function another one has lost on the same inputs: one number in 0..1 (or in decibels) a task,
+// and beside it how each output compares. Every figure is a mean over inputs, so that its spread over them can be
+// stated.
 import { elements } from "../graph/attributes.js";
 import type { TensorData } from "../graph/types.js";
 import { floats } from "../graph/values.js";
 
 /**
- * `mask`: 1 - IoU at a threshold of 0.5 (both empty: 1). `classes`: the share of positions whose largest class is another. `decibels`: the PSNR
- * to the truth that was lost. `relative`: the root mean square difference over the original's root mean square.
+ * `mask`: 1 - IoU at a threshold of 0.5 (both empty: 1). `classes`: the share of positions whose largest class is
+ * another. `decibels`: the PSNR to the truth that was lost. `relative`: the root mean square difference over the
+ * original's root mean square.
  */
 export const lossKinds = ["mask", "classes", "decibels", "relative"] as const;
 export type LossKind = (typeof lossKinds)[number];
@@ -30,7 +32,10 @@ export interface OutputLoss {
   readonly absolute: number;
   readonly iou: Mean | null;
   readonly classesAgree: Mean | null;
-  /** Between both outputs, over the range of the original's values, in dB; null where they are equal or the original is constant. */
+  /**
+   * Between both outputs, over the range of the original's values, in dB; null where they are equal or the original is
+   * constant.
+   */
   readonly psnr: number | null;
   /**
    * Inputs that were compared, and those for which either side is not finite. Where that is the other network alone, all of that input is lost;
@@ -49,7 +54,10 @@ export interface OutputComparison {
   result(): OutputLoss;
 }
 
-/** The axis of classes of an output: one along which values are probabilities; or of a matrix [N, K], the second. -1 where there is none. */
+/**
+ * The axis of classes of an output: one along which values are probabilities; or of a matrix [N, K], the second. -1
+ * where there is none.
+ */
 export function classAxis({ dims, ...tensor }: TensorData): number {
   const values = floats({ dims, ...tensor });
   for (let axis = dims.length - 1; axis >= 1; axis--) if (dims[axis]! > 1 && sumsToOne(values, dims, axis)) return axis;
@@ -80,7 +88,10 @@ const around = (dims: readonly number[], axis: number): readonly [outer: number,
   elements(dims.slice(axis + 1)),
 ];
 
-/** One plane of values in 0..1 of which at least half are close to an end: a mask, where a grey image is mostly in between. */
+/**
+ * One plane of values in 0..1 of which at least half are close to an end: a mask, where a grey image is mostly in
+ * between.
+ */
 export function isMask({ dims, ...tensor }: TensorData): boolean {
   const sides = dims.slice(1).filter((dim) => dim > 1);
   if (dims.length < 3 || sides.length !== 2) return false;
@@ -222,7 +233,8 @@ function agreement(x: Float32Array, y: Float32Array, dims: readonly number[], ax
 
 function largest(values: Float32Array, o: number, i: number, size: number, inner: number): number {
   let best = 0;
-  for (let k = 1; k < size; k++) if (values[(o * size + k) * inner + i]! > values[(o * size + best) * inner + i]!) best = k;
+  for (let k = 1; k < size; k++)
+    if (values[(o * size + k) * inner + i]! > values[(o * size + best) * inner + i]!) best = k;
   return best;
 }
 

@@ -36,11 +36,15 @@ export interface MeasureOptions {
 }
 
 /**
- * Super-resolves every LR image and compares with the truth: clipped and rounded to 8 bits, a border shaved off. Means are over images. SSIM is of
- * luma for measure `luma`, the mean over the channels for `rgb`.
+ * Super-resolves every LR image and compares with the truth: clipped and rounded to 8 bits, a border shaved off. Means
+ * are over images. SSIM is of luma for measure `luma`, the mean over the channels for `rgb`.
  * @throws FilterBasisError what loading and running throw; `interrupted`
  */
-export async function measureSr(sr: SrModel, files: readonly PairFiles[], options: MeasureOptions = {}): Promise<SrQuality> {
+export async function measureSr(
+  sr: SrModel,
+  files: readonly PairFiles[],
+  options: MeasureOptions = {},
+): Promise<SrQuality> {
   const {
     measure = "luma",
     shave = sr.scale + (measure === "rgb" ? 6 : 0),
@@ -61,7 +65,8 @@ export async function measureSr(sr: SrModel, files: readonly PairFiles[], option
     });
   }
   progress(files.length, "");
-  const mean = (of: (image: ImageQuality) => number) => perImage.reduce((sum, image) => sum + of(image), 0) / perImage.length;
+  const mean = (of: (image: ImageQuality) => number) =>
+    perImage.reduce((sum, image) => sum + of(image), 0) / perImage.length;
   return {
     psnr: mean((image) => image.psnr),
     ssim: mean((image) => image.ssim),
@@ -87,13 +92,15 @@ export function qualityOf(made: Image, truth: Image, shave: number, measure: Mea
   }
   const truthLuma = luma(truth);
   if (made.channels === 1) {
-    if (measure === "rgb") throw new FilterBasisError("usage", "a network that gives luma alone cannot be measured in RGB");
+    if (measure === "rgb")
+      throw new FilterBasisError("usage", "a network that gives luma alone cannot be measured in RGB");
     return {
       psnr: psnrPlane(made.data, truthLuma, width, height, shave),
       ssim: ssim(made.data, truthLuma, width, height, shave),
     };
   }
-  if (measure === "luma") return { psnr: psnr(made, truth, shave), ssim: ssim(luma(made), truthLuma, width, height, shave) };
+  if (measure === "luma")
+    return { psnr: psnr(made, truth, shave), ssim: ssim(luma(made), truthLuma, width, height, shave) };
   const plane = ({ data }: Image, c: number) => data.subarray(c * width * height, (c + 1) * width * height);
   const channels = [0, 1, 2].map((c) => ssim(plane(made, c), plane(truth, c), width, height, shave));
   return { psnr: psnr(made, truth, shave, "rgb"), ssim: channels.reduce((sum, value) => sum + value, 0) / 3 };

@@ -1,5 +1,5 @@
-// Data as inputs of any network: which input the data goes into, in what layout, size and units, by what the model states (its metadata and
-// fixed axes) and what the user does; what had to be guessed is told.
+// Data as inputs of any network: which input the data goes into, in what layout, size and units, by what the model
+// states (its metadata and fixed axes) and what the user does; what had to be guessed is told.
 
 import type { Batch } from "../data/batches.js";
 import type { Data } from "../data/dataset.js";
@@ -84,7 +84,8 @@ const largePixels = 1e5;
 /**
  * Opens data for a network.
  * @param inputs - sizes and values at which the network runs (`findInputs`)
- * @throws FilterBasisError `data-mismatch` (no input takes images or arrays of that shape), `usage`; what opening data throws
+ * @throws FilterBasisError `data-mismatch` (no input takes images or arrays of that shape), `usage`; what opening data
+ * throws
  */
 export async function modelFeeds(
   graph: Graph,
@@ -170,7 +171,10 @@ const tooFew = ({ name }: Data, got: number, batch: number) =>
     got: String(got),
   });
 
-/** The input that images go into: the one that is named, or the only one with four axes and one or three channels, or the only one of floats. */
+/**
+ * The input that images go into: the one that is named, or the only one with four axes and one or three channels, or
+ * the only one of floats.
+ */
 function placementOf(graph: Graph, { shapes }: ModelInputs, named: string | undefined): Placement {
   const fed = fedInputs(graph);
   const candidates = fed.flatMap((value): Placement[] => {
@@ -283,6 +287,7 @@ function channelsToEnd(values: Float32Array, dims: readonly number[]) {
   const plane = h * w;
   for (let image = 0; image < n; image++)
     for (let channel = 0; channel < c; channel++)
-      for (let at = 0; at < plane; at++) out[(image * plane + at) * c + channel] = values[(image * c + channel) * plane + at]!;
+      for (let at = 0; at < plane; at++)
+        out[(image * plane + at) * c + channel] = values[(image * c + channel) * plane + at]!;
   return { values: out, dims: [n, h, w, c] };
 }

@@ -24,7 +24,9 @@ type Fixture = {
 
 const index = shared("fixtures/index.json");
 describe.skipIf(index === undefined)(`recorded results${index ? "" : `: ${noShared}`}`, () => {
-  const { fixtures } = index ? (JSON.parse(readFileSync(index, "utf8")) as { fixtures: readonly Fixture[] }) : { fixtures: [] };
+  const { fixtures } = index
+    ? (JSON.parse(readFileSync(index, "utf8")) as { fixtures: readonly Fixture[] })
+    : { fixtures: [] };
   const of = (kind: string) => fixtures.find((fixture) => fixture.kind === kind)!;
 
   test("PSNR is the authors' to 1e-6 dB", () => {
@@ -73,7 +75,9 @@ describe("ssim", () => {
   });
 
   test("equals its definition, window by window", () => {
-    const weights = Array.from({ length: 121 }, (_, i) => Math.exp(-((Math.floor(i / 11) - 5) ** 2 + ((i % 11) - 5) ** 2) / 4.5));
+    const weights = Array.from({ length: 121 }, (_, i) =>
+      Math.exp(-((Math.floor(i / 11) - 5) ** 2 + ((i % 11) - 5) ** 2) / 4.5),
+    );
     const total = weights.reduce((sum, value) => sum + value, 0);
     const places = [];
     for (let y = 1; y + 11 <= h - 1; y++) for (let x = 1; x + 11 <= w - 1; x++) places.push([y, x] as const);

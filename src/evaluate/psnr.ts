@@ -3,13 +3,19 @@ import type { Image } from "../data/image.js";
 import { FilterBasisError } from "../errors/error.js";
 
 const { fround } = Math;
-/** Of luma, over 256; in float32, like every difference here: the authors' arithmetic, so that metrics agree with theirs to 1e-6 dB. */
+/**
+ * Of luma, over 256; in float32, like every difference here: the authors' arithmetic, so that metrics agree with theirs
+ * to 1e-6 dB.
+ */
 const weights = [fround(65.738), fround(129.057), fround(25.064)] as const;
 
 /** `luma` for the benchmark sets (shave = scale), `rgb` for DIV2K (shave = scale + 6). */
 export type Measure = "luma" | "rgb";
 
-/** Clips to 0 .. 255 and rounds to 8 bits, halves to even as torch.round does. @throws FilterBasisError `non-finite` (NaN) */
+/**
+ * Clips to 0 .. 255 and rounds to 8 bits, halves to even as torch.round does. @throws FilterBasisError `non-finite`
+ * (NaN)
+ */
 export function quantize(values: Float32Array): Uint8Array {
   return Uint8Array.from(values, (value) => {
     if (Number.isNaN(value)) throw new FilterBasisError("non-finite", "the image that a network made holds NaN");
@@ -47,7 +53,13 @@ export function psnr(sr: Image, hr: Image, shave: number, measure: Measure = "lu
 }
 
 /** PSNR of one plane of values on the scale 0 .. 255, [height, width]. */
-export function psnrPlane(sr: ArrayLike<number>, hr: ArrayLike<number>, width: number, height: number, shave: number): number {
+export function psnrPlane(
+  sr: ArrayLike<number>,
+  hr: ArrayLike<number>,
+  width: number,
+  height: number,
+  shave: number,
+): number {
   return decibels(meanSquare((at) => (sr[at]! - hr[at]!) / 255, width, height, shave));
 }
 

@@ -19,9 +19,10 @@ export interface ReceptiveField {
 }
 
 /**
- * The receptive field of the first output in the first input, a picture [N, C, H, W]. Convolutions, pooling, pixel shuffle, resizing by constant
- * factors, padding and everything elementwise are followed; values that come only from sizes are not pixels. Pooling over the whole picture,
- * resizing to computed sizes, and operators not known here are unbounded, and the reason names the node.
+ * The receptive field of the first output in the first input, a picture [N, C, H, W]. Convolutions, pooling, pixel
+ * shuffle, resizing by constant factors, padding and everything elementwise are followed; values that come only from
+ * sizes are not pixels. Pooling over the whole picture, resizing to computed sizes, and operators not known here are
+ * unbounded, and the reason names the node.
  */
 export function receptiveField(graph: Graph): ReceptiveField {
   const input = graph.inputs.find(({ name }) => !graph.initializers.has(name))?.name ?? "";
@@ -43,12 +44,14 @@ export function receptiveField(graph: Graph): ReceptiveField {
       joined === undefined
         ? "it joins maps of different scale"
         : (operator?.reach?.(node, joined, context) ?? `how far the operator ${node.op} looks is not known`);
-    if (typeof result === "string") return { before: 0, after: 0, period: 1, unbounded: `node ${nodeName(node)}: ${result}` };
+    if (typeof result === "string")
+      return { before: 0, after: 0, period: 1, unbounded: `node ${nodeName(node)}: ${result}` };
     period = leastCommonMultiple(period, result.pitch);
     for (const output of node.outputs) reaches.set(output, result);
   }
   const end = reaches.get(graph.outputs[0]?.name ?? "");
-  if (end === undefined) return { before: 0, after: 0, period: 1, unbounded: "the output does not depend on the picture" };
+  if (end === undefined)
+    return { before: 0, after: 0, period: 1, unbounded: "the output does not depend on the picture" };
   return { before: Math.max(0, Math.ceil(-end.low)), after: Math.max(0, Math.ceil(end.high)), period };
 }
 

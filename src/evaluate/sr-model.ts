@@ -1,4 +1,5 @@
-// What a super-resolution network wants and gives: channels, range of values, scale, and whether its input is enlarged first.
+// What a super-resolution network wants and gives: channels, range of values, scale, and whether its input is enlarged
+// first.
 
 import { type Image, luma, toRgb } from "../data/image.js";
 import { imresize, imresizeFloat } from "../data/imresize.js";
@@ -37,9 +38,10 @@ export interface SrOptions {
 }
 
 /**
- * Finds out a network's conventions by running it on (a piece of) one low-resolution image. With range `auto`, both are tried
- * and the one whose result is nearer to bicubic is taken.
- * @throws FilterBasisError `data-mismatch` (not a super-resolution network, or another scale than asked for), `usage` (scale needed)
+ * Finds out a network's conventions by running it on (a piece of) one low-resolution image. With range `auto`, both are
+ * tried and the one whose result is nearer to bicubic is taken.
+ * @throws FilterBasisError `data-mismatch` (not a super-resolution network, or another scale than asked for), `usage`
+ * (scale needed)
  */
 export async function describeSrModel(
   model: Runnable,
@@ -51,7 +53,9 @@ export async function describeSrModel(
   if (input?.dims.length !== 4 || more.length > 0 || input.type !== "float32" || (channels !== 1 && channels !== 3)) {
     throw new FilterBasisError("data-mismatch", "this is not a super-resolution network", {
       expected: "one float32 input [N, 1 or 3, H, W]",
-      got: model.inputs.map(({ name, type, dims }) => `${name} ${type} [${dims.map((dim) => dim ?? "?").join(", ")}]`).join("; "),
+      got: model.inputs
+        .map(({ name, type, dims }) => `${name} ${type} [${dims.map((dim) => dim ?? "?").join(", ")}]`)
+        .join("; "),
     });
   }
   const fixed = typeof height === "number" && typeof width === "number" ? ([height, width] as const) : undefined;
@@ -75,7 +79,10 @@ export async function describeSrModel(
       expected: "--scale 2, 3 or 4",
     });
   if (!enlarged && scale !== undefined && scale !== factor) {
-    throw new FilterBasisError("data-mismatch", "the network has another scale", { expected: `${scale}`, got: `${factor}` });
+    throw new FilterBasisError("data-mismatch", "the network has another scale", {
+      expected: `${scale}`,
+      got: `${factor}`,
+    });
   }
   const known = { ...base, scale: enlarged ? scale! : factor, enlarged };
   return { ...known, range: range === "auto" ? await nearerRange(known, piece) : range };
@@ -92,7 +99,10 @@ export function superResolve(sr: SrModel, lr: Image): Promise<Planes> {
   return runPlanes(sr, inputPlanes(sr, lr));
 }
 
-/** Bicubic enlargement on floats: the input of networks that only sharpen, with the edges of Pillow, which such networks are run with. */
+/**
+ * Bicubic enlargement on floats: the input of networks that only sharpen, with the edges of Pillow, which such networks
+ * are run with.
+ */
 export function enlarge({ channels, height, width, data }: Planes, scale: number): Planes {
   return { channels, ...imresizeFloat(data, channels, height, width, scale, { edge: "leave out" }) };
 }
@@ -103,7 +113,9 @@ export function toPlanes(image: Image, channels: 1 | 3): Planes {
   return { channels, height, width, data: channels === 1 ? luma(image) : Float32Array.from(toRgb(image).data) };
 }
 
-/** Scales, runs, scales back. @throws FilterBasisError `data-mismatch` (an output that is no image), what running throws */
+/**
+ * Scales, runs, scales back. @throws FilterBasisError `data-mismatch` (an output that is no image), what running throws
+ */
 export async function runPlanes({ model, range }: Pick<SrModel, "model" | "range">, planes: Planes): Promise<Planes> {
   const { channels, height, width, data } = planes;
   checkSize(model.inputs[0]!.dims, planes);
@@ -111,7 +123,12 @@ export async function runPlanes({ model, range }: Pick<SrModel, "model" | "range
   const values = range === 255 ? data : data.map((value) => value / 255);
   const result = (await model.run({ [input]: float32Tensor([1, channels, height, width], values) }))[output]!;
   const [one, outChannels, outHeight, outWidth] = result.dims as [number, 1 | 3, number, number];
-  if (result.dims.length !== 4 || one !== 1 || (outChannels !== 1 && outChannels !== 3) || elements(result.dims) === 0) {
+  if (
+    result.dims.length !== 4 ||
+    one !== 1 ||
+    (outChannels !== 1 && outChannels !== 3) ||
+    elements(result.dims) === 0
+  ) {
     throw new FilterBasisError("data-mismatch", "the output is not an image", {
       tensor: output,
       got: `[${result.dims.join(", ")}]`,

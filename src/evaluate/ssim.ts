@@ -2,15 +2,17 @@
 import { FilterBasisError } from "../errors/error.js";
 
 const radius = 5;
-const gaussian = Float64Array.from({ length: 2 * radius + 1 }, (_, i) => Math.exp(-((i - radius) ** 2) / (2 * 1.5 ** 2)));
+const gaussian = Float64Array.from({ length: 2 * radius + 1 }, (_, i) =>
+  Math.exp(-((i - radius) ** 2) / (2 * 1.5 ** 2)),
+);
 const total = gaussian.reduce((sum, value) => sum + value, 0);
 const window = gaussian.map((value) => value / total);
 const c1 = (0.01 * 255) ** 2;
 const c2 = (0.03 * 255) ** 2;
 
 /**
- * Mean SSIM of two planes on the scale 0 .. 255, [height, width], after `shave` pixels are cut off every side: Gaussian window of 11 x 11
- * with deviation 1.5, only where the window is wholly inside.
+ * Mean SSIM of two planes on the scale 0 .. 255, [height, width], after `shave` pixels are cut off every side: Gaussian
+ * window of 11 x 11 with deviation 1.5, only where the window is wholly inside.
  * @throws FilterBasisError `shape-mismatch` (no window fits)
  */
 export function ssim(a: ArrayLike<number>, b: ArrayLike<number>, width: number, height: number, shave = 0): number {

@@ -33,10 +33,15 @@ export function spans(size: number, { tile, before, after, period }: TileOptions
 }
 
 /**
- * The same for a network that takes one size only: every tile is read at exactly `fixed` pixels. The image must be at least as large.
+ * The same for a network that takes one size only: every tile is read at exactly `fixed` pixels. The image must be at
+ * least as large.
  * @throws FilterBasisError `data-mismatch` (nothing of a tile would be kept, or the image is too small)
  */
-export function fixedSpans(size: number, fixed: number, { before, after }: Pick<ReceptiveField, "before" | "after">): Span[] {
+export function fixedSpans(
+  size: number,
+  fixed: number,
+  { before, after }: Pick<ReceptiveField, "before" | "after">,
+): Span[] {
   if (size < fixed) {
     throw new FilterBasisError("data-mismatch", "the image is smaller than the one size that the network takes", {
       expected: `at least ${fixed}`,

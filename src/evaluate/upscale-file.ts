@@ -38,7 +38,8 @@ const mostPixels = 140e6;
 
 /**
  * Upscales an image; colours are converted to sRGB, alpha is kept (JPEG cannot hold it: an error before any work).
- * @throws FilterBasisError `usage` (the output's ending), `too-large`, and what decoding, the model and writing throw; nothing half-written is left
+ * @throws FilterBasisError `usage` (the output's ending), `too-large`, and what decoding, the model and writing throw;
+ * nothing half-written is left
  */
 export async function upscaleFile(
   model: string,

@@ -1,4 +1,5 @@
-// Tiles equal the whole image where they overlap as far as the network looks; the receptive field is neither too small nor loose.
+// Tiles equal the whole image where they overlap as far as the network looks; the receptive field is neither too small
+// nor loose.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { someImage } from "../../test/images.js";
@@ -137,27 +138,32 @@ describe("upscale", () => {
 });
 
 const vdsr = shared("data/models/vdsr.onnx");
-test.skipIf(vdsr === undefined)(`a network for luma, on a colour image in tiles${vdsr ? "" : `: ${noShared}`}`, async () => {
-  const graph = await loadModel(vdsr!);
-  const field = receptiveField(graph);
-  expect(field).toEqual({ before: 20, after: 20, period: 1 });
-  await withSession(graph, async (model) => {
-    const image = someImage(60, 48);
-    await expect(describeSrModel(model, image)).rejects.toMatchObject({ code: "usage" }); // the scale must be said
-    const sr = await describeSrModel(model, image, { scale: 2 });
-    expect([sr.enlarged, sr.channels]).toEqual([true, 1]);
-    const [tiled, whole] = [await upscale(sr, image, field, { tile: 40 }), await upscale(sr, image, field)];
-    expect(tiled.tiles).toBeGreaterThan(1);
-    expect(largest(tiled.raster.data, whole.raster.data)).toBeLessThanOrEqual(1);
-  });
-});
+test.skipIf(vdsr === undefined)(
+  `a network for luma, on a colour image in tiles${vdsr ? "" : `: ${noShared}`}`,
+  async () => {
+    const graph = await loadModel(vdsr!);
+    const field = receptiveField(graph);
+    expect(field).toEqual({ before: 20, after: 20, period: 1 });
+    await withSession(graph, async (model) => {
+      const image = someImage(60, 48);
+      await expect(describeSrModel(model, image)).rejects.toMatchObject({ code: "usage" }); // the scale must be said
+      const sr = await describeSrModel(model, image, { scale: 2 });
+      expect([sr.enlarged, sr.channels]).toEqual([true, 1]);
+      const [tiled, whole] = [await upscale(sr, image, field, { tile: 40 }), await upscale(sr, image, field)];
+      expect(tiled.tiles).toBeGreaterThan(1);
+      expect(largest(tiled.raster.data, whole.raster.data)).toBeLessThanOrEqual(1);
+    });
+  },
+);
 
 const imdn = shared("data/models/imdn_x2.onnx");
 test.skipIf(imdn === undefined)(
   `a network that pools over the whole image is said to${imdn ? "" : `: ${noShared}`}`,
   async () => {
     expect(receptiveField(await loadModel(imdn!)).unbounded).toMatch(/whole picture/);
-    expect(receptiveField(await loadModel(shared("data/models/rfdn_x4.onnx")!)).unbounded).toMatch(/resizes|rounded|whole/);
+    expect(receptiveField(await loadModel(shared("data/models/rfdn_x4.onnx")!)).unbounded).toMatch(
+      /resizes|rounded|whole/,
+    );
   },
 );
 
@@ -198,9 +204,9 @@ test("self-ensemble of a network that commutes with flips and transposes changes
     expect([eight.width, eight.height]).toEqual([24, 18]);
     expect(largest(one.data, eight.data)).toBeLessThan(1e-4);
     const sr: SrModel = { ...even, model };
-    expect(largest((await superResolve(sr, image)).data, (await selfEnsemble(sr, inputPlanes(sr, image))).data)).toBeGreaterThan(
-      1e-4,
-    );
+    expect(
+      largest((await superResolve(sr, image)).data, (await selfEnsemble(sr, inputPlanes(sr, image))).data),
+    ).toBeGreaterThan(1e-4);
   });
 });
 

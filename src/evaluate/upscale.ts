@@ -9,7 +9,10 @@ import { enlarge, type Planes, type SrModel, superResolve } from "./sr-model.js"
 import { fixedSpans, type Span, spans } from "./tiles.js";
 
 export interface UpscaleOptions {
-  /** Pixels of the network's input that a tile keeps, along each side; by default as many as become 512 (256 where the network only sharpens). */
+  /**
+   * Pixels of the network's input that a tile keeps, along each side; by default as many as become 512 (256 where the
+   * network only sharpens).
+   */
   readonly tile?: number;
   /** Pixels of the network's input read beyond; by default as far as the network looks. */
   readonly overlap?: number;
@@ -22,7 +25,10 @@ export interface Upscaled {
   readonly tiles: number;
   /** Pixels read beyond a tile on its wider side; 0 where one tile was enough. */
   readonly overlap: number;
-  /** Whether the tiles equal the whole image (to rounding): always for one tile, else where the overlap covers the receptive field. */
+  /**
+   * Whether the tiles equal the whole image (to rounding): always for one tile, else where the overlap covers the
+   * receptive field.
+   */
   readonly exact: boolean;
 }
 
@@ -30,11 +36,16 @@ export interface Upscaled {
 const fallbackOverlap = 32;
 
 /**
- * Enlarges an image by the network's scale. Alpha is enlarged bicubically. A grey image stays grey. A network for luma changes the luma of the
- * bicubically enlarged colours. Memory: the result, and what the network needs for one tile.
+ * Enlarges an image by the network's scale. Alpha is enlarged bicubically. A grey image stays grey. A network for luma
+ * changes the luma of the bicubically enlarged colours. Memory: the result, and what the network needs for one tile.
  * @throws FilterBasisError what the network throws; `interrupted`
  */
-export async function upscale(sr: SrModel, image: Image, field: ReceptiveField, options: UpscaleOptions = {}): Promise<Upscaled> {
+export async function upscale(
+  sr: SrModel,
+  image: Image,
+  field: ReceptiveField,
+  options: UpscaleOptions = {},
+): Promise<Upscaled> {
   const { scale, enlarged, fixed } = sr;
   const { tile = enlarged ? 256 : Math.ceil(512 / scale), progress = () => undefined, signal } = options;
   const [before, after] = [
@@ -62,7 +73,12 @@ export async function upscale(sr: SrModel, image: Image, field: ReceptiveField, 
     }
   }
   const covers = !field.unbounded && before >= field.before && after >= field.after && fixed === undefined;
-  return { raster: canvas, tiles: all, overlap: all === 1 ? 0 : Math.max(reach.before, reach.after), exact: all === 1 || covers };
+  return {
+    raster: canvas,
+    tiles: all,
+    overlap: all === 1 ? 0 : Math.max(reach.before, reach.after),
+    exact: all === 1 || covers,
+  };
 }
 
 /** The tile's colours, [channels of the image, h scale, w scale], on the scale of 8 bits. */
@@ -77,12 +93,14 @@ async function tileColours(sr: SrModel, piece: Image): Promise<Planes> {
     );
     return { ...made, channels: 1, data: grey };
   }
-  // Luma is linear in the colours, so changing all of them alike by d / (sum of the weights) changes it by d and leaves the chroma.
+  // Luma is linear in the colours, so changing all of them alike by d / (sum of the weights) changes it by d and leaves
+  // the chroma.
   const colours = enlarge({ ...piece, data: Float32Array.from(piece.data) }, sr.scale);
   const [r, g, b] = lumaWeights;
   const { data } = colours;
   for (let i = 0; i < size; i++) {
-    const old = colours.channels === 1 ? (r + g + b) * data[i]! : r * data[i]! + g * data[size + i]! + b * data[2 * size + i]!;
+    const old =
+      colours.channels === 1 ? (r + g + b) * data[i]! : r * data[i]! + g * data[size + i]! + b * data[2 * size + i]!;
     const change = (made.data[i]! - 16 - old) / (r + g + b);
     for (let c = 0; c < colours.channels; c++) data[c * size + i]! += change;
   }

@@ -68,8 +68,16 @@ describe("readNpy", () => {
     ["a fourth key", "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': 'y'}", "malformed"],
     ["code instead of a shape", "{'descr': '<f4', 'fortran_order': False, 'shape': eval('1'), }", "malformed"],
     ["a negative size", "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }", "malformed"],
-    ["a size beyond all numbers", "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", "malformed"],
-    ["sizes whose product overflows", "{'descr': '<f4', 'fortran_order': False, 'shape': (999999999, 999999999), }", "malformed"],
+    [
+      "a size beyond all numbers",
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }",
+      "malformed",
+    ],
+    [
+      "sizes whose product overflows",
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (999999999, 999999999), }",
+      "malformed",
+    ],
     ["an order that is neither", "{'descr': '<f4', 'fortran_order': 0, 'shape': (1,), }", "malformed"],
     ["no dictionary", "[1, 2]", "malformed"],
   ])("refuses %s", (_, header, code) => {

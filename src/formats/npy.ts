@@ -82,7 +82,10 @@ function readArray(bytes: Uint8Array): TensorData {
   if (!isNpy(bytes)) fail("this is not an .npy file");
   const version = bytes[6] ?? 0;
   if (version < 1 || version > 3)
-    throw new FilterBasisError("unsupported", "unknown version of the .npy format", { expected: "1 to 3", got: String(version) });
+    throw new FilterBasisError("unsupported", "unknown version of the .npy format", {
+      expected: "1 to 3",
+      got: String(version),
+    });
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = version === 1 ? 10 : 12;
   if (bytes.length < start) fail("the .npy file is cut off");
@@ -107,13 +110,15 @@ interface Header {
 
 /** "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }": the three keys in any order, and nothing else. */
 function readHeader(text: string): Header {
-  let rest = /^\{(.*)\}\s*$/s.exec(text)?.[1]?.trim() ?? fail("the header of the .npy file is not a dictionary", shown(text));
+  let rest =
+    /^\{(.*)\}\s*$/s.exec(text)?.[1]?.trim() ?? fail("the header of the .npy file is not a dictionary", shown(text));
   const found = new Map<string, string>();
   while (rest !== "") {
     // A value in the notation of these headers: a text, a tuple of numbers, a name; or a list, which stands for a
     // record type.
     const entry = /^'(\w+)'\s*:\s*('[^']*'|\([\d\s,L]*\)|\w+|\[.*\])\s*(?:,\s*|$)/s.exec(rest);
-    if (entry === null || found.has(entry[1] as string)) return fail("the header of the .npy file cannot be read", shown(text));
+    if (entry === null || found.has(entry[1] as string))
+      return fail("the header of the .npy file cannot be read", shown(text));
     found.set(entry[1] as string, entry[2] as string);
     rest = rest.slice(entry[0].length);
   }

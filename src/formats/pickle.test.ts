@@ -18,7 +18,10 @@ const thrown = (run: () => unknown): FilterBasisError => {
 describe("readPickle", () => {
   it("refuses a name that is not allowed, and never calls one", () => {
     const evil = latin("\x80\x02cos\nsystem\nU\x04true\x85R.");
-    expect(thrown(() => readPickle(evil, nothing))).toMatchObject({ code: "unsupported", place: { field: "os.system" } });
+    expect(thrown(() => readPickle(evil, nothing))).toMatchObject({
+      code: "unsupported",
+      place: { field: "os.system" },
+    });
   });
 
   it("takes byte strings of Python 2 and the state of objects as the rules say", () => {

@@ -1,5 +1,5 @@
-// The one reader of Python pickles. Nothing in them is run: numbers, texts, plain containers, and the few calls that the caller allows.
-// Everything else is refused by name. Protocols 0 to 5, as far as weights and arrays need them.
+// The one reader of Python pickles. Nothing in them is run: numbers, texts, plain containers, and the few calls that
+// the caller allows. Everything else is refused by name. Protocols 0 to 5, as far as weights and arrays need them.
 import { FilterBasisError } from "../errors/error.js";
 
 /** A name from a module, as the pickle has it: "torch._utils._rebuild_tensor_v2". */
@@ -10,19 +10,11 @@ export class PickleGlobal {
   }
 }
 
+type Scalar = null | boolean | number | bigint | string | Uint8Array;
+type Container = readonly PickleValue[] | Map<PickleValue, PickleValue> | Set<PickleValue>;
+
 /** Lists and tuples become arrays, dicts become Maps, sets become Sets; integers beyond 2^53 become bigints. */
-export type PickleValue =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | Uint8Array
-  | PickleGlobal
-  | readonly PickleValue[]
-  | Map<PickleValue, PickleValue>
-  | Set<PickleValue>
-  | object;
+export type PickleValue = Scalar | Container | PickleGlobal | object;
 
 export interface PickleRules {
   /** Names that may occur; any other is refused. */
@@ -174,7 +166,8 @@ function global(machine: Machine, name: string): PickleGlobal {
 function call(machine: Machine): PickleValue {
   const args = pop(machine);
   const callee = pop(machine);
-  if (!(callee instanceof PickleGlobal) || !Array.isArray(args)) return fail("the pickle calls something that is no name");
+  if (!(callee instanceof PickleGlobal) || !Array.isArray(args))
+    return fail("the pickle calls something that is no name");
   return machine.rules.call(callee.name, args);
 }
 
@@ -189,7 +182,10 @@ function append(target: PickleValue, items: readonly PickleValue[]): void {
   for (const item of items) (target as PickleValue[]).push(item);
 }
 
-/** Attributes of an OrderedDict (PyTorch hangs `_metadata` on a state dict) carry no weights; other objects are for the rules to take. */
+/**
+ * Attributes of an OrderedDict (PyTorch hangs `_metadata` on a state dict) carry no weights; other objects are for the
+ * rules to take.
+ */
 function build(machine: Machine): void {
   const state = pop(machine);
   const object = top(machine);
@@ -219,7 +215,9 @@ const push =
   };
 
 const outside = (machine: Machine, id: PickleValue): PickleValue =>
-  machine.rules.outside === undefined ? fail("the pickle refers to something outside of itself") : machine.rules.outside(id);
+  machine.rules.outside === undefined
+    ? fail("the pickle refers to something outside of itself")
+    : machine.rules.outside(id);
 
 const tuple = (count: number) =>
   push((machine) => {
@@ -291,7 +289,9 @@ const instructions: readonly (readonly [number | string, Instruction])[] = [
   ["j", (machine) => recall(machine, machine.reader.number(4))], // LONG_BINGET
 ];
 
-const operations = new Map(instructions.map(([code, run]) => [typeof code === "string" ? code.charCodeAt(0) : code, run]));
+const operations = new Map(
+  instructions.map(([code, run]) => [typeof code === "string" ? code.charCodeAt(0) : code, run]),
+);
 
 function addItems(target: PickleValue, items: readonly PickleValue[]): void {
   if (!(target instanceof Set)) fail("the pickle adds to something that is no set");

@@ -1,4 +1,5 @@
-// Reads what torch.save wrote: the ZIP form (PyTorch 1.6 and later) and the older stream of pickles. Nothing in the file is run.
+// Reads what torch.save wrote: the ZIP form (PyTorch 1.6 and later) and the older stream of pickles. Nothing in the
+// file is run.
 import { FilterBasisError, isError } from "../errors/error.js";
 import { elementBytes, elements } from "../graph/attributes.js";
 import type { DataType, TensorData } from "../graph/types.js";
@@ -57,10 +58,14 @@ const calls: Readonly<Record<string, (args: readonly PickleValue[]) => PickleVal
 };
 
 /**
- * The tensors of a state dict, or of the state dict inside of a checkpoint, by name. Strided ones are copied row-major, the others are
- * views on `bytes`. Throws `malformed`, or `unsupported` with the name of whatever is neither a tensor nor a plain container.
+ * The tensors of a state dict, or of the state dict inside of a checkpoint, by name. Strided ones are copied row-major,
+ * the others are views on `bytes`. Throws `malformed`, or `unsupported` with the name of whatever is neither a tensor
+ * nor a plain container.
  */
-export function readPyTorch(bytes: Uint8Array, { file }: { readonly file?: string } = {}): ReadonlyMap<string, TensorData> {
+export function readPyTorch(
+  bytes: Uint8Array,
+  { file }: { readonly file?: string } = {},
+): ReadonlyMap<string, TensorData> {
   try {
     return stateDict(isZip(bytes) ? readZipForm(bytes) : readStream(bytes));
   } catch (error) {
@@ -73,7 +78,8 @@ function rules(outside: (id: PickleValue) => PickleValue): PickleRules {
     names: (name) => Object.hasOwn(calls, name) || Object.hasOwn(storages, name),
     call: (name, args) => {
       const run = Object.hasOwn(calls, name) ? calls[name] : undefined;
-      if (run === undefined) throw new FilterBasisError("unsupported", `the file calls ${JSON.stringify(name)}`, { field: name });
+      if (run === undefined)
+        throw new FilterBasisError("unsupported", `the file calls ${JSON.stringify(name)}`, { field: name });
       return run(args);
     },
     outside,
@@ -168,16 +174,25 @@ function remember(
 function storageId(id: PickleValue): { type: DataType; key: string; count: number } {
   const [tag, kind, key, , count, view = null] = Array.isArray(id) ? (id as readonly PickleValue[]) : [];
   const type = kind instanceof PickleGlobal ? storages[kind.name] : undefined;
-  if (tag !== "storage" || type === undefined || !isSize(count)) return malformed("a reference to something that is no storage");
+  if (tag !== "storage" || type === undefined || !isSize(count))
+    return malformed("a reference to something that is no storage");
   if (view !== null) throw new FilterBasisError("unsupported", "storages that are views on storages are not read");
   return { type, key: String(key), count };
 }
 
 function rebuild([storage, offset, dims, strides]: readonly PickleValue[]): PickleValue {
   const sizes = (value: PickleValue | undefined): value is number[] => Array.isArray(value) && value.every(isSize);
-  if (!(storage instanceof Storage) || !isSize(offset) || !sizes(dims) || !sizes(strides) || dims.length !== strides.length)
+  if (
+    !(storage instanceof Storage) ||
+    !isSize(offset) ||
+    !sizes(dims) ||
+    !sizes(strides) ||
+    dims.length !== strides.length
+  )
     return malformed("a tensor that is not described as one");
-  const last = dims.includes(0) ? 0 : dims.reduce((sum, dim, i) => sum + (dim - 1) * (strides[i] as number), offset + 1);
+  const last = dims.includes(0)
+    ? 0
+    : dims.reduce((sum, dim, i) => sum + (dim - 1) * (strides[i] as number), offset + 1);
   if (last > storage.count || elements(dims) > storage.count)
     return malformed(`a tensor [${dims.join(", ")}] that is larger than its storage of ${storage.count}`);
   return new Window(storage, offset, [...dims], [...strides]);
@@ -189,12 +204,17 @@ function stateDict(value: PickleValue): ReadonlyMap<string, TensorData> {
   const tensorsOf = (candidate: PickleValue | undefined) =>
     candidate instanceof Map ? [...candidate].filter(([, entry]) => entry instanceof Window) : [];
   const inner =
-    value instanceof Map ? preferred.map((key) => value.get(key)).find((entry) => tensorsOf(entry).length > 0) : undefined;
+    value instanceof Map
+      ? preferred.map((key) => value.get(key)).find((entry) => tensorsOf(entry).length > 0)
+      : undefined;
   const found = inner === undefined ? tensorsOf(value) : tensorsOf(inner);
   if (found.length === 0)
     throw new FilterBasisError("unsupported", "the file holds no state dict", {
       expected: `tensors by name, at the top or below ${preferred.join(", ")}`,
-      got: value instanceof Map ? `a dict of ${[...value.keys()].slice(0, 8).map(String).join(", ") || "nothing"}` : typeof value,
+      got:
+        value instanceof Map
+          ? `a dict of ${[...value.keys()].slice(0, 8).map(String).join(", ") || "nothing"}`
+          : typeof value,
     });
   let copied = 0;
   return new Map(
@@ -202,10 +222,14 @@ function stateDict(value: PickleValue): ReadonlyMap<string, TensorData> {
       const tensor = materialise(String(name), entry as Window);
       if (tensor.data.buffer !== (entry as Window).storage.bytes?.buffer) copied += tensor.data.length;
       if (copied > largestCopies)
-        throw new FilterBasisError("too-large", "the file's tensors are windows that take more room than can be right", {
-          tensor: String(name),
-          expected: `at most ${largestCopies} bytes copied`,
-        });
+        throw new FilterBasisError(
+          "too-large",
+          "the file's tensors are windows that take more room than can be right",
+          {
+            tensor: String(name),
+            expected: `at most ${largestCopies} bytes copied`,
+          },
+        );
       return [String(name), tensor];
     }),
   );
@@ -214,7 +238,8 @@ function stateDict(value: PickleValue): ReadonlyMap<string, TensorData> {
 /** The tensor row-major: a view where it lies so, else a copy. */
 function materialise(name: string, { storage, offset, dims, strides }: Window): TensorData {
   const { type, bytes } = storage;
-  if (bytes === undefined) throw new FilterBasisError("malformed", "the elements of a tensor are missing", { tensor: name });
+  if (bytes === undefined)
+    throw new FilterBasisError("malformed", "the elements of a tensor are missing", { tensor: name });
   const width = elementBytes[type];
   const count = elements(dims);
   let expected = 1;

@@ -31,7 +31,9 @@ export interface SafetensorsFile {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
-/** Reads a file; the tensors are views on `bytes`. Throws `malformed` or `unsupported`, naming the tensor and the field. */
+/**
+ * Reads a file; the tensors are views on `bytes`. Throws `malformed` or `unsupported`, naming the tensor and the field.
+ */
 export function readSafetensors(bytes: Uint8Array, { file }: { readonly file?: string } = {}): SafetensorsFile {
   const place = file === undefined ? {} : { file };
   const fail = (message: string, details: object = {}): never => {
@@ -57,7 +59,11 @@ export function readSafetensors(bytes: Uint8Array, { file }: { readonly file?: s
     }
     const { type, dims, begin, end } = readEntry(name, entry, fail);
     if (end > bytes.length - start)
-      fail("the tensor ends beyond the file", { tensor: name, expected: `at most ${bytes.length - start}`, got: `${end}` });
+      fail("the tensor ends beyond the file", {
+        tensor: name,
+        expected: `at most ${bytes.length - start}`,
+        got: `${end}`,
+      });
     if (end - begin !== elements(dims) * elementBytes[type]) {
       fail("the size does not fit the shape", {
         tensor: name,
@@ -108,7 +114,8 @@ function readEntry(
   const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
   const type = typeof dtype === "string" ? types.get(dtype) : undefined;
   if (type === undefined) fail("unknown element type", { tensor: name, field: "dtype", got: JSON.stringify(dtype) });
-  const sizes = (list: unknown): list is number[] => Array.isArray(list) && list.every((n) => Number.isSafeInteger(n) && n >= 0);
+  const sizes = (list: unknown): list is number[] =>
+    Array.isArray(list) && list.every((n) => Number.isSafeInteger(n) && n >= 0);
   if (!sizes(shape) || !Number.isSafeInteger(elements(shape)))
     return fail("the shape is not a list of sizes", { tensor: name, field: "shape", got: JSON.stringify(shape) });
   if (!sizes(offsets) || offsets.length !== 2 || (offsets[0] as number) > (offsets[1] as number)) {
@@ -117,7 +124,10 @@ function readEntry(
   return { type: type as DataType, dims: shape, begin: offsets[0] as number, end: offsets[1] as number };
 }
 
-/** The file as chunks to be written one after another (the tensors' bytes are not copied). The header is padded to 8 bytes. */
+/**
+ * The file as chunks to be written one after another (the tensors' bytes are not copied). The header is padded to 8
+ * bytes.
+ */
 export function writeSafetensors(
   tensors: ReadonlyMap<string, TensorData>,
   metadata: ReadonlyMap<string, string> = new Map(),

@@ -14,7 +14,8 @@ const small = [
 
 async function unpacked(bytes: Uint8Array, options?: UnpackOptions): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
-  for await (const { name, bytes: content } of readZip(bytes, options)) found.set(name, Buffer.from(content).toString("latin1"));
+  for await (const { name, bytes: content } of readZip(bytes, options))
+    found.set(name, Buffer.from(content).toString("latin1"));
   return found;
 }
 
@@ -23,7 +24,9 @@ const directoryOf = (bytes: Buffer): number => bytes.indexOf("PK\x01\x02", 0, "l
 
 describe("readZip", () => {
   it("unpacks stored and deflated files, leaves folders out, and only what is wanted", async () => {
-    expect(await unpacked(zip(small))).toEqual(new Map(small.slice(0, 2).map(([name, bytes]) => [name, bytes.toString()])));
+    expect(await unpacked(zip(small))).toEqual(
+      new Map(small.slice(0, 2).map(([name, bytes]) => [name, bytes.toString()])),
+    );
     expect([...(await unpacked(zip(small), { wanted: (name) => name === "b.txt" })).keys()]).toEqual(["b.txt"]);
     expect((await unpacked(zip([]))).size).toBe(0);
   });
@@ -37,7 +40,10 @@ describe("readZip", () => {
   });
 
   it("refuses an entry larger than allowed before it unpacks it", async () => {
-    await expect(unpacked(zip(small), { most: 10 })).rejects.toMatchObject({ code: "too-large", place: { field: "b.txt" } });
+    await expect(unpacked(zip(small), { most: 10 })).rejects.toMatchObject({
+      code: "too-large",
+      place: { field: "b.txt" },
+    });
   });
 
   it("gives up an entry that unpacks to more than it claims", async () => {
@@ -99,7 +105,9 @@ describe("readZip", () => {
 describe("readStoredZip", () => {
   it("gives views on stored entries, and refuses deflated ones by name", () => {
     const stored = zip([small[2], small[0]]); // every second file is stored
-    expect(() => readStoredZip(stored)).toThrow(expect.objectContaining({ code: "unsupported", place: { field: "c/" } }));
+    expect(() => readStoredZip(stored)).toThrow(
+      expect.objectContaining({ code: "unsupported", place: { field: "c/" } }),
+    );
     stored.writeUInt16LE(0, directoryOf(stored) + 10);
     stored.writeUInt32LE(0, directoryOf(stored) + 20);
     expect(readStoredZip(stored).get("a/one.txt")?.buffer).toBe(stored.buffer);

@@ -135,7 +135,11 @@ function* endSteps(size: number): Steps<{ count: number; start: number; length: 
   const at = findEnd(view);
   const locator = at - locatorSize;
   if (locator < 0 || view.getUint32(locator, true) !== locatorSignature)
-    return { count: view.getUint16(at + 10, true), start: view.getUint32(at + 16, true), length: view.getUint32(at + 12, true) };
+    return {
+      count: view.getUint16(at + 10, true),
+      start: view.getUint32(at + 16, true),
+      length: view.getUint32(at + 12, true),
+    };
   const wide = viewOf(yield [Number(view.getBigUint64(locator + 8, true)), end64Size]);
   if (wide.getUint32(0, true) !== end64Signature) fail("has no 64-bit directory where it says");
   const u64 = (offset: number) => Number(wide.getBigUint64(offset, true));
@@ -163,7 +167,12 @@ function readEntry(bytes: Uint8Array, view: DataView, at: number): [entry: ZipEn
 }
 
 /** Size, packed size and offset, from the 64-bit extra field where the 32-bit ones say "look there". */
-function wideFields(view: DataView, from: number, to: number, fields: [number, number, number]): [number, number, number] {
+function wideFields(
+  view: DataView,
+  from: number,
+  to: number,
+  fields: [number, number, number],
+): [number, number, number] {
   const result: [number, number, number] = [...fields];
   for (let at = from; at + 4 <= to; at += 4 + view.getUint16(at + 2, true)) {
     if (view.getUint16(at, true) !== 1) continue;
@@ -275,11 +284,15 @@ function range(bytes: Uint8Array, at: number, length: number): Uint8Array {
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 function unreadable({ name, method, encrypted }: ZipEntry, expected: string): FilterBasisError {
-  return new FilterBasisError("unsupported", "an entry of the archive is compressed or encrypted in a way that is not read", {
-    field: name,
-    expected,
-    got: encrypted ? "an encrypted entry" : `method ${method}`,
-  });
+  return new FilterBasisError(
+    "unsupported",
+    "an entry of the archive is compressed or encrypted in a way that is not read",
+    {
+      field: name,
+      expected,
+      got: encrypted ? "an encrypted entry" : `method ${method}`,
+    },
+  );
 }
 
 function fail(what: string): never {

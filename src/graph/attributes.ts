@@ -18,7 +18,11 @@ export function readInt<D extends number | undefined>(node: Node, name: string, 
   return attribute === undefined ? fallback : Number(attribute.value);
 }
 
-export function readInts<D extends readonly number[] | undefined>(node: Node, name: string, fallback: D): readonly number[] | D {
+export function readInts<D extends readonly number[] | undefined>(
+  node: Node,
+  name: string,
+  fallback: D,
+): readonly number[] | D {
   const attribute = read(node, name, "ints");
   return attribute === undefined ? fallback : attribute.value.map(Number);
 }
@@ -46,7 +50,11 @@ export function readTensor(node: Node, name: string): TensorData | undefined {
   return read(node, name, "tensor")?.value;
 }
 
-function read<K extends Attribute["kind"]>(node: Node, name: string, kind: K): Extract<Attribute, { kind: K }> | undefined {
+function read<K extends Attribute["kind"]>(
+  node: Node,
+  name: string,
+  kind: K,
+): Extract<Attribute, { kind: K }> | undefined {
   const attribute = node.attributes.get(name);
   if (attribute === undefined) return undefined;
   if (attribute.kind === kind) return attribute as Extract<Attribute, { kind: K }>;

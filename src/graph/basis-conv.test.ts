@@ -66,7 +66,13 @@ describe("the node of a convolution over a basis", () => {
     const [basis, coefficients] = [3 * 6 * 9, 6 * 6];
     expect(counted(makeBasisConv(layer))).toEqual([[1, 6, 4, 4], basis + coefficients, 6, 16 * (3 * 8 * 9 + 6 * 6), 1]);
     expect(counted(makeBasisConv({ ...layer, layout: "dense" }))[3]).toBe(16 * 6 * 8 * 9);
-    expect(counted(makeBasisConv({ ...layer, coefficients: "", bias: "" }))).toEqual([[1, 6, 4, 4], basis, 0, 16 * 3 * 8 * 9, 1]);
+    expect(counted(makeBasisConv({ ...layer, coefficients: "", bias: "" }))).toEqual([
+      [1, 6, 4, 4],
+      basis,
+      0,
+      16 * 3 * 8 * 9,
+      1,
+    ]);
   });
 
   test.each([

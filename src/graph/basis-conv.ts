@@ -5,8 +5,8 @@
 //   attributes  splits s, basis_size m, shape [n, c, k...], slice, layout; strides, pads, dilations, auto_pad of the convolution that it stands
 //               for; and where it comes from: method, error, shared, weight, and for a basis part the layer that it belongs to
 //
-// It lives in memory only. Files hold ordinary ONNX nodes in the node's layout, and a record of it (passes/lower-basis-conv.ts,
-// passes/raise-basis-conv.ts). Its domain needs no import.
+// It lives in memory only. Files hold ordinary ONNX nodes in the node's layout, and a record of it
+// (passes/lower-basis-conv.ts, passes/raise-basis-conv.ts). Its domain needs no import.
 import { FilterBasisError } from "../errors/error.js";
 import { int, ints, makeNode, nodeName, readInt, readInts, readString, string } from "./attributes.js";
 import type { Attribute, Node } from "./types.js";
@@ -17,7 +17,9 @@ export type Layout = (typeof layouts)[number];
 
 /** A convolution over a basis, by the names of its values. */
 export interface BasisConvolution {
-  /** Names of nodes and values inside begin with this where it is written as ONNX; the last node gets the name itself. */
+  /**
+   * Names of nodes and values inside begin with this where it is written as ONNX; the last node gets the name itself.
+   */
   readonly name: string;
   /** [N, c, ...] */
   readonly input: string;
@@ -38,7 +40,10 @@ export interface BasisConvolution {
   readonly kernel: readonly number[];
   /** Which channels of a wider basis are read: [from, to). */
   readonly slice: readonly [number, number] | null;
-  /** strides, pads, dilations, auto_pad of the original; and what it stated of kernel and groups, which says nothing new. */
+  /**
+   * strides, pads, dilations, auto_pad of the original; and what it stated of kernel and groups, which says nothing
+   * new.
+   */
   readonly attributes: ReadonlyMap<string, Attribute>;
 }
 
@@ -51,7 +56,10 @@ export interface Provenance {
   readonly shared?: string;
   /** Name of the original filters. */
   readonly weight: string;
-  /** Of a basis part: the layer's name and output, and the initializer of its coefficients, which another convolution reads. */
+  /**
+   * Of a basis part: the layer's name and output, and the initializer of its coefficients, which another convolution
+   * reads.
+   */
   readonly partOf?: { readonly name: string; readonly output: string; readonly coefficients: string };
 }
 
@@ -125,7 +133,10 @@ export function isBasisConv(node: Node): boolean {
   return domain === basisConvDomain && op === basisConvOp && attributes.has("basis_size") && attributes.has("layout");
 }
 
-/** Reads a node; undefined for any other operator. @throws FilterBasisError `invalid-graph` for attributes that contradict each other */
+/**
+ * Reads a node; undefined for any other operator. @throws FilterBasisError `invalid-graph` for attributes that
+ * contradict each other
+ */
 export function readBasisConv(node: Node): BasisConv | undefined {
   if (!isBasisConv(node)) return undefined;
   const [input = "", basis = "", coefficients = "", bias = "", basisBias = ""] = node.inputs;
@@ -158,7 +169,10 @@ export function readBasisConv(node: Node): BasisConv | undefined {
   };
   const fault = contradiction(layer);
   if (fault === undefined) return layer;
-  throw new FilterBasisError("invalid-graph", `a convolution over a basis ${fault}`, { node: nodeName(node), op: node.op });
+  throw new FilterBasisError("invalid-graph", `a convolution over a basis ${fault}`, {
+    node: nodeName(node),
+    op: node.op,
+  });
 }
 
 function contradiction(layer: BasisConv): string | undefined {

@@ -1,5 +1,6 @@
-// A small helper that builds graphs layer by layer. Nodes and values are named by the path of the module in the authors' code
-// ("features.1.0.body.3"), parameters as in its state dict ("features.1.0.body.3.weight"), so that their weight files fit.
+// A small helper that builds graphs layer by layer. Nodes and values are named by the path of the module in the
+// authors' code ("features.1.0.body.3"), parameters as in its state dict ("features.1.0.body.3.weight"), so that their
+// weight files fit.
 import { float, float32Tensor, int, int64Tensor, ints, makeNode, string, tensor } from "./attributes.js";
 import type { Initialise, Role } from "./initialise.js";
 import type { Attribute, Dim, Graph, Node, TensorData, Value } from "./types.js";
@@ -29,7 +30,12 @@ export interface LayerFans {
 }
 
 /** The attributes of a square convolution. */
-export function convAttributes(kernel: number, stride = 1, padding = kernel >> 1, groups = 1): Record<string, Attribute> {
+export function convAttributes(
+  kernel: number,
+  stride = 1,
+  padding = kernel >> 1,
+  groups = 1,
+): Record<string, Attribute> {
   return {
     dilations: ints([1, 1]),
     group: int(groups),
@@ -79,7 +85,13 @@ export class GraphBuilder {
     return node.outputs[0] ?? "";
   }
 
-  node(op: string, inputs: readonly string[], path: string, attributes: Record<string, Attribute> = {}, output = path): string {
+  node(
+    op: string,
+    inputs: readonly string[],
+    path: string,
+    attributes: Record<string, Attribute> = {},
+    output = path,
+  ): string {
     this.#nodes.push(makeNode(op, inputs, [output], attributes, { name: path }));
     return output;
   }
@@ -99,7 +111,9 @@ export class GraphBuilder {
     return this.node("Conv", [x, weight, ...shift], path, convAttributes(kernel, stride, padding, groups), output);
   }
 
-  /** Batch normalisation with PyTorch's settings: epsilon 1e-5, momentum 0.1 (ONNX counts the part that is kept: 0.9). */
+  /**
+   * Batch normalisation with PyTorch's settings: epsilon 1e-5, momentum 0.1 (ONNX counts the part that is kept: 0.9).
+   */
   norm(x: string, path: string, channels: number, output = path): string {
     const layer: LayerFans = { path, fanIn: channels, channelsIn: channels, channelsOut: channels };
     const parts = [

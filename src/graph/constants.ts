@@ -1,10 +1,14 @@
-// Values that do not depend on the inputs, however an exporter wrote them: initializers, Constant nodes, Identity on either.
+// Values that do not depend on the inputs, however an exporter wrote them: initializers, Constant nodes, Identity on
+// either.
 import { FilterBasisError } from "../errors/error.js";
 import { nodeName } from "./attributes.js";
 import type { Node, TensorData } from "./types.js";
 import { tensorOf } from "./values.js";
 
-/** A function that gives the tensor behind a name, over maps that the caller keeps and may change in between (see GraphIndex for graphs). */
+/**
+ * A function that gives the tensor behind a name, over maps that the caller keeps and may change in between (see
+ * GraphIndex for graphs).
+ */
 export function constantLookup(
   initializers: ReadonlyMap<string, TensorData>,
   made: ReadonlyMap<string, Node>,
@@ -30,14 +34,18 @@ const utf8Count = (values: readonly Uint8Array[]): TensorData => ({
   strings: values,
 });
 
-/** The tensor of a Constant node; undefined for a sparse one. @throws FilterBasisError `invalid-graph` where it has no value */
+/**
+ * The tensor of a Constant node; undefined for a sparse one. @throws FilterBasisError `invalid-graph` where it has no
+ * value
+ */
 export function constantOf(node: Node): TensorData | undefined {
   for (const [name, attribute] of node.attributes) {
     if (name === "value" && attribute.kind === "tensor") return attribute.value;
     if (name === "value_float" && attribute.kind === "float") return tensorOf("float32", [], [attribute.value]);
     if (name === "value_floats" && attribute.kind === "floats")
       return tensorOf("float32", [attribute.value.length], attribute.value);
-    if (name === "value_int" && attribute.kind === "int") return { type: "int64", dims: [], data: bytesOf([attribute.value]) };
+    if (name === "value_int" && attribute.kind === "int")
+      return { type: "int64", dims: [], data: bytesOf([attribute.value]) };
     if (name === "value_ints" && attribute.kind === "ints") {
       return { type: "int64", dims: [attribute.value.length], data: bytesOf(attribute.value) };
     }

@@ -1,6 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { add, ceilDivide, divideExactly, floorDivide, multiply, notNegative, substitute, subtract, symbolsOf } from "./dims.js";
+import {
+  add,
+  ceilDivide,
+  divideExactly,
+  floorDivide,
+  multiply,
+  notNegative,
+  substitute,
+  subtract,
+  symbolsOf,
+} from "./dims.js";
 import type { Dim } from "./types.js";
 
 /** An expression built by the functions under test, beside the number that it must have for given symbols. */

@@ -1,7 +1,9 @@
-// Arithmetic on sizes: numbers, expressions over symbols ("N", "2*H", "floor((H + 1)/2)") and null, which stands for "unknown".
+// Arithmetic on sizes: numbers, expressions over symbols ("N", "2*H", "floor((H + 1)/2)") and null, which stands for
+// "unknown".
 //
-// An expression is a polynomial with integer coefficients over atoms; an atom is a symbol or floor(polynomial/number). Its text is the
-// canonical form, so that two sizes are known to be equal exactly when their texts are. Symbols stand for sizes, that is, for integers >= 0.
+// An expression is a polynomial with integer coefficients over atoms; an atom is a symbol or floor(polynomial/number).
+// Its text is the canonical form, so that two sizes are known to be equal exactly when their texts are. Symbols stand
+// for sizes, that is, for integers >= 0.
 import {
   atomsOf,
   dividePolynomials,
@@ -93,13 +95,20 @@ export function symbolsOf(dim: Dim): ReadonlySet<string> {
 /** Names that exporters give to every size they do not know: two axes of that name need not be equal. */
 const placeholder = /^(\?|-|none|null|nil|unk|unknown|undefined|dynamic|any)$/i;
 
-/** A stated size as it can be used: negative numbers, texts that are numbers and placeholders mean "unknown" in files found in the wild. */
+/**
+ * A stated size as it can be used: negative numbers, texts that are numbers and placeholders mean "unknown" in files
+ * found in the wild.
+ */
 export const usable = (dim: Dim): Dim =>
-  (typeof dim === "number" && dim < 0) || (typeof dim === "string" && (placeholder.test(dim) || symbolsOf(dim).size === 0))
+  (typeof dim === "number" && dim < 0) ||
+  (typeof dim === "string" && (placeholder.test(dim) || symbolsOf(dim).size === 0))
     ? null
     : dim;
 
-/** The size as a function of its symbols' numbers: NaN where one is missing. For trying many numbers; `substitute` is for once. */
+/**
+ * The size as a function of its symbols' numbers: NaN where one is missing. For trying many numbers; `substitute` is
+ * for once.
+ */
 export function evaluator(dim: number | string): (numbers: ReadonlyMap<string, number>) => number {
   if (typeof dim === "number") return () => dim;
   const terms = [...parse(dim)].map(([monomial, coefficient]) => ({

@@ -1,6 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { int64Tensor, makeNode } from "./attributes.js";
-import { captures, feeds, freshName, freshNames, renameReads, replaceNode, withMetadata, withoutInitializers } from "./edit.js";
+import {
+  captures,
+  feeds,
+  freshName,
+  freshNames,
+  renameReads,
+  replaceNode,
+  withMetadata,
+  withoutInitializers,
+} from "./edit.js";
 import { indexOf } from "./graph-index.js";
 import { printGraph } from "./print.js";
 import type { Graph, GraphBody } from "./types.js";

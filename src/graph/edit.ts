@@ -33,9 +33,14 @@ export function captures(body: GraphBody): ReadonlySet<string> {
   return outer;
 }
 
-/** The inputs that a caller must feed: those that are not initializers. (Old models list initializers among their inputs.) */
+/**
+ * The inputs that a caller must feed: those that are not initializers. (Old models list initializers among their
+ * inputs.)
+ */
 export function feeds(graph: GraphBody): readonly Value[] {
-  return graph.inputs.filter(({ name }) => !graph.initializers.has(name) && graph.sparseInitializers?.has(name) !== true);
+  return graph.inputs.filter(
+    ({ name }) => !graph.initializers.has(name) && graph.sparseInitializers?.has(name) !== true,
+  );
 }
 
 /** Every name of a value in the graph, subgraphs included. */
@@ -52,7 +57,10 @@ export function valueNames(graph: GraphBody, names: Set<string> = new Set()): Se
   return names;
 }
 
-/** A name that no value and no node has yet: `stem` itself, or `stem_1`, `stem_2`, ... `taken` are names given out since. */
+/**
+ * A name that no value and no node has yet: `stem` itself, or `stem_1`, `stem_2`, ... `taken` are names given out
+ * since.
+ */
 export function freshName(graph: Graph, stem: string, taken: ReadonlySet<string> = new Set()): string {
   return freshNames(graph, taken)(stem);
 }
@@ -70,7 +78,10 @@ export function freshNames(graph: GraphBody, taken: Iterable<string> = []): (ste
   };
 }
 
-/** The graph with one node (found by identity) replaced by others in its place, and further initializers. Unused initializers stay: see removeDeadNodes. */
+/**
+ * The graph with one node (found by identity) replaced by others in its place, and further initializers. Unused
+ * initializers stay: see removeDeadNodes.
+ */
 export function replaceNode<G extends GraphBody>(
   graph: G,
   node: Node,
@@ -89,7 +100,10 @@ export function replaceNodes<G extends GraphBody>(
   const present = new Set(graph.nodes);
   for (const node of replacements.keys()) {
     if (present.has(node)) continue;
-    throw new FilterBasisError("not-found", "the node to be replaced is not in the graph", { node: nodeName(node), op: node.op });
+    throw new FilterBasisError("not-found", "the node to be replaced is not in the graph", {
+      node: nodeName(node),
+      op: node.op,
+    });
   }
   const nodes = graph.nodes.flatMap((node) => replacements.get(node) ?? [node]);
   return withInitializers({ ...graph, nodes }, newInitializers);
@@ -120,14 +134,16 @@ export function withMetadata(graph: Graph, entries: Readonly<Record<string, stri
 }
 
 /**
- * The graph in which every reader of a value reads another one instead: nodes, subgraphs that capture it, and graph outputs.
- * A graph output keeps its name, so one that is renamed is an error (the caller must keep that value).
+ * The graph in which every reader of a value reads another one instead: nodes, subgraphs that capture it, and graph
+ * outputs. A graph output keeps its name, so one that is renamed is an error (the caller must keep that value).
  */
 export function renameReads<G extends GraphBody>(graph: G, names: ReadonlyMap<string, string>): G {
   if (names.size === 0) return graph;
   const output = graph.outputs.find((value) => names.has(value.name));
   if (output !== undefined) {
-    throw new FilterBasisError("internal", "a value that is an output of the graph cannot be renamed", { tensor: output.name });
+    throw new FilterBasisError("internal", "a value that is an output of the graph cannot be renamed", {
+      tensor: output.name,
+    });
   }
   return { ...graph, nodes: graph.nodes.map((node) => renameInNode(node, names)) };
 }
@@ -140,7 +156,8 @@ function renameInNode(node: Node, names: ReadonlyMap<string, string>): Node {
 
 function renameInAttribute(attribute: Attribute, names: ReadonlyMap<string, string>): Attribute {
   if (attribute.kind === "graph") return { kind: "graph", value: renameInBody(attribute.value, names) };
-  if (attribute.kind === "graphs") return { kind: "graphs", value: attribute.value.map((body) => renameInBody(body, names)) };
+  if (attribute.kind === "graphs")
+    return { kind: "graphs", value: attribute.value.map((body) => renameInBody(body, names)) };
   return attribute;
 }
 

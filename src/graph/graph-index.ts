@@ -1,4 +1,5 @@
-// What is asked of a graph again and again: who makes a value, who reads it, which constant stands behind it. Made once for a graph, which never changes.
+// What is asked of a graph again and again: who makes a value, who reads it, which constant stands behind it. Made once
+// for a graph, which never changes.
 import { readInt, readTensor } from "./attributes.js";
 import { constantOf } from "./constants.js";
 import { reads } from "./edit.js";
@@ -7,7 +8,10 @@ import { type DataType, dataTypes, type GraphBody, type Node, type TensorData } 
 export interface GraphIndex {
   /** The node that makes each value. */
   readonly producers: ReadonlyMap<string, Node>;
-  /** The nodes that read each value, each node once, in order; bodies of If, Loop and Scan count as reading what they capture. */
+  /**
+   * The nodes that read each value, each node once, in order; bodies of If, Loop and Scan count as reading what they
+   * capture.
+   */
   readonly consumers: ReadonlyMap<string, readonly Node[]>;
   /** The outputs of the graph. */
   readonly outputs: ReadonlySet<string>;
@@ -94,8 +98,15 @@ function makeIndex(graph: GraphBody): GraphIndex {
   return index;
 }
 
-/** Follows a value back through operators of one input, in a loop: chains may be long. A circle ends where it was entered. */
-function chaser(graph: GraphBody, producers: ReadonlyMap<string, Node>, ops: readonly string[]): (value: string) => string {
+/**
+ * Follows a value back through operators of one input, in a loop: chains may be long. A circle ends where it was
+ * entered.
+ */
+function chaser(
+  graph: GraphBody,
+  producers: ReadonlyMap<string, Node>,
+  ops: readonly string[],
+): (value: string) => string {
   const known = new Map<string, string>();
   return (value) => {
     const chain: string[] = [];

@@ -11,9 +11,11 @@ const conv: Omit<Parameter, "role"> = {
   channelsIn: 576,
   channelsOut: 1152,
 };
-const draw = (rule: InitRule, role: Role, seed = 1, parameter = conv) => floats(initialiser(rule, seed)({ ...parameter, role }));
+const draw = (rule: InitRule, role: Role, seed = 1, parameter = conv) =>
+  floats(initialiser(rule, seed)({ ...parameter, role }));
 const largest = (values: Float32Array) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-const deviation = (values: Float32Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+const deviation = (values: Float32Array) =>
+  Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
 
 describe("initialisers", () => {
   it.each([

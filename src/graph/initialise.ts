@@ -1,4 +1,5 @@
-// What the parameters of a new network are filled with: PyTorch's initialisers and those of the paper's authors, seeded.
+// What the parameters of a new network are filled with: PyTorch's initialisers and those of the paper's authors,
+// seeded.
 import { FilterBasisError } from "../errors/error.js";
 import { Random } from "../linalg/random.js";
 import { elements, float32Tensor } from "./attributes.js";
@@ -61,7 +62,10 @@ const standard = {
 /** The rules by name. */
 const rules = {
   default: standard,
-  /** The authors' init_kaiming: convolutions N(0, 2 / (k k C)), linear N(0, 1 / C) with bias 0; biases of convolutions stay PyTorch's. */
+  /**
+   * The authors' init_kaiming: convolutions N(0, 2 / (k k C)), linear N(0, 1 / C) with bias 0; biases of convolutions
+   * stay PyTorch's.
+   */
   kaiming: {
     ...standard,
     conv: ({ channelsIn }) => normal(Math.sqrt(2 / channelsIn)),
@@ -86,8 +90,9 @@ export type InitRule = keyof typeof rules;
 export const initRules = Object.keys(rules) as readonly InitRule[];
 
 /**
- * An initialiser. Each parameter has its own random stream, made of the seed and the parameter's name: the values do not depend on the
- * order in which a network is built, and a rewritten network keeps those of the layers that it skipped.
+ * An initialiser. Each parameter has its own random stream, made of the seed and the parameter's name: the values do
+ * not depend on the order in which a network is built, and a rewritten network keeps those of the layers that it
+ * skipped.
  */
 export function initialiser(rule: InitRule, seed = 1): Initialise {
   const table = rules[rule];
@@ -100,7 +105,8 @@ export function initialiser(rule: InitRule, seed = 1): Initialise {
       if (draw.constant !== 0) values.fill(draw.constant);
     } else {
       const random = new Random(`${seed} ${parameter.name}`);
-      const next = "uniform" in draw ? () => (2 * random.next() - 1) * draw.uniform : () => random.normal() * draw.normal;
+      const next =
+        "uniform" in draw ? () => (2 * random.next() - 1) * draw.uniform : () => random.normal() * draw.normal;
       for (let i = 0; i < values.length; i++) values[i] = next();
     }
     return float32Tensor(parameter.dims, values);

@@ -1,4 +1,5 @@
-// One call of a local function as the function's nodes: values renamed, attributes filled in, also inside the bodies of If, Loop and Scan.
+// One call of a local function as the function's nodes: values renamed, attributes filled in, also inside the bodies of
+// If, Loop and Scan.
 import { makeNode, nodeName } from "./attributes.js";
 import type { Attribute, GraphBody, LocalFunction, Node } from "./types.js";
 
@@ -40,13 +41,20 @@ function renamed(node: Node, rename: Rename, filling: Filling): Node {
     const value = filledIn(attribute, rename, filling);
     if (value !== undefined) attributes.set(name, value);
   }
-  return { ...node, name: node.name && filling.fresh(node.name), inputs, outputs: node.outputs.map(rename), attributes };
+  return {
+    ...node,
+    name: node.name && filling.fresh(node.name),
+    inputs,
+    outputs: node.outputs.map(rename),
+    attributes,
+  };
 }
 
 /** References to the function's attributes become what the caller gave, or their default, or nothing. */
 function filledIn(attribute: Attribute, rename: Rename, filling: Filling): Attribute | undefined {
   const { called, call } = filling;
-  if (attribute.kind === "reference") return call.attributes.get(attribute.value) ?? called.defaults.get(attribute.value);
+  if (attribute.kind === "reference")
+    return call.attributes.get(attribute.value) ?? called.defaults.get(attribute.value);
   if (attribute.kind === "graph") return { ...attribute, value: renamedBody(attribute.value, rename, filling) };
   if (attribute.kind !== "graphs") return attribute;
   return { ...attribute, value: attribute.value.map((body) => renamedBody(body, rename, filling)) };

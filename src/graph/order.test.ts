@@ -4,8 +4,12 @@ import { makeNode } from "./attributes.js";
 import { orderGraph, orderNodes } from "./order.js";
 import type { Attribute, Graph, GraphBody, LocalFunction, Node } from "./types.js";
 
-const node = (op: string, inputs: readonly string[], output: string, attributes: Record<string, Attribute> = {}): Node =>
-  makeNode(op, inputs, [output], attributes, { name: output });
+const node = (
+  op: string,
+  inputs: readonly string[],
+  output: string,
+  attributes: Record<string, Attribute> = {},
+): Node => makeNode(op, inputs, [output], attributes, { name: output });
 const order = (nodes: readonly Node[]): string =>
   orderNodes(nodes)
     .nodes.map(({ name }) => name)
@@ -36,7 +40,12 @@ describe("orderNodes", () => {
   });
 
   test("moves what is made too late up to its first reader, and leaves everything else where it was", () => {
-    const nodes = [node("A", ["x"], "a"), node("B", ["a", "late"], "b"), node("C", ["x"], "c"), node("D", ["x"], "late")];
+    const nodes = [
+      node("A", ["x"], "a"),
+      node("B", ["a", "late"], "b"),
+      node("C", ["x"], "c"),
+      node("D", ["x"], "late"),
+    ];
     expect(order(nodes)).toBe("a late b c");
     expect(orderNodes(nodes).moved.map(({ name }) => name)).toEqual(["late"]);
   });
@@ -67,12 +76,21 @@ describe("orderGraph", () => {
   test("orders bodies and functions too, and says where", () => {
     const unordered = [node("Relu", ["late"], "out"), node("Relu", ["x"], "late")];
     const local: LocalFunction = {
-      ...{ domain: "local", name: "f", overload: "", inputs: ["x"], outputs: ["out"], attributes: [], defaults: new Map() },
+      ...{
+        domain: "local",
+        name: "f",
+        overload: "",
+        inputs: ["x"],
+        outputs: ["out"],
+        attributes: [],
+        defaults: new Map(),
+      },
       ...{ nodes: unordered, opsets: new Map([["", 17]]) },
     };
     const told: string[] = [];
-    const ordered = orderGraph(graph([node("If", ["x"], "y", branch(body(unordered, "out")))], [local]), (moved, where) =>
-      told.push(`${where}: ${moved.map(({ name }) => name).join(" ")}`),
+    const ordered = orderGraph(
+      graph([node("If", ["x"], "y", branch(body(unordered, "out")))], [local]),
+      (moved, where) => told.push(`${where}: ${moved.map(({ name }) => name).join(" ")}`),
     );
     expect(told).toEqual(["the body of y: late", "function f: late"]);
     const inner = ordered.nodes[0]!.attributes.get("then_branch");

@@ -1,4 +1,5 @@
-// The order of nodes. Here every value is made before it is read; files need not keep to that, since ONNX Runtime sorts.
+// The order of nodes. Here every value is made before it is read; files need not keep to that, since ONNX Runtime
+// sorts.
 import { nodeName } from "./attributes.js";
 import { bodies, reads } from "./edit.js";
 import type { Attribute, Graph, GraphBody, LocalFunction, Node } from "./types.js";
@@ -8,13 +9,17 @@ export interface Ordered {
   readonly nodes: readonly Node[];
   /** Nodes that were moved up, in their new order. */
   readonly moved: readonly Node[];
-  /** Where no order exists: nodes that read each other in a circle, by name, the first one again at the end; each is read by the next. */
+  /**
+   * Where no order exists: nodes that read each other in a circle, by name, the first one again at the end; each is
+   * read by the next.
+   */
   readonly cycle?: readonly string[];
 }
 
 /**
- * The nodes in topological order, as near to the given one as can be: a node stays where it is, and what makes its inputs moves up before it.
- * Bodies of If, Loop and Scan must be in order already (see `orderGraph`): what they capture depends on it.
+ * The nodes in topological order, as near to the given one as can be: a node stays where it is, and what makes its
+ * inputs moves up before it. Bodies of If, Loop and Scan must be in order already (see `orderGraph`): what they capture
+ * depends on it.
  */
 export function orderNodes(nodes: readonly Node[]): Ordered {
   const makers = makersOfAll(nodes);
@@ -34,7 +39,9 @@ export function orderNodes(nodes: readonly Node[]): Ordered {
         if (top.index > root) moved.push(nodes[top.index]!);
         stack.pop();
       } else if (state[needed] === 1) {
-        const circle = stack.slice(stack.findIndex(({ index }) => index === needed)).map(({ index }) => nodeName(nodes[index]!));
+        const circle = stack
+          .slice(stack.findIndex(({ index }) => index === needed))
+          .map(({ index }) => nodeName(nodes[index]!));
         return { nodes, moved: [], cycle: [circle[0]!, ...circle.reverse()] };
       } else if (state[needed] === 0) {
         state[needed] = 1;
@@ -53,7 +60,10 @@ function makersOfAll(nodes: readonly Node[]): readonly (readonly number[])[] {
   return nodes.map((node) => [...reads(node)].flatMap((name) => maker.get(name) ?? []));
 }
 
-/** Told of each list of nodes that was sorted: what was moved, and where ("the graph", "the body of If_3", "function f"). */
+/**
+ * Told of each list of nodes that was sorted: what was moved, and where ("the graph", "the body of If_3", "function
+ * f").
+ */
 export type OnMoved = (moved: readonly Node[], where: string) => void;
 
 /** The whole model with its nodes in order: the main graph, the bodies of If, Loop and Scan, local functions. */

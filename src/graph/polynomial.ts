@@ -1,4 +1,5 @@
-// Polynomials with integer coefficients over atoms (symbols and floors), and their canonical text: what sizes are computed with.
+// Polynomials with integer coefficients over atoms (symbols and floors), and their canonical text: what sizes are
+// computed with.
 import type { Dim } from "./types.js";
 
 /** Coefficients by monomial; a monomial is its sorted atoms joined by a separator, and "" is the constant term. */
@@ -126,7 +127,9 @@ function show(p: Polynomial): string {
   const terms = [...p].sort(([a], [b]) => degree(b) - degree(a) || (a < b ? -1 : 1));
   const texts = terms.map(([monomial, coefficient], index) => {
     const size = Math.abs(coefficient);
-    const factors = atomsOf(monomial).map((atom) => (atom.startsWith("floor(") || symbol.test(atom) ? atom : `'${atom}'`));
+    const factors = atomsOf(monomial).map((atom) =>
+      atom.startsWith("floor(") || symbol.test(atom) ? atom : `'${atom}'`,
+    );
     const text = [...(size !== 1 || factors.length === 0 ? [String(size)] : []), ...factors].join("*");
     return index === 0 ? (coefficient < 0 ? `-${text}` : text) : coefficient < 0 ? ` - ${text}` : ` + ${text}`;
   });

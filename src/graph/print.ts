@@ -21,16 +21,20 @@ const shortTypes: Partial<Record<DataType, string>> = {
  *     y = Conv(x, w) {pads: [1, 1, 1, 1]}
  *     out   y f32[N, 16, 32, 32]
  *
- * Attributes stand in alphabetical order; small integer constants show their values; bodies of If, Loop and Scan are indented;
- * local functions follow the graph.
+ * Attributes stand in alphabetical order; small integer constants show their values; bodies of If, Loop and Scan are
+ * indented; local functions follow the graph.
  */
 export function printGraph(graph: Graph): string {
-  const opsets = [...graph.opsets].map(([domain, version]) => (domain === "" ? `opset ${version}` : `${domain} ${version}`));
+  const opsets = [...graph.opsets].map(([domain, version]) =>
+    domain === "" ? `opset ${version}` : `${domain} ${version}`,
+  );
   const functions = (graph.functions ?? []).flatMap((one) => [
     `function ${one.domain}::${one.name}(${one.inputs.join(", ")}) -> ${one.outputs.join(", ")}`,
     ...one.nodes.flatMap(nodeLines).map((line) => `  ${line}`),
   ]);
-  return [`graph ${graph.name || "(unnamed)"} (${opsets.join(", ")})`, ...bodyLines(graph), ...functions].join("\n") + "\n";
+  return (
+    [`graph ${graph.name || "(unnamed)"} (${opsets.join(", ")})`, ...bodyLines(graph), ...functions].join("\n") + "\n"
+  );
 }
 
 function bodyLines(body: GraphBody): string[] {

@@ -35,7 +35,10 @@ export type DataType = (typeof dataTypes)[number];
 /** What the file format keeps beside a part (doc strings, unknown fields); only the layer that read it looks inside. */
 export type Origin = unknown;
 
-/** A constant tensor. `data` is little-endian, row-major, tightly packed (4-bit types: two to a byte); often a view on a file's bytes. */
+/**
+ * A constant tensor. `data` is little-endian, row-major, tightly packed (4-bit types: two to a byte); often a view on a
+ * file's bytes.
+ */
 export interface TensorData {
   readonly type: DataType;
   readonly dims: readonly number[];
@@ -54,7 +57,10 @@ export interface ValueType {
   readonly dims?: readonly Dim[];
 }
 
-/** A constant of which only some elements are given: `values` [k] at `indices` [k] (into the flattened tensor) or [k, rank]. */
+/**
+ * A constant of which only some elements are given: `values` [k] at `indices` [k] (into the flattened tensor) or [k,
+ * rank].
+ */
 export interface SparseTensorData {
   readonly dims: readonly number[];
   readonly values: TensorData;
@@ -62,7 +68,10 @@ export interface SparseTensorData {
   readonly origin?: Origin;
 }
 
-/** An input, output or intermediate value. `tensor` is absent for untyped values and for sequences, maps and optionals (see `origin`). */
+/**
+ * An input, output or intermediate value. `tensor` is absent for untyped values and for sequences, maps and optionals
+ * (see `origin`).
+ */
 export interface Value {
   readonly name: string;
   readonly tensor?: ValueType;

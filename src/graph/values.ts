@@ -1,4 +1,5 @@
-// The numbers in a constant tensor: decoding what models store (half, bfloat16, double, small integers), and encoding it again.
+// The numbers in a constant tensor: decoding what models store (half, bfloat16, double, small integers), and encoding
+// it again.
 import { FilterBasisError } from "../errors/error.js";
 import { elementBytes, elements } from "./attributes.js";
 import type { DataType, TensorData } from "./types.js";
@@ -8,8 +9,9 @@ export const isFloat = (type: DataType): boolean =>
   type === "float32" || type === "float16" || type === "float64" || type === "bfloat16";
 
 /**
- * The elements as float32, row-major. float32 data at an aligned offset is returned as a view (do not write to it); everything else is a copy.
- * float16 and bfloat16 are widened exactly; float64 and integers are rounded to float32. Other types: a typed error.
+ * The elements as float32, row-major. float32 data at an aligned offset is returned as a view (do not write to it);
+ * everything else is a copy. float16 and bfloat16 are widened exactly; float64 and integers are rounded to float32.
+ * Other types: a typed error.
  */
 export function floats(tensor: TensorData): Float32Array {
   const { data } = tensor;
@@ -30,7 +32,9 @@ export function floats(tensor: TensorData): Float32Array {
   return Float32Array.from(numbers(tensor));
 }
 
-/** The elements as doubles: exact for every numeric type but int64 and uint64 beyond 2^53. Other types: a typed error. */
+/**
+ * The elements as doubles: exact for every numeric type but int64 and uint64 beyond 2^53. Other types: a typed error.
+ */
 export function numbers(tensor: TensorData): Float64Array {
   switch (tensor.type) {
     case "float32":
@@ -64,12 +68,18 @@ export function numbers(tensor: TensorData): Float64Array {
 /** The elements of an integer or bool tensor as numbers. A float tensor is a typed error. */
 export function ints(tensor: TensorData): number[] {
   if (isFloat(tensor.type)) {
-    throw new FilterBasisError("type-mismatch", "a tensor of integers was needed", { expected: "integers", got: tensor.type });
+    throw new FilterBasisError("type-mismatch", "a tensor of integers was needed", {
+      expected: "integers",
+      got: tensor.type,
+    });
   }
   return Array.from(numbers(tensor));
 }
 
-/** A constant of the given type over the given numbers: rounded to nearest even for float types, which must be representable for integer ones. */
+/**
+ * A constant of the given type over the given numbers: rounded to nearest even for float types, which must be
+ * representable for integer ones.
+ */
 export function tensorOf(type: DataType, dims: readonly number[], values: ArrayLike<number>): TensorData {
   if (values.length !== elements(dims)) {
     throw new FilterBasisError("shape-mismatch", "the values do not fill the shape", {
@@ -164,7 +174,10 @@ export function floatToHalf(value: number): number {
   return single[0] === value ? singleToHalf(word[0]!) : doubleToHalf(value);
 }
 
-/** The bits of a float32 -> those of a float16. Rounds by adding half a step (less one where the kept part is even) before cutting. */
+/**
+ * The bits of a float32 -> those of a float16. Rounds by adding half a step (less one where the kept part is even)
+ * before cutting.
+ */
 function singleToHalf(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const size = bits & 0x7fffffff;

@@ -6,7 +6,10 @@ import { Host } from "./operators/host.js";
 import type { Run, Value } from "./operators/lowering.js";
 import type { Plan, Step } from "./program.js";
 
-/** Runs the steps; every value is freed after its last reader. `values` holds constants and feeds, and afterwards what the plan keeps. */
+/**
+ * Runs the steps; every value is freed after its last reader. `values` holds constants and feeds, and afterwards what
+ * the plan keeps.
+ */
 export function execute(steps: readonly Step[], plan: Plan, values: (Value | undefined)[], training: boolean): void {
   const beside: Run = { training, inPlace: false };
   const over: Run = { training, inPlace: true };

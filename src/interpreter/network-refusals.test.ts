@@ -19,7 +19,10 @@ engine(`what a network refuses${skipNote}`, () => {
 
   test("an operator of a foreign domain is refused even where its name is known", () => {
     const foreign = makeNode("Relu", ["x"], ["y"], {}, { domain: "com.example" });
-    expect(thrown(() => new Network(graph({ nodes: [foreign] })))).toMatchObject({ code: "unsupported", place: { op: "Relu" } });
+    expect(thrown(() => new Network(graph({ nodes: [foreign] })))).toMatchObject({
+      code: "unsupported",
+      place: { op: "Relu" },
+    });
   });
 
   test("names of Object's own are no operators", () => {

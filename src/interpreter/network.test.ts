@@ -50,7 +50,9 @@ engine(`the parameters of a network${skipNote}`, () => {
   test("are those that `trainable` picks, constants that are not usually trained included", () => {
     const constants = { w: weights(2, 2, 1), factor: real([], 0.5) };
     const nodes = [node("Conv", "x w", "c"), node("Mul", "c factor", "y")];
-    using network = new Network(graph({ nodes, constants }), { trainable: (name, usual) => !usual && name === "factor" });
+    using network = new Network(graph({ nodes, constants }), {
+      trainable: (name, usual) => !usual && name === "factor",
+    });
     expect([...network.parameters.keys()]).toEqual(["factor"]);
     expect(network.parameters.get("factor")!.requiresGrad).toBe(true);
   });
@@ -66,7 +68,10 @@ engine(`the parameters of a network${skipNote}`, () => {
   test("are written back by toGraph in the type in which they came, and nothing else is touched", () => {
     const half = tensorOf("float16", [1, 1], [0.5]);
     const constant = makeNode("Constant", [], ["c"], { value_floats: { kind: "floats", value: [1, 2] } });
-    const before = graph({ nodes: [constant, node("MatMul", "x w", "a"), node("Add", "a c", "y")], constants: { w: half } });
+    const before = graph({
+      nodes: [constant, node("MatMul", "x w", "a"), node("Add", "a c", "y")],
+      constants: { w: half },
+    });
     using network = new Network(before, { trainable: () => true });
     noGrad(() => {
       for (const parameter of network.parameters.values()) call("add_.Scalar", parameter, 1);
@@ -284,8 +289,16 @@ engine(`local functions${skipNote}`, () => {
   });
 
   test("that call themselves are a typed error", () => {
-    const endless: LocalFunction = { ...scaled, nodes: [makeNode("Scaled", ["a", "w"], ["out", "u"], {}, { domain: "local" })] };
-    const whole = graph({ nodes: [calls({})], constants: { w: real([1, 1], 1) }, outputs: ["y"], functions: [endless] });
+    const endless: LocalFunction = {
+      ...scaled,
+      nodes: [makeNode("Scaled", ["a", "w"], ["out", "u"], {}, { domain: "local" })],
+    };
+    const whole = graph({
+      nodes: [calls({})],
+      constants: { w: real([1, 1], 1) },
+      outputs: ["y"],
+      functions: [endless],
+    });
     expect(thrown(() => new Network(whole)).code).toBe("invalid-graph");
   });
 });

@@ -16,7 +16,10 @@ import { compile, type Plan, type Program, planOf } from "./program.js";
 export interface NetworkOptions {
   /** Where constants lie and operators run; feeds must lie there too. Default: the processor. */
   readonly device?: Device;
-  /** Which constants are trained. `usual` says what is done without this option: weights and biases do, other constants do not. */
+  /**
+   * Which constants are trained. `usual` says what is done without this option: weights and biases do, other constants
+   * do not.
+   */
   readonly trainable?: (name: string, usual: boolean) => boolean;
 }
 
@@ -28,11 +31,15 @@ export interface ForwardOptions {
 }
 
 /**
- * A graph on libtorch. Constructing it checks that every operator can be run and copies the constants; float16 is computed in float32.
+ * A graph on libtorch. Constructing it checks that every operator can be run and copies the constants; float16 is
+ * computed in float32.
  * @throws FilterBasisError `unsupported` naming node and operator, before anything runs
  */
 export class Network implements Disposable {
-  /** Constants that are trained, by initializer name (of Constant nodes: their output); each is a leaf that collects gradients. */
+  /**
+   * Constants that are trained, by initializer name (of Constant nodes: their output); each is a leaf that collects
+   * gradients.
+   */
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** Running statistics of batch normalisations, by initializer name. */
   readonly buffers: ReadonlyMap<string, Tensor>;
@@ -73,12 +80,15 @@ export class Network implements Disposable {
   }
 
   /**
-   * Runs the graph on the feeds, by input name. The outputs, and the values to keep, are new tensors of the innermost scope; float16 ones are
-   * float32. Gradients are recorded unless inside `noGrad`.
-   * @throws FilterBasisError naming node and operator: `engine` where libtorch refuses, `shape-mismatch`, `too-large`; `usage` for a feed that is
-   * missing or unknown
+   * Runs the graph on the feeds, by input name. The outputs, and the values to keep, are new tensors of the innermost
+   * scope; float16 ones are float32. Gradients are recorded unless inside `noGrad`.
+   * @throws FilterBasisError naming node and operator: `engine` where libtorch refuses, `shape-mismatch`, `too-large`;
+   * `usage` for a feed that is missing or unknown
    */
-  forward(feeds: ReadonlyMap<string, Tensor>, { training = false, keep = [] }: ForwardOptions = {}): ReadonlyMap<string, Tensor> {
+  forward(
+    feeds: ReadonlyMap<string, Tensor>,
+    { training = false, keep = [] }: ForwardOptions = {},
+  ): ReadonlyMap<string, Tensor> {
     const names = [...this.#graph.outputs.map(({ name }) => name), ...keep];
     const plan = this.#planFor(keep, names);
     const values = this.#initial.slice();
@@ -104,7 +114,9 @@ export class Network implements Disposable {
       const data = tensorOf(type, dims, value.data() as Float32Array | Float64Array);
       present.set(name, origin === undefined ? data : { ...data, origin });
     }
-    const initializers = new Map([...this.#graph.initializers].map(([name, data]) => [name, present.get(name) ?? data]));
+    const initializers = new Map(
+      [...this.#graph.initializers].map(([name, data]) => [name, present.get(name) ?? data]),
+    );
     const nodes = this.#graph.nodes.map((node) => {
       const data = isStandard(node, "Constant") ? present.get(node.outputs[0]!) : undefined;
       return data === undefined ? node : { ...node, attributes: new Map([["value", tensorAttribute(data)]]) };
@@ -148,7 +160,9 @@ export class Network implements Disposable {
       placed++;
     }
     if (placed === feeds.size) return;
-    const inputs = new Set(this.#graph.inputs.map(({ name }) => name).filter((name) => !this.#graph.initializers.has(name)));
+    const inputs = new Set(
+      this.#graph.inputs.map(({ name }) => name).filter((name) => !this.#graph.initializers.has(name)),
+    );
     const unknown = [...feeds.keys()].find((name) => !inputs.has(name));
     throw new FilterBasisError("usage", "the graph has no such input, or a constant for it", { tensor: unknown ?? "" });
   }
@@ -159,7 +173,8 @@ export class Network implements Disposable {
     if (plan === undefined) {
       const wanted = names.map((name) => {
         const slot = this.#program.slots.get(name);
-        if (slot === undefined) throw new FilterBasisError("not-found", "the graph has no such value", { tensor: name });
+        if (slot === undefined)
+          throw new FilterBasisError("not-found", "the graph has no such value", { tensor: name });
         return slot;
       });
       this.#plans.set(key, (plan = planOf(this.#program, new Set(wanted))));
@@ -188,5 +203,8 @@ function trainableNames(
   const first = usual.filter((name) => constants.has(name));
   const no = new Set([...first, ...statistics]);
   const others = [...constants].filter(([name, { type }]) => floating.has(type) && !no.has(name)).map(([name]) => name);
-  return new Set([...first.filter((name) => trainable(name, true)), ...others.filter((name) => trainable(name, false))]);
+  return new Set([
+    ...first.filter((name) => trainable(name, true)),
+    ...others.filter((name) => trainable(name, false)),
+  ]);
 }

@@ -10,8 +10,14 @@ import { operatorOf } from "../ops/table.js";
 export const isStandard = (node: Node, op?: string): boolean =>
   (node.domain === "" || node.domain === "ai.onnx") && (op === undefined || node.op === op);
 
-/** The constants of a graph by name: initializers, and the tensors of Constant nodes by their output (those of functions too). */
-export function constantsOf(initializers: ReadonlyMap<string, TensorData>, nodes: readonly Node[]): Map<string, TensorData> {
+/**
+ * The constants of a graph by name: initializers, and the tensors of Constant nodes by their output (those of functions
+ * too).
+ */
+export function constantsOf(
+  initializers: ReadonlyMap<string, TensorData>,
+  nodes: readonly Node[],
+): Map<string, TensorData> {
   const constants = new Map(initializers);
   for (const node of nodes) {
     const value = isStandard(node, "Constant") ? constantOf(node) : undefined;
@@ -34,8 +40,8 @@ export interface Roles {
 }
 
 /**
- * The names of the constants that learn, in the order of their first use, and of the running statistics of batch normalisations.
- * Names that Identity nodes give them are resolved: a shared weight is listed once.
+ * The names of the constants that learn, in the order of their first use, and of the running statistics of batch
+ * normalisations. Names that Identity nodes give them are resolved: a shared weight is listed once.
  */
 export function roles(
   nodes: readonly Node[],
@@ -48,7 +54,11 @@ export function roles(
   const parameters = new Set<string>();
   const origin = (name: string): string => {
     let current = name;
-    for (let node = producers.get(current); node !== undefined && isStandard(node, "Identity"); node = producers.get(current)) {
+    for (
+      let node = producers.get(current);
+      node !== undefined && isStandard(node, "Identity");
+      node = producers.get(current)
+    ) {
       current = node.inputs[0] ?? "";
     }
     return current;
@@ -60,7 +70,9 @@ export function roles(
     }
   }
   const seen = new Set<string>();
-  /** Follows a weight back to the constants that it is made of; among those, lone numbers are factors and do not learn. */
+  /**
+   * Follows a weight back to the constants that it is made of; among those, lone numbers are factors and do not learn.
+   */
   const trace = (weight: string): void => {
     const open = [origin(weight)];
     const direct = open[0];

@@ -97,7 +97,10 @@ function slotOf(slots: ReadonlyMap<string, number>, name: string, node: Node): n
   });
 }
 
-function lower(node: Node, context: LoweringContext): { readonly kernel: Kernel; readonly host: HostKernel | undefined } {
+function lower(
+  node: Node,
+  context: LoweringContext,
+): { readonly kernel: Kernel; readonly host: HostKernel | undefined } {
   if (isBasisConv(node)) return { kernel: basisConv(context), host: undefined };
   const own = isStandard(node) && Object.hasOwn(lowerings, node.op) ? lowerings[node.op as OperatorName] : undefined;
   if (typeof own === "function") return { kernel: own(context), host: hostKernel(node, context.opset) };

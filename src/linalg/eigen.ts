@@ -30,7 +30,9 @@ export function eigen(symmetric: Matrix): Eigen {
 function scaleOf(data: Float64Array): number {
   let largest = 0;
   for (let i = 0; i < data.length; i++) largest = Math.max(largest, Math.abs(data[i]!));
-  return largest === 0 || (largest > 2 ** -300 && largest < 2 ** 300) ? 1 : 2 ** -Math.max(-1000, Math.floor(Math.log2(largest)));
+  return largest === 0 || (largest > 2 ** -300 && largest < 2 ** 300)
+    ? 1
+    : 2 ** -Math.max(-1000, Math.floor(Math.log2(largest)));
 }
 
 function vectorsOf(reduced: Tridiagonal, values: Float64Array, count: number): Matrix {

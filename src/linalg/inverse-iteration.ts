@@ -3,10 +3,15 @@
 // explicitly.
 
 /** Unit eigenvectors, one a row, for the given eigenvalues (in descending order); null if one did not settle. */
-export function inverseIteration(diagonal: Float64Array, off: Float64Array, values: readonly number[]): Float64Array | null {
+export function inverseIteration(
+  diagonal: Float64Array,
+  off: Float64Array,
+  values: readonly number[],
+): Float64Array | null {
   const size = diagonal.length;
   let norm = 0;
-  for (let i = 0; i < size; i++) norm = Math.max(norm, Math.abs(diagonal[i]!) + Math.abs(off[i]!) + Math.abs(off[i - 1] ?? 0));
+  for (let i = 0; i < size; i++)
+    norm = Math.max(norm, Math.abs(diagonal[i]!) + Math.abs(off[i]!) + Math.abs(off[i - 1] ?? 0));
   const vectors = new Float64Array(values.length * size);
   const apart = 1e-3 * norm; // eigenvalues nearer than this are not told apart by inverse iteration alone
   const nudge = 4 * Number.EPSILON * norm;
@@ -151,7 +156,8 @@ function start(x: Float64Array, seed: number): void {
 function residual(diagonal: Float64Array, off: Float64Array, value: number, x: Float64Array): number {
   let worst = 0;
   for (let i = 0; i < x.length; i++) {
-    const sum = (diagonal[i]! - value) * x[i]! + (off[i] ?? 0) * (x[i + 1] ?? 0) + (i > 0 ? off[i - 1]! * x[i - 1]! : 0);
+    const sum =
+      (diagonal[i]! - value) * x[i]! + (off[i] ?? 0) * (x[i + 1] ?? 0) + (i > 0 ? off[i - 1]! * x[i - 1]! : 0);
     worst = Math.max(worst, Math.abs(sum));
   }
   return worst;

@@ -51,7 +51,8 @@ describe("products", () => {
     const expected = new MlMatrix(rows, cols);
     for (let i = 0; i < rows; i++)
       for (let j = 0; j < cols; j++)
-        for (let k = 0; k < inner; k++) expected.set(i, j, expected.get(i, j) + a.data[i * inner + k]! * b.data[k * cols + j]!);
+        for (let k = 0; k < inner; k++)
+          expected.set(i, j, expected.get(i, j) + a.data[i * inner + k]! * b.data[k * cols + j]!);
     expect(distance(multiply(a, b), matrix(rows, cols, expected.to1DArray()))).toBeLessThan(1e-13);
   });
 
@@ -74,7 +75,8 @@ describe("eigenvalues and eigenvectors", () => {
       (x, y) => y - x,
     );
     const norm = Math.max(...reference.map(Math.abs));
-    for (const [i, value] of eigen(a).values.entries()) expect(Math.abs(value - reference[i]!)).toBeLessThan(1e-12 * norm);
+    for (const [i, value] of eigen(a).values.entries())
+      expect(Math.abs(value - reference[i]!)).toBeLessThan(1e-12 * norm);
   });
 
   // Sizes on both sides of the switch from QL to inverse iteration; clusters and zeros are what inverse iteration

@@ -94,7 +94,13 @@ export function balance(a: Matrix, b: Matrix): [Matrix, Matrix] {
 }
 
 /** The sum of the discarded squared singular values; where rounding would drown it, the residual itself is computed. */
-function lost(matrix: Matrix, coefficients: Matrix, basis: Matrix, squares: Float64Array, { multiply }: LinearAlgebra): number {
+function lost(
+  matrix: Matrix,
+  coefficients: Matrix,
+  basis: Matrix,
+  squares: Float64Array,
+  { multiply }: LinearAlgebra,
+): number {
   const rank = coefficients.cols;
   if (rank === squares.length) return 0;
   const discarded = squares.subarray(rank).reduce((sum, value) => sum + value, 0);

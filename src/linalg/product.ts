@@ -39,7 +39,8 @@ function packColumns({ rows, cols, data }: Matrix): Float64Array {
   const out = new Float64Array(Math.ceil(cols / side) * side * rows);
   for (let from = 0, base = 0; from < cols; from += side, base += side * rows) {
     const count = Math.min(side, cols - from);
-    for (let r = 0; r < rows; r++) for (let j = 0; j < count; j++) out[base + side * r + j] = data[r * cols + from + j]!;
+    for (let r = 0; r < rows; r++)
+      for (let j = 0; j < count; j++) out[base + side * r + j] = data[r * cols + from + j]!;
   }
   return out;
 }
@@ -49,7 +50,8 @@ function packRows({ rows, cols, data }: Matrix): Float64Array {
   const out = new Float64Array(Math.ceil(rows / side) * side * cols);
   for (let from = 0, base = 0; from < rows; from += side, base += side * cols) {
     const count = Math.min(side, rows - from);
-    for (let i = 0; i < count; i++) for (let k = 0; k < cols; k++) out[base + side * k + i] = data[(from + i) * cols + k]!;
+    for (let i = 0; i < count; i++)
+      for (let k = 0; k < cols; k++) out[base + side * k + i] = data[(from + i) * cols + k]!;
   }
   return out;
 }
@@ -70,7 +72,14 @@ function addTiles(out: Matrix, left: Float64Array, right: Float64Array, inner: n
   }
 }
 
-function sumTile(left: Float64Array, l: number, right: Float64Array, r: number, length: number, tile: Float64Array): void {
+function sumTile(
+  left: Float64Array,
+  l: number,
+  right: Float64Array,
+  r: number,
+  length: number,
+  tile: Float64Array,
+): void {
   let [c00, c01, c02, c03, c10, c11, c12, c13] = [0, 0, 0, 0, 0, 0, 0, 0];
   let [c20, c21, c22, c23, c30, c31, c32, c33] = [0, 0, 0, 0, 0, 0, 0, 0];
   for (const end = l + length; l < end; l += side, r += side) {

@@ -15,7 +15,10 @@ export function qlValues(diagonal: Float64Array, off: Float64Array, vectors?: Fl
   for (let l = 0; l < size; l++) {
     for (let round = 0; ; round++) {
       let m = l;
-      while (m < size - 1 && Math.abs(e[m]!) > Math.max(negligible, Number.EPSILON * (Math.abs(d[m]!) + Math.abs(d[m + 1]!))))
+      while (
+        m < size - 1 &&
+        Math.abs(e[m]!) > Math.max(negligible, Number.EPSILON * (Math.abs(d[m]!) + Math.abs(d[m + 1]!)))
+      )
         m++;
       if (m === l) break;
       if (round === 80) throw new FilterBasisError("internal", "the QL iteration did not converge");

@@ -26,7 +26,8 @@ export function svd(a: Matrix): Svd {
   for (let j = 0; j < size; j++) v[j * size + j] = 1;
   for (let sweep = 0; rotateAll(columns, v, rows, size) > 0; sweep++)
     if (sweep === mostSweeps) throw new FilterBasisError("internal", "the Jacobi rotations did not converge");
-  const rowOf = (data: Float64Array, j: number) => data.subarray(j * (data.length / size), (j + 1) * (data.length / size));
+  const rowOf = (data: Float64Array, j: number) =>
+    data.subarray(j * (data.length / size), (j + 1) * (data.length / size));
   const norms = Float64Array.from({ length: size }, (_, j) => Math.sqrt(squaredNorm(rowOf(columns, j))));
   const order = [...norms.keys()].sort((i, j) => norms[j]! - norms[i]!);
   const sorted = new Float64Array(size * size);

@@ -1,31 +1,36 @@
 // Method basis: every planned convolution becomes a convolution with a small basis and a 1 x 1 with the coefficients,
 // both made from its own filters by truncated SVD.
+import { z } from "zod";
 import { type Factors, initialise, splitMatrix } from "../basis/initialise.js";
-import type { Layout } from "../basis/layouts.js";
+import { type Layout, layouts } from "../basis/layouts.js";
 import { type ActivationMoments, fitToOutputs, outputSpectrum, sharedMoments } from "../basis/moments.js";
 import { initialiseSliced } from "../basis/sliced.js";
 import { sliceStart } from "../basis/split.js";
-import { int, makeNode } from "../graph/attributes.js";
 import { makeBasisConv } from "../graph/basis-conv.js";
-import { freshNames, replaceNodes } from "../graph/edit.js";
-import { indexOf } from "../graph/graph-index.js";
-import type { Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
-import { dataTypes } from "../graph/types.js";
-import { numbers, tensorOf } from "../graph/values.js";
-import { type LinearAlgebra, pureLinearAlgebra } from "../linalg/low-rank.js";
+import { type GraphIndex, indexOf } from "../graph/graph-index.js";
+import type { Graph, Node, Outcome, Pass, PassResult, TensorData } from "../graph/types.js";
+import { numbers } from "../graph/values.js";
+import { pureLinearAlgebra } from "../linalg/low-rank.js";
 import { stackRows } from "../linalg/matrix.js";
-import { dropUnread } from "../passes/remove-unread.js";
 import { filtersOf, type Layer } from "./layers.js";
+import { type OptionsOf, optional } from "./options.js";
 import { type GroupPlan, type Plan, type PlanOptions, planCompression } from "./plan.js";
+import { planFields } from "./plan-options.js";
+import { type Store, storeFor } from "./store.js";
 
-export interface BasisOptions extends PlanOptions {
-  /** The layout of layers for which the plan has none; any can be changed afterwards (see layout.ts). Default: batch-folded. */
-  readonly layout?: Layout;
+export const basisFields = {
+  ...planFields,
+  /** Of layers for which the plan has none; any can be changed afterwards (see layout.ts). Default: batch-folded. */
+  ...optional({ layout: z.enum(layouts).describe("how layers are written") }),
+};
+
+export interface BasisOptions extends PlanOptions, OptionsOf<typeof basisFields> {
   /** The name under which the record files it. */
   readonly method?: string;
   /**
-   * What each layer's filters see on data, by layer name: then basis and coefficients keep the layer's outputs rather than its filters; what is
-   * planned stays the same. A layer without an entry, and one that reads a slice of its basis, keeps to its filters.
+   * What each layer's filters see on data, by layer name: then basis and coefficients keep the layer's outputs
+   * rather than its filters; what is planned stays the same. A layer without an entry, and one that reads a slice of
+   * its basis, keeps to its filters.
    */
   readonly moments?: ReadonlyMap<string, ActivationMoments>;
 }
@@ -36,97 +41,107 @@ export function basis(options: BasisOptions = {}): Pass {
 }
 
 /** Carries out a plan made for this graph. */
-export function applyPlan(
-  graph: Graph,
-  plan: Plan,
-  { layout: stated = "batch-folded", method = "basis", moments, linear }: BasisOptions = {},
-) {
-  const fresh = freshNames(graph);
+export function applyPlan(graph: Graph, plan: Plan, options: BasisOptions = {}): PassResult {
+  const { method = "basis" } = options;
+  const writer: Writer = {
+    store: storeFor(graph),
+    constant: indexOf(graph).stored,
+    method,
+    layout: options.layout ?? "batch-folded",
+  };
   const replacements = new Map<Node, readonly Node[]>();
-  const initializers = new Map<string, TensorData>();
-  const casts: Node[] = [];
   const outcomes: Outcome[] = [];
-  const constant = indexOf(graph).stored;
-  /** Stores a tensor as the layer's weight is stored; returns the name of the value to read. */
-  const store = (stem: string, layer: Layer, dims: readonly number[], values: Float64Array) => {
-    const name = fresh(stem);
-    initializers.set(name, tensorOf(layer.weight.type, dims, values));
-    if (layer.type === layer.weight.type) return name;
-    const value = fresh(`${stem}.cast`);
-    casts.push(makeNode("Cast", [name], [value], { to: int(dataTypes.indexOf(layer.type) + 1) }));
-    return value;
-  };
-  /** The node's bias, with what the basis loses of a constant input added, where that is known. */
-  const shiftedBias = (node: Node, layer: Layer, shift: Float64Array | undefined): string => {
-    const name = node.inputs[2] ?? "";
-    const bias = shift && name !== "" ? constant(name)?.tensor : undefined;
-    if (shift === undefined || bias === undefined) return name;
-    const values = Float64Array.from(numbers(bias), (value, n) => value + shift[n]!);
-    return store(`${stemOf(layer)}.bias`, layer, [values.length], values);
-  };
   for (const planned of plan.groups) {
-    const { group, choice } = planned;
-    const { channels, basisSize } = choice;
-    const factors = factorise(planned, moments, linear);
-    const [first] = group.layers as [Layer, ...Layer[]];
-    const stem = group.shared ? group.name : stemOf(first);
-    const stored = new Map<string, string>(); // one for each pair of types, which nearly always is one
-    const basisFor = (layer: Layer) => {
-      const key = `${layer.weight.type} ${layer.type}`;
-      const known = stored.get(key) ?? store(`${stem}.basis`, layer, [basisSize, channels, ...layer.kernel], factors.basis);
-      stored.set(key, known);
-      return known;
-    };
-    for (const [index, { layer, splits, note, timed }] of planned.layers.entries()) {
-      const layout = timed?.layout ?? stated;
-      const b = basisFor(layer);
-      const a = store(
-        `${stemOf(layer)}.coefficients`,
-        layer,
-        [layer.outChannels, splits * basisSize, ...layer.kernel.map(() => 1)],
-        factors.coefficients[index]!,
-      );
-      const error = Math.sqrt(factors.squaredErrors[index]! / (factors.squaredNorms[index]! || 1));
-      const start = sliceStart(channels, layer.inChannels, group.slice ?? "first");
-      const slice = group.slice && layer.inChannels < channels ? ([start, start + layer.inChannels] as const) : null;
-      const shift = factors.shifts?.[index];
-      for (const { node, name } of layer.nodes) {
-        const compressed = makeBasisConv({
-          name: node.name,
-          input: node.inputs[0]!,
-          output: node.outputs[0]!,
-          basis: b,
-          coefficients: a,
-          bias: shiftedBias(node, layer, shift),
-          basisBias: "",
-          splits,
-          basisSize,
-          outChannels: layer.outChannels,
-          inChannels: layer.inChannels,
-          kernel: layer.kernel,
-          slice,
-          attributes: node.attributes,
-          layout,
-          provenance: { method, error, ...(group.shared ? { shared: group.name } : {}), weight: layer.weightName },
-        });
-        replacements.set(node, [compressed]);
-        outcomes.push({ pass: method, layer: name, applied: true, reason: sentence(planned, splits, error, note) });
-      }
+    for (const { node, name, compressed, reason } of writeGroup(planned, factorise(planned, options), writer)) {
+      replacements.set(node, [compressed]);
+      outcomes.push({ pass: method, layer: name, applied: true, reason });
     }
   }
-  outcomes.push(...plan.skipped.map(({ name, reason }): Outcome => ({ pass: method, layer: name, applied: false, reason })));
-  const rewritten = replaceNodes(graph, replacements, initializers);
-  const cleaned = dropUnread(
-    { ...rewritten, nodes: [...casts, ...rewritten.nodes] },
-    plan.groups.flatMap(({ group }) => group.layers.flatMap(({ nodes }) => nodes.flatMap(({ node }) => node.inputs.slice(1)))),
+  outcomes.push(
+    ...plan.skipped.map(({ name, reason }): Outcome => ({ pass: method, layer: name, applied: false, reason })),
   );
-  return { graph: cleaned, outcomes };
+  return { graph: writer.store.replace(graph, replacements), outcomes };
+}
+
+interface Writer {
+  readonly store: Store;
+  readonly constant: GraphIndex["stored"];
+  readonly method: string;
+  readonly layout: Layout;
+}
+
+interface Written {
+  readonly node: Node;
+  readonly name: string;
+  readonly compressed: Node;
+  /** What was done, in a sentence. */
+  readonly reason: string;
+}
+
+/** The nodes over one basis: of a layer, or of all that share it. */
+function writeGroup(
+  planned: GroupPlan,
+  factors: Factors,
+  { store, constant, method, layout }: Writer,
+): readonly Written[] {
+  const { group, choice } = planned;
+  const { channels, basisSize } = choice;
+  const stem = group.shared ? group.name : stemOf(group.layers[0]!);
+  const stored = new Map<string, string>(); // one for each pair of types, which nearly always is one
+  const basisFor = ({ kernel, ...layer }: Layer) => {
+    const key = `${layer.weight.type} ${layer.type}`;
+    const known =
+      stored.get(key) ?? store.put(`${stem}.basis`, typesOf(layer), [basisSize, channels, ...kernel], factors.basis);
+    stored.set(key, known);
+    return known;
+  };
+  return planned.layers.flatMap(({ layer, splits, note, timed }, index) => {
+    const { outChannels, inChannels, kernel } = layer;
+    const basis = basisFor(layer);
+    const dims = [outChannels, splits * basisSize, ...kernel.map(() => 1)];
+    const coefficients = store.put(`${stemOf(layer)}.coefficients`, typesOf(layer), dims, factors.coefficients[index]!);
+    const error = Math.sqrt(factors.squaredErrors[index]! / (factors.squaredNorms[index]! || 1));
+    const start = sliceStart(channels, inChannels, group.slice ?? "first");
+    const shift = factors.shifts?.[index];
+    const common = {
+      ...{ basis, coefficients, basisBias: "", splits, basisSize, outChannels, inChannels, kernel },
+      slice: group.slice && inChannels < channels ? ([start, start + inChannels] as const) : null,
+      layout: timed?.layout ?? layout,
+      provenance: { method, error, ...(group.shared ? { shared: group.name } : {}), weight: layer.weightName },
+    };
+    return layer.nodes.map(({ node, name }): Written => {
+      const values = shiftedBias(constant(node.inputs[2] ?? "")?.tensor, shift);
+      const bias = values
+        ? store.put(`${stemOf(layer)}.bias`, typesOf(layer), [values.length], values)
+        : (node.inputs[2] ?? "");
+      const own = {
+        name: node.name,
+        input: node.inputs[0]!,
+        output: node.outputs[0]!,
+        bias,
+        attributes: node.attributes,
+      };
+      return {
+        node,
+        name,
+        compressed: makeBasisConv({ ...common, ...own }),
+        reason: sentence(planned, splits, error, note),
+      };
+    });
+  });
+}
+
+/** Parameters are stored as the layer's weight is. */
+const typesOf = ({ weight, type }: Pick<Layer, "weight" | "type">) => ({ stored: weight.type, read: type });
+
+/** A bias with what the basis loses of a constant input added, where both are known. */
+function shiftedBias(bias: TensorData | undefined, shift: Float64Array | undefined): Float64Array | undefined {
+  return bias && shift && Float64Array.from(numbers(bias), (value, n) => value + shift[n]!);
 }
 
 function factorise(
   { group, choice, layers, spectrum }: GroupPlan,
-  moments: BasisOptions["moments"],
-  linear: LinearAlgebra = pureLinearAlgebra,
+  { moments, linear = pureLinearAlgebra }: BasisOptions,
 ): Factors {
   const filters = layers.map(({ layer, splits }) => filtersOf(layer, splits));
   if (group.slice) return initialiseSliced(filters, choice.basisSize, { end: group.slice, known: spectrum, linear });

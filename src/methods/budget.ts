@@ -1,11 +1,12 @@
-// A budget in weights or multiply-accumulates, solved over all groups of layers at once. Every group has many options (its
-// splits and basis sizes, or staying as it is), each with a cost, a loss and, where it was measured, a time. Walking down
-// the lower convex hulls of (cost, loss), always by the step that loses least for each unit of cost saved, gives the best
-// plan for the budgets that it passes through; what is then left of the budget is filled with the best single improvements.
-// Where times are known the plan is no slower than the original: first only options that are faster than their layer are
-// taken; where these do not reach the budget, slower ones too as long as the network is not slower (a Lagrange multiplier).
+// A budget in weights or multiply-accumulates, solved over all groups of layers at once. Every group has many
+// options (its splits and basis sizes, or staying as it is), each with a cost, a loss and, where it was measured, a
+// time. Walking down the lower convex hulls of (cost, loss), always by the step that loses least for each unit of
+// cost saved, gives the best plan for the budgets that it passes through; what is then left of the budget is filled
+// with the best single improvements. Where times are known the plan is no slower than the original: first only
+// options that are faster than their layer are taken; where these do not reach the budget, slower ones too as long
+// as the network is not slower (a Lagrange multiplier).
 import { FilterBasisError } from "../errors/error.js";
-import type { Choice } from "./candidates.js";
+import type { Choice } from "./choices.js";
 
 /** One way to treat a group; `choice` is undefined for leaving it as it is. */
 export interface Option {
@@ -28,7 +29,10 @@ export interface Budget {
   readonly option: string;
   /** Names of the groups, for messages. */
   readonly names?: readonly string[];
-  /** Milliseconds that the plan must save over the original at the least; below 0, that it may take longer. Default 0. */
+  /**
+   * Milliseconds that the plan must save over the original at the least; below 0, that it may take longer. Default
+   * 0.
+   */
   readonly save?: number;
 }
 
@@ -49,7 +53,8 @@ type Groups = readonly (readonly Option[])[];
 
 /**
  * Chooses one option for each group. Each group's options must hold one without a choice.
- * @throws FilterBasisError `usage` (no fraction), `budget-unreachable` (its facts: `reachable`, and by layer the least cost)
+ * @throws FilterBasisError `usage` (no fraction), `budget-unreachable` (its facts: `reachable`, and by layer the
+ * least cost)
  */
 export function solveBudget(groups: Groups, budget: Budget): Solution {
   const { keep, option, fixed, original } = budget;
@@ -81,12 +86,16 @@ function solveInTime(groups: Groups, budget: Budget): readonly Option[] {
   return unreachable(groups, best, budget, true);
 }
 
-/** First with options that are faster than their layer only, else with all, as long as the network saves what it must. */
+/**
+ * First with options that are faster than their layer only, else with all, as long as the network saves what it
+ * must.
+ */
 function withinTime(groups: Groups, budget: Budget): readonly Option[] | undefined {
   const quick = groups.map((options) => {
     const original = originalOf(options).milliseconds;
     return options.filter(
-      ({ choice, milliseconds }) => choice === undefined || milliseconds === undefined || milliseconds <= faster * original!,
+      ({ choice, milliseconds }) =>
+        choice === undefined || milliseconds === undefined || milliseconds <= faster * original!,
     );
   });
   const direct = solve(quick, budget);
@@ -205,7 +214,9 @@ const slope = (a: Option, b: Option): number => (b.loss - a.loss) / (b.cost - a.
 
 function walkDown(hulls: Groups, fixed: number, target: number): Option[] {
   const steps = hulls.flatMap((hull, group) =>
-    hull.slice(1).map((from, i) => ({ group, to: hull[i]!, saved: from.cost - hull[i]!.cost, rate: -slope(hull[i]!, from) })),
+    hull
+      .slice(1)
+      .map((from, i) => ({ group, to: hull[i]!, saved: from.cost - hull[i]!.cost, rate: -slope(hull[i]!, from) })),
   );
   // Along one hull the rates rise as the cost falls, so that sorting all steps keeps each group's in order.
   steps.sort((a, b) => a.rate - b.rate || b.saved - a.saved);
@@ -241,7 +252,10 @@ function fill(groups: Groups, chosen: Option[], available: number): void {
   }
 }
 
-/** Where the steps are coarse, filling may stop short: then one or two groups are changed where that loses less and still fits. */
+/**
+ * Where the steps are coarse, filling may stop short: then one or two groups are changed where that loses less and
+ * still fits.
+ */
 function land(groups: Groups, chosen: Option[], low: number, high: number): void {
   const cost = sum(chosen, costOf);
   if (cost > low) return;

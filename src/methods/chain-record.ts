@@ -1,7 +1,8 @@
-// Layers that were written as a chain of convolutions (or of two matrices): what a file keeps of them, as JSON in the model's metadata, so
-// that the chain is known for what it is and its dense layer can come back. The nodes themselves are ordinary ones.
+// Layers that were written as a chain of convolutions (or of two matrices): what a file keeps of them, as JSON in
+// the model's metadata, so that the chain is known for what it is and its dense layer can come back. The nodes
+// themselves are ordinary ones.
 import { z } from "zod";
-import { families } from "../basis/factors.js";
+import { type Candidate, families } from "../basis/factors.js";
 import { FilterBasisError } from "../errors/error.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
@@ -36,7 +37,9 @@ const record = z.object({ version: z.literal(1), chains: z.array(chainRecord).re
 
 export type ChainRecord = z.infer<typeof chainRecord>;
 
-/** The chains that a graph's metadata tells of. @throws FilterBasisError `malformed` for a record that cannot be used */
+/**
+ * The chains that a graph's metadata tells of. @throws FilterBasisError `malformed` for a record that cannot be used
+ */
 export function readChains(graph: Graph): readonly ChainRecord[] {
   const text = graph.metadata.get(chainKey);
   if (text === undefined) return [];
@@ -64,3 +67,10 @@ export function withChainRecord(graph: Graph, chains: readonly ChainRecord[]): G
 export function describeChain({ family, splits, ranks }: Pick<ChainRecord, "family" | "splits" | "ranks">): string {
   return `${family.replaceAll("-", " ")} ${splits === undefined ? "" : `${splits} x `}${ranks.join(", ")}`.trim();
 }
+
+/** The candidate whose stages a chain is made of. */
+export const candidateOf = ({ family, splits, ranks }: ChainRecord): Candidate => ({
+  family,
+  ranks,
+  ...(splits === undefined ? {} : { splits }),
+});

@@ -1,10 +1,11 @@
-// A convolution of a network, with what stands around it: what the passes that replace convolutions by other layers need to know.
-import { type Convolution, isSkipped, readConvolution } from "../basis/convolution.js";
+// Convolutions with what stands around them: what the passes that replace convolutions by other layers need to know.
+import type { Convolution, SkippedLayer } from "../basis/convolution.js";
 import { nodeName, readInts } from "../graph/attributes.js";
 import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node } from "../graph/types.js";
 import { operatorOf } from "../ops/table.js";
-import { matches } from "./pattern.js";
+import { findLayers } from "./layers.js";
+import { type Selection as NamedSelection, skipReason } from "./pattern.js";
 
 export interface ConvLayer extends Convolution {
   readonly input: string;
@@ -20,45 +21,53 @@ export interface ConvLayer extends Convolution {
 }
 
 /** Which convolutions a pass takes. */
-export interface Selection {
-  /** Names (of nodes) that are taken; * stands for anything. Default: all. */
-  readonly only?: string | undefined;
+export interface Selection extends NamedSelection {
   /** The first so many convolutions stay as they are. Default 1: the one that reads the image. */
-  readonly keepFirst?: number | undefined;
+  readonly keepFirst?: number;
 }
 
-/** Every convolution of the graph: what it is, or why it cannot be replaced. */
-export function convLayers(
-  graph: Graph,
-  { only = "*", keepFirst = 1 }: Selection = {},
-): readonly { readonly node: Node; readonly layer: ConvLayer | undefined; readonly reason: string }[] {
-  const { producers, soleReader, stored } = indexOf(graph);
-  return graph.nodes
-    .filter((node) => node.op === "Conv" && node.domain === "")
-    .map((node, index) => {
-      const skip = (reason: string) => ({ node, layer: undefined, reason });
-      if (!matches(nodeName(node), [only])) return skip(`its name does not match ${only}`);
-      if (index < keepFirst)
-        return skip(`the first ${keepFirst === 1 ? "convolution stays" : `${keepFirst} convolutions stay`} as it was`);
-      const found = readConvolution(node, stored);
-      if (found === undefined) return skip("it has no filters");
-      if (isSkipped(found)) return skip(found.reason);
-      const [input = "", output = ""] = [node.inputs[0], node.outputs[0]];
-      const after = soleReader(output);
-      const norm = after?.op === "BatchNormalization" ? after : undefined;
-      const behind = norm === undefined ? after : soleReader(norm.outputs[0] ?? "");
-      const before = producers.get(input);
-      const layer: ConvLayer = {
-        ...found,
-        input,
-        output,
-        strided: readInts(node, "strides", []).some((stride) => stride > 1),
-        norm,
-        activation: isActivation(behind) ? behind : undefined,
-        activationBefore: isActivation(before) ? before : undefined,
-      };
-      return { node, layer, reason: "" };
-    });
+/**
+ * Every layer that `findLayers` finds or skips, in the order of the graph: what it is, or why it cannot be replaced.
+ */
+export function convLayers(graph: Graph, selection: Selection = {}): readonly (ConvLayer | SkippedLayer)[] {
+  const { layers, skipped } = findLayers(graph);
+  const found = new Map(layers.flatMap(({ nodes }) => nodes.map((one) => [one.node, one] as const)));
+  const left = new Map(skipped.map((one) => [one.name, one]));
+  const around = surroundings(graph);
+  const { keepFirst = 1 } = selection;
+  const kept = `the first ${keepFirst === 1 ? "convolution stays" : `${keepFirst} convolutions stay`} as it was`;
+  let index = 0;
+  const all = graph.nodes.flatMap((node): readonly (ConvLayer | SkippedLayer)[] => {
+    const name = nodeName(node);
+    const early = node.op === "Conv" && node.domain === "" && index++ < keepFirst;
+    const layer = found.get(node);
+    if (layer !== undefined) {
+      const reason = skipReason(name, selection) ?? (early ? kept : undefined);
+      return [reason === undefined ? around(layer) : { name, reason }];
+    }
+    const one = left.get(name);
+    left.delete(name);
+    return one === undefined ? [] : [one];
+  });
+  return [...all, ...left.values()];
+}
+
+function surroundings(graph: Graph): (layer: Convolution) => ConvLayer {
+  const { producers, soleReader } = indexOf(graph);
+  return (layer) => {
+    const { node } = layer;
+    const [input = "", output = ""] = [node.inputs[0], node.outputs[0]];
+    const after = soleReader(output);
+    const norm = after?.op === "BatchNormalization" ? after : undefined;
+    const behind = norm === undefined ? after : soleReader(norm.outputs[0] ?? "");
+    const before = producers.get(input);
+    return {
+      ...{ ...layer, input, output, norm },
+      strided: readInts(node, "strides", []).some((stride) => stride > 1),
+      activation: isActivation(behind) ? behind : undefined,
+      activationBefore: isActivation(before) ? before : undefined,
+    };
+  };
 }
 
 const isActivation = (node: Node | undefined): boolean => node !== undefined && operatorOf(node)?.activation === true;

@@ -3,7 +3,7 @@
 import type { SkippedLayer } from "../basis/convolution.js";
 import { tails } from "../basis/spectrum.js";
 import type { Spectrum } from "../linalg/low-rank.js";
-import type { Choice, LayerGroup } from "./candidates.js";
+import type { Choice, LayerGroup } from "./choices.js";
 import type { Layer } from "./layers.js";
 
 export interface Planned {

@@ -1,28 +1,40 @@
-// Factorized convolutions (Wang et al., 2017) as the paper's authors build them: a convolution becomes a few SIC layers in a row, each
-// y = act(pointwise(depthwise(x)) + x), where "+ x" stands only where the shapes agree. An architecture, not an approximation.
+// Factorized convolutions (Wang et al., 2017) as the paper's authors build them: a convolution becomes a few SIC
+// layers in a row, each y = act(pointwise(depthwise(x)) + x), where "+ x" stands only where the shapes agree. An
+// architecture, not an approximation.
+import { z } from "zod";
 import type { GraphBuilder } from "../graph/builder.js";
-import { type InitRule, initialiser } from "../graph/initialise.js";
+import { initialiser } from "../graph/initialise.js";
 import type { Node, Pass } from "../graph/types.js";
-import type { ConvLayer, Selection } from "./conv-layers.js";
-import { factorPresets, type Preset, presetOptions } from "./presets.js";
+import type { ConvLayer } from "./conv-layers.js";
+import type { Method } from "./method.js";
+import { architectureFields, count, type OptionsOf, optional } from "./options.js";
+import { factorPresets, presetOptions } from "./presets.js";
 import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./replace.js";
 
-export interface FactorOptions extends Selection {
-  readonly preset?: Preset;
-  /** SIC layers in a row. */
-  readonly layers?: number;
-  /** Batch norm behind the depthwise convolution, behind both, or nowhere. */
-  readonly norm?: "none" | "between" | "both";
-  readonly bias?: boolean;
-  /** The SIC layer that changes the number of channels. */
-  readonly widen?: "first" | "last";
-  /** The convolution's own batch norm and activation go: the SIC layers end in theirs. */
-  readonly dropNorm?: boolean;
-  readonly init?: InitRule;
-  readonly seed?: number;
-}
+const fields = {
+  ...architectureFields,
+  ...optional({
+    layers: count.describe("SIC layers in a row; default 2"),
+    norm: z
+      .enum(["none", "between", "both"])
+      .describe("batch norm behind the depthwise convolution, behind both, or nowhere"),
+    bias: z.boolean().describe("whether its convolutions have biases"),
+    widen: z.enum(["first", "last"]).describe("the SIC layer that changes the number of channels"),
+    dropNorm: z.boolean().describe("the convolution's own batch norm and activation go: the SIC layers end in theirs"),
+  }),
+};
 
-const defaults = { layers: 2, norm: "none", bias: true, widen: "last", dropNorm: false, init: "default", seed: 1 } as const;
+export type FactorOptions = OptionsOf<typeof fields>;
+
+const defaults = {
+  layers: 2,
+  norm: "none",
+  bias: true,
+  widen: "last",
+  dropNorm: false,
+  init: "default",
+  seed: 1,
+} as const;
 
 /** The pass. */
 export function factor(options: FactorOptions = {}): Pass {
@@ -61,3 +73,11 @@ function writeLayers(net: GraphBuilder, layer: ConvLayer, { layers, norm, bias, 
     ? { applied }
     : { applied, also: new Map(dropped.map((node): [Node, readonly Node[]] => [node, []])) };
 }
+
+export const factorMethod: Method<"factor", typeof fields> = {
+  name: "factor",
+  summary: "depthwise and 1 x 1 convolutions, stacked (Wang et al.)",
+  from: "architecture",
+  options: fields,
+  apply: (graph, options) => factor(options)(graph),
+};

@@ -1,31 +1,36 @@
-// Filter groups (Peng et al., 2018) as the paper's authors build them: a convolution becomes a grouped one and a 1 x 1 behind it.
+// Filter groups (Peng et al., 2018) as the paper's authors build them: a convolution becomes a grouped one and a 1 x
+// 1 behind it.
+import { z } from "zod";
 import type { GraphBuilder } from "../graph/builder.js";
-import { type InitRule, initialiser } from "../graph/initialise.js";
+import { initialiser } from "../graph/initialise.js";
 import type { Pass } from "../graph/types.js";
-import type { ConvLayer, Selection } from "./conv-layers.js";
-import { groupPresets, type Preset, presetOptions } from "./presets.js";
+import type { ConvLayer } from "./conv-layers.js";
+import type { Method } from "./method.js";
+import { architectureFields, byChannels, count, type OptionsOf, optional } from "./options.js";
+import { groupPresets, presetOptions } from "./presets.js";
 import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./replace.js";
 
 /** So many groups up to so many input channels; the last entry may leave the bound out. */
-export interface GroupsUpTo {
-  readonly upTo?: number;
-  readonly groups: number;
-}
+const groupsUpTo = z.strictObject({ upTo: count.optional(), groups: count });
 
-export interface GroupOptions extends Selection {
-  readonly preset?: Preset;
-  /** Input channels of a group: one number, or one for each count of output channels. */
-  readonly channelsPerGroup?: number | Readonly<Record<string, number>>;
-  /** The number of groups instead: one, or one for each range of input channels. */
-  readonly groups?: number | readonly GroupsUpTo[];
-  /** Batch norm and activation between the two convolutions. */
-  readonly insertNorm?: boolean;
-  readonly bias?: boolean;
-  /** The grouped convolution has the output's channels already; otherwise it keeps the input's. */
-  readonly narrow?: boolean;
-  readonly init?: InitRule;
-  readonly seed?: number;
-}
+const fields = {
+  ...architectureFields,
+  ...optional({
+    channelsPerGroup: byChannels.describe(
+      "input channels of a group: one number, or one for each count of output channels",
+    ),
+    groups: z
+      .union([count, z.array(groupsUpTo).min(1)])
+      .describe("the number of groups instead: one, or one for each range of input channels"),
+    insertNorm: z.boolean().describe("batch norm and activation between the two convolutions"),
+    bias: z.boolean().describe("whether its convolutions have biases"),
+    narrow: z
+      .boolean()
+      .describe("the grouped convolution has the output's channels already; otherwise it keeps the input's"),
+  }),
+};
+
+export type GroupOptions = OptionsOf<typeof fields>;
 
 const defaults = { insertNorm: false, bias: true, narrow: false, init: "default", seed: 1 } as const;
 
@@ -47,7 +52,8 @@ export function group(options: GroupOptions): Pass {
 
 function groupsOf(layer: ConvLayer, { channelsPerGroup, groups }: GroupOptions): number | undefined {
   if (typeof groups === "number") return groups;
-  if (groups !== undefined) return groups.find(({ upTo = Number.POSITIVE_INFINITY }) => layer.inChannels <= upTo)?.groups;
+  if (groups !== undefined)
+    return groups.find(({ upTo = Number.POSITIVE_INFINITY }) => layer.inChannels <= upTo)?.groups;
   const size = typeof channelsPerGroup === "object" ? channelsPerGroup[String(layer.outChannels)] : channelsPerGroup;
   return size === undefined ? undefined : layer.inChannels / size;
 }
@@ -67,3 +73,11 @@ function writePair(net: GraphBuilder, layer: ConvLayer, { groups, middle, insert
   net.conv(x, `${name}.pointwise`, { inChannels: middle, outChannels, kernel: 1, bias }, layer.output);
   return { applied: `${groups} group${groups === 1 ? "" : "s"} of ${inChannels / groups} channels, then 1 x 1` };
 }
+
+export const groupMethod: Method<"group", typeof fields> = {
+  name: "group",
+  summary: "a grouped convolution, then 1 x 1 (Peng et al.)",
+  from: "architecture",
+  options: fields,
+  apply: (graph, options) => group(options)(graph),
+};

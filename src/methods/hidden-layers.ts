@@ -1,4 +1,5 @@
-// Convolutions that are not nodes of the main graph: in the bodies of If, Loop and Scan, and in local functions that could not be inlined.
+// Convolutions that are not nodes of the main graph: in the bodies of If, Loop and Scan, and in local functions that
+// could not be inlined.
 import type { SkippedLayer } from "../basis/convolution.js";
 import { nodeName } from "../graph/attributes.js";
 import { bodies } from "../graph/edit.js";
@@ -22,7 +23,10 @@ function insideBody(body: GraphBody, owner: Node): readonly SkippedLayer[] {
   ]);
 }
 
-/** A skipped entry for each convolution in a local function that nodes of the graph call, with the reason why the function stays. */
+/**
+ * A skipped entry for each convolution in a local function that nodes of the graph call, with the reason why the
+ * function stays.
+ */
 export function insideFunctions(graph: Graph): readonly SkippedLayer[] {
   const functions = new Map((graph.functions ?? []).map((local) => [functionKey(local), local]));
   if (functions.size === 0) return [];
@@ -33,7 +37,10 @@ export function insideFunctions(graph: Graph): readonly SkippedLayer[] {
     const local = functions.get(calledKey(node));
     if (local === undefined) return [];
     const place = `it stands in the function ${functionTitle(local)}, which ${nodeName(node)} calls${stays.get(nodeName(node)) ?? ""}`;
-    return convolutionsOf(local, functions).map((inner) => ({ name: `${nodeName(node)}/${nodeName(inner)}`, reason: place }));
+    return convolutionsOf(local, functions).map((inner) => ({
+      name: `${nodeName(node)}/${nodeName(inner)}`,
+      reason: place,
+    }));
   });
 }
 

@@ -13,7 +13,9 @@ const layerOf = (name: string): Layer => findLayers(graph).layers.find((layer) =
 const sizes = inputSizes(graph, inputs);
 const body = layerOf("body.0.body.0");
 
-/** Time in proportion to the multiply-accumulates of whole registers of channels, plus something for each convolution. */
+/**
+ * Time in proportion to the multiply-accumulates of whole registers of channels, plus something for each convolution.
+ */
 const clock =
   (perConvolution: number): Clock =>
   ({ input, shape, basis }) => {
@@ -51,7 +53,8 @@ test("a layout that another beats by less than a timing can tell is taken where 
 });
 
 test("sizes between two timed ones are interpolated by whole steps, those beyond are not known", () => {
-  const known: Clock = (layer) => (layer.basis && ![16, 48].includes(layer.basis.basisSize) ? undefined : clock(0)(layer));
+  const known: Clock = (layer) =>
+    layer.basis && ![16, 48].includes(layer.basis.basisSize) ? undefined : clock(0)(layer);
   const { basis, original } = latenciesOf(known, sizes, 17);
   const at = (size: number) => basis(body, 1, size)?.milliseconds;
   expect(at(17)).toBe(at(32));
@@ -85,8 +88,9 @@ describe("a budget in multiply-accumulates", () => {
     try {
       plan(0.6, clock(1e3));
     } catch (error) {
-      const { reachable, layers } = (error as { facts: { reachable: number; layers: { best: number; original: number }[] } })
-        .facts;
+      const { reachable, layers } = (
+        error as { facts: { reachable: number; layers: { best: number; original: number }[] } }
+      ).facts;
       expect(reachable).toBe(1);
       for (const { best, original } of layers) expect(best).toBe(original);
     }
@@ -94,7 +98,10 @@ describe("a budget in multiply-accumulates", () => {
 
   test("saves at least the milliseconds that it must, at a higher loss", () => {
     const saved = ({ groups }: ReturnType<typeof plan>) => {
-      const all = withLayouts({ groups, skipped: [], before: { weights: 0, macs: 0 }, after: { weights: 0, macs: 0 } }, times);
+      const all = withLayouts(
+        { groups, skipped: [], before: { weights: 0, macs: 0 }, after: { weights: 0, macs: 0 } },
+        times,
+      );
       const timed = all.groups.flatMap(({ layers }) => layers.map((layer) => layer.timed!));
       return timed.reduce((sum, { original, milliseconds }) => sum + original - milliseconds, 0);
     };
@@ -110,7 +117,9 @@ test("questions for the layouts of a plan are about its layers as they are and a
   const questions = layoutQuestions(graph, planned, { inputs }, ["dense", "batch-folded", "grouped"]);
   const layers = planned.groups.flatMap(({ layers }) => layers);
   for (const { layer, splits } of layers) {
-    const own = questions.filter(({ shape }) => shape.join() === [layer.outChannels, layer.inChannels, ...layer.kernel].join());
+    const own = questions.filter(
+      ({ shape }) => shape.join() === [layer.outChannels, layer.inChannels, ...layer.kernel].join(),
+    );
     expect(own.some(({ basis }) => basis === undefined)).toBe(true);
     expect(own.some(({ basis }) => basis?.splits === splits)).toBe(true);
   }

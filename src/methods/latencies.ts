@@ -1,5 +1,6 @@
-// What a plan knows of measured time: the questions that it has for a clock, and the answers by layer, splits, basis size and
-// layout. Who asks a runtime, and where answers are kept, is not its business (see runtime/latency-table.ts).
+// What a plan knows of measured time: the questions that it has for a clock, and the answers by layer, splits, basis
+// size and layout. Who asks a runtime, and where answers are kept, is not its business (see
+// runtime/latency-table.ts).
 import type { Layout } from "../basis/layouts.js";
 import { canonicalLayout, layouts } from "../basis/layouts.js";
 import { basisMacs } from "../basis/split.js";
@@ -47,7 +48,9 @@ export interface Latencies {
   basis(layer: Layer, splits: number, basisSize: number): Timed | undefined;
 }
 
-/** Basis sizes that are worth timing: a vector register's worth each, since runtimes pad channels to whole registers. */
+/**
+ * Basis sizes that are worth timing: a vector register's worth each, since runtimes pad channels to whole registers.
+ */
 export const step = 16;
 
 /** Layouts that keep the saved multiply-accumulates. */
@@ -90,7 +93,10 @@ export function questionsOf(
   });
 }
 
-/** Sizes of a basis that are timed for one layer and one number of splits: multiples of a step, wide apart, below what saves nothing. */
+/**
+ * Sizes of a basis that are timed for one layer and one number of splits: multiples of a step, wide apart, below
+ * what saves nothing.
+ */
 export function timedSizes(layer: Layer, splits: number): readonly number[] {
   const limit = Math.min(layer.outChannels * splits, (layer.inChannels / splits) * layer.kernelElements);
   const perFilter = basisMacs(layer, splits, 1);
@@ -98,7 +104,8 @@ export function timedSizes(layer: Layer, splits: number): readonly number[] {
   const most = Math.ceil(Math.min(limit, even)) - 1;
   const fine = [4, 8].filter((size) => size <= most);
   const coarse: number[] = [];
-  for (let size = step; size <= most; size += size < 4 * step ? step : size < 8 * step ? 2 * step : 4 * step) coarse.push(size);
+  for (let size = step; size <= most; size += size < 4 * step ? step : size < 8 * step ? 2 * step : 4 * step)
+    coarse.push(size);
   return [...(most < 2 * step ? fine : fine.slice(1)), ...coarse];
 }
 
@@ -106,8 +113,8 @@ export interface LatencyOptions {
   /** The layouts allowed; by default those that keep the saved multiply-accumulates. */
   readonly layouts?: readonly Layout[];
   /**
-   * Whether sizes that were timed besides those of `timedSizes` count too. Not while a plan is solved: what an earlier plan had timed would
-   * change the next one.
+   * Whether sizes that were timed besides those of `timedSizes` count too. Not while a plan is solved: what an
+   * earlier plan had timed would change the next one.
    */
   readonly exact?: boolean;
 }
@@ -171,5 +178,7 @@ function interpolated(
   const below = known.findLast(({ size }) => size <= wanted);
   if (!above || above.size === wanted) return above?.milliseconds;
   if (!below) return above.milliseconds;
-  return below.milliseconds + ((wanted - below.size) / (above.size - below.size)) * (above.milliseconds - below.milliseconds);
+  return (
+    below.milliseconds + ((wanted - below.size) / (above.size - below.size)) * (above.milliseconds - below.milliseconds)
+  );
 }

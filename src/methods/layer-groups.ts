@@ -2,7 +2,7 @@
 import { chooseSplits } from "../basis/split.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
-import { bestChannels, type LayerGroup } from "./candidates.js";
+import { bestChannels, type LayerGroup } from "./choices.js";
 import type { Layer } from "./layers.js";
 import { matches } from "./pattern.js";
 import type { PlanOptions, Splitting } from "./plan-options.js";
@@ -25,11 +25,16 @@ export function explicitChannels(
   if (group.layers.every(({ inChannels }) => inChannels % channels === 0)) return { channels, notes };
   const common = bestChannels(group);
   for (const layer of group.layers)
-    notes.set(layer, `splits of ${common} channels instead of ${channels}, which not all layers of ${group.name} can have`);
+    notes.set(
+      layer,
+      `splits of ${common} channels instead of ${channels}, which not all layers of ${group.name} can have`,
+    );
   return { channels: common, notes };
 }
 
-/** Layers that share, by name or as found from the graph, and every other layer by itself; in the order of the graph. */
+/**
+ * Layers that share, by name or as found from the graph, and every other layer by itself; in the order of the graph.
+ */
 export function makeGroups(
   graph: Graph,
   layers: readonly Layer[],
@@ -41,7 +46,9 @@ export function makeGroups(
   }));
   for (const { name, layers: set } of named) {
     if (set.length === 0)
-      throw new FilterBasisError("not-found", `no layer matches the patterns of the shared basis ${name}`, { field: name });
+      throw new FilterBasisError("not-found", `no layer matches the patterns of the shared basis ${name}`, {
+        field: name,
+      });
     const kernels = new Set(set.map(({ kernel }) => kernel.join("x")));
     if (kernels.size > 1)
       throw new FilterBasisError("invalid-plan", "layers that share a basis need one kernel", {
@@ -76,12 +83,6 @@ export function makeGroups(
     });
   }
   return groups;
-}
-
-/** Why a layer is not to be touched at all, if so. */
-export function skipReason(layer: Layer, { only, skip }: PlanOptions): string | undefined {
-  if (only && !matches(layer.name, only)) return "it is not among the layers asked for";
-  return skip && matches(layer.name, skip) ? "it was asked to be skipped" : undefined;
 }
 
 /** What was asked for this group in particular. */

@@ -34,8 +34,9 @@ export interface Layers {
 }
 
 /**
- * Finds layers, and those skipped with the reason, in the order of the graph. Weights behind operators and layers in local functions are found once
- * `prepareForPlanning` has run. Errors: `not-found` for a graph without any convolution, with what it has instead.
+ * Finds layers, and those skipped with the reason, in the order of the graph. Weights behind operators and layers in
+ * local functions are found once `prepareForPlanning` has run. Errors: `not-found` for a graph without any
+ * convolution, with what it has instead.
  */
 export function findLayers(graph: Graph): Layers {
   const constant = indexOf(graph).stored;
@@ -47,8 +48,8 @@ export function findLayers(graph: Graph): Layers {
   for (const node of graph.nodes) {
     if (functions.has(calledKey(node))) continue; // see insideFunctions
     if (compressed.has(node)) {
-      const reason = compressed.get(node);
-      if (reason !== undefined) skipped.push({ name: nodeName(node), reason });
+      const done = compressed.get(node);
+      if (done !== undefined) skipped.push(done);
       continue;
     }
     const read = readConvolution(node, constant, (name) => computed()(name));
@@ -79,7 +80,8 @@ export function findLayers(graph: Graph): Layers {
   return { layers, skipped };
 }
 
-const isMatrix = ({ reason }: SkippedLayer): boolean => reason.startsWith("it is a fully") || reason.startsWith("it is a matrix");
+const isMatrix = ({ reason }: SkippedLayer): boolean =>
+  reason.startsWith("it is a fully") || reason.startsWith("it is a matrix");
 
 function noConvolution(graph: Graph, matrices: readonly SkippedLayer[]): FilterBasisError {
   const most = operatorCounts(graph);
@@ -136,7 +138,9 @@ function otherReaders(graph: Graph, constant: (name: string) => Stored | undefin
 function readsAsFilters(node: Node, value: string): boolean {
   if (node.domain !== "") return false;
   if (node.op === "Identity" || node.op === "Cast") return true; // followed further by its own readers
-  return node.op === "Conv" && node.inputs.every((input, place) => input !== value || place === 1) && !captured(node, value);
+  return (
+    node.op === "Conv" && node.inputs.every((input, place) => input !== value || place === 1) && !captured(node, value)
+  );
 }
 
 const captured = (node: Node, value: string): boolean => bodies(node).some((body) => captures(body).has(value));

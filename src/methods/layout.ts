@@ -9,10 +9,14 @@ import { type LayerRecord, readRecord } from "./record.js";
 /** How a layer is called: its node's name, or its output where it has none. */
 export const layerLabel = ({ name, output }: LayerRecord): string => name || output;
 
-/** Writes one layer in another layout. Errors: `not-found`, `unsupported` (something stands between basis and coefficients). */
+/**
+ * Writes one layer in another layout. Errors: `not-found`, `unsupported` (something stands between basis and
+ * coefficients).
+ */
 export function chooseLayout(graph: Graph, name: string, layout: Layout): Graph {
   const found = basisConvs(graph.nodes).find(({ layer }) => layerName(layer) === name);
-  if (!found) throw new FilterBasisError("not-found", "the model has no compressed layer of this name", { layer: name });
+  if (!found)
+    throw new FilterBasisError("not-found", "the model has no compressed layer of this name", { layer: name });
   if (found.layer.provenance.partOf) throw new FilterBasisError("unsupported", basisOnlyReason, { layer: name });
   return withLayouts(graph, new Map([[found.node, layout]])).graph;
 }

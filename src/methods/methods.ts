@@ -1,64 +1,58 @@
-// The table of methods: every way to make a network smaller is a function from options to a pass over the graph.
+// The table of methods, and the one way from a name and options to a pass.
+import { FilterBasisError } from "../errors/error.js";
 import type { Pass } from "../graph/types.js";
-import { type BasisOptions, basis } from "./basis.js";
-import { basisScratch } from "./basis-scratch.js";
-import { factor } from "./factor.js";
-import { group } from "./group.js";
-import type { Splitting } from "./plan-options.js";
-import { transitionBottleneck } from "./transition.js";
+import { type BasisOptions, basisFields } from "./basis.js";
+import { basisMethod, channelWise, filterWise, svd } from "./basis-methods.js";
+import { basisScratchMethod } from "./basis-scratch.js";
+import { factorMethod } from "./factor.js";
+import { groupMethod } from "./group.js";
+import type { Method } from "./method.js";
+import { checkedOptions } from "./options.js";
+import { transitionMethod } from "./transition.js";
 
-interface Entry {
-  /** One line for the list of methods. */
-  readonly summary: string;
-  /** `weights`: made from a trained network's filters. `architecture`: replaces them by new ones that have to be trained. */
-  readonly from: "weights" | "architecture";
-  /** The splits that a method fixes. */
-  readonly splits?: Splitting;
-  readonly pass: (options: never) => Pass;
-}
+const table = <T extends { readonly [Name in keyof T]: Method<Name & string> }>(all: T): T => all;
 
-/** Methods by the name that --method and recipes take. */
-export const methods = {
-  basis: {
-    summary: "filters over a small basis, split along the input channels: the paper's method",
-    from: "weights",
-    pass: (options: BasisOptions) => basis({ ...options, method: "basis" }),
-  },
-  "filter-wise": {
-    summary: "a basis of whole 3D filters: one split (Zhang et al.)",
-    from: "weights",
-    splits: 1,
-    pass: (options: BasisOptions) => basis({ ...options, splits: 1, method: "filter-wise" }),
-  },
-  "channel-wise": {
-    summary: "a basis of 2D filters: a split for every input channel (Jaderberg et al.)",
-    from: "weights",
-    splits: "channels",
-    pass: (options: BasisOptions) => basis({ ...options, splits: "channels", method: "channel-wise" }),
-  },
-  svd: {
-    summary: "the truncated SVD of each layer's filters: filter-wise under its usual name",
-    from: "weights",
-    splits: 1,
-    pass: (options: BasisOptions) => basis({ ...options, splits: 1, method: "svd" }),
-  },
-  "basis-scratch": {
-    summary: "the paper's basis networks with new weights, to be trained",
-    from: "architecture",
-    pass: basisScratch,
-  },
-  factor: { summary: "depthwise and 1 x 1 convolutions, stacked (Wang et al.)", from: "architecture", pass: factor },
-  group: { summary: "a grouped convolution, then 1 x 1 (Peng et al.)", from: "architecture", pass: group },
-  transition: { summary: "DenseNet's transitions as a bottleneck with a skip", from: "architecture", pass: transitionBottleneck },
-} as const satisfies Readonly<Record<string, Entry>>;
+/** Methods by their names. */
+export const methods = table({
+  basis: basisMethod,
+  "filter-wise": filterWise,
+  "channel-wise": channelWise,
+  svd,
+  "basis-scratch": basisScratchMethod,
+  factor: factorMethod,
+  group: groupMethod,
+  transition: transitionMethod,
+});
 
 export type MethodName = keyof typeof methods;
 
-/** The splits that a method fixes, as options of a plan. */
-export function fixedSplits(name: MethodName): { readonly splits?: Splitting } {
-  const { splits }: Entry = methods[name];
-  return splits === undefined ? {} : { splits };
+/** The methods that start from a trained network's filters, with budgets, splits and basis sizes as options. */
+export type WeightMethod = {
+  [Name in MethodName]: (typeof methods)[Name]["options"] extends typeof basisFields ? Name : never;
+}[MethodName];
+export const weightMethods = Object.values<Method>(methods)
+  .filter(({ options }) => options === basisFields)
+  .map(({ name }) => name as WeightMethod);
+
+/** What is known of a network beside the options of a recipe, for the methods that start from filters. */
+export type Known = Pick<BasisOptions, "moments" | "linear">;
+
+/** A method by its name. @throws FilterBasisError `not-found` */
+export function methodNamed(name: string): Method {
+  if (Object.hasOwn(methods, name)) return methods[name as MethodName];
+  throw new FilterBasisError("not-found", "there is no such method", {
+    field: "method",
+    expected: Object.keys(methods).join(", "),
+    got: name,
+  });
 }
 
-/** The methods that start from a trained network's filters, with budgets, splits and basis sizes as options. */
-export const weightMethods = ["basis", "filter-wise", "channel-wise", "svd"] as const satisfies readonly MethodName[];
+/**
+ * The pass of a method, by options as a recipe gives them. @throws FilterBasisError `not-found` (no such method),
+ * `usage` (its options)
+ */
+export function methodPass(name: string, given: object, known: Known = {}): Pass {
+  const method = methodNamed(name);
+  const options = { ...checkedOptions(name, method.options, given), ...known };
+  return (graph) => method.apply(graph, options);
+}

@@ -4,9 +4,10 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Dim, Graph } from "../graph/types.js";
 import { concreteInputs } from "../ops/cost/cost.js";
 import { inferShapes } from "../ops/infer.js";
-import { candidateChannels, type LayerGroup, type Positions } from "./candidates.js";
-import { explicitChannels, makeGroups, ruleFor, skipReason } from "./layer-groups.js";
+import { candidateChannels, type LayerGroup, type Positions } from "./choices.js";
+import { explicitChannels, makeGroups, ruleFor } from "./layer-groups.js";
 import { findLayers, type Layer } from "./layers.js";
+import { skipReason } from "./pattern.js";
 import type { PlanOptions } from "./plan-options.js";
 
 /** Groups of layers, the layers left out with their reasons, and whether sizes are given rather than a budget. */
@@ -17,7 +18,7 @@ export function groupsOf(graph: Graph, options: PlanOptions) {
   const found = findLayers(graph);
   const excluded: SkippedLayer[] = [...found.skipped];
   const taken = found.layers.filter((layer) => {
-    const reason = skipReason(layer, options);
+    const reason = skipReason(layer.name, options);
     if (reason) excluded.push({ name: layer.name, reason });
     return !reason;
   });
@@ -34,7 +35,10 @@ export function groupChannels(
 ): { channels: readonly number[]; notes: ReadonlyMap<Layer, string> } {
   const wanted = ruleFor(group, options)?.splits ?? (options.splits === "auto" ? undefined : options.splits);
   if (wanted === undefined)
-    return { channels: candidateChannels(group, options.keepMacs === undefined ? "weights" : "macs"), notes: new Map() };
+    return {
+      channels: candidateChannels(group, options.keepMacs === undefined ? "weights" : "macs"),
+      notes: new Map(),
+    };
   const { channels, notes } = explicitChannels(group, wanted);
   return { channels: [channels], notes };
 }

@@ -4,7 +4,15 @@ import type { SkippedLayer } from "../basis/convolution.js";
 import type { Graph } from "../graph/types.js";
 import type { Spectrum } from "../linalg/low-rank.js";
 import { cost } from "../ops/cost/cost.js";
-import { type Choice, choiceMacs, choiceWeights, groupMacs, type LayerGroup, type Positions, splitsOf } from "./candidates.js";
+import {
+  type Choice,
+  choiceMacs,
+  choiceWeights,
+  groupMacs,
+  type LayerGroup,
+  type Positions,
+  splitsOf,
+} from "./choices.js";
 import type { Planned } from "./decision.js";
 import type { Latencies, Timed } from "./latencies.js";
 import { type Layer, layerWeights } from "./layers.js";
@@ -49,9 +57,10 @@ export interface Plan {
 }
 
 /**
- * Plans a compression. With `basis` every layer is obeyed, also where it grows; otherwise a budget is solved over all groups at
- * once and a layer where nothing is saved is skipped. Errors: `budget-unreachable`; `invalid-plan` for impossible splits and
- * for bases beyond full rank everywhere; `non-finite` for weights that are; `not-found`, `unsupported` where nothing can be done.
+ * Plans a compression. With `basis` every layer is obeyed, also where it grows; otherwise a budget is solved over
+ * all groups at once and a layer where nothing is saved is skipped. Errors: `budget-unreachable`; `invalid-plan` for
+ * impossible splits and for bases beyond full rank everywhere; `non-finite` for weights that are; `not-found`,
+ * `unsupported` where nothing can be done.
  */
 export function planCompression(graph: Graph, options: PlanOptions = {}): Plan {
   const { inputs = new Map() } = options;
@@ -64,7 +73,8 @@ export function planCompression(graph: Graph, options: PlanOptions = {}): Plan {
     : planBudget(groups, options, { before, now: { weights, macs } }, positions);
   if (planned.length === 0 && explicit) throw nothingToDo([...excluded, ...skipped]);
   const plans = planned.map((one) => describe(one, positions));
-  const change = (key: "weights" | "macs") => plans.reduce((sum, plan) => sum + plan[`${key}After`] - plan[`${key}Before`], 0);
+  const change = (key: "weights" | "macs") =>
+    plans.reduce((sum, plan) => sum + plan[`${key}After`] - plan[`${key}Before`], 0);
   return {
     groups: plans,
     skipped: [...excluded, ...skipped],

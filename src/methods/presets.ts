@@ -1,7 +1,5 @@
-// How the paper's authors apply each method to each network: what their code does differently from one network to the next.
-// A preset only fills in options; whatever is stated beside it wins.
-
-import { FilterBasisError } from "../errors/error.js";
+// How the paper's authors apply each method to each network: what their code does differently from one network to
+// the next. A preset only fills in options; whatever is stated beside it wins.
 
 /** The networks of the paper, as far as its code treats them differently. */
 export const presetNames = ["vgg", "resnet", "densenet", "srresnet", "edsr"] as const;
@@ -14,7 +12,10 @@ const blocks = { only: "body.*.body.*", keepFirst: 0 } as const;
 export const basisPresets = {
   /** Norm and ReLU stand between basis and coefficients; the first three convolutions stay; one basis a layer. */
   vgg: { keepFirst: 3, insertNorm: true, init: "vgg" },
-  /** Nothing stands between; one basis for all convolutions with the same input channels, so the first of a stage reads its predecessor's. */
+  /**
+   * Nothing stands between; one basis for all convolutions with the same input channels, so the first of a stage
+   * reads its predecessor's.
+   */
   resnet: { share: "group", init: "kaiming" },
   /** One basis for the network, of which a layer reads as many channels as it has; coefficients are 3 x 3. */
   densenet: { insertNorm: true, share: "network", coefficientKernel: 3, init: "kaiming" },
@@ -41,12 +42,10 @@ export const groupPresets = {
   edsr: { ...blocks, bias: true },
 } as const;
 
-/** A preset's options; none without a preset. Errors: `usage` for a preset that is not known. */
+/** A preset's options; none without a preset. */
 export function presetOptions<T extends Readonly<Record<Preset, object>>>(
   presets: T,
-  preset: string | undefined,
+  preset: Preset | undefined,
 ): Partial<T[Preset]> {
-  if (preset === undefined) return {};
-  if (Object.hasOwn(presets, preset)) return presets[preset as Preset];
-  throw new FilterBasisError("usage", "unknown preset", { field: "preset", expected: presetNames.join(", "), got: preset });
+  return preset === undefined ? {} : presets[preset];
 }

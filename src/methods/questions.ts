@@ -1,7 +1,7 @@
 // What a plan has to ask a clock: before a budget in multiply-accumulates is planned, and for the layouts of a plan.
 import type { Layout } from "../basis/layouts.js";
 import type { Graph } from "../graph/types.js";
-import { groupMacs, splitsOf } from "./candidates.js";
+import { groupMacs, splitsOf } from "./choices.js";
 import { inputSizes, questionsOf, type TimedLayer, timedSizes } from "./latencies.js";
 import type { Layer } from "./layers.js";
 import type { Plan } from "./plan.js";
@@ -11,10 +11,16 @@ import type { PlanOptions } from "./plan-options.js";
 /** Layouts that are timed for a basis with several splits before a plan is made. */
 const timedLayouts: readonly Layout[] = ["batch-folded", "grouped"];
 
-/** Layers that together have less than this share of the multiply-accumulates are not timed and stay as they are under --keep-macs. */
+/**
+ * Layers that together have less than this share of the multiply-accumulates are not timed and stay as they are
+ * under --keep-macs.
+ */
 const negligible = 0.03;
 
-/** What has to be timed before a budget in multiply-accumulates is planned: layers as they are, and over bases of several sizes. */
+/**
+ * What has to be timed before a budget in multiply-accumulates is planned: layers as they are, and over bases of
+ * several sizes.
+ */
 export function budgetQuestions(graph: Graph, options: PlanOptions): readonly TimedLayer[] {
   const { groups, explicit } = groupsOf(graph, options);
   if (explicit || options.keepMacs === undefined) return [];
@@ -35,7 +41,8 @@ export function budgetQuestions(graph: Graph, options: PlanOptions): readonly Ti
       for (const channels of groupChannels(group, options).channels) {
         const splits = splitsOf(layer, group, channels);
         for (const basisSize of timedSizes(layer, splits))
-          for (const layout of splits === 1 ? (["split"] as const) : timedLayouts) ask(layer, { splits, basisSize, layout });
+          for (const layout of splits === 1 ? (["split"] as const) : timedLayouts)
+            ask(layer, { splits, basisSize, layout });
       }
     }
   }
@@ -53,7 +60,9 @@ export function layoutQuestions(
   const opset = graph.opsets.get("") ?? 17;
   return plan.groups.flatMap(({ choice: { basisSize }, layers }) =>
     layers.flatMap(({ layer, splits }) =>
-      ["dense" as const, ...layouts].flatMap((layout) => questionsOf(layer, sizes, opset, { splits, basisSize, layout }) ?? []),
+      ["dense" as const, ...layouts].flatMap(
+        (layout) => questionsOf(layer, sizes, opset, { splits, basisSize, layout }) ?? [],
+      ),
     ),
   );
 }

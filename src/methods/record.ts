@@ -1,4 +1,4 @@
-// What was done to a model, layer by layer, as its nodes say it.
+// What the nodes of a graph say of its layers over a basis, as a file records it.
 export {
   attributesFromJson,
   attributesToJson,

@@ -1,5 +1,6 @@
-// What the passes that put new layers in the place of convolutions share: the walk over the graph, and the layers that they are made of.
-import { int, makeNode, nodeName } from "../graph/attributes.js";
+// What the passes that put new layers in the place of convolutions share: the walk over the graph, and the layers
+// that they are made of.
+import { int, makeNode } from "../graph/attributes.js";
 import { GraphBuilder } from "../graph/builder.js";
 import { reads, replaceNodes } from "../graph/edit.js";
 import type { Initialise } from "../graph/initialise.js";
@@ -13,8 +14,9 @@ export type Rewrite =
   | { readonly applied: string; readonly also?: ReadonlyMap<Node, readonly Node[]> };
 
 /**
- * Puts what `write` builds in the place of every selected convolution. Parameters that no node reads any more are dropped. Nodes are
- * named below the convolution that they replace, so that two passes over different layers never meet.
+ * Puts what `write` builds in the place of every selected convolution. Parameters that no node reads any more are
+ * dropped. Nodes are named below the convolution that they replace, so that two passes over different layers never
+ * meet.
  */
 export function replaceConvolutions(
   graph: Graph,
@@ -26,16 +28,14 @@ export function replaceConvolutions(
   const net = new GraphBuilder(graph.name, initialise);
   const replacements = new Map<Node, readonly Node[]>();
   const outcomes: Outcome[] = [];
-  for (const { node, layer, reason } of convLayers(graph, selection)) {
+  for (const layer of convLayers(graph, selection)) {
     const from = net.nodes.length;
-    const rewrite: Rewrite = layer === undefined ? { reason } : write(layer, net);
-    if ("reason" in rewrite) {
-      outcomes.push({ pass, layer: nodeName(node), applied: false, reason: rewrite.reason });
-      continue;
-    }
-    replacements.set(node, net.nodes.slice(from));
+    const rewrite: Rewrite = "reason" in layer ? layer : write(layer, net);
+    const applied = !("reason" in rewrite);
+    outcomes.push({ pass, layer: layer.name, applied, reason: applied ? rewrite.applied : rewrite.reason });
+    if (!applied || "reason" in layer) continue;
+    replacements.set(layer.node, net.nodes.slice(from));
     for (const [other, nodes] of rewrite.also ?? []) replacements.set(other, nodes);
-    outcomes.push({ pass, layer: nodeName(node), applied: true, reason: rewrite.applied });
   }
   const replaced = replaceNodes(graph, replacements, net.initializers);
   const read = [...replacements.keys()].flatMap((node) => [...reads(node)]);
@@ -50,8 +50,18 @@ export interface UnitConv {
   readonly bias: boolean;
 }
 
-/** A convolution with the layer's kernel, stride, padding and dilation, but channels and groups of its own: [n, c / groups, h, w]. */
-export function spatialConv(net: GraphBuilder, layer: ConvLayer, x: string, path: string, o: UnitConv, output = path): string {
+/**
+ * A convolution with the layer's kernel, stride, padding and dilation, but channels and groups of its own: [n, c /
+ * groups, h, w].
+ */
+export function spatialConv(
+  net: GraphBuilder,
+  layer: ConvLayer,
+  x: string,
+  path: string,
+  o: UnitConv,
+  output = path,
+): string {
   const { inChannels, outChannels, groups = 1, bias } = o;
   const area = layer.kernelElements;
   const fans = {
@@ -66,7 +76,10 @@ export function spatialConv(net: GraphBuilder, layer: ConvLayer, x: string, path
   return net.push(makeNode("Conv", [x, weight, ...shift], [output], attributes, { name: path }));
 }
 
-/** The activation that belongs to a layer: the one behind it, else the one before it; a second of its kind, parameters shared. */
+/**
+ * The activation that belongs to a layer: the one behind it, else the one before it; a second of its kind,
+ * parameters shared.
+ */
 export function activation({ activation, activationBefore }: ConvLayer, x: string, path: string, output = path): Node {
   const like = activation ?? activationBefore ?? makeNode("Relu", [""], [""]);
   return { ...like, name: path, inputs: [x, ...like.inputs.slice(1)], outputs: [output] };

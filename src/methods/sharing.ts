@@ -1,5 +1,5 @@
-// Which convolutions may share a basis, found from the graph: those of a residual block, those of a group (the same input
-// resolution, channels and kernel), or all of the network with one kernel.
+// Which convolutions may share a basis, found from the graph: those of a residual block, those of a group (the same
+// input resolution, channels and kernel), or all of the network with one kernel.
 import { nodeName } from "../graph/attributes.js";
 import type { Dim, Graph, Node } from "../graph/types.js";
 import { concreteInputs } from "../ops/cost/cost.js";
@@ -9,32 +9,36 @@ import type { Layer } from "./layers.js";
 export const shares = ["none", "block", "group", "network"] as const;
 export type Share = (typeof shares)[number];
 
+/** What of a layer decides with which others it may share. */
+type Sharing = Pick<Layer, "inChannels" | "kernel"> & { readonly nodes: readonly { readonly node: Node }[] };
+
 /** Layers that share one basis; `name` is unique. A layer alone is in no set. */
-export interface SharingSet {
+export interface SharingSet<L> {
   readonly name: string;
-  readonly layers: readonly Layer[];
+  readonly layers: readonly L[];
 }
 
 /**
- * Finds the sets. `none`: none. `block`: convolutions of one residual block with the same kernel and input channels. `group`:
- * with the same kernel, input channels and input resolution, anywhere in the network; a convolution that lowers the
- * resolution so belongs to the group it reads from, as in the authors' ResNet. `network`: with the same kernel.
+ * Finds the sets. `none`: none. `block`: convolutions of one residual block with the same kernel and input channels.
+ * `group`: with the same kernel, input channels and input resolution, anywhere in the network; a convolution that
+ * lowers the resolution so belongs to the group it reads from, as in the authors' ResNet. `network`: with the same
+ * kernel.
  */
-export function sharingSets(
+export function sharingSets<L extends Sharing>(
   graph: Graph,
-  layers: readonly Layer[],
+  layers: readonly L[],
   share: Share,
   inputs: ReadonlyMap<string, readonly Dim[]> = new Map(),
-): readonly SharingSet[] {
+): readonly SharingSet<L>[] {
   if (share === "none") return [];
   const keys =
     // Layers that read the image itself (1 to 4 channels) would force tiny splits on a whole network.
     share === "network"
-      ? ({ inChannels }: Layer) => (inChannels > 4 ? "network" : undefined)
+      ? ({ inChannels }: Sharing) => (inChannels > 4 ? "network" : undefined)
       : share === "group"
         ? resolutionKeys(graph, inputs)
         : blockKeys(graph, layers);
-  const sets = new Map<string, Layer[]>();
+  const sets = new Map<string, L[]>();
   for (const layer of layers) {
     const key = keys(layer);
     if (key === undefined) continue;
@@ -46,7 +50,10 @@ export function sharingSets(
 }
 
 /** Resolution of a layer's input, as text; one whose shape is not known is in no group. */
-function resolutionKeys(graph: Graph, inputs: ReadonlyMap<string, readonly Dim[]>): (layer: Layer) => string | undefined {
+function resolutionKeys(
+  graph: Graph,
+  inputs: ReadonlyMap<string, readonly Dim[]>,
+): (layer: Sharing) => string | undefined {
   const shapes = inferShapes(graph, concreteInputs(graph, inputs));
   return ({ nodes }) => {
     const dims = shapes.get(nodes[0]!.node.inputs[0] ?? "")?.dims?.slice(2);
@@ -55,7 +62,7 @@ function resolutionKeys(graph: Graph, inputs: ReadonlyMap<string, readonly Dim[]
 }
 
 /** The smallest residual block that holds a layer and another one: its sum's name. */
-function blockKeys(graph: Graph, layers: readonly Layer[]): (layer: Layer) => string | undefined {
+function blockKeys(graph: Graph, layers: readonly Sharing[]): (layer: Sharing) => string | undefined {
   const blocks = residualBlocks(graph);
   const wanted = new Set(layers.flatMap(({ nodes }) => nodes.map(({ node }) => node)));
   const sized = blocks
@@ -85,14 +92,15 @@ export function residualBlocks(graph: Graph): readonly ResidualBlock[] {
     const [a, b] = node.inputs;
     if (node.op !== "Add" || node.domain !== "" || a === undefined || b === undefined || a === b) continue;
     const inside = betweenBranches(graph, position, a, b);
-    if (inside !== undefined) blocks.push({ sum: node, inside: new Set([...inside].map((index) => graph.nodes[index]!)) });
+    if (inside !== undefined)
+      blocks.push({ sum: node, inside: new Set([...inside].map((index) => graph.nodes[index]!)) });
   }
   return blocks;
 }
 
 /**
- * The nodes, by index, between two values and the last value that both come from; undefined where there is none. Both are followed back together,
- * latest first, so that the first value that both have reached is that one.
+ * The nodes, by index, between two values and the last value that both come from; undefined where there is none.
+ * Both are followed back together, latest first, so that the first value that both have reached is that one.
  */
 function betweenBranches(
   graph: Graph,

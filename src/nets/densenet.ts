@@ -61,8 +61,17 @@ export function densenet({
   return net.finish(x, ["N", classes]);
 }
 
-/** norm, ReLU, (1 x 1, norm, ReLU,) 3 x 3; the result is put behind the input: [N, C, H, W] -> [N, C + growth, H, W]. */
-function denseLayer(net: GraphBuilder, x: string, path: string, inChannels: number, growth: number, bottleneck: boolean): string {
+/**
+ * norm, ReLU, (1 x 1, norm, ReLU,) 3 x 3; the result is put behind the input: [N, C, H, W] -> [N, C + growth, H, W].
+ */
+function denseLayer(
+  net: GraphBuilder,
+  x: string,
+  path: string,
+  inChannels: number,
+  growth: number,
+  bottleneck: boolean,
+): string {
   let y = net.relu(net.norm(x, `${path}.body.0`, inChannels), `${path}.body.1`);
   if (bottleneck) {
     const inner = 4 * growth;
@@ -78,5 +87,10 @@ function denseLayer(net: GraphBuilder, x: string, path: string, inChannels: numb
 /** norm, ReLU, 1 x 1, and the image is halved. */
 function transition(net: GraphBuilder, x: string, path: string, inChannels: number, outChannels: number): string {
   const y = net.relu(net.norm(x, `${path}.0`, inChannels), `${path}.1`);
-  return net.pool(net.conv(y, `${path}.2`, { inChannels, outChannels, kernel: 1, bias: false }), `${path}.3`, "average", 2);
+  return net.pool(
+    net.conv(y, `${path}.2`, { inChannels, outChannels, kernel: 1, bias: false }),
+    `${path}.3`,
+    "average",
+    2,
+  );
 }

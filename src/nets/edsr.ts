@@ -14,8 +14,8 @@ export interface EdsrOptions extends SuperResolutionOptions {
 const mean = [0.4488, 0.4371, 0.404] as const;
 
 /**
- * EDSR. Input `input` [N, 3, H, W] in 0..255, output `output` [N, 3, scale H, scale W]. The two shifts are 1 x 1 convolutions with
- * ordinary parameters (24 numbers): in the authors' code they are trained.
+ * EDSR. Input `input` [N, 3, H, W] in 0..255, output `output` [N, 3, scale H, scale W]. The two shifts are 1 x 1
+ * convolutions with ordinary parameters (24 numbers): in the authors' code they are trained.
  */
 export function edsr({
   scale = 4,
@@ -26,7 +26,10 @@ export function edsr({
   seed = 1,
 }: EdsrOptions = {}): Graph {
   checkSuperResolution({ scale, blocks, width });
-  const net = new GraphBuilder(`edsr-${blocks}-${width}-x${scale}`, initialiser(init === "authors" ? "default" : init, seed));
+  const net = new GraphBuilder(
+    `edsr-${blocks}-${width}-x${scale}`,
+    initialiser(init === "authors" ? "default" : init, seed),
+  );
   const channels = { inChannels: width, outChannels: width };
   const shifted = shift(net, net.input("input", ["N", 3, "H", "W"]), "sub_mean", -1);
   const head = net.conv(shifted, "head.0", { inChannels: 3, outChannels: width });

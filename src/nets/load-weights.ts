@@ -1,5 +1,5 @@
-// Puts the tensors of a weight file into a network, whatever their file calls them. Every parameter is filled and every tensor is used, or
-// it is said which are not.
+// Puts the tensors of a weight file into a network, whatever their file calls them. Every parameter is filled and every
+// tensor is used, or it is said which are not.
 
 import { FilterBasisError } from "../errors/error.js";
 import { float32Tensor } from "../graph/attributes.js";
@@ -13,7 +13,10 @@ export interface LoadOptions {
   readonly file?: string;
   /** Further names in the file, and the tensor that each stands for. */
   readonly aliases?: Readonly<Record<string, string>>;
-  /** Parameters that may keep their values where the file lacks them or has another shape; * stands for anything ("tail.*"). */
+  /**
+   * Parameters that may keep their values where the file lacks them or has another shape; * stands for anything
+   * ("tail.*").
+   */
   readonly keep?: string;
 }
 
@@ -25,8 +28,15 @@ export interface LoadResult {
   readonly kept: readonly string[];
 }
 
-/** Errors: `data-mismatch` naming the parameters that the file lacks or the tensors that the network has no place for; `shape-mismatch`. */
-export function loadWeights(graph: Graph, tensors: ReadonlyMap<string, TensorData>, options: LoadOptions = {}): LoadResult {
+/**
+ * Errors: `data-mismatch` naming the parameters that the file lacks or the tensors that the network has no place for;
+ * `shape-mismatch`.
+ */
+export function loadWeights(
+  graph: Graph,
+  tensors: ReadonlyMap<string, TensorData>,
+  options: LoadOptions = {},
+): LoadResult {
   const { file, keep, aliases = {} } = options;
   const place = file === undefined ? {} : { file };
   const given = withoutPrefix(withAliases(tensors, aliases));
@@ -57,7 +67,11 @@ export function loadWeights(graph: Graph, tensors: ReadonlyMap<string, TensorDat
       got: `[${tensor.dims.join(", ")}]`,
     });
   }
-  return { graph: withInitializers(graph, filled), scheme: best.scheme, kept: parameters.filter((name) => !filled.has(name)) };
+  return {
+    graph: withInitializers(graph, filled),
+    scheme: best.scheme,
+    kept: parameters.filter((name) => !filled.has(name)),
+  };
 }
 
 interface Match {
@@ -98,7 +112,10 @@ function withAliases(
   const extra = Object.entries(aliases).map(([name, of]): [string, TensorData] => {
     const tensor = tensors.get(of);
     if (tensor !== undefined) return [name, tensor];
-    throw new FilterBasisError("malformed", "an alias stands for a tensor that is not there", { tensor: name, got: of });
+    throw new FilterBasisError("malformed", "an alias stands for a tensor that is not there", {
+      tensor: name,
+      got: of,
+    });
   });
   return new Map([...tensors, ...extra]);
 }

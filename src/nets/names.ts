@@ -6,7 +6,10 @@ import { readRecord } from "../methods/record.js";
 
 type Rule = readonly [RegExp, string];
 
-/** A way to name parameters: rules from its names to ours; the first that matches is taken, a name that none matches stays. */
+/**
+ * A way to name parameters: rules from its names to ours; the first that matches is taken, a name that none matches
+ * stays.
+ */
 export interface NameScheme {
   readonly name: string;
   readonly rules: readonly Rule[];
@@ -16,7 +19,10 @@ export interface NameScheme {
 const part = "(weight|bias|running_mean|running_var)$";
 const rule = (from: string, to: string): Rule => [new RegExp(`^${from}`), to];
 
-/** Names of the authors' compressed networks: one module stands where ours has several nodes below the original convolution. */
+/**
+ * Names of the authors' compressed networks: one module stands where ours has several nodes below the original
+ * convolution.
+ */
 const authors: readonly Rule[] = [
   // VGG: features.N.conv.{0 basis or group, 1 norm, 3 coefficients, 4 the original norm}
   rule(String.raw`(features\.\d+)\.conv\.0\.body\.(\d+)\.body\.0\.${part}`, "$1.0.sic.$2.depthwise.$3"),
@@ -30,7 +36,10 @@ const authors: readonly Rule[] = [
   // DenseNet: body.0.conv.{0 norm, 2 basis, 3 norm, 5 coefficients}; transitions module.{0 norm, 2, 3}
   rule(String.raw`(features\.\d+\.\d+)\.body\.0\.conv\.2\.basis$`, "$1.body.2.basis.weight"),
   rule(String.raw`(features\.\d+\.\d+)\.body\.0\.conv\.2\.basis_bias$`, "$1.body.2.basis.bias"),
-  rule(String.raw`(features\.\d+\.\d+)\.body\.0\.conv\.3\.(weight|bias|running_mean|running_var)$`, "$1.body.2.between.$2"),
+  rule(
+    String.raw`(features\.\d+\.\d+)\.body\.0\.conv\.3\.(weight|bias|running_mean|running_var)$`,
+    "$1.body.2.between.$2",
+  ),
   rule(String.raw`(features\.\d+\.\d+)\.body\.0\.conv\.5\.${part}`, "$1.body.2.coefficients.$2"),
   rule(String.raw`(features\.\d+)\.module\.0\.${part}`, "$1.0.$2"),
   rule(String.raw`(features\.\d+)\.module\.2\.${part}`, "$1.2.reduce.$2"),
@@ -56,8 +65,14 @@ const authors: readonly Rule[] = [
   rule(String.raw`(body\.\d+\.body\.\d+)\.basis_(weight|bias)$`, "$1.basis.$2"),
   rule(String.raw`(body\.\d+\.body\.\d+)\.proj_(weight|bias)$`, "$1.coefficients.$2"),
   // SIC layers without norm: ResNet, SRResNet, EDSR
-  rule(String.raw`((?:features\.\d+\.\d+|body\.\d+)\.body\.\d+)\.body\.(\d+)\.body\.0\.${part}`, "$1.sic.$2.depthwise.$3"),
-  rule(String.raw`((?:features\.\d+\.\d+|body\.\d+)\.body\.\d+)\.body\.(\d+)\.body\.1\.${part}`, "$1.sic.$2.pointwise.$3"),
+  rule(
+    String.raw`((?:features\.\d+\.\d+|body\.\d+)\.body\.\d+)\.body\.(\d+)\.body\.0\.${part}`,
+    "$1.sic.$2.depthwise.$3",
+  ),
+  rule(
+    String.raw`((?:features\.\d+\.\d+|body\.\d+)\.body\.\d+)\.body\.(\d+)\.body\.1\.${part}`,
+    "$1.sic.$2.pointwise.$3",
+  ),
 ];
 
 /** ResNets for CIFAR as in torchvision and in many repositories. */
@@ -128,7 +143,10 @@ function densenetLayers(graph: Graph): readonly Rule[] {
   ];
 }
 
-/** What a layer's first and second layer are called depends on the method (DenseNet's first is the norm); the network tells which it is. */
+/**
+ * What a layer's first and second layer are called depends on the method (DenseNet's first is the norm); the network
+ * tells which it is.
+ */
 const places = [
   [".first.", [".basis.", ".grouped.", "."]],
   [".second.", [".coefficients.", ".pointwise."]],
@@ -173,12 +191,16 @@ function translate(
 /** `X.weight` where X is a node that reads a parameter of another name: a PReLU whose slope is shared. */
 function readBySharedNode(name: string, graph: Graph): string | undefined {
   if (!name.endsWith(".weight")) return undefined;
-  const node = graph.nodes.find((candidate) => candidate.op === "PRelu" && candidate.name === name.slice(0, -".weight".length));
+  const node = graph.nodes.find(
+    (candidate) => candidate.op === "PRelu" && candidate.name === name.slice(0, -".weight".length),
+  );
   const slope = node?.inputs[1];
   return slope !== undefined && graph.initializers.has(slope) ? slope : undefined;
 }
 
 /** Elements of the graph's float initializers: what a weight file has to fill. */
 export function parameterNames(graph: Graph): readonly string[] {
-  return [...graph.initializers].filter(([, { type, dims }]) => type === "float32" && elements(dims) > 0).map(([name]) => name);
+  return [...graph.initializers]
+    .filter(([, { type, dims }]) => type === "float32" && elements(dims) > 0)
+    .map(([name]) => name);
 }

@@ -1,4 +1,5 @@
-// ResNet for CIFAR (He et al., 2016): 6 n + 2 layers in three stages of 16, 32 and 64 channels, shortcuts without parameters.
+// ResNet for CIFAR (He et al., 2016): 6 n + 2 layers in three stages of 16, 32 and 64 channels, shortcuts without
+// parameters.
 import { FilterBasisError } from "../errors/error.js";
 import { int64Tensor } from "../graph/attributes.js";
 import { GraphBuilder } from "../graph/builder.js";
@@ -10,8 +11,8 @@ export interface ResNetOptions {
   /** Channels of the three stages. */
   readonly widths?: readonly number[];
   /**
-   * How a shortcut halves the image before zero channels are padded on both sides: `average` is the authors' 2 x 2 mean,
-   * `stride` is the every-second-pixel of He et al. and of most published weights.
+   * How a shortcut halves the image before zero channels are padded on both sides: `average` is the authors' 2 x 2
+   * mean, `stride` is the every-second-pixel of He et al. and of most published weights.
    */
   readonly shortcut?: "average" | "stride";
   /** The authors' first convolution has a bias; that of He et al. has none. */
@@ -24,7 +25,14 @@ export interface ResNetOptions {
 /** ResNet of 20, 32, 44, 56, 110, ... layers. Input `input` [N, 3, 32, 32], output `output` [N, classes]. */
 export function resnet(
   depth: number,
-  { classes = 10, widths = [16, 32, 64], shortcut = "average", stemBias = true, init = "authors", seed = 1 }: ResNetOptions = {},
+  {
+    classes = 10,
+    widths = [16, 32, 64],
+    shortcut = "average",
+    stemBias = true,
+    init = "authors",
+    seed = 1,
+  }: ResNetOptions = {},
 ): Graph {
   const blocks = (depth - 2) / 6;
   if (!Number.isInteger(blocks) || blocks < 1)
@@ -69,7 +77,8 @@ function residual(
   y = net.norm(y, `${path}.body.4`, outChannels);
   let z = x;
   if (stride > 1)
-    z = shortcut === "average" ? net.pool(x, `${path}.shortcut`, "average", 2) : everySecond(net, x, `${path}.shortcut`);
+    z =
+      shortcut === "average" ? net.pool(x, `${path}.shortcut`, "average", 2) : everySecond(net, x, `${path}.shortcut`);
   if (outChannels > inChannels) {
     const before = (outChannels - inChannels) >> 1;
     z = net.padChannels(z, `${path}.shortcut.pad`, before, outChannels - inChannels - before);

@@ -1,11 +1,18 @@
-// SRResNet (Ledig et al., 2017) in the form of the paper's authors: a 9 x 9 head, a 3 x 3 tail, one PReLU shared by head and blocks.
+// SRResNet (Ledig et al., 2017) in the form of the paper's authors: a 9 x 9 head, a 3 x 3 tail, one PReLU shared by
+// head and blocks.
 import { GraphBuilder } from "../graph/builder.js";
 import { initialiser } from "../graph/initialise.js";
 import type { Graph } from "../graph/types.js";
 import { checkSuperResolution, enlarge, outputDims, type SuperResolutionOptions } from "./super-resolution.js";
 
 /** SRResNet. Input `input` [N, 3, H, W] in 0..255, output `output` [N, 3, scale H, scale W]. */
-export function srresnet({ scale = 4, blocks = 16, width = 64, init = "authors", seed = 1 }: SuperResolutionOptions = {}): Graph {
+export function srresnet({
+  scale = 4,
+  blocks = 16,
+  width = 64,
+  init = "authors",
+  seed = 1,
+}: SuperResolutionOptions = {}): Graph {
   checkSuperResolution({ scale, blocks, width });
   const net = new GraphBuilder(`srresnet-x${scale}`, initialiser(init === "authors" ? "default" : init, seed));
   const channels = { inChannels: width, outChannels: width };

@@ -34,10 +34,18 @@ const options = {
     })
     .partial(),
   densenet: z
-    .strictObject({ ...classifier, depth: count, growth: count, reduction: z.number().gt(0).max(1), bottleneck: z.boolean() })
+    .strictObject({
+      ...classifier,
+      depth: count,
+      growth: count,
+      reduction: z.number().gt(0).max(1),
+      bottleneck: z.boolean(),
+    })
     .partial(),
   srresnet: z.strictObject({ ...common, scale: z.literal([2, 3, 4]), blocks: count, width: count }).partial(),
-  edsr: z.strictObject({ ...common, scale: z.literal([2, 3, 4]), blocks: count, width: count, resScale: z.number() }).partial(),
+  edsr: z
+    .strictObject({ ...common, scale: z.literal([2, 3, 4]), blocks: count, width: count, resScale: z.number() })
+    .partial(),
 } as const;
 const fixedDepth = options.resnet.omit({ depth: true });
 
@@ -125,12 +133,17 @@ export const nets = {
 
 export type NetName = keyof typeof nets;
 
-/** Builds a network from its name and options that came from a file or a command line. Errors: `not-found`, `usage` naming the option. */
+/**
+ * Builds a network from its name and options that came from a file or a command line. Errors: `not-found`, `usage`
+ * naming the option.
+ */
 export function buildNet(name: string, given: Readonly<Record<string, unknown>> = {}): Graph {
   const { build, options: schema } = netOf(name);
   const checked = schema.safeParse(given);
   if (!checked.success) {
-    const faults = checked.error.issues.map(({ path, message }) => (path.length > 0 ? `${path.join(".")}: ${message}` : message));
+    const faults = checked.error.issues.map(({ path, message }) =>
+      path.length > 0 ? `${path.join(".")}: ${message}` : message,
+    );
     throw new FilterBasisError("usage", faults.join("; "), {
       field: `network ${name}`,
       expected: `of ${netOptions(name).join(", ")}`,

@@ -5,7 +5,26 @@ import { type InitRule, initialiser } from "../graph/initialise.js";
 import type { Graph } from "../graph/types.js";
 
 /** Channels of the convolutions; `pool` halves the image. Module numbers in the authors' names count the pools too. */
-const layers = [64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512, "pool"] as const;
+const layers = [
+  64,
+  64,
+  "pool",
+  128,
+  128,
+  "pool",
+  256,
+  256,
+  256,
+  "pool",
+  512,
+  512,
+  512,
+  "pool",
+  512,
+  512,
+  512,
+  "pool",
+] as const;
 
 export interface VggOptions {
   readonly classes?: number;
@@ -19,7 +38,13 @@ export interface VggOptions {
 }
 
 /** VGG-16. Input `input` [N, 3, 32, 32], output `output` [N, classes]. */
-export function vgg16({ classes = 10, norm = "batch", widthDivisor = 1, init = "authors", seed = 1 }: VggOptions = {}): Graph {
+export function vgg16({
+  classes = 10,
+  norm = "batch",
+  widthDivisor = 1,
+  init = "authors",
+  seed = 1,
+}: VggOptions = {}): Graph {
   if (!Number.isInteger(widthDivisor) || widthDivisor < 1 || 64 % widthDivisor !== 0)
     throw new FilterBasisError("usage", "VGG's channels cannot be divided by this", {
       field: "widthDivisor",

@@ -1,4 +1,5 @@
-// BasisConv, the one operator of our own: a convolution over a basis, and where there are coefficients the 1x1 convolution behind it.
+// BasisConv, the one operator of our own: a convolution over a basis, and where there are coefficients the 1x1
+// convolution behind it.
 import { elements, nodeName, readInts } from "../graph/attributes.js";
 import { type BasisConv, basisConvAttributes, readBasisConv } from "../graph/basis-conv.js";
 import type { Dim, Node } from "../graph/types.js";
@@ -26,7 +27,10 @@ const basisShapes: Rule = (call) => {
   return [{ type: x.type ?? basis.type, dims: [x.dims?.[0] ?? null, channels, ...space] }];
 };
 
-/** A[n, s m, 1...], each row for one output; of a basis part B[m, p, k...], whose filters each make one channel where there is one split. */
+/**
+ * A[n, s m, 1...], each row for one output; of a basis part B[m, p, k...], whose filters each make one channel where
+ * there is one split.
+ */
 const scaled: AffineRule["read"] = (node, weight, bias) => {
   const layer = readBasisConv(node)!;
   if (layer.coefficients === "" && layer.splits > 1)
@@ -39,7 +43,9 @@ const scaled: AffineRule["read"] = (node, weight, bias) => {
   };
 };
 
-/** In the layout that it is written in: m c k + n s m at each output position, or n c k where its filters are rebuilt. */
+/**
+ * In the layout that it is written in: m c k + n s m at each output position, or n c k where its filters are rebuilt.
+ */
 const macs: MacRule = (node, _, shapes) => {
   const { layout, coefficients, ...layer } = readBasisConv(node) as BasisConv;
   const { splits: s, basisSize: m, inChannels: c, outChannels: n } = layer;

@@ -4,8 +4,9 @@ import type { GraphBody, Node } from "../graph/types.js";
 import { operatorOf } from "./table.js";
 
 /**
- * Every value that does not depend on the inputs: initializers and what is computed from constants alone, with the node that makes it (none
- * for an initializer). For the body of an If, Loop or Scan `outer` are those of the graph around it.
+ * Every value that does not depend on the inputs: initializers and what is computed from constants alone, with the node
+ * that makes it (none for an initializer). For the body of an If, Loop or Scan `outer` are those of the graph around
+ * it.
  */
 export function constantValues(
   graph: GraphBody,
@@ -18,7 +19,8 @@ export function constantValues(
   for (const node of graph.nodes) {
     const read = reads(node);
     const alone = (node.op === "Constant" && node.domain === "") || (read.size > 0 && !alwaysDraws(node));
-    if (alone && [...read].every((name) => values.has(name))) for (const output of node.outputs) values.set(output, node);
+    if (alone && [...read].every((name) => values.has(name)))
+      for (const output of node.outputs) values.set(output, node);
     else if (outer.size > 0) for (const output of node.outputs) values.delete(output);
   }
   return values;

@@ -56,7 +56,8 @@ const converted: ValueRule = {
   kind: "converts",
   sizes: true,
   of: ({ inputs: [source], outputs: [output] }) => {
-    if (source === undefined || output!.type !== "bool" || !Array.isArray(source.elements)) return source && [source.elements];
+    if (source === undefined || output!.type !== "bool" || !Array.isArray(source.elements))
+      return source && [source.elements];
     return [(source.elements as readonly Dim[]).map((element) => (typeof element === "number" ? element : null))];
   },
 };

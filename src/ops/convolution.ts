@@ -4,7 +4,17 @@ import { add, multiply, subtract } from "../graph/dims.js";
 import type { Dim } from "../graph/types.js";
 import { calls, type Family, type MacRule, type SumRule } from "./operator.js";
 import { type AffineRule, biasOr0 } from "./rules/affine.js";
-import { type Call, input, type Known, mismatch, needRank, type Rule, same, showDim, unknownDims } from "./rules/call.js";
+import {
+  type Call,
+  input,
+  type Known,
+  mismatch,
+  needRank,
+  type Rule,
+  same,
+  showDim,
+  unknownDims,
+} from "./rules/call.js";
 import { channels } from "./rules/demand.js";
 import { behindFirst, countOf, times } from "./rules/macs.js";
 import { type ReachRule, windowAttributes } from "./rules/reach.js";
@@ -58,7 +68,12 @@ const transposedConvolution: Rule = (call) => {
     return subtract(grown, begin + end);
   });
   if (space.some((size) => typeof size === "number" && size < 0)) {
-    throw mismatch(call, "the padding removes the whole output", "sizes of 0 or more", `[${space.map(showDim).join(", ")}]`);
+    throw mismatch(
+      call,
+      "the padding removes the whole output",
+      "sizes of 0 or more",
+      `[${space.map(showDim).join(", ")}]`,
+    );
   }
   const outChannels = multiply(weight.dims?.[1] ?? null, readInt(call.node, "group", 1));
   return [{ type: x.type, dims: [x.dims?.[0] ?? null, outChannels, ...space] }];
@@ -70,7 +85,8 @@ const scaled: AffineRule["read"] = (node, weight, bias) => {
   const group = readInt(node, "group", 1);
   const area = kernel.reduce((product, size) => product * size, 1);
   const perGroup = outChannels / group;
-  const pads = readInts(node, "pads", []).some((pad) => pad !== 0) || readString(node, "auto_pad", "NOTSET").startsWith("SAME");
+  const pads =
+    readInts(node, "pads", []).some((pad) => pad !== 0) || readString(node, "auto_pad", "NOTSET").startsWith("SAME");
   return {
     ...{ weight, bias: biasOr0(bias, outChannels), outChannels, inChannels: groupInputs * group, node, padded: pads },
     channels: (index) => {
@@ -87,7 +103,14 @@ const scaledTransposed: AffineRule["read"] = (node, weight, bias) => {
   const area = kernel.reduce((product, size) => product * size, 1);
   const perGroup = inChannels / group;
   return {
-    ...{ weight, bias: biasOr0(bias, groupOutputs * group), outChannels: groupOutputs * group, inChannels, node, padded: true },
+    ...{
+      weight,
+      bias: biasOr0(bias, groupOutputs * group),
+      outChannels: groupOutputs * group,
+      inChannels,
+      node,
+      padded: true,
+    },
     channels: (index) => {
       const into = Math.floor(index / (groupOutputs * area));
       return [Math.floor(into / perGroup) * groupOutputs + (Math.floor(index / area) % groupOutputs), into];
@@ -100,7 +123,8 @@ const spread: ReachRule = (node, { pitch, low, high }, context) => {
   const { kernel, strides, pads, auto, spans } = windowAttributes(node, context);
   if (kernel === undefined || kernel.length !== 2 || strides[0] !== strides[1])
     return "it is not two-dimensional with one stride";
-  if (auto !== "NOTSET" || readInts(node, "output_shape", undefined)) return "its padding depends on the size of the picture";
+  if (auto !== "NOTSET" || readInts(node, "output_shape", undefined))
+    return "its padding depends on the size of the picture";
   const stride = strides[0]!;
   const first = Math.min(pads[0]! - spans[0]!, pads[1]! - spans[1]!) / stride;
   const last = Math.max(pads[0]!, pads[1]!) / stride;
@@ -125,7 +149,9 @@ export const convolutions = {
     ...common,
     ...weighted,
     shapes: convolution(1, (call) => input(call, 0).type ?? input(call, 1).type),
-    demands: channels((weight, node) => (typeof weight?.[1] === "number" ? weight[1] * readInt(node, "group", 1) : undefined)),
+    demands: channels((weight, node) =>
+      typeof weight?.[1] === "number" ? weight[1] * readInt(node, "group", 1) : undefined,
+    ),
     macs: convolutionMacs,
     reach: slide,
     absorbsAffine: { places: () => [1, 2], read: scaled },

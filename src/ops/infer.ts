@@ -9,19 +9,23 @@ import { type Call, type Known, mismatch, unknown } from "./rules/call.js";
 import { follow } from "./rules/value.js";
 import { operatorOf } from "./table.js";
 
-/** Tensors up to this many elements are followed through the graph, so that the targets of Reshape, Resize and the like are known. */
+/**
+ * Tensors up to this many elements are followed through the graph, so that the targets of Reshape, Resize and the like
+ * are known.
+ */
 const followed = 4096;
 
 /**
- * The type and shape of every value that can be known, initializers included; an operator that has no rule (a custom one, say) gives
- * unknown values, for which the types that the file itself states (`values`, `outputs`) stand in. Sizes may be expressions over the symbols
- * of the inputs; other symbols that the file states for intermediate values are not used, for exporters number them freely.
+ * The type and shape of every value that can be known, initializers included; an operator that has no rule (a custom
+ * one, say) gives unknown values, for which the types that the file itself states (`values`, `outputs`) stand in. Sizes
+ * may be expressions over the symbols of the inputs; other symbols that the file states for intermediate values are not
+ * used, for exporters number them freely.
  *
- * `inputShapes` fixes axes of inputs by name: [1, 3, 224, 224], or [1, 3, null, null] to leave some as stated. A symbol of the file that
- * is fixed for one input is fixed everywhere.
+ * `inputShapes` fixes axes of inputs by name: [1, 3, 224, 224], or [1, 3, null, null] to leave some as stated. A symbol
+ * of the file that is fixed for one input is fixed everywhere.
  *
- * Errors: shape-mismatch, naming the node, where shapes contradict each other or the stated fixed axes of an input; not-found for an input
- * that the graph does not have.
+ * Errors: shape-mismatch, naming the node, where shapes contradict each other or the stated fixed axes of an input;
+ * not-found for an input that the graph does not have.
  */
 export function inferShapes(
   graph: Graph,
@@ -66,7 +70,8 @@ export function inferKnown(
 /** The last guard behind all rules: whatever sizes came out, they can be sizes. */
 function refuseNegative(call: Call, dims: readonly Dim[] | undefined): void {
   const bad = dims?.find((dim) => typeof dim === "number" && !(Number.isSafeInteger(dim) && dim >= 0));
-  if (bad !== undefined) throw mismatch(call, "the output would have a size that is none", "integers from 0", String(bad));
+  if (bad !== undefined)
+    throw mismatch(call, "the output would have a size that is none", "integers from 0", String(bad));
 }
 
 /** What an initializer tells. */
@@ -106,9 +111,11 @@ function bindInputs(
   for (const [name, { tensor }] of inputs) {
     if (tensor === undefined) continue;
     const given = inputShapes.get(name);
-    const dims = tensor.dims?.map((dim) => substitute(usable(dim), bound)).map((dim, axis) => given?.[axis] ?? dim) ?? given;
+    const dims =
+      tensor.dims?.map((dim) => substitute(usable(dim), bound)).map((dim, axis) => given?.[axis] ?? dim) ?? given;
     known.set(name, { type: tensor.type, dims });
-    for (const dim of dims ?? []) for (const symbol of symbolsOf(dim)) if (!bound.has(symbol)) bound.set(symbol, symbol);
+    for (const dim of dims ?? [])
+      for (const symbol of symbolsOf(dim)) if (!bound.has(symbol)) bound.set(symbol, symbol);
   }
   return bound;
 }
@@ -141,6 +148,7 @@ function completed(own: Known, stated: Value | undefined, bound: ReadonlyMap<str
   if (told === undefined || (own.type !== undefined && own.dims !== undefined && !own.dims.includes(null))) return own;
   const toldDims = told.dims?.map((dim) => (typeof dim === "string" ? (bound.get(dim) ?? null) : usable(dim)));
   const fits = own.dims === undefined || own.dims.length === toldDims?.length;
-  const dims = own.dims === undefined ? toldDims : fits ? own.dims.map((dim, axis) => dim ?? toldDims![axis]!) : own.dims;
+  const dims =
+    own.dims === undefined ? toldDims : fits ? own.dims.map((dim, axis) => dim ?? toldDims![axis]!) : own.dims;
   return { ...own, type: own.type ?? told.type, dims };
 }

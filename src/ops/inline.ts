@@ -1,4 +1,5 @@
-// Calls of functions that a model defines itself, replaced by the functions' nodes: for counting and running, whatever their opset.
+// Calls of functions that a model defines itself, replaced by the functions' nodes: for counting and running, whatever
+// their opset.
 import { FilterBasisError } from "../errors/error.js";
 import { nodeName } from "../graph/attributes.js";
 import { freshNames } from "../graph/edit.js";
@@ -19,7 +20,8 @@ const mostNodes = 1_000_000;
 const deepest = 100;
 
 /**
- * The nodes of a graph with every call of a local function replaced by its body, values inside renamed; not those in bodies of If, Loop and Scan.
+ * The nodes of a graph with every call of a local function replaced by its body, values inside renamed; not those in
+ * bodies of If, Loop and Scan.
  * @throws FilterBasisError `invalid-graph` for functions that call themselves, `too-large` beyond a million nodes
  */
 export function inlined(graph: Graph): readonly VersionedNode[] {
@@ -54,7 +56,13 @@ export function callable({ functions = [] }: Graph): Callable {
 }
 
 /** Appends the nodes that a node stands for, in order. */
-function expand(node: Node, opset: number, table: Callable, fresh: (stem: string) => string, out: VersionedNode[]): void {
+function expand(
+  node: Node,
+  opset: number,
+  table: Callable,
+  fresh: (stem: string) => string,
+  out: VersionedNode[],
+): void {
   const open = [{ node, opset, depth: 0 }];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const called = table.get(calledKey(next.node));

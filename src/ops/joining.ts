@@ -1,6 +1,15 @@
 // Joining and cutting along axes: Concat, Split, Slice.
 import { readInt, readInts } from "../graph/attributes.js";
-import { add, ceilDivide, divideExactly, floorDivide, growing, multiply, notNegative, subtract } from "../graph/dims.js";
+import {
+  add,
+  ceilDivide,
+  divideExactly,
+  floorDivide,
+  growing,
+  multiply,
+  notNegative,
+  subtract,
+} from "../graph/dims.js";
 import type { Dim } from "../graph/types.js";
 import { any, calls, type Family } from "./operator.js";
 import { axisOf, has, input, mismatch, numbersOf, type Rule, same, unknownDims } from "./rules/call.js";
@@ -36,7 +45,8 @@ const split: Rule = (call) => {
   const axis = axisOf(call, readInt(call.node, "axis", 0), dims.length);
   const size = dims[axis]!;
   const stated: readonly Dim[] | undefined =
-    readInts(call.node, "split", undefined) ?? (has(call, 1) ? (input(call, 1).elements ?? unknownDims(count)) : undefined);
+    readInts(call.node, "split", undefined) ??
+    (has(call, 1) ? (input(call, 1).elements ?? unknownDims(count)) : undefined);
   if (stated !== undefined && stated.length !== count)
     throw mismatch(call, "the parts do not fit the outputs", `${count} parts`, String(stated.length));
   const parts = stated ?? evenParts(size, count, readInt(call.node, "num_outputs", undefined) !== undefined);
@@ -49,18 +59,25 @@ const split: Rule = (call) => {
 /** Equal parts; with num_outputs the last may be smaller. */
 function evenParts(size: Dim, count: number, lastMayBeSmaller: boolean): readonly Dim[] {
   if (!lastMayBeSmaller)
-    return new Array<Dim>(count).fill(divideExactly(size, count) ?? (typeof size === "string" ? floorDivide(size, count) : null));
+    return new Array<Dim>(count).fill(
+      divideExactly(size, count) ?? (typeof size === "string" ? floorDivide(size, count) : null),
+    );
   const part = ceilDivide(size, count);
   if (typeof size !== "number")
-    return Array.from({ length: count }, (_, index) => (index < count - 1 ? part : subtract(size, multiply(part, count - 1))));
-  return Array.from({ length: count }, (_, index) => Math.max(0, Math.min(part as number, size - index * (part as number))));
+    return Array.from({ length: count }, (_, index) =>
+      index < count - 1 ? part : subtract(size, multiply(part, count - 1)),
+    );
+  return Array.from({ length: count }, (_, index) =>
+    Math.max(0, Math.min(part as number, size - index * (part as number))),
+  );
 }
 
 const slice: Rule = (call) => {
   const { type, dims } = input(call, 0);
   if (dims === undefined) return [{ type }];
   const attributes = call.opset < 10;
-  const list = (name: string, at: number) => (attributes ? readInts(call.node, name, undefined) : input(call, at).elements);
+  const list = (name: string, at: number) =>
+    attributes ? readInts(call.node, name, undefined) : input(call, at).elements;
   const [starts, ends] = [list("starts", 1), list("ends", 2)];
   const axes =
     attributes || has(call, 3)
@@ -70,7 +87,8 @@ const slice: Rule = (call) => {
       : dims.map((_, axis) => axis);
   const steps = !attributes && has(call, 4) ? input(call, 4).elements : undefined;
   const count = starts?.length ?? ends?.length;
-  const used = attributes && axes === undefined && count !== undefined ? dims.map((_, axis) => axis).slice(0, count) : axes;
+  const used =
+    attributes && axes === undefined && count !== undefined ? dims.map((_, axis) => axis).slice(0, count) : axes;
   if (used === undefined) return [{ type, dims: unknownDims(dims.length) }];
   const result = [...dims];
   used.slice(0, count).forEach((axis, index) => {
@@ -82,8 +100,8 @@ const slice: Rule = (call) => {
 };
 
 /**
- * The size of x[start:end:step]. With symbols: null where it depends on which is larger, but an axis is taken to be no shorter than what a
- * number cuts off its ends ([1:] of an axis H is H - 1).
+ * The size of x[start:end:step]. With symbols: null where it depends on which is larger, but an axis is taken to be no
+ * shorter than what a number cuts off its ends ([1:] of an axis H is H - 1).
  */
 function sliceSize(size: Dim, start: Dim, end: Dim, step: Dim): Dim {
   if (typeof step !== "number" || start === null || end === null || size === null) return null;
@@ -106,7 +124,8 @@ function placeIn(size: Dim, cut: Dim): Dim {
 
 /** ONNX's clamping of a slice along one axis: where it begins and how many elements it takes. */
 function slicePlaces(size: number, start: number, end: number, step: number): { from: number; count: number } {
-  const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value < 0 ? value + size : value, low), high);
+  const clamp = (value: number, low: number, high: number) =>
+    Math.min(Math.max(value < 0 ? value + size : value, low), high);
   const from = step > 0 ? clamp(start, 0, size) : clamp(start, 0, size - 1);
   // the largest integer means "to the end" in either direction, as ONNX Runtime takes it
   const open = end === 2 ** 31 - 1 || end === 2 ** 63;
@@ -114,7 +133,8 @@ function slicePlaces(size: number, start: number, end: number, step: number): { 
   return { from, count: step === 0 ? 0 : Math.max(0, Math.ceil((to - from) / step)) };
 }
 
-const sizeFrom = (dims: readonly number[], axis: number): number => dims.slice(axis).reduce((product, size) => product * size, 1);
+const sizeFrom = (dims: readonly number[], axis: number): number =>
+  dims.slice(axis).reduce((product, size) => product * size, 1);
 
 const joined = moves(({ call, inputs, outputs: [output] }) => {
   if (inputs.some((part) => part === undefined || part.type !== output!.type)) return undefined;
@@ -155,11 +175,17 @@ const parts = moves(({ call, inputs: [source], outputs }) => {
 const cut = moves(({ call, inputs: [source], outputs: [output] }) => {
   if (source === undefined) return undefined;
   const attributes = call.opset < 10;
-  const list = (name: string, at: number) => (attributes ? readInts(call.node, name, undefined) : numbersOf(input(call, at)));
+  const list = (name: string, at: number) =>
+    attributes ? readInts(call.node, name, undefined) : numbersOf(input(call, at));
   const [starts, ends] = [list("starts", 1), list("ends", 2)];
   const axes = attributes || has(call, 3) ? list("axes", 3) : undefined;
   const steps = !attributes && has(call, 4) ? list("steps", 4) : starts?.map(() => 1);
-  if (starts === undefined || ends === undefined || steps === undefined || (!attributes && has(call, 3) && axes === undefined))
+  if (
+    starts === undefined ||
+    ends === undefined ||
+    steps === undefined ||
+    (!attributes && has(call, 3) && axes === undefined)
+  )
     return undefined;
   const strides = stridesOf(source.dims);
   const read = [...strides];
@@ -179,7 +205,9 @@ export const alongChannels =
     areSpatial(node, [readInt(node, "axis", axis)], context) ? "it works along rows or columns" : reach;
 
 const reachOfSlice: ReachRule = (node, reach, context) =>
-  areSpatial(node, readInts(node, "axes", context.constant(node.inputs[3])), context) ? "it cuts rows or columns" : reach;
+  areSpatial(node, readInts(node, "axes", context.constant(node.inputs[3])), context)
+    ? "it cuts rows or columns"
+    : reach;
 
 export const joining = {
   Concat: {

@@ -31,7 +31,8 @@ export const matMul =
 const gemm: Rule = (call) => {
   const oriented = (index: number, flag: string): readonly Dim[] => {
     const dims = input(call, index).dims ?? [null, null];
-    if (dims.length !== 2) throw mismatch(call, `input ${index} must be a matrix`, "rank 2", `[${dims.map(showDim).join(", ")}]`);
+    if (dims.length !== 2)
+      throw mismatch(call, `input ${index} must be a matrix`, "rank 2", `[${dims.map(showDim).join(", ")}]`);
     return readInt(call.node, flag, 0) !== 0 ? [...dims].reverse() : dims;
   };
   const [a, b] = [oriented(0, "transA"), oriented(1, "transB")];
@@ -58,7 +59,10 @@ const product: ValueRule = {
     if (rows * columns * inner > mostProducts) return undefined;
     const [aRow, aStep] = flag("transA") ? [1, rows] : [inner, 1];
     const [bStep, bColumn] = flag("transB") ? [1, inner] : [columns, 1];
-    const [left, right] = [a.elements, b.elements] as readonly ArrayLike<number>[] as [ArrayLike<number>, ArrayLike<number>];
+    const [left, right] = [a.elements, b.elements] as readonly ArrayLike<number>[] as [
+      ArrayLike<number>,
+      ArrayLike<number>,
+    ];
     const values = new Float64Array(rows * columns);
     const alpha = node.op === "Gemm" ? readFloat(node, "alpha", 1) : 1;
     for (let i = 0; i < rows; i++)
@@ -85,7 +89,11 @@ const scaled: AffineRule["read"] = (node, weight, bias) => {
   if (alpha !== 1) return { reason: `${nodeName(node)} has alpha = ${alpha}` };
   const beta = readFloat(node, "beta", 1);
   const stored = bias && numbers(bias);
-  if (stored !== undefined && stored.length !== 1 && (stored.length !== outChannels || bias!.dims.at(-1) !== outChannels)) {
+  if (
+    stored !== undefined &&
+    stored.length !== 1 &&
+    (stored.length !== outChannels || bias!.dims.at(-1) !== outChannels)
+  ) {
     return { reason: `the bias of ${nodeName(node)} differs from row to row` };
   }
   const each = Float64Array.from(
@@ -103,7 +111,10 @@ const scaled: AffineRule["read"] = (node, weight, bias) => {
   };
 };
 
-/** As many for each output as the axis is long that is summed over: the data's last where it stands left, else its last but one. */
+/**
+ * As many for each output as the axis is long that is summed over: the data's last where it stands left, else its last
+ * but one.
+ */
 export const productMacs =
   (second: number): MacRule =>
   (node, weight, shapes) => {

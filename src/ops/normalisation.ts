@@ -8,11 +8,13 @@ import { everywhere } from "./rules/reach.js";
 import { likeInput } from "./rules/shapes.js";
 
 /**
- * Why a BatchNormalization computes with the statistics of its batch, or undefined where it uses those that it is given. Since opset 14 an
- * attribute says so; before, outputs after the first ask for it, read or not; before opset 7 it was the default (onnx/docs/Changelog.md).
+ * Why a BatchNormalization computes with the statistics of its batch, or undefined where it uses those that it is
+ * given. Since opset 14 an attribute says so; before, outputs after the first ask for it, read or not; before opset 7
+ * it was the default (onnx/docs/Changelog.md).
  */
 export function trainingMode(node: Node, opset: number): string | undefined {
-  if (opset >= 14) return readInt(node, "training_mode", 0) === 0 ? undefined : "it runs in training mode (training_mode = 1)";
+  if (opset >= 14)
+    return readInt(node, "training_mode", 0) === 0 ? undefined : "it runs in training mode (training_mode = 1)";
   if (node.outputs.slice(1).some((output) => output !== ""))
     return "it runs in training mode: before opset 14, outputs after the first ask for that, read or not";
   if (opset < 7 && readInt(node, "is_test", 0) === 0)

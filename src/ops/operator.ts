@@ -1,4 +1,5 @@
-// What an operator is: everything that the program knows of it without running it. A family of operators is one file, an operator one entry.
+// What an operator is: everything that the program knows of it without running it. A family of operators is one file,
+// an operator one entry.
 import type { Attribute, Node, ValueType } from "../graph/types.js";
 import type { AffineRule } from "./rules/affine.js";
 import type { Rule } from "./rules/call.js";
@@ -34,7 +35,10 @@ export interface Operator {
   readonly activation?: true;
   /** Its result is drawn at random: always, or where an input says so. */
   readonly random?: RandomRule;
-  /** From which version on a node means the same in all later ones; they only took more element types (onnx/docs/Changelog.md). */
+  /**
+   * From which version on a node means the same in all later ones; they only took more element types
+   * (onnx/docs/Changelog.md).
+   */
   readonly since?: number;
   /** Its result depends on the shape of its input alone. */
   readonly readsShape?: true;
@@ -64,8 +68,9 @@ export interface Signature {
 export type Kinds = Readonly<Record<string, Attribute["kind"]>>;
 
 /**
- * weight, bias, scale, shift, slope: parameters. factor: data or weight, whichever is constant (of two constants the later). per-channel: a parameter
- * where it is an initializer of one number a channel. mean, variance: running statistics. setting: numbers that are neither.
+ * weight, bias, scale, shift, slope: parameters. factor: data or weight, whichever is constant (of two constants the
+ * later). per-channel: a parameter where it is an initializer of one number a channel. mean, variance: running
+ * statistics. setting: numbers that are neither.
  */
 export type Role =
   | "data"

@@ -72,7 +72,10 @@ function like(node: Node, value: number, { fresh, type }: StillContext): readonl
   ];
 }
 
-/** Since version 12 a flag among the inputs says whether it drops anything; a flag that is computed may say so. Without its flag it drops nothing. */
+/**
+ * Since version 12 a flag among the inputs says whether it drops anything; a flag that is computed may say so. Without
+ * its flag it drops nothing.
+ */
 const drops: RandomRule = {
   draws: (node, constant) => {
     const flag = node.inputs[2] ?? "";
@@ -82,7 +85,8 @@ const drops: RandomRule = {
   still: (node) => (node.inputs.length < 3 ? undefined : [{ ...node, inputs: node.inputs.slice(0, 2) }]),
 };
 
-const normal = (node: Node, random: Random): number => readFloat(node, "mean", 0) + readFloat(node, "scale", 1) * random.normal();
+const normal = (node: Node, random: Random): number =>
+  readFloat(node, "mean", 0) + readFloat(node, "scale", 1) * random.normal();
 
 export const randoms = {
   RandomNormal: {
@@ -95,7 +99,9 @@ export const randoms = {
   },
   RandomNormalLike: {
     shapes: likeWithType,
-    random: { still: (node, context) => like(node, readFloat(node, "mean", 0) + readFloat(node, "scale", 1) / 2, context) },
+    random: {
+      still: (node, context) => like(node, readFloat(node, "mean", 0) + readFloat(node, "scale", 1) / 2, context),
+    },
   },
   RandomUniformLike: {
     shapes: likeWithType,

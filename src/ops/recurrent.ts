@@ -3,7 +3,10 @@ import { readInt, readString } from "../graph/attributes.js";
 import type { Family, Operator, SumRule } from "./operator.js";
 import { input, needRank, type Rule, same } from "./rules/call.js";
 
-/** X [sequence, batch, features], W [directions, gates x hidden, features], R [directions, gates x hidden, hidden]; layout 1 has the batch first. */
+/**
+ * X [sequence, batch, features], W [directions, gates x hidden, features], R [directions, gates x hidden, hidden];
+ * layout 1 has the batch first.
+ */
 const shapes: Rule = (call) => {
   const { type, dims } = input(call, 0);
   needRank(call, 0, 3);

@@ -28,7 +28,8 @@ const reduce: Rule = (call) => {
       },
     ];
   }
-  if ((axes === undefined || axes.length === 0) && readInt(call.node, "noop_with_empty_axes", 0) !== 0) return [{ type, dims }];
+  if ((axes === undefined || axes.length === 0) && readInt(call.node, "noop_with_empty_axes", 0) !== 0)
+    return [{ type, dims }];
   const gone = new Set(
     axes === undefined || axes.length === 0 ? dims.keys() : axes.map((axis) => axisOf(call, axis, dims.length)),
   );
@@ -58,7 +59,9 @@ const topK: Rule = (call) => {
 
 /** A sum or mean over channels is taken pixel by pixel; over rows or columns it takes in the whole picture. */
 const reach: ReachRule = (node, own, context) =>
-  areSpatial(node, readInts(node, "axes", context.constant(node.inputs[1])), context) ? "it looks at the whole picture" : own;
+  areSpatial(node, readInts(node, "axes", context.constant(node.inputs[1])), context)
+    ? "it looks at the whole picture"
+    : own;
 
 const common = {
   signature: calls([1, 2], { axes: "ints", keepdims: "int", noop_with_empty_axes: "int" }),

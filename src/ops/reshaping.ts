@@ -1,9 +1,21 @@
-// The same elements in another shape, in another order, or several times: Reshape, Transpose, Expand, Tile and the like.
+// The same elements in another shape, in another order, or several times: Reshape, Transpose, Expand, Tile and the
+// like.
 import { readInt, readInts } from "../graph/attributes.js";
 import { divideExactly, multiply, product } from "../graph/dims.js";
 import type { Dim } from "../graph/types.js";
 import { calls, type Family, old } from "./operator.js";
-import { axesOf, axisOf, broadcast, type Call, input, mismatch, type Rule, same, showDim, unknownDims } from "./rules/call.js";
+import {
+  axesOf,
+  axisOf,
+  broadcast,
+  type Call,
+  input,
+  mismatch,
+  type Rule,
+  same,
+  showDim,
+  unknownDims,
+} from "./rules/call.js";
 import { areEqual, type Demand, type DemandRule } from "./rules/demand.js";
 import { broadcastStrides, strided, stridesOf } from "./rules/elements.js";
 import { inPlace, type ReachRule } from "./rules/reach.js";
@@ -97,7 +109,9 @@ const squeeze: Rule = (call) => {
       {
         type,
         dims:
-          dims.includes(null) || dims.some((size) => typeof size === "string") ? undefined : dims.filter((size) => size !== 1),
+          dims.includes(null) || dims.some((size) => typeof size === "string")
+            ? undefined
+            : dims.filter((size) => size !== 1),
       },
     ];
   const removed = new Set(axes.map((axis) => axisOf(call, axis, dims.length)));
@@ -111,7 +125,8 @@ const unsqueeze: Rule = (call) => {
   if (dims === undefined || axes === null || axes === undefined) return [{ type }];
   const rank = dims.length + axes.length;
   const added = new Set(axes.map((axis) => axisOf(call, axis, rank)));
-  if (added.size !== axes.length) throw mismatch(call, "an axis is named twice", "distinct axes", `[${axes.join(", ")}]`);
+  if (added.size !== axes.length)
+    throw mismatch(call, "an axis is named twice", "distinct axes", `[${axes.join(", ")}]`);
   const rest = [...dims];
   return [{ type, dims: Array.from({ length: rank }, (_, axis) => (added.has(axis) ? 1 : rest.shift()!)) }];
 };
@@ -120,7 +135,12 @@ const expand: Rule = (call) => {
   const { type, dims } = input(call, 0);
   const target = input(call, 1);
   const rank = target.dims?.[0];
-  return [{ type, dims: broadcast(call, [dims, target.elements ?? (typeof rank === "number" ? unknownDims(rank) : undefined)]) }];
+  return [
+    {
+      type,
+      dims: broadcast(call, [dims, target.elements ?? (typeof rank === "number" ? unknownDims(rank) : undefined)]),
+    },
+  ];
 };
 
 const tile: Rule = (call) => {
@@ -184,7 +204,9 @@ const demandsOfSqueeze: DemandRule = (node, known) => {
   return (axes ?? []).map((axis): Demand => [typeof axis === "number" ? known(0).dims?.at(axis) : null, 1]);
 };
 
-/** Rows and columns are left alone where only batch and channels change (a folded basis convolution, a channel shuffle). */
+/**
+ * Rows and columns are left alone where only batch and channels change (a folded basis convolution, a channel shuffle).
+ */
 const reachOfReshape: ReachRule = (node, reach, { dims }) => {
   const [from, to] = [dims(node.inputs[0]!), dims(node.outputs[0]!)];
   const kept = from && to && [1, 2].every((end) => from.at(-end) !== null && from.at(-end) === to.at(-end));

@@ -27,7 +27,8 @@ const resize: Rule = (call) => {
     for (const [index, axis] of axes.entries()) result[axis] = wanted[index]!;
     return [{ type, dims: result }];
   }
-  const scales = readFloats(call.node, "scales", undefined) ?? input(call, late ? 2 : 1).elements ?? unknownDims(axes.length);
+  const scales =
+    readFloats(call.node, "scales", undefined) ?? input(call, late ? 2 : 1).elements ?? unknownDims(axes.length);
   if (scales.length !== axes.length)
     throw mismatch(call, "scales do not fit the axes", String(axes.length), String(scales.length));
   const crop = readString(call.node, "coordinate_transformation_mode", "half_pixel") === "tf_crop_and_resize";
@@ -71,10 +72,18 @@ const blocks: Rule = (call) => {
   return [{ type, dims: [n, multiply(c, b * b), even(h, b), even(w, b)] }];
 };
 
-/** Crop, which left the standard: the middle of a picture without `border` (left, top, right, bottom), or `scale` (height, width) from there on. */
+/**
+ * Crop, which left the standard: the middle of a picture without `border` (left, top, right, bottom), or `scale`
+ * (height, width) from there on.
+ */
 const crop: Rule = (call) => {
   const { type, dims } = input(call, 0);
-  const [left, top, right, bottom] = readInts(call.node, "border", [0, 0, 0, 0]) as readonly [number, number, number, number];
+  const [left, top, right, bottom] = readInts(call.node, "border", [0, 0, 0, 0]) as readonly [
+    number,
+    number,
+    number,
+    number,
+  ];
   needRank(call, 0, 4);
   if (dims === undefined) return [{ type }];
   const [batch, channels, height, width] = dims as [Dim, Dim, Dim, Dim];
@@ -86,7 +95,8 @@ const crop: Rule = (call) => {
 const pad: Rule = (call) => {
   const { type, dims } = input(call, 0);
   if (dims === undefined) return [{ type }];
-  const pads = readInts(call.node, "pads", undefined) ?? readInts(call.node, "paddings", undefined) ?? input(call, 1).elements;
+  const pads =
+    readInts(call.node, "pads", undefined) ?? readInts(call.node, "paddings", undefined) ?? input(call, 1).elements;
   const axes = has(call, 3) ? numbersOf(input(call, 3)) : dims.map((_, axis) => axis);
   if (pads === undefined || axes === undefined) return [{ type, dims: unknownDims(dims.length) }];
   if (pads.length !== 2 * axes.length)

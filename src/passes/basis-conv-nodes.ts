@@ -1,4 +1,5 @@
-// How a convolution over a split basis is written as ONNX: four layouts that compute the same numbers at different speeds.
+// How a convolution over a split basis is written as ONNX: four layouts that compute the same numbers at different
+// speeds.
 //
 //   split         s convolutions that read one weight, concatenated, then 1 x 1         (the paper's layout)
 //   batch-folded  [N, c, ...] -> [N s, p, ...], one convolution, -> [N, s m, ...], 1 x 1
@@ -22,7 +23,10 @@ export interface LayoutContext {
   readonly typeOf?: ((value: string) => DataType | undefined) | undefined;
 }
 
-/** The nodes of a layer in the given layout, in order. Slices, shapes and repeats are Constant nodes and foldable at load. */
+/**
+ * The nodes of a layer in the given layout, in order. Slices, shapes and repeats are Constant nodes and foldable at
+ * load.
+ */
 export function layoutNodes(site: BasisConvolution, form: Layout, context: LayoutContext): readonly Node[] {
   const writer = new Writer(site.name, context);
   const basis = slicedBasis(site, writer);
@@ -33,7 +37,10 @@ export function layoutNodes(site: BasisConvolution, form: Layout, context: Layou
   return writer.nodes;
 }
 
-/** Longer names of layers give values and nodes inside only their end: with a dozen of them, some files would come out larger. */
+/**
+ * Longer names of layers give values and nodes inside only their end: with a dozen of them, some files would come out
+ * larger.
+ */
 const longest = 40;
 
 const stemOf = (layer: string): string =>
@@ -58,7 +65,13 @@ class Writer {
     return this.#fresh(`${this.#stem}/${part}`);
   }
 
-  add(op: string, inputs: readonly string[], part: string, attributes: Record<string, Attribute> = {}, output?: string): string {
+  add(
+    op: string,
+    inputs: readonly string[],
+    part: string,
+    attributes: Record<string, Attribute> = {},
+    output?: string,
+  ): string {
     // Names of nodes have to differ too: a value that is made here lends its own.
     const name = this.value(part);
     this.nodes.push(makeNode(op, inputs, [output ?? name], attributes, { name }));
@@ -80,7 +93,11 @@ class Writer {
 
   /** The tensor `times` times, one after the other along its first axis. */
   repeat(value: string, part: string, times: number, rank: number): string {
-    return this.add("Tile", [value, this.numbers(`${part}.repeats`, [times, ...Array<number>(rank - 1).fill(1)])], part);
+    return this.add(
+      "Tile",
+      [value, this.numbers(`${part}.repeats`, [times, ...Array<number>(rank - 1).fill(1)])],
+      part,
+    );
   }
 }
 
@@ -102,7 +119,11 @@ function convolve(
   writer: Writer,
   parts: { inputs: readonly string[]; part: string; groups: number; output?: string | undefined },
 ): string {
-  const attributes = { ...Object.fromEntries(site.attributes), group: int(parts.groups), kernel_shape: ints(site.kernel) };
+  const attributes = {
+    ...Object.fromEntries(site.attributes),
+    group: int(parts.groups),
+    kernel_shape: ints(site.kernel),
+  };
   const inputs = parts.inputs.at(-1) === "" ? parts.inputs.slice(0, -1) : parts.inputs;
   return writer.add("Conv", inputs, parts.part, attributes, parts.output);
 }
@@ -134,14 +155,19 @@ function basisNodes(site: BasisConvolution, basis: string, form: Layout, writer:
 }
 
 /** The convolution with the coefficients, which ends every layout but dense. */
-function combineNode({ name, coefficients, bias, kernel, output }: BasisConvolution, middle: string, writer: Writer): void {
+function combineNode(
+  { name, coefficients, bias, kernel, output }: BasisConvolution,
+  middle: string,
+  writer: Writer,
+): void {
   const inputs = [middle, coefficients, ...(bias ? [bias] : [])];
   writer.nodes.push(makeNode("Conv", inputs, [output], { kernel_shape: ints(kernel.map(() => 1)) }, { name }));
 }
 
 /**
- * W[o, g p + i, y, x] = sum_j A[o, g m + j] B[j, i, y, x]: [(n s) x m] [m x (p h w)], read as [n, c, h, w]. Half precision is multiplied in
- * float32 and rounded once: ONNX Runtime has no product of half matrices on a CPU, and would leave it for every run.
+ * W[o, g p + i, y, x] = sum_j A[o, g m + j] B[j, i, y, x]: [(n s) x m] [m x (p h w)], read as [n, c, h, w]. Half
+ * precision is multiplied in float32 and rounded once: ONNX Runtime has no product of half matrices on a CPU, and would
+ * leave it for every run.
  */
 function denseNodes(site: BasisConvolution, basis: string, writer: Writer): readonly Node[] {
   const { splits: s, basisSize: m, outChannels: n, inChannels: c, kernel } = site;
@@ -160,7 +186,10 @@ function denseNodes(site: BasisConvolution, basis: string, writer: Writer): read
     const basisBias = widened(site.basisBias, "basis.bias");
     const column = writer.reshape(writer.repeat(basisBias, "repeated.bias", s, 1), "repeated.column", [s * m, 1]);
     const wide = writer.reshape(coefficients, "coefficients.wide", [n, s * m]);
-    const shift = rounded(writer.reshape(writer.add("MatMul", [wide, column], "bias.column"), "bias.basis", [n]), "bias.basis");
+    const shift = rounded(
+      writer.reshape(writer.add("MatMul", [wide, column], "bias.column"), "bias.basis", [n]),
+      "bias.basis",
+    );
     bias = bias ? writer.add("Add", [bias, shift], "bias") : shift;
   }
   const attributes = { ...Object.fromEntries(site.attributes), group: int(1), kernel_shape: ints(kernel) };

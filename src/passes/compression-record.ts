@@ -1,5 +1,5 @@
-// What was done to a model, as a file keeps it: JSON under the metadata key `filterbasis`. In memory the nodes themselves say it
-// (graph/basis-conv.ts); this is what they are in a file, and how that is read.
+// What was done to a model, as a file keeps it: JSON under the metadata key `filterbasis`. In memory the nodes
+// themselves say it (graph/basis-conv.ts); this is what they are in a file, and how that is read.
 import { z } from "zod";
 import { FilterBasisError } from "../errors/error.js";
 import { float, floats, int, ints, string } from "../graph/attributes.js";
@@ -35,7 +35,10 @@ const layerRecord = z.object({
   weight: z.string(),
   shape: z.array(size).min(3),
   attributes: attributeRecord,
-  /** True where the coefficients are a layer of their own, behind a batch norm, an activation or with a kernel: no way back to dense. */
+  /**
+   * True where the coefficients are a layer of their own, behind a batch norm, an activation or with a kernel: no way
+   * back to dense.
+   */
   basisOnly: z.boolean().optional(),
   /** Where it is not the record's. */
   method: z.string().optional(),
@@ -43,7 +46,10 @@ const layerRecord = z.object({
 
 const record = z.object({ version: z.literal(2), method: z.string(), layers: z.array(layerRecord) });
 
-/** Version 1 (written by 0.1) under the names of version 2: its layers were `sites`, a layout was a `form`, `basisOnly` was `between`. */
+/**
+ * Version 1 (written by 0.1) under the names of version 2: its layers were `sites`, a layout was a `form`, `basisOnly`
+ * was `between`.
+ */
 const oldLayouts: Readonly<Record<string, unknown>> = { separate: "split", folded: "batch-folded" };
 
 function fromVersion1(data: unknown): unknown {
@@ -52,12 +58,17 @@ function fromVersion1(data: unknown): unknown {
   return { ...rest, version: 2, layers: sites.map((site) => (isObject(site) ? withNewNames(site) : site)) };
 }
 
-function withNewNames({ form, between, ...site }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+function withNewNames({
+  form,
+  between,
+  ...site
+}: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const layout = typeof form === "string" && Object.hasOwn(oldLayouts, form) ? oldLayouts[form] : form;
   return { ...site, layout, ...(between === undefined ? {} : { basisOnly: between }) };
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null;
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null;
 
 export type LayerRecord = z.infer<typeof layerRecord>;
 export type CompressionRecord = z.infer<typeof record>;
@@ -120,7 +131,9 @@ function layerRecordOf(layer: BasisConv, root: (value: string) => string, method
 }
 
 /** Attributes as plain JSON: those that a convolution has are numbers, lists of numbers and text. */
-export function attributesToJson(attributes: ReadonlyMap<string, Attribute>): Record<string, number | string | number[]> {
+export function attributesToJson(
+  attributes: ReadonlyMap<string, Attribute>,
+): Record<string, number | string | number[]> {
   const out: Record<string, number | string | number[]> = {};
   for (const [name, attribute] of attributes) {
     if (attribute.kind === "int") out[name] = Number(attribute.value);

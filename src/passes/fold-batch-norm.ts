@@ -4,7 +4,8 @@
 //   behind a layer  z = W x + b:   W' = k W (each output channel),  b' = k b + t
 //   before a layer  y = W z + b:   W' = W k (each input channel),   b' = b + sum W t, if no zero padding comes between (or t = 0)
 //
-// A weight that several layers read is folded only where all of them are followed by the same k: otherwise it would be stored once for each.
+// A weight that several layers read is folded only where all of them are followed by the same k: otherwise it would be
+// stored once for each.
 import { nodeName, readFloat, readInt } from "../graph/attributes.js";
 import type { Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { isFloat, numbers } from "../graph/values.js";
@@ -17,9 +18,10 @@ import { Rewriting } from "./rewriting.js";
 const name = "fold-batch-norm";
 
 /**
- * Folds every BatchNormalization that runs in inference mode with constant statistics into the Conv, ConvTranspose or Gemm whose output only
- * it reads, or else into the Conv or Gemm that alone reads its output, where that is exact and the model does not grow. Weights keep their element
- * type (computed in double, rounded once) and, where they are initializers, their names. Refusals say why.
+ * Folds every BatchNormalization that runs in inference mode with constant statistics into the Conv, ConvTranspose or
+ * Gemm whose output only it reads, or else into the Conv or Gemm that alone reads its output, where that is exact and
+ * the model does not grow. Weights keep their element type (computed in double, rounded once) and, where they are
+ * initializers, their names. Refusals say why.
  */
 export const foldBatchNorm: Pass = (graph) => {
   const work = new Rewriting(graph);
@@ -69,7 +71,8 @@ function foldBackward(work: Rewriting, node: Node, affine: Affine): Done | Skipp
   }
   if (folds.length === 0) return sharedWeight(work, layer);
   return (
-    storeFolds(work, folds) ?? new Map(folds.map(({ old, norm }) => [norm, `it was folded into ${nodeName(old)} before it`]))
+    storeFolds(work, folds) ??
+    new Map(folds.map(({ old, norm }) => [norm, `it was folded into ${nodeName(old)} before it`]))
   );
 }
 
@@ -84,7 +87,9 @@ function foldForward(work: Rewriting, node: Node, affine: Affine): Done | Skippe
   return storeFolds(work, [fold]) ?? new Map([[node, `it was folded into ${nodeName(layer)} after it`]]);
 }
 
-/** The nodes that read a layer's weight, the layer itself among them; undefined where an output of the graph reads it. */
+/**
+ * The nodes that read a layer's weight, the layer itself among them; undefined where an output of the graph reads it.
+ */
 function partners(work: Rewriting, layer: Node): readonly Node[] | undefined {
   const weight = layer.inputs[weightPlaces(layer)[0]] ?? "";
   return work.constant(weight) === undefined ? [layer] : work.endReaders(work.rootOf(weight));
@@ -94,7 +99,9 @@ function sharedWeight(work: Rewriting, layer: Node): Skipped {
   const others = partners(work, layer)?.filter((node) => node !== layer);
   const by = others === undefined ? "an output of the graph" : others.map(nodeName).slice(0, 3).join(", ");
   const more = others !== undefined && others.length > 3 ? ` and ${others.length - 3} more` : "";
-  return { reason: `the weight of ${nodeName(layer)} is also read by ${by}${more}, and would be stored more than once` };
+  return {
+    reason: `the weight of ${nodeName(layer)} is also read by ${by}${more}, and would be stored more than once`,
+  };
 }
 
 interface Member {
@@ -103,7 +110,10 @@ interface Member {
   readonly affine: Affine;
 }
 
-/** All layers that read the weight, each followed by a normalisation that scales alike; undefined where one of them is not. */
+/**
+ * All layers that read the weight, each followed by a normalisation that scales alike; undefined where one of them is
+ * not.
+ */
 function group(work: Rewriting, layer: Node, norm: Node, affine: Affine): readonly Member[] | undefined {
   const members: Member[] = [];
   for (const partner of partners(work, layer) ?? []) {
@@ -144,10 +154,12 @@ function affineOf({ readers, outputs, constant, opset }: Rewriting, node: Node):
   const isRead = (value: string) => outputs.has(value) || (readers.get(value)?.size ?? 0) > 0;
   const training = trainingMode(node, opset);
   if (training !== undefined) return { reason: training };
-  if (node.outputs.slice(1).some((output) => output !== "" && isRead(output))) return { reason: "its batch statistics are read" };
+  if (node.outputs.slice(1).some((output) => output !== "" && isRead(output)))
+    return { reason: "its batch statistics are read" };
   if (readInt(node, "spatial", 1) === 0) return { reason: "it normalises every pixel by itself (spatial = 0)" };
   const tensors = [1, 2, 3, 4].map((index) => constant(node.inputs[index] ?? ""));
-  if (tensors.some((tensor) => tensor === undefined)) return { reason: "its scale, shift or statistics are not constant" };
+  if (tensors.some((tensor) => tensor === undefined))
+    return { reason: "its scale, shift or statistics are not constant" };
   if (tensors.some((tensor) => !isFloat(tensor!.type))) return { reason: "its statistics are not floating-point" };
   const [scale, shift, mean, variance] = (tensors as TensorData[]).map(numbers) as [
     Float64Array,

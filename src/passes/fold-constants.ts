@@ -20,9 +20,10 @@ export interface FoldOptions {
 const slack = 1024;
 
 /**
- * Turns Constant nodes into initializers and replaces nodes by what they compute, wherever that is known without running: sizes that the
- * input's stated shape fixes, and arithmetic and rearrangement of constants. Products of matrices and whatever would make the file larger
- * (a filter basis repeated for its splits, a weight stored in two orders) are skipped, with the reason.
+ * Turns Constant nodes into initializers and replaces nodes by what they compute, wherever that is known without
+ * running: sizes that the input's stated shape fixes, and arithmetic and rearrangement of constants. Products of
+ * matrices and whatever would make the file larger (a filter basis repeated for its splits, a weight stored in two
+ * orders) are skipped, with the reason.
  */
 export function foldConstants({ limit = 1 << 16 }: FoldOptions = {}): Pass {
   return (graph) => {
@@ -33,7 +34,9 @@ export function foldConstants({ limit = 1 << 16 }: FoldOptions = {}): Pass {
     const outcomes: Outcome[] = [];
     const constant = new Set(graph.initializers.keys());
     for (const node of graph.nodes) {
-      const result = node.outputs.some((output) => outputs.has(output)) ? undefined : fold(node, known, initializers, readers);
+      const result = node.outputs.some((output) => outputs.has(output))
+        ? undefined
+        : fold(node, known, initializers, readers);
       if (result === undefined || "reason" in result) {
         nodes.push(node);
         const inputs = [...reads(node)];
@@ -53,7 +56,12 @@ export function foldConstants({ limit = 1 << 16 }: FoldOptions = {}): Pass {
         initializers.set(output, tensor);
         constant.add(output);
       }
-      outcomes.push({ pass: name, layer: nodeName(node), applied: true, reason: "its result does not depend on the inputs" });
+      outcomes.push({
+        pass: name,
+        layer: nodeName(node),
+        applied: true,
+        reason: "its result does not depend on the inputs",
+      });
     }
     if (!outcomes.some((outcome) => outcome.applied)) return { graph, outcomes };
     const kept = new Set(nodes);
@@ -108,7 +116,9 @@ function freed(
   initializers: ReadonlyMap<string, TensorData>,
   readers: ReadonlyMap<string, readonly Node[]>,
 ): readonly TensorData[] {
-  return [...reads(node)].filter((value) => readers.get(value)?.length === 1).flatMap((value) => initializers.get(value) ?? []);
+  return [...reads(node)]
+    .filter((value) => readers.get(value)?.length === 1)
+    .flatMap((value) => initializers.get(value) ?? []);
 }
 
 const bytesOf = (tensor: TensorData): number => Math.ceil(elements(tensor.dims) * elementBytes[tensor.type]);
@@ -119,5 +129,7 @@ function tensorFrom(value: Known | undefined): TensorData | undefined {
     return undefined;
   const whole = !isFloat(value.type);
   const exact = (element: Dim) => typeof element === "number" && (!whole || Number.isSafeInteger(element));
-  return value.elements.every(exact) ? tensorOf(value.type, value.dims as number[], value.elements as number[]) : undefined;
+  return value.elements.every(exact)
+    ? tensorOf(value.type, value.dims as number[], value.elements as number[])
+    : undefined;
 }

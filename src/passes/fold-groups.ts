@@ -1,5 +1,5 @@
-// Storing what folding made of one weight and the biases of all layers that read it: under the old names where these become free, and only where
-// the model does not grow by it.
+// Storing what folding made of one weight and the biases of all layers that read it: under the old names where these
+// become free, and only where the model does not grow by it.
 import { elementBytes, elements, nodeName } from "../graph/attributes.js";
 import { reads } from "../graph/edit.js";
 import type { Node, TensorData } from "../graph/types.js";
@@ -20,7 +20,10 @@ export interface Fold {
 /** Bytes that a node takes in a file beside its names: tags, lengths, operator. */
 const nodeBytes = 32;
 
-/** Carries the folds out: all read one weight, and its new values are the same for all. A reason where the model would grow. */
+/**
+ * Carries the folds out: all read one weight, and its new values are the same for all. A reason where the model would
+ * grow.
+ */
 export function storeFolds(work: Rewriting, folds: readonly Fold[]): Skipped | undefined {
   const biases = distinct(folds.flatMap(({ folded }) => folded.bias ?? []));
   const grows = added(biases) - freed(work, folds);
@@ -37,7 +40,10 @@ export function storeFolds(work: Rewriting, folds: readonly Fold[]): Skipped | u
   for (const { old, norm, folded: own, inputs, outputs } of folds) {
     const bias = own.bias && biases.find((one) => sameTensor(one, own.bias!))!;
     if (bias && !names.has(bias))
-      names.set(bias, freeName(work, folds, old.inputs[biasAt] ?? "", names) ?? work.fresh(old.inputs[biasAt] || `${stem}.bias`));
+      names.set(
+        bias,
+        freeName(work, folds, old.inputs[biasAt] ?? "", names) ?? work.fresh(old.inputs[biasAt] || `${stem}.bias`),
+      );
     const made = withInputs(old, [...inputs.entries(), [weightAt, weight], [biasAt, (bias && names.get(bias)) ?? ""]]);
     const tensors: [string, TensorData][] = [
       [weight, folded.weight],
@@ -59,7 +65,10 @@ function withInputs({ inputs }: Node, changes: readonly (readonly [place: number
   return made;
 }
 
-/** The name of an initializer that only these layers read, once each, and that no other bias has taken: it may hold the new values. */
+/**
+ * The name of an initializer that only these layers read, once each, and that no other bias has taken: it may hold the
+ * new values.
+ */
 function freeName(
   work: Rewriting,
   folds: readonly Fold[],
@@ -76,7 +85,10 @@ function freeName(
 const bytesOf = ({ type, dims }: TensorData): number => Math.ceil(elements(dims) * elementBytes[type]);
 const added = (tensors: readonly TensorData[]): number => tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
 
-/** Bytes of constants that nobody reads any more, but for the weight, which is replaced by one of its size; and of the nodes that go. */
+/**
+ * Bytes of constants that nobody reads any more, but for the weight, which is replaced by one of its size; and of the
+ * nodes that go.
+ */
 function freed(work: Rewriting, folds: readonly Fold[]): number {
   const leaving = new Set(folds.flatMap(({ old, norm }) => [old, norm]));
   const weight = work.rootOf(folds[0]!.old.inputs[weightPlaces(folds[0]!.old)[0]]!);
@@ -98,5 +110,7 @@ function distinct(tensors: readonly TensorData[]): readonly TensorData[] {
 }
 
 function sameTensor(a: TensorData, b: TensorData): boolean {
-  return a === b || (a.type === b.type && a.data.length === b.data.length && a.data.every((byte, at) => byte === b.data[at]));
+  return (
+    a === b || (a.type === b.type && a.data.length === b.data.length && a.data.every((byte, at) => byte === b.data[at]))
+  );
 }

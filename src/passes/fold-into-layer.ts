@@ -28,7 +28,10 @@ export function foldBefore(constant: ConstantOf, node: Node, { k, t }: Affine): 
   return written(layer, weight, bias);
 }
 
-/** Which inputs of a layer hold the weight and the bias that scaling its output changes: of a convolution over a basis its coefficients. */
+/**
+ * Which inputs of a layer hold the weight and the bias that scaling its output changes: of a convolution over a basis
+ * its coefficients.
+ */
 export const weightPlaces = (node: Node): readonly [weight: number, bias: number] =>
   operatorOf(node)?.absorbsAffine?.places(node) ?? [1, 2];
 
@@ -62,7 +65,8 @@ function layerOf(constant: ConstantOf, node: Node): AffineLayer | Skipped {
   if (weight === undefined) return { reason: `the weight of ${nodeName(node)} is not a stored constant` };
   if (!isFloat(weight.type)) return { reason: `the weight of ${nodeName(node)} is of type ${weight.type}` };
   const bias = biasName === "" ? undefined : constant(biasName);
-  if (biasName !== "" && bias === undefined) return { reason: `the bias of ${nodeName(node)} is not a stored constant` };
+  if (biasName !== "" && bias === undefined)
+    return { reason: `the bias of ${nodeName(node)} is not a stored constant` };
   return rule.read(node, weight, bias);
 }
 

@@ -1,4 +1,5 @@
-// Weights behind operators: each is computed as ONNX Runtime computes it, and stored only where the model does not grow.
+// Weights behind operators: each is computed as ONNX Runtime computes it, and stored only where the model does not
+// grow.
 import { describe, expect, test } from "vitest";
 import { writeModel } from "../formats/onnx/index.js";
 import { float, float32Tensor, int, int64Tensor, ints, makeNode, tensor } from "../graph/attributes.js";
@@ -42,7 +43,10 @@ const shape = (...dims: number[]): TensorData => int64Tensor([dims.length], dims
 
 /** What makes a weight [4, 4, 3, 3] in each case. */
 const made: Readonly<Record<string, Parts>> = {
-  Transpose: { nodes: [node("Transpose", "h", "w", { perm: ints([3, 2, 0, 1]) })], constants: { h: filled(3, 3, 4, 4) } },
+  Transpose: {
+    nodes: [node("Transpose", "h", "w", { perm: ints([3, 2, 0, 1]) })],
+    constants: { h: filled(3, 3, 4, 4) },
+  },
   "Transpose without an order": { nodes: [node("Transpose", "h")], constants: { h: filled(3, 3, 4, 4) } },
   Reshape: { nodes: [node("Reshape", "h s")], constants: { h: filled(4, 36), s: shape(4, -1, 3, 3) } },
   Identity: { nodes: [node("Identity", "h", "i"), node("Neg", "i")], constants: { h: filled(4, 4, 3, 3) } },
@@ -62,7 +66,11 @@ const made: Readonly<Record<string, Parts>> = {
   },
   "weight norm": {
     nodes: [
-      ...[node("ReduceL2", "v", "n", { axes: ints([1, 2, 3]), keepdims: int(1) }), node("Div", "v n", "d"), node("Mul", "d g")],
+      ...[
+        node("ReduceL2", "v", "n", { axes: ints([1, 2, 3]), keepdims: int(1) }),
+        node("Div", "v n", "d"),
+        node("Mul", "d g"),
+      ],
     ],
     constants: { v: filled(4, 4, 3, 3), g: filled(4, 1, 1, 1) },
   },
@@ -81,7 +89,10 @@ const made: Readonly<Record<string, Parts>> = {
     nodes: [node("Slice", "h from to axes steps")],
     constants: { h: filled(4, 4, 3, 3), from: shape(-1), to: shape(-5), axes: shape(1), steps: shape(-1) },
   },
-  Gather: { nodes: [node("Gather", "h i", "w", { axis: int(1) })], constants: { h: filled(4, 4, 3, 3), i: shape(3, -3, 0, 0) } },
+  Gather: {
+    nodes: [node("Gather", "h i", "w", { axis: int(1) })],
+    constants: { h: filled(4, 4, 3, 3), i: shape(3, -3, 0, 0) },
+  },
   Concat: {
     nodes: [node("Concat", "h g", "w", { axis: int(1) })],
     constants: { h: filled(4, 1, 3, 3), g: filled(4, 3, 3, 3) },
@@ -138,7 +149,8 @@ describe("foldWeights", () => {
     expect([...graph.initializers.keys()]).toEqual(["w"]);
     expect(writeModel(graph).length).toBeLessThanOrEqual(writeModel(before).length);
     const [a, b] = [await outputOf(before), await outputOf(graph)];
-    // sums of 36 products with inputs of at most 1: each weight and each sum may be off by a unit in the last place of float32
+    // sums of 36 products with inputs of at most 1: each weight and each sum may be off by a unit in the last place of
+    // float32
     const bound = 2 * 36 * 2 ** -23 * Math.max(...numbers(graph.initializers.get("w")!).map(Math.abs));
     for (const [at, value] of a.entries()) expect(Math.abs(value - b[at]!)).toBeLessThan(bound);
   });
@@ -176,7 +188,11 @@ describe("foldWeights", () => {
       /is quantised \(rounded to few bits, (De|Q)/,
     ],
   ] as const)("names %s as quantised and leaves it so", (_, nodes, reason) => {
-    const constants = { q: tensorOf("int8", [4, 4, 3, 3], new Float64Array(144)), k: filled(), z: tensorOf("int8", [], [0]) };
+    const constants = {
+      q: tensorOf("int8", [4, 4, 3, 3], new Float64Array(144)),
+      k: filled(),
+      z: tensorOf("int8", [], [0]),
+    };
     const before = withWeight({ nodes, constants: { ...constants, h: filled(4, 4, 3, 3) } });
     const { graph, outcomes } = foldWeights()(before);
     expect(graph).toBe(before);
@@ -190,7 +206,10 @@ describe("foldWeights", () => {
 
   test("does not store a constant twice that is read in two orders", () => {
     const nodes = [node("Transpose", "h"), node("Transpose", "h", "v", { perm: ints([3, 2, 1, 0]) })];
-    const before = withWeight({ nodes: [...nodes, makeNode("Conv", ["x", "v"], ["z"])], constants: { h: filled(3, 3, 4, 4) } });
+    const before = withWeight({
+      nodes: [...nodes, makeNode("Conv", ["x", "v"], ["z"])],
+      constants: { h: filled(3, 3, 4, 4) },
+    });
     expect(
       foldWeights()({ ...before, outputs: [...before.outputs, { name: "z" }] }).outcomes.map(({ applied }) => applied),
     ).toEqual([...[false, false]]);
@@ -199,7 +218,11 @@ describe("foldWeights", () => {
   test("cuts a packed weight up where all its parts are read", async () => {
     const nodes = [
       makeNode("Split", ["h", "sizes"], ["w", "v"], { axis: int(0) }),
-      ...[node("Conv", "x v", "z"), makeNode("Slice", ["g", "from", "to"], ["u"]), makeNode("Slice", ["g", "to", "end"], ["t"])],
+      ...[
+        node("Conv", "x v", "z"),
+        makeNode("Slice", ["g", "from", "to"], ["u"]),
+        makeNode("Slice", ["g", "to", "end"], ["t"]),
+      ],
       ...[node("Conv", "x u", "p"), node("Conv", "x t", "q")],
     ];
     const constants = {

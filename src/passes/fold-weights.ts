@@ -1,5 +1,5 @@
-// Storing weights as layers read them: exporters leave a weight behind Transpose, Reshape, Mul, Add and the like of constants, where neither a
-// compression nor the folding of a batch norm finds it.
+// Storing weights as layers read them: exporters leave a weight behind Transpose, Reshape, Mul, Add and the like of
+// constants, where neither a compression nor the folding of a batch norm finds it.
 import { nodeName } from "../graph/attributes.js";
 import type { Graph, Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { bytesChanged } from "./constant/growth.js";
@@ -9,14 +9,17 @@ import { dropUnread } from "./remove-unread.js";
 const name = "fold-weights";
 
 export interface FoldWeightsOptions {
-  /** Initializers that must stay what they are: bases and coefficients of layers that are compressed already. What is computed from them stays too. */
+  /**
+   * Initializers that must stay what they are: bases and coefficients of layers that are compressed already. What is
+   * computed from them stays too.
+   */
   readonly keep?: ReadonlySet<string>;
 }
 
 /**
- * Computes the weights, biases and statistics of Conv, ConvTranspose, Gemm, MatMul and BatchNormalization that are made from constants alone, and
- * stores them under the names that the layers read, wherever the model does not grow by it. A quantised weight stays quantised, a small constant
- * that is repeated stays small; outcomes say so.
+ * Computes the weights, biases and statistics of Conv, ConvTranspose, Gemm, MatMul and BatchNormalization that are made
+ * from constants alone, and stores them under the names that the layers read, wherever the model does not grow by it. A
+ * quantised weight stays quantised, a small constant that is repeated stays small; outcomes say so.
  */
 export function foldWeights({ keep = new Set() }: FoldWeightsOptions = {}): Pass {
   return (graph) => {
@@ -25,7 +28,8 @@ export function foldWeights({ keep = new Set() }: FoldWeightsOptions = {}): Pass
     const analysis = weightAnalysis(graph, keep);
     const candidates = new Map<string, Candidate>();
     const outcomes: Outcome[] = [];
-    const report = (layer: string, reason: string, applied: boolean) => outcomes.push({ pass: name, layer, applied, reason });
+    const report = (layer: string, reason: string, applied: boolean) =>
+      outcomes.push({ pass: name, layer, applied, reason });
     for (const { layer: node, value, what } of wanted) {
       const found = analysis(value);
       if (found === undefined) continue;
@@ -52,10 +56,13 @@ export function foldWeights({ keep = new Set() }: FoldWeightsOptions = {}): Pass
 }
 
 /**
- * A function that says of a value at a weight's place, where it is computed from constants, how: a clause whose subject is the weight. Undefined
- * for stored values and for those that depend on the inputs.
+ * A function that says of a value at a weight's place, where it is computed from constants, how: a clause whose subject
+ * is the weight. Undefined for stored values and for those that depend on the inputs.
  */
-export function weightReason(graph: Graph, keep: ReadonlySet<string> = new Set()): (value: string) => string | undefined {
+export function weightReason(
+  graph: Graph,
+  keep: ReadonlySet<string> = new Set(),
+): (value: string) => string | undefined {
   const analysis = weightAnalysis(graph, keep);
   return (value) => {
     const found = analysis(value);
@@ -118,9 +125,13 @@ function sentence(graph: Graph, candidate: Candidate, applied: boolean): string 
 
 function stored(graph: Graph, folded: readonly Candidate[]): Graph {
   const gone = new Set(folded.map(({ node }) => node));
-  const made = folded.flatMap(({ node, made: tensors }) => tensors.map((tensor, at) => [node.outputs[at]!, tensor] as const));
+  const made = folded.flatMap(({ node, made: tensors }) =>
+    tensors.map((tensor, at) => [node.outputs[at]!, tensor] as const),
+  );
   const initializers = new Map([...graph.initializers, ...made]);
-  const values = new Map([...graph.values].filter(([value]) => !initializers.has(value) || graph.initializers.has(value)));
+  const values = new Map(
+    [...graph.values].filter(([value]) => !initializers.has(value) || graph.initializers.has(value)),
+  );
   const nodes = graph.nodes.filter((node) => !gone.has(node));
   return dropUnread({ ...graph, nodes, values, initializers }, [
     ...folded.flatMap(({ node }) => [...node.inputs, ...node.outputs]),

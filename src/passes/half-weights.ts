@@ -1,4 +1,5 @@
-// Storing weights in half precision: each float32 weight becomes a float16 constant and a Cast, so that all computing stays in float32.
+// Storing weights in half precision: each float32 weight becomes a float16 constant and a Cast, so that all computing
+// stays in float32.
 import { elements, int, makeNode, nodeName, tensor as tensorAttribute } from "../graph/attributes.js";
 import { constantTensor } from "../graph/constants.js";
 import { freshNames, renameReads } from "../graph/edit.js";
@@ -12,10 +13,10 @@ const largestHalf = 65504;
 const float32 = 1;
 
 /**
- * Turns every float32 constant with two axes or more (initializers and Constant nodes of the main graph) into float16 followed by a Cast. Vectors
- * and scalars (biases, normalisation) stay: they are small and the most sensitive. Refused: values beyond 65504 or not finite, and what
- * is so small that its Cast takes more bytes than are saved.
- * Initializers keep their names. Runtimes fold the Cast when they load the model, so that speed and memory are as before.
+ * Turns every float32 constant with two axes or more (initializers and Constant nodes of the main graph) into float16
+ * followed by a Cast. Vectors and scalars (biases, normalisation) stay: they are small and the most sensitive. Refused:
+ * values beyond 65504 or not finite, and what is so small that its Cast takes more bytes than are saved. Initializers
+ * keep their names. Runtimes fold the Cast when they load the model, so that speed and memory are as before.
  */
 export const halfWeights: Pass = (graph) => {
   const outcomes: Outcome[] = [];
@@ -41,7 +42,10 @@ export const halfWeights: Pass = (graph) => {
     renamed.set(key, wide);
     casts.push(castTo(key, wide));
   }
-  const replaced = renameReads({ ...graph, nodes: graph.nodes.flatMap((node) => halveConstant(node, fresh, report)) }, renamed);
+  const replaced = renameReads(
+    { ...graph, nodes: graph.nodes.flatMap((node) => halveConstant(node, fresh, report)) },
+    renamed,
+  );
   if (!outcomes.some((outcome) => outcome.applied)) return { graph, outcomes };
   // an initializer whose type changed cannot stay an optional input: a caller would feed float32
   const inputs = graph.inputs.filter((input) => !renamed.has(input.name));
@@ -49,7 +53,10 @@ export const halfWeights: Pass = (graph) => {
   return { graph: { ...replaced, initializers, inputs, values, nodes: [...casts, ...replaced.nodes] }, outcomes };
 };
 
-/** The same graph with the weights rounded to half precision but stored as float32: what a graph from halfWeights computes. */
+/**
+ * The same graph with the weights rounded to half precision but stored as float32: what a graph from halfWeights
+ * computes.
+ */
 export function roundedToHalf(graph: Graph): Graph {
   const round = (key: string, tensor: TensorData): TensorData =>
     isWeight(tensor) && against(key, tensor) === undefined
@@ -62,7 +69,10 @@ export function roundedToHalf(graph: Graph): Graph {
   const nodes = graph.nodes.map((node) => {
     const value = constantTensor(node);
     if (value === undefined || !isWeight(value)) return node;
-    return { ...node, attributes: new Map([...node.attributes, ["value", tensorAttribute(round(node.outputs[0]!, value))]]) };
+    return {
+      ...node,
+      attributes: new Map([...node.attributes, ["value", tensorAttribute(round(node.outputs[0]!, value))]]),
+    };
   });
   return { ...graph, initializers, nodes };
 }

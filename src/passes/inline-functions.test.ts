@@ -15,11 +15,22 @@ const local = (name: string, nodes: readonly Node[], more: Partial<LocalFunction
   ]),
   ...more,
 });
-const call = (name: string, inputs: readonly string[], outputs: readonly string[], attributes: Record<string, Attribute> = {}) =>
-  makeNode(name, inputs, outputs, attributes, { domain: "local", name: `call of ${name}` });
+const call = (
+  name: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  attributes: Record<string, Attribute> = {},
+) => makeNode(name, inputs, outputs, attributes, { domain: "local", name: `call of ${name}` });
 const reference = (value: string): Attribute => ({ kind: "reference", value, origin: undefined });
 const graphOf = (nodes: readonly Node[], functions: readonly LocalFunction[], opset = 17): Graph => ({
-  ...{ name: "g", nodes, initializers: new Map(), inputs: [{ name: "x" }], outputs: [{ name: "y" }], values: new Map() },
+  ...{
+    name: "g",
+    nodes,
+    initializers: new Map(),
+    inputs: [{ name: "x" }],
+    outputs: [{ name: "y" }],
+    values: new Map(),
+  },
   opsets: new Map([
     ["", opset],
     ["local", 1],
@@ -36,7 +47,12 @@ describe("inlineFunctions", () => {
   test("puts the function's nodes in the place of a call, with names of their own", () => {
     const f = local("F", [makeNode("Relu", ["a"], ["t"]), makeNode("Neg", ["t"], ["b"])]);
     const { graph, nodes, reason } = inline(graphOf([call("F", ["x"], ["m"]), call("F", ["m"], ["y"])], [f]));
-    expect(nodes).toEqual(["call of F/t = Relu(x)", "m = Neg(call of F/t)", "call of F/t_1 = Relu(m)", "y = Neg(call of F/t_1)"]);
+    expect(nodes).toEqual([
+      "call of F/t = Relu(x)",
+      "m = Neg(call of F/t)",
+      "call of F/t_1 = Relu(m)",
+      "y = Neg(call of F/t_1)",
+    ]);
     expect(graph.functions).toBeUndefined();
     expect(reason).toBe("the nodes of local::F stand in its place");
   });
@@ -70,7 +86,10 @@ describe("inlineFunctions", () => {
       ...{ name: "body", initializers: new Map(), inputs: [], outputs: [{ name: "x" }], values: new Map() },
       nodes: [{ ...makeNode("LeakyRelu", ["a"], ["x"]), attributes: new Map([["alpha", reference("slope")]]) }],
     };
-    const branches = { then_branch: { kind: "graph", value: body }, else_branch: { kind: "graph", value: body } } as const;
+    const branches = {
+      then_branch: { kind: "graph", value: body },
+      else_branch: { kind: "graph", value: body },
+    } as const;
     const f = local("F", [makeNode("If", ["c"], ["b"], branches)], {
       inputs: ["a", "c"],
       defaults: new Map([["slope", float(0.5)]]),
@@ -86,7 +105,10 @@ describe("inlineFunctions", () => {
       ...{ name: "body", initializers: new Map(), inputs: [], outputs: [{ name: "z" }], values: new Map() },
       nodes: [call("F", ["x"], ["z"])],
     };
-    const branches = { then_branch: { kind: "graph", value: body }, else_branch: { kind: "graph", value: body } } as const;
+    const branches = {
+      then_branch: { kind: "graph", value: body },
+      else_branch: { kind: "graph", value: body },
+    } as const;
     const f = local("F", [makeNode("Relu", ["a"], ["b"])]);
     const { graph } = inline(graphOf([makeNode("If", ["x"], ["y"], branches)], [f]));
     const made = graph.nodes[0]!.attributes.get("else_branch");
@@ -127,7 +149,9 @@ describe("inlineFunctions", () => {
   test("says why functions that call each other without end stay", () => {
     const nodes = [call("F", ["a"], ["b"])];
     const { outcomes } = inlineFunctions(graphOf([call("F", ["x"], ["y"])], [local("F", nodes)]));
-    expect(outcomes).toMatchObject([{ applied: false, reason: "the model's functions call each other more than 100 deep" }]);
+    expect(outcomes).toMatchObject([
+      { applied: false, reason: "the model's functions call each other more than 100 deep" },
+    ]);
   });
 
   test("tells overloads apart", () => {

@@ -1,4 +1,5 @@
-// Calls of functions that a model defines itself, replaced by the functions' nodes, as ONNX Runtime does when it loads the model.
+// Calls of functions that a model defines itself, replaced by the functions' nodes, as ONNX Runtime does when it loads
+// the model.
 import { isError } from "../errors/error.js";
 import { nodeName } from "../graph/attributes.js";
 import { bodies, freshNames } from "../graph/edit.js";
@@ -11,13 +12,20 @@ import { calledKey } from "../ops/verify/node.js";
 const name = "inline-functions";
 
 /**
- * Puts the functions' nodes in the place of their calls, also in bodies of If, Loop and Scan, wherever that is exact: a function whose
- * operators mean something else in the version that the main graph imports stays, with the reason. Functions that nobody calls any more go.
+ * Puts the functions' nodes in the place of their calls, also in bodies of If, Loop and Scan, wherever that is exact: a
+ * function whose operators mean something else in the version that the main graph imports stays, with the reason.
+ * Functions that nobody calls any more go.
  */
 export const inlineFunctions: Pass = (graph) => {
   if ((graph.functions ?? []).length === 0) return { graph, outcomes: [] };
   const work: Inlining = {
-    ...{ outcomes: [], opsets: new Map(graph.opsets), table: callable(graph), fresh: freshNames(graph), reasons: new Map() },
+    ...{
+      outcomes: [],
+      opsets: new Map(graph.opsets),
+      table: callable(graph),
+      fresh: freshNames(graph),
+      reasons: new Map(),
+    },
   };
   const body = inlinedBody(work, graph);
   const { outcomes } = work;
@@ -55,7 +63,11 @@ function inlinedNode(work: Inlining, node: Node): readonly Node[] {
 }
 
 /** The nodes in the place of a call, or why it stays. */
-function inlinedCall({ opsets, table, fresh, reasons }: Inlining, node: Node, local: LocalFunction): readonly Node[] | string {
+function inlinedCall(
+  { opsets, table, fresh, reasons }: Inlining,
+  node: Node,
+  local: LocalFunction,
+): readonly Node[] | string {
   const functions = reached(local.nodes, table).add(local);
   if (!reasons.has(local)) {
     const found = [...functions].map((one) => whyInexact(one, opsets, table));
@@ -73,7 +85,8 @@ function inlinedCall({ opsets, table, fresh, reasons }: Inlining, node: Node, lo
     if (isError(error)) return error.problem;
     throw error;
   }
-  for (const one of functions) for (const [domain, version] of one.opsets) if (!opsets.has(domain)) opsets.set(domain, version);
+  for (const one of functions)
+    for (const [domain, version] of one.opsets) if (!opsets.has(domain)) opsets.set(domain, version);
   return made.map((one) => one.node);
 }
 

@@ -1,4 +1,5 @@
-// BasisConv -> ordinary ONNX nodes in each node's layout, and the record of them in the model's metadata: what a file holds.
+// BasisConv -> ordinary ONNX nodes in each node's layout, and the record of them in the model's metadata: what a file
+// holds.
 
 import { readInt } from "../graph/attributes.js";
 import { type BasisConv, basisConvs, layerName } from "../graph/basis-conv.js";
@@ -8,7 +9,9 @@ import { type DataType, dataTypes, type Graph, type Node } from "../graph/types.
 import { layoutNodes } from "./basis-conv-nodes.js";
 import { type CompressionRecord, parseRecord, recordKey, recordOf } from "./compression-record.js";
 
-/** What a file held for a node that was raised from it; `part` is that very node, so that a changed one is written anew. */
+/**
+ * What a file held for a node that was raised from it; `part` is that very node, so that a changed one is written anew.
+ */
 interface Written {
   readonly part: Node;
   readonly nodes: readonly Node[];
@@ -31,7 +34,10 @@ export function withWritten(node: Node, nodes: readonly Node[], opset: number): 
   return made;
 }
 
-/** The graph in ordinary ONNX; the very same where it has no such node. Nodes that are as they were read are written as they were. */
+/**
+ * The graph in ordinary ONNX; the very same where it has no such node. Nodes that are as they were read are written as
+ * they were.
+ */
 export function lowerBasisConv(graph: Graph): Graph {
   const read = readAs.get(graph);
   if (read !== undefined) return read;
@@ -67,14 +73,19 @@ function write(layer: BasisConv, context: Parameters<typeof layoutNodes>[2]): re
   return layoutNodes({ ...layer, name }, layer.layout, context);
 }
 
-/** The nodes that a node was read from, if it is unchanged, what they read is still there, and their inner names are free. */
+/**
+ * The nodes that a node was read from, if it is unchanged, what they read is still there, and their inner names are
+ * free.
+ */
 function asRead(node: Node, opset: number, names: ReadonlySet<string>): readonly Node[] | undefined {
   const written = node.origin as Partial<Written> | undefined;
   if (written?.part !== node || written.nodes === undefined || written.opset !== opset) return undefined;
   const inner = new Set(written.nodes.flatMap(({ outputs }) => outputs));
   const own = new Set(node.outputs);
   const free = [...inner].every((name) => own.has(name) || !names.has(name));
-  const complete = written.nodes.every(({ inputs }) => inputs.every((name) => name === "" || inner.has(name) || names.has(name)));
+  const complete = written.nodes.every(({ inputs }) =>
+    inputs.every((name) => name === "" || inner.has(name) || names.has(name)),
+  );
   return free && complete ? written.nodes : undefined;
 }
 

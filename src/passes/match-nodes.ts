@@ -1,4 +1,5 @@
-// Whether nodes of a graph are what other nodes say: the same operators with the same attributes over the same constants, whatever the names.
+// Whether nodes of a graph are what other nodes say: the same operators with the same attributes over the same
+// constants, whatever the names.
 import { readInts } from "../graph/attributes.js";
 import type { Attribute, Node, TensorData } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
@@ -19,7 +20,13 @@ export interface Match {
 }
 
 /** Holds the nodes that make `end` against the pattern whose last node makes `output`; undefined where they differ. */
-export function matchNodes(pattern: readonly Node[], output: string, end: string, place: Place, open: Open): Match | undefined {
+export function matchNodes(
+  pattern: readonly Node[],
+  output: string,
+  end: string,
+  place: Place,
+  open: Open,
+): Match | undefined {
   const expected = new Map(pattern.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
   const bound = new Map<string, string>();
   const pairs = new Map<Node, Node>();

@@ -1,31 +1,43 @@
-// Ordinary ONNX nodes -> BasisConv, by the record in a file's metadata. A layer fits its record where its nodes are what the record's layout
-// would be written as (names aside): so a model that another program has rewritten is still read, with its other layers raised.
+// Ordinary ONNX nodes -> BasisConv, by the record in a file's metadata. A layer fits its record where its nodes are
+// what the record's layout would be written as (names aside): so a model that another program has rewritten is still
+// read, with its other layers raised.
 import { isError } from "../errors/error.js";
 import { type BasisConv, makeBasisConv } from "../graph/basis-conv.js";
 import { withMetadata } from "../graph/edit.js";
 import { indexOf } from "../graph/graph-index.js";
 import type { DataType, Graph, Node, Outcome, PassResult } from "../graph/types.js";
 import { layoutNodes } from "./basis-conv-nodes.js";
-import { attributesFromJson, type CompressionRecord, type LayerRecord, parseRecord, recordKey } from "./compression-record.js";
+import {
+  attributesFromJson,
+  type CompressionRecord,
+  type LayerRecord,
+  parseRecord,
+  recordKey,
+} from "./compression-record.js";
 import { rememberRead, withWritten } from "./lower-basis-conv.js";
 import { type Match, matchNodes, type Open, type Place } from "./match-nodes.js";
 import { dropUnread } from "./remove-unread.js";
 
 const name = "raise-basis-conv";
 
-/** The pass. A layer that does not fit its record stays as it is, and its part of the record in the metadata. It never fails. */
+/**
+ * The pass. A layer that does not fit its record stays as it is, and its part of the record in the metadata. It never
+ * fails.
+ */
 export function raiseBasisConv(graph: Graph): PassResult {
   const text = graph.metadata.get(recordKey);
   if (text === undefined) return { graph, outcomes: [] };
   const record = readOrReason(text);
-  if ("reason" in record) return { graph, outcomes: [{ pass: name, layer: recordKey, applied: false, reason: record.reason }] };
+  if ("reason" in record)
+    return { graph, outcomes: [{ pass: name, layer: recordKey, applied: false, reason: record.reason }] };
   const search = searchIn(graph, record.layers);
   const raised = new Map<Node, Node>();
   const outcomes: Outcome[] = [];
   const left: LayerRecord[] = [];
   for (const site of record.layers) {
     const found = findLayer(search, site, raised);
-    const reason = found === undefined ? "its nodes are not what the model's record says of it" : "it is one node again";
+    const reason =
+      found === undefined ? "its nodes are not what the model's record says of it" : "it is one node again";
     outcomes.push({ pass: name, layer: site.name || site.output, applied: found !== undefined, reason });
     if (found === undefined) left.push(site);
     else raised.set(found.end, nodeOf(search, site, found, site.method ?? record.method));
@@ -210,7 +222,13 @@ function nodeOf({ opset, graph }: Search, site: LayerRecord, { end, match, layer
     bias: value(leaves.bias),
     basisBias: value(leaves.basisBias),
     layout: site.layout,
-    provenance: { method, error, weight, ...(shared === undefined ? {} : { shared }), ...(basisOnly ? { partOf: layer } : {}) },
+    provenance: {
+      method,
+      error,
+      weight,
+      ...(shared === undefined ? {} : { shared }),
+      ...(basisOnly ? { partOf: layer } : {}),
+    },
   };
   return withWritten(makeBasisConv(data), writtenNodes(graph, match), opset);
 }
@@ -218,6 +236,7 @@ function nodeOf({ opset, graph }: Search, site: LayerRecord, { end, match, layer
 /** The nodes that the layer was written as, in order, with the constants that only they need. */
 function writtenNodes(graph: Graph, { nodes }: Match): readonly Node[] {
   const constants = new Set([...nodes].flatMap(({ inputs }) => inputs));
-  const isOwn = (node: Node) => nodes.has(node) || (node.op === "Constant" && node.outputs.some((value) => constants.has(value)));
+  const isOwn = (node: Node) =>
+    nodes.has(node) || (node.op === "Constant" && node.outputs.some((value) => constants.has(value)));
   return graph.nodes.filter(isOwn);
 }

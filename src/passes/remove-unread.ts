@@ -1,22 +1,40 @@
-// Dropping what nothing reads: initializers, Constant nodes, nodes that only made such a value, and what the file says of values that are gone.
+// Dropping what nothing reads: initializers, Constant nodes, nodes that only made such a value, and what the file says
+// of values that are gone.
 import { nodeName } from "../graph/attributes.js";
 import { reads, withoutInitializers } from "../graph/edit.js";
 import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node, Outcome, Pass } from "../graph/types.js";
 
-/** Removes initializers and Constant nodes that neither a node nor an output reads, with what only they were computed from. */
+/**
+ * Removes initializers and Constant nodes that neither a node nor an output reads, with what only they were computed
+ * from.
+ */
 export const removeUnread: Pass = (graph) => {
   const constants = graph.nodes.filter(({ op, domain }) => op === "Constant" && domain === "");
-  return removed("remove-unread", graph, [...graph.initializers.keys(), ...constants.flatMap(({ outputs }) => outputs)]);
+  return removed("remove-unread", graph, [
+    ...graph.initializers.keys(),
+    ...constants.flatMap(({ outputs }) => outputs),
+  ]);
 };
 
-/** Removes the nodes of which no output is read, directly or not, by an output of the graph, and initializers and stated types left unread. */
+/**
+ * Removes the nodes of which no output is read, directly or not, by an output of the graph, and initializers and stated
+ * types left unread.
+ */
 export const removeDeadNodes: Pass = (graph) =>
-  removed("remove-dead-nodes", graph, [...graph.initializers.keys(), ...graph.nodes.flatMap(({ outputs }) => outputs)], (node) =>
-    node.outputs.every((output) => output === ""),
+  removed(
+    "remove-dead-nodes",
+    graph,
+    [...graph.initializers.keys(), ...graph.nodes.flatMap(({ outputs }) => outputs)],
+    (node) => node.outputs.every((output) => output === ""),
   );
 
-function removed(pass: string, graph: Graph, names: readonly string[], isUseless = (_: Node) => false): ReturnType<Pass> {
+function removed(
+  pass: string,
+  graph: Graph,
+  names: readonly string[],
+  isUseless = (_: Node) => false,
+): ReturnType<Pass> {
   const result = dropUnread(graph, names, graph.nodes.filter(isUseless));
   const [kept, made] = [new Set(result.nodes), result.initializers];
   const told = (layer: string, reason: string): Outcome => ({ pass, layer, applied: true, reason });
@@ -30,8 +48,8 @@ function removed(pass: string, graph: Graph, names: readonly string[], isUseless
 }
 
 /**
- * The graph without the named values where nothing reads them, and without what only they were computed from; the very same where all are
- * read. What was unread before and is not named stays as the user had it.
+ * The graph without the named values where nothing reads them, and without what only they were computed from; the very
+ * same where all are read. What was unread before and is not named stays as the user had it.
  */
 export function dropUnread(graph: Graph, names: Iterable<string>, takenOut: Iterable<Node> = []): Graph {
   const gone = unreadIn(graph, names, takenOut);

@@ -40,7 +40,9 @@ export class Rewriting {
     return this.readers.get(value)?.size === 1 && !this.outputs.has(value);
   }
 
-  /** The value at which a stored constant begins: an initializer or the output of a Constant node, behind any Identity. */
+  /**
+   * The value at which a stored constant begins: an initializer or the output of a Constant node, behind any Identity.
+   */
   rootOf(value: string): string {
     let root = value;
     for (let node = this.made.get(root); node?.op === "Identity" && node.domain === ""; node = this.made.get(root))
@@ -49,8 +51,8 @@ export class Rewriting {
   }
 
   /**
-   * The nodes that read a value, themselves or through Identity, each once; undefined where an output of the graph is among them, or a node that is
-   * not among those `allowed`.
+   * The nodes that read a value, themselves or through Identity, each once; undefined where an output of the graph is
+   * among them, or a node that is not among those `allowed`.
    */
   endReaders(value: string, allowed?: ReadonlySet<Node>): readonly Node[] | undefined {
     const found = new Set<Node>();
@@ -66,7 +68,10 @@ export class Rewriting {
     return [...found];
   }
 
-  /** Puts `node` in the place of `old`, takes `removed` out, adds constants. What nothing reads any more goes at the end. */
+  /**
+   * Puts `node` in the place of `old`, takes `removed` out, adds constants. What nothing reads any more goes at the
+   * end.
+   */
   replace(old: Node, node: Node, removed: Node, added: ReadonlyMap<string, TensorData>): void {
     const place = this.#original.get(old) ?? old;
     this.#now.set(place, node);

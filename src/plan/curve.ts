@@ -30,7 +30,8 @@ export interface Curve {
 /** @throws FilterBasisError `invalid-plan` for an item without candidates, and for numbers that are not finite */
 export function tableOf(items: readonly (readonly Priced[])[]): Table {
   return items.map((candidates, item) => {
-    if (candidates.length === 0) throw new FilterBasisError("invalid-plan", `item ${item} of the plan has no candidate`);
+    if (candidates.length === 0)
+      throw new FilterBasisError("invalid-plan", `item ${item} of the plan has no candidate`);
     const wrong = candidates.find(({ price, loss }) => !Number.isFinite(price) || !Number.isFinite(loss));
     if (wrong !== undefined) {
       const got = `price ${wrong.price}, loss ${wrong.loss}`;
@@ -101,7 +102,8 @@ const slope = (candidates: readonly Priced[], a: number, b: number): number =>
 function lowerHull(candidates: readonly Priced[]): readonly number[] {
   const hull: number[] = [];
   for (let at = 0; at < candidates.length; at++) {
-    while (hull.length > 1 && slope(candidates, hull.at(-2)!, at) <= slope(candidates, hull.at(-2)!, hull.at(-1)!)) hull.pop();
+    while (hull.length > 1 && slope(candidates, hull.at(-2)!, at) <= slope(candidates, hull.at(-2)!, hull.at(-1)!))
+      hull.pop();
     hull.push(at);
   }
   return hull;

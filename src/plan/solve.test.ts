@@ -8,7 +8,10 @@ import { isUnreachable, type Solution, solvePlan } from "./solve.js";
 const number = (max: number) => fc.double({ min: 0, max, noNaN: true, noDefaultInfinity: true }).map(Math.fround);
 const candidate = fc.record({ price: number(10), loss: number(5) });
 const whole = fc.record({ price: fc.integer({ min: 0, max: 9 }), loss: fc.integer({ min: 0, max: 9 }) });
-const items = fc.array(fc.array(fc.oneof(candidate, whole), { minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 5 });
+const items = fc.array(fc.array(fc.oneof(candidate, whole), { minLength: 1, maxLength: 5 }), {
+  minLength: 1,
+  maxLength: 5,
+});
 
 function* choices(table: readonly (readonly Priced[])[]): Generator<Priced> {
   const [first, ...rest] = table;
@@ -19,7 +22,11 @@ function* choices(table: readonly (readonly Priced[])[]): Generator<Priced> {
   }
 }
 
-const solved = (table: readonly (readonly Priced[])[], budget: number, steps?: number): Solution<Priced> | undefined => {
+const solved = (
+  table: readonly (readonly Priced[])[],
+  budget: number,
+  steps?: number,
+): Solution<Priced> | undefined => {
   const found = solvePlan(table, budget, steps === undefined ? {} : { steps });
   return isUnreachable(found) ? undefined : found;
 };
@@ -83,7 +90,9 @@ describe("a plan", () => {
         items,
         fc.array(fc.double({ min: 0, max: 50, noNaN: true }), { minLength: 2, maxLength: 8 }),
         (table, budgets) => {
-          const losses = budgets.sort((a, b) => a - b).map((budget) => solved(table, budget)?.loss ?? Number.POSITIVE_INFINITY);
+          const losses = budgets
+            .sort((a, b) => a - b)
+            .map((budget) => solved(table, budget)?.loss ?? Number.POSITIVE_INFINITY);
           for (let i = 1; i < losses.length; i++) expect(losses[i]).toBeLessThanOrEqual(losses[i - 1]! + 1e-12);
         },
       ),

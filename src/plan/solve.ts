@@ -28,7 +28,8 @@ export const isUnreachable = <C extends Priced>(found: Solution<C> | Unreachable
   "reason" in found;
 
 /**
- * The choice with the least loss within the budget. Dense stays a candidate of every item as long as the caller lists it.
+ * The choice with the least loss within the budget. Dense stays a candidate of every item as long as the caller lists
+ * it.
  * @throws FilterBasisError `invalid-plan` for an item without candidates, and for numbers that are not finite
  */
 export function solvePlan<C extends Priced>(
@@ -36,7 +37,8 @@ export function solvePlan<C extends Priced>(
   budget: number,
   { steps = 10_000 }: SolveOptions = {},
 ): Solution<C> | Unreachable<C> {
-  if (Number.isNaN(budget)) throw new FilterBasisError("invalid-plan", "the budget is not a number", { got: `${budget}` });
+  if (Number.isNaN(budget))
+    throw new FilterBasisError("invalid-plan", "the budget is not a number", { got: `${budget}` });
   const table = tableOf(items);
   const curve = curveOf(table);
   const cheapest = curve.chosenAt(0);
@@ -115,7 +117,10 @@ function search(table: Table, { budget, steps, multiplier, bound }: Search): rea
   return walkBack(levels, budget);
 }
 
-/** All sums of a state and a candidate that `allowed` lets through, without those that cost more and lose no less than another. */
+/**
+ * All sums of a state and a candidate that `allowed` lets through, without those that cost more and lose no less than
+ * another.
+ */
 function extend(
   { price, loss }: Pick<States, "price" | "loss">,
   candidates: readonly (readonly [number, Priced])[],
@@ -179,7 +184,11 @@ function walkBack(levels: readonly States[], budget: number): readonly number[] 
   return chosen;
 }
 
-function solution<C extends Priced>(items: readonly (readonly C[])[], table: Table, chosen: readonly number[]): Solution<C> {
+function solution<C extends Priced>(
+  items: readonly (readonly C[])[],
+  table: Table,
+  chosen: readonly number[],
+): Solution<C> {
   return {
     chosen: chosen.map((at, item) => items[item]![table[item]![at]!.index]!),
     ...totalOf(table, chosen),

@@ -1,4 +1,5 @@
-// Small pictures of filters as data URLs, without any image library: 8-bit bitmaps with a palette from blue over white to red.
+// Small pictures of filters as data URLs, without any image library: 8-bit bitmaps with a palette from blue over white
+// to red.
 
 /** Values in rows, drawn one pixel each; grey lies between filters. */
 export interface Mosaic {
@@ -53,13 +54,17 @@ export function bitmapUrl({ width, height, pixels }: Mosaic): string {
   view.setUint16(28, 8, true); // bits a pixel
   view.setUint32(46, 256, true); // colours
   for (let index = 0; index < 256; index++) bytes.set(color(index), 54 + 4 * index);
-  for (let y = 0; y < height; y++) bytes.set(pixels.subarray(y * width, (y + 1) * width), start + (height - 1 - y) * stride);
+  for (let y = 0; y < height; y++)
+    bytes.set(pixels.subarray(y * width, (y + 1) * width), start + (height - 1 - y) * stride);
   let text = "";
   for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
   return `data:image/bmp;base64,${btoa(text)}`;
 }
 
-/** Blue, green, red, 0 of a palette entry: blue (33, 102, 172) - white - red (178, 24, 43), after ColorBrewer's RdBu; grey for the gap. */
+/**
+ * Blue, green, red, 0 of a palette entry: blue (33, 102, 172) - white - red (178, 24, 43), after ColorBrewer's RdBu;
+ * grey for the gap.
+ */
 function color(index: number): readonly [number, number, number, number] {
   if (index === gap) return [170, 170, 170, 0];
   const share = (index - 127) / 127;

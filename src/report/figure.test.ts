@@ -3,13 +3,19 @@ import { expect, test } from "vitest";
 import { type RgbImage, sideBySide, tellingPiece } from "./figure.js";
 import { isInk, textWidth } from "./pixel-font.js";
 
-function image(width: number, height: number, colour: (x: number, y: number) => readonly [number, number, number]): RgbImage {
+function image(
+  width: number,
+  height: number,
+  colour: (x: number, y: number) => readonly [number, number, number],
+): RgbImage {
   const data = new Uint8Array(3 * width * height);
   for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) data.set(colour(x, y), 3 * (y * width + x));
   return { width, height, data };
 }
 
-const at = ({ width, data }: RgbImage, x: number, y: number) => [...data.subarray(3 * (y * width + x), 3 * (y * width + x) + 3)];
+const at = ({ width, data }: RgbImage, x: number, y: number) => [
+  ...data.subarray(3 * (y * width + x), 3 * (y * width + x) + 3),
+];
 
 test("the telling piece is where the better image is right and the worse one is not", () => {
   const truth = image(64, 48, () => [100, 100, 100]);

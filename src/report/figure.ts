@@ -1,4 +1,5 @@
-// The paper's Figure 4: a whole image, and beside it the same piece of it as each network makes it, enlarged, with captions.
+// The paper's Figure 4: a whole image, and beside it the same piece of it as each network makes it, enlarged, with
+// captions.
 import { glyphHeight, isInk, textWidth } from "./pixel-font.js";
 
 /** 8-bit RGB, row by row. */
@@ -27,14 +28,18 @@ const ink = [20, 20, 20] as const;
 const mark = [230, 40, 40] as const;
 
 /**
- * Draws the figure. Every panel's image has the size of `whole`; the piece is shown `zoom` times enlarged by repeating pixels, so that nothing is
- * smoothed. The whole image is reduced to the panels' height by averaging and shows where the piece was taken.
+ * Draws the figure. Every panel's image has the size of `whole`; the piece is shown `zoom` times enlarged by repeating
+ * pixels, so that nothing is smoothed. The whole image is reduced to the panels' height by averaging and shows where
+ * the piece was taken.
  */
 export function sideBySide(whole: Panel, panels: readonly Panel[], piece: Piece, zoom: number): RgbImage {
   const side = piece.size * zoom;
   const wholeWidth = Math.max(1, Math.round((whole.image.width * side) / whole.image.height));
   const lines = Math.max(whole.caption.length, ...panels.map(({ caption }) => caption.length));
-  const figure: RgbImage = blank(wholeWidth + panels.length * (side + gap) + 2 * gap, side + 2 * gap + lines * lineHeight);
+  const figure: RgbImage = blank(
+    wholeWidth + panels.length * (side + gap) + 2 * gap,
+    side + 2 * gap + lines * lineHeight,
+  );
   const share = side / whole.image.height;
   draw(figure, gap, gap, wholeWidth, side, (x, y) => average(whole.image, x / share, y / share, 1 / share));
   const [left, top, width] = [gap + piece.x * share, gap + piece.y * share, piece.size * share].map(Math.round) as [
@@ -42,19 +47,23 @@ export function sideBySide(whole: Panel, panels: readonly Panel[], piece: Piece,
     number,
     number,
   ];
-  draw(figure, left, top, width, width, (x, y) => (Math.min(x, y, width - 1 - x, width - 1 - y) < 2 ? mark : undefined));
+  draw(figure, left, top, width, width, (x, y) =>
+    Math.min(x, y, width - 1 - x, width - 1 - y) < 2 ? mark : undefined,
+  );
   write(figure, whole.caption, gap, gap + side, wholeWidth);
   for (const [index, { caption, image }] of panels.entries()) {
     const at = gap + wholeWidth + gap + index * (side + gap);
-    draw(figure, at, gap, side, side, (x, y) => pixel(image, piece.x + Math.floor(x / zoom), piece.y + Math.floor(y / zoom)));
+    draw(figure, at, gap, side, side, (x, y) =>
+      pixel(image, piece.x + Math.floor(x / zoom), piece.y + Math.floor(y / zoom)),
+    );
     write(figure, caption, at, gap + side, side);
   }
   return figure;
 }
 
 /**
- * The piece in which `better` comes nearest to the truth where `worse` does not: where the sum of squared errors differs most.
- * Only pieces on a grid of a quarter of the size are looked at.
+ * The piece in which `better` comes nearest to the truth where `worse` does not: where the sum of squared errors
+ * differs most. Only pieces on a grid of a quarter of the size are looked at.
  */
 export function tellingPiece(truth: RgbImage, worse: RgbImage, better: RgbImage, size: number): Piece {
   const side = Math.min(size, truth.width, truth.height);
@@ -124,7 +133,10 @@ function pixel({ width, data }: RgbImage, x: number, y: number): Colour {
 
 /** The mean of the pixels of a square whose corner and side are given in pixels of the image. */
 function average(image: RgbImage, x: number, y: number, side: number): Colour {
-  const [right, bottom] = [Math.min(image.width, Math.max(x + side, x + 1)), Math.min(image.height, Math.max(y + side, y + 1))];
+  const [right, bottom] = [
+    Math.min(image.width, Math.max(x + side, x + 1)),
+    Math.min(image.height, Math.max(y + side, y + 1)),
+  ];
   const sum = [0, 0, 0];
   let count = 0;
   for (let v = Math.floor(y); v < bottom; v++) {

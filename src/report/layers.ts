@@ -1,4 +1,5 @@
-// The compressed layers of a model beside what they were: splits, basis, rate, what is left of the original filters, pictures.
+// The compressed layers of a model beside what they were: splits, basis, rate, what is left of the original filters,
+// pictures.
 import { rate } from "../basis/split.js";
 import type { Graph } from "../graph/types.js";
 import { floats } from "../graph/values.js";
@@ -43,7 +44,11 @@ const most = 12;
 export function layerRows(trained: Graph, original?: Graph): LayerRow[] {
   return (readRecord(trained)?.layers ?? []).map((layer) => {
     const [n, c, ...kernel] = layer.shape as [number, number, ...number[]];
-    const shape = { outChannels: n, inChannels: c, kernelElements: kernel.reduce((product, size) => product * size, 1) };
+    const shape = {
+      outChannels: n,
+      inChannels: c,
+      kernelElements: kernel.reduce((product, size) => product * size, 1),
+    };
     const compared = original && compare(trained, original, layer);
     return {
       name: layer.name || layer.output,
@@ -59,15 +64,23 @@ export function layerRows(trained: Graph, original?: Graph): LayerRow[] {
   });
 }
 
-/** What is left of W in B A, and pictures of B, W and B A. Undefined where a part is missing or something not linear stands between. */
-function compare(trained: Graph, original: Graph, layer: LayerRecord): Pick<LayerRow, "errorAfter" | "pictures"> | undefined {
+/**
+ * What is left of W in B A, and pictures of B, W and B A. Undefined where a part is missing or something not linear
+ * stands between.
+ */
+function compare(
+  trained: Graph,
+  original: Graph,
+  layer: LayerRecord,
+): Pick<LayerRow, "errorAfter" | "pictures"> | undefined {
   const { splits: s, basisSize: m, shape } = layer;
   const [w, b, a] = [
     original.initializers.get(layer.weight),
     trained.initializers.get(layer.basis),
     trained.initializers.get(layer.coefficients),
   ];
-  if (!w || !b || !a || layer.basisOnly || shape.length !== 4 || a.dims.slice(2).some((size) => size !== 1)) return undefined;
+  if (!w || !b || !a || layer.basisOnly || shape.length !== 4 || a.dims.slice(2).some((size) => size !== 1))
+    return undefined;
   const [n, c, height, width] = shape as unknown as [number, number, number, number];
   const p = c / s;
   const kernelElements = height * width;
@@ -144,7 +157,8 @@ function pictures(
     corner(basis, p, basisRows, basisAcross),
   ];
   const scale = largest(w); // one scale for the filters and what replaces them, so that they can be compared
-  const draw = (values: Float32Array, sizes: [number, number], limit: number) => mosaic(values, [...sizes, height, width], limit);
+  const draw = (values: Float32Array, sizes: [number, number], limit: number) =>
+    mosaic(values, [...sizes, height, width], limit);
   const [original, again, trained] = [
     draw(w, [rows, across], scale),
     draw(wa, [rows, across], scale),

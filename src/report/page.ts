@@ -81,11 +81,18 @@ const section = (title: string, content: string): string =>
   content === "" ? "" : `<section><h2>${title}</h2>\n${content}</section>`;
 
 export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"]/g, (character) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[character]!);
+  return text.replace(
+    /[&<>"]/g,
+    (character) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[character]!,
+  );
 }
 
 /** Metrics in the order people look for them, with unit and digits; those that no state has are left out. */
-const figureRows: readonly { readonly key: string; readonly label: string; readonly print: (value: number) => string }[] = [
+const figureRows: readonly {
+  readonly key: string;
+  readonly label: string;
+  readonly print: (value: number) => string;
+}[] = [
   { key: "top1Error", label: "top-1 error", print: (value) => `${value.toFixed(2)} %` },
   { key: "psnr", label: "PSNR", print: (value) => `${value.toFixed(2)} dB` },
   { key: "ssim", label: "SSIM", print: (value) => value.toFixed(4) },
@@ -106,7 +113,8 @@ function statesTable(states: RunReport["states"]): string {
     const cells = states.map(({ metrics }, index) => {
       const value = metrics[key];
       if (value === undefined) return "<td>–</td>";
-      const share = shares.has(key) && index > 0 && first ? ` <small>${((100 * value) / first).toFixed(0)} %</small>` : "";
+      const share =
+        shares.has(key) && index > 0 && first ? ` <small>${((100 * value) / first).toFixed(0)} %</small>` : "";
       return `<td>${print(value)}${share}</td>`;
     });
     return `<tr><th>${label}</th>${cells.join("")}</tr>`;
@@ -136,7 +144,9 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
     });
   const values = losses.flatMap(({ points }) => points.map(({ y }) => y)).filter((y) => y > 0);
   const log = values.length > 1 && smallest(values) * 20 < largest(values);
-  const metrics = [...new Set(epochs.flatMap((epoch) => Object.keys(epoch.metrics)))].filter((name) => name !== "bicubicPsnr");
+  const metrics = [...new Set(epochs.flatMap((epoch) => Object.keys(epoch.metrics)))].filter(
+    (name) => name !== "bicubicPsnr",
+  );
   const labels: Record<string, string> = { top1Error: "top-1 error, %", psnr: "PSNR, dB", ssim: "SSIM" };
   return [
     chart(
@@ -182,8 +192,10 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
   ].join("\n");
 }
 
-const smallest = (values: readonly number[]): number => values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
-const largest = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+const smallest = (values: readonly number[]): number =>
+  values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+const largest = (values: readonly number[]): number =>
+  values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
 
 function cropsFigures(crops: readonly Crops[]): string {
   if (crops.length === 0) return "";

@@ -1,5 +1,5 @@
-// The tables of the paper as printed: Li, Gu, Van Gool, Timofte, "FineTuning Filter Basis for Convolutional Neural Network Compression", ICCV 2019.
-// Numbers are the paper's; what they should be is counted elsewhere.
+// The tables of the paper as printed: Li, Gu, Van Gool, Timofte, "FineTuning Filter Basis for Convolutional Neural
+// Network Compression", ICCV 2019. Numbers are the paper's; what they should be is counted elsewhere.
 
 /** What a metric is: errors in percent (less is better), PSNR in dB on a data set (more is better). */
 export type Metric = "top1Error" | "Set5" | "Set14" | "B100" | "Urban100" | "DIV2K";

@@ -51,7 +51,10 @@ const glyphs: Readonly<Record<string, string>> = {
 export const glyphWidth = 5;
 export const glyphHeight = 7;
 
-/** Whether the pixel of a caption is ink; letters become capitals, what the font lacks stays blank. One column lies between two glyphs. */
+/**
+ * Whether the pixel of a caption is ink; letters become capitals, what the font lacks stays blank. One column lies
+ * between two glyphs.
+ */
 export function isInk(text: string, x: number, y: number): boolean {
   const [place, column] = [Math.floor(x / (glyphWidth + 1)), x % (glyphWidth + 1)];
   const rows = glyphs[text[place]?.toUpperCase() ?? ""];

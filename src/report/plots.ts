@@ -22,7 +22,9 @@ export interface ChartOptions {
 const widths = { wide: 800, narrow: 350 } as const;
 const mostPoints = 500;
 
-/** A chart with its title and legend, in both widths. Colours are the page's variables, so that dark mode reaches them. */
+/**
+ * A chart with its title and legend, in both widths. Colours are the page's variables, so that dark mode reaches them.
+ */
 export function chart({ id, title, x, y, log = false, series }: ChartOptions, document: Document): string {
   const drawn = series
     .map((one) => ({ ...one, points: thin(finite(one.points, log), mostPoints) }))
@@ -54,13 +56,22 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
         nice: true,
         tickFormat: tick,
         ...(log ? { ticks: 5 } : {}),
-        ...(extent(ys) === 0 ? { ticks: ys.slice(0, 1), tickFormat: (value: number) => tick(Number(value.toPrecision(4))) } : {}),
+        ...(extent(ys) === 0
+          ? { ticks: ys.slice(0, 1), tickFormat: (value: number) => tick(Number(value.toPrecision(4))) }
+          : {}),
       },
       marks: drawn.flatMap(({ name, points, dots }, index) => {
         const color = `var(--series-${index + 1})`;
         const channels = { x: "x", y: "y", ariaLabel: () => name } as const;
         return [
-          Plot.line(points, { x: "x", y: "y", stroke: color, strokeWidth: 1.6, className: "line", ariaLabel: () => name }),
+          Plot.line(points, {
+            x: "x",
+            y: "y",
+            stroke: color,
+            strokeWidth: 1.6,
+            className: "line",
+            ariaLabel: () => name,
+          }),
           ...(dots || points.length === 1
             ? [
                 Plot.dot(points, {
@@ -92,7 +103,9 @@ function ticksOfX(
   most: number,
 ): { readonly ticks: number | number[]; readonly tickFormat?: (value: number) => string } {
   const whole = [...new Set(values)].filter(Number.isInteger).sort((a, b) => a - b);
-  return whole.length === new Set(values).size && whole.length <= most ? { ticks: whole, tickFormat: String } : { ticks: most };
+  return whole.length === new Set(values).size && whole.length <= most
+    ? { ticks: whole, tickFormat: String }
+    : { ticks: most };
 }
 
 /** What stands at a tick: short enough for the margin. */
@@ -106,5 +119,7 @@ function tick(value: number): string {
 /** A number in as many digits as one reads. */
 export function short(value: number): string {
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value);
-  return Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+  return Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3
+    ? value.toExponential(2)
+    : String(Number(value.toPrecision(4)));
 }

@@ -1,4 +1,5 @@
-// Results of runs as files: what was measured, with the conditions. Only from such files do our own metrics get into a table.
+// Results of runs as files: what was measured, with the conditions. Only from such files do our own metrics get into a
+// table.
 import { z } from "zod";
 import { FilterBasisError } from "../errors/error.js";
 
@@ -25,7 +26,10 @@ const schema = z.looseObject({
 /** One run's result. */
 export type RunResult = z.infer<typeof schema>;
 
-/** Reads a file of `results/`: a result, or a list of them. Files of other kinds (benchmarks) give none. Errors: `malformed`. */
+/**
+ * Reads a file of `results/`: a result, or a list of them. Files of other kinds (benchmarks) give none. Errors:
+ * `malformed`.
+ */
 export function parseResults(text: string, file: string): readonly RunResult[] {
   let value: unknown;
   try {
@@ -38,13 +42,18 @@ export function parseResults(text: string, file: string): readonly RunResult[] {
     const result = schema.safeParse(withMetrics(item));
     if (result.success) return byDataSet(result.data);
     const issue = result.error.issues[0];
-    throw new FilterBasisError("malformed", issue?.message ?? "not a result", { file, field: issue?.path.join(".") ?? "" });
+    throw new FilterBasisError("malformed", issue?.message ?? "not a result", {
+      file,
+      field: issue?.path.join(".") ?? "",
+    });
   });
 }
 
 const imageSets = ["Set5", "Set14", "B100", "Urban100", "DIV2K"];
 
-/** A PSNR on a set of the paper's tables gets that set's name; the set is known by the last part of its folder's path. */
+/**
+ * A PSNR on a set of the paper's tables gets that set's name; the set is known by the last part of its folder's path.
+ */
 function byDataSet(result: RunResult): RunResult {
   const { psnr } = result.metrics;
   const folder = result.data?.split(/[/\\]/).filter(Boolean).at(-1)?.toLowerCase();

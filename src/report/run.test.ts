@@ -48,12 +48,9 @@ test("a mosaic is a bitmap whose pixels are the values, zero being white", () =>
   expect(inside).toEqual([254, 127, 0, 191]);
   const bytes = Uint8Array.from(atob(bitmapUrl(picture).split(",")[1]!), (character) => character.charCodeAt(0));
   const view = new DataView(bytes.buffer);
-  expect([view.getUint16(0, false), view.getUint32(2, true), view.getInt32(18, true), view.getInt32(22, true)]).toEqual([
-    0x424d,
-    bytes.length,
-    4,
-    4,
-  ]);
+  expect([view.getUint16(0, false), view.getUint32(2, true), view.getInt32(18, true), view.getInt32(22, true)]).toEqual(
+    [0x424d, bytes.length, 4, 4],
+  );
   const start = view.getUint32(10, true);
   expect([...bytes.subarray(start + 4, start + 8)]).toEqual([255, 0, 191, 255]); // second row from below
   const palette = (index: number) => [...bytes.subarray(54 + 4 * index, 57 + 4 * index)].reverse();

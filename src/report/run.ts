@@ -91,8 +91,8 @@ function optional<K extends string>(key: K, value: number | undefined): { readon
 }
 
 /**
- * At most `count` points of a long series: neighbours are averaged in equal groups, so that no part of the run is left out.
- * Shorter series are given as they are.
+ * At most `count` points of a long series: neighbours are averaged in equal groups, so that no part of the run is left
+ * out. Shorter series are given as they are.
  */
 export function thin(
   points: readonly { readonly x: number; readonly y: number }[],

@@ -1,4 +1,5 @@
-// Exact steps agree with the original to within its own rounding, wrong models do not, and what cannot be compared is said.
+// Exact steps agree with the original to within its own rounding, wrong models do not, and what cannot be compared is
+// said.
 import { describe, expect, test } from "vitest";
 import { randomTensor, smallGraph } from "../../test/small-graphs.js";
 import { float, float32Tensor, int, ints, makeNode } from "../graph/attributes.js";
@@ -75,7 +76,10 @@ const networks: Readonly<Record<string, Graph>> = {
     ones,
     zeros: float32Tensor([4], new Float32Array(4)),
   }),
-  "one of two outputs": network([makeNode("GlobalAveragePool", ["c"], ["m"]), makeNode("Tanh", ["c"], ["t"])], ["m", "t"]),
+  "one of two outputs": network(
+    [makeNode("GlobalAveragePool", ["c"], ["m"]), makeNode("Tanh", ["c"], ["t"])],
+    ["m", "t"],
+  ),
   "a classifier": network(
     [makeNode("GlobalAveragePool", ["c"], ["m"]), makeNode("Flatten", ["m"], ["f"]), makeNode("Softmax", ["f"], ["y"])],
     ["y"],
@@ -208,7 +212,12 @@ describe("what cannot be compared is said", () => {
     const outputs: Value[] = [{ name: "r", tensor: { type: "float32" } }];
     const branch = (nodes: readonly Node[]) => ({ kind: "graph", value: { ...body, nodes, outputs } }) as const;
     const graph = network(
-      [makeNode("If", ["yes"], ["y"], { then_branch: branch([draw]), else_branch: branch([makeNode("Relu", ["c"], ["r"])]) })],
+      [
+        makeNode("If", ["yes"], ["y"], {
+          then_branch: branch([draw]),
+          else_branch: branch([makeNode("Relu", ["c"], ["r"])]),
+        }),
+      ],
       ["y", "r1"],
       { yes: tensorOf("bool", [], [1]) },
     );
@@ -231,7 +240,10 @@ describe("what cannot be compared is said", () => {
     const original = networks["one of two outputs"]!;
     const other = network([makeNode("GlobalAveragePool", ["c"], ["m"]), makeNode("Flatten", ["c"], ["t"])], ["m", "t"]);
     const exact = await compare(original, other);
-    expect(exact.outputs[1]).toMatchObject({ state: "differs", reason: expect.stringMatching(/^it is float32 \[1, 2304\]/) });
+    expect(exact.outputs[1]).toMatchObject({
+      state: "differs",
+      reason: expect.stringMatching(/^it is float32 \[1, 2304\]/),
+    });
     expect((await compare(original, other, "approximate")).agrees).toBe(true);
     const less = { ...original, outputs: original.outputs.slice(0, 1) };
     expect(await compare(original, less, "approximate")).toMatchObject({ agrees: false });
@@ -265,10 +277,14 @@ describe("whole numbers", () => {
 
 test("an approximate step is measured: relative error, largest difference, correlation; it does not fail", async () => {
   const original = networks["a plain one"]!;
-  const rough = withWeight(original, "W2", (values) => values.set(values.map((value, i) => value * (i % 2 ? 1.2 : 0.8))));
+  const rough = withWeight(original, "W2", (values) =>
+    values.set(values.map((value, i) => value * (i % 2 ? 1.2 : 0.8))),
+  );
   const agreement = await compare(original, rough, "approximate");
   expect(agreement).toMatchObject({ kind: "approximate", agrees: true });
-  const [{ relative, absolute, relativeMax, correlation, finite, equal }] = agreement.outputs as [(typeof agreement.outputs)[0]];
+  const [{ relative, absolute, relativeMax, correlation, finite, equal }] = agreement.outputs as [
+    (typeof agreement.outputs)[0],
+  ];
   expect(relative).toBeGreaterThan(0.05);
   expect(relative).toBeLessThan(0.6);
   expect(absolute).toBeGreaterThan(0);

@@ -1,5 +1,5 @@
-// Whether a written model is the original: its outputs on the same inputs, beside what rounding may do to them. An exact step must
-// agree; an approximate one is measured, and cannot fail for being different.
+// Whether a written model is the original: its outputs on the same inputs, beside what rounding may do to them. An
+// exact step must agree; an approximate one is measured, and cannot fail for being different.
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph, TensorData } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
@@ -17,8 +17,9 @@ export type StepKind = "exact" | "approximate";
 export interface OutputAgreement {
   readonly output: string;
   /**
-   * "agrees" and "differs" say whether the difference is within rounding. "constant" did not move in the original and is the same; "random"
-   * and "unstable" are not compared, for the stated reason. (A "random" one with figures was the same while all draws were held still.)
+   * "agrees" and "differs" say whether the difference is within rounding. "constant" did not move in the original and
+   * is the same; "random" and "unstable" are not compared, for the stated reason. (A "random" one with figures was the
+   * same while all draws were held still.)
    */
   readonly state: "agrees" | "differs" | "constant" | "random" | "unstable";
   readonly reason: string | null;
@@ -69,7 +70,13 @@ export async function compareWithOriginal(
     for (const [i, { kind: feed, feeds }] of reference.feeds.entries()) {
       const outputs = await session.run(feeds);
       for (const rule of reference.rules) {
-        const one = compareOutput(outputs[rule.name], reference.outputs[i]![rule.name]!, rule, rule.tolerances[i], feed);
+        const one = compareOutput(
+          outputs[rule.name],
+          reference.outputs[i]![rule.name]!,
+          rule,
+          rule.tolerances[i],
+          feed,
+        );
         const known = found.get(rule.name);
         if (known === undefined || (one.excess ?? 0) > (known.excess ?? 0)) found.set(rule.name, one);
       }
@@ -92,8 +99,15 @@ export async function compareWithOriginal(
 
 const missing = "the output is missing";
 
-/** The model, or where the reference's draws were held still, the model with its own held still; the file itself runs all the same. */
-async function openWritten(written: Graph | string, { still, feeds }: ReferenceSet, options: SessionOptions): Promise<Session> {
+/**
+ * The model, or where the reference's draws were held still, the model with its own held still; the file itself runs
+ * all the same.
+ */
+async function openWritten(
+  written: Graph | string,
+  { still, feeds }: ReferenceSet,
+  options: SessionOptions,
+): Promise<Session> {
   const session = await openSession(written, options);
   if (!still) return session;
   try {
@@ -113,7 +127,15 @@ function compareOutput(
   tolerance: Tolerance | undefined,
   feed: string,
 ): OutputAgreement {
-  const none = { output: rule.name, feed, relative: null, absolute: null, relativeMax: null, correlation: null, equal: null };
+  const none = {
+    output: rule.name,
+    feed,
+    relative: null,
+    absolute: null,
+    relativeMax: null,
+    correlation: null,
+    equal: null,
+  };
   if (got === undefined) return { ...none, state: "differs", reason: missing, excess: Number.MAX_VALUE, finite: true };
   if (rule.state === "unstable" || tolerance === undefined) {
     const state = rule.state === "random" ? "random" : "unstable";
@@ -131,7 +153,11 @@ function compareOutput(
     output: rule.name,
     state,
     reason:
-      found.notFinite > 0 ? `${found.notFinite} values are not finite` : state === rule.state ? (rule.reason ?? null) : null,
+      found.notFinite > 0
+        ? `${found.notFinite} values are not finite`
+        : state === rule.state
+          ? (rule.reason ?? null)
+          : null,
     feed,
     relative: quotient(found.rms, found.scale.rms),
     absolute: found.max,
@@ -145,11 +171,15 @@ function compareOutput(
 
 const quotient = (a: number, b: number): number | null => (a === 0 ? 0 : b > 0 ? a / b : null);
 
-/** The difference over what is allowed: the worse of largest and root mean square; behind steps the share of elements may do instead. */
+/**
+ * The difference over what is allowed: the worse of largest and root mean square; behind steps the share of elements
+ * may do instead.
+ */
 function excessOf(found: Differences, expected: TensorData, { stepwise }: OutputRule, tolerance: Tolerance): number {
   if (found.notFinite > 0) return Number.MAX_VALUE;
   if (found.count === 0) return 0;
-  const over = (value: number, limit: number): number => (value === 0 ? 0 : limit > 0 ? value / limit : Number.MAX_VALUE);
+  const over = (value: number, limit: number): number =>
+    value === 0 ? 0 : limit > 0 ? value / limit : Number.MAX_VALUE;
   const share = over(found.beyond / found.count, tolerance.share);
   if (!isFloat(expected.type)) return share;
   const distance = Math.max(over(found.max, tolerance.max), over(found.rms, tolerance.rms));

@@ -3,8 +3,9 @@ import type { ReferenceSet } from "./reference.js";
 import type { OutputRule, Tolerance } from "./tolerance.js";
 
 /**
- * The reference with the noise of another model's outputs added to what is allowed: a network whose layers are written in two convolutions
- * rounds where the original does not, which matters where it computes in half precision. Both must be of the same inputs.
+ * The reference with the noise of another model's outputs added to what is allowed: a network whose layers are written
+ * in two convolutions rounds where the original does not, which matters where it computes in half precision. Both must
+ * be of the same inputs.
  */
 export function allowingNoiseOf(reference: ReferenceSet, other: ReferenceSet): ReferenceSet {
   const noise = new Map(other.rules.map((rule) => [rule.name, rule]));

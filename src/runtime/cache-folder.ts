@@ -2,7 +2,9 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** The cache folder: FILTERBASIS_CACHE, else XDG_CACHE_HOME/filterbasis, else ~/.cache/filterbasis. Not created here. */
+/**
+ * The cache folder: FILTERBASIS_CACHE, else XDG_CACHE_HOME/filterbasis, else ~/.cache/filterbasis. Not created here.
+ */
 export function cacheFolder(environment: Readonly<Record<string, string | undefined>> = process.env): string {
   const { FILTERBASIS_CACHE: own, XDG_CACHE_HOME: shared } = environment;
   return own || join(shared || join(homedir(), ".cache"), "filterbasis");

@@ -1,12 +1,13 @@
-// Which layout each compressed layer is to have, by measurement: every distinct layer shape is timed in ONNX Runtime in each
-// layout, between two neighbours as it has them in a network, since ONNX Runtime keeps its tensors in a blocked layout from
-// convolution to convolution and a reshape costs it that. Then the whole model is timed with this mixture against the same
-// layout everywhere and against the simplest.
+// Which layout each compressed layer is to have, by measurement: every distinct layer shape is timed in ONNX Runtime in
+// each layout, between two neighbours as it has them in a network, since ONNX Runtime keeps its tensors in a blocked
+// layout from convolution to convolution and a reshape costs it that. Then the whole model is timed with this mixture
+// against the same layout everywhere and against the simplest.
 //
-// Layouts have an order of preference: dense, grouped, batch-folded, split, by the number of operators that run (1, 2, 4, 2 + s). The simplest
-// that is allowed is taken unless another is faster by 2 % and by more than noise (`preferred`), and of several such that are alike the one
-// that stands first. So what is returned is never slower than dense as measured, where dense is allowed; two runs differ only where the
-// machine does. A layout that needs far more memory than the model itself is not tried.
+// Layouts have an order of preference: dense, grouped, batch-folded, split, by the number of operators that run (1, 2,
+// 4, 2 + s). The simplest that is allowed is taken unless another is faster by 2 % and by more than noise
+// (`preferred`), and of several such that are alike the one that stands first. So what is returned is never slower than
+// dense as measured, where dense is allowed; two runs differ only where the machine does. A layout that needs far more
+// memory than the model itself is not tried.
 import { canonicalLayout, type Layout, layouts } from "../basis/layouts.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Dim, Graph, TensorData } from "../graph/types.js";
@@ -29,10 +30,16 @@ export interface ChooseLayoutOptions {
   readonly inputs?: ReadonlyMap<string, readonly Dim[]>;
   /** Values of inputs by name. */
   readonly values?: ReadonlyMap<string, TensorData>;
-  /** Rounds of alternation for a layer shape and for the whole model, where noise needs so many; not beyond `budget` milliseconds. */
+  /**
+   * Rounds of alternation for a layer shape and for the whole model, where noise needs so many; not beyond `budget`
+   * milliseconds.
+   */
   readonly rounds?: number;
   readonly budget?: number;
-  /** The layouts that a layer may take (a budget in MACs forbids some); all by default. One without any keeps the layout that it has. */
+  /**
+   * The layouts that a layer may take (a budget in MACs forbids some); all by default. One without any keeps the layout
+   * that it has.
+   */
   readonly allowed?: (layer: LayerRecord) => readonly Layout[];
   readonly signal?: AbortSignal;
   readonly progress?: (done: number, total: number) => void;
@@ -52,8 +59,8 @@ export interface LayoutChoice {
   readonly graph: Graph;
   readonly layers: readonly LayerTiming[];
   /**
-   * Median milliseconds of the whole model: as chosen, and with one layout wherever it can be had (else the simplest). A layout that is much slower by
-   * the layers alone is not timed in the whole model.
+   * Median milliseconds of the whole model: as chosen, and with one layout wherever it can be had (else the simplest).
+   * A layout that is much slower by the layers alone is not timed in the whole model.
    */
   readonly model: Readonly<{ chosen: number } & Partial<Record<Layout, number>>>;
   /** What won: the mixture of the layers' best, or one layout everywhere. */
@@ -68,11 +75,15 @@ const hopeless = 1.25;
 /** What a layout may need beyond half of what the model needs itself. */
 const spareBytes = 2 ** 28;
 
-/** Times and rewrites. Errors: `not-found` for a model that is not compressed, what ONNX Runtime throws, `interrupted`. */
+/**
+ * Times and rewrites. Errors: `not-found` for a model that is not compressed, what ONNX Runtime throws, `interrupted`.
+ */
 export async function fastestLayouts(graph: Graph, options: ChooseLayoutOptions = {}): Promise<LayoutChoice> {
   const recorded = readRecord(graph)?.layers ?? [];
   if (recorded.length === 0)
-    throw new FilterBasisError("not-found", "the model has no record of a compression", { field: "metadata.filterbasis" });
+    throw new FilterBasisError("not-found", "the model has no record of a compression", {
+      field: "metadata.filterbasis",
+    });
   const shapes = concreteInputs(graph, options.inputs ?? new Map());
   const free = recorded.filter((layer) => !layer.basisOnly);
   const dense = chooseLayouts(() => "dense")(graph).graph;
@@ -125,7 +136,10 @@ function distinctLayers(
   return [...groups.values()];
 }
 
-/** The allowed layouts in order of preference, less those that need more memory than there is; the one that needs least, where all do. */
+/**
+ * The allowed layouts in order of preference, less those that need more memory than there is; the one that needs least,
+ * where all do.
+ */
 function layoutsToTry(layer: LayerRecord, allowed: readonly Layout[], size: LayerSize, bytes: number) {
   const stated = new Set(allowed.map((layout) => canonicalLayout(layout, layer.splits)));
   const ordered = preference.filter((layout) => stated.has(layout));
@@ -134,7 +148,8 @@ function layoutsToTry(layer: LayerRecord, allowed: readonly Layout[], size: Laye
   const least = [...ordered].sort((a, b) => needs(a) - needs(b)).slice(0, 1);
   const tried = fitting.length > 0 ? fitting : least.length > 0 ? least : [layer.layout];
   const skipped = ordered.filter((layout) => !tried.includes(layout));
-  const reason = (layout: Layout): string => `it needs ${Math.round(needs(layout) / 2 ** 20)} MB more than the dense layout`;
+  const reason = (layout: Layout): string =>
+    `it needs ${Math.round(needs(layout) / 2 ** 20)} MB more than the dense layout`;
   return { tried, skipped: Object.fromEntries(skipped.map((layout) => [layout, reason(layout)])) };
 }
 
@@ -160,7 +175,10 @@ async function timeLayer({ alike, size, tried }: LayerGroup, opset: number, opti
 /** The layouts that the groups' layers are to have, in the groups' order. */
 type Assignment = readonly Layout[];
 
-/** The simplest, the mixture, and each layout wherever it can be had; each assignment that several of these mean is timed once. */
+/**
+ * The simplest, the mixture, and each layout wherever it can be had; each assignment that several of these mean is
+ * timed once.
+ */
 async function timeWhole(
   graph: Graph,
   groups: readonly TimedGroup[],
@@ -168,7 +186,9 @@ async function timeWhole(
   options: ChooseLayoutOptions,
 ): Promise<Omit<LayoutChoice, "layers">> {
   const everywhere = (layout: Layout): Assignment =>
-    groups.map(({ alike, tried }) => tried.find((one) => one === canonicalLayout(layout, alike[0]!.splits)) ?? tried[0]!);
+    groups.map(
+      ({ alike, tried }) => tried.find((one) => one === canonicalLayout(layout, alike[0]!.splits)) ?? tried[0]!,
+    );
   const expected = (assignment: Assignment): number =>
     assignment.reduce((sum, layout, i) => sum + groups[i]!.alike.length * (groups[i]!.milliseconds[layout] ?? 0), 0);
   const simplest = groups.map(({ tried }) => tried[0]!);

@@ -31,7 +31,9 @@ test("tells the faster model, in wall and in processor time, as plain data", asy
     );
     expect(times).toMatchObject({ rounds: 9, open: "together" });
     expect(times.models.map(({ name }) => name)).toEqual(["original", "written"]);
-    expect(times.ratios).toMatchObject([{ name: "written", wall: { verdict: "faster" }, processor: { verdict: "faster" } }]);
+    expect(times.ratios).toMatchObject([
+      { name: "written", wall: { verdict: "faster" }, processor: { verdict: "faster" } },
+    ]);
     expect(times.ratios[0]!.wall.median).toBeGreaterThan(2);
     const [{ milliseconds, processorMilliseconds }] = times.models as [(typeof times.models)[0]];
     expect(milliseconds.quartiles[0]).toBeLessThanOrEqual(milliseconds.median);
@@ -108,6 +110,13 @@ test("processor time is told for each run where there is a clock for it", async 
     clock += 2;
     used += 3;
   };
-  const { cpuSamples } = await alternate([run], { rounds: 2, warmup: 0, settle: 0, burst: 5, now: () => clock, cpu: () => used });
+  const { cpuSamples } = await alternate([run], {
+    rounds: 2,
+    warmup: 0,
+    settle: 0,
+    burst: 5,
+    now: () => clock,
+    cpu: () => used,
+  });
   expect(cpuSamples).toEqual([[3, 3]]);
 });

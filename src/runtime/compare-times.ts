@@ -1,4 +1,5 @@
-// Milliseconds of whole models, measured in turns: the original and what was made of it, in the runtime asked for, with how sure that is.
+// Milliseconds of whole models, measured in turns: the original and what was made of it, in the runtime asked for, with
+// how sure that is.
 import { FilterBasisError, isError } from "../errors/error.js";
 import { writeModel } from "../formats/onnx/index.js";
 import type { Graph } from "../graph/types.js";
@@ -48,8 +49,8 @@ export interface TimesComparison {
 const defaults = { rounds: 15, budget: 10_000, patience: 30_000, burst: 20 } as const;
 
 /**
- * Times models on the same inputs, which are given or made for the ports of the first model. Ends after 15 rounds or 10 seconds (but 5 rounds);
- * a model of seconds a run after 30 seconds and 3 rounds.
+ * Times models on the same inputs, which are given or made for the ports of the first model. Ends after 15 rounds or 10
+ * seconds (but 5 rounds); a model of seconds a run after 30 seconds and 3 rounds.
  * @throws FilterBasisError `usage` for no model, `interrupted`, and what opening and running throw
  */
 export async function timeInTurns(
@@ -118,7 +119,9 @@ function comparison(
   };
 }
 
-/** Opens one model after the other and runs it once, as long as what they keep is little; false as soon as it is not. */
+/**
+ * Opens one model after the other and runs it once, as long as what they keep is little; false as soon as it is not.
+ */
 async function openTogether(
   held: SessionHolder,
   count: number,

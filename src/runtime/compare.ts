@@ -14,7 +14,8 @@ export interface Difference {
 
 /**
  * Compares outputs by name: every output of the reference must be there with the same type and shape.
- * @throws FilterBasisError `verification-failed` (an output missing, another shape or type, NaN or infinity where the reference has none)
+ * @throws FilterBasisError `verification-failed` (an output missing, another shape or type, NaN or infinity where the
+ * reference has none)
  */
 export function compareOutputs(
   got: Readonly<Record<string, TensorData>>,
@@ -23,7 +24,8 @@ export function compareOutputs(
   let worst: Difference = { relative: 0, absolute: 0, output: Object.keys(reference)[0] ?? "" };
   for (const [output, expected] of Object.entries(reference)) {
     const tensor = got[output];
-    if (tensor === undefined) throw new FilterBasisError("verification-failed", "an output is missing", { tensor: output });
+    if (tensor === undefined)
+      throw new FilterBasisError("verification-failed", "an output is missing", { tensor: output });
     const [a, b] = [describe(tensor), describe(expected)];
     if (a !== b)
       throw new FilterBasisError("verification-failed", "an output has another shape or type", {

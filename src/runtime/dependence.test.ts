@@ -7,8 +7,11 @@ import { tensorOf } from "../graph/values.js";
 import { dependenceOf } from "./dependence.js";
 import { heldStill } from "./hold-still.js";
 
-const graphOf = (nodes: readonly Node[], outputs: readonly string[], initializers: Record<string, TensorData> = {}): Graph =>
-  smallGraph({ nodes, initializers, outputs });
+const graphOf = (
+  nodes: readonly Node[],
+  outputs: readonly string[],
+  initializers: Record<string, TensorData> = {},
+): Graph => smallGraph({ nodes, initializers, outputs });
 
 const body = (nodes: readonly Node[], outputs: readonly string[]): GraphBody => ({
   name: "body",
@@ -32,7 +35,11 @@ describe("random operators", () => {
   });
 
   test("make nothing random by the shape of what they draw", () => {
-    const nodes = [makeNode("RandomUniformLike", ["x"], ["n"]), makeNode("Shape", ["n"], ["s"]), makeNode("Relu", ["x"], ["y"])];
+    const nodes = [
+      makeNode("RandomUniformLike", ["x"], ["n"]),
+      makeNode("Shape", ["n"], ["s"]),
+      makeNode("Relu", ["x"], ["y"]),
+    ];
     expect(dependenceOf(graphOf(nodes, ["s", "y"])).randomOutputs.size).toBe(0);
   });
 
@@ -73,7 +80,10 @@ describe("random operators", () => {
 describe("held still", () => {
   test.each([
     makeNode("RandomNormalLike", ["x"], ["y"]),
-    makeNode("RandomUniformLike", ["x"], ["y"], { low: { kind: "float", value: 2 }, high: { kind: "float", value: 3 } }),
+    makeNode("RandomUniformLike", ["x"], ["y"], {
+      low: { kind: "float", value: 2 },
+      high: { kind: "float", value: 3 },
+    }),
     makeNode("RandomNormal", [], ["y"], { shape: { kind: "ints", value: [2n, 2n] } }),
     makeNode("RandomUniform", [], ["y"], { shape: { kind: "ints", value: [3n] } }),
     makeNode("Bernoulli", ["x"], ["y"]),
@@ -83,7 +93,9 @@ describe("held still", () => {
   });
 
   test("a graph of an opset without the operators for that is left alone", () => {
-    expect(heldStill({ ...graphOf([makeNode("Relu", ["x"], ["y"])], ["y"]), opsets: new Map([["", 8]]) })).toBeUndefined();
+    expect(
+      heldStill({ ...graphOf([makeNode("Relu", ["x"], ["y"])], ["y"]), opsets: new Map([["", 8]]) }),
+    ).toBeUndefined();
   });
 });
 
@@ -128,5 +140,9 @@ test("outputs of functions bounded by 1 are known as such, also behind what only
     makeNode("Mul", ["p", "x"], ["scaled"]),
     makeNode("Concat", ["p", "x"], ["mixed"], { axis: int(1) }),
   ];
-  expect([...dependenceOf(graphOf(nodes, ["p", "moved", "both", "scaled", "mixed"])).bounded]).toEqual(["p", "moved", "both"]);
+  expect([...dependenceOf(graphOf(nodes, ["p", "moved", "both", "scaled", "mixed"])).bounded]).toEqual([
+    "p",
+    "moved",
+    "both",
+  ]);
 });

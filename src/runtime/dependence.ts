@@ -1,5 +1,5 @@
-// What the outputs of a graph depend on, as far as it decides how they can be compared: random operators, and steps at which a
-// rounding becomes a jump.
+// What the outputs of a graph depend on, as far as it decides how they can be compared: random operators, and steps at
+// which a rounding becomes a jump.
 import { nodeName, readInt } from "../graph/attributes.js";
 import { bodies, feeds, reads } from "../graph/edit.js";
 import { indexOf } from "../graph/graph-index.js";
@@ -14,13 +14,19 @@ export interface Dependence {
   readonly randomOutputs: ReadonlyMap<string, string>;
   /** Outputs behind a step: rounding to integers, comparisons, indices of maxima, detections. */
   readonly stepwise: ReadonlySet<string>;
-  /** Outputs whose values come from functions bounded by 1: their error is that of numbers near 1, however small they are. */
+  /**
+   * Outputs whose values come from functions bounded by 1: their error is that of numbers near 1, however small they
+   * are.
+   */
   readonly bounded: ReadonlySet<string>;
 }
 
 /** What is known of one value. */
 interface Taint {
-  /** Depends on what the inputs hold (not only on their shapes): on "whole" numbers that are exact, or on numbers that are "rounded". */
+  /**
+   * Depends on what the inputs hold (not only on their shapes): on "whole" numbers that are exact, or on numbers that
+   * are "rounded".
+   */
   readonly data: "none" | "whole" | "rounded";
   readonly random: string | undefined;
   readonly stepwise: boolean;
@@ -92,7 +98,10 @@ function follow(node: Node, scope: Scope): Taint {
   };
 }
 
-/** Bodies of If, Loop and Scan, and functions of the model: every output of the node depends on all that its bodies make. */
+/**
+ * Bodies of If, Loop and Scan, and functions of the model: every output of the node depends on all that its bodies
+ * make.
+ */
 function followInside(node: Node, scope: Scope): Taint | undefined {
   const called = functionOf(node, scope.graph);
   const inner = [...bodies(node), ...(called === undefined ? [] : [called])];

@@ -1,4 +1,5 @@
-// How two tensors differ: largest and root mean square difference, correlation, share of equal elements, and what is not finite.
+// How two tensors differ: largest and root mean square difference, correlation, share of equal elements, and what is
+// not finite.
 import { elements } from "../graph/attributes.js";
 import type { TensorData } from "../graph/types.js";
 import { floats, isFloat, numbers } from "../graph/values.js";

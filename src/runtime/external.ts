@@ -1,12 +1,14 @@
-// Tensors that lie in files beside the model (ONNX's external data): which files may be read, and what is written there.
+// Tensors that lie in files beside the model (ONNX's external data): which files may be read, and what is written
+// there.
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
 import type { PutExternal, ReadExternal } from "../formats/onnx/index.js";
 
 /**
- * Reads tensors from files in the model's folder or below it: no absolute path, no "..", no link that leads out, nothing but
- * regular files, and never beyond a file's end. All of that is known before a byte is read. Close it after reading.
+ * Reads tensors from files in the model's folder or below it: no absolute path, no "..", no link that leads out,
+ * nothing but regular files, and never beyond a file's end. All of that is known before a byte is read. Close it after
+ * reading.
  */
 export function externalReader(model: string): { readonly read: ReadExternal; close(): void } {
   const folder = dirname(model);
@@ -82,7 +84,8 @@ function readRange(file: OpenFile, location: string, offset: number, length: num
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length; ) {
     const got = readSync(file.descriptor, bytes, done, Math.min(length - done, 1 << 30), offset + done);
-    if (got === 0) throw new FilterBasisError("io", "the file of external data shrank while it was read", { field: location });
+    if (got === 0)
+      throw new FilterBasisError("io", "the file of external data shrank while it was read", { field: location });
     done += got;
   }
   file.ranges.set(key, bytes);

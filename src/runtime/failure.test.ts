@@ -59,16 +59,18 @@ describe("a model that cannot be opened", () => {
 
   test("a domain that nobody knows is named in the cure, a missing operator of ONNX is not told to be an extension", () => {
     expect(open("Fatal error: my.dom:Foo(-1) is not a registered function/op").cures[0]).toContain("my.dom");
-    expect(open("Fatal error: com.microsoft:Foo(-1) is not a registered function/op").cures[0]).not.toContain("extension");
+    expect(open("Fatal error: com.microsoft:Foo(-1) is not a registered function/op").cures[0]).not.toContain(
+      "extension",
+    );
   });
 
   test("what is wrong in the model itself stays the runtime's refusal and names the node", () => {
-    expect(open("Node (sm) Op (Softmax) [ShapeInferenceError] 'axis' must be in [-4 , 3]. Its actual value is: 9")).toMatchObject(
-      {
-        code: "runtime",
-        place: { node: "sm", op: "Softmax" },
-      },
-    );
+    expect(
+      open("Node (sm) Op (Softmax) [ShapeInferenceError] 'axis' must be in [-4 , 3]. Its actual value is: 9"),
+    ).toMatchObject({
+      code: "runtime",
+      place: { node: "sm", op: "Softmax" },
+    });
     expect(
       open(
         "This is an invalid model. Type Error: Type 'tensor(int64)' of input parameter (x) of operator (Conv) in node (cc) is invalid.",

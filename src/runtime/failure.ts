@@ -1,24 +1,30 @@
-// What ONNX Runtime says when it refuses a model or a run, as errors of ours: which operator, which node, what to do. Its own
-// words go into the message without escape codes, source paths and signatures of its functions.
+// What ONNX Runtime says when it refuses a model or a run, as errors of ours: which operator, which node, what to do.
+// Its own words go into the message without escape codes, source paths and signatures of its functions.
 import { type ErrorCode, type ErrorDetails, type ErrorPlace, FilterBasisError } from "../errors/error.js";
 
-/** An error for a model that cannot be opened: `unsupported` where something is missing in the runtime, else `runtime`. */
+/**
+ * An error for a model that cannot be opened: `unsupported` where something is missing in the runtime, else `runtime`.
+ */
 export function openFailure(error: unknown, runtime: string, place: ErrorPlace): FilterBasisError {
   const text = runtimeText(error);
   const known = match(refusals, text);
-  if (known === undefined) return failure("runtime", `ONNX Runtime (${runtime}) refuses the model: ${text}`, place, error);
+  if (known === undefined)
+    return failure("runtime", `ONNX Runtime (${runtime}) refuses the model: ${text}`, place, error);
   return failure(known.code ?? "unsupported", known.message, { ...place, ...known.details }, error);
 }
 
-/** An error for a run that failed: `too-large` where memory was short, else `runtime`; names the node where there is one. */
+/**
+ * An error for a run that failed: `too-large` where memory was short, else `runtime`; names the node where there is
+ * one.
+ */
 export function runFailure(error: unknown, runtime: string, place: ErrorPlace): FilterBasisError {
   const text = unwrapped(messageOf(error));
   const [, op, node, status] = inNode.exec(text) ?? [undefined, undefined, undefined, text];
   const where = { ...place, ...(node ? { node } : {}), ...(op ? { op } : {}) };
-  const memory = /Failed to allocate memory for requested buffer of size (\d+)|std::bad_alloc|Tensor shape is too large/.exec(
-    text,
-  );
-  if (memory === null) return failure("runtime", `ONNX Runtime (${runtime}) cannot run this: ${cleaned(status!)}`, where, error);
+  const memory =
+    /Failed to allocate memory for requested buffer of size (\d+)|std::bad_alloc|Tensor shape is too large/.exec(text);
+  if (memory === null)
+    return failure("runtime", `ONNX Runtime (${runtime}) cannot run this: ${cleaned(status!)}`, where, error);
   return failure("too-large", `the memory is too small to run this in ONNX Runtime (${runtime})`, {
     ...where,
     ...(memory[1] === undefined ? {} : { expected: `${memory[1]} bytes more` }),

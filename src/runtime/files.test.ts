@@ -1,6 +1,15 @@
 // Models as files: tensors in a file beside the model, and what a model may not make us read.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -129,7 +138,9 @@ describe("a model with a second file", () => {
 
   test("keeps the weights of Constant nodes to itself, which not every runtime finds elsewhere", async () => {
     const constant = makeNode("Constant", [], ["w"], { value: tensor(float32Tensor([600], values)) });
-    await saveModel({ ...sum, nodes: [constant, ...sum.nodes], initializers: new Map() }, model, { external: "always" });
+    await saveModel({ ...sum, nodes: [constant, ...sum.nodes], initializers: new Map() }, model, {
+      external: "always",
+    });
     expect(readdirSync(join(folder, "home"))).toEqual(["model.onnx", "sub"]);
   });
 
@@ -193,7 +204,12 @@ describe("a model that refers to another file", () => {
     ["a negative offset", () => [{ location: "w.bin", offset: "-4" }], "malformed", /bad offset/],
     ["an offset that is no number", () => [{ location: "w.bin", offset: "1e3" }], "malformed", /bad offset/],
     ["an offset beyond the file", () => [{ location: "w.bin", offset: "999999999999" }], "malformed", /beyond the end/],
-    ["a length beyond the file", () => [{ location: "w.bin", offset: "4", length: "2400" }], "malformed", /beyond the end/],
+    [
+      "a length beyond the file",
+      () => [{ location: "w.bin", offset: "4", length: "2400" }],
+      "malformed",
+      /beyond the end/,
+    ],
     ["a length that is not the tensor's", () => [{ location: "w.bin", length: "4" }], "malformed", /wrong length/],
     ["a negative length", () => [{ location: "w.bin", length: "-1" }], "malformed", /bad length/],
     [
@@ -221,15 +237,21 @@ describe("a model that refers to another file", () => {
     symlinkSync(folder, join(folder, "home", "up"));
     for (const location of ["w.bin", `up/${secret}`]) {
       writeReferring({ location });
-      expect(await refusal()).toMatchObject({ code: "malformed", message: expect.stringMatching(/link that leads out/) });
+      expect(await refusal()).toMatchObject({
+        code: "malformed",
+        message: expect.stringMatching(/link that leads out/),
+      });
     }
   });
 
-  test.skipIf(process.platform === "win32")("is refused for a pipe, without waiting for somebody to write into it", async () => {
-    execFileSync("mkfifo", [join(folder, "home", "w.bin")]);
-    writeReferring({ location: "w.bin" });
-    expect((await refusal()).message).toMatch(/not a regular file/);
-  });
+  test.skipIf(process.platform === "win32")(
+    "is refused for a pipe, without waiting for somebody to write into it",
+    async () => {
+      execFileSync("mkfifo", [join(folder, "home", "w.bin")]);
+      writeReferring({ location: "w.bin" });
+      expect((await refusal()).message).toMatch(/not a regular file/);
+    },
+  );
 });
 
 describe("a path that is no model", () => {

@@ -14,16 +14,20 @@ import { writeAside } from "./write.js";
 
 /**
  * Reads and verifies a model file, with its external data if it has any.
- * @throws FilterBasisError `not-found`, `io`, `too-large`, `malformed` (a file of another kind is named for what it is), and whatever
- * `readModel` throws; all name the file
+ * @throws FilterBasisError `not-found`, `io`, `too-large`, `malformed` (a file of another kind is named for what it
+ * is), and whatever `readModel` throws; all name the file
  */
-export async function loadModel(path: string, options: Pick<ReadOptions, "verify" | "memory" | "note"> = {}): Promise<Graph> {
+export async function loadModel(
+  path: string,
+  options: Pick<ReadOptions, "verify" | "memory" | "note"> = {},
+): Promise<Graph> {
   const bytes = await readWhole(path);
   const external = externalReader(path);
   try {
     return readModel(bytes, { ...options, file: path, external: external.read });
   } catch (error) {
-    if (isError(error, "malformed", "too-large")) refuseOtherKinds(path, identify(bytes, { name: basename(path) }), error);
+    if (isError(error, "malformed", "too-large"))
+      refuseOtherKinds(path, identify(bytes, { name: basename(path) }), error);
     throw error;
   } finally {
     external.close();
@@ -42,8 +46,8 @@ export interface SaveOptions {
 }
 
 /**
- * Verifies a graph and writes it: aside, synced, renamed. With external data, that file is written first, under a name that its
- * content gives, so that an older model at `path` stays whole until the new one takes its place.
+ * Verifies a graph and writes it: aside, synced, renamed. With external data, that file is written first, under a name
+ * that its content gives, so that an older model at `path` stays whole until the new one takes its place.
  * @throws FilterBasisError `invalid-graph`, `io`, `not-found` (the folder), `too-large`
  */
 export async function saveModel(graph: Graph, path: string, { external = "auto" }: SaveOptions = {}): Promise<void> {
@@ -70,9 +74,13 @@ function contentHash(pieces: readonly Uint8Array[]): string {
   return hash.digest("hex").slice(0, 12);
 }
 
-/** Data files of earlier versions of this very model that no model in the folder refers to: one may have been copied or renamed since. */
+/**
+ * Data files of earlier versions of this very model that no model in the folder refers to: one may have been copied or
+ * renamed since.
+ */
 async function removeOldData(folder: string, stem: string, keep: string | undefined): Promise<void> {
-  const ours = (name: string): boolean => name.startsWith(`${stem}.`) && /^[0-9a-f]{12}\.data$/.test(name.slice(stem.length + 1));
+  const ours = (name: string): boolean =>
+    name.startsWith(`${stem}.`) && /^[0-9a-f]{12}\.data$/.test(name.slice(stem.length + 1));
   const names = await readdir(folder);
   const old = names.filter((name) => ours(name) && name !== keep);
   if (old.length === 0) return;
@@ -91,10 +99,14 @@ async function readWhole(path: string): Promise<Uint8Array> {
     file = await open(path, "r");
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
-    throw new FilterBasisError(missing ? "not-found" : "io", missing ? "there is no such file" : "cannot open the file", {
-      file: path,
-      cause,
-    });
+    throw new FilterBasisError(
+      missing ? "not-found" : "io",
+      missing ? "there is no such file" : "cannot open the file",
+      {
+        file: path,
+        cause,
+      },
+    );
   }
   try {
     const state = await file.stat();
@@ -111,7 +123,9 @@ async function readWhole(path: string): Promise<Uint8Array> {
     // Fresh memory costs more than the reading does; pieces read side by side share that between cores.
     const piece = Math.max(2 ** 24, Math.ceil(state.size / 4));
     const starts = Array.from({ length: Math.ceil(state.size / piece) }, (_, at) => at * piece);
-    const read = await Promise.all(starts.map((start) => readPiece(file, memory, start, Math.min(state.size, start + piece))));
+    const read = await Promise.all(
+      starts.map((start) => readPiece(file, memory, start, Math.min(state.size, start + piece))),
+    );
     // A file that shrank meanwhile ends where the first incomplete piece does.
     const short = read.findIndex((end, at) => end < Math.min(state.size, (starts[at] as number) + piece));
     return new Uint8Array(memory.buffer, 0, short < 0 ? state.size : (read[short] as number));

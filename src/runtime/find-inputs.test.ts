@@ -10,7 +10,11 @@ import type { Session } from "./session.js";
 
 type Inputs = Readonly<Record<string, readonly [DataType, readonly Dim[] | undefined]>>;
 
-const graphOf = (inputs: Inputs, nodes: readonly Node[], initializers: Readonly<Record<string, TensorData>> = {}): Graph =>
+const graphOf = (
+  inputs: Inputs,
+  nodes: readonly Node[],
+  initializers: Readonly<Record<string, TensorData>> = {},
+): Graph =>
   smallGraph({
     nodes,
     initializers,
@@ -104,7 +108,10 @@ describe("findInputs", () => {
       message: expect.stringMatching(/state values with --value/),
       cures: ["state the values of its inputs, as --value to=1"],
     });
-    expect(await runs(graph, { values: new Map([["to", tensorOf("int64", [2], [3, 4])]]) })).toEqual({ x: "1x12", to: "2" });
+    expect(await runs(graph, { values: new Map([["to", tensorOf("int64", [2], [3, 4])]]) })).toEqual({
+      x: "1x12",
+      to: "2",
+    });
   });
 
   it("runs as seldom as it can: never where the file fixes all, once where the first sizes do", async () => {

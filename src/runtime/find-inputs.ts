@@ -1,5 +1,5 @@
-// What a model is run with wherever it is counted, timed or verified: shapes of its inputs that ONNX Runtime takes, found by trying where they are
-// free, and the values of inputs that are settings.
+// What a model is run with wherever it is counted, timed or verified: shapes of its inputs that ONNX Runtime takes,
+// found by trying where they are free, and the values of inputs that are settings.
 import { FilterBasisError, isError } from "../errors/error.js";
 import { elements } from "../graph/attributes.js";
 import { feeds } from "../graph/edit.js";
@@ -14,7 +14,10 @@ import { sampleFeeds } from "./samples.js";
 import type { RuntimeName, Session } from "./session.js";
 
 export interface FindInputsOptions {
-  /** What the caller states; null leaves an axis open. Where everything is stated, it is tried all the same: a refusal comes first, not last. */
+  /**
+   * What the caller states; null leaves an axis open. Where everything is stated, it is tried all the same: a refusal
+   * comes first, not last.
+   */
   readonly shapes?: ReadonlyMap<string, readonly Dim[]>;
   readonly values?: ReadonlyMap<string, TensorData>;
   readonly runtime?: RuntimeName;
@@ -45,8 +48,8 @@ const otherNumbers = [1, 0];
 
 /**
  * Decides the inputs of a model. Where the file fixes every size and every input is of floats, nothing is tried.
- * @throws FilterBasisError those of `freeSizes`; `shape-mismatch`, naming --input, where no sizes were found; `runtime`, naming --value, where sizes
- * are not the question; `interrupted`; what opening the model throws
+ * @throws FilterBasisError those of `freeSizes`; `shape-mismatch`, naming --input, where no sizes were found;
+ * `runtime`, naming --value, where sizes are not the question; `interrupted`; what opening the model throws
  */
 export async function findInputs(graph: Graph, options: FindInputsOptions = {}): Promise<ModelInputs> {
   const { shapes = new Map(), values = new Map() } = options;
@@ -57,14 +60,17 @@ export async function findInputs(graph: Graph, options: FindInputsOptions = {}):
   if (first.done) throw first.value;
   const settings = openSettings(graph, values);
   const likely = withSettings(first.value, values, settings);
-  if (freeSizes(graph).symbols.length === 0 && freeSizes(graph).unknownRank.length === 0 && settings.length === 0) return likely;
+  if (freeSizes(graph).symbols.length === 0 && freeSizes(graph).unknownRank.length === 0 && settings.length === 0)
+    return likely;
   let own: Session | undefined;
   try {
     const { runtime } = options;
     own = options.session ? undefined : await openSession(graph, { ...(runtime && { runtime }), arena: false });
     const found = await search((options.session ?? own)!, first.value, candidates, { values, settings }, options);
     if ("shapes" in found) return found;
-    const example = found.at.guessed ? exampleInput(graph, stated) : await better(graph, (options.session ?? own)!, options);
+    const example = found.at.guessed
+      ? exampleInput(graph, stated)
+      : await better(graph, (options.session ?? own)!, options);
     throw inputsRefused(found, { sizes: freeSizes(graph).symbols.length > 0, example, settings });
   } catch (error) {
     if (isError(error, "runtime-missing")) return { ...likely, untried: error.message };
@@ -75,12 +81,22 @@ export async function findInputs(graph: Graph, options: FindInputsOptions = {}):
 }
 
 /** The inputs as they are without a trial: what shapes tell, and drawn numbers. For where there is no runtime. */
-function withSettings(sizes: InputSizes, values: ReadonlyMap<string, TensorData>, settings: readonly Value[]): ModelInputs {
-  const assumed = settings.map(({ name, tensor }) => ({ input: name, value: tensor?.type === "bool" ? "false" : "0 or 1" }));
+function withSettings(
+  sizes: InputSizes,
+  values: ReadonlyMap<string, TensorData>,
+  settings: readonly Value[],
+): ModelInputs {
+  const assumed = settings.map(({ name, tensor }) => ({
+    input: name,
+    value: tensor?.type === "bool" ? "false" : "0 or 1",
+  }));
   return { ...sizes, values, assumed };
 }
 
-/** @throws FilterBasisError `shape-mismatch`, naming --input, for an input that neither the model nor the caller gives axes */
+/**
+ * @throws FilterBasisError `shape-mismatch`, naming --input, for an input that neither the model nor the caller gives
+ * axes
+ */
 export function refuseUnknownRank(graph: Graph, stated: ReadonlyMap<string, readonly Dim[]>): void {
   const [input] = freeSizes(graph, stated).unknownRank;
   if (input === undefined) return;
@@ -120,7 +136,10 @@ async function search(
     failure ??= refused;
     return refused === undefined;
   };
-  for (let sizes: InputSizes | undefined = first; sizes !== undefined && tried.length < patience && now() - begun < budget; ) {
+  for (
+    let sizes: InputSizes | undefined = first;
+    sizes !== undefined && tried.length < patience && now() - begun < budget;
+  ) {
     if (await runs(sizes, values)) return withSettings(explained(sizes, tried), values, settings);
     tried.push(sizes);
     const next: IteratorResult<InputSizes> = more.next();
@@ -128,7 +147,10 @@ async function search(
   }
   for (const sizes of settings.length > 0 ? tried.slice(0, 3) : []) {
     for (const number of otherNumbers) {
-      const found = new Map([...values, ...settings.map((input) => [input.name, filled(input, sizes, number)] as const)]);
+      const found = new Map([
+        ...values,
+        ...settings.map((input) => [input.name, filled(input, sizes, number)] as const),
+      ]);
       const assumed = settings.map(({ name }) => ({ input: name, value: String(number) }));
       if (await runs(sizes, found)) return { ...sizes, values: found, assumed };
     }
@@ -178,7 +200,13 @@ async function better(
   const candidates = inputCandidates(graph, stated);
   const first = candidates.next();
   if (first.done) return undefined;
-  const found = await search(session, first.value, candidates, { values, settings: openSettings(graph, values) }, options);
+  const found = await search(
+    session,
+    first.value,
+    candidates,
+    { values, settings: openSettings(graph, values) },
+    options,
+  );
   if (!("shapes" in found)) return undefined;
   const others = [...found.shapes].filter(([name]) => shapes.has(name));
   return others.map(([name, dims]) => `--input ${name}=${dims.join("x")}`).join(" ") || undefined;

@@ -1,5 +1,5 @@
-// A graph whose random operators give fixed numbers instead, so that what depends on them can be compared after all: the same draws
-// in the original and in what was made of it.
+// A graph whose random operators give fixed numbers instead, so that what depends on them can be compared after all:
+// the same draws in the original and in what was made of it.
 import { freshNames, replaceNodes, withInitializers } from "../graph/edit.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";
 import { inferShapes } from "../ops/infer.js";

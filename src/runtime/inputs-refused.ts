@@ -22,7 +22,9 @@ export interface Statable {
 export function inputsRefused({ failure, at }: Refused, { sizes, example, settings }: Statable): FilterBasisError {
   const shapes = [...at.shapes].map(([name, dims]) => `${name}=${dims.join("x")}`);
   const values = settings.map(({ name }) => `--value ${name}=1`);
-  const what = [...(sizes ? ["sizes with --input"] : []), ...(values.length > 0 ? ["values with --value"] : [])].join(" or ");
+  const what = [...(sizes ? ["sizes with --input"] : []), ...(values.length > 0 ? ["values with --value"] : [])].join(
+    " or ",
+  );
   const message = at.guessed
     ? "ONNX Runtime runs the model at none of the sizes tried"
     : `ONNX Runtime does not run the model at ${shapes.join(", ")}`;

@@ -96,5 +96,7 @@ test("of a layer on a large image a piece is timed, of no more elements than are
   const [, channels = 0, height = 0, width = 0] = piece.input;
   expect(channels * height * width).toBeLessThanOrEqual(1.01 * 2 ** 22);
   expect(times).toBeCloseTo((1440 * 720) / (height * width), 12);
-  expect(pieceOf({ ...layer, input: [64, 4096, 40, 40], shape: [4096, 4096, 3, 3] }).layer.input.slice(2)).toEqual([32, 32]);
+  expect(pieceOf({ ...layer, input: [64, 4096, 40, 40], shape: [4096, 4096, 3, 3] }).layer.input.slice(2)).toEqual([
+    32, 32,
+  ]);
 });

@@ -1,6 +1,6 @@
-// Measured milliseconds of layers, kept in the cache by machine, runtime, version and threads: every layer is timed once.
-// All candidates of one layer are timed one after another, several times over, one session at a time, so that what else the
-// machine does meanwhile falls on all of them alike and memory stays that of one layer.
+// Measured milliseconds of layers, kept in the cache by machine, runtime, version and threads: every layer is timed
+// once. All candidates of one layer are timed one after another, several times over, one session at a time, so that
+// what else the machine does meanwhile falls on all of them alike and memory stays that of one layer.
 import { createHash } from "node:crypto";
 import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { arch, cpus } from "node:os";
@@ -51,13 +51,22 @@ const line = z.union([
 type Line = z.infer<typeof line>;
 
 /**
- * Opens the table of this machine. It is a file of lines, which grows at its end: processes that measure at the same time lose nothing of each
- * other's, and of two times for one thing the first counts, for all of them. Lines that cannot be read (damaged, of another version) do not count.
+ * Opens the table of this machine. It is a file of lines, which grows at its end: processes that measure at the same
+ * time lose nothing of each other's, and of two times for one thing the first counts, for all of them. Lines that
+ * cannot be read (damaged, of another version) do not count.
  */
 export async function openLatencyTable({ threads, folder, ...options }: TableOptions = {}): Promise<LatencyTable> {
   const runtime = options.runtime ?? (await defaultRuntime());
   const processor = cpus()[0]?.model ?? "unknown";
-  const conditions = [version, runtime, await runtimeVersion(runtime), threads ?? "default", processor, cpus().length, arch()];
+  const conditions = [
+    version,
+    runtime,
+    await runtimeVersion(runtime),
+    threads ?? "default",
+    processor,
+    cpus().length,
+    arch(),
+  ];
   const name = createHash("sha256").update(JSON.stringify(conditions)).digest("hex").slice(0, 16);
   const where = folder ?? join(cacheFolder(), "latencies");
   const file = join(where, `${name}.jsonl`);
@@ -75,7 +84,9 @@ export async function openLatencyTable({ threads, folder, ...options }: TableOpt
   return {
     clock,
     async measure(layers, { signal, progress } = {}) {
-      const missing = new Map(layers.filter((layer) => clock(layer) === undefined).map((layer) => [keyOf(layer), layer]));
+      const missing = new Map(
+        layers.filter((layer) => clock(layer) === undefined).map((layer) => [keyOf(layer), layer]),
+      );
       if (missing.size === 0) return;
       let done = 0;
       for (const group of alike([...missing.values()])) {
@@ -153,7 +164,11 @@ interface Place {
 
 const passes = 3;
 
-async function timeLayers(layers: readonly TimedLayer[], place: Place, signal: AbortSignal | undefined): Promise<number[]> {
+async function timeLayers(
+  layers: readonly TimedLayer[],
+  place: Place,
+  signal: AbortSignal | undefined,
+): Promise<number[]> {
   const samples: number[][] = layers.map(() => []);
   for (let pass = 0; pass < passes; pass++) {
     const order = [...layers.keys()];
@@ -168,10 +183,15 @@ async function timeLayers(layers: readonly TimedLayer[], place: Place, signal: A
 
 /** A run that takes so many milliseconds needs no warming up beyond the first, and fewer repetitions. */
 const slow = 25;
-/** Milliseconds over which a session warms up (threads of another one may still spin), and over which each sample is taken. */
+/**
+ * Milliseconds over which a session warms up (threads of another one may still spin), and over which each sample is
+ * taken.
+ */
 const [settle, settleThreads, burst, bursts] = [4, 25, 4, 5] as const;
 
-/** Elements of a layer's larger tensor beyond which a piece of it is timed: time goes with the area, memory need not. */
+/**
+ * Elements of a layer's larger tensor beyond which a piece of it is timed: time goes with the area, memory need not.
+ */
 const largest = 2 ** 22;
 
 /** The layer on a piece of its input, and how many times its own area that is. */
@@ -199,7 +219,8 @@ async function timeOnce(whole: TimedLayer, { runtime, threads }: Place): Promise
     const first = await mean(run, 0, single);
     if (first < slow) await mean(run, single ? settle : settleThreads, false);
     const samples: number[] = [];
-    for (let taken = 0; taken < (first < slow ? bursts : 2); taken++) samples.push(times * (await mean(run, burst, single)));
+    for (let taken = 0; taken < (first < slow ? bursts : 2); taken++)
+      samples.push(times * (await mean(run, burst, single)));
     return samples;
   } finally {
     await session.release();
@@ -207,8 +228,8 @@ async function timeOnce(whole: TimedLayer, { runtime, threads }: Place): Promise
 }
 
 /**
- * Milliseconds of one run, over as many as fit. With one thread the processor's time is taken where it is less than the clock's: on a
- * busy machine the clock also counts the time in which another process ran.
+ * Milliseconds of one run, over as many as fit. With one thread the processor's time is taken where it is less than the
+ * clock's: on a busy machine the clock also counts the time in which another process ran.
  */
 async function mean(run: () => Promise<unknown>, least: number, single: boolean): Promise<number> {
   const [start, used] = [performance.now(), process.cpuUsage()];

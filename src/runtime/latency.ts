@@ -7,8 +7,9 @@ export interface LatencyOptions {
   /** Runs of each candidate before the first round. */
   readonly warmup?: number;
   /**
-   * Milliseconds for which a candidate runs untimed whenever its turn comes after another's, once at least. The threads of the one before it spin
-   * on for a while, waiting for work on the cores that it needs, and its data has left the caches.
+   * Milliseconds for which a candidate runs untimed whenever its turn comes after another's, once at least. The threads
+   * of the one before it spin on for a while, waiting for work on the cores that it needs, and its data has left the
+   * caches.
    */
   readonly settle?: number;
   /** Milliseconds over which a candidate is then timed, one run at least; a sample is the mean run. */
@@ -51,7 +52,8 @@ const least = 5;
 const leastSlow = 3;
 
 /**
- * Times candidates against each other. Every second round runs them in reverse order, so that none profits from its place.
+ * Times candidates against each other. Every second round runs them in reverse order, so that none profits from its
+ * place.
  * @throws what a candidate throws; FilterBasisError `usage` for none, `interrupted`
  */
 export async function alternate(candidates: readonly Candidate[], options: LatencyOptions = {}): Promise<Latencies> {
@@ -97,7 +99,9 @@ const nothing = async (): Promise<void> => undefined;
 const opened = (candidate: Candidate): OpenedCandidate =>
   typeof candidate === "function" ? { run: candidate, begin: nothing, end: nothing } : candidate;
 
-/** Runs those that are open all the time; the others run untimed in every turn. Gives which one is open, -1 for none. */
+/**
+ * Runs those that are open all the time; the others run untimed in every turn. Gives which one is open, -1 for none.
+ */
 async function warmUp(all: readonly OpenedCandidate[], runs: number, signal: AbortSignal | undefined): Promise<number> {
   if (all.some(({ begin }) => begin !== nothing)) return -1;
   for (let i = 0; i < runs; i++) {

@@ -1,5 +1,5 @@
-// A layer as it is timed: between two 1 x 1 depthwise convolutions, which cost next to nothing but keep ONNX Runtime's blocked
-// layout, since it keeps its tensors so from convolution to convolution and a reshape costs it that.
+// A layer as it is timed: between two 1 x 1 depthwise convolutions, which cost next to nothing but keep ONNX Runtime's
+// blocked layout, since it keeps its tensors so from convolution to convolution and a reshape costs it that.
 import { elements, int, ints, makeNode } from "../graph/attributes.js";
 import { makeBasisConv } from "../graph/basis-conv.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";
@@ -46,7 +46,10 @@ export function layerGraph({ input, shape, attributes, type, opset, basis, chain
     chain?.map((stage, i) => {
       const last = i === chain.length - 1;
       const inputs = [i === 0 ? "before" : `stage.${i}`, constant(`W.${i}`, stage.shape), ...(last ? [bias] : [])];
-      const all = { ...Object.fromEntries(attributesFromJson(stage.attributes)), kernel_shape: ints(stage.shape.slice(2)) };
+      const all = {
+        ...Object.fromEntries(attributesFromJson(stage.attributes)),
+        kernel_shape: ints(stage.shape.slice(2)),
+      };
       return makeNode("Conv", inputs, [last ? "after" : `stage.${i + 1}`], all);
     }) ?? [layer()];
   const graph: Graph = {

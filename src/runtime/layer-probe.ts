@@ -1,5 +1,5 @@
-// What timing layers needs to know of a model before: the sizes at which each compressed layer works, and the memory of a run. Both are
-// seen in one run of the model where its shapes cannot be told without.
+// What timing layers needs to know of a model before: the sizes at which each compressed layer works, and the memory of
+// a run. Both are seen in one run of the model where its shapes cannot be told without.
 import type { Layout } from "../basis/layouts.js";
 import { elements, makeNode } from "../graph/attributes.js";
 import { basisConvs } from "../graph/basis-conv.js";
@@ -44,12 +44,16 @@ export async function probeLayers(graph: Graph, options: ProbeOptions): Promise<
     return dims?.every((dim) => typeof dim === "number" && dim > 0) ? (dims as readonly number[]) : undefined;
   };
   const ends = basisConvs(graph.nodes).flatMap(({ layer }) => (layer.provenance.partOf ? [] : [layer]));
-  const asked = [...new Set(ends.flatMap(({ input, output }) => [input, output]))].filter((name) => known(name) === undefined);
+  const asked = [...new Set(ends.flatMap(({ input, output }) => [input, output]))].filter(
+    (name) => known(name) === undefined,
+  );
   const { asking, outputs } = withShapes(graph, asked);
   const before = memory();
   const open = await openSession(asking, session);
   try {
-    const run = await open.run(trialFeeds(open.inputs, "uniform 0..1", { shapes, ...(values === undefined ? {} : { values }) }));
+    const run = await open.run(
+      trialFeeds(open.inputs, "uniform 0..1", { shapes, ...(values === undefined ? {} : { values }) }),
+    );
     const runBytes = Math.max(0, memory() - before);
     const size = (name: string): readonly number[] => known(name) ?? ints(run[outputs.get(name)!]!);
     const sizes = ends.map(({ input, output }) => [output, { input: size(input), output: size(output) }] as const);
@@ -69,8 +73,8 @@ function withShapes(graph: Graph, names: readonly string[]) {
 }
 
 /**
- * Bytes that a layout of the layer needs beyond the dense one: what the convolution over the basis makes for all splits, and once more for the
- * copy that puts it together or into another order.
+ * Bytes that a layout of the layer needs beyond the dense one: what the convolution over the basis makes for all
+ * splits, and once more for the copy that puts it together or into another order.
  */
 export function extraBytes({ splits, basisSize }: LayerRecord, layout: Layout, { output }: LayerSize): number {
   if (layout === "dense") return 0;

@@ -26,7 +26,8 @@ test("this machine is described, with at least one core and some memory", () => 
 });
 
 test("the measured frequency is one that processors have", () => {
-  // Between a slow board and twice the fastest processor; a broken chain (optimised away, or not one cycle a step) falls outside.
+  // Between a slow board and twice the fastest processor; a broken chain (optimised away, or not one cycle a step)
+  // falls outside.
   const frequency = measureFrequency();
   expect(frequency).toBeGreaterThan(0.3);
   expect(frequency).toBeLessThan(12);

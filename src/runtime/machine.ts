@@ -51,8 +51,9 @@ export interface Arithmetic {
 }
 
 /**
- * Float32 operations a core and cycle from the text of /proc/cpuinfo: lanes x 2 (multiply and add in one) x units.
- * The units are those of the makers' published designs: two everywhere; AMD's family 25 (Zen 3, Zen 4) computes 512 bits in two halves.
+ * Float32 operations a core and cycle from the text of /proc/cpuinfo: lanes x 2 (multiply and add in one) x units. The
+ * units are those of the makers' published designs: two everywhere; AMD's family 25 (Zen 3, Zen 4) computes 512 bits in
+ * two halves.
  */
 export function arithmeticOf({ architecture, info }: { architecture: string; info: string }): Arithmetic {
   const flags = new Set((/^(?:flags|Features)\s*:(.*)$/m.exec(info)?.[1] ?? "").trim().split(/\s+/));
@@ -68,7 +69,8 @@ export function arithmeticOf({ architecture, info }: { architecture: string; inf
     flopsPerCycle: lanes * 2 * units,
     flopsPerCycleFrom: `${why}: ${lanes} lanes x 2 (fused multiply-add) x ${units} units`,
   });
-  if (architecture === "arm64") return flags.has("sve") ? make(8, 2, "SVE, 256 bits assumed") : make(4, 2, "NEON, 128 bits");
+  if (architecture === "arm64")
+    return flags.has("sve") ? make(8, 2, "SVE, 256 bits assumed") : make(4, 2, "NEON, 128 bits");
   if (flags.has("avx512f"))
     return amd && family === 25
       ? make(16, 1, "AVX-512 in two halves (AMD family 25)")
@@ -79,8 +81,9 @@ export function arithmeticOf({ architecture, info }: { architecture: string; inf
 }
 
 /**
- * Cycles a second of one core now, in GHz, by a chain of additions and exclusive-ors each of which waits for the one before: one cycle each.
- * What the system reports is often a nominal figure. The best of many short runs, so that other processes disturb little.
+ * Cycles a second of one core now, in GHz, by a chain of additions and exclusive-ors each of which waits for the one
+ * before: one cycle each. What the system reports is often a nominal figure. The best of many short runs, so that other
+ * processes disturb little.
  */
 export function measureFrequency(now: () => number = () => performance.now(), runs = 40): number {
   const steps = 100_000;

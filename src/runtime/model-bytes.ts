@@ -6,7 +6,10 @@ import { readModel, writeModelChunks } from "../formats/onnx/index.js";
 import type { Graph } from "../graph/types.js";
 import { externalReader, externalWriter } from "./external.js";
 
-/** The files of a model: its own first, then those beside it that its tensors lie in. Of a file that cannot be read as a model, its own; none where there is no file. */
+/**
+ * The files of a model: its own first, then those beside it that its tensors lie in. Of a file that cannot be read as a
+ * model, its own; none where there is no file.
+ */
 export async function modelFiles(path: string): Promise<readonly string[]> {
   const locations = new Set<string>();
   const reader = externalReader(path);

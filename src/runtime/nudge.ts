@@ -1,5 +1,5 @@
-// Weights and inputs moved by one rounding, up or down at random: what that does to an output is how sensitive it is to rounding.
-// A weight that was folded, factored or rebuilt differs by as much from the original's.
+// Weights and inputs moved by one rounding, up or down at random: what that does to an output is how sensitive it is to
+// rounding. A weight that was folded, factored or rebuilt differs by as much from the original's.
 import { elements, tensor as tensorAttribute } from "../graph/attributes.js";
 import { constantTensor } from "../graph/constants.js";
 import type { DataType, Graph, Node, TensorData } from "../graph/types.js";
@@ -8,8 +8,9 @@ import { Random } from "../linalg/random.js";
 import type { Feeds } from "./session.js";
 
 /**
- * The distance of neighbouring numbers, relative to them; float64 is computed in float32 or better. Numbers of 16 bits stay: what is computed
- * in so few is rounded after every operator, which `roundingOf` allows for, and much more than by moving a weight.
+ * The distance of neighbouring numbers, relative to them; float64 is computed in float32 or better. Numbers of 16 bits
+ * stay: what is computed in so few is rounded after every operator, which `roundingOf` allows for, and much more than
+ * by moving a weight.
  */
 const spacing: Readonly<Partial<Record<DataType, number>>> = { float32: 2 ** -23, float64: 2 ** -23 };
 
@@ -19,7 +20,10 @@ export function nudgedFeeds(feeds: Feeds, seed = 0): Feeds {
   return Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, nudge(tensor, random)]));
 }
 
-/** The graph with every weight moved. Vectors and scalars stay: some are sizes, scales and limits, which no rewriting touches. */
+/**
+ * The graph with every weight moved. Vectors and scalars stay: some are sizes, scales and limits, which no rewriting
+ * touches.
+ */
 export function nudgedWeights(graph: Graph, seed = 0): Graph {
   const random = new Random(seed);
   const isWeight = ({ type, dims }: TensorData): boolean => isFloat(type) && dims.length >= 2 && elements(dims) > 0;
@@ -35,8 +39,8 @@ export function nudgedWeights(graph: Graph, seed = 0): Graph {
 }
 
 /**
- * Each number moves by the rounding of the numbers that it stands among (those of one index of the first axis: a filter): that is what a sum
- * that makes it is off by, though it be near 0 itself.
+ * Each number moves by the rounding of the numbers that it stands among (those of one index of the first axis: a
+ * filter): that is what a sum that makes it is off by, though it be near 0 itself.
  */
 function nudge(tensor: TensorData, random: Random): TensorData {
   const by = spacing[tensor.type];

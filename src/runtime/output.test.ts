@@ -1,5 +1,14 @@
 // Outputs are refused before the work, for all that is known then; and nothing is left behind by looking.
-import { linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -28,7 +37,8 @@ describe("an output file", () => {
   test("is taken where it is new, where an older one is replaced, and behind a link to another file", async () => {
     writeFileSync(at("old.onnx"), "old");
     symlinkSync("old.onnx", at("link.onnx"));
-    for (const name of ["new.onnx", "old.onnx", "link.onnx"]) await checkOutput(at(name), { inputs: [at("in.onnx")], bytes: 5 });
+    for (const name of ["new.onnx", "old.onnx", "link.onnx"])
+      await checkOutput(at(name), { inputs: [at("in.onnx")], bytes: 5 });
     expect(readFileSync(at("old.onnx"), "utf8")).toBe("old");
     expect(readdirSync(folder).sort()).toEqual(["in.onnx", "link.onnx", "old.onnx"]);
   });
@@ -36,7 +46,12 @@ describe("an output file", () => {
   test("is refused where it is the input, by the same path, another one, or links on either side", async () => {
     symlinkSync("in.onnx", at("to-file.onnx"));
     symlinkSync(".", at("to-folder"));
-    const same = [at("in.onnx"), join(folder, ".", "to-folder", "..", "in.onnx"), at("to-file.onnx"), at("to-folder", "in.onnx")];
+    const same = [
+      at("in.onnx"),
+      join(folder, ".", "to-folder", "..", "in.onnx"),
+      at("to-file.onnx"),
+      at("to-folder", "in.onnx"),
+    ];
     for (const output of same) {
       for (const input of same) {
         const error = await refusal(checkOutput(output, { inputs: [at("none"), input] }));
@@ -87,7 +102,10 @@ describe("an output file", () => {
   });
 
   test.skipIf(process.platform !== "linux")("is refused where the folder takes no files", async () => {
-    expect(await refusal(checkOutput("/proc/out.onnx"))).toMatchObject({ code: "io", place: { file: "/proc/out.onnx" } });
+    expect(await refusal(checkOutput("/proc/out.onnx"))).toMatchObject({
+      code: "io",
+      place: { file: "/proc/out.onnx" },
+    });
   });
 
   test.skipIf(process.platform !== "linux")("may be a device", async () => {

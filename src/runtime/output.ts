@@ -51,7 +51,11 @@ export async function checkOutputFolder(path: string, { bytes = 0 }: Pick<Output
       });
     });
     if (there !== undefined && !there.isDirectory()) {
-      throw new FilterBasisError("io", "a file is where the folder would be", { file: path, got: folder, cures: [otherPlace] });
+      throw new FilterBasisError("io", "a file is where the folder would be", {
+        file: path,
+        got: folder,
+        cures: [otherPlace],
+      });
     }
     if (there !== undefined || dirname(folder) === folder) break;
     folder = dirname(folder);
@@ -79,7 +83,8 @@ function replaces(input: string, file: string): FilterBasisError {
 async function checkFolder(folder: string, file: string): Promise<void> {
   const there = await stat(folder).catch(() => undefined);
   if (there?.isDirectory()) return;
-  if (there !== undefined) throw new FilterBasisError("io", "the folder to write into is a file", { file, got: folder });
+  if (there !== undefined)
+    throw new FilterBasisError("io", "the folder to write into is a file", { file, got: folder });
   const cures = [`mkdir -p ${folder}`];
   throw new FilterBasisError("not-found", "the folder to write into does not exist", { file, got: folder, cures });
 }

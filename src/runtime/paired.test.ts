@@ -3,7 +3,9 @@ import { describe, expect, test } from "vitest";
 import { Random } from "../linalg/random.js";
 import { pairedRatio, preferred, spreadOf } from "./paired.js";
 
-/** Times of rounds on a machine that is sometimes busy: a common factor a round, and some of its own for each candidate. */
+/**
+ * Times of rounds on a machine that is sometimes busy: a common factor a round, and some of its own for each candidate.
+ */
 function rounds(times: readonly number[], count: number, noise: number, seed: number): number[][] {
   const random = new Random(seed);
   const samples: number[][] = times.map(() => []);

@@ -1,5 +1,5 @@
-// What times measured in turns say: medians with their spread, and the quotient of two candidates from rounds in which both ran, which
-// a machine that is busy now and idle then disturbs far less than either time.
+// What times measured in turns say: medians with their spread, and the quotient of two candidates from rounds in which
+// both ran, which a machine that is busy now and idle then disturbs far less than either time.
 import { median } from "./latency.js";
 
 /** The middle of many measurements, and between what half of them lie. */
@@ -9,10 +9,15 @@ export interface Spread {
 }
 
 export interface PairedRatio extends Spread {
-  /** The true quotient lies in here with this probability (of "one half of the rounds lie above it"; order statistics of the rounds). */
+  /**
+   * The true quotient lies in here with this probability (of "one half of the rounds lie above it"; order statistics of
+   * the rounds).
+   */
   readonly interval: readonly [low: number, high: number];
   readonly confidence: number;
-  /** The second against the first: faster or slower only where all of the interval says so and the difference matters. */
+  /**
+   * The second against the first: faster or slower only where all of the interval says so and the difference matters.
+   */
   readonly verdict: Verdict;
 }
 
@@ -32,14 +37,23 @@ export function pairedRatio(first: readonly number[], second: readonly number[])
   const spread = spreadOf(ratios);
   const faster = low > 1 && spread.median > 1 + leastDifference;
   const slower = high < 1 && spread.median < 1 / (1 + leastDifference);
-  return { ...spread, interval: [low, high], confidence, verdict: faster ? "faster" : slower ? "slower" : "within noise" };
+  return {
+    ...spread,
+    interval: [low, high],
+    confidence,
+    verdict: faster ? "faster" : slower ? "slower" : "within noise",
+  };
 }
 
 /**
- * Between which of the sorted values the median of their distribution lies, with at least 95 % (5 values: all of them, 94 %). Fewer than five
- * values say too little by themselves: their range is taken twice more to both sides.
+ * Between which of the sorted values the median of their distribution lies, with at least 95 % (5 values: all of them,
+ * 94 %). Fewer than five values say too little by themselves: their range is taken twice more to both sides.
  */
-function medianInterval(values: readonly number[]): { readonly low: number; readonly high: number; readonly confidence: number } {
+function medianInterval(values: readonly number[]): {
+  readonly low: number;
+  readonly high: number;
+  readonly confidence: number;
+} {
   const sorted = [...values].sort((a, b) => a - b);
   const n = sorted.length;
   let drop = 0;
@@ -49,7 +63,10 @@ function medianInterval(values: readonly number[]): { readonly low: number; read
   return { low: low - wider, high: high + wider, confidence: confidenceOf(n, drop) };
 }
 
-/** The chance that the median lies between the values numbered `drop` from below and from above: 1 - 2 P(at most `drop` of n coins fall heads). */
+/**
+ * The chance that the median lies between the values numbered `drop` from below and from above: 1 - 2 P(at most `drop`
+ * of n coins fall heads).
+ */
 function confidenceOf(n: number, drop: number): number {
   let [term, tail] = [0.5 ** n, 0];
   for (let k = 0; k <= drop; k++) {
@@ -76,8 +93,9 @@ export interface Preference {
 }
 
 /**
- * Which of several candidates to take, given in order of preference: the first, unless others are faster than it by more than noise and by at
- * least 2 %. Of these the fastest; but one that stands before it is taken where the fastest is not faster than that by as much.
+ * Which of several candidates to take, given in order of preference: the first, unless others are faster than it by
+ * more than noise and by at least 2 %. Of these the fastest; but one that stands before it is taken where the fastest
+ * is not faster than that by as much.
  */
 export function preferred(samples: readonly (readonly number[])[]): Preference {
   const gain = (from: number, to: number): PairedRatio => pairedRatio(samples[from]!, samples[to]!);

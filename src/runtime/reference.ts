@@ -1,5 +1,5 @@
-// The original's outputs on inputs that make them move, and how far from them a model may be that claims to compute the same.
-// One session at a time: the original needs no more memory here than where it is used.
+// The original's outputs on inputs that make them move, and how far from them a model may be that claims to compute the
+// same. One session at a time: the original needs no more memory here than where it is used.
 import { isError } from "../errors/error.js";
 import { elements } from "../graph/attributes.js";
 import type { Graph, TensorData } from "../graph/types.js";
@@ -53,11 +53,15 @@ export interface ReferenceSet {
 }
 
 /**
- * Runs the original (a graph, or a file as it lies on the disk) in ONNX Runtime: on several kinds of inputs, of which those are kept that
- * move the most outputs; then at another optimisation level and with weights one rounding away, which shows what is noise; and once twice.
+ * Runs the original (a graph, or a file as it lies on the disk) in ONNX Runtime: on several kinds of inputs, of which
+ * those are kept that move the most outputs; then at another optimisation level and with weights one rounding away,
+ * which shows what is noise; and once twice.
  * @throws FilterBasisError what opening and running throw
  */
-export async function prepareReference(original: Graph | string, options: ReferenceOptions = {}): Promise<ReferenceSet> {
+export async function prepareReference(
+  original: Graph | string,
+  options: ReferenceOptions = {},
+): Promise<ReferenceSet> {
   const graph = typeof original === "string" ? await loadModel(original) : original;
   const dependence = dependenceOf(graph);
   const still = dependence.randomOutputs.size > 0 ? heldStill(graph) : undefined;
@@ -117,7 +121,11 @@ function sessionOptions({ threads, runtime, arena = false }: ReferenceOptions): 
   return { arena, ...(threads === undefined ? {} : { threads }), ...(runtime === undefined ? {} : { runtime }) };
 }
 
-async function withSession<T>(model: Graph | string, options: SessionOptions, use: (session: Session) => Promise<T>): Promise<T> {
+async function withSession<T>(
+  model: Graph | string,
+  options: SessionOptions,
+  use: (session: Session) => Promise<T>,
+): Promise<T> {
   const session = await openSession(model, options);
   try {
     return await use(session);
@@ -167,7 +175,10 @@ function candidatesOf(inputs: readonly Port[], options: ReferenceOptions): reado
   return kinds.map((kind, index) => ({ kind, feeds: trialFeeds(inputs, kind, { ...given, seed: seed + index }) }));
 }
 
-/** An output is alive where its elements differ by far more than rounding can do; one of few elements where it is not near 0. */
+/**
+ * An output is alive where its elements differ by far more than rounding can do; one of few elements where it is not
+ * near 0.
+ */
 function shareAlive(outputs: Outputs, relative: number): number {
   const all = Object.values(outputs);
   if (all.some((tensor) => !allFinite(tensor))) return -1;
@@ -181,7 +192,10 @@ function shareAlive(outputs: Outputs, relative: number): number {
 
 const allFinite = (tensor: TensorData): boolean => differences(tensor, tensor).finite === elements(tensor.dims);
 
-/** For each input: the outputs where the runtime rewrites the graph less, and those of weights and inputs that are one rounding away. */
+/**
+ * For each input: the outputs where the runtime rewrites the graph less, and those of weights and inputs that are one
+ * rounding away.
+ */
 async function noiseRuns(original: Graph | string, graph: Graph, options: SessionOptions, tried: readonly Tried[]) {
   const less = await rewrittenLess(original, options, tried);
   const nudged = bytesOf(graph) > largestNudged ? original : nudgedWeights(graph);
@@ -199,7 +213,10 @@ const largestNudged = 2 ** 28;
 const bytesOf = ({ initializers }: Graph): number =>
   [...initializers.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
 
-/** Undefined where the model runs at no other level: a node without an implementation may only go because it is constant. */
+/**
+ * Undefined where the model runs at no other level: a node without an implementation may only go because it is
+ * constant.
+ */
 async function rewrittenLess(original: Graph | string, options: SessionOptions, tried: readonly Tried[]) {
   for (const optimisation of ["disabled", "basic"] as const) {
     try {

@@ -1,12 +1,14 @@
-// How far two correct computations of one network may be apart by rounding alone, from what it adds up and in which precision.
+// How far two correct computations of one network may be apart by rounding alone, from what it adds up and in which
+// precision.
 //
-// A sum of k products in floating point, in any order, is off by about u sqrt(k) / 5 of its size, u being half the distance of two
-// neighbouring numbers (1/5: the partial sums are smaller than the whole, and a processor keeps several at a time). The errors of layers
-// add up like independent ones, so that a network with sums over k1, k2, ... is off by u sqrt(k1 + k2 + ...) / 5. Five times that is
-// allowed. Where values themselves are kept in half precision every operator rounds its result once more.
+// A sum of k products in floating point, in any order, is off by about u sqrt(k) / 5 of its size, u being half the
+// distance of two neighbouring numbers (1/5: the partial sums are smaller than the whole, and a processor keeps several
+// at a time). The errors of layers add up like independent ones, so that a network with sums over k1, k2, ... is off by
+// u sqrt(k1 + k2 + ...) / 5. Five times that is allowed. Where values themselves are kept in half precision every
+// operator rounds its result once more.
 //
-// This is what rounding does to a network that passes errors on as they are. One that amplifies them (a small difference of large
-// numbers, a division by a small deviation) does more, which only running it tells.
+// This is what rounding does to a network that passes errors on as they are. One that amplifies them (a small
+// difference of large numbers, a division by a small deviation) does more, which only running it tells.
 import { readBasisConv } from "../graph/basis-conv.js";
 import type { Dim, Graph, Node, ValueType } from "../graph/types.js";
 import { inferShapes } from "../ops/infer.js";
@@ -16,8 +18,8 @@ import { operatorOf } from "../ops/table.js";
 export const unit = { float32: 2 ** -24, float16: 2 ** -11, bfloat16: 2 ** -8 } as const;
 
 /**
- * The error that is allowed, relative to the root mean square of an output, read off what the graph adds up and in which precision;
- * `shapes` as for inferShapes.
+ * The error that is allowed, relative to the root mean square of an output, read off what the graph adds up and in
+ * which precision; `shapes` as for inferShapes.
  */
 export function roundingOf(graph: Graph, shapes: ReadonlyMap<string, readonly Dim[]> = new Map()): number {
   const types = typesOf(graph, shapes);
@@ -47,7 +49,10 @@ function typesOf(graph: Graph, shapes: ReadonlyMap<string, readonly Dim[]>): Typ
   }
 }
 
-/** How many products or terms each element of the node's result is the sum of; 1 for what is computed element by element. */
+/**
+ * How many products or terms each element of the node's result is the sum of; 1 for what is computed element by
+ * element.
+ */
 function sumLength(node: Node, types: Types): number {
   const operator = operatorOf(node);
   if (operator?.exact === "always") return 0;

@@ -14,8 +14,8 @@ export interface Runnable {
 
 /**
  * Opens the model once and closes it again.
- * @throws FilterBasisError `unsupported` for an operator, domain, opset or IR version that the runtime has not: named, with its nodes and what
- * to do; `runtime` for a model that it refuses otherwise; `runtime-missing`
+ * @throws FilterBasisError `unsupported` for an operator, domain, opset or IR version that the runtime has not: named,
+ * with its nodes and what to do; `runtime` for a model that it refuses otherwise; `runtime-missing`
  */
 export async function checkRunnable(original: Graph | string, options: SessionOptions = {}): Promise<Runnable> {
   try {

@@ -1,4 +1,5 @@
-// Numbers to fill a model's inputs with. Their shapes, and the values of inputs that are settings, are decided elsewhere: see `findInputs`.
+// Numbers to fill a model's inputs with. Their shapes, and the values of inputs that are settings, are decided
+// elsewhere: see `findInputs`.
 import { FilterBasisError } from "../errors/error.js";
 import { elements } from "../graph/attributes.js";
 import type { DataType, TensorData } from "../graph/types.js";
@@ -22,8 +23,10 @@ export interface SampleOptions {
 }
 
 /**
- * A shape without free sizes. Without any options, free ones are as usual for such an input, whether the model takes them or not.
- * @throws FilterBasisError `shape-mismatch` for a shape that is not the input's; `usage` for a free size that is not among those decided
+ * A shape without free sizes. Without any options, free ones are as usual for such an input, whether the model takes
+ * them or not.
+ * @throws FilterBasisError `shape-mismatch` for a shape that is not the input's; `usage` for a free size that is not
+ * among those decided
  */
 export function sampleShape({ name, type, dims }: Port, options: SampleOptions = {}): readonly number[] {
   const { shapes, side, batch = side === undefined ? undefined : 1 } = options;
@@ -40,7 +43,8 @@ export function sampleShape({ name, type, dims }: Port, options: SampleOptions =
     });
   }
   // no sizes at all: a scalar, or an input of unknown rank
-  const fits = given.length === dims.length && dims.every((dim, axis) => typeof dim !== "number" || dim === given[axis]);
+  const fits =
+    given.length === dims.length && dims.every((dim, axis) => typeof dim !== "number" || dim === given[axis]);
   if (!fits && dims.length > 0) {
     throw new FilterBasisError("shape-mismatch", "the shape does not fit the model's input", {
       tensor: name,
@@ -51,18 +55,30 @@ export function sampleShape({ name, type, dims }: Port, options: SampleOptions =
   return given;
 }
 
-/** Seeded random inputs: floats uniform on the range, integers 0 or 1 (valid wherever an index or a flag is wanted), bools false, texts empty. */
+/**
+ * Seeded random inputs: floats uniform on the range, integers 0 or 1 (valid wherever an index or a flag is wanted),
+ * bools false, texts empty.
+ */
 export function sampleFeeds(inputs: readonly Port[], options: SampleOptions = {}): Feeds {
   const { range = [0, 1], seed = 0, values } = options;
   const random = new Random(seed);
   return Object.fromEntries(
-    inputs.map((port) => [port.name, values?.get(port.name) ?? sample(port.type, sampleShape(port, options), range, random)]),
+    inputs.map((port) => [
+      port.name,
+      values?.get(port.name) ?? sample(port.type, sampleShape(port, options), range, random),
+    ]),
   );
 }
 
-function sample(type: DataType, dims: readonly number[], [low, high]: readonly [number, number], random: Random): TensorData {
+function sample(
+  type: DataType,
+  dims: readonly number[],
+  [low, high]: readonly [number, number],
+  random: Random,
+): TensorData {
   const length = elements(dims);
-  if (type === "string") return { type, dims, data: new Uint8Array(0), strings: Array.from({ length }, () => new Uint8Array(0)) };
+  if (type === "string")
+    return { type, dims, data: new Uint8Array(0), strings: Array.from({ length }, () => new Uint8Array(0)) };
   if (type === "bool") return tensorOf(type, dims, new Float64Array(length));
   const draw = isFloat(type) ? () => low + (high - low) * random.next() : () => random.int(2);
   return tensorOf(type, dims, Float64Array.from({ length }, draw));

@@ -7,7 +7,8 @@ import { saveModel } from "./files.js";
 import { syncFolder } from "./write.js";
 
 /**
- * Saves a graph to `path` once `check` is content with the file; what it throws leaves nothing behind, and an older model at `path` as it was.
+ * Saves a graph to `path` once `check` is content with the file; what it throws leaves nothing behind, and an older
+ * model at `path` as it was.
  * @throws FilterBasisError as `saveModel`; what `check` throws
  */
 export async function saveVerified<T>(graph: Graph, path: string, check: (file: string) => Promise<T>): Promise<T> {
@@ -28,7 +29,8 @@ export async function saveVerified<T>(graph: Graph, path: string, check: (file: 
     const file = join(aside, name);
     await saveModel(graph, file);
     const result = await check(file);
-    // The data first, under a name that its content gives: an older model stays whole until the new one takes its place.
+    // The data first, under a name that its content gives: an older model stays whole until the new one takes its
+    // place.
     const parts = (await readdir(aside)).sort((a, b) => Number(a === name) - Number(b === name));
     for (const part of parts) await rename(join(aside, part), join(folder, part));
     await syncFolder(folder);

@@ -43,7 +43,9 @@ describe.each(["node", "web"] as const)("onnxruntime-%s", (runtime: RuntimeName)
     const two = float32Tensor([1, 2], Float32Array.of(1, 2));
     await expect(session.run({})).rejects.toMatchObject({ code: "usage", expected: "x" });
     await expect(session.run({ x: two, z: two })).rejects.toMatchObject({ code: "usage" });
-    await expect(session.run({ x: float32Tensor([2, 1], Float32Array.of(1, 2)) })).rejects.toMatchObject({ code: "runtime" });
+    await expect(session.run({ x: float32Tensor([2, 1], Float32Array.of(1, 2)) })).rejects.toMatchObject({
+      code: "runtime",
+    });
     await session.release();
   });
 
@@ -114,7 +116,9 @@ test("samples have the usual sizes by themselves, none that shapes leave open, a
   const rate = tensorOf("int64", [], [16000]);
   const flags = { name: "flags", type: "bool", dims: [5] } as const;
   const words = { name: "words", type: "string", dims: [2] } as const;
-  const feeds = sampleFeeds([{ name: "sr", type: "int64", dims: [] }, flags, words], { values: new Map([["sr", rate]]) });
+  const feeds = sampleFeeds([{ name: "sr", type: "int64", dims: [] }, flags, words], {
+    values: new Map([["sr", rate]]),
+  });
   expect(feeds.sr).toBe(rate);
   expect([...feeds.flags!.data]).toEqual([0, 0, 0, 0, 0]);
   expect(feeds.words!.strings).toHaveLength(2);

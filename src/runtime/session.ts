@@ -18,7 +18,10 @@ export interface Port {
 }
 
 export interface SessionOptions {
-  /** Threads inside an operator; ONNX Runtime's own choice (the physical cores) when left out. For `web` the first session decides for all. */
+  /**
+   * Threads inside an operator; ONNX Runtime's own choice (the physical cores) when left out. For `web` the first
+   * session decides for all.
+   */
   readonly threads?: number;
   /** Where it runs; by default in Node's own runtime, or in wasm where that one is not installed. */
   readonly runtime?: RuntimeName;
@@ -33,7 +36,10 @@ export interface Session {
   readonly runtime: RuntimeName;
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
-  /** Runs once. @throws FilterBasisError `runtime`, `usage` (a missing or unknown input), `unsupported` (an element type) */
+  /**
+   * Runs once. @throws FilterBasisError `runtime`, `usage` (a missing or unknown input), `unsupported` (an element
+   * type)
+   */
   run(feeds: Feeds): Promise<Record<string, TensorData>>;
   release(): Promise<void>;
 }
@@ -61,8 +67,8 @@ const fatal = 4;
 
 /**
  * Opens a model: the bytes of a file, or its path (then external data is found beside it).
- * @throws FilterBasisError `runtime-missing` (the package is not installed or not for this machine), `unsupported` (the runtime has not
- * what the model needs), `runtime` (the model is refused)
+ * @throws FilterBasisError `runtime-missing` (the package is not installed or not for this machine), `unsupported` (the
+ * runtime has not what the model needs), `runtime` (the model is refused)
  */
 export async function openOrtSession(
   model: Uint8Array | string,
@@ -94,7 +100,9 @@ export async function openOrtSession(
     async run(feeds) {
       if (released) throw new FilterBasisError("usage", "the session has been released", place);
       checkFeeds(session.inputNames, feeds);
-      const inputs = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toOrt(ort, name, tensor)]));
+      const inputs = Object.fromEntries(
+        Object.entries(feeds).map(([name, tensor]) => [name, toOrt(ort, name, tensor)]),
+      );
       const outputs = await session.run(inputs, { logSeverityLevel: fatal }).catch((error: unknown) => {
         throw runFailure(error, runtime, place);
       });
@@ -152,7 +160,8 @@ function quiet<T extends Pick<Ort, "env">>(ort: T): T {
 }
 
 function readPort(value: InferenceSession.ValueMetadata): Port {
-  if (!value.isTensor) throw new FilterBasisError("unsupported", "only tensors can be fed and fetched", { tensor: value.name });
+  if (!value.isTensor)
+    throw new FilterBasisError("unsupported", "only tensors can be fed and fetched", { tensor: value.name });
   const dims = value.shape.map((dim) =>
     typeof dim === "number" && dim >= 0 ? dim : typeof dim === "string" && dim !== "" ? dim : null,
   );
@@ -182,7 +191,11 @@ function toOrt(ort: Ort, name: string, tensor: TensorData): Tensor {
     throw new FilterBasisError("unsupported", `a tensor of type ${type} cannot be fed`, { tensor: name });
   const View = arrays[type as keyof typeof arrays];
   const aligned = data.byteOffset % View.BYTES_PER_ELEMENT === 0 ? data : Uint8Array.from(data);
-  const values = new View(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / View.BYTES_PER_ELEMENT);
+  const values = new View(
+    aligned.buffer as ArrayBuffer,
+    aligned.byteOffset,
+    aligned.byteLength / View.BYTES_PER_ELEMENT,
+  );
   return new ort.Tensor(type as Exclude<OrtType, "string">, values as Float32Array, dims);
 }
 

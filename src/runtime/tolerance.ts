@@ -1,5 +1,6 @@
-// How far a model that claims to compute the same may be from the original, output by output and input by input: what rounding does
-// to a network of its size, and a small multiple of what the runtime's own rewriting of the original did to that very output.
+// How far a model that claims to compute the same may be from the original, output by output and input by input: what
+// rounding does to a network of its size, and a small multiple of what the runtime's own rewriting of the original did
+// to that very output.
 import type { DataType, TensorData } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
 import type { Dependence } from "./dependence.js";
@@ -13,8 +14,8 @@ export interface Tolerance {
   readonly max: number;
   readonly rms: number;
   /**
-   * Of whole numbers and flags: the share of elements that may differ. Of floats behind a step (a rounding to integers, a comparison):
-   * the share that may be further away than `near`, where `max` and `rms` do not hold.
+   * Of whole numbers and flags: the share of elements that may differ. Of floats behind a step (a rounding to integers,
+   * a comparison): the share that may be further away than `near`, where `max` and `rms` do not hold.
    */
   readonly share: number;
   readonly near: number;
@@ -28,7 +29,9 @@ export interface Tolerance {
 export interface OutputRule {
   readonly name: string;
   readonly type: DataType;
-  /** "constant": the same, within rounding, whatever was fed. "random", "unstable": not compared, for the stated reason. */
+  /**
+   * "constant": the same, within rounding, whatever was fed. "random", "unstable": not compared, for the stated reason.
+   */
   readonly state: "compared" | "constant" | "random" | "unstable";
   readonly reason?: string;
   readonly stepwise: boolean;
@@ -36,14 +39,20 @@ export interface OutputRule {
   readonly tolerances: readonly Tolerance[];
 }
 
-/** The noise may be met again with another sign and a longer tail; a rewriting that is wrong differs by orders of magnitude. */
+/**
+ * The noise may be met again with another sign and a longer tail; a rewriting that is wrong differs by orders of
+ * magnitude.
+ */
 const noiseMultiple = 4;
 /**
- * Noise that rests on few elements says little about the next: the quotient of two mean squares of n numbers each stays below 9 for n = 10 and
- * below 140 for n = 3 in 999 of 1000 cases (F distribution), of their roots below 3 and 12.
+ * Noise that rests on few elements says little about the next: the quotient of two mean squares of n numbers each stays
+ * below 9 for n = 10 and below 140 for n = 3 in 999 of 1000 cases (F distribution), of their roots below 3 and 12.
  */
 const fewElements = 6;
-/** The largest of many rounding errors is some four times their root mean square or more; `roundingOf` allows for the latter. */
+/**
+ * The largest of many rounding errors is some four times their root mean square or more; `roundingOf` allows for the
+ * latter.
+ */
 const tail = 4;
 /** Whole numbers: one of a thousand elements may lie so near a threshold that rounding decides. */
 const nearThreshold = 1e-3;
@@ -64,7 +73,10 @@ export interface Observed {
   readonly repeated: TensorData | undefined;
 }
 
-/** Decides how the output is compared. `still`: whatever draws at random was held still, so that such outputs have tolerances too. */
+/**
+ * Decides how the output is compared. `still`: whatever draws at random was held still, so that such outputs have
+ * tolerances too.
+ */
 export function ruleFor(observed: Observed, dependence: Dependence, rounding: number, still = false): OutputRule {
   const { name, values, again, repeated } = observed;
   const type = values[0]!.type;
@@ -78,7 +90,8 @@ export function ruleFor(observed: Observed, dependence: Dependence, rounding: nu
   const floor = floorOf(type, dependence.bounded.has(name));
   const relative = isFloat(type) ? rounding : 0;
   const tolerances = tolerancesOf(values, again, { floor, relative, stepwise });
-  if (tolerances === undefined) return { ...base, state: "unstable", reason: "its values become infinite or NaN by rounding" };
+  if (tolerances === undefined)
+    return { ...base, state: "unstable", reason: "its values become infinite or NaN by rounding" };
   if (repeated !== undefined && changesByItself(repeated, values[0]!, tolerances[0]!))
     return { ...base, state: "unstable", reason: "two runs of the original on the same inputs differ" };
   if (random !== undefined) return { ...drawn, tolerances };
@@ -88,8 +101,8 @@ export function ruleFor(observed: Observed, dependence: Dependence, rounding: nu
 }
 
 /**
- * The error of a function bounded by 1, which is computed as a difference of numbers near 1, in float32 (half precision is widened for it);
- * 0 where nothing bounds the output.
+ * The error of a function bounded by 1, which is computed as a difference of numbers near 1, in float32 (half precision
+ * is widened for it); 0 where nothing bounds the output.
  */
 const floorOf = (type: DataType, bounded: boolean): number => (bounded && isFloat(type) ? 4 * unit.float32 : 0);
 
@@ -111,12 +124,17 @@ function tolerancesOf(
   const seen = values.map((value, i) => again[i]!.map((other) => differences(other, value, nears[i]!)));
   if (seen.flat().some(({ notFinite }) => notFinite > 0)) return undefined;
   const own = seen.map((all) => worst(all));
-  // A step may not have been crossed for one input and be crossed next time: what is usual for the inputs holds for each.
+  // A step may not have been crossed for one input and be crossed next time: what is usual for the inputs holds for
+  // each.
   const usual = (of: (one: (typeof own)[number], i: number) => number): number => median(own.map(of));
   return own.map((noise, i) => {
     const scale = scales[i]!;
-    const max = stepwise ? Math.max(noise.max, usual((one, j) => one.max / (scales[j]!.max || 1)) * scale.max) : noise.max;
-    const rms = stepwise ? Math.max(noise.rms, usual((one, j) => one.rms / (scales[j]!.rms || 1)) * scale.rms) : noise.rms;
+    const max = stepwise
+      ? Math.max(noise.max, usual((one, j) => one.max / (scales[j]!.max || 1)) * scale.max)
+      : noise.max;
+    const rms = stepwise
+      ? Math.max(noise.rms, usual((one, j) => one.rms / (scales[j]!.rms || 1)) * scale.rms)
+      : noise.rms;
     const share = relative === 0 ? Math.max(...own.map((one) => one.share)) : noise.share;
     const rounding = floor + relative * (scale.rms > 0 ? scale.rms : largest);
     return {
@@ -149,7 +167,10 @@ const changesByItself = (repeated: TensorData, value: TensorData, { max }: Toler
   return difference > max || notFinite > 0;
 };
 
-/** Whether inputs change the output by clearly more than what is allowed; a single input is compared with the output's mean. */
+/**
+ * Whether inputs change the output by clearly more than what is allowed; a single input is compared with the output's
+ * mean.
+ */
 function isMoved(values: readonly TensorData[], tolerances: readonly Tolerance[]): boolean {
   if (values.length === 1) return differences(values[0]!, values[0]!).scale.spread > tolerances[0]!.moves;
   return values.some((value, i) =>

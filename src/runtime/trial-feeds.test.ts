@@ -48,7 +48,8 @@ test("kinds differ, and stated values are fed as they are", () => {
 test("neighbouring pixels of smooth images are near each other", () => {
   const { x } = trialFeeds([{ ...image, dims: [1, 1, 64, 64] }], "smooth 0..1");
   const values = floats(x!);
-  const step = values.reduce((sum, value, i) => sum + (i % 64 === 0 ? 0 : Math.abs(value - values[i - 1]!)), 0) / values.length;
+  const step =
+    values.reduce((sum, value, i) => sum + (i % 64 === 0 ? 0 : Math.abs(value - values[i - 1]!)), 0) / values.length;
   expect(step).toBeLessThan(0.05);
 });
 

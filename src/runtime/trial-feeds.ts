@@ -1,5 +1,5 @@
-// Inputs for comparing two models: of several kinds, since what moves the outputs of one network leaves another's at rest (a detector
-// that sees noise finds nothing, a network for bytes sees darkness in 0..1).
+// Inputs for comparing two models: of several kinds, since what moves the outputs of one network leaves another's at
+// rest (a detector that sees noise finds nothing, a network for bytes sees darkness in 0..1).
 import { elements } from "../graph/attributes.js";
 import type { DataType, TensorData } from "../graph/types.js";
 import { isFloat, tensorOf } from "../graph/values.js";
@@ -26,8 +26,8 @@ export interface TrialOptions extends SampleOptions {
 }
 
 /**
- * Seeded inputs of one kind. Floats, and bytes with three axes or more (images), are filled by the kind; other integers and flags as
- * `sampleFeeds` does, unless `values` states them.
+ * Seeded inputs of one kind. Floats, and bytes with three axes or more (images), are filled by the kind; other integers
+ * and flags as `sampleFeeds` does, unless `values` states them.
  */
 export function trialFeeds(inputs: readonly Port[], kind: FeedKind, { values, ...options }: TrialOptions = {}): Feeds {
   const random = new Random(`${kind}/${options.seed ?? 0}`);
@@ -39,7 +39,8 @@ export function trialFeeds(inputs: readonly Port[], kind: FeedKind, { values, ..
     const dims = given?.dims ?? sampleShape(port, options);
     if (given !== undefined) feeds[port.name] = given;
     else if (isFloat(port.type)) feeds[port.name] = tensorOf(port.type, dims, fill(kind, dims, random));
-    else if (isImage(port.type, dims)) feeds[port.name] = tensorOf(port.type, dims, asBytes(fill(kind, dims, random), kind));
+    else if (isImage(port.type, dims))
+      feeds[port.name] = tensorOf(port.type, dims, asBytes(fill(kind, dims, random), kind));
     else feeds[port.name] = plain[port.name]!;
   }
   return feeds;
@@ -91,7 +92,11 @@ const smooth: Plane = (height, width, random) => {
     const [v, u] = [(grid * y) / height, (grid * x) / width];
     const [row, column] = [Math.floor(v), Math.floor(u)];
     const node = (i: number, j: number): number => nodes[(row + i) * (grid + 1) + column + j]!;
-    const value = between(between(node(0, 0), node(0, 1), u - column), between(node(1, 0), node(1, 1), u - column), v - row);
+    const value = between(
+      between(node(0, 0), node(0, 1), u - column),
+      between(node(1, 0), node(1, 1), u - column),
+      v - row,
+    );
     return Math.min(1, Math.max(0, value + 0.02 * (random.next() - 0.5)));
   };
 };

@@ -1,4 +1,5 @@
-// Nothing leaves unverified: what was written is opened again, checked, and run in ONNX Runtime against what it should compute.
+// Nothing leaves unverified: what was written is opened again, checked, and run in ONNX Runtime against what it should
+// compute.
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph, TensorData } from "../graph/types.js";
 import { compareOutputs, type Difference } from "./compare.js";
@@ -29,7 +30,8 @@ export async function verifyModel(
   tolerance: number,
   options: SessionOptions = {},
 ): Promise<Verification> {
-  if (references.length === 0) throw new FilterBasisError("usage", "a model is verified against at least one reference");
+  if (references.length === 0)
+    throw new FilterBasisError("usage", "a model is verified against at least one reference");
   const session = await openSession(model, options);
   try {
     let worst: Difference = { relative: 0, absolute: 0, output: session.outputs[0]?.name ?? "" };

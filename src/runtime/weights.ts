@@ -18,11 +18,15 @@ export interface WeightFile {
 export async function readWeights(file: string): Promise<WeightFile> {
   const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
     const missing = cause.code === "ENOENT";
-    throw new FilterBasisError(missing ? "not-found" : "io", missing ? "there is no such file" : "cannot read the weights", {
-      file,
-      got: cause.code ?? String(cause),
-      cause,
-    });
+    throw new FilterBasisError(
+      missing ? "not-found" : "io",
+      missing ? "there is no such file" : "cannot read the weights",
+      {
+        file,
+        got: cause.code ?? String(cause),
+        cause,
+      },
+    );
   });
   try {
     if (isZip(bytes) || bytes[0] === 0x80) return { tensors: readPyTorch(bytes, { file }), aliases: {} };
@@ -57,5 +61,8 @@ function readAliases(text: string | undefined, file: string): Readonly<Record<st
   } catch {
     // falls through to the error below
   }
-  throw new FilterBasisError("malformed", "the aliases are not a JSON object of names", { file, field: "__metadata__.aliases" });
+  throw new FilterBasisError("malformed", "the aliases are not a JSON object of names", {
+    file,
+    field: "__metadata__.aliases",
+  });
 }

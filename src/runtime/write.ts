@@ -10,7 +10,8 @@ export type Writable = Uint8Array | string | Iterable<Uint8Array> | AsyncIterabl
 /**
  * Writes a file aside (in the same folder), syncs it, renames it into place and syncs the folder. On any failure the
  * temporary file is removed and the old file stays as it was. A link is followed; a device is written straight through.
- * @throws FilterBasisError `io` (disk full, no permission, a folder in the way), `not-found` (the folder does not exist)
+ * @throws FilterBasisError `io` (disk full, no permission, a folder in the way), `not-found` (the folder does not
+ * exist)
  */
 export async function writeAside(path: string, content: Writable): Promise<void> {
   const target = await realpath(path).catch(() => path);
@@ -35,7 +36,9 @@ export async function writeAside(path: string, content: Writable): Promise<void>
   await syncFolder(folder);
 }
 
-/** Makes a rename or removal inside the folder durable. Systems that cannot sync a folder (Windows) order it themselves. */
+/**
+ * Makes a rename or removal inside the folder durable. Systems that cannot sync a folder (Windows) order it themselves.
+ */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, "r").catch(() => undefined);
   if (handle === undefined) return;
@@ -91,5 +94,9 @@ export function writeError(error: unknown, path: string): FilterBasisError {
     ENOTDIR: "the folder to write into is a file",
     EPERM: "no permission to write",
   };
-  return new FilterBasisError("io", reasons[code] ?? "cannot write", { file: path, got: code || message, cause: error });
+  return new FilterBasisError("io", reasons[code] ?? "cannot write", {
+    file: path,
+    got: code || message,
+    cause: error,
+  });
 }

@@ -82,7 +82,8 @@ function checkNumber(kind: ListKind, argument: number): void {
   if (kind === "integers" && !Number.isInteger(argument)) throw new Error(`expected an integer, got ${argument}`);
 }
 
-const isWrittenOut = (list: unknown): list is readonly unknown[] => Array.isArray(list) && list.length <= longestWrittenOut;
+const isWrittenOut = (list: unknown): list is readonly unknown[] =>
+  Array.isArray(list) && list.length <= longestWrittenOut;
 
 function tooMany(most: number, got: number): Error {
   return new Error(`too many arguments: at most ${most} without a name, got ${got}`);

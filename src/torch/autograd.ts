@@ -20,7 +20,10 @@ export function withGrad<T>(enabled: boolean, run: () => T): T {
 }
 
 /** Adds the gradients of a scalar loss (or of a tensor with the gradient given) to the leaves that require them. */
-export function backward(loss: Tensor, o: { gradient?: Tensor; retainGraph?: boolean; createGraph?: boolean } = {}): void {
+export function backward(
+  loss: Tensor,
+  o: { gradient?: Tensor; retainGraph?: boolean; createGraph?: boolean } = {},
+): void {
   const gradient = o.gradient && [o.gradient.handle];
   guarded("backward", () => loadEngine().backward([loss.handle], gradient, o.retainGraph, o.createGraph));
 }
@@ -34,7 +37,10 @@ export async function backwardAsync(loss: Tensor): Promise<void> {
   }
 }
 
-/** The gradients of the inputs, in their order; null for an input that the outputs do not depend on, which `allowUnused` permits. */
+/**
+ * The gradients of the inputs, in their order; null for an input that the outputs do not depend on, which `allowUnused`
+ * permits.
+ */
 export function gradients(
   outputs: readonly Tensor[],
   inputs: readonly Tensor[],

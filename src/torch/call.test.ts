@@ -124,7 +124,11 @@ describeEngine("refusals name the operator and its schema, and never abort", () 
     ["a list in which not all are tensors", () => call("cat.", [x(), 1]), /"tensors".*expected a tensor.*aten::cat/],
     ["a number for a list of tensors", () => call("cat.", 3), /expected an array.*aten::cat/],
     ["a fraction for a list of integers", () => call("mean.dim", x(), 0.5), /expected an integer, got 0.5.*aten::mean/],
-    ["a fraction in a list of integers", () => call("permute", x(), [0.5, 1]), /"dims".*expected an integer.*aten::permute/],
+    [
+      "a fraction in a list of integers",
+      () => call("permute", x(), [0.5, 1]),
+      /"dims".*expected an integer.*aten::permute/,
+    ],
     ["lists of different lengths", () => callAll("_foreach_add_.List", [x()], [x(), x()]), /aten::_foreach_add_/],
     ["empty lists", () => callAll("_foreach_add_.Scalar", [], 1), /no tensor arguments|at least one tensor/],
     [
@@ -132,8 +136,16 @@ describeEngine("refusals name the operator and its schema, and never abort", () 
       () => callAll("_foreach_mul_.Scalar" as string, [x()]),
       /"scalar": missing.*aten::_foreach_mul_/,
     ],
-    ["a list where a number belongs", () => callAll("_foreach_mul_.Scalar" as string, [x()], [1]), /"scalar".*expected a number/],
-    ["nothing where one tensor is wanted", () => call("_foreach_mul_.Scalar" as string, [x()], 1), /does not give one tensor/],
+    [
+      "a list where a number belongs",
+      () => callAll("_foreach_mul_.Scalar" as string, [x()], [1]),
+      /"scalar".*expected a number/,
+    ],
+    [
+      "nothing where one tensor is wanted",
+      () => call("_foreach_mul_.Scalar" as string, [x()], 1),
+      /does not give one tensor/,
+    ],
     ["more memory than there is", () => call("empty.memory_format", [2 ** 45]), /memory.*aten::empty/],
     ["a size beyond 64 bits", () => call("empty.memory_format", [1e300]), /expected an integer/],
   ];
@@ -212,7 +224,10 @@ describeEngine("autograd", () => {
     const at = (value: number) => {
       const moved = Float64Array.from(values);
       moved[7] = value;
-      return call("sum", call("pow.Tensor_Scalar", call("conv2d", x, fromArray(moved, [3, 2, 3, 3]), null, 1, 1), 2)).item();
+      return call(
+        "sum",
+        call("pow.Tensor_Scalar", call("conv2d", x, fromArray(moved, [3, 2, 3, 3]), null, 1, 1), 2),
+      ).item();
     };
     const step = 1e-4;
     const difference = (at(values[7]! + step) - at(values[7]! - step)) / (2 * step);

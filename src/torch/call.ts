@@ -17,17 +17,23 @@ export type Value = Tensor | number | bigint | boolean | string | null | undefin
 export type BoundOperator = keyof OperatorBindings;
 
 /** What an operator takes: as its schema says for bound operators, anything for the others. */
-export type ArgumentsOf<N extends string> = N extends BoundOperator ? Parameters<OperatorBindings[N]> : readonly Argument[];
+export type ArgumentsOf<N extends string> = N extends BoundOperator
+  ? Parameters<OperatorBindings[N]>
+  : readonly Argument[];
 
 /** A function that calls one bound operator; the operator is looked up on the first call. */
 export function operator<N extends BoundOperator>(name: N): OperatorBindings[N] {
   let found: Operator | undefined;
   const call = (...args: Argument[]): Value => run((found ??= exactly(name)), args);
-  // The signature is libtorch's own: it was generated from the schema by which the addon converts arguments and results.
+  // The signature is libtorch's own: it was generated from the schema by which the addon converts arguments and
+  // results.
   return call as unknown as OperatorBindings[N];
 }
 
-/** The overload that the bindings mean: a name alone is the overload without a name, not whichever the arguments would choose. */
+/**
+ * The overload that the bindings mean: a name alone is the overload without a name, not whichever the arguments would
+ * choose.
+ */
 function exactly(name: BoundOperator): Operator {
   return { ...lookUp(name.includes(".") ? name : `${name}.`), name };
 }
@@ -35,7 +41,8 @@ function exactly(name: BoundOperator): Operator {
 const operators = new Map<string, Operator>();
 
 /**
- * Calls an operator of ATen: `call("conv2d", x, w)`, `call("add.Tensor", a, b, { alpha: 2 })`. Without an overload the arguments choose one.
+ * Calls an operator of ATen: `call("conv2d", x, w)`, `call("add.Tensor", a, b, { alpha: 2 })`. Without an overload the
+ * arguments choose one.
  * @returns its one tensor @throws FilterBasisError `engine`, naming the operator and its schema
  */
 export function call<N extends string>(name: N, ...args: ArgumentsOf<N>): Tensor {
@@ -57,7 +64,10 @@ export function oneTensor(name: string, result: Value): Tensor {
   });
 }
 
-/** Calls an operator and gives what it gives: nothing (an empty array), one result, or an array of several. The array of arguments is used up. */
+/**
+ * Calls an operator and gives what it gives: nothing (an empty array), one result, or an array of several. The array of
+ * arguments is used up.
+ */
 export function invoke(name: string, args: Argument[]): Value {
   return run(operators.get(name) ?? lookUp(name), args);
 }
@@ -79,8 +89,16 @@ export function run(operator: Operator, args: Argument[]): Value {
   return first instanceof Tensor && result === first.handle ? first : toValue(result);
 }
 
-/** The crossing. Spreading an array costs about 0.1 us, as much as the rest of the way here; most operators take few arguments. */
-function crossing({ call }: NativeEngine, operator: OperatorHandle, out: Handle, given: readonly unknown[]): NativeResult {
+/**
+ * The crossing. Spreading an array costs about 0.1 us, as much as the rest of the way here; most operators take few
+ * arguments.
+ */
+function crossing(
+  { call }: NativeEngine,
+  operator: OperatorHandle,
+  out: Handle,
+  given: readonly unknown[],
+): NativeResult {
   switch (given.length) {
     case 1:
       return call(operator, out, given[0]);
@@ -100,14 +118,17 @@ function crossing({ call }: NativeEngine, operator: OperatorHandle, out: Handle,
 }
 
 /**
- * Calls an operator on the engine's private thread, so that the event loop lives meanwhile; calls run one after another. Tensors that it uses
- * may be disposed at once but must not be changed before it is done.
- * Its results belong to no scope. For the odd long call: a whole training belongs into a worker thread.
+ * Calls an operator on the engine's private thread, so that the event loop lives meanwhile; calls run one after
+ * another. Tensors that it uses may be disposed at once but must not be changed before it is done. Its results belong
+ * to no scope. For the odd long call: a whole training belongs into a worker thread.
  */
 export async function callAsync<N extends string>(name: N, ...args: ArgumentsOf<N>): Promise<Value> {
   const operator = lookUp(name);
   try {
-    const results = await loadEngine().callAsync(operator.handle, ...convert(operator, [...(args as readonly Argument[])]));
+    const results = await loadEngine().callAsync(
+      operator.handle,
+      ...convert(operator, [...(args as readonly Argument[])]),
+    );
     return unowned(() => toValue(results));
   } catch (error) {
     throw engineError(error, name, () => loadEngine().schemas(operator.handle));
@@ -143,7 +164,11 @@ function described(parameters: ReturnType<NativeEngine["parameters"]>): Omit<Ope
   const [names, positional, tensors, integers] = parameters;
   const kindAt = (place: number): ListKind =>
     tensors.includes(place) ? "tensors" : integers.includes(place) ? "integers" : undefined;
-  return { parameters: names, positional, lists: tensors.length + integers.length > 0 ? names.map((_, i) => kindAt(i)) : [] };
+  return {
+    parameters: names,
+    positional,
+    lists: tensors.length + integers.length > 0 ? names.map((_, i) => kindAt(i)) : [],
+  };
 }
 
 function toValue(result: NativeResult): Value {

@@ -22,7 +22,10 @@ export function parseDevice(text: string): Device {
   const [, kind, index = "0"] = /^(cpu|cuda)(?::(\d{1,2}))?$/.exec(text) ?? [];
   if (kind === "cuda") return `cuda:${Number(index)}`;
   if (text === "cpu") return text;
-  throw new FilterBasisError("usage", "this is not a device", { expected: "cpu, cuda or cuda:N", got: JSON.stringify(text) });
+  throw new FilterBasisError("usage", "this is not a device", {
+    expected: "cpu, cuda or cuda:N",
+    got: JSON.stringify(text),
+  });
 }
 
 /** The device that a text names, if it is here. @throws FilterBasisError `usage`, `unsupported` */
@@ -32,6 +35,9 @@ export function requireDevice(text: string, table: DeviceTable = libtorchs): Dev
   if (table[kind]()) return device;
   throw new FilterBasisError("unsupported", `libtorch has no ${kind} device here`, {
     got: device,
-    cures: ["run on the processor: --device cpu", "use a libtorch that was built with CUDA: LIBTORCH=/path npm run build:native"],
+    cures: [
+      "run on the processor: --device cpu",
+      "use a libtorch that was built with CUDA: LIBTORCH=/path npm run build:native",
+    ],
   });
 }

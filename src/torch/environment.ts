@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
 
 /**
- * OPENBLAS_CORETYPE: OpenBLAS 0.3.21 takes some AVX-512 virtual machines for a Prescott and multiplies matrices at a sixth of the speed.
- * OMP_WAIT_POLICY: threads that spin while they wait are about a quarter faster on an idle machine, and ruin a shared one.
- * OMP_NUM_THREADS: libtorch's own count of the cores is wrong on some virtual machines (one of two on an AMD EPYC under KVM).
- * OPENBLAS_NUM_THREADS: OpenBLAS does not heed libtorch's own bound.
+ * OPENBLAS_CORETYPE: OpenBLAS 0.3.21 takes some AVX-512 virtual machines for a Prescott and multiplies matrices at a
+ * sixth of the speed. OMP_WAIT_POLICY: threads that spin while they wait are about a quarter faster on an idle machine,
+ * and ruin a shared one. OMP_NUM_THREADS: libtorch's own count of the cores is wrong on some virtual machines (one of
+ * two on an AMD EPYC under KVM). OPENBLAS_NUM_THREADS: OpenBLAS does not heed libtorch's own bound.
  */
 export function environmentDefaults(): Record<string, string> {
   const defaults: Record<string, string> = {};
@@ -16,14 +16,23 @@ export function environmentDefaults(): Record<string, string> {
   return { ...defaults, OMP_NUM_THREADS: threads, OPENBLAS_NUM_THREADS: threads };
 }
 
-/** Cores that this process may use: of those it is bound to, no more than the machine really has or its control group is granted. */
+/**
+ * Cores that this process may use: of those it is bound to, no more than the machine really has or its control group is
+ * granted.
+ */
 export function usableCores(): number {
   const quota = /^(\d+) (\d+)/.exec(readText("/sys/fs/cgroup/cpu.max")); // microseconds in a period
   const granted = quota ? Math.ceil(Number(quota[1]) / Number(quota[2])) : Number.POSITIVE_INFINITY;
-  return Math.max(1, Math.min(availableParallelism(), coresIn(readText("/proc/cpuinfo")) ?? Number.POSITIVE_INFINITY, granted));
+  return Math.max(
+    1,
+    Math.min(availableParallelism(), coresIn(readText("/proc/cpuinfo")) ?? Number.POSITIVE_INFINITY, granted),
+  );
 }
 
-/** Distinct (package, core) pairs in the text of /proc/cpuinfo, since two threads of a core share its arithmetic; undefined where it does not tell. */
+/**
+ * Distinct (package, core) pairs in the text of /proc/cpuinfo, since two threads of a core share its arithmetic;
+ * undefined where it does not tell.
+ */
 export function coresIn(info: string): number | undefined {
   const pairs = info
     .split(/\n\s*\n/)
@@ -36,7 +45,9 @@ export function coresIn(info: string): number | undefined {
 function hasAvx512(): boolean {
   if (process.arch !== "x64") return false;
   const flags = /^flags\s*:(.*)$/m.exec(readText("/proc/cpuinfo"))?.[1] ?? "";
-  return ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"].every((flag) => ` ${flags} `.includes(` ${flag} `));
+  return ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"].every((flag) =>
+    ` ${flags} `.includes(` ${flag} `),
+  );
 }
 
 /** Empty where there is no such file: not Linux. */
@@ -48,7 +59,10 @@ function readText(file: string): string {
   }
 }
 
-/** Others compute here too: a continuous-integration machine, fewer processors than the machine has, or a load of at least half of them. */
+/**
+ * Others compute here too: a continuous-integration machine, fewer processors than the machine has, or a load of at
+ * least half of them.
+ */
 function isShared(): boolean {
   return Boolean(process.env.CI) || availableParallelism() < cpus().length || (loadavg()[0] ?? 0) > cpus().length / 2;
 }

@@ -1,7 +1,9 @@
 // From the addon's errors to the project's one error.
 import { type ErrorDetails, FilterBasisError } from "../errors/error.js";
 
-/** Turns whatever a native call threw into a FilterBasisError of code `engine` that names the operator and its schema. */
+/**
+ * Turns whatever a native call threw into a FilterBasisError of code `engine` that names the operator and its schema.
+ */
 export function engineError(error: unknown, op: string, schemas: () => readonly string[] = () => []): FilterBasisError {
   if (error instanceof FilterBasisError) return error;
   const message = error instanceof Error ? error.message : String(error);

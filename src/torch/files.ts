@@ -8,7 +8,8 @@ import { FilterBasisError } from "../errors/error.js";
 export function packageRoot(): string {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     const file = join(folder, "package.json");
-    if (existsSync(file) && (JSON.parse(readFileSync(file, "utf8")) as { name?: string }).name === "filterbasis") return folder;
+    if (existsSync(file) && (JSON.parse(readFileSync(file, "utf8")) as { name?: string }).name === "filterbasis")
+      return folder;
     if (dirname(folder) === folder)
       throw new FilterBasisError("engine-missing", "the package's folder was not found", { file: folder });
   }

@@ -1,4 +1,5 @@
-// The engine: libtorch's tensors, operators and gradients in TypeScript. Importing it loads nothing; the first call does.
+// The engine: libtorch's tensors, operators and gradients in TypeScript. Importing it loads nothing; the first call
+// does.
 export { backward, backwardAsync, gradients, noGrad, withGrad } from "./autograd.js";
 export { type Argument, call, callAll, callAsync, schemas, type Value } from "./call.js";
 export { type Device, hasCuda, parseDevice, requireDevice } from "./device.js";

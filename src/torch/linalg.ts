@@ -4,7 +4,14 @@ import { safeFactor, shortestSolution } from "../linalg/least-squares.js";
 import type { Eigen, Kept, LinearAlgebra, Svd } from "../linalg/linear-algebra.js";
 import { type Matrix, matrix } from "../linalg/matrix.js";
 import { pureLinearAlgebra } from "../linalg/pure.js";
-import { notPositive, requireCount, requireFinite, requireFit, requireSquare, requireWidth } from "../linalg/require.js";
+import {
+  notPositive,
+  requireCount,
+  requireFinite,
+  requireFit,
+  requireSquare,
+  requireWidth,
+} from "../linalg/require.js";
 import { call, callAll } from "./call.js";
 import { loadEngine } from "./native.js";
 import { TensorScope, unowned } from "./scope.js";

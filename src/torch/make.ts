@@ -1,4 +1,5 @@
-// New tensors, from a shape or from typed arrays, on a device. Elements are float32 unless said otherwise, whatever the numbers look like.
+// New tensors, from a shape or from typed arrays, on a device. Elements are float32 unless said otherwise, whatever the
+// numbers look like.
 import { call } from "./call.js";
 import { type Device, defaultDevice } from "./device.js";
 import type { NumberArray } from "./native.js";
@@ -17,7 +18,9 @@ const options = ({ dtype = "float32", device }: MakeOptions): Named =>
   dtype === "float32" && device === undefined ? [] : typed({ dtype, ...(device !== undefined && { device }) });
 
 /** Where libtorch would follow the number: 1 makes whole numbers. */
-const typed = ({ dtype = "float32", device }: MakeOptions): Named => [{ dtype, ...(device !== undefined && { device }) }];
+const typed = ({ dtype = "float32", device }: MakeOptions): Named => [
+  { dtype, ...(device !== undefined && { device }) },
+];
 
 export function zeros(shape: readonly number[], o: MakeOptions = {}): Tensor {
   return call("zeros", shape, ...options(o));
@@ -52,10 +55,15 @@ export function zerosLike(tensor: Tensor): Tensor {
 }
 
 /**
- * A tensor with a copy of the elements, on a device. A dtype of the same element size reads the same bytes anew (bool from Uint8Array,
- * bfloat16 from Uint16Array); without one it follows the array.
+ * A tensor with a copy of the elements, on a device. A dtype of the same element size reads the same bytes anew (bool
+ * from Uint8Array, bfloat16 from Uint16Array); without one it follows the array.
  */
-export function fromArray(data: NumberArray, shape: readonly number[], dtype?: DType, device: Device = defaultDevice): Tensor {
+export function fromArray(
+  data: NumberArray,
+  shape: readonly number[],
+  dtype?: DType,
+  device: Device = defaultDevice,
+): Tensor {
   const made = onHost(data, shape, dtype);
   if (device === defaultDevice) return made;
   const moved = call("to.device", made, device, made.dtype);

@@ -49,9 +49,17 @@ export interface Information {
 /** The exports of native/*.cpp. Every function throws an Error with a `code` of native/errors.h. */
 export interface NativeEngine {
   find(name: string, overload?: string): OperatorHandle;
-  /** Names; how many may be given without one; the places of lists of tensors and of integers. Null where the overload is not settled. */
-  parameters(operator: OperatorHandle): [names: string[], positional: number, tensors: number[], integers: number[]] | null;
-  /** Arguments in the schema's order; where the overload is not settled, a plain object may end them. Undefined: the one tensor is in `out`. Else `out` stays empty; an operator that works in place gives its first argument's handle. */
+  /**
+   * Names; how many may be given without one; the places of lists of tensors and of integers. Null where the overload
+   * is not settled.
+   */
+  parameters(
+    operator: OperatorHandle,
+  ): [names: string[], positional: number, tensors: number[], integers: number[]] | null;
+  /**
+   * Arguments in the schema's order; where the overload is not settled, a plain object may end them. Undefined: the one
+   * tensor is in `out`. Else `out` stays empty; an operator that works in place gives its first argument's handle.
+   */
   call(operator: OperatorHandle, out: Handle, ...args: readonly unknown[]): NativeResult;
   callAsync(operator: OperatorHandle, ...args: readonly unknown[]): Promise<NativeResult>;
   schemas(operator: OperatorHandle): string[];
@@ -72,7 +80,12 @@ export interface NativeEngine {
   copyTo(tensor: Handle, data: NumberArray): void;
   memory(tensor: Handle): ArrayBuffer;
 
-  backward(outputs: readonly Handle[], gradients?: readonly Handle[], retainGraph?: boolean, createGraph?: boolean): void;
+  backward(
+    outputs: readonly Handle[],
+    gradients?: readonly Handle[],
+    retainGraph?: boolean,
+    createGraph?: boolean,
+  ): void;
   backwardAsync(
     outputs: readonly Handle[],
     gradients?: readonly Handle[],

@@ -21,9 +21,12 @@ describeEngine("the typed bindings", () => {
     const schema = parseSchema(schemas(name.includes(".") ? name : `${name}.`)[0]!);
     const known = new Set([...text.matchAll(/(\w+)\??:/g)].map(([, word]) => word));
     const camel = (word: string) => word.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
-    const parameters = schema.parameters.filter((one) => !one.optional || known.has(one.name) || known.has(camel(one.name)));
+    const parameters = schema.parameters.filter(
+      (one) => !one.optional || known.has(one.name) || known.has(camel(one.name)),
+    );
     const loaded = signature({ ...schema, parameters });
-    // Exactly, for the version that the bindings were generated from; elsewhere a Scalar may have taken the place of an integer.
+    // Exactly, for the version that the bindings were generated from; elsewhere a Scalar may have taken the place of an
+    // integer.
     if (generatedFrom === engineInfo().version) expect(loaded).toBe(text);
     else expect(loaded.replaceAll("number | boolean", "number")).toBe(text.replaceAll("number | boolean", "number"));
   });

@@ -1,4 +1,5 @@
-// The operators of the typed bindings. Generated from libtorch 1.13.0 by scripts/generate-bindings.ts: change scripts/bound-operators.txt instead.
+// The operators of the typed bindings. Generated from libtorch 1.13.0 by scripts/generate-bindings.ts: change
+// scripts/bound-operators.txt instead.
 import type { DType, MemoryFormat } from "./dtype.js";
 import type { Tensor } from "./tensor.js";
 

@@ -94,17 +94,24 @@ function or(type: string | undefined, other: string): string | undefined {
 
 /** The TypeScript type of an operator's results. */
 export function resultType(results: readonly string[]): string {
-  const types = results.map((one) => (one.endsWith("[]") ? `readonly ${plain[one.slice(0, -2)]}[]` : (plain[one] ?? "Value")));
+  const types = results.map((one) =>
+    one.endsWith("[]") ? `readonly ${plain[one.slice(0, -2)]}[]` : (plain[one] ?? "Value"),
+  );
   if (types.length === 1) return types[0]!;
   return types.length === 0 ? "void" : `readonly [${types.join(", ")}]`;
 }
 
-/** The TypeScript signature of a schema: `(self: Tensor, other: Tensor, named?: { alpha?: number | undefined }) => Tensor`. */
+/**
+ * The TypeScript signature of a schema: `(self: Tensor, other: Tensor, named?: { alpha?: number | undefined }) =>
+ * Tensor`.
+ */
 export function signature(schema: Schema): string {
   const known = schema.parameters.flatMap((parameter) => {
     const type = parameterType(parameter.type);
     if (type === undefined && !parameter.optional)
-      throw new FilterBasisError("unsupported", `an argument of type ${parameter.type} cannot be passed`, { op: schema.name });
+      throw new FilterBasisError("unsupported", `an argument of type ${parameter.type} cannot be passed`, {
+        op: schema.name,
+      });
     // A number is welcome where the second operand of arithmetic goes: it promotes as it would in Python.
     const operand = parameter.type === "Tensor" && parameter.name === "other";
     return type === undefined ? [] : [{ ...parameter, type: operand ? "Tensor | number" : type }];
@@ -113,7 +120,9 @@ export function signature(schema: Schema): string {
   const positional = known.filter(({ named }) => !named);
   const lastNeeded = positional.findLastIndex(({ optional }) => !optional);
   // An optional argument before a needed one must be written out; null stands for it.
-  const parts = positional.map((parameter, i) => write({ ...parameter, optional: parameter.optional && i > lastNeeded }));
+  const parts = positional.map((parameter, i) =>
+    write({ ...parameter, optional: parameter.optional && i > lastNeeded }),
+  );
   const named = known.filter((parameter) => parameter.named);
   if (named.length > 0) {
     const must = named.some(({ optional }) => !optional) ? "" : "?";

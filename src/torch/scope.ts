@@ -1,6 +1,8 @@
 // Who owns a tensor: the innermost scope, unless it is kept.
 import { FilterBasisError } from "../errors/error.js";
-import { disposeAll, type Tensor } from "./tensor.js";
+import { giveHandle, goneHandle } from "./handles.js";
+import { type Handle, loadEngine } from "./native.js";
+import type { Tensor } from "./tensor.js";
 
 let innermost: TensorScope | undefined;
 
@@ -56,7 +58,10 @@ export function tidy<T extends Tensor | readonly Tensor[] | undefined>(run: () =
   return result;
 }
 
-/** Runs a function whose new tensors belong to no scope: for parameters and optimiser state that outlive the step which makes them. */
+/**
+ * Runs a function whose new tensors belong to no scope: for parameters and optimiser state that outlive the step which
+ * makes them.
+ */
 export function unowned<T>(run: () => T): T {
   const before = innermost;
   innermost = undefined;
@@ -65,4 +70,18 @@ export function unowned<T>(run: () => T): T {
   } finally {
     innermost = before;
   }
+}
+
+/** Disposes many tensors in one crossing. */
+function disposeAll(tensors: readonly Tensor[]): void {
+  const gone = goneHandle();
+  const handles: Handle[] = [];
+  for (const tensor of tensors) {
+    if (tensor.handle === gone) continue;
+    handles.push(tensor.handle);
+    tensor.handle = gone;
+  }
+  if (handles.length === 0) return;
+  loadEngine().disposeAll(handles);
+  for (const handle of handles) giveHandle(handle);
 }

@@ -11,7 +11,10 @@ export function manualSeed(seed: number | bigint): void {
   guarded("manualSeed", () => loadEngine().manualSeed(seed));
 }
 
-/** The whole state of a device's generator (by default the processor's), as bytes: given back to setGeneratorState, the same numbers follow. */
+/**
+ * The whole state of a device's generator (by default the processor's), as bytes: given back to setGeneratorState, the
+ * same numbers follow.
+ */
 export function generatorState(device?: Device): Uint8Array {
   using state = new Tensor(guarded("generatorState", () => loadEngine().generatorState(device)));
   return state.data() as Uint8Array;

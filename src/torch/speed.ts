@@ -1,4 +1,5 @@
-// How fast the engine computes here: a matrix product, a convolution, and what waking the threads for a small operator costs.
+// How fast the engine computes here: a matrix product, a convolution, and what waking the threads for a small operator
+// costs.
 
 import { noGrad } from "./autograd.js";
 import { call } from "./call.js";

@@ -25,7 +25,8 @@ const arrays: Partial<Record<DType, { new (length: number): NumberArray; new (bu
 
 function arrayOf(dtype: DType) {
   const found = arrays[dtype];
-  if (found === undefined) throw new FilterBasisError("unsupported", `elements of ${dtype} have no typed array`, { op: "data" });
+  if (found === undefined)
+    throw new FilterBasisError("unsupported", `elements of ${dtype} have no typed array`, { op: "data" });
   return found;
 }
 
@@ -93,8 +94,9 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * The elements themselves, without a copy: what is written there is in the tensor, and the other way round. The memory outlives the tensor
-   * as long as the array is held. For contiguous tensors on the CPU. The quickest way to fill a batch: `empty(shape).elements()`.
+   * The elements themselves, without a copy: what is written there is in the tensor, and the other way round. The
+   * memory outlives the tensor as long as the array is held. For contiguous tensors on the CPU. The quickest way to
+   * fill a batch: `empty(shape).elements()`.
    */
   elements(): NumberArray {
     const buffer = guarded("elements", () => loadEngine().memory(this.handle));
@@ -141,23 +143,10 @@ export class Tensor implements Disposable {
 }
 
 /**
- * A tensor with a copy of the elements, where typed arrays lie (see `make.ts` for other devices). A dtype of the same element size reads the same bytes anew (bool from Uint8Array, bfloat16 from
- * Uint16Array); without one it follows the array.
+ * A tensor with a copy of the elements, where typed arrays lie (see `make.ts` for other devices). A dtype of the same
+ * element size reads the same bytes anew (bool from Uint8Array, bfloat16 from Uint16Array); without one it follows the
+ * array.
  */
 export function fromArray(data: NumberArray, shape: readonly number[], dtype?: DType): Tensor {
   return new Tensor(guarded("fromArray", () => loadEngine().fromTypedArray(data, shape, dtype)));
-}
-
-/** Disposes many tensors in one crossing. */
-export function disposeAll(tensors: readonly Tensor[]): void {
-  const gone = goneHandle();
-  const handles: Handle[] = [];
-  for (const tensor of tensors) {
-    if (tensor.handle === gone) continue;
-    handles.push(tensor.handle);
-    tensor.handle = gone;
-  }
-  if (handles.length === 0) return;
-  loadEngine().disposeAll(handles);
-  for (const handle of handles) giveHandle(handle);
 }

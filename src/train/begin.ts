@@ -10,7 +10,10 @@ const trained = [runFiles.metrics, runFiles.checkpoints, runFiles.best, runFiles
 /** What it writes before its first step. */
 const prepared = [runFiles.run, runFiles.original, runFiles.originalMetrics, runFiles.start, runFiles.startMetrics];
 
-/** The recipe by which the run in `folder` is trained; written there when it begins. Throws `not-found`, `usage`, `invalid-recipe`. */
+/**
+ * The recipe by which the run in `folder` is trained; written there when it begins. Throws `not-found`, `usage`,
+ * `invalid-recipe`.
+ */
 export async function beginRun(folder: string, recipe: Recipe | "resume"): Promise<Recipe> {
   const there = await readJson<unknown>(folder, runFiles.recipe);
   if (recipe === "resume") {
@@ -52,7 +55,10 @@ async function wasBegun(folder: string): Promise<boolean> {
   return /^\d{4}-\d\d-\d\dT[\d:.]+Z begun: /.test(log);
 }
 
-/** Those of the names that are there; not counted are empty files, and folders without a file that has a name of its own. */
+/**
+ * Those of the names that are there; not counted are empty files, and folders without a file that has a name of its
+ * own.
+ */
 async function present(folder: string, names: readonly string[]): Promise<readonly string[]> {
   const found: string[] = [];
   for (const name of names) {

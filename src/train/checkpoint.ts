@@ -17,7 +17,11 @@ export interface Checkpoint<State> {
 const pattern = /^step-(\d{9})-([0-9a-f]{32})\.safetensors$/;
 
 /** Writes a checkpoint aside, syncs, renames, and then removes all but the newest `keep`. Returns the file's path. */
-export async function writeCheckpoint<State>(folder: string, checkpoint: Checkpoint<State>, keep: number): Promise<string> {
+export async function writeCheckpoint<State>(
+  folder: string,
+  checkpoint: Checkpoint<State>,
+  keep: number,
+): Promise<string> {
   await mkdir(folder, { recursive: true });
   const metadata = new Map([["filterbasis.state", JSON.stringify(checkpoint.state)]]);
   const chunks = writeSafetensors(checkpoint.tensors, metadata);
@@ -29,7 +33,8 @@ export async function writeCheckpoint<State>(folder: string, checkpoint: Checkpo
 
 /**
  * Reads the newest checkpoint that is whole, or undefined where there is none at all. A damaged one is reported through
- * `note` and the one before it is taken; when every one is damaged, throws `checksum`. Leftovers of interrupted writes are removed.
+ * `note` and the one before it is taken; when every one is damaged, throws `checksum`. Leftovers of interrupted writes
+ * are removed.
  */
 export async function readNewestCheckpoint<State>(
   folder: string,

@@ -32,7 +32,15 @@ function images({ inShared = false, labelled = true } = {}): SourcePlan {
 }
 
 async function patches(cache = "cache"): Promise<SourcePlan> {
-  const options = { scale: 2, patch: 16, batch: 3, stepsPerEpoch: 6, seed: 3, labelled: true, folder: join(root, cache) };
+  const options = {
+    scale: 2,
+    patch: 16,
+    batch: 3,
+    stepsPerEpoch: 6,
+    seed: 3,
+    labelled: true,
+    folder: join(root, cache),
+  };
   return { kind: "patches", pairs: (await findPairs(join(root, "hr"), 2)).pairs, options };
 }
 
@@ -63,7 +71,10 @@ const places = [...inOrder, ...jumps];
 describe.each([1, 2])("%i loader threads", (loaders) => {
   it.each([
     ["classification", async () => images()],
-    ["classification without labels, in memory that is shared already", async () => images({ inShared: true, labelled: false })],
+    [
+      "classification without labels, in memory that is shared already",
+      async () => images({ inShared: true, labelled: false }),
+    ],
     ["super-resolution", () => patches()],
   ])("make the batches that are made without: %s", async (_, plan) => {
     expect(await take(await plan(), loaders)).toEqual(await take(await plan(), 0));

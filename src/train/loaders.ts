@@ -1,5 +1,5 @@
-// Loader threads: they make the next batches while the training thread computes. Each batch is made by the code, and from the numbers,
-// that would make it there, so how many threads there are changes the time alone.
+// Loader threads: they make the next batches while the training thread computes. Each batch is made by the code, and
+// from the numbers, that would make it there, so how many threads there are changes the time alone.
 import type { Worker } from "node:worker_threads";
 import type { ImageSet } from "../data/image-set.js";
 import { FilterBasisError } from "../errors/error.js";
@@ -17,7 +17,10 @@ export type LoaderAnswer =
   | { readonly kind: "batch"; readonly batch: Batch }
   | { readonly kind: "failed"; readonly error: ErrorMessage };
 
-/** A source as the training asks it: made here without loaders, else by that many threads. Dispose it: threads end, files close. */
+/**
+ * A source as the training asks it: made here without loaders, else by that many threads. Dispose it: threads end,
+ * files close.
+ */
 export async function openBatches(plan: SourcePlan, loaders: number): Promise<BatchSource & Disposable> {
   if (loaders === 0) return openSource(plan);
   const shared = plan.kind === "images" ? { ...plan, set: sharedImages(plan.set) } : plan;
@@ -52,14 +55,17 @@ function ahead(threads: readonly Loader[], stepsPerEpoch: number): (epoch: numbe
   };
   return (epoch, step) => {
     const first = queue[0];
-    // The first request of all, of a run that goes on, or after batch norm was recalibrated: what was asked for is of no use.
+    // The first request of all, of a run that goes on, or after batch norm was recalibrated: what was asked for is of
+    // no use.
     if (first?.epoch !== epoch || first.step !== step) {
       queue = [];
       ask({ epoch, step });
     }
     while (queue.length < threads.length + 2) {
       const last = queue.at(-1) as LoaderRequest;
-      ask(last.step + 1 < stepsPerEpoch ? { epoch: last.epoch, step: last.step + 1 } : { epoch: last.epoch + 1, step: 0 });
+      ask(
+        last.step + 1 < stepsPerEpoch ? { epoch: last.epoch, step: last.step + 1 } : { epoch: last.epoch + 1, step: 0 },
+      );
     }
     return (queue.shift() as (typeof queue)[number]).batch;
   };

@@ -34,7 +34,14 @@ interface Made {
 }
 
 async function train(
-  o: { seed?: number; stopAfter?: number; resume?: Checkpoint<LoopState>; rate?: number; spoil?: string; world?: World } = {},
+  o: {
+    seed?: number;
+    stopAfter?: number;
+    resume?: Checkpoint<LoopState>;
+    rate?: number;
+    spoil?: string;
+    world?: World;
+  } = {},
 ): Promise<Made> {
   const graph = resnet(8, { classes: 3, widths: [4, 4, 8], init: "kaiming", seed: o.seed ?? 1 });
   const recipe = recipeSchema.parse({ name: "test", network: { name: "resnet8" } });
@@ -83,7 +90,9 @@ async function train(
     hooks,
     o.resume,
   );
-  const weights = new Map([...network.parameters, ...network.buffers].map(([name, tensor]) => [name, snapshot(tensor).data]));
+  const weights = new Map(
+    [...network.parameters, ...network.buffers].map(([name, tensor]) => [name, snapshot(tensor).data]),
+  );
   return { steps, epochs, checkpoints, weights };
 }
 

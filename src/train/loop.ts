@@ -1,4 +1,5 @@
-// The training loop: batches, steps, epochs, checkpoints. What it is given decides everything; it reads no clock, file or seed of its own.
+// The training loop: batches, steps, epochs, checkpoints. What it is given decides everything; it reads no clock, file
+// or seed of its own.
 
 import { FilterBasisError } from "../errors/error.js";
 import type { TensorData } from "../graph/types.js";
@@ -19,7 +20,12 @@ export interface LoopState {
   readonly step: number;
   readonly optimizerSteps: number;
   /** Sums over the steps of the present epoch. */
-  readonly sums: { readonly loss: number; readonly task: number; readonly approximation: number; readonly steps: number };
+  readonly sums: {
+    readonly loss: number;
+    readonly task: number;
+    readonly approximation: number;
+    readonly steps: number;
+  };
   readonly best: { readonly epoch: number; readonly metric: number } | null;
   /** Seconds spent before this process. */
   readonly seconds: number;
@@ -135,7 +141,8 @@ export async function trainLoop(
       const metric = metrics[options.primaryMetric.name] ?? Number.NaN;
       // Nothing to evaluate on, or a metric that is no number, is never best.
       const better =
-        !Number.isNaN(metric) && (best === null || (options.primaryMetric.higher ? metric > best.metric : metric < best.metric));
+        !Number.isNaN(metric) &&
+        (best === null || (options.primaryMetric.higher ? metric > best.metric : metric < best.metric));
       if (better) best = { epoch: epoch + 1, metric };
       await hooks.onEpoch({
         epoch: epoch + 1,
@@ -182,7 +189,11 @@ function tensorsOf(trainer: Trainer, generator: LoopOptions["generator"]): Reado
   return tensors;
 }
 
-function restoreTrainer(trainer: Trainer, { state, tensors }: Checkpoint<LoopState>, generator: LoopOptions["generator"]): void {
+function restoreTrainer(
+  trainer: Trainer,
+  { state, tensors }: Checkpoint<LoopState>,
+  generator: LoopOptions["generator"],
+): void {
   for (const [name, tensor] of named(trainer)) restore(name, tensor, tensors.get(name));
   trainer.optimizer.load(state.optimizerSteps);
   const saved = tensors.get(generatorName);

@@ -83,7 +83,11 @@ describe("totalLoss", () => {
 describe("taskLoss", () => {
   it("is the mean cross entropy", () => {
     using _scope = new TensorScope();
-    const loss = taskLoss(options({}), fromArray(Float32Array.of(0, 0, 0, 0), [2, 2]), fromArray(BigInt64Array.of(0n, 1n), [2]));
+    const loss = taskLoss(
+      options({}),
+      fromArray(Float32Array.of(0, 0, 0, 0), [2, 2]),
+      fromArray(BigInt64Array.of(0n, 1n), [2]),
+    );
     expect(loss!.item()).toBeCloseTo(Math.log(2), 6);
   });
 });

@@ -1,4 +1,5 @@
-// What is minimised (Eq. 12): the task's loss, gamma times the distance of the bases from the original filters, and distillation.
+// What is minimised (Eq. 12): the task's loss, gamma times the distance of the bases from the original filters, and
+// distillation.
 
 import { FilterBasisError } from "../errors/error.js";
 import { call } from "../torch/call.js";
@@ -26,7 +27,10 @@ export interface LossParts {
   readonly distillation: Tensor | null;
 }
 
-/** The task's loss: mean cross entropy over [N, classes] and int64 [N], or mean absolute or squared error over equal shapes. */
+/**
+ * The task's loss: mean cross entropy over [N, classes] and int64 [N], or mean absolute or squared error over equal
+ * shapes.
+ */
 export function taskLoss(options: LossOptions, output: Tensor, target: Tensor): Tensor | null {
   switch (options.task) {
     case "cross-entropy":
@@ -55,10 +59,14 @@ export function approximationLoss(layers: readonly ApproximatedLayer[]): Tensor 
 }
 
 /**
- * How far the output is from the original network's: the Kullback-Leibler divergence of the soft targets, averaged over the batch and
- * scaled by T^2 (Hinton et al. 2015), or the mean difference of the outputs themselves.
+ * How far the output is from the original network's: the Kullback-Leibler divergence of the soft targets, averaged over
+ * the batch and scaled by T^2 (Hinton et al. 2015), or the mean difference of the outputs themselves.
  */
-export function distillationLoss(options: NonNullable<LossOptions["distill"]>, output: Tensor, teacher: Tensor): Tensor {
+export function distillationLoss(
+  options: NonNullable<LossOptions["distill"]>,
+  output: Tensor,
+  teacher: Tensor,
+): Tensor {
   if (options.kind === "l1") return call("l1_loss", output, teacher, 1);
   if (options.kind === "mse") return call("mse_loss", output, teacher, 1);
   const { temperature } = options;

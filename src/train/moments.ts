@@ -1,4 +1,5 @@
-// What every convolution of a network sees on data: second moments of its input patches, from a sample of places in a few batches.
+// What every convolution of a network sees on data: second moments of its input patches, from a sample of places in a
+// few batches.
 import type { ActivationMoments } from "../basis/moments.js";
 import { divisors } from "../basis/split.js";
 import { FilterBasisError } from "../errors/error.js";
@@ -21,14 +22,20 @@ export interface MomentsOptions {
   readonly note: (text: string) => void;
 }
 
-/** The widest patch whose moments are taken whole, c h w; wider ones go by blocks of channels. Its matrix is 10 MB of doubles. */
+/**
+ * The widest patch whose moments are taken whole, c h w; wider ones go by blocks of channels. Its matrix is 10 MB of
+ * doubles.
+ */
 const widest = 1152;
 /** Places sampled for each layer: at least so many, and so many for each number of a patch. */
 const [leastPlaces, placesForEach] = [4096, 4];
 /** Bytes of activations that are held at once. */
 const memory = 2 ** 29;
 
-/** The moments for every two-dimensional convolution that could be compressed, by layer name. Throws what running the network throws. */
+/**
+ * The moments for every two-dimensional convolution that could be compressed, by layer name. Throws what running the
+ * network throws.
+ */
 export async function activationMoments(
   graph: Graph,
   network: Network,
@@ -75,7 +82,10 @@ function newSample({ inChannels, kernelElements }: Layer, centred: boolean): Sam
   return { channels, width, centred, products, sums, patches: 0 };
 }
 
-/** Whether a constant change of the layer's outputs does no harm: each of its nodes has a bias to put it into, or a batch norm to take it out. */
+/**
+ * Whether a constant change of the layer's outputs does no harm: each of its nodes has a bias to put it into, or a
+ * batch norm to take it out.
+ */
 function forgivesShift(graph: Graph, { nodes }: Layer): boolean {
   const { stored, soleReader } = indexOf(graph);
   return nodes.every(({ node }) => {
@@ -85,7 +95,12 @@ function forgivesShift(graph: Graph, { nodes }: Layer): boolean {
 }
 
 /** The layers in runs whose inputs together take no more than `memory`. */
-function portions(graph: Graph, layers: readonly Layer[], input: string, dims: readonly number[]): readonly (readonly Layer[])[] {
+function portions(
+  graph: Graph,
+  layers: readonly Layer[],
+  input: string,
+  dims: readonly number[],
+): readonly (readonly Layer[])[] {
   // A batch is as large as the recipe says, whatever the file states; the engine does not mind.
   const inputs = graph.inputs.map((value) => (value.name === input ? { name: input } : value));
   const shapes = inferShapes({ ...graph, inputs }, new Map([[input, dims]]));
@@ -93,7 +108,9 @@ function portions(graph: Graph, layers: readonly Layer[], input: string, dims: r
   let held = Number.POSITIVE_INFINITY;
   for (const layer of layers) {
     const bytes = layer.nodes.reduce((sum, { node }) => {
-      const size = shapes.get(node.inputs[0]!)?.dims?.reduce<number>((n, dim) => n * (typeof dim === "number" ? dim : 1), 4);
+      const size = shapes
+        .get(node.inputs[0]!)
+        ?.dims?.reduce<number>((n, dim) => n * (typeof dim === "number" ? dim : 1), 4);
       return sum + (size ?? 0);
     }, 0);
     if (held + bytes > memory) {
@@ -127,7 +144,10 @@ function accumulate(
   }
 }
 
-/** Patches [places, c, h, w] of the layer's input [N, c, height, width] at random images and places of its output, 0 where it is padded. */
+/**
+ * Patches [places, c, h, w] of the layer's input [N, c, height, width] at random images and places of its output, 0
+ * where it is padded.
+ */
 function patches(input: Tensor, layer: Layer, index: number, places: number, random: Random): Float32Array {
   const { node } = layer.nodes[index]!;
   const window = windows({ node }, layer.kernel);
@@ -172,7 +192,8 @@ function momentsOf({ channels, width, centred, products, sums, patches }: Sample
   const blocks = sums.length / width;
   const mean = sums.map((sum) => sum / patches);
   const second = products.map((sum) => sum / (patches * blocks));
-  if (!second.every(Number.isFinite)) throw new FilterBasisError("non-finite", "what a layer reads is not finite", { layer });
+  if (!second.every(Number.isFinite))
+    throw new FilterBasisError("non-finite", "what a layer reads is not finite", { layer });
   if (!centred) return { channels, second: matrix(width, width, second), mean: undefined };
   for (let block = 0; block < blocks; block++) {
     const own = mean.subarray(block * width, (block + 1) * width);

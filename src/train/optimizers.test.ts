@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { callAll, fromArray, liveTensors, type Tensor } from "../torch/index.js";
 import { type OptimizerOptions, optimizer } from "./optimizers.js";
 
-// Minimises sum of c_i x_i^2 / 2, whose gradient c_i x_i is set by hand, so that a plain calculation can follow every step.
+// Minimises sum of c_i x_i^2 / 2, whose gradient c_i x_i is set by hand, so that a plain calculation can follow every
+// step.
 const curvature = [1, 0.5, 3];
 const start = [1, -2, 0.25];
 

@@ -39,7 +39,11 @@ export function optimizer(parameters: ReadonlyMap<string, Tensor>, options: Opti
     : overParameters(parameters, ["exp_avg", "exp_avg_sq"], adamUpdate(options));
 }
 
-function overParameters(parameters: ReadonlyMap<string, Tensor>, slotNames: readonly string[], update: Update): Optimizer {
+function overParameters(
+  parameters: ReadonlyMap<string, Tensor>,
+  slotNames: readonly string[],
+  update: Update,
+): Optimizer {
   const names = [...parameters.keys()];
   const tensors = [...parameters.values()];
   // Zeros stand for PyTorch's "not there yet": the first step then gives the same numbers.
@@ -60,7 +64,9 @@ function overParameters(parameters: ReadonlyMap<string, Tensor>, slotNames: read
   };
 
   const slotEntries = (): [string, Tensor][] =>
-    slotNames.flatMap((slot, k) => names.map((name, i): [string, Tensor] => [`${slot}.${name}`, slots[k]?.[i] as Tensor]));
+    slotNames.flatMap((slot, k) =>
+      names.map((name, i): [string, Tensor] => [`${slot}.${name}`, slots[k]?.[i] as Tensor]),
+    );
 
   return {
     step,

@@ -4,8 +4,15 @@ import type { Network } from "../interpreter/network.js";
 import { fromArray, noGrad, TensorScope } from "../torch/index.js";
 import { type BatchSource, nthBatch } from "./sources.js";
 
-/** Runs batches through the network in training mode without training; each moves the running averages as training does. */
-export async function recalibrate(network: Network, input: string, source: BatchSource, batches: number): Promise<void> {
+/**
+ * Runs batches through the network in training mode without training; each moves the running averages as training does.
+ */
+export async function recalibrate(
+  network: Network,
+  input: string,
+  source: BatchSource,
+  batches: number,
+): Promise<void> {
   for (let step = 0; step < batches; step++) {
     const batch = await nthBatch(source, step);
     noGrad(() => {

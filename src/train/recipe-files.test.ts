@@ -91,6 +91,8 @@ describe("the project's recipes", () => {
   it("have a schema for editors, which is that of the program (npm run schema)", async () => {
     const schema: unknown = JSON.parse(await readFile(join(recipeFolder, "schema.json"), "utf8"));
     expect(schema).toEqual(recipeJsonSchema());
-    expect(schema).toMatchObject({ anyOf: [{}, { type: "object", required: expect.arrayContaining(["name", "network"]) }] });
+    expect(schema).toMatchObject({
+      anyOf: [{}, { type: "object", required: expect.arrayContaining(["name", "network"]) }],
+    });
   });
 });

@@ -17,7 +17,10 @@ const longest = 1 << 20;
 /** The folder of the recipes that come with the project. */
 export const recipeFolder = fileURLToPath(new URL("../../recipes/", import.meta.url));
 
-/** Reads and checks a recipe given by path or by the name of one of the project's, with `overrides` such as "optimizer.lr=0.05". */
+/**
+ * Reads and checks a recipe given by path or by the name of one of the project's, with `overrides` such as
+ * "optimizer.lr=0.05".
+ */
 export async function loadRecipe(pathOrName: string, overrides: readonly string[] = []): Promise<Recipe> {
   const file = await findRecipe(pathOrName, process.cwd());
   const fields = await readChain(file, []);
@@ -42,7 +45,9 @@ async function findRecipe(pathOrName: string, from: string): Promise<string> {
   if (found !== undefined) return found;
   const there = await stat(own).catch(() => undefined);
   if (there?.isFile()) throw notRecipe(pathOrName, await identifyFile(own));
-  const folder = there?.isDirectory() ? [`resume the run in this folder: filterbasis train ${pathOrName} --resume`] : [];
+  const folder = there?.isDirectory()
+    ? [`resume the run in this folder: filterbasis train ${pathOrName} --resume`]
+    : [];
   throw new FilterBasisError("not-found", `no recipe of this name${nearest(pathOrName, files.map(nameOf), "")}`, {
     file: pathOrName,
     expected: "a recipe's file, or a name that `filterbasis recipes` lists",
@@ -66,7 +71,8 @@ function notRecipe(file: string, found: Identified | undefined, cause?: unknown)
 }
 
 /** YAML is text, and so are things that look like other kinds of text. */
-const isText = ({ kind }: Identified): boolean => ["text", "json", "python", "darknet", "caffe", "onnx-text"].includes(kind);
+const isText = ({ kind }: Identified): boolean =>
+  ["text", "json", "python", "darknet", "caffe", "onnx-text"].includes(kind);
 
 async function readChain(file: string, seen: readonly string[]): Promise<Fields> {
   if (seen.includes(file)) {
@@ -126,9 +132,13 @@ async function readFields(file: string): Promise<Fields> {
   });
 }
 
-const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value);
+const isFields = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Fields of `own` win; sets are merged field by field, everything else is replaced. A set whose `name` or `method` changes starts afresh. */
+/**
+ * Fields of `own` win; sets are merged field by field, everything else is replaced. A set whose `name` or `method`
+ * changes starts afresh.
+ */
 function merge(base: Fields, own: Fields): Fields {
   const merged = new Map(Object.entries(base));
   for (const [key, value] of Object.entries(own)) {

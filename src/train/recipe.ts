@@ -1,6 +1,10 @@
-// What a training is: network, compression, data, loss, optimiser, schedule. Checked by one schema, whose defaults are the common case.
+// What a training is: network, compression, data, loss, optimiser, schedule. Checked by one schema, whose defaults
+// are the common case.
 import * as z from "zod";
 import { FilterBasisError } from "../errors/error.js";
+import type { Method } from "../methods/method.js";
+import { type MethodName, methods } from "../methods/methods.js";
+import { optionFaults } from "../methods/options.js";
 import { defaultDevice } from "../torch/device.js";
 
 const positive = z.number().positive();
@@ -8,14 +12,31 @@ const count = z.int().positive();
 
 const network = z
   .looseObject({
-    name: z.string().optional().describe("a network of the zoo (`filterbasis nets` lists them); further fields are its options"),
+    name: z
+      .string()
+      .optional()
+      .describe("a network of the zoo (`filterbasis nets` lists them); further fields are its options"),
     file: z.string().optional().describe("an ONNX file, instead of a name"),
   })
   .refine((value) => value.name !== undefined || value.file !== undefined, { error: "expected a name or a file" });
 
-const compression = z.looseObject({
-  method: z.string().default("basis").describe("a method of `filterbasis methods`; further fields are its options"),
-});
+/** A method and its options, which are the method's own. */
+const compression = z
+  .looseObject({
+    method: z.string().default("basis").describe("a method of `filterbasis methods`; further fields are its options"),
+  })
+  .superRefine(({ method, ...options }, context) => {
+    const known = Object.hasOwn(methods, method);
+    const faults = known ? optionFaults(methods[method as MethodName].options, options) : [];
+    for (const { field, problem } of faults)
+      context.addIssue({ code: "custom", message: problem, path: field.split(".").filter(Boolean) });
+    if (!known)
+      context.addIssue({
+        code: "custom",
+        message: `expected a method: ${Object.keys(methods).join(", ")}`,
+        path: ["method"],
+      });
+  });
 
 const data = z.strictObject({
   name: z
@@ -43,7 +64,8 @@ const data = z.strictObject({
   stepsPerEpoch: count.optional().describe("for patches: batches that make an epoch"),
   exclude: z.array(z.string()).default([]).describe("file names left out"),
   test: z.string().optional().describe("super-resolution: the data set to measure on, by name or path"),
-  // 0 by default: making a batch takes a few hundredths of a step at most, and where cores are few a loader takes them from the steps.
+  // 0 by default: making a batch takes a few hundredths of a step at most, and where cores are few a loader takes
+  // them from the steps.
   loaders: z
     .int()
     .min(0)
@@ -125,7 +147,10 @@ export const recipeSchema = z.strictObject({
   recalibrate: z.int().min(0).default(0).describe("batches that set the batch-norm statistics anew after compression"),
   data: data.prefault({}),
   loss: loss.prefault({}),
-  train: z.enum(["all", "basis"]).default("all").describe("which parameters are trained: all, or only bases and coefficients"),
+  train: z
+    .enum(["all", "basis"])
+    .default("all")
+    .describe("which parameters are trained: all, or only bases and coefficients"),
   optimizer: optimizer.prefault({ name: "sgd" }),
   schedule: schedule.prefault({ name: "cosine" }),
   epochs: positive.default(1),
@@ -173,9 +198,28 @@ function show(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
-/** The schema for editors. A recipe that extends another holds only differences, which can be evaluated only together with it. */
+/** The options of every method beside its name; without a name they are the default's. */
+function compressionSchema({ properties }: { readonly properties?: object }): object {
+  const all = Object.values<Method>(methods);
+  const anyOf = [...new Set(all.map(({ options }) => options))].map((options) => {
+    const names = all.filter((method) => method.options === options).map(({ name }) => name);
+    const { $schema, ...own } = z.toJSONSchema(z.strictObject({ method: z.enum(names), ...options }), { io: "input" });
+    return { ...own, required: own.required?.filter((field) => field !== "method" || !names.includes("basis")) };
+  });
+  return { properties, anyOf };
+}
+
+/**
+ * The schema for editors. A recipe that extends another holds only differences, which can be evaluated only together
+ * with it.
+ */
 export function recipeJsonSchema(): object {
-  const { $schema, ...whole } = z.toJSONSchema(recipeSchema, { io: "input" });
+  const { $schema, ...whole } = z.toJSONSchema(recipeSchema, {
+    io: "input",
+    override({ zodSchema, jsonSchema }) {
+      if (zodSchema === compression) Object.assign(jsonSchema, compressionSchema(jsonSchema));
+    },
+  });
   const parent = { type: "string", description: "another recipe, by file or name" };
   return { $schema, anyOf: [{ type: "object", properties: { extends: parent }, required: ["extends"] }, whole] };
 }

@@ -25,7 +25,11 @@ export const runFiles = {
 /** Makes the folder and takes hold of it; `busy` when a living process has it. The returned function lets go. */
 export async function holdRun(folder: string): Promise<() => Promise<void>> {
   await mkdir(folder, { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
-    throw new FilterBasisError("io", "cannot make the run's folder", { file: folder, got: cause.code ?? cause.message, cause });
+    throw new FilterBasisError("io", "cannot make the run's folder", {
+      file: folder,
+      got: cause.code ?? cause.message,
+      cause,
+    });
   });
   const file = join(folder, runFiles.lock);
   const mine = await processMark(process.pid);
@@ -35,14 +39,21 @@ export async function holdRun(folder: string): Promise<() => Promise<void>> {
       return () => rm(file, { force: true });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
-        throw new FilterBasisError("io", "cannot make the run's folder", { file: folder, cause: error, got: String(error) });
+        throw new FilterBasisError("io", "cannot make the run's folder", {
+          file: folder,
+          cause: error,
+          got: String(error),
+        });
       }
     }
     const holder = await readFile(file, "utf8").catch(() => "");
     const pid = Number.parseInt(holder, 10);
     // A mark names the process and when it started, so that a number used again does not keep a dead run's folder.
     if (pid > 0 && (await processMark(pid)) === holder) {
-      throw new FilterBasisError("busy", "another training writes into this folder", { file: folder, got: `process ${pid}` });
+      throw new FilterBasisError("busy", "another training writes into this folder", {
+        file: folder,
+        got: `process ${pid}`,
+      });
     }
     await rm(file, { force: true });
   }

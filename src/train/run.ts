@@ -1,4 +1,5 @@
-// A training as a run: a folder that says what was asked, remembers what was measured, survives any end, and holds the model that came out.
+// A training as a run: a folder that says what was asked, remembers what was measured, survives any end, and holds the
+// model that came out.
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { cpus } from "node:os";
@@ -8,6 +9,7 @@ import { promisify } from "node:util";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
+import { methodPass } from "../methods/methods.js";
 import { loadModel, saveModel } from "../runtime/files.js";
 import {
   type Device,
@@ -21,7 +23,6 @@ import {
 import { assemble, recipeGraph } from "./assemble.js";
 import { beginRun } from "./begin.js";
 import { readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
-import { methodPass } from "./compression.js";
 import { type EpochReport, type LoopResult, type LoopState, type StepReport, trainLoop } from "./loop.js";
 import { activationMoments } from "./moments.js";
 import { recalibrate } from "./recalibrate.js";
@@ -51,7 +52,11 @@ export interface Versions {
 }
 
 /** Begins a run in a folder that holds none (or one that never came to a step), or resumes the one that is there. */
-export async function runTraining(folder: string, recipe: Recipe | "resume", hooks: RunHooks = {}): Promise<LoopResult> {
+export async function runTraining(
+  folder: string,
+  recipe: Recipe | "resume",
+  hooks: RunHooks = {},
+): Promise<LoopResult> {
   const release = await holdRun(folder);
   try {
     const settled = await beginRun(folder, recipe);
@@ -195,8 +200,9 @@ async function compressFor(
 ): Promise<Graph> {
   if (compress === undefined) return graph;
   const { method, ...options } = compress;
-  const moments = calibrate > 0 ? await activationMoments(graph, network, source, { batches: calibrate, seed, note }) : undefined;
-  const { graph: compressed, outcomes } = methodPass(method, options, moments)(graph);
+  const moments =
+    calibrate > 0 ? await activationMoments(graph, network, source, { batches: calibrate, seed, note }) : undefined;
+  const { graph: compressed, outcomes } = methodPass(method, options, moments && { moments })(graph);
   for (const { layer, applied, reason } of outcomes) if (!applied) note(`skipped ${layer}: ${reason}`);
   return compressed;
 }

@@ -7,7 +7,12 @@ const at = (schedule: Schedule, epoch: number, step = 0): number =>
 describe("learningRate", () => {
   it("drops at the milestones as MultiStepLR does", () => {
     const schedule: Schedule = { name: "step", milestones: [150, 225], factor: 0.1, warmup: 0 };
-    expect([149, 150, 224, 225].map((epoch) => at(schedule, epoch))).toEqual([0.1, 0.1 * 0.1, 0.1 * 0.1, 0.1 * 0.1 ** 2]);
+    expect([149, 150, 224, 225].map((epoch) => at(schedule, epoch))).toEqual([
+      0.1,
+      0.1 * 0.1,
+      0.1 * 0.1,
+      0.1 * 0.1 ** 2,
+    ]);
   });
   it("drops every so many epochs as StepLR does", () => {
     const schedule: Schedule = { name: "step", every: 200, factor: 0.1, warmup: 0 };

@@ -1,6 +1,10 @@
-// FineTuning-rate schedules as pure functions of the position in the training, so that nothing needs to be saved to resume them.
+// FineTuning-rate schedules as pure functions of the position in the training, so that nothing needs to be saved to
+// resume them.
 
-/** Multiplied by `factor` at each milestone (epochs, counted from 0), as PyTorch's MultiStepLR; `every` N epochs is StepLR. */
+/**
+ * Multiplied by `factor` at each milestone (epochs, counted from 0), as PyTorch's MultiStepLR; `every` N epochs is
+ * StepLR.
+ */
 export interface StepSchedule {
   readonly name: "step";
   readonly milestones?: readonly number[] | undefined;
@@ -9,7 +13,9 @@ export interface StepSchedule {
   readonly warmup: number;
 }
 
-/** Half a cosine from the base rate down to `minimum`, as PyTorch's CosineAnnealingLR; `per` says how often it moves. */
+/**
+ * Half a cosine from the base rate down to `minimum`, as PyTorch's CosineAnnealingLR; `per` says how often it moves.
+ */
 export interface CosineSchedule {
   readonly name: "cosine";
   readonly minimum: number;
@@ -32,11 +38,15 @@ export interface Position {
   readonly epochs: number;
 }
 
-/** The learning rate of the step that comes next. During `warmup` epochs it grows linearly from 1/steps of the base rate to the whole of it. */
+/**
+ * The learning rate of the step that comes next. During `warmup` epochs it grows linearly from 1/steps of the base rate
+ * to the whole of it.
+ */
 export function learningRate(schedule: Schedule, base: number, position: Position): number {
   const { epoch, step, stepsPerEpoch, epochs } = position;
   const done = epoch + step / stepsPerEpoch;
-  if (done < schedule.warmup) return (base * (epoch * stepsPerEpoch + step + 1)) / Math.max(1, schedule.warmup * stepsPerEpoch);
+  if (done < schedule.warmup)
+    return (base * (epoch * stepsPerEpoch + step + 1)) / Math.max(1, schedule.warmup * stepsPerEpoch);
   switch (schedule.name) {
     case "constant":
       return base;

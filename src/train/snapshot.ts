@@ -46,7 +46,8 @@ const arrays = {
 
 /** The values on a boundary of their size (a view on a file need not lie on one). */
 export function typed(data: TensorData): Float32Array | Float64Array | BigInt64Array | Int32Array | Uint8Array {
-  if (!(data.type in arrays)) throw new FilterBasisError("unsupported", "a checkpoint holds no such type", { got: data.type });
+  if (!(data.type in arrays))
+    throw new FilterBasisError("unsupported", "a checkpoint holds no such type", { got: data.type });
   const bytes = data.data.slice();
   return new arrays[data.type as keyof typeof arrays](bytes.buffer, 0, bytes.length / elementBytes[data.type]);
 }

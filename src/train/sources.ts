@@ -1,5 +1,5 @@
-// Where batches come from. A batch depends only on (seed, epoch, step), so nothing has to be saved to go on in the middle of an epoch,
-// and any thread may make it.
+// Where batches come from. A batch depends only on (seed, epoch, step), so nothing has to be saved to go on in the
+// middle of an epoch, and any thread may make it.
 import { cropFlipBatch, labelBatch, normalizeBatch } from "../data/augment.js";
 import type { Batch, BatchSource } from "../data/batches.js";
 import { type ImageSet, type Normalization, permutation } from "../data/image-set.js";

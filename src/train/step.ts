@@ -1,4 +1,5 @@
-// One step of training: forward, loss, backward, update; and the search for what went wrong when the loss is not finite.
+// One step of training: forward, loss, backward, update; and the search for what went wrong when the loss is not
+// finite.
 
 import { FilterBasisError } from "../errors/error.js";
 import { nodeName } from "../graph/attributes.js";
@@ -38,7 +39,10 @@ export interface StepLosses {
   readonly distillation: number | null;
 }
 
-/** Trains on one batch. `progress` is how much of the training is done, from 0 to 1. Throws `non-finite`, naming the first layer that is. */
+/**
+ * Trains on one batch. `progress` is how much of the training is done, from 0 to 1. Throws `non-finite`, naming the
+ * first layer that is.
+ */
 export function trainStep(trainer: Trainer, batch: Batch, rate: number, progress: number): StepLosses {
   using _scope = new TensorScope();
   const { network, teacher, optimizer, loss, layers } = trainer;
@@ -67,7 +71,8 @@ export function trainStep(trainer: Trainer, batch: Batch, rate: number, progress
 
 function outputOf(network: Network, inputName: string, outputName: string, input: Tensor, training: boolean): Tensor {
   const output = network.forward(new Map([[inputName, input]]), { training }).get(outputName);
-  if (output === undefined) throw new FilterBasisError("internal", "the network did not give its output", { tensor: outputName });
+  if (output === undefined)
+    throw new FilterBasisError("internal", "the network did not give its output", { tensor: outputName });
   return output;
 }
 

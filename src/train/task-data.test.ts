@@ -1,4 +1,5 @@
-// How a training evaluates super-resolution: on the first test images asked for, and on eight turned versions where asked.
+// How a training evaluates super-resolution: on the first test images asked for, and on eight turned versions where
+// asked.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,7 +22,8 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-const recipeOf = (data: object, more: object = {}) => parseRecipe({ name: "evaluate", network: { name: "edsr" }, data, ...more });
+const recipeOf = (data: object, more: object = {}) =>
+  parseRecipe({ name: "evaluate", network: { name: "edsr" }, data, ...more });
 const ignore = (): void => undefined;
 
 async function evaluated(more: object, data: object = {}) {
@@ -49,14 +51,20 @@ test("subset and testSubset hold for images too", async () => {
 
 test("a data set's name and its path mean to a recipe what they mean to every command", async () => {
   for (const data of [{ name: "pairs", folder: root }, { name: "folder", folder: root }, { name: root }]) {
-    using task = await openTaskData(recipeOf({ ...data, scale: 2, patch: 16 }, { loss: { task: "l1" } }), session, ignore);
+    using task = await openTaskData(
+      recipeOf({ ...data, scale: 2, patch: 16 }, { loss: { task: "l1" } }),
+      session,
+      ignore,
+    );
     expect((await task.source.batch(0, 0)).inputDims.slice(1)).toEqual([3, 8, 8]);
   }
   await expect(openTaskData(recipeOf({ name: "folder" }), session, ignore)).rejects.toMatchObject({
     code: "invalid-recipe",
     place: { field: "data.folder" },
   });
-  await expect(openTaskData(recipeOf({ name: "cifar11" }), session, ignore)).rejects.toMatchObject({ code: "not-found" });
+  await expect(openTaskData(recipeOf({ name: "cifar11" }), session, ignore)).rejects.toMatchObject({
+    code: "not-found",
+  });
   await expect(openTaskData(recipeOf({ name: root }), session, ignore)).rejects.toMatchObject({
     code: "data-mismatch",
     message: expect.stringContaining("no labels"),
@@ -67,7 +75,10 @@ test("images without labels are batches to distil on, with nothing to measure", 
   const one = join(root, "one size");
   for (let i = 0; i < 3; i++) await writePng(join(one, `p${i}.png`), someImage(16, 12, { seed: i }));
   const notes: string[] = [];
-  const recipe = recipeOf({ name: one, batch: 2, normalize: "none" }, { loss: { task: "none", distill: { kind: "l1" } } });
+  const recipe = recipeOf(
+    { name: one, batch: 2, normalize: "none" },
+    { loss: { task: "none", distill: { kind: "l1" } } },
+  );
   using task = await openTaskData(recipe, session, (text) => notes.push(text));
   const { input, inputDims, target } = await task.source.batch(1, 1);
   expect([inputDims, target, input.length]).toEqual([[1, 3, 12, 16], null, 576]);

@@ -1,4 +1,5 @@
-// The data side of a training: batches to train on, and how a network is evaluated, for classification and for super-resolution.
+// The data side of a training: batches to train on, and how a network is evaluated, for classification and for
+// super-resolution.
 import { basename } from "node:path";
 import { type Data, imagePairs, labelledImages } from "../data/dataset.js";
 import type { Image } from "../data/image.js";
@@ -29,7 +30,11 @@ export interface TaskData extends Disposable {
 type Opener = (recipe: Recipe, data: Data, original: Runnable, note: (text: string) => void) => Promise<TaskData>;
 
 /** Opens the data that a recipe names. `original` is the network as it was before compression; its conventions hold. */
-export async function openTaskData(recipe: Recipe, original: Runnable, note: (text: string) => void): Promise<TaskData> {
+export async function openTaskData(
+  recipe: Recipe,
+  original: Runnable,
+  note: (text: string) => void,
+): Promise<TaskData> {
   const { name, scale } = recipe.data;
   const data = await openData(sourceOf(recipe.data), { note });
   const labels = data.labelled !== undefined || recipe.loss.task !== "none";
@@ -37,7 +42,10 @@ export async function openTaskData(recipe: Recipe, original: Runnable, note: (te
   return await open(recipe, data, original, note);
 }
 
-/** What the data's name and folder stand for: `folder` and `pairs` are whatever lies there; a data set's own name may be given another place. */
+/**
+ * What the data's name and folder stand for: `folder` and `pairs` are whatever lies there; a data set's own name may be
+ * given another place.
+ */
 function sourceOf({ name, folder }: Recipe["data"]): string {
   if (folder !== undefined) return folder;
   if (name !== "folder" && name !== "pairs") return name;
@@ -47,8 +55,16 @@ function sourceOf({ name, folder }: Recipe["data"]): string {
   });
 }
 
-/** Trains on the training images and evaluates on the test images; without any of the latter, evaluates on what was trained on and says so. */
-async function classification(recipe: Recipe, from: Data, original: Runnable, note: (text: string) => void): Promise<TaskData> {
+/**
+ * Trains on the training images and evaluates on the test images; without any of the latter, evaluates on what was
+ * trained on and says so.
+ */
+async function classification(
+  recipe: Recipe,
+  from: Data,
+  original: Runnable,
+  note: (text: string) => void,
+): Promise<TaskData> {
   if (from.labelled === undefined)
     throw new FilterBasisError("data-mismatch", "the images have no labels", {
       file: from.name,
@@ -73,14 +89,24 @@ async function classification(recipe: Recipe, from: Data, original: Runnable, no
   return {
     source: batches,
     primaryMetric: { name: "top1Error", higher: false },
-    evaluate: async (model) => ({ top1Error: (await topOne(model, evaluated, normalization, { batch: 250 })).top1Error }),
+    evaluate: async (model) => ({
+      top1Error: (await topOne(model, evaluated, normalization, { batch: 250 })).top1Error,
+    }),
     conventions: { "filterbasis.normalize": data.normalize },
     [Symbol.dispose]: () => batches[Symbol.dispose](),
   };
 }
 
-/** Patches of images. Range, channels and enlargement are found out by running the network, unless the recipe states them. */
-async function superResolution(recipe: Recipe, from: Data, original: Runnable, note: (text: string) => void): Promise<TaskData> {
+/**
+ * Patches of images. Range, channels and enlargement are found out by running the network, unless the recipe states
+ * them.
+ */
+async function superResolution(
+  recipe: Recipe,
+  from: Data,
+  original: Runnable,
+  note: (text: string) => void,
+): Promise<TaskData> {
   const { data, loss, seed } = recipe;
   const { scale, patch = 48 * (scale ?? 2), batch, augment, stepsPerEpoch } = data;
   if (scale === undefined)
@@ -111,7 +137,12 @@ async function superResolution(recipe: Recipe, from: Data, original: Runnable, n
 }
 
 /** Images without labels, for distillation alone: the network's own input size, nothing to measure on. */
-async function unlabelled(recipe: Recipe, from: Data, original: Runnable, note: (text: string) => void): Promise<TaskData> {
+async function unlabelled(
+  recipe: Recipe,
+  from: Data,
+  original: Runnable,
+  note: (text: string) => void,
+): Promise<TaskData> {
   const { data, seed } = recipe;
   const { batch, normalize, range = 1 } = data;
   const [height, width] = original.inputs[0]?.dims.slice(2) ?? [];

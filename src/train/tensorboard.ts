@@ -15,22 +15,29 @@ export interface EventFileOptions {
   readonly startedAt: number;
   /** Tells writers of one second apart, such as the process id. */
   readonly suffix: string;
-  /** The first step this writer will write, when it continues a run: TensorBoard then drops what older files say of it and later. */
+  /**
+   * The first step this writer will write, when it continues a run: TensorBoard then drops what older files say of it
+   * and later.
+   */
   readonly resumedAt?: number;
 }
 
 /**
- * Opens a new event file `events.tfevents.SECONDS.SUFFIX` in a folder. Each start of a run writes a file of its own, since a
- * record that was cut off by a kill would hide everything after it.
+ * Opens a new event file `events.tfevents.SECONDS.SUFFIX` in a folder. Each start of a run writes a file of its own,
+ * since a record that was cut off by a kill would hide everything after it.
  * @throws FilterBasisError `io`
  */
 export function openEventFile(folder: string, { startedAt, suffix, resumedAt }: EventFileOptions): EventWriter {
   const path = join(folder, `events.tfevents.${String(Math.floor(startedAt / 1000)).padStart(10, "0")}.${suffix}`);
   const failed = (cause: unknown) =>
-    new FilterBasisError("io", `cannot write the event file: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      file: path,
-      cause,
-    });
+    new FilterBasisError(
+      "io",
+      `cannot write the event file: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        file: path,
+        cause,
+      },
+    );
   const open = (): number => {
     try {
       return openSync(path, "ax");
@@ -78,7 +85,10 @@ export function record(data: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** CRC-32C (Castagnoli), rotated and shifted as TFRecord wants it, so that a CRC of data with CRCs inside stays meaningful. */
+/**
+ * CRC-32C (Castagnoli), rotated and shifted as TFRecord wants it, so that a CRC of data with CRCs inside stays
+ * meaningful.
+ */
 export function maskedCrc32c(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

@@ -1,4 +1,5 @@
-// Runs a training on a thread of its own, so that whoever asked for it stays awake: progress is drawn, signals are answered.
+// Runs a training on a thread of its own, so that whoever asked for it stays awake: progress is drawn, signals are
+// answered.
 import { FilterBasisError } from "../errors/error.js";
 import type { EpochReport, LoopResult, StepReport } from "./loop.js";
 import type { Recipe } from "./recipe.js";
@@ -44,7 +45,9 @@ export async function trainInWorker(
         else reject(errorFromMessage(message.error));
       });
       worker.on("error", reject);
-      worker.on("exit", (code) => reject(new FilterBasisError("internal", `the training thread ended with code ${code}`)));
+      worker.on("exit", (code) =>
+        reject(new FilterBasisError("internal", `the training thread ended with code ${code}`)),
+      );
     });
   } finally {
     signal?.removeEventListener("abort", abort);

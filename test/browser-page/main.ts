@@ -1,4 +1,5 @@
-// The page of the browser test: compresses a model with the browser entry point and runs the result, all of it here in the page.
+// The page of the browser test: compresses a model with the browser entry point and runs the result, all of it here in
+// the page.
 import * as ort from "onnxruntime-web/wasm";
 import {
   basis,
@@ -23,7 +24,9 @@ export interface PageResult {
   readonly skipped: number;
   readonly bytes: number;
   readonly bytesBefore: number;
-  /** Largest difference of the compressed model from its filters rebuilt, and from the original, of the largest output. */
+  /**
+   * Largest difference of the compressed model from its filters rebuilt, and from the original, of the largest output.
+   */
   readonly fromFilters: number;
   readonly fromOriginal: number;
   readonly milliseconds: number;

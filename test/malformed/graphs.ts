@@ -65,7 +65,12 @@ export const graphs: readonly Row[] = [
     "invalid-graph",
     /made once/,
   ],
-  ["a node that makes an input", withNode(node("Relu", ["X"], ["X"]), node("Relu", ["X"], ["Y"])), "invalid-graph", /made once/],
+  [
+    "a node that makes an input",
+    withNode(node("Relu", ["X"], ["X"]), node("Relu", ["X"], ["Y"])),
+    "invalid-graph",
+    /made once/,
+  ],
   ["one node that makes a value twice", withNode(node("Split", ["X"], ["Y", "Y"])), "invalid-graph", /made once/],
   ["nodes out of order", withNode(node("Relu", ["Z"], ["Y"]), node("Relu", ["X"], ["Z"])), "valid"],
   [

@@ -14,7 +14,10 @@ const local = (name: string, more: FunctionInit = {}): FunctionInit => ({
   node: [node("Relu", ["x"], ["y"])],
   ...more,
 });
-const withFunctions = (functions: FunctionInit[], call = node("foo", ["X"], ["Y"], [], { domain: "local" })): Uint8Array =>
+const withFunctions = (
+  functions: FunctionInit[],
+  call = node("foo", ["X"], ["Y"], [], { domain: "local" }),
+): Uint8Array =>
   modelBytes(reluGraph({ node: [call] }), {
     functions,
     opsetImport: [
@@ -98,14 +101,27 @@ export const models: readonly Row[] = [
     withFunctions([
       local("foo"),
       ...Array.from({ length: 4000 }, (_, at) =>
-        local("foo", { overload: `${at}`, node: [node("foo", ["x"], ["y"], [], { domain: "local", overload: "none" })] }),
+        local("foo", {
+          overload: `${at}`,
+          node: [node("foo", ["x"], ["y"], [], { domain: "local", overload: "none" })],
+        }),
       ),
     ]),
     "valid",
   ],
   ["a function without a name", withFunctions([local("")]), "invalid-graph", /no name/],
-  ["a function with an input twice", withFunctions([local("foo", { input: ["x", "x"] })]), "invalid-graph", /two inputs/],
-  ["a function with an output twice", withFunctions([local("foo", { output: ["y", "y"] })]), "invalid-graph", /two outputs/],
+  [
+    "a function with an input twice",
+    withFunctions([local("foo", { input: ["x", "x"] })]),
+    "invalid-graph",
+    /two inputs/,
+  ],
+  [
+    "a function with an output twice",
+    withFunctions([local("foo", { output: ["y", "y"] })]),
+    "invalid-graph",
+    /two outputs/,
+  ],
   [
     "a function with an attribute twice",
     withFunctions([local("foo", { attribute: ["a", "a"] })]),
@@ -160,7 +176,9 @@ export const models: readonly Row[] = [
   [
     "a function's node that refers to an attribute that is not there",
     withFunctions([
-      local("foo", { node: [node("LeakyRelu", ["x"], ["y"], [{ name: "alpha", type: Kind.FLOAT, refAttrName: "slope" }])] }),
+      local("foo", {
+        node: [node("LeakyRelu", ["x"], ["y"], [{ name: "alpha", type: Kind.FLOAT, refAttrName: "slope" }])],
+      }),
     ]),
     "invalid-graph",
     /"slope"/,

@@ -53,7 +53,12 @@ export const nodes: readonly Row[] = [
     "invalid-graph",
     /wrong type.*expected float, got int/,
   ],
-  ["an attribute without a name", withNode(node("Relu", ["X"], ["Y"], [{ type: Kind.INT, i: 1n }])), "invalid-graph", /no name/],
+  [
+    "an attribute without a name",
+    withNode(node("Relu", ["X"], ["Y"], [{ type: Kind.INT, i: 1n }])),
+    "invalid-graph",
+    /no name/,
+  ],
   [
     "an attribute given twice",
     withNode(
@@ -94,7 +99,13 @@ export const nodes: readonly Row[] = [
             "Constant",
             [],
             ["C"],
-            [{ name: "sparse_value", type: Kind.SPARSE_TENSOR, sparseTensor: sparse([5, 10], [2, 3, 1], [3], [3, 11, 37]) }],
+            [
+              {
+                name: "sparse_value",
+                type: Kind.SPARSE_TENSOR,
+                sparseTensor: sparse([5, 10], [2, 3, 1], [3], [3, 11, 37]),
+              },
+            ],
           ),
           node("MatMul", ["C", "X"], ["Y"]),
         ],

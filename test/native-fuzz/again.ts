@@ -1,5 +1,5 @@
-// Replays the crashes that results/native-crashes.json lists, here and in PyTorch, and sorts them anew: after a mend, or with another PyTorch.
-// usage: npx tsx test/native-fuzz/again.ts
+// Replays the crashes that results/native-crashes.json lists, here and in PyTorch, and sorts them anew: after a mend,
+// or with another PyTorch. usage: npx tsx test/native-fuzz/again.ts
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeAside } from "../../src/runtime/write.js";
@@ -14,7 +14,10 @@ interface Listed {
 }
 
 const file = join(packageRoot(), "results/native-crashes.json");
-const report = JSON.parse(readFileSync(file, "utf8")) as Record<"crashesThatPyTorchSurvives" | "crashesOfPyTorchToo", Listed[]>;
+const report = JSON.parse(readFileSync(file, "utf8")) as Record<
+  "crashesThatPyTorchSurvives" | "crashesOfPyTorchToo",
+  Listed[]
+>;
 const died = (ending: Ending | "absent") => typeof ending === "object";
 const crashes: (Listed & { alone: Ending; pytorch: Ending | "absent" })[] = [];
 for (const listed of [...report.crashesThatPyTorchSurvives, ...report.crashesOfPyTorchToo]) {

@@ -36,7 +36,9 @@ export interface CallSpec {
   readonly backward: boolean;
 }
 
-/** The k-th element of a tensor, as the replay in Python computes it too: small whole numbers and halves, some negative. */
+/**
+ * The k-th element of a tensor, as the replay in Python computes it too: small whole numbers and halves, some negative.
+ */
 export function elementOf(dtype: DType, fill: number, k: number): number {
   if (dtype === "bool") return (k + fill) % 3 === 0 ? 1 : 0;
   const whole = ((k * 5 + fill) % 9) - (dtype === "uint8" ? 0 : 2);
@@ -46,7 +48,10 @@ export function elementOf(dtype: DType, fill: number, k: number): number {
 const dtype = fc.oneof(
   { weight: 8, arbitrary: fc.constant<DType>("float32") },
   { weight: 3, arbitrary: fc.constant<DType>("int64") },
-  { weight: 3, arbitrary: fc.constantFrom<DType>("float64", "bool", "uint8", "int32", "bfloat16", "float16", "complex64") },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom<DType>("float64", "bool", "uint8", "int32", "bfloat16", "float16", "complex64"),
+  },
 );
 const shape = fc.array(
   fc.oneof({ weight: 1, arbitrary: fc.constant(0) }, { weight: 12, arbitrary: fc.integer({ min: 1, max: 5 }) }),
@@ -101,7 +106,9 @@ const words = [
 const choice = (kind: "dtype" | "device" | "layout" | "memory format", ...texts: string[]) =>
   fc.constantFrom(...texts).map((text) => ({ kind, text }));
 
-/** Values of one type of a schema, or undefined where none can be passed (generators, storages, names of dimensions). */
+/**
+ * Values of one type of a schema, or undefined where none can be passed (generators, storages, names of dimensions).
+ */
 function value(type: string, like: readonly number[]): fc.Arbitrary<ArgumentSpec> | undefined {
   if (type.endsWith("?")) {
     const inner = value(type.slice(0, -1), like);
@@ -111,10 +118,14 @@ function value(type: string, like: readonly number[]): fc.Arbitrary<ArgumentSpec
   if (list !== null) {
     const inner = value(list[1]!, like);
     const length =
-      list[2] === "" ? { minLength: 0, maxLength: 4 } : { minLength: Number(list[2]) - 1, maxLength: Number(list[2]) + 1 };
+      list[2] === ""
+        ? { minLength: 0, maxLength: 4 }
+        : { minLength: Number(list[2]) - 1, maxLength: Number(list[2]) + 1 };
     return (
       inner &&
-      fc.array(inner, { ...length, minLength: Math.max(0, length.minLength) }).map((items) => ({ kind: "list" as const, items }))
+      fc
+        .array(inner, { ...length, minLength: Math.max(0, length.minLength) })
+        .map((items) => ({ kind: "list" as const, items }))
     );
   }
   const simple: Readonly<Record<string, fc.Arbitrary<ArgumentSpec>>> = {
@@ -133,7 +144,10 @@ function value(type: string, like: readonly number[]): fc.Arbitrary<ArgumentSpec
   return simple[type];
 }
 
-function parameters(schema: Schema, like: readonly number[]): fc.Arbitrary<Readonly<Record<string, ArgumentSpec>>> | undefined {
+function parameters(
+  schema: Schema,
+  like: readonly number[],
+): fc.Arbitrary<Readonly<Record<string, ArgumentSpec>>> | undefined {
   const fields: Record<string, fc.Arbitrary<ArgumentSpec>> = {};
   const required: string[] = [];
   for (const parameter of schema.parameters) {
@@ -144,7 +158,9 @@ function parameters(schema: Schema, like: readonly number[]): fc.Arbitrary<Reado
       required.push(parameter.name);
     }
   }
-  return fc.record(fields, { requiredKeys: required as never[] }) as fc.Arbitrary<Readonly<Record<string, ArgumentSpec>>>;
+  return fc.record(fields, { requiredKeys: required as never[] }) as fc.Arbitrary<
+    Readonly<Record<string, ArgumentSpec>>
+  >;
 }
 
 const mayBeLeftOut = ({ optional }: Parameter) => optional;

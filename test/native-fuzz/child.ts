@@ -1,4 +1,5 @@
-// The process that may die: performs the calls that come on standard input, one a line, and says before each which it begins.
+// The process that may die: performs the calls that come on standard input, one a line, and says before each which it
+// begins.
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -15,7 +16,10 @@ for await (const line of createInterface({ input: process.stdin })) {
   writeSync(1, `end ${index} ${perform(call) === "returned" ? "returned" : "refused"}\n`);
 }
 
-/** Lets the process grow by so many bytes only: a call that asks for the whole machine's memory is refused. Node itself reserves far more. */
+/**
+ * Lets the process grow by so many bytes only: a call that asks for the whole machine's memory is refused. Node itself
+ * reserves far more.
+ */
 function boundMemory(bytes: number): void {
   const now = Number(/VmSize:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))![1]) * 1024;
   const { status, stderr } = spawnSync("prlimit", [`--pid=${process.pid}`, `--as=${now + bytes}`, "--core=0"], {

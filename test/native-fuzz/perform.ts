@@ -23,7 +23,12 @@ export function perform(spec: CallSpec): string {
 /** Reads every element of small results: a result that points nowhere must be found here and not later. */
 function touch(value: Value): void {
   if (Array.isArray(value)) value.forEach(touch);
-  else if (value instanceof Tensor && value.device === "cpu" && value.size <= 1 << 16 && !value.dtype.startsWith("complex"))
+  else if (
+    value instanceof Tensor &&
+    value.device === "cpu" &&
+    value.size <= 1 << 16 &&
+    !value.dtype.startsWith("complex")
+  )
     value.data();
 }
 
@@ -40,7 +45,8 @@ function build(spec: TensorSpec): Tensor {
   let tensor = fromArray(stored(spec.dtype, elements), spec.shape, spec.dtype === "bool" ? "bool" : undefined);
   if (tensor.dtype !== spec.dtype) tensor = call("to.dtype", tensor, spec.dtype);
   if (spec.view === "reversed") tensor = call("permute", tensor, [...spec.shape.keys()].reverse());
-  if (spec.view === "stepped" && spec.shape.length > 0) tensor = call("slice.Tensor", tensor, spec.shape.length - 1, 0, null, 2);
+  if (spec.view === "stepped" && spec.shape.length > 0)
+    tensor = call("slice.Tensor", tensor, spec.shape.length - 1, 0, null, 2);
   if (spec.requiresGrad && /float|complex/.test(spec.dtype)) {
     tensor = call("detach", tensor);
     tensor.requiresGrad = true;

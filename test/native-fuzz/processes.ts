@@ -16,7 +16,9 @@ export interface Outcome {
   readonly ending: Ending;
 }
 
-/** One thread; and glibc's checked heap, so that a call that writes past its memory dies itself and not some later one. */
+/**
+ * One thread; and glibc's checked heap, so that a call that writes past its memory dies itself and not some later one.
+ */
 const environment = {
   ...process.env,
   OMP_NUM_THREADS: "1",
@@ -33,7 +35,9 @@ function start(): ChildProcessWithoutNullStreams {
 }
 
 /** Performs calls in one child until all are done or it dies; tells how each that was begun ended. */
-export function performAll(calls: readonly { index: number; call: CallSpec }[]): Promise<{ outcomes: Outcome[]; log: string }> {
+export function performAll(
+  calls: readonly { index: number; call: CallSpec }[],
+): Promise<{ outcomes: Outcome[]; log: string }> {
   return new Promise((resolve) => {
     const child = start();
     const outcomes: Outcome[] = [];
@@ -59,7 +63,8 @@ export function performAll(calls: readonly { index: number; call: CallSpec }[]):
     });
     child.on("close", (status, signal) => {
       clearTimeout(watch);
-      if (begun !== undefined) outcomes.push({ index: begun, ending: late ? "timeout" : { signal: signal ?? `exit ${status}` } });
+      if (begun !== undefined)
+        outcomes.push({ index: begun, ending: late ? "timeout" : { signal: signal ?? `exit ${status}` } });
       resolve({ outcomes, log });
     });
     child.stdin.end(calls.map((one) => `${JSON.stringify(one)}\n`).join(""));

@@ -1,5 +1,6 @@
-// The campaign: random calls over the bound operators (no crash allowed) and over all other schemas (no crash that PyTorch survives).
-// usage: npm run test:native-fuzz [-- --calls 20000 --seed 1 --group bound|others --only NAME]      writes results/native-crashes.json
+// The campaign: random calls over the bound operators (no crash allowed) and over all other schemas (no crash that
+// PyTorch survives). usage: npm run test:native-fuzz [-- --calls 20000 --seed 1 --group bound|others --only NAME]
+// writes results/native-crashes.json
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -69,7 +70,10 @@ const tally = { returned: 0, refused: 0, timeout: 0, crashed: 0 };
 const crashes: Crash[] = [];
 const timeouts: string[] = [];
 for (let from = 0; from < total; ) {
-  const calls = Array.from({ length: Math.min(batch, total - from) }, (_, i) => ({ index: from + i, call: callAt(from + i) }));
+  const calls = Array.from({ length: Math.min(batch, total - from) }, (_, i) => ({
+    index: from + i,
+    call: callAt(from + i),
+  }));
   const { outcomes, log } = await performAll(calls);
   if (outcomes.length === 0) throw new Error(`the child performed nothing: ${log}`);
   for (const { index, ending } of outcomes) {

@@ -34,7 +34,8 @@ const readerOf = (path: string) => readers[extname(path).toLowerCase()];
 
 export const arrays: Dataset = {
   name: "arrays",
-  summary: "arrays in a .npy, .npz or .safetensors file ([N, ...]; x and y, or x_train and y_train beside x_test and y_test)",
+  summary:
+    "arrays in a .npy, .npz or .safetensors file ([N, ...]; x and y, or x_train and y_train beside x_test and y_test)",
   holds: async (path) => readerOf(path) !== undefined && (await fileSize(path)) !== undefined,
   async open({ path = "." }) {
     const size = (await fileSize(path)) ?? 0;
@@ -79,7 +80,12 @@ async function arrayInputs(path: string, found: Arrays, options: InputOptions): 
     : inputsOf(path, imageCandidates(path, array, layout, labels), options);
 }
 
-function imageCandidates(path: string, array: TensorData, layout: Layout, labels: Int32Array | undefined): readonly Candidate[] {
+function imageCandidates(
+  path: string,
+  array: TensorData,
+  layout: Layout,
+  labels: Int32Array | undefined,
+): readonly Candidate[] {
   return Array.from({ length: array.dims[0]! }, (_, n) => ({
     file: `${path}, image ${n}`,
     ...(labels && { label: labels[n]! }),
@@ -99,7 +105,8 @@ function floatInputs(
 ): Inputs {
   const { note = () => undefined, size, limit = Number.POSITIVE_INFINITY, seed } = options;
   const useless = (["normalize", "channels", "range"] as const).filter((option) => options[option] !== undefined);
-  if (useless.length > 0) note(`${path}: ${name} holds ${array.type}, which goes in as it is: ${useless.join(", ")} not applied`);
+  if (useless.length > 0)
+    note(`${path}: ${name} holds ${array.type}, which goes in as it is: ${useless.join(", ")} not applied`);
   const [count = 0, ...dims] = array.dims;
   const sides = size && [size.height, size.width].join();
   // images lie with their channels in front, or at the end
@@ -112,7 +119,8 @@ function floatInputs(
     });
   }
   const values = finite(path, name, floats(array));
-  const order = seed === undefined ? Uint32Array.from({ length: count }, (_, i) => i) : permutation(count, sampleRandom(seed));
+  const order =
+    seed === undefined ? Uint32Array.from({ length: count }, (_, i) => i) : permutation(count, sampleRandom(seed));
   const sample = order.subarray(0, Math.min(limit, count));
   const each = elements(dims);
   const batches = inBatches(sample.length, dims, options, (indices, out) => {
@@ -129,10 +137,17 @@ function floatInputs(
  * The array that is asked for, the only one that can be meant, or the one with a usual name.
  * @throws FilterBasisError `usage`, `not-found`
  */
-function inputArray(path: string, found: Arrays, { array, part }: InputOptions): readonly [name: string, array: TensorData] {
+function inputArray(
+  path: string,
+  found: Arrays,
+  { array, part }: InputOptions,
+): readonly [name: string, array: TensorData] {
   const all = [...found].filter(([, { dims, type }]) => dims.length >= 2 && type !== "string");
   const wanted =
-    array ?? named(found, usualInputs, part) ?? named(found, usualInputs) ?? (all.length === 1 ? all[0]![0] : undefined);
+    array ??
+    named(found, usualInputs, part) ??
+    named(found, usualInputs) ??
+    (all.length === 1 ? all[0]![0] : undefined);
   const one = all.find(([name]) => name === wanted);
   if (one !== undefined && one[1].dims[0]! > 0) return one;
   const got = [...found].map(([name, { type, dims }]) => `${name} ${type} [${dims.join(", ")}]`).join("; ");
@@ -146,7 +161,9 @@ function inputArray(path: string, found: Arrays, { array, part }: InputOptions):
 /** The name of the first array that has one of the usual names (those of a part: x_train). */
 function named(found: Arrays, usual: readonly string[], part?: Part): string | undefined {
   const names = new Map([...found.keys()].map((name) => [name.toLowerCase(), name]));
-  return usual.map((name) => names.get(part === undefined ? name : `${name}_${part}`)).find((name) => name !== undefined);
+  return usual
+    .map((name) => names.get(part === undefined ? name : `${name}_${part}`))
+    .find((name) => name !== undefined);
 }
 
 /** The labels that belong to the inputs, or undefined. @throws FilterBasisError `data-mismatch` */
@@ -156,7 +173,12 @@ function labelsFor(path: string, found: Arrays, { part }: InputOptions, inputs: 
   if (name === undefined || array === undefined) return undefined;
   const count = inputs.dims[0]!;
   const fail = (expected: string, got: string): never => {
-    throw new FilterBasisError("data-mismatch", "the labels do not fit the inputs", { file: path, tensor: name, expected, got });
+    throw new FilterBasisError("data-mismatch", "the labels do not fit the inputs", {
+      file: path,
+      tensor: name,
+      expected,
+      got,
+    });
   };
   if (elements(array.dims) !== count || array.dims[0] !== count || isFloat(array.type))
     return fail(`${count} whole numbers`, `${array.type} [${array.dims.join(", ")}]`);
@@ -189,7 +211,12 @@ function imageAt({ data }: TensorData, { height, width, channels, last }: Layout
   const plane = height * width;
   const own = data.subarray(n * channels * plane, (n + 1) * channels * plane);
   if (!last) return { width, height, channels, data: own };
-  return { width, height, channels, data: Uint8Array.from(own, (_, i) => own[(i % plane) * channels + Math.floor(i / plane)]!) };
+  return {
+    width,
+    height,
+    channels,
+    data: Uint8Array.from(own, (_, i) => own[(i % plane) * channels + Math.floor(i / plane)]!),
+  };
 }
 
 /** The labelled images of a part, or of the whole file. @throws FilterBasisError `data-mismatch`, `too-large` */
@@ -214,7 +241,9 @@ function imageSet(path: string, found: Arrays, options: InputOptions): ImageSet 
     });
   const images = new Uint8Array(new SharedArrayBuffer(count * bytes));
   for (let n = 0; n < count; n++) images.set(toRgb(imageAt(array, layout, n)).data, n * bytes);
-  const classes = Array.from({ length: labels.reduce((most, label) => Math.max(most, label), 0) + 1 }, (_, i) => String(i));
+  const classes = Array.from({ length: labels.reduce((most, label) => Math.max(most, label), 0) + 1 }, (_, i) =>
+    String(i),
+  );
   return { name: path, images, labels, classes, count, height, width };
 }
 

@@ -13,4 +13,8 @@ const benchmark = (name: string, folder: string, summary: string) =>
 export const set5 = benchmark("set5", "Set5", "Set5: 5 images to measure super-resolution on");
 export const set14 = benchmark("set14", "Set14", "Set14: 14 images to measure super-resolution on");
 export const b100 = benchmark("b100", "B100", "BSD100: 100 images of BSDS500 to measure super-resolution on");
-export const urban100 = benchmark("urban100", "Urban100", "Urban100: 100 images of buildings to measure super-resolution on");
+export const urban100 = benchmark(
+  "urban100",
+  "Urban100",
+  "Urban100: 100 images of buildings to measure super-resolution on",
+);

@@ -8,7 +8,9 @@ export const cifar10: Dataset = {
   summary: "CIFAR-10: 50,000 training and 10,000 test images of 10 classes",
   async get({ folder, note, signal, ...rest }) {
     refuseOptions("cifar10", rest, ["mirror", "scale"]);
-    return { folder: await getCifar10({ ...(folder && { folder }), ...(note && { note }), ...(signal && { signal }) }) };
+    return {
+      folder: await getCifar10({ ...(folder && { folder }), ...(note && { note }), ...(signal && { signal }) }),
+    };
   },
   async check(options) {
     return { folder: await checkCifar10(options), files: Object.keys(cifar10Files).length };

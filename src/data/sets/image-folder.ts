@@ -28,7 +28,8 @@ export const imageFolder: Dataset = {
       pairs,
       async inputs(options = {}) {
         const { scale } = options;
-        const candidates = scale === undefined ? files.map(imageCandidate) : lowResolution((await pairs(scale)).pairs, scale);
+        const candidates =
+          scale === undefined ? files.map(imageCandidate) : lowResolution((await pairs(scale)).pairs, scale);
         return inputsOf(path, candidates, options);
       },
     };

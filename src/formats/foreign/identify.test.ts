@@ -64,7 +64,10 @@ const model = toBinary(
     },
   }),
 );
-const tensor = toBinary(TensorProtoSchema, create(TensorProtoSchema, { dims: [2n], dataType: 1, rawData: new Uint8Array(8) }));
+const tensor = toBinary(
+  TensorProtoSchema,
+  create(TensorProtoSchema, { dims: [2n], dataType: 1, rawData: new Uint8Array(8) }),
+);
 
 const samples: readonly (readonly [KindName, Uint8Array, string?])[] = [
   ["onnx", model],
@@ -88,7 +91,10 @@ const samples: readonly (readonly [KindName, Uint8Array, string?])[] = [
   ["keras", joined(raw("\x89HDF\r\n\x1a\n"), new Uint8Array(64), raw("model_weights"), raw("keras_version"))],
   ["keras", text('{"class_name": "Functional", "config": {}}')],
   ["hdf5", joined(raw("\x89HDF\r\n\x1a\n"), new Uint8Array(64))],
-  ["saved-model", joined(number(1, 1), field(2, joined(field(1, joined(field(1, "x"), field(4, "serve"))), field(2, "y"))))],
+  [
+    "saved-model",
+    joined(number(1, 1), field(2, joined(field(1, joined(field(1, "x"), field(4, "serve"))), field(2, "y")))),
+  ],
   ["tf-graph", joined(field(1, joined(field(1, "input"), field(2, "Placeholder"))), field(4, number(1, 24)))],
   ["tf-checkpoint", noise, "model.ckpt.data-00000-of-00001"],
   ["tfjs", text('{"format": "graph-model", "modelTopology": {}}')],
@@ -172,7 +178,11 @@ test("of a large zip archive the end is enough", () => {
 
 test("bytes of no known kind, and hostile ones, are nothing", () => {
   expect(identify(noise)).toBeUndefined();
-  for (const bytes of [Uint8Array.of(8), raw("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), raw("\x0a\xff\xff\xff\x7f")])
+  for (const bytes of [
+    Uint8Array.of(8),
+    raw("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
+    raw("\x0a\xff\xff\xff\x7f"),
+  ])
     expect(identify(bytes)).toBeUndefined();
   const began = performance.now();
   identify(text("# ".repeat(1 << 17)));

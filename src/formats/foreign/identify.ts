@@ -75,7 +75,10 @@ export interface Wanted {
 }
 
 /** "this is a JPEG image, not an ONNX model", code `malformed`. */
-export function notWanted({ kind, what, cures: own }: Identified, { wanted, file, cures, cause }: Wanted): FilterBasisError {
+export function notWanted(
+  { kind, what, cures: own }: Identified,
+  { wanted, file, cures, cause }: Wanted,
+): FilterBasisError {
   return new FilterBasisError("malformed", `this is ${what}, not ${wanted}`, {
     ...(file === undefined ? {} : { file }),
     ...(cause === undefined ? {} : { cause }),

@@ -8,9 +8,12 @@ export interface KindOfFile {
   readonly cures: readonly string[];
 }
 
-const exportFromPyTorch = 'load the network in Python and export it: torch.onnx.export(model, example_input, "model.onnx")';
-const ownNetwork = "weights of a network that `filterbasis nets` lists: filterbasis nets NAME --weights FILE -o model.onnx";
-const tf2onnx = (from: string): string => `pip install tf2onnx, then: python -m tf2onnx.convert ${from} --output model.onnx`;
+const exportFromPyTorch =
+  'load the network in Python and export it: torch.onnx.export(model, example_input, "model.onnx")';
+const ownNetwork =
+  "weights of a network that `filterbasis nets` lists: filterbasis nets NAME --weights FILE -o model.onnx";
+const tf2onnx = (from: string): string =>
+  `pip install tf2onnx, then: python -m tf2onnx.convert ${from} --output model.onnx`;
 const before = "give the ONNX model that it was made from";
 const modelWanted = "give an ONNX file, or a run folder";
 const unpack = (command: string): readonly string[] => [`unpack it and give the ONNX file inside: ${command}`];
@@ -31,7 +34,9 @@ export const kinds = {
   pytorch: { what: "a PyTorch checkpoint", cures: [exportFromPyTorch, ownNetwork] },
   torchscript: {
     what: "a TorchScript model",
-    cures: ['export it in Python: torch.onnx.export(torch.jit.load("model.pt"), example_input, "model.onnx", dynamo=False)'],
+    cures: [
+      'export it in Python: torch.onnx.export(torch.jit.load("model.pt"), example_input, "model.onnx", dynamo=False)',
+    ],
   },
   "torch-export": {
     what: "a program saved by torch.export",
@@ -39,7 +44,10 @@ export const kinds = {
   },
   executorch: { what: "an ExecuTorch program", cures: [exportFromPyTorch] },
   pickle: { what: "a Python pickle", cures: [exportFromPyTorch] },
-  safetensors: { what: "a safetensors file, which holds weights but no network", cures: [exportFromPyTorch, ownNetwork] },
+  safetensors: {
+    what: "a safetensors file, which holds weights but no network",
+    cures: [exportFromPyTorch, ownNetwork],
+  },
   gguf: { what: "a GGUF file (a language model)", cures: ["filterbasis is for convolutional networks in ONNX"] },
   tflite: { what: "a TensorFlow Lite model", cures: [tf2onnx("--tflite model.tflite")] },
   keras: {
@@ -68,7 +76,10 @@ export const kinds = {
   mxnet: { what: "an MXNet model", cures: ["export it in Python: mxnet.onnx.export_model(...)"] },
   ncnn: { what: "an ncnn model", cures: [before] },
   mnn: { what: "an MNN model", cures: [before] },
-  darknet: { what: "a Darknet network", cures: ["load it in a PyTorch version of the network, then torch.onnx.export(...)"] },
+  darknet: {
+    what: "a Darknet network",
+    cures: ["load it in a PyTorch version of the network, then torch.onnx.export(...)"],
+  },
   jpeg: media("a JPEG image"),
   png: media("a PNG image"),
   gif: media("a GIF image"),
@@ -92,7 +103,9 @@ export const kinds = {
   zstd: { what: "a Zstandard archive", cures: unpack("zstd -d FILE") },
   html: {
     what: "a web page, probably of a download that failed",
-    cures: ["download the file itself: on GitHub the address with /raw/ instead of /blob/, on Hugging Face with /resolve/"],
+    cures: [
+      "download the file itself: on GitHub the address with /raw/ instead of /blob/, on Hugging Face with /resolve/",
+    ],
   },
   xml: { what: "an XML document, perhaps a server's error message", cures: ["read it, then download the model again"] },
   "git-lfs": {

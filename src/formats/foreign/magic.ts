@@ -45,21 +45,29 @@ const signatures: readonly Signature[] = [
 ];
 
 export function hasBytes(bytes: Uint8Array, at: number, text: string): boolean {
-  return bytes.length >= at + text.length && [...text].every((character, i) => bytes[at + i] === character.charCodeAt(0));
+  return (
+    bytes.length >= at + text.length && [...text].every((character, i) => bytes[at + i] === character.charCodeAt(0))
+  );
 }
 
 /** Whether a text of one-byte characters stands anywhere in the bytes. */
 export function contains(bytes: Uint8Array, text: string): boolean {
   const first = text.charCodeAt(0);
-  for (let at = bytes.indexOf(first); at >= 0; at = bytes.indexOf(first, at + 1)) if (hasBytes(bytes, at, text)) return true;
+  for (let at = bytes.indexOf(first); at >= 0; at = bytes.indexOf(first, at + 1))
+    if (hasBytes(bytes, at, text)) return true;
   return false;
 }
 
 export function byMagic(bytes: Uint8Array): KindName | undefined {
   const found = signatures.find(([, at, text]) => hasBytes(bytes, at, text))?.[0];
-  if (found === "webp" || (found === "audio" && hasBytes(bytes, 8, "WAVE")) || (found === "video" && hasBytes(bytes, 8, "AVI ")))
+  if (
+    found === "webp" ||
+    (found === "audio" && hasBytes(bytes, 8, "WAVE")) ||
+    (found === "video" && hasBytes(bytes, 8, "AVI "))
+  )
     return hasBytes(bytes, 0, "RIFF") ? found : undefined;
-  if (found === "hdf5") return ["keras", "model_weights", "layer_names"].some((text) => contains(bytes, text)) ? "keras" : found;
+  if (found === "hdf5")
+    return ["keras", "model_weights", "layer_names"].some((text) => contains(bytes, text)) ? "keras" : found;
   return found ?? byStructure(bytes);
 }
 

@@ -58,7 +58,8 @@ export function byFields(bytes: Uint8Array): KindName | undefined {
   const fields = fieldsOf(bytes);
   const first = fields?.[0];
   if (fields === undefined || first === undefined) return undefined;
-  const has = (no: number, type: number): Field | undefined => fields.find((field) => field.no === no && field.type === type);
+  const has = (no: number, type: number): Field | undefined =>
+    fields.find((field) => field.no === no && field.type === type);
   if (has(7, 2) !== undefined && fields.every(({ no, type }) => modelTypes.get(no) === type)) return "onnx";
   if (first.no === 1 && first.type === 2) return byFirstMessage(bytes, fields, first);
   if (first.no !== 1 || first.type !== 0) return undefined;
@@ -83,11 +84,14 @@ function byFirstMessage(bytes: Uint8Array, fields: readonly Field[], first: Fiel
   const inner = fieldsOf(bytes.subarray(first.from, first.to), 8) ?? [];
   const text = (field: Field | undefined): string =>
     field?.type === 2
-      ? String.fromCharCode(...bytes.subarray(first.from + field.from, first.from + Math.min(field.to, field.from + 64)))
+      ? String.fromCharCode(
+          ...bytes.subarray(first.from + field.from, first.from + Math.min(field.to, field.from + 64)),
+        )
       : "";
   const [one, two] = inner;
   // GraphDef { node = 1 { name = 1, op = 2 } }
-  if (one?.no === 1 && two?.no === 2 && /^[\w./-]+$/.test(text(one)) && /^[A-Z][A-Za-z0-9]+$/.test(text(two))) return "tf-graph";
+  if (one?.no === 1 && two?.no === 2 && /^[\w./-]+$/.test(text(one)) && /^[A-Z][A-Za-z0-9]+$/.test(text(two)))
+    return "tf-graph";
   // ProgramDesc { blocks = 1 { idx = 1, parent_idx = 2 } }
   if (one?.no === 1 && one.type === 0 && one.value === 0 && two?.no === 2 && two.type === 0) return "paddle";
   // dims of a TensorProto may come packed

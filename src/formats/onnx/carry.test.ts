@@ -1,4 +1,5 @@
-// What the graph does not speak of is carried: through an unchanged graph as the same bytes, through an edited one part by part.
+// What the graph does not speak of is carried: through an unchanged graph as the same bytes, through an edited one part
+// by part.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import {
@@ -24,12 +25,17 @@ const tensorType = (name: string) => ({
     denotation: "IMAGE",
     value: {
       case: "tensorType" as const,
-      value: { elemType: 1, shape: { dim: [{ denotation: "DATA_BATCH", value: { case: "dimParam" as const, value: "N" } }] } },
+      value: {
+        elemType: 1,
+        shape: { dim: [{ denotation: "DATA_BATCH", value: { case: "dimParam" as const, value: "N" } }] },
+      },
     },
   },
 });
 
-/** A model that uses every corner of the format, with fields that no schema knows in each message that the graph models. */
+/**
+ * A model that uses every corner of the format, with fields that no schema knows in each message that the graph models.
+ */
 function everything(): ModelProto {
   const model = create(ModelProtoSchema, {
     irVersion: 10n,
@@ -144,7 +150,8 @@ function everything(): ModelProto {
 const bytes = toBinary(ModelProtoSchema, everything());
 const read = (): Graph => readModel(bytes);
 /** The file again, after the graph was changed and written. */
-const written = (change: (graph: Graph) => Graph): ModelProto => fromBinary(ModelProtoSchema, writeModel(change(read())));
+const written = (change: (graph: Graph) => Graph): ModelProto =>
+  fromBinary(ModelProtoSchema, writeModel(change(read())));
 const changeNode = (graph: Graph, at: number, change: (node: Node) => Node): Graph => ({
   ...graph,
   nodes: graph.nodes.map((node, index) => (index === at ? change(node) : node)),
@@ -177,7 +184,9 @@ describe("an edited graph", () => {
   test("keeps what belonged to a node whose inputs were changed", () => {
     const expected = everything();
     expected.graph!.node[0]!.input = ["cond"];
-    expect(written((graph) => changeNode(graph, 0, (node) => ({ ...node, inputs: ["cond"] })))).toEqual(roundtrip(expected));
+    expect(written((graph) => changeNode(graph, 0, (node) => ({ ...node, inputs: ["cond"] })))).toEqual(
+      roundtrip(expected),
+    );
   });
 
   test("keeps what belonged to an attribute whose value was changed", () => {
@@ -213,10 +222,9 @@ describe("an edited graph", () => {
     const tensor = { type: "float16", dims: [1, "N", null] } as const;
     const model = written((graph) => ({ ...graph, outputs: [{ ...graph.outputs[0]!, tensor }] }));
     const type = model.graph!.output[0]!.type!.value;
-    expect(type.case === "tensorType" && [type.value.elemType, type.value.shape!.dim.map(({ value }) => value.value)]).toEqual([
-      10,
-      [1n, "N", undefined],
-    ]);
+    expect(
+      type.case === "tensorType" && [type.value.elemType, type.value.shape!.dim.map(({ value }) => value.value)],
+    ).toEqual([10, [1n, "N", undefined]]);
     expect(model.graph!.output[0]!.docString).toBe("about y");
   });
 
@@ -236,7 +244,10 @@ describe("an edited graph", () => {
   });
 
   test("keeps the long name of the standard domain, and raises its version when asked", () => {
-    expect(written((graph) => ({ ...graph, name: "n" })).opsetImport[0]).toMatchObject({ domain: "ai.onnx", version: 17n });
+    expect(written((graph) => ({ ...graph, name: "n" })).opsetImport[0]).toMatchObject({
+      domain: "ai.onnx",
+      version: 17n,
+    });
     const model = written((graph) => ({ ...graph, opsets: new Map([...graph.opsets, ["", 18]]) }));
     expect(model.opsetImport.map(({ domain, version }) => [domain, version])).toEqual([
       ["", 18n],

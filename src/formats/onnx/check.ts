@@ -1,5 +1,5 @@
-// The first look at a file: are these bytes an ONNX message at all, and can they be held in memory bounded by the file's size?
-// After it, nothing that reads these bytes can run out of them or recurse too deeply.
+// The first look at a file: are these bytes an ONNX message at all, and can they be held in memory bounded by the
+// file's size? After it, nothing that reads these bytes can run out of them or recurse too deeply.
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { FilterBasisError } from "../../errors/error.js";
 import { Cursor, malformed, maxDepth, wire } from "./wire.js";
@@ -26,8 +26,8 @@ const rules = new WeakMap<DescMessage, ReadonlyMap<number, Rule>>();
 
 /**
  * Checks wire types, bounds and nesting (at most 100 messages) of every field that the schema knows, and that what will
- * be made of them takes no more than `memory` bytes. Unknown fields need only be well-formed. Tensor bytes are not looked at.
- * Returns whether all text is UTF-8 (see `withLatin1Text`).
+ * be made of them takes no more than `memory` bytes. Unknown fields need only be well-formed. Tensor bytes are not
+ * looked at. Returns whether all text is UTF-8 (see `withLatin1Text`).
  * @throws FilterBasisError `malformed` with the field's path and byte; `too-large`
  */
 export function checkBytes(schema: DescMessage, bytes: Uint8Array, memory = 48 * 2 ** 20 + 3 * bytes.length): boolean {
@@ -65,7 +65,8 @@ export function checkBytes(schema: DescMessage, bytes: Uint8Array, memory = 48 *
       });
     }
     if (cursor.type === wire.bytes && rule.packed !== undefined) packed(rule, cursor);
-    else if (cursor.type !== rule.type) throw malformed(`wire type ${cursor.type} instead of ${rule.type}`, cursor.start);
+    else if (cursor.type !== rule.type)
+      throw malformed(`wire type ${cursor.type} instead of ${rule.type}`, cursor.start);
     else if (rule.message !== undefined) message(rule.message, cursor.from, cursor.to);
     else {
       spend(rule.cost + (rule.text ? 2 * (cursor.to - cursor.from) : 0));
@@ -109,14 +110,16 @@ function shorten(path: readonly string[]): string {
 /** The fields of a message by number. */
 export function rulesOf(desc: DescMessage): ReadonlyMap<number, Rule> {
   let known = rules.get(desc);
-  if (known === undefined) rules.set(desc, (known = new Map(desc.fields.map((field) => [field.number, ruleOf(desc, field)]))));
+  if (known === undefined)
+    rules.set(desc, (known = new Map(desc.fields.map((field) => [field.number, ruleOf(desc, field)]))));
   return known;
 }
 
 function ruleOf(desc: DescMessage, field: DescField): Rule {
   const name = field.name;
   const list = field.fieldKind === "list";
-  if (field.fieldKind === "map") throw new FilterBasisError("internal", `${desc.name}.${name}: maps are not in ONNX's schema`);
+  if (field.fieldKind === "map")
+    throw new FilterBasisError("internal", `${desc.name}.${name}: maps are not in ONNX's schema`);
   if (field.message !== undefined) return { name, type: wire.bytes, message: field.message, cost: 0 };
   const scalar = field.scalar ?? ScalarType.INT32;
   // Doc strings are carried as bytes, so that what an exporter wrote there in some other encoding does no harm.

@@ -11,7 +11,9 @@ export interface Decoded<S extends DescMessage> {
   has(no: number): boolean;
 }
 
-/** Decodes a message's small fields and hands back its big ones as views on the bytes. All other fields are left alone. */
+/**
+ * Decodes a message's small fields and hands back its big ones as views on the bytes. All other fields are left alone.
+ */
 export function decode<S extends DescMessage>(
   schema: S,
   bytes: Uint8Array,
@@ -56,7 +58,10 @@ export function parse<S extends DescMessage>(schema: S, bytes: Uint8Array): Mess
 const none: ReadonlySet<number> = new Set();
 
 /** The numbers of the named fields of a message. */
-export function numbers<S extends DescMessage>(schema: S, ...names: (keyof S["field"] & string)[]): ReadonlySet<number> {
+export function numbers<S extends DescMessage>(
+  schema: S,
+  ...names: (keyof S["field"] & string)[]
+): ReadonlySet<number> {
   return new Set(names.map((name) => numberOf(schema, name)));
 }
 

@@ -1,5 +1,10 @@
 // NodeProto and AttributeProto -> Node and Attribute.
-import { type AttributeProto, AttributeProtoSchema, AttributeProto_AttributeType as Kind, NodeProtoSchema } from "onnx-buf";
+import {
+  type AttributeProto,
+  AttributeProtoSchema,
+  AttributeProto_AttributeType as Kind,
+  NodeProtoSchema,
+} from "onnx-buf";
 import { FilterBasisError } from "../../errors/error.js";
 import type { Attribute, GraphBody, Node } from "../../graph/types.js";
 import { decode, numberOf, numbers } from "./decode.js";
@@ -7,20 +12,45 @@ import { isComplete, withSource } from "./origin.js";
 import { type ReadContext, readTensorMessage } from "./tensor.js";
 import { join } from "./wire.js";
 
-/** Reads the body of an If, Loop or Scan; given, so that this file and the reader of graphs need not know each other. */
+/**
+ * Reads the body of an If, Loop or Scan; given, so that this file and the reader of graphs need not know each other.
+ */
 export type ReadBody = (bytes: Uint8Array, context: ReadContext) => GraphBody;
 
 /** The fields that the graph speaks of; all others are carried. */
-export const nodeFields = numbers(NodeProtoSchema, "input", "output", "name", "opType", "domain", "overload", "attribute");
+export const nodeFields = numbers(
+  NodeProtoSchema,
+  "input",
+  "output",
+  "name",
+  "opType",
+  "domain",
+  "overload",
+  "attribute",
+);
 const nodeHead = numbers(NodeProtoSchema, "input", "output", "name", "opType", "domain", "overload");
 const nodeParts = numbers(NodeProtoSchema, "attribute");
 
-const values = ["f", "i", "s", "t", "g", "sparseTensor", "tp", "floats", "ints", "strings", "tensors", "graphs"] as const;
+const values = [
+  "f",
+  "i",
+  "s",
+  "t",
+  "g",
+  "sparseTensor",
+  "tp",
+  "floats",
+  "ints",
+  "strings",
+  "tensors",
+  "graphs",
+] as const;
 const valueFields = [...values, "sparseTensors", "typeProtos"] as const;
 export const attributeFields = numbers(AttributeProtoSchema, "name", "refAttrName", "type", ...valueFields);
 const attributeHead = numbers(AttributeProtoSchema, "name", "refAttrName", "type", "f", "i", "floats", "ints");
 const attributeParts = numbers(AttributeProtoSchema, "s", "t", "g", "strings", "tensors", "graphs");
-const number = (name: keyof (typeof AttributeProtoSchema)["field"] & string): number => numberOf(AttributeProtoSchema, name);
+const number = (name: keyof (typeof AttributeProtoSchema)["field"] & string): number =>
+  numberOf(AttributeProtoSchema, name);
 
 /** Which field holds the value of which type of attribute. */
 const fieldOfKind: Partial<Record<Kind, (typeof valueFields)[number]>> = {
@@ -44,7 +74,13 @@ export function readNode(bytes: Uint8Array, context: ReadContext, readBody: Read
   const { message, apart } = decode(NodeProtoSchema, bytes, nodeHead, nodeParts);
   const { input: inputs, output: outputs, name, opType: op, overload } = message;
   const site = name || outputs.find((output) => output !== "") || op;
-  const { attributes, complete } = readAttributes(apart(numberOf(NodeProtoSchema, "attribute")), site, op, context, readBody);
+  const { attributes, complete } = readAttributes(
+    apart(numberOf(NodeProtoSchema, "attribute")),
+    site,
+    op,
+    context,
+    readBody,
+  );
   const called = { op, domain: domainName(message.domain), ...(overload && { overload }) };
   return withSource({ ...called, name, inputs, outputs, attributes }, bytes, { complete });
 }
@@ -83,7 +119,13 @@ function readAttribute(
   const { message, apart, has } = decode(AttributeProtoSchema, bytes, attributeHead, attributeParts);
   const { name, refAttrName } = message;
   const fault = (what: string, expected?: string, got?: string): FilterBasisError =>
-    new FilterBasisError("invalid-graph", what, { node, op, field: name, ...(expected && { expected }), ...(got && { got }) });
+    new FilterBasisError("invalid-graph", what, {
+      node,
+      op,
+      field: name,
+      ...(expected && { expected }),
+      ...(got && { got }),
+    });
   if (name === "") throw fault("an attribute has no name");
   const given = valueFields.filter((field) => has(number(field)));
   if (refAttrName !== "") {
@@ -94,8 +136,13 @@ function readAttribute(
   const source = given[0];
   // Files from before IR version 2 say no type; a type newer than this program is not in the message either.
   const expected = fieldOfKind[message.type] ?? source;
-  if (source !== undefined && expected !== source) throw fault("an attribute has the type of another field", expected, source);
-  const rest = { message, one: (field: "s" | "t" | "g") => apart(number(field)), many: (field: Many) => apart(number(field)) };
+  if (source !== undefined && expected !== source)
+    throw fault("an attribute has the type of another field", expected, source);
+  const rest = {
+    message,
+    one: (field: "s" | "t" | "g") => apart(number(field)),
+    many: (field: Many) => apart(number(field)),
+  };
   const attribute = expected === undefined ? undefined : readers[expected]?.(rest, context, readBody);
   if (attribute === undefined) return { name, attribute: withSource({ kind: "other" }, bytes, { name }), whole: true };
   const whole = isWhole(attribute);
@@ -110,7 +157,9 @@ interface Rest {
 }
 type Reader = (rest: Rest, context: ReadContext, readBody: ReadBody) => Attribute | undefined;
 
-/** One entry for each field that the graph understands; a missing value is the default of its type, as protobuf has it. */
+/**
+ * One entry for each field that the graph understands; a missing value is the default of its type, as protobuf has it.
+ */
 const readers: Partial<Record<(typeof valueFields)[number], Reader>> = {
   f: ({ message }) => ({ kind: "float", value: message.f }),
   i: ({ message }) => ({ kind: "int", value: message.i }),
@@ -124,7 +173,10 @@ const readers: Partial<Record<(typeof valueFields)[number], Reader>> = {
     kind: "tensors",
     value: many("tensors").map((bytes) => readTensorMessage(bytes, context).tensor),
   }),
-  graphs: ({ many }, context, readBody) => ({ kind: "graphs", value: many("graphs").map((bytes) => readBody(bytes, context)) }),
+  graphs: ({ many }, context, readBody) => ({
+    kind: "graphs",
+    value: many("graphs").map((bytes) => readBody(bytes, context)),
+  }),
 };
 
 function isWhole(attribute: Attribute): boolean {

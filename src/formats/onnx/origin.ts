@@ -1,5 +1,6 @@
-// What the file held for one part of a graph. A part that nobody changed is written as the very bytes that were read; a part
-// that was rewritten keeps what the graph does not know about it: doc strings, metadata, fields newer than this program.
+// What the file held for one part of a graph. A part that nobody changed is written as the very bytes that were read; a
+// part that was rewritten keeps what the graph does not know about it: doc strings, metadata, fields newer than this
+// program.
 import { feeds } from "../../graph/edit.js";
 import type { Graph, Origin, ValueType } from "../../graph/types.js";
 
@@ -14,7 +15,10 @@ export interface Source {
   readonly name?: string;
   /** Of a model: where its main graph came from. */
   readonly body?: Source;
-  /** Of a graph: all its initializers were listed among its inputs, as old exporters do without meaning that a caller should feed them. */
+  /**
+   * Of a graph: all its initializers were listed among its inputs, as old exporters do without meaning that a caller
+   * should feed them.
+   */
   readonly listsConstants?: boolean;
   /** Of a value: its TypeProto, and what that was read as. */
   readonly type?: Uint8Array;
@@ -25,7 +29,11 @@ export interface Source {
 export type Remark = Partial<Pick<Source, "complete" | "name" | "body" | "listsConstants" | "type" | "read">>;
 
 /** The part with its origin. */
-export function withSource<T extends object>(part: T, bytes: Uint8Array, remark: Remark = {}): T & { readonly origin: Source } {
+export function withSource<T extends object>(
+  part: T,
+  bytes: Uint8Array,
+  remark: Remark = {},
+): T & { readonly origin: Source } {
   const source = { bytes, part: part as object, complete: true, ...remark };
   const made = { ...part, origin: source };
   source.part = made;
@@ -47,8 +55,8 @@ export function unchangedBytes(part: { readonly origin?: Origin }): Uint8Array |
 }
 
 /**
- * The IR version that a model must say it has: before 4, constants had to be listed among the inputs, and ONNX Runtime insists on
- * it. Passes that add constants to an old model need not know.
+ * The IR version that a model must say it has: before 4, constants had to be listed among the inputs, and ONNX Runtime
+ * insists on it. Passes that add constants to an old model need not know.
  */
 export function neededIrVersion(graph: Pick<Graph, "irVersion" | "inputs" | "initializers">): number {
   if (graph.irVersion >= 4) return graph.irVersion;
@@ -57,8 +65,9 @@ export function neededIrVersion(graph: Pick<Graph, "irVersion" | "inputs" | "ini
 }
 
 /**
- * The graph as a file may say it. Where the IR version is raised to 4, and where old exporters listed all constants among the inputs, constants
- * leave the inputs: from version 4 on ONNX Runtime takes a listed one for a value that the caller may feed, and neither folds nor prepacks it.
+ * The graph as a file may say it. Where the IR version is raised to 4, and where old exporters listed all constants
+ * among the inputs, constants leave the inputs: from version 4 on ONNX Runtime takes a listed one for a value that the
+ * caller may feed, and neither folds nor prepacks it.
  */
 export function asWritten(graph: Graph): Graph {
   const irVersion = neededIrVersion(graph);

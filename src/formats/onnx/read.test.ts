@@ -19,7 +19,8 @@ const encoded = (type: DataType, count: number, fields: Fields): Uint8Array =>
     TensorProtoSchema,
     create(TensorProtoSchema, { name: "t", dataType: dataTypes.indexOf(type) + 1, dims: [BigInt(count)], ...fields }),
   );
-const memory = (values: ArrayBufferView): Uint8Array => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+const memory = (values: ArrayBufferView): Uint8Array =>
+  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 const most = 2n ** 63n - 1n;
 
 describe("numbers in typed fields become the bytes that raw_data would hold", () => {
@@ -27,7 +28,11 @@ describe("numbers in typed fields become the bytes that raw_data would hold", ()
     ["float32", { floatData: [1.5, -0, Number.NaN] }, new Float32Array([1.5, -0, Number.NaN])],
     ["float64", { doubleData: [Math.PI, -1e300, 0] }, new Float64Array([Math.PI, -1e300, 0])],
     ["int64", { int64Data: [-most - 1n, most, -1n] }, new BigInt64Array([-most - 1n, most, -1n])],
-    ["uint64", { uint64Data: [2n ** 64n - 1n, 2n ** 32n, 127n] }, new BigUint64Array([2n ** 64n - 1n, 2n ** 32n, 127n])],
+    [
+      "uint64",
+      { uint64Data: [2n ** 64n - 1n, 2n ** 32n, 127n] },
+      new BigUint64Array([2n ** 64n - 1n, 2n ** 32n, 127n]),
+    ],
     ["uint32", { uint64Data: [2n ** 32n - 1n, 0n, 128n] }, new Uint32Array([2 ** 32 - 1, 0, 128])],
     ["int32", { int32Data: [-(2 ** 31), 2 ** 31 - 1, -1] }, new Int32Array([-(2 ** 31), 2 ** 31 - 1, -1])],
     ["int16", { int32Data: [-32768, 32767, -1] }, new Int16Array([-32768, 32767, -1])],
@@ -44,7 +49,12 @@ describe("numbers in typed fields become the bytes that raw_data would hold", ()
   ];
   for (const [type, fields, expected] of rows) {
     test(type, () => {
-      expect(readTensorProto(encoded(type, 3, fields))).toMatchObject({ name: "t", type, dims: [3], data: memory(expected) });
+      expect(readTensorProto(encoded(type, 3, fields))).toMatchObject({
+        name: "t",
+        type,
+        dims: [3],
+        data: memory(expected),
+      });
     });
   }
 
@@ -111,7 +121,9 @@ describe("hostile bytes", () => {
 
   test("a length of 2^32 more than there is, which 32-bit readers would take for less", () => {
     const file = model({ name: "g" });
-    expect(codeOf(new Uint8Array([...file.subarray(0, -1), 0x0a, 0x81, 0x80, 0x80, 0x80, 0x10, 0x41]))).toBe("malformed");
+    expect(codeOf(new Uint8Array([...file.subarray(0, -1), 0x0a, 0x81, 0x80, 0x80, 0x80, 0x10, 0x41]))).toBe(
+      "malformed",
+    );
   });
 
   test("a field beyond the end of its message, inside the next", () => {
@@ -147,7 +159,12 @@ describe("hostile bytes", () => {
 
   test("names of JavaScript's own are names like others", () => {
     const names = ["__proto__", "constructor", "hasOwnProperty", "toString", "valueOf"];
-    const node = names.map((name) => ({ opType: name, domain: "", output: [name], attribute: [{ name, type: 2, i: 1n }] }));
+    const node = names.map((name) => ({
+      opType: name,
+      domain: "",
+      output: [name],
+      attribute: [{ name, type: 2, i: 1n }],
+    }));
     const graph = readModel(model({ name: "g", node } as GraphInit));
     expect(graph.nodes.map((each) => [each.op, each.outputs[0], [...each.attributes.keys()]])).toEqual(
       names.map((name) => [name, name, [name]]),
@@ -160,7 +177,10 @@ describe("hostile bytes", () => {
   });
 
   test("a limit on memory may be given by those who trust the file", () => {
-    const file = model({ name: "g", metadataProps: Array.from({ length: 1000 }, () => ({ key: "k", value: "v" })) } as GraphInit);
+    const file = model({
+      name: "g",
+      metadataProps: Array.from({ length: 1000 }, () => ({ key: "k", value: "v" })),
+    } as GraphInit);
     expect(() => readModel(file, { memory: 1000 })).toThrow(/far more memory/);
     expect(readModel(file, { memory: Number.POSITIVE_INFINITY }).name).toBe("g");
   });
@@ -171,7 +191,10 @@ describe("hostile bytes", () => {
       create(ModelProtoSchema, {
         irVersion: 8n,
         opsetImport: [{ version: 17n }],
-        graph: { name: "g", node: [{ opType: "Constant", output: ["c"], attribute: [{ name: "value_int", type: 2, i: 3n }] }] },
+        graph: {
+          name: "g",
+          node: [{ opType: "Constant", output: ["c"], attribute: [{ name: "value_int", type: 2, i: 3n }] }],
+        },
       }),
     );
     const more = toBinary(

@@ -1,4 +1,5 @@
-// ModelProto -> Graph. Everything that the graph does not speak of stays in the file's bytes, to which each part keeps a view.
+// ModelProto -> Graph. Everything that the graph does not speak of stays in the file's bytes, to which each part keeps
+// a view.
 import {
   FunctionProtoSchema,
   GraphProtoSchema,
@@ -32,7 +33,10 @@ export interface ReadOptions {
   readonly verify?: boolean;
   /** The most memory, in bytes, that the parts read may take; 48 MiB and three times the file's size if not given. */
   readonly memory?: number;
-  /** Told, in a sentence each, of what the file breaks the rules in and ONNX Runtime opens all the same: nodes out of order, names given twice. */
+  /**
+   * Told, in a sentence each, of what the file breaks the rules in and ONNX Runtime opens all the same: nodes out of
+   * order, names given twice.
+   */
   readonly note?: (text: string) => void;
 }
 
@@ -50,11 +54,11 @@ export const functionFields = new Set([...functionParts, ...functionHead]);
 
 /**
  * Reads an ONNX model (`ModelProto`). Tensors are views on `bytes`: do not change those while the graph is in use.
- * @throws FilterBasisError `malformed` (not an ONNX file, or a broken one), `invalid-graph`, `unsupported`, `too-large`,
- * `not-found` (a tensor lies in another file, and `external` was not given)
+ * @throws FilterBasisError `malformed` (not an ONNX file, or a broken one), `invalid-graph`, `unsupported`,
+ * `too-large`, `not-found` (a tensor lies in another file, and `external` was not given)
  *
- * Nodes are put in order where they are not, as ONNX Runtime does; layers that the model's record says are compressed become one node each
- * (`BasisConv`).
+ * Nodes are put in order where they are not, as ONNX Runtime does; layers that the model's record says are compressed
+ * become one node each (`BasisConv`).
  */
 export function readModel(bytes: Uint8Array, { file, external, verify = true, memory, note }: ReadOptions = {}): Graph {
   try {
@@ -146,7 +150,8 @@ export function readBody(bytes: Uint8Array, context: ReadContext): GraphBody & {
 
 function readFunction(bytes: Uint8Array, context: ReadContext): LocalFunction {
   const { message, apart } = decode(FunctionProtoSchema, bytes, functionHead, functionParts);
-  const number = (name: keyof (typeof FunctionProtoSchema)["field"] & string): number => numberOf(FunctionProtoSchema, name);
+  const number = (name: keyof (typeof FunctionProtoSchema)["field"] & string): number =>
+    numberOf(FunctionProtoSchema, name);
   const { name, overload, input: inputs, output: outputs, attribute: attributes } = message;
   const defaults = readAttributes(apart(number("attributeProto")), name, name, context, readBody);
   const nodes = apart(number("node")).map((inner) => readNode(inner, context, readBody));
@@ -173,7 +178,9 @@ function readOpsets(messages: readonly Uint8Array[], { note }: ReadContext): Rea
     const number = smallInteger(version, "opset_import.version");
     const before = opsets.get(name);
     if (before !== undefined && before !== number)
-      note?.(`the operators of "${name || "ai.onnx"}" are imported in versions ${before} and ${number}: the last one counts`);
+      note?.(
+        `the operators of "${name || "ai.onnx"}" are imported in versions ${before} and ${number}: the last one counts`,
+      );
     opsets.set(name, number);
   }
   return opsets;
@@ -198,7 +205,11 @@ function readIrVersion(version: bigint, { note }: ReadContext): number {
 
 function smallInteger(value: bigint, field: string): number {
   if (value >= 0n && value <= 0x7fffffffn) return Number(value);
-  throw new FilterBasisError("malformed", "a version is out of range", { field, expected: "0 to 2^31 - 1", got: String(value) });
+  throw new FilterBasisError("malformed", "a version is out of range", {
+    field,
+    expected: "0 to 2^31 - 1",
+    got: String(value),
+  });
 }
 
 const named = <T>(list: readonly T[], name: (element: T) => string): readonly (readonly [string, T])[] =>

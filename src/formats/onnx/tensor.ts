@@ -9,7 +9,10 @@ import { isComplete, withSource } from "./origin.js";
 import { typedData } from "./typed.js";
 import { join, malformed, plainBytes } from "./wire.js";
 
-/** Gives the bytes of a tensor that lies in another file. `length` is undefined where the model does not say: to the end. */
+/**
+ * Gives the bytes of a tensor that lies in another file. `length` is undefined where the model does not say: to the
+ * end.
+ */
 export type ReadExternal = (location: string, offset: number, length: number | undefined) => Uint8Array;
 
 /** What reading carries along. */
@@ -41,10 +44,13 @@ export function readTensorMessage(bytes: Uint8Array, context: ReadContext): { na
     if (message.dataType === 0) throw fault("has no element type");
     throw new FilterBasisError("unsupported", `element type ${message.dataType} is not known`, { tensor: name });
   }
-  if (has(field("segment"))) throw new FilterBasisError("unsupported", "tensors in segments are not supported", { tensor: name });
+  if (has(field("segment")))
+    throw new FilterBasisError("unsupported", "tensors in segments are not supported", { tensor: name });
   const dims = readDims(message.dims, fault);
 
-  const given = [...typedFields, "rawData" as const, "stringData" as const].filter((candidate) => has(field(candidate)));
+  const given = [...typedFields, "rawData" as const, "stringData" as const].filter((candidate) =>
+    has(field(candidate)),
+  );
   const isExternal = message.dataLocation === TensorProto_DataLocation.EXTERNAL;
   if (isExternal) {
     // Some exporters leave an empty raw_data beside the reference.
@@ -58,8 +64,12 @@ export function readTensorMessage(bytes: Uint8Array, context: ReadContext): { na
   const source = given.length > 1 ? rawAmong(given, type, name, context) : given[0];
   if (given.length > 1 && source === undefined) throw fault("has data in more than one field", "one", given.join(", "));
   if (type === "string") {
-    if (source !== undefined && source !== "stringData") throw fault("strings in the wrong field", "string_data", source);
-    return { name, tensor: withSource({ type, dims, data: empty, strings: apart(field("stringData")) }, bytes, { name }) };
+    if (source !== undefined && source !== "stringData")
+      throw fault("strings in the wrong field", "string_data", source);
+    return {
+      name,
+      tensor: withSource({ type, dims, data: empty, strings: apart(field("stringData")) }, bytes, { name }),
+    };
   }
   if (source === undefined) return { name, tensor: withSource({ type, dims, data: empty }, bytes, { name }) };
   if (source === "rawData")
@@ -70,8 +80,16 @@ export function readTensorMessage(bytes: Uint8Array, context: ReadContext): { na
   return { name, tensor: withSource({ type, dims, data }, bytes, { name }) };
 }
 
-/** Of data in several fields the raw ones count, as in ONNX Runtime: files whose tensors were edited with onnx's helpers have such. */
-function rawAmong<T extends string>(given: readonly T[], type: DataType, name: string, { note }: ReadContext): T | undefined {
+/**
+ * Of data in several fields the raw ones count, as in ONNX Runtime: files whose tensors were edited with onnx's helpers
+ * have such.
+ */
+function rawAmong<T extends string>(
+  given: readonly T[],
+  type: DataType,
+  name: string,
+  { note }: ReadContext,
+): T | undefined {
   const raw = type === "string" ? undefined : given.find((field) => field === "rawData");
   if (raw !== undefined) note?.(`the tensor "${name}" has raw data and numbers in another field: the raw data count`);
   return raw;
@@ -102,7 +120,11 @@ export function readSparseTensor(bytes: Uint8Array, context: ReadContext): { nam
   const none: TensorData = { type: "int64", dims: [0], data: empty };
   const indices = given("indices") ?? { tensor: none };
   const fault = (what: string, expected?: string, got?: string): FilterBasisError =>
-    new FilterBasisError("malformed", what, { tensor: values.name, ...(expected && { expected }), ...(got && { got }) });
+    new FilterBasisError("malformed", what, {
+      tensor: values.name,
+      ...(expected && { expected }),
+      ...(got && { got }),
+    });
   const complete = isComplete(values.tensor) && isComplete(indices.tensor);
   const made = { dims: readDims(message.dims, fault), values: values.tensor, indices: indices.tensor };
   return { name: values.name, sparse: withSource(made, bytes, { name: values.name, complete }) };
@@ -113,7 +135,8 @@ const empty = new Uint8Array(0);
 
 function readDims(dims: readonly bigint[], fault: Fault): number[] {
   return dims.map((dim) => {
-    if (dim < 0n || dim > BigInt(Number.MAX_SAFE_INTEGER)) throw fault("a size is out of range", "0 to 2^53 - 1", String(dim));
+    if (dim < 0n || dim > BigInt(Number.MAX_SAFE_INTEGER))
+      throw fault("a size is out of range", "0 to 2^53 - 1", String(dim));
     return Number(dim);
   });
 }
@@ -149,7 +172,13 @@ function readExternal(
   return data;
 }
 
-function callExternal(external: ReadExternal, location: string, offset: number, length: number, tensor: string): Uint8Array {
+function callExternal(
+  external: ReadExternal,
+  location: string,
+  offset: number,
+  length: number,
+  tensor: string,
+): Uint8Array {
   try {
     return external(location, offset, length);
   } catch (error) {

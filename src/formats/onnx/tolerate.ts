@@ -1,10 +1,14 @@
-// What the standard forbids and ONNX Runtime opens all the same is read as ONNX Runtime reads it, and told: of two things of one name the last
-// counts, operators of ONNX Runtime's own domains need no import, a missing IR version is an old one.
+// What the standard forbids and ONNX Runtime opens all the same is read as ONNX Runtime reads it, and told: of two
+// things of one name the last counts, operators of ONNX Runtime's own domains need no import, a missing IR version is
+// an old one.
 import { bodies } from "../../graph/edit.js";
 import type { LocalFunction, Node, TensorData, Value } from "../../graph/types.js";
 import type { ReadContext } from "./tensor.js";
 
-/** Entries by name: of several of one name the last, at the place of the first. Nameless ones, which nothing can read, are dropped. */
+/**
+ * Entries by name: of several of one name the last, at the place of the first. Nameless ones, which nothing can read,
+ * are dropped.
+ */
 export function lastOnes<T>(
   entries: Iterable<readonly [string, T]>,
   what: string,
@@ -36,7 +40,8 @@ export function lastConstants(
     const name = node.outputs[0]!;
     const before = last.get(name);
     if (before !== undefined) dropped.add(before);
-    if (before !== undefined || initializers.has(name)) note?.(`there is more than one constant "${name}": the last one counts`);
+    if (before !== undefined || initializers.has(name))
+      note?.(`there is more than one constant "${name}": the last one counts`);
     last.set(name, node);
   }
   const hidden = [...initializers.keys()].some((name) => last.has(name));
@@ -63,7 +68,10 @@ export function eachOnce(values: readonly Value[], { note }: ReadContext): reado
   });
 }
 
-/** Operators that ONNX Runtime knows whether a model imports them or not; the standard ones in the newest version that it is sure to have. */
+/**
+ * Operators that ONNX Runtime knows whether a model imports them or not; the standard ones in the newest version that
+ * it is sure to have.
+ */
 const builtIn: ReadonlyMap<string, number> = new Map([
   ["", 21],
   ["ai.onnx.ml", 3],
@@ -74,7 +82,10 @@ const builtIn: ReadonlyMap<string, number> = new Map([
   ["com.microsoft.nchwc", 1],
 ]);
 
-/** The imports, with those that ONNX Runtime adds by itself for what the main graph uses, and without those that say no version. */
+/**
+ * The imports, with those that ONNX Runtime adds by itself for what the main graph uses, and without those that say no
+ * version.
+ */
 export function completeImports(
   opsets: ReadonlyMap<string, number>,
   nodes: readonly Node[],
@@ -93,7 +104,9 @@ export function completeImports(
   for (const domain of used) {
     const version = builtIn.get(domain);
     if (version === undefined || complete.has(domain) || own.has(domain)) continue;
-    note?.(`operators of ${domain === "" ? "ONNX" : `"${domain}"`} are used and not imported: version ${version} is taken`);
+    note?.(
+      `operators of ${domain === "" ? "ONNX" : `"${domain}"`} are used and not imported: version ${version} is taken`,
+    );
     complete.set(domain, version);
   }
   return complete;

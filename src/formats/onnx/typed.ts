@@ -1,4 +1,5 @@
-// The typed data fields of TensorProto (float_data and its kin), decoded into the little-endian bytes that raw_data would have.
+// The typed data fields of TensorProto (float_data and its kin), decoded into the little-endian bytes that raw_data
+// would have.
 import { elementBytes } from "../../graph/attributes.js";
 import type { DataType } from "../../graph/types.js";
 import { Cursor, wire } from "./wire.js";
@@ -31,7 +32,8 @@ const arrays: Record<TypedField, Partial<Record<DataType, (length: number) => El
 
 /**
  * The elements in one typed field of a TensorProto, as raw bytes; undefined where the field cannot hold the type.
- * `expected` is the size in bytes that the shape asks for. Numbers may come packed, one by one, or both. The bytes have passed `checkBytes`.
+ * `expected` is the size in bytes that the shape asks for. Numbers may come packed, one by one, or both. The bytes have
+ * passed `checkBytes`.
  */
 export function typedData(
   bytes: Uint8Array,

@@ -19,7 +19,10 @@ export function readValue(bytes: Uint8Array): Value {
   const types = decoded.apart(numberOf(ValueInfoProtoSchema, "type"));
   const type = types.length === 0 ? undefined : join(types);
   const tensor = type && tensorType(parse(TypeProtoSchema, type), name);
-  return withSource({ name, ...(tensor && { tensor }) }, bytes, { ...(type && { type }), ...(tensor && { read: tensor }) });
+  return withSource({ name, ...(tensor && { tensor }) }, bytes, {
+    ...(type && { type }),
+    ...(tensor && { read: tensor }),
+  });
 }
 
 export function writeValue(value: Value): Message {
@@ -28,7 +31,8 @@ export function writeValue(value: Value): Message {
   const source = sourceOf(value);
   const message = new Message().add(toBinary(ValueInfoProtoSchema, create(ValueInfoProtoSchema, { name: value.name })));
   // A renamed value keeps its type's own remarks.
-  const type = source !== undefined && source.read === value.tensor ? source.type : value.tensor && typeMessage(value.tensor);
+  const type =
+    source !== undefined && source.read === value.tensor ? source.type : value.tensor && typeMessage(value.tensor);
   if (type !== undefined) message.field(numberOf(ValueInfoProtoSchema, "type"), type);
   return message.add(...(source ? remainder(source.bytes, fields) : []));
 }
@@ -41,7 +45,9 @@ function typeMessage({ type, dims }: ValueType): Uint8Array {
   return toBinary(TypeProtoSchema, create(TypeProtoSchema, { value: { case: "tensorType", value } }));
 }
 
-function dimCases(size: Dim): { case: "dimValue"; value: bigint } | { case: "dimParam"; value: string } | { case: undefined } {
+function dimCases(
+  size: Dim,
+): { case: "dimValue"; value: bigint } | { case: "dimParam"; value: string } | { case: undefined } {
   if (typeof size === "number") return { case: "dimValue", value: BigInt(size) };
   return size === null ? { case: undefined } : { case: "dimParam", value: size };
 }

@@ -1,5 +1,6 @@
 // Protobuf's wire format, walked in place: fields are ranges of the file's bytes, and nothing is copied or built.
-// Decoding and encoding of whole messages is left to @bufbuild/protobuf; this is what it takes to leave big or unknown fields alone.
+// Decoding and encoding of whole messages is left to @bufbuild/protobuf; this is what it takes to leave big or unknown
+// fields alone.
 import { FilterBasisError } from "../../errors/error.js";
 
 /** Wire types (https://protobuf.dev/programming-guides/encoding/). */
@@ -20,7 +21,10 @@ export function plainBytes(bytes: Uint8Array): Uint8Array {
   return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Walks the fields of one message: call `next()` until it is false; then `no`, `type`, `start`, `from` and `to` describe the field. */
+/**
+ * Walks the fields of one message: call `next()` until it is false; then `no`, `type`, `start`, `from` and `to`
+ * describe the field.
+ */
 export class Cursor {
   readonly bytes: Uint8Array;
   readonly end: number;
@@ -65,7 +69,9 @@ export class Cursor {
 
   private after = 0;
 
-  /** Reads an unsigned varint of at most `limit` bytes; inexact beyond 2^53, which only lengths that cannot be reach. */
+  /**
+   * Reads an unsigned varint of at most `limit` bytes; inexact beyond 2^53, which only lengths that cannot be reach.
+   */
   private varint(at: number, limit: number): number {
     let value = 0;
     let scale = 1;
@@ -100,7 +106,10 @@ export class Cursor {
       return (this.after = at + size);
     }
     if (type === wire.startGroup) return this.skipGroup(no, depth + 1);
-    throw malformed(type === wire.endGroup ? "a group ends that did not begin" : `wire type ${type} does not exist`, this.start);
+    throw malformed(
+      type === wire.endGroup ? "a group ends that did not begin" : `wire type ${type} does not exist`,
+      this.start,
+    );
   }
 
   private skipGroup(no: number, depth: number): number {
@@ -133,7 +142,9 @@ export function remainder(bytes: Uint8Array, drop: ReadonlySet<number>): Uint8Ar
   return kept;
 }
 
-/** Several views as one run of bytes; no copy where there is only one. Protobuf merges messages by joining their bytes. */
+/**
+ * Several views as one run of bytes; no copy where there is only one. Protobuf merges messages by joining their bytes.
+ */
 export function join(chunks: readonly Uint8Array[]): Uint8Array {
   if (chunks.length === 1) return chunks[0] as Uint8Array;
   const all = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));

@@ -26,7 +26,8 @@ export function writeNode(node: Node, context: WriteContext, writeBody: WriteBod
   });
   const message = new Message().add(toBinary(NodeProtoSchema, head));
   const number = numberOf(NodeProtoSchema, "attribute");
-  for (const [key, attribute] of node.attributes) message.field(number, writeAttribute(key, attribute, node, context, writeBody));
+  for (const [key, attribute] of node.attributes)
+    message.field(number, writeAttribute(key, attribute, node, context, writeBody));
   const source = sourceOf(node);
   return message.add(...(source ? remainder(source.bytes, nodeFields) : []));
 }
@@ -54,7 +55,8 @@ export function writeAttribute(
   return message.add(...(source ? remainder(source.bytes, attributeFields) : []));
 }
 
-const number = (name: keyof (typeof AttributeProtoSchema)["field"] & string): number => numberOf(AttributeProtoSchema, name);
+const number = (name: keyof (typeof AttributeProtoSchema)["field"] & string): number =>
+  numberOf(AttributeProtoSchema, name);
 
 /** Only initializers go into other files: runtimes differ on attributes there. */
 const inside: WriteContext = {};

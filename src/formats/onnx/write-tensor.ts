@@ -8,7 +8,9 @@ import { sourceOf, unchangedBytes } from "./origin.js";
 import { tensorFields } from "./tensor.js";
 import { remainder } from "./wire.js";
 
-/** Takes a tensor's bytes for another file and says where they will lie there; undefined: the tensor stays in the model. */
+/**
+ * Takes a tensor's bytes for another file and says where they will lie there; undefined: the tensor stays in the model.
+ */
 export type PutExternal = (data: Uint8Array) => { readonly location: string; readonly offset: number } | undefined;
 
 /** What writing carries along. */
@@ -26,7 +28,8 @@ export function writeTensor(tensor: TensorData, name: string | undefined, { exte
   const before = source?.name;
   const same = unchangedBytes(tensor);
   const place = external?.(tensor.data);
-  if (same !== undefined && place === undefined && (name === undefined || name === before)) return new Message().add(same);
+  if (same !== undefined && place === undefined && (name === undefined || name === before))
+    return new Message().add(same);
   const head = create(TensorProtoSchema, {
     dims: tensor.dims.map(BigInt),
     dataType: dataTypes.indexOf(tensor.type) + 1,

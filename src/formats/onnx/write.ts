@@ -20,14 +20,18 @@ import { writeAttribute, writeNode } from "./write-node.js";
 import { type PutExternal, type WriteContext, writeSparseTensor, writeTensor } from "./write-tensor.js";
 
 /**
- * Writes a model. @throws FilterBasisError `too-large` where it would pass 2 GB (then see `writeModelChunks` with `external`)
+ * Writes a model. @throws FilterBasisError `too-large` where it would pass 2 GB (then see `writeModelChunks` with
+ * `external`)
  */
 export function writeModel(graph: Graph): Uint8Array {
   const { chunks, length } = writeModelChunks(graph);
   return chunks.length === 1 ? (chunks[0] as Uint8Array) : concat(chunks, length);
 }
 
-/** A model as runs of bytes, to be written one after the other; large tensors are not copied. `external` may take tensors out. */
+/**
+ * A model as runs of bytes, to be written one after the other; large tensors are not copied. `external` may take
+ * tensors out.
+ */
 export function writeModelChunks(
   graph: Graph,
   external?: PutExternal,
@@ -54,7 +58,8 @@ function modelMessage(raised: Graph, context: WriteContext): Message {
   const read = new Map(entries.map((bytes) => [parse(StringStringEntryProtoSchema, bytes).key, bytes]));
   for (const [key, value] of graph.metadata) {
     const before = read.get(key);
-    const kept = before !== undefined && parse(StringStringEntryProtoSchema, before).value === value ? before : undefined;
+    const kept =
+      before !== undefined && parse(StringStringEntryProtoSchema, before).value === value ? before : undefined;
     const made = kept ?? toBinary(StringStringEntryProtoSchema, create(StringStringEntryProtoSchema, { key, value }));
     message.field(number("metadataProps"), made);
   }
@@ -72,7 +77,8 @@ function bodyMessage(body: GraphBody, source: Source | undefined, context: Write
   const message = new Message();
   for (const node of body.nodes) message.field(number("node"), writeNode(node, context, writeBody));
   message.add(toBinary(GraphProtoSchema, create(GraphProtoSchema, { name: body.name })));
-  for (const [name, tensor] of body.initializers) message.field(number("initializer"), writeTensor(tensor, name, context));
+  for (const [name, tensor] of body.initializers)
+    message.field(number("initializer"), writeTensor(tensor, name, context));
   for (const [name, tensor] of body.sparseInitializers ?? []) {
     message.field(number("sparseInitializer"), writeSparseTensor(tensor, name, context));
   }
@@ -85,7 +91,8 @@ function bodyMessage(body: GraphBody, source: Source | undefined, context: Write
 function writeFunction(local: LocalFunction, context: WriteContext): Message {
   const same = context.external === undefined ? unchangedBytes(local) : undefined;
   if (same !== undefined) return new Message().add(same);
-  const number = (name: keyof (typeof FunctionProtoSchema)["field"] & string): number => numberOf(FunctionProtoSchema, name);
+  const number = (name: keyof (typeof FunctionProtoSchema)["field"] & string): number =>
+    numberOf(FunctionProtoSchema, name);
   const { name, overload, domain, inputs, outputs, attributes } = local;
   const source = sourceOf(local);
   const head = create(FunctionProtoSchema, {
@@ -106,7 +113,12 @@ function writeFunction(local: LocalFunction, context: WriteContext): Message {
 }
 
 /** Opset imports; those that are still what was read are written as read (the standard domain has two names). */
-function writeOpsets(message: Message, no: number, opsets: ReadonlyMap<string, number>, source: Source | undefined): void {
+function writeOpsets(
+  message: Message,
+  no: number,
+  opsets: ReadonlyMap<string, number>,
+  source: Source | undefined,
+): void {
   const read = new Map<string, Uint8Array>();
   for (const bytes of source ? payloads(source.bytes, no) : []) {
     const { domain, version } = parse(OperatorSetIdProtoSchema, bytes);

@@ -47,7 +47,8 @@ const celu: Lowering = ({ node }) => {
 
 const gelu: Lowering = (context) => {
   const approximate = readString(context.node, "approximate", "none");
-  if (approximate !== "none" && approximate !== "tanh") throw refuse(context, `the approximation ${approximate} is not known`);
+  if (approximate !== "none" && approximate !== "tanh")
+    throw refuse(context, `the approximation ${approximate} is not known`);
   return (inputs) => call("gelu", first(inputs), { approximate });
 };
 

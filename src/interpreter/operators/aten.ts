@@ -41,7 +41,9 @@ export function callAll(name: string, ...args: Argument[]): readonly Tensor[] {
 
 const kept = new WeakMap<object, Map<string, Tensor>>();
 
-/** The tensor that belongs to an object, made once for each device. It lives until `release` or the garbage collector. */
+/**
+ * The tensor that belongs to an object, made once for each device. It lives until `release` or the garbage collector.
+ */
 export function keptFor(owner: object, make: () => Tensor): Tensor {
   let tensors = kept.get(owner);
   if (tensors === undefined) kept.set(owner, (tensors = new Map()));

@@ -6,7 +6,10 @@ import { convolutions } from "./convolution.js";
 import { type Kernel, type Lowering, type LoweringContext, refuse } from "./lowering.js";
 import { dimsOf, first, tensor } from "./values.js";
 
-/** batch-folded: the splits become batch; grouped: one convolution of s groups; dense: the filters rebuilt, then the original convolution. */
+/**
+ * batch-folded: the splits become batch; grouped: one convolution of s groups; dense: the filters rebuilt, then the
+ * original convolution.
+ */
 export const ways = ["batch-folded", "grouped", "dense"] as const;
 export type Way = (typeof ways)[number];
 
@@ -17,8 +20,9 @@ export const basisConv: Lowering = (context) => {
 };
 
 /**
- * Libtorch computes channels in blocks of 8 to 16, so that a few cost as much as a block. Measured on one thread of an AMD EPYC with libtorch
- * 1.13: process CPU time, lower quartile of 8 rounds in turns, forward + backward in milliseconds, kernels 3 x 3. Forward alone keeps the order.
+ * Libtorch computes channels in blocks of 8 to 16, so that a few cost as much as a block. Measured on one thread of an
+ * AMD EPYC with libtorch 1.13: process CPU time, lower quartile of 8 rounds in turns, forward + backward in
+ * milliseconds, kernels 3 x 3. Forward alone keeps the order.
  *
  *   N  c, n  side   s   m   folded  grouped  dense      N  c, n  side   s   m   folded  grouped  dense
  *    4  128    48   4  32     36.1     36.4   80.9       8   32    32   2   8      4.6      3.4    6.3
@@ -26,10 +30,17 @@ export const basisConv: Lowering = (context) => {
  *   64   64     8   8   8      5.7      4.7    9.7      16   32    16  32   4     11.9      7.1    3.0
  *   32  512     4   8  32     10.0     10.4   91.0      64   16    32   1  12     18.6             14.5
  *
- * Rebuilt filters sum in another order, so that a training goes another way by rounding: they are left to splits of very few channels, where they
- * gain most. (With 16 channels and one split they would gain a fifth.)
+ * Rebuilt filters sum in another order, so that a training goes another way by rounding: they are left to splits of
+ * very few channels, where they gain most. (With 16 channels and one split they would gain a fifth.)
  */
-export function fastestWay({ splits: s, basisSize: m, outChannels: n, inChannels: c, kernel, coefficients }: BasisConv): Way {
+export function fastestWay({
+  splits: s,
+  basisSize: m,
+  outChannels: n,
+  inChannels: c,
+  kernel,
+  coefficients,
+}: BasisConv): Way {
   const area = elements(kernel);
   const blocks = (channels: number, size: number): number => size * Math.ceil(channels / size);
   const apart = s === 1 || m >= 16;

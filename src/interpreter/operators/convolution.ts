@@ -60,7 +60,9 @@ const convTranspose: Lowering = (context) => {
       const [x, w, b] = [tensor(input), tensor(weight), bias === undefined ? null : tensor(bias)];
       const dims = x.shape;
       const size = dims.slice(2);
-      const full = size.map((n, i) => Math.max(0, (n - 1) * strides[i]! + (kernel[i]! - 1) * dilations[i]! + 1 + extra[i]!));
+      const full = size.map((n, i) =>
+        Math.max(0, (n - 1) * strides[i]! + (kernel[i]! - 1) * dilations[i]! + 1 + extra[i]!),
+      );
       bounded([dims[0] ?? 1, (w.shape[1] ?? 1) * group, ...full]);
       const pads = transposedPads(plan, size, extra, outputShape);
       const even = symmetric(pads);

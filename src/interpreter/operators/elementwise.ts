@@ -10,7 +10,9 @@ type Binary = (a: Tensor, b: Tensor) => Tensor;
 /** Both operands; b is first aligned to a's axis where opsets before 7 say so. */
 function operands(context: LoweringContext): (inputs: Inputs) => readonly [Tensor, Tensor] {
   const axis =
-    context.opset < 7 && readInt(context.node, "broadcast", 0) !== 0 ? readInt(context.node, "axis", undefined) : undefined;
+    context.opset < 7 && readInt(context.node, "broadcast", 0) !== 0
+      ? readInt(context.node, "axis", undefined)
+      : undefined;
   return (inputs) => {
     const [a, b] = [first(inputs), tensor(inputs[1])];
     if (axis === undefined) return [a, b];

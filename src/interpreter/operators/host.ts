@@ -9,7 +9,10 @@ import { operatorOf } from "../../ops/table.js";
 /** More elements than this and a constant is kept as a tensor only. */
 export const hostLimit = 256;
 
-/** A small tensor as numbers, row-major. float32 values are rounded to float32; int64 beyond 2^53 lose digits (`source` has them all). */
+/**
+ * A small tensor as numbers, row-major. float32 values are rounded to float32; int64 beyond 2^53 lose digits (`source`
+ * has them all).
+ */
 export class Host {
   readonly type: DataType;
   readonly dims: readonly number[];
@@ -46,7 +49,8 @@ export function hostKernel(node: Node, opset: number): HostKernel | undefined {
     const call = { node, opset, inputs };
     const [output] = shapes(call);
     const [values] = (output && follow(value, call, [output], hostLimit)) ?? [];
-    if (output?.type === undefined || values === undefined || !isKept(output.type, values as readonly number[])) return undefined;
+    if (output?.type === undefined || values === undefined || !isKept(output.type, values as readonly number[]))
+      return undefined;
     return new Host(output.type, output.dims as readonly number[], values as readonly number[]);
   };
 }

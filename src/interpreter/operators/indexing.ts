@@ -8,7 +8,8 @@ import { type Lowering, refuse, type Value } from "./lowering.js";
 import { dimsOf, first, fromFront, numbersOf, tensor } from "./values.js";
 
 /** Whole numbers as an int64 vector. */
-export const indexVector = (values: readonly number[]): Tensor => fromArray(BigInt64Array.from(values, BigInt), [values.length]);
+export const indexVector = (values: readonly number[]): Tensor =>
+  fromArray(BigInt64Array.from(values, BigInt), [values.length]);
 
 /** Slice: starts, ends, axes and steps, attributes before opset 10; negative steps walk backwards. */
 const slice: Lowering = (context) => {
@@ -36,7 +37,14 @@ function sliceAxis(x: Tensor, axis: number, n: number, from: number, to: number,
   const [start, end] = [from < 0 ? from + n : from, to < 0 ? to + n : to];
   if (step > 0) {
     const begin = Math.min(Math.max(start, 0), n);
-    return call("slice.Tensor", x, axis, begin, Math.max(begin, Math.min(Math.max(end, 0), n)), Math.min(step, Math.max(n, 1)));
+    return call(
+      "slice.Tensor",
+      x,
+      axis,
+      begin,
+      Math.max(begin, Math.min(Math.max(end, 0), n)),
+      Math.min(step, Math.max(n, 1)),
+    );
   }
   const begin = Math.min(Math.max(start, 0), n - 1);
   const stop = Math.min(Math.max(end, -1), n - 1);
@@ -69,7 +77,9 @@ const gather: Lowering = ({ node }) => {
     const index = positive(inputs[1], dims[front]!);
     bounded([...dims.slice(0, front), ...shape, ...dims.slice(front + 1)]);
     const picked = call("index_select", x, front, call("reshape", index, [-1]));
-    return shape.length === 1 ? picked : call("reshape", picked, [...dims.slice(0, front), ...shape, ...dims.slice(front + 1)]);
+    return shape.length === 1
+      ? picked
+      : call("reshape", picked, [...dims.slice(0, front), ...shape, ...dims.slice(front + 1)]);
   };
 };
 
@@ -99,7 +109,10 @@ const gatherNd: Lowering = ({ node }) => {
       call("reshape", create("arange", "int64", outer), [outer, 1]),
       call("select.int", index, 2, 0),
     );
-    return call("reshape", call("index.Tensor", flat, [rows, ...places]), [...shape.slice(0, -1), ...dims.slice(batch + k)]);
+    return call("reshape", call("index.Tensor", flat, [rows, ...places]), [
+      ...shape.slice(0, -1),
+      ...dims.slice(batch + k),
+    ]);
   };
 };
 
@@ -138,7 +151,11 @@ const scatterNd: Lowering = (context) => {
     const index = call("to.dtype", tensor(inputs[1]), "int64");
     let flat = create("zeros", "int64", shape.slice(0, -1));
     for (let i = 0; i < k; i++) {
-      flat = call("add.Tensor", call("mul.Scalar", flat, dims[i]!), positive(call("select.int", index, -1, i), dims[i]!));
+      flat = call(
+        "add.Tensor",
+        call("mul.Scalar", flat, dims[i]!),
+        positive(call("select.int", index, -1, i), dims[i]!),
+      );
     }
     const inner = dims.slice(k).reduce((a, b) => a * b, 1);
     const rows = call("reshape", x, [-1, inner]);
@@ -147,7 +164,14 @@ const scatterNd: Lowering = (context) => {
     const placed =
       reduction === "none"
         ? call("scatter.src", rows, 0, places, updates)
-        : call("scatter_reduce.two", rows, 0, places, updates, reductionNames[reduction as keyof typeof reductionNames]);
+        : call(
+            "scatter_reduce.two",
+            rows,
+            0,
+            places,
+            updates,
+            reductionNames[reduction as keyof typeof reductionNames],
+          );
     return call("reshape", placed, dims);
   };
 };
@@ -161,7 +185,10 @@ const oneHot: Lowering = ({ node }) => {
     const rank = dimsOf(index).length;
     bounded([...dimsOf(index), depth]);
     const front = fromFront(axis, rank + 1);
-    const classes = call("reshape", create("arange", "int64", depth), [depth, ...new Array<number>(rank - front).fill(1)]);
+    const classes = call("reshape", create("arange", "int64", depth), [
+      depth,
+      ...new Array<number>(rank - front).fill(1),
+    ]);
     const hot = call("eq.Tensor", call("unsqueeze", index, front), classes);
     const values = tensor(inputs[2]);
     return call("where.self", hot, call("select.int", values, 0, 1), call("select.int", values, 0, 0));

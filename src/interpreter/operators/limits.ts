@@ -1,4 +1,5 @@
-// A bound on the size of a single value, so that a small hostile graph ends in a typed error and not in a machine without memory.
+// A bound on the size of a single value, so that a small hostile graph ends in a typed error and not in a machine
+// without memory.
 import { totalmem } from "node:os";
 import { FilterBasisError } from "../../errors/error.js";
 import { broadcastSizes } from "../../ops/rules/call.js";
@@ -14,7 +15,9 @@ export function bounded(dims: readonly number[]): readonly number[] {
   let count = 1;
   for (const n of dims) {
     if (!Number.isSafeInteger(n) || n < 0) {
-      throw new FilterBasisError("shape-mismatch", "a size is not a whole number of at least 0", { got: `[${dims.join(", ")}]` });
+      throw new FilterBasisError("shape-mismatch", "a size is not a whole number of at least 0", {
+        got: `[${dims.join(", ")}]`,
+      });
     }
     count *= n;
   }

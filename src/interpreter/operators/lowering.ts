@@ -1,4 +1,5 @@
-// What a lowering is: from one node to the function that runs it. Values are tensors or, for shape arithmetic, plain numbers.
+// What a lowering is: from one node to the function that runs it. Values are tensors or, for shape arithmetic, plain
+// numbers.
 import { FilterBasisError } from "../../errors/error.js";
 import { nodeName } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";

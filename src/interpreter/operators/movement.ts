@@ -52,7 +52,8 @@ const split: Lowering = (context) => {
   const axis = readInt(context.node, "axis", 0);
   const sizes = listOf(context, "split", 1);
   const parts = context.node.outputs.length;
-  if (readInt(context.node, "num_outputs", parts) !== parts) throw refuse(context, "num_outputs is not the number of outputs");
+  if (readInt(context.node, "num_outputs", parts) !== parts)
+    throw refuse(context, "num_outputs is not the number of outputs");
   return (inputs) => {
     const x = first(inputs);
     const n = dimsOf(x)[fromFront(axis, dimsOf(x).length)]!;
@@ -75,7 +76,8 @@ const squeeze: Lowering = (context) => {
   return (inputs) => {
     const x = first(inputs);
     const dims = dimsOf(x);
-    const drop = axes(inputs)?.map((axis) => fromFront(axis, dims.length)) ?? [...dims.keys()].filter((i) => dims[i] === 1);
+    const drop =
+      axes(inputs)?.map((axis) => fromFront(axis, dims.length)) ?? [...dims.keys()].filter((i) => dims[i] === 1);
     return call(
       "reshape",
       x,
@@ -109,7 +111,10 @@ const tile: Lowering = () => (inputs) => {
   return call("repeat", x, times);
 };
 
-/** DepthToSpace: [N, b b C, H, W] -> [N, C, b H, b W]; DCR has the block first among the channels, CRD (libtorch's pixel shuffle) last. */
+/**
+ * DepthToSpace: [N, b b C, H, W] -> [N, C, b H, b W]; DCR has the block first among the channels, CRD (libtorch's pixel
+ * shuffle) last.
+ */
 const depthToSpace: Lowering = (context) => {
   const block = readInt(context.node, "blocksize", 1);
   const mode = readString(context.node, "mode", "DCR");

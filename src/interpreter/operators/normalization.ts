@@ -11,8 +11,9 @@ import { padConstant } from "./windows.js";
 const product = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1);
 
 /**
- * BatchNormalization: x [N, C, ...], scale, bias, mean, variance [C]. In training, batch statistics, the running ones updated in place as PyTorch does
- * (unbiased variance; its momentum is 1 - ONNX's). A node with `training_mode` set computes ONNX's outputs (biased variance) outside training.
+ * BatchNormalization: x [N, C, ...], scale, bias, mean, variance [C]. In training, batch statistics, the running ones
+ * updated in place as PyTorch does (unbiased variance; its momentum is 1 - ONNX's). A node with `training_mode` set
+ * computes ONNX's outputs (biased variance) outside training.
  */
 const batchNormalization: Lowering = (context) => {
   const { node, opset } = context;
@@ -23,7 +24,8 @@ const batchNormalization: Lowering = (context) => {
   const mode = trainingMode(node, opset);
   if (mode !== undefined && opset < 14) throw refuse(context, mode);
   const stated = mode !== undefined;
-  if (!stated && node.outputs.slice(1).some(Boolean)) throw refuse(context, "statistics are given out with training_mode only");
+  if (!stated && node.outputs.slice(1).some(Boolean))
+    throw refuse(context, "statistics are given out with training_mode only");
   return ([x, scale, bias, mean, variance], { training }) => {
     const [w, b, m, v] = [tensor(scale), tensor(bias), tensor(mean), tensor(variance)];
     if (stated && !training) return withStatistics(tensor(x), w, b, m, v, momentum, epsilon);
@@ -58,7 +60,8 @@ function withStatistics(
 /** InstanceNormalization: every channel of every sample on its own. */
 const instanceNormalization: Lowering = ({ node }) => {
   const epsilon = readFloat(node, "epsilon", 1e-5);
-  return ([x, scale, bias]) => call("instance_norm", tensor(x), tensor(scale), tensor(bias), null, null, true, 0, epsilon, false);
+  return ([x, scale, bias]) =>
+    call("instance_norm", tensor(x), tensor(scale), tensor(bias), null, null, true, 0, epsilon, false);
 };
 
 /** GroupNormalization: x [N, C, ...]; scale and bias have one number a group before opset 21, one a channel since. */
@@ -100,7 +103,11 @@ const lrn: Lowering = (context) => {
   const { node } = context;
   const size = readInt(node, "size", undefined);
   if (size === undefined || size < 1) throw refuse(context, "size is required");
-  const [alpha, beta, bias] = [readFloat(node, "alpha", 0.0001), readFloat(node, "beta", 0.75), readFloat(node, "bias", 1)];
+  const [alpha, beta, bias] = [
+    readFloat(node, "alpha", 0.0001),
+    readFloat(node, "beta", 0.75),
+    readFloat(node, "bias", 1),
+  ];
   const before = Math.floor((size - 1) / 2);
   return (inputs) => {
     const x = first(inputs);

@@ -37,7 +37,8 @@ const pad: Lowering = (context) => {
     const given = stated ?? numbersOf(inputs[1]);
     const axes = inputs[3] === undefined ? undefined : numbersOf(inputs[3]);
     const pads = axes === undefined ? given : spread(given, axes, dims.length);
-    if (pads.length !== 2 * dims.length) throw refuse(context, `pads must have two numbers for each of ${dims.length} axes`);
+    if (pads.length !== 2 * dims.length)
+      throw refuse(context, `pads must have two numbers for each of ${dims.length} axes`);
     bounded(dims.map((n, i) => n + pads[i]! + pads[dims.length + i]!));
     if (mode === "constant") return padConstant(x, pads, stated === undefined ? scalarOf(inputs[2], 0) : value);
     return padFrom(x, dims, pads, mode as Mode);
@@ -60,7 +61,8 @@ function padFrom(x: Tensor, dims: readonly number[], pads: readonly number[], mo
   const outer = pads.filter((_, i) => i % rank < rank - 2);
   const [top, left, bottom, right] = [pads[rank - 2]!, pads[rank - 1]!, pads[2 * rank - 2]!, pads[2 * rank - 1]!];
   const fits =
-    [top, bottom].every((p) => p >= 0 && p < dims[rank - 2]!) && [left, right].every((p) => p >= 0 && p < dims[rank - 1]!);
+    [top, bottom].every((p) => p >= 0 && p < dims[rank - 2]!) &&
+    [left, right].every((p) => p >= 0 && p < dims[rank - 1]!);
   if (rank === 4 && name !== undefined && fits && isFloating(x) && outer.every((p) => p === 0) && !dims.includes(0)) {
     return call(name, x, [left, right, top, bottom]);
   }

@@ -5,7 +5,10 @@ import { type Kernel, type Lowering, type LoweringContext, refuse } from "./lowe
 import { dimsOf, first, isFloating } from "./values.js";
 import { padConstant, symmetric, type Windows, windows } from "./windows.js";
 
-/** As in ONNX Runtime, the automatic pads of a pool do not heed its dilations, and crop where the strides are longer than the kernel. */
+/**
+ * As in ONNX Runtime, the automatic pads of a pool do not heed its dilations, and crop where the strides are longer
+ * than the kernel.
+ */
 function automaticPads({ auto, kernel, strides, pads }: Windows, size: readonly number[]): readonly number[] {
   if (auto !== "SAME_UPPER" && auto !== "SAME_LOWER") return pads;
   const totals = size.map((n, i) => (Math.ceil(n / strides[i]!) - 1) * strides[i]! + kernel[i]! - n);
@@ -39,7 +42,8 @@ const withExtra = (pads: readonly number[], extra: readonly number[]): readonly 
 function plan(context: LoweringContext): { readonly plan: Windows; readonly ceil: boolean } {
   const kernel = readInts(context.node, "kernel_shape", undefined);
   if (kernel === undefined) throw refuse(context, "kernel_shape is required");
-  if (kernel.length < 1 || kernel.length > 3) throw refuse(context, `pools over ${kernel.length} spatial axes are not supported`);
+  if (kernel.length < 1 || kernel.length > 3)
+    throw refuse(context, `pools over ${kernel.length} spatial axes are not supported`);
   return { plan: windows(context, kernel), ceil: readInt(context.node, "ceil_mode", 0) !== 0 };
 }
 
@@ -97,7 +101,13 @@ function whole(pool: (x: Tensor) => readonly Tensor[] | Tensor): Kernel {
 const lowest = Number.NEGATIVE_INFINITY;
 
 /** Maxima and their flat positions in the unpadded x (over N, C and all spatial axes, row-major unless columnMajor). */
-function withIndices(x: Tensor, p: Windows, pads: readonly number[], size: readonly number[], columnMajor: boolean): Tensor[] {
+function withIndices(
+  x: Tensor,
+  p: Windows,
+  pads: readonly number[],
+  size: readonly number[],
+  columnMajor: boolean,
+): Tensor[] {
   const rank = size.length;
   const padded = padConstant(x, pads, lowest);
   const none = p.kernel.map(() => 0);

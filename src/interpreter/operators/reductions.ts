@@ -60,7 +60,9 @@ const l2: Reduce = (x, axes, keep) =>
   isFloating(x) ? call("linalg_vector_norm", x, 2, axes, keep) : retyped(x, call("sqrt", sum(square(x), axes, keep)));
 const logSum: Reduce = (x, axes, keep) => retyped(x, call("log", sum(x, axes, keep)));
 const logSumExp: Reduce = (x, axes, keep) =>
-  isFloating(x) ? call("logsumexp", x, axes, keep) : retyped(x, call("logsumexp", call("to.dtype", x, "float64"), axes, keep));
+  isFloating(x)
+    ? call("logsumexp", x, axes, keep)
+    : retyped(x, call("logsumexp", call("to.dtype", x, "float64"), axes, keep));
 
 /** ArgMax, ArgMin: the first of equals, or the last with select_last_index. */
 function arg(name: "argmax" | "argmin"): Lowering {
@@ -102,7 +104,10 @@ const topK: Lowering = (context) => {
     const k = opset < 10 ? stated! : scalarOf(inputs[1], 0);
     const n = dimsOf(x)[fromFront(axis, dimsOf(x).length)] ?? 1;
     if (!(k >= 0 && k <= n)) {
-      throw new FilterBasisError("shape-mismatch", "k is more than there is", { expected: `0 to ${n}`, got: String(k) });
+      throw new FilterBasisError("shape-mismatch", "k is more than there is", {
+        expected: `0 to ${n}`,
+        got: String(k),
+      });
     }
     const [values, places] = callAll("sort.stable", x, { stable: true, dim: axis, descending: largest });
     const front = (t: Tensor): Tensor => call("slice.Tensor", t, axis, 0, k);

@@ -1,4 +1,5 @@
-// Where the elements of a resized axis come from: ONNX's coordinate transformations, nearest rounding, and linear and cubic kernels.
+// Where the elements of a resized axis come from: ONNX's coordinate transformations, nearest rounding, and linear and
+// cubic kernels.
 
 import { boundedList } from "./limits.js";
 
@@ -33,7 +34,9 @@ export const coordinateModes = {
   asymmetric: (x, { scale }) => x / scale,
   tf_half_pixel_for_nn: (x, { scale }) => (x + 0.5) / scale,
   tf_crop_and_resize: (x, { input, output, roi: [start, end] }) =>
-    output > 1 ? start * (input - 1) + (x * (end - start) * (input - 1)) / (output - 1) : 0.5 * (start + end) * (input - 1),
+    output > 1
+      ? start * (input - 1) + (x * (end - start) * (input - 1)) / (output - 1)
+      : 0.5 * (start + end) * (input - 1),
 } as const satisfies Record<string, (x: number, axis: AxisPlan) => number>;
 
 export type CoordinateMode = keyof typeof coordinateModes;
@@ -49,7 +52,9 @@ export const nearestModes = {
 
 export type NearestMode = keyof typeof nearestModes;
 
-/** For each output element, taps of the input: `index[k][x]` with `weight[k][x]`. One tap without weights for nearest. */
+/**
+ * For each output element, taps of the input: `index[k][x]` with `weight[k][x]`. One tap without weights for nearest.
+ */
 export interface Taps {
   readonly index: readonly (readonly number[])[];
   readonly weight: readonly (readonly number[])[];

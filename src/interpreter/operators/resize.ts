@@ -25,8 +25,10 @@ function samplingOf(context: LoweringContext): Sampling {
   const coordinates = old ? "asymmetric" : readString(node, "coordinate_transformation_mode", "half_pixel");
   const usual = node.op === "Upsample" ? "floor" : "simple";
   const rounding = old ? usual : readString(node, "nearest_mode", "round_prefer_floor");
-  if (mode !== "nearest" && mode !== "linear" && mode !== "cubic") throw refuse(context, `the mode ${mode} is not known`);
-  if (!Object.hasOwn(coordinateModes, coordinates)) throw refuse(context, `the coordinate mode ${coordinates} is not known`);
+  if (mode !== "nearest" && mode !== "linear" && mode !== "cubic")
+    throw refuse(context, `the mode ${mode} is not known`);
+  if (!Object.hasOwn(coordinateModes, coordinates))
+    throw refuse(context, `the coordinate mode ${coordinates} is not known`);
   if (!Object.hasOwn(nearestModes, rounding)) throw refuse(context, `the nearest mode ${rounding} is not known`);
   return {
     mode,
@@ -45,10 +47,12 @@ function sizesOf(context: LoweringContext): Sizes {
   const old = node.op === "Upsample" || opset < 11;
   const axes = readInts(node, "axes", undefined);
   const policy = readString(node, "keep_aspect_ratio_policy", "stretch");
-  if (!["stretch", "not_larger", "not_smaller"].includes(policy)) throw refuse(context, `the policy ${policy} is not known`);
+  if (!["stretch", "not_larger", "not_smaller"].includes(policy))
+    throw refuse(context, `the policy ${policy} is not known`);
   return (dims, inputs) => {
     const along = axes?.map((a) => fromFront(a, dims.length)) ?? [...dims.keys()];
-    const list = (position: number): readonly number[] => (inputs[position] === undefined ? [] : numbersOf(inputs[position]));
+    const list = (position: number): readonly number[] =>
+      inputs[position] === undefined ? [] : numbersOf(inputs[position]);
     const scales = stated ?? list(old ? 1 : 2);
     const sizes = old ? [] : list(3);
     const roi = old ? [] : list(1);
@@ -85,7 +89,12 @@ const changes = ({ input, output, scale, roi }: AxisPlan): boolean =>
 /** libtorch's operators for images [N, C, H, W], where their coordinates are the ones asked for. */
 function byLibtorch(x: Tensor, plan: readonly AxisPlan[], sampling: Sampling): Tensor | undefined {
   const [batch, channels, rows, columns] = plan;
-  if (plan.length !== 4 || sampling.antialias || !isFloating(x) || plan.some(({ input, output }) => input * output === 0))
+  if (
+    plan.length !== 4 ||
+    sampling.antialias ||
+    !isFloating(x) ||
+    plan.some(({ input, output }) => input * output === 0)
+  )
     return undefined;
   if (changes(batch!) || changes(channels!)) return undefined;
   const { mode, coordinates, rounding, cubicA, excludeOutside } = sampling;

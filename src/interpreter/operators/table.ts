@@ -30,4 +30,6 @@ export const lowerings = {
 } satisfies Record<OperatorName, Lowering | string>;
 
 /** The operators that are lowered. */
-export type LoweredName = { [Name in OperatorName]: (typeof lowerings)[Name] extends string ? never : Name }[OperatorName];
+export type LoweredName = {
+  [Name in OperatorName]: (typeof lowerings)[Name] extends string ? never : Name;
+}[OperatorName];

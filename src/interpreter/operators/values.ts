@@ -39,7 +39,9 @@ const arrays = {
   bool: Uint8Array,
 };
 
-/** A constant as a tensor in its engine type (float16 widened to float32). A copy: the bytes may lie in a file's buffer. */
+/**
+ * A constant as a tensor in its engine type (float16 widened to float32). A copy: the bytes may lie in a file's buffer.
+ */
 export function tensorFrom(constant: TensorData, name?: string): Tensor {
   const type = engineType(constant.type);
   if (type === undefined) {

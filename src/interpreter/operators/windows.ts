@@ -46,7 +46,10 @@ export function windows(context: Pick<LoweringContext, "node">, kernel: readonly
 }
 
 /** Begins and ends for an input of the given spatial size. */
-export function padsFor({ kernel, strides, dilations, auto, pads }: Windows, size: readonly number[]): readonly number[] {
+export function padsFor(
+  { kernel, strides, dilations, auto, pads }: Windows,
+  size: readonly number[],
+): readonly number[] {
   if (auto !== "SAME_UPPER" && auto !== "SAME_LOWER") return pads;
   const totals = kernel.map((k, i) => {
     const stride = strides[i]!;
@@ -65,7 +68,10 @@ export function symmetric(pads: readonly number[]): readonly number[] | undefine
   return pads.slice(0, rank);
 }
 
-/** The dims with pads at the last axes. @throws FilterBasisError `too-large`, `shape-mismatch` where more is cropped than there is */
+/**
+ * The dims with pads at the last axes. @throws FilterBasisError `too-large`, `shape-mismatch` where more is cropped
+ * than there is
+ */
 export function padded(dims: readonly number[], pads: readonly number[]): readonly number[] {
   const rank = pads.length / 2;
   const lead = dims.length - rank;

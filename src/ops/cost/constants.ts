@@ -1,4 +1,5 @@
-// The constants of a graph as counting sees them: what is stored, what is computed from it, and which of it are parameters.
+// The constants of a graph as counting sees them: what is stored, what is computed from it, and which of it are
+// parameters.
 import { elementBytes, elements } from "../../graph/attributes.js";
 import { constantTensor } from "../../graph/constants.js";
 import { bodies, reads } from "../../graph/edit.js";
@@ -44,7 +45,10 @@ export function under(name: string, { tensors, values }: Constants): ReadonlySet
   return found;
 }
 
-/** The weights underneath: the tensor itself, or the matrices and filters it is computed from (not scales, zero points, shapes). */
+/**
+ * The weights underneath: the tensor itself, or the matrices and filters it is computed from (not scales, zero points,
+ * shapes).
+ */
 export function weightsUnder(name: string, constants: Constants): readonly string[] {
   const { tensors, values } = constants;
   if (tensors.has(name)) return [name];
@@ -55,7 +59,8 @@ export function weightsUnder(name: string, constants: Constants): readonly strin
   // A factor or shift for each channel is as little a weight as one that stands behind the layer would be.
   const scales = new Set<string>();
   const isVector = (source: string) => tensors.get(source)!.dims.filter((size) => size > 1).length <= 1;
-  for (const node of nodesUnder(name, values)) if (operatorOf(node)?.affine) for (const input of node.inputs) scales.add(input);
+  for (const node of nodesUnder(name, values))
+    if (operatorOf(node)?.affine) for (const input of node.inputs) scales.add(input);
   const weights = sources.filter((source) => !(scales.has(source) && isVector(source)));
   return weights.length > 0 ? weights : sources;
 }
@@ -82,7 +87,8 @@ export function parametersRead(body: GraphBody, constants: Constants): readonly 
     const operator = operatorOf(node);
     const set = placesOf(operator, "mean", "variance", "setting");
     const names = set.length === 0 ? reads(node) : node.inputs.filter((_, index) => !set.includes(index));
-    // what a layer reads is counted with the layer; of a normalisation or an activation, constants are parameters however they are stored
+    // what a layer reads is counted with the layer; of a normalisation or an activation, constants are parameters
+    // however they are stored
     const parameterised = operator?.macs === undefined && placesOf(operator, "scale", "slope").length > 0;
     for (const name of names) if (constants.values.get(name) === undefined || parameterised) read.add(name);
   }
@@ -109,7 +115,9 @@ export function storedBytes(graph: Graph): number {
   let bytes = 0;
   for (const { type, dims, strings } of found) {
     bytes +=
-      strings === undefined ? Math.ceil(elements(dims) * elementBytes[type]) : strings.reduce((sum, one) => sum + one.length, 0);
+      strings === undefined
+        ? Math.ceil(elements(dims) * elementBytes[type])
+        : strings.reduce((sum, one) => sum + one.length, 0);
   }
   return bytes;
 }

@@ -6,7 +6,15 @@ import type { Dim, Graph, GraphBody, Node, TensorData, ValueType } from "../../g
 import { inferShapes } from "../infer.js";
 import { inlined } from "../inline.js";
 import { concreteInputs } from "../sizes/concrete-inputs.js";
-import { type Constants, findConstants, isParameter, parametersRead, storedBytes, under, weightsUnder } from "./constants.js";
+import {
+  type Constants,
+  findConstants,
+  isParameter,
+  parametersRead,
+  storedBytes,
+  under,
+  weightsUnder,
+} from "./constants.js";
 import { biasesOf, isConvolution, layerMacs, weightsOf } from "./layers.js";
 
 export { concreteInputs };
@@ -30,12 +38,16 @@ export interface Cost {
   /** Weights of convolutions and fully connected layers: no bias, no normalisation, each initializer once. */
   readonly weights: number;
   /**
-   * What PyTorch calls the parameters: every element of the float constants that the network reads (weights, biases, normalisation, slopes),
-   * but not running statistics of batch normalisation, scalars, the scales, limits and fill values of Resize, Clip and Pad, and Constant nodes
-   * that no layer reads as its weight or bias (exporters write fixed numbers, such as prior boxes, as these).
+   * What PyTorch calls the parameters: every element of the float constants that the network reads (weights, biases,
+   * normalisation, slopes), but not running statistics of batch normalisation, scalars, the scales, limits and fill
+   * values of Resize, Clip and Pad, and Constant nodes that no layer reads as its weight or bias (exporters write fixed
+   * numbers, such as prior boxes, as these).
    */
   readonly parameters: number;
-  /** Multiply-accumulates of convolutions and fully connected layers at `inputs`; constant subgraphs, computed once at load, cost none. */
+  /**
+   * Multiply-accumulates of convolutions and fully connected layers at `inputs`; constant subgraphs, computed once at
+   * load, cost none.
+   */
   readonly macs: number;
   /** Bytes of all initializers and constants as stored. (The file has some more, for the graph itself.) */
   readonly bytes: number;
@@ -43,25 +55,36 @@ export interface Cost {
   readonly layers: readonly LayerCost[];
   /** The input shapes at which `macs` holds. */
   readonly inputs: ReadonlyMap<string, readonly number[]>;
-  /** Layers whose MACs are not in the sum: their shapes cannot be known before running, or they stand in the body of an If, Loop or Scan. */
+  /**
+   * Layers whose MACs are not in the sum: their shapes cannot be known before running, or they stand in the body of an
+   * If, Loop or Scan.
+   */
   readonly uncounted: readonly string[];
   /** What is not counted and why, a sentence each: also the reason for a count of nothing. */
   readonly notes: readonly string[];
 }
 
 /**
- * Counts a network. A layer is a Conv, ConvTranspose, Gemm or MatMul, or a quantised form of these, whose weight is constant: an initializer, a
- * Constant node, or computed from these alone (a basis repeated for its splits, a filter rebuilt at load), in which case the initializers
- * underneath are counted. A BasisConv counts basis and coefficients, and the work of the layout that it is written in. Local functions are counted where they are called;
- * of layers in bodies of If, Loop and Scan only the weights are, for how often these run is not known.
+ * Counts a network. A layer is a Conv, ConvTranspose, Gemm or MatMul, or a quantised form of these, whose weight is
+ * constant: an initializer, a Constant node, or computed from these alone (a basis repeated for its splits, a filter
+ * rebuilt at load), in which case the initializers underneath are counted. A BasisConv counts basis and coefficients,
+ * and the work of the layout that it is written in. Local functions are counted where they are called; of layers in
+ * bodies of If, Loop and Scan only the weights are, for how often these run is not known.
  *
- * `inputShapes` as for inferShapes; for axes left free a usual size is taken (see concreteInputs), and `inputs` states it.
+ * `inputShapes` as for inferShapes; for axes left free a usual size is taken (see concreteInputs), and `inputs` states
+ * it.
  */
 export function cost(given: Graph, inputShapes: ReadonlyMap<string, readonly Dim[]> = new Map()): Cost {
   const notes: string[] = [];
   const graph = unfolded(given, notes);
   const inputs = concreteInputs(graph, inputShapes);
-  const work: Counting = { shapes: inferShapes(graph, inputs), counted: new Set(), layers: [], uncounted: [], unknown: [] };
+  const work: Counting = {
+    shapes: inferShapes(graph, inputs),
+    counted: new Set(),
+    layers: [],
+    uncounted: [],
+    unknown: [],
+  };
   const constants = findConstants(graph);
   countNodes(work, graph, constants, undefined);
   const inBodies = countBodies(work, graph, constants);
@@ -142,7 +165,10 @@ function countNodes(work: Counting, { nodes }: GraphBody, constants: Constants, 
   }
 }
 
-/** Counts the layers in the bodies of a graph's nodes, and the bodies in these; returns the bodies with what is constant in them. */
+/**
+ * Counts the layers in the bodies of a graph's nodes, and the bodies in these; returns the bodies with what is constant
+ * in them.
+ */
 function countBodies(work: Counting, graph: GraphBody, outer: Constants): (readonly [GraphBody, Constants])[] {
   return graph.nodes.flatMap((node) =>
     bodies(node).flatMap((body) => {
@@ -169,6 +195,8 @@ function notesOf(graph: Graph, { layers, unknown, uncounted }: Counting, inBodie
   if (inBodies && inside.length > 0)
     notes.push(`the MACs of ${several(inside)} are not counted: how often a body runs is not known`);
   if (layers.length === 0 && unknown.length === 0)
-    notes.push(graph.nodes.length === 0 ? "the model has no nodes" : "the model has no convolution and no fully connected layer");
+    notes.push(
+      graph.nodes.length === 0 ? "the model has no nodes" : "the model has no convolution and no fully connected layer",
+    );
   return notes;
 }

@@ -4,7 +4,9 @@ import type { Graph, Node, ValueType } from "../../graph/types.js";
 import { placesOf } from "../operator.js";
 import { operatorOf } from "../table.js";
 
-/** The constant weights that a layer multiplies by: one, or basis and coefficients; none for nodes that are not layers. */
+/**
+ * The constant weights that a layer multiplies by: one, or basis and coefficients; none for nodes that are not layers.
+ */
 export function weightsOf(node: Node, constant: ReadonlyMap<string, unknown>): readonly string[] {
   const operator = operatorOf(node);
   if (operator?.macs === undefined) return [];

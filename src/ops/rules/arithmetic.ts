@@ -53,7 +53,8 @@ export const ofOne = (onNumber: (a: number) => number, onSymbol?: (a: string) =>
     const made = emptyLike(source.elements, source.elements.length);
     for (let at = 0; at < made.length; at++) {
       const value = source.elements[at]!;
-      made[at] = typeof value === "number" ? onNumber(value) : typeof value === "string" ? (onSymbol?.(value) ?? null) : null;
+      made[at] =
+        typeof value === "number" ? onNumber(value) : typeof value === "string" ? (onSymbol?.(value) ?? null) : null;
     }
     return [made];
   },
@@ -75,7 +76,9 @@ export const reduction = ({ each, join, onSymbols, end }: Reduction): ValueRule 
     if (source === undefined || axes === null || source.elements.length === 0) return undefined;
     if (!axes?.length && readInt(call.node, "noop_with_empty_axes", 0) !== 0) return undefined;
     const { dims, elements: own, type } = source;
-    const gone = new Set((axes?.length ? axes : [...dims.keys()]).map((axis) => (axis < 0 ? axis + dims.length : axis)));
+    const gone = new Set(
+      (axes?.length ? axes : [...dims.keys()]).map((axis) => (axis < 0 ? axis + dims.length : axis)),
+    );
     const kept = dims.map((size, axis) => (gone.has(axis) ? 1 : size));
     const combine = combination((a, b) => join(a, b), onSymbols ?? never, type);
     const joined = emptyLike(own, elements(kept));
@@ -93,7 +96,8 @@ export const reduction = ({ each, join, onSymbols, end }: Reduction): ValueRule 
 
 /** A size is never negative, so that a symbol alone is known to differ from -1. */
 export const differ = (a: Dim, b: Dim): boolean =>
-  (typeof a === "number" && a < 0 && typeof b === "string") || (typeof b === "number" && b < 0 && typeof a === "string");
+  (typeof a === "number" && a < 0 && typeof b === "string") ||
+  (typeof b === "number" && b < 0 && typeof a === "string");
 
 export const ifEqual: OnSymbols = (a, b) => (a === b ? a : null);
 export const negated = (a: string): Dim => subtract(0, a);

@@ -1,10 +1,14 @@
-// What the shape rules of the operators share: what is known of a value, and the errors for shapes that contradict each other.
+// What the shape rules of the operators share: what is known of a value, and the errors for shapes that contradict each
+// other.
 import { FilterBasisError } from "../../errors/error.js";
 import { nodeName, readInts } from "../../graph/attributes.js";
 import { subtract } from "../../graph/dims.js";
 import type { DataType, Dim, Node } from "../../graph/types.js";
 
-/** What is known of a value: its type, its shape, and for small tensors of integers (shapes on their way) the elements themselves. */
+/**
+ * What is known of a value: its type, its shape, and for small tensors of integers (shapes on their way) the elements
+ * themselves.
+ */
 export interface Known {
   readonly type?: DataType | undefined;
   readonly dims?: readonly Dim[] | undefined;
@@ -31,7 +35,12 @@ export const has = ({ node }: Call, index: number): boolean => (node.inputs[inde
 
 /** A contradiction between what a node needs and what it gets. */
 export function mismatch(call: Call, message: string, expected: string, got: string): FilterBasisError {
-  return new FilterBasisError("shape-mismatch", message, { node: nodeName(call.node), op: call.node.op, expected, got });
+  return new FilterBasisError("shape-mismatch", message, {
+    node: nodeName(call.node),
+    op: call.node.op,
+    expected,
+    got,
+  });
 }
 
 /** The axis counted from the front, 0 <= axis < rank (or <= rank where `past` is 1). */
@@ -63,7 +72,10 @@ export const broadcastDim = (call: Call, a: Dim, b: Dim): Dim => broadcastSizes(
 const clash = (call: Call) => (a: Dim, b: Dim) => mismatch(call, "the shapes do not broadcast", showDim(a), showDim(b));
 
 /** Numpy broadcasting of any number of shapes; `clash` makes the error for sizes that differ. */
-export function broadcastSizes(shapes: readonly (readonly Dim[])[], clash: (a: Dim, b: Dim) => FilterBasisError): readonly Dim[] {
+export function broadcastSizes(
+  shapes: readonly (readonly Dim[])[],
+  clash: (a: Dim, b: Dim) => FilterBasisError,
+): readonly Dim[] {
   const join = (a: Dim, b: Dim): Dim => {
     if (a === b || b === 1) return a;
     if (a === 1) return b;
@@ -82,7 +94,9 @@ export function broadcastSizes(shapes: readonly (readonly Dim[])[], clash: (a: D
 
 /** The same, where all shapes are known. */
 export function broadcast(call: Call, shapes: readonly (readonly Dim[] | undefined)[]): readonly Dim[] | undefined {
-  return shapes.some((shape) => shape === undefined) ? undefined : broadcastSizes(shapes as readonly Dim[][], clash(call));
+  return shapes.some((shape) => shape === undefined)
+    ? undefined
+    : broadcastSizes(shapes as readonly Dim[][], clash(call));
 }
 
 /** The elements of a small integer tensor where all are numbers. */
@@ -90,7 +104,9 @@ export function numbersOf(known: Known): readonly number[] | undefined {
   return known.elements?.every((element) => typeof element === "number") ? (known.elements as number[]) : undefined;
 }
 
-/** Axes from an attribute (older opsets) or from an input (newer ones); `null` where the input is there but not known. */
+/**
+ * Axes from an attribute (older opsets) or from an input (newer ones); `null` where the input is there but not known.
+ */
 export function axesOf(call: Call, at: number): readonly number[] | undefined | null {
   const stated = readInts(call.node, "axes", undefined);
   if (stated !== undefined) return stated;

@@ -1,8 +1,12 @@
-// What the constants that an operator reads demand of the free sizes of its data: the channels that a filter reads, the features that a matrix takes.
+// What the constants that an operator reads demand of the free sizes of its data: the channels that a filter reads, the
+// features that a matrix takes.
 import type { Dim, Node } from "../../graph/types.js";
 import type { Known } from "./call.js";
 
-/** A size that must be equal to another; "or one": the operator broadcasts; "likely": the runtime goes without, but the network is not meant so. */
+/**
+ * A size that must be equal to another; "or one": the operator broadcasts; "likely": the runtime goes without, but the
+ * network is not meant so.
+ */
 export type Demand = readonly [dim: Dim | undefined, equals: Dim | undefined, how?: "or one" | "likely"];
 
 /** What one node demands; `input` gives what is known of each of its inputs. */
@@ -15,7 +19,8 @@ export const channels =
 
 export const broadcastDemand: DemandRule = (node, input) => {
   const shapes = node.inputs.map((_, index) => input(index).dims).filter((dims) => dims !== undefined);
-  const numbers = (back: number) => shapes.map((dims) => dims.at(-back)).find((dim) => typeof dim === "number" && dim !== 1);
+  const numbers = (back: number) =>
+    shapes.map((dims) => dims.at(-back)).find((dim) => typeof dim === "number" && dim !== 1);
   return shapes.flatMap((dims) => dims.map((dim, axis): Demand => [dim, numbers(dims.length - axis), "or one"]));
 };
 

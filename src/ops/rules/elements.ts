@@ -1,4 +1,5 @@
-// Elements of tensors in another order: strides over arrays of numbers, of expressions, or of the bits that a tensor stores.
+// Elements of tensors in another order: strides over arrays of numbers, of expressions, or of the bits that a tensor
+// stores.
 import { elementBytes, elements } from "../../graph/attributes.js";
 import type { Dim, TensorData } from "../../graph/types.js";
 
@@ -79,7 +80,10 @@ export function copyRows(
   }
 }
 
-/** The stored elements as numbers of their size, for moving only; undefined for elements that share bytes, and for strings. */
+/**
+ * The stored elements as numbers of their size, for moving only; undefined for elements that share bytes, and for
+ * strings.
+ */
 export function cellsOf({ type, data }: TensorData): Elements | undefined {
   const size = elementBytes[type];
   const aligned = data.byteOffset % Math.max(1, size) === 0 ? data : new Uint8Array(data);

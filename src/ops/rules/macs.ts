@@ -5,7 +5,11 @@ import type { ValueType } from "../../graph/types.js";
 type Shapes = ReadonlyMap<string, ValueType>;
 
 /** The elements of a value over the axes that are counted (all by default); undefined where they are not known. */
-export function countOf(shapes: Shapes, name: string, counts: (axis: number) => boolean = () => true): number | undefined {
+export function countOf(
+  shapes: Shapes,
+  name: string,
+  counts: (axis: number) => boolean = () => true,
+): number | undefined {
   const dims = shapes.get(name)?.dims?.filter((_, axis) => counts(axis));
   return dims?.every((dim) => typeof dim === "number") ? elements(dims as number[]) : undefined;
 }

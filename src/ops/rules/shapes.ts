@@ -16,7 +16,9 @@ export const likeInputOf =
 
 /** All inputs broadcast against each other (numpy); the type is that of the last input, or the one given. */
 export function broadcastTo(type?: DataType): Rule {
-  return (call) => [{ type: type ?? call.inputs.findLast((known) => known.type !== undefined)?.type, dims: broadcastAll(call) }];
+  return (call) => [
+    { type: type ?? call.inputs.findLast((known) => known.type !== undefined)?.type, dims: broadcastAll(call) },
+  ];
 }
 
 function broadcastAll(call: Call): readonly Dim[] | undefined {

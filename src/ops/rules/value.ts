@@ -1,5 +1,5 @@
-// What an operator makes of elements that are known before anything runs: sizes that shape inference follows (numbers, or expressions over symbols),
-// constants of any size, small tensors of the interpreter.
+// What an operator makes of elements that are known before anything runs: sizes that shape inference follows (numbers,
+// or expressions over symbols), constants of any size, small tensors of the interpreter.
 import { elements } from "../../graph/attributes.js";
 import type { DataType, Dim, TensorData } from "../../graph/types.js";
 import { floatToHalf, halfToFloat, isFloat, numbers, tensorOf, toBfloat } from "../../graph/values.js";
@@ -27,7 +27,10 @@ export interface ValueCall {
 export interface ValueRule {
   /** The elements of each output, before they are rounded to its type; undefined where they cannot be told. */
   readonly of: (call: ValueCall) => readonly Elements[] | undefined;
-  /** moves: elements of any type, which only change places. computes: numbers. converts: numbers of any type to those of another. */
+  /**
+   * moves: elements of any type, which only change places. computes: numbers. converts: numbers of any type to those of
+   * another.
+   */
   readonly kind: "moves" | "computes" | "converts";
   /** Shape inference follows it: exporters compute sizes with it. */
   readonly sizes: boolean;
@@ -38,7 +41,10 @@ export const moves = (of: ValueRule["of"]): ValueRule => ({ of, kind: "moves", s
 const isSized = (known: Known): known is Known & Sized =>
   known.type !== undefined && known.dims?.every((dim) => typeof dim === "number") === true;
 
-/** The elements of small tensors on their way: of sizes and the like. Undefined for results of more than `limit` elements. */
+/**
+ * The elements of small tensors on their way: of sizes and the like. Undefined for results of more than `limit`
+ * elements.
+ */
 export function follow(
   rule: ValueRule | undefined,
   call: Call,
@@ -59,7 +65,10 @@ export function follow(
   });
 }
 
-/** The outputs of a call whose inputs are constants of any size: computed in double, rounded once. Undefined where they cannot be computed here. */
+/**
+ * The outputs of a call whose inputs are constants of any size: computed in double, rounded once. Undefined where they
+ * cannot be computed here.
+ */
 export function evaluateConstant(
   rule: ValueRule | undefined,
   call: Call,
@@ -67,7 +76,8 @@ export function evaluateConstant(
   known: readonly Known[],
 ): readonly TensorData[] | undefined {
   const outputs = known.filter(isSized);
-  if (rule === undefined || outputs.length !== call.node.outputs.length || call.node.outputs.includes("")) return undefined;
+  if (rule === undefined || outputs.length !== call.node.outputs.length || call.node.outputs.includes(""))
+    return undefined;
   if (outputs.some(({ dims }) => elements(dims) > largest)) return undefined;
   if (rule.kind !== "moves" && !areNumbers(rule.kind, tensors, outputs)) return undefined;
   const inputs = tensors.map((tensor): Filled | undefined => {
@@ -88,22 +98,34 @@ function complete(made: readonly Elements[] | undefined, outputs: readonly Sized
   return made?.every((values, at) => values.length === elements(outputs[at]!.dims)) ? made : undefined;
 }
 
-function areNumbers(kind: ValueRule["kind"], tensors: readonly (TensorData | undefined)[], outputs: readonly Sized[]): boolean {
+function areNumbers(
+  kind: ValueRule["kind"],
+  tensors: readonly (TensorData | undefined)[],
+  outputs: readonly Sized[],
+): boolean {
   if (kind === "computes") return tensors.every((tensor) => tensor === undefined || isFloat(tensor.type));
   const numeric = (type: DataType): boolean => isFloat(type) || /^(u?int(8|16|32|64)|bool)$/.test(type);
-  return outputs.every(({ type }) => isFloat(type)) && tensors.every((tensor) => tensor === undefined || numeric(tensor.type));
+  return (
+    outputs.every(({ type }) => isFloat(type)) &&
+    tensors.every((tensor) => tensor === undefined || numeric(tensor.type))
+  );
 }
 
 /** Half precision is computed in single and then rounded, as runtimes do. */
 const single = (type: DataType, values: Elements): ArrayLike<number> =>
-  type === "float16" || type === "bfloat16" ? Float32Array.from(values as ArrayLike<number>) : (values as ArrayLike<number>);
+  type === "float16" || type === "bfloat16"
+    ? Float32Array.from(values as ArrayLike<number>)
+    : (values as ArrayLike<number>);
 
 function bytesOf(values: Elements): Uint8Array {
   const { buffer, byteOffset, byteLength } = values as unknown as Uint8Array;
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-/** A number as the element type stores it; null where an integer has no value (division by zero) or leaves the range of its type. */
+/**
+ * A number as the element type stores it; null where an integer has no value (division by zero) or leaves the range of
+ * its type.
+ */
 export function rounded(value: number, type: DataType): Dim {
   if (type === "float32") return Math.fround(value);
   if (type === "float64") return value;

@@ -22,7 +22,12 @@ export function windowOf(call: Call, kernel: readonly Dim[]): Window {
   const perAxis = (name: string, fallback: readonly number[]): readonly number[] => {
     const list = readInts(call.node, name, fallback);
     if (list.length === fallback.length) return list;
-    throw mismatch(call, `attribute ${name} does not fit the spatial axes`, `${fallback.length} numbers`, `[${list.join(", ")}]`);
+    throw mismatch(
+      call,
+      `attribute ${name} does not fit the spatial axes`,
+      `${fallback.length} numbers`,
+      `[${list.join(", ")}]`,
+    );
   };
   const positive = (name: string): readonly number[] => {
     const list = perAxis(name, ones);
@@ -67,7 +72,10 @@ export function places(call: Call, window: Window, axis: number, size: Dim): Dim
   return typeof extent === "number" && end + stride <= extent ? add(ceilDivide(room, stride), 1) : null;
 }
 
-/** SAME_UPPER, SAME_LOWER: as many places as strides. With dilation, runtimes pad as if there were none and lose what sticks out. */
+/**
+ * SAME_UPPER, SAME_LOWER: as many places as strides. With dilation, runtimes pad as if there were none and lose what
+ * sticks out.
+ */
 function samePlaces(window: Window, axis: number, size: Dim): Dim {
   const [stride, dilation] = [window.strides[axis]!, window.dilations[axis]!];
   const count = ceilDivide(size, stride);
@@ -80,7 +88,10 @@ function samePlaces(window: Window, axis: number, size: Dim): Dim {
   return closed(window, (size + padding - extent) / stride, stride, size + begin);
 }
 
-/** Places from the room in strides; with ceil_mode, a last window that would begin in the padding behind the image is left out. */
+/**
+ * Places from the room in strides; with ceil_mode, a last window that would begin in the padding behind the image is
+ * left out.
+ */
 function closed({ ceil }: Window, room: number, stride: number, last: number): number {
   const count = (ceil ? Math.ceil(room) : Math.trunc(room)) + 1;
   return ceil && (count - 1) * stride >= last ? count - 1 : count;
@@ -92,7 +103,12 @@ export function kernelOf(call: Call, weight: Known): readonly Dim[] | undefined 
   const own = weight.dims?.slice(2);
   if (stated === undefined || own === undefined) return stated ?? own;
   if (stated.length !== own.length)
-    throw mismatch(call, "kernel_shape does not fit the weight", `[${own.map(showDim).join(", ")}]`, `[${stated.join(", ")}]`);
+    throw mismatch(
+      call,
+      "kernel_shape does not fit the weight",
+      `[${own.map(showDim).join(", ")}]`,
+      `[${stated.join(", ")}]`,
+    );
   return stated.map((size, axis) => same(call, own[axis]!, size, "kernel_shape and the weight"));
 }
 
@@ -117,8 +133,10 @@ export const slide: ReachRule = (node, reach, context) => {
   if (kernel === undefined || kernel.length !== 2) return "it is not two-dimensional";
   if (strides[0] !== strides[1]) return "its strides differ";
   if (readInt(node, "ceil_mode", 0) !== 0) return "its size is rounded up";
-  if (auto !== "NOTSET" && auto !== "VALID" && strides[0] !== 1) return "its padding depends on the size of the picture";
-  const same = auto === "SAME_UPPER" ? spans.map((span) => Math.floor(span / 2)) : spans.map((span) => Math.ceil(span / 2));
+  if (auto !== "NOTSET" && auto !== "VALID" && strides[0] !== 1)
+    return "its padding depends on the size of the picture";
+  const same =
+    auto === "SAME_UPPER" ? spans.map((span) => Math.floor(span / 2)) : spans.map((span) => Math.ceil(span / 2));
   const pads = auto === "NOTSET" ? stated : auto === "VALID" ? [0, 0] : same;
   const before = Math.max(pads[0]!, pads[1]!);
   const after = Math.max(spans[0]! - pads[0]!, spans[1]! - pads[1]!);

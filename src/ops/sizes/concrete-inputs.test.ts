@@ -52,7 +52,9 @@ describe("sizes by what an axis is", () => {
     expect(shapeOf(oneConv({ outChannels: 8, inChannels: 3, kernel: [3, 3] }))).toEqual({ x: "1x3x64x64" });
     const up = [conv("x", "w", "a"), makeNode("Resize", ["a", "", "scales"], ["y"])];
     const scales = float32Tensor([4], Float32Array.of(1, 1, 2, 2));
-    expect(shapeOf(graphOf({ x: ["N", 3, "H", "W"] }, up, { w: weight(3, 3, 3, 3), scales }))).toEqual({ x: "1x3x64x64" });
+    expect(shapeOf(graphOf({ x: ["N", 3, "H", "W"] }, up, { w: weight(3, 3, 3, 3), scales }))).toEqual({
+      x: "1x3x64x64",
+    });
     const down = [conv("x", "w", "y", half)];
     expect(shapeOf(graphOf({ x: ["N", 3, "H", "W"] }, down, { w: weight(3, 3, 3, 3) }))).toEqual({ x: "1x3x224x224" });
   });
@@ -81,7 +83,9 @@ describe("sizes by what the network demands", () => {
 
   it("derives the pixels from a Gemm behind a Flatten, usual or not", () => {
     const at = (side: number) =>
-      chooseInputs(graphOf({ x: ["N", "C", "H", "W"] }, flat(), { w: weight(2, 3, 3, 3), fc: weight(2 * side * side, 5) }));
+      chooseInputs(
+        graphOf({ x: ["N", "C", "H", "W"] }, flat(), { w: weight(2, 3, 3, 3), fc: weight(2 * side * side, 5) }),
+      );
     expect(at(14).shapes.get("x")).toEqual([1, 3, 28, 28]);
     expect(at(14).chosen[0]!.why).toBe("free in the model, what fc needs");
     expect(at(20).shapes.get("x")).toEqual([1, 3, 40, 40]);
@@ -95,11 +99,18 @@ describe("sizes by what the network demands", () => {
   });
 
   it("takes the pixels that make a Reshape to [-1, K] keep the batch, though others would run", () => {
-    const nodes = [conv("x", "w", "a", half), makeNode("Reshape", ["a", "to"], ["f"]), makeNode("Gemm", ["f", "fc"], ["y"])];
+    const nodes = [
+      conv("x", "w", "a", half),
+      makeNode("Reshape", ["a", "to"], ["f"]),
+      makeNode("Gemm", ["f", "fc"], ["y"]),
+    ];
     const constants = { w: weight(4, 3, 3, 3), to: int64Tensor([2], [-1, 256]), fc: weight(256, 5) };
     expect(shapeOf(graphOf({ x: ["N", 3, "H", "W"] }, nodes, constants))).toEqual({ x: "1x3x16x16" });
     // a list of boxes is no batch
-    const boxes = [makeNode("Transpose", ["x"], ["t"], { perm: ints([0, 2, 3, 1]) }), makeNode("Reshape", ["t", "to"], ["y"])];
+    const boxes = [
+      makeNode("Transpose", ["x"], ["t"], { perm: ints([0, 2, 3, 1]) }),
+      makeNode("Reshape", ["t", "to"], ["y"]),
+    ];
     const four = { to: int64Tensor([2], [-1, 4]) };
     expect(shapeOf(graphOf({ x: ["N", 8, "H", "W"] }, boxes, four))).toEqual({ x: "1x8x224x224" });
   });
@@ -114,14 +125,18 @@ describe("sizes by what the network demands", () => {
       makeNode("MaxPool", ["x"], ["a"], { kernel_shape: ints([48, 1]), strides: ints([48, 1]) }),
       makeNode("Squeeze", ["a", "axis"], ["y"]),
     ];
-    expect(shapeOf(graphOf({ x: ["N", 3, "H", 100] }, column, { axis: int64Tensor([1], [2]) }))).toEqual({ x: "1x3x64x100" });
+    expect(shapeOf(graphOf({ x: ["N", 3, "H", 100] }, column, { axis: int64Tensor([1], [2]) }))).toEqual({
+      x: "1x3x64x100",
+    });
   });
 
   it("finds features and channels wherever they are read", () => {
     const product = graphOf({ x: ["N", "T", "F"] }, [makeNode("MatMul", ["x", "w"], ["y"])], { w: weight(40, 3) });
     expect(shapeOf(product)).toEqual({ x: "1x128x40" });
     const nodes = [makeNode("Transpose", ["x"], ["t"], { perm: ints([0, 3, 1, 2]) }), conv("t", "w", "y", half)];
-    expect(shapeOf(graphOf({ x: [null, null, null, null] }, nodes, { w: weight(4, 6, 3, 3) }))).toEqual({ x: "1x224x224x6" });
+    expect(shapeOf(graphOf({ x: [null, null, null, null] }, nodes, { w: weight(4, 6, 3, 3) }))).toEqual({
+      x: "1x224x224x6",
+    });
   });
 
   it("goes up where windows leave nothing of small images", () => {
@@ -199,7 +214,9 @@ function skips(depth: number): Graph {
   const nodes: Node[] = [];
   const levels = ["x"];
   for (let level = 0; level < depth; level++) {
-    nodes.push(makeNode("MaxPool", [levels[level]!], [`d${level}`], { kernel_shape: ints([2, 2]), strides: ints([2, 2]) }));
+    nodes.push(
+      makeNode("MaxPool", [levels[level]!], [`d${level}`], { kernel_shape: ints([2, 2]), strides: ints([2, 2]) }),
+    );
     levels.push(`d${level}`);
   }
   let top = levels[depth]!;

@@ -1,5 +1,5 @@
-// Sizes for the axes that a model leaves free, where a count or a trial run needs some and the caller states none. What shapes tell is decided here;
-// `findInputs` (runtime) tries what is chosen in ONNX Runtime as well.
+// Sizes for the axes that a model leaves free, where a count or a trial run needs some and the caller states none. What
+// shapes tell is decided here; `findInputs` (runtime) tries what is chosen in ONNX Runtime as well.
 import { FilterBasisError, isError } from "../../errors/error.js";
 import { elements, nodeName } from "../../graph/attributes.js";
 import { symbolsOf } from "../../graph/dims.js";
@@ -31,8 +31,9 @@ export interface InputSizes {
 }
 
 /**
- * Sizes that take more than these (`elements` of all values that nodes make, `fed` of the inputs) are put off until everything smaller was refused;
- * above the second they are never tried. The limits are high: the same sizes are to be chosen for a network and for what it is compressed to.
+ * Sizes that take more than these (`elements` of all values that nodes make, `fed` of the inputs) are put off until
+ * everything smaller was refused; above the second they are never tried. The limits are high: the same sizes are to be
+ * chosen for a network and for what it is compressed to.
  */
 const comfortable = { macs: 2e11, elements: 2 ** 27, fed: 2 ** 23 };
 const bearable = { macs: 2e12, elements: 2 ** 29, fed: 2 ** 25 };
@@ -45,8 +46,9 @@ export function concreteInputs(graph: Graph, stated: ReadonlyMap<string, readonl
 }
 
 /**
- * The first sizes with which no shapes of the model contradict each other: as stated, as the model fixes them, or else batch 1, the channels and
- * features that the model's constants demand, and what is usual. Inputs of unknown rank that are not stated are left out.
+ * The first sizes with which no shapes of the model contradict each other: as stated, as the model fixes them, or else
+ * batch 1, the channels and features that the model's constants demand, and what is usual. Inputs of unknown rank that
+ * are not stated are left out.
  * @throws FilterBasisError those of `freeSizes`; `shape-mismatch` where no sizes fit, naming --input
  */
 export function chooseInputs(graph: Graph, stated: ReadonlyMap<string, readonly Dim[]> = new Map()): InputSizes {
@@ -56,8 +58,8 @@ export function chooseInputs(graph: Graph, stated: ReadonlyMap<string, readonly 
 }
 
 /**
- * Sizes that fit as far as shapes tell, likely ones first, large ones last; where there are no more, the error that says what kept the others out.
- * With every size stated or fixed there is one candidate, which is not checked.
+ * Sizes that fit as far as shapes tell, likely ones first, large ones last; where there are no more, the error that
+ * says what kept the others out. With every size stated or fixed there is one candidate, which is not checked.
  */
 export function* inputCandidates(
   graph: Graph,
@@ -121,7 +123,8 @@ const isWithin = (limits: typeof comfortable, work: typeof comfortable): boolean
   work.macs <= limits.macs && work.elements <= limits.elements && work.fed <= limits.fed;
 
 /** Is every size at least as large? */
-const covers = (sizes: Sizes, large: Sizes): boolean => [...large].every(([symbol, size]) => sizes.get(symbol)! >= size);
+const covers = (sizes: Sizes, large: Sizes): boolean =>
+  [...large].every(([symbol, size]) => sizes.get(symbol)! >= size);
 
 function candidateOf(graph: Graph, free: FreeSizes, { sizes, needed }: Assignment, tried: Tried): InputSizes {
   const shapes = shapesOf(free, sizes);

@@ -9,7 +9,11 @@ import { sizeChoices, sizeDemands } from "./size-choices.js";
 import { usualSizes } from "./usual-sizes.js";
 
 /** The error for a model that nothing fits, with an example of what to state. */
-export function noSizes(graph: Graph, stated: ReadonlyMap<string, readonly Dim[]>, cause?: FilterBasisError): FilterBasisError {
+export function noSizes(
+  graph: Graph,
+  stated: ReadonlyMap<string, readonly Dim[]>,
+  cause?: FilterBasisError,
+): FilterBasisError {
   const images = [...freeSizes(graph, stated).dims.values()].some((dims) => dims.length === 4);
   return new FilterBasisError(
     "shape-mismatch",

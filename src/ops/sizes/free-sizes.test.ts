@@ -26,10 +26,17 @@ describe("freeSizes", () => {
 
   it("solves expressions, whichever side is stated", () => {
     const graph = inputs({ low: [1, 3, "H", "W"], high: [1, 3, "2*H", "2*W"], tail: [1, "floor((H + 1)/2)"] });
-    expect(solved(graph, { low: [1, 3, 5, 6] })).toEqual({ low: [1, 3, 5, 6], high: [1, 3, 10, 12], tail: [1, 3], symbols: [] });
+    expect(solved(graph, { low: [1, 3, 5, 6] })).toEqual({
+      low: [1, 3, 5, 6],
+      high: [1, 3, 10, 12],
+      tail: [1, 3],
+      symbols: [],
+    });
     expect(solved(graph, { high: [1, 3, 10, 12] })).toMatchObject({ low: [1, 3, 5, 6], tail: [1, 3] });
     expect(() => solved(graph, { high: [1, 3, 9, 12] })).toThrow(/a size that 2\*H can be, got 9/);
-    expect(() => solved(graph, { low: [1, 3, 5, 6], high: [1, 3, 10, 14] })).toThrow(/2\*W = 12 by the size of low, got 14/);
+    expect(() => solved(graph, { low: [1, 3, 5, 6], high: [1, 3, 10, 14] })).toThrow(
+      /2\*W = 12 by the size of low, got 14/,
+    );
   });
 
   it("refuses two numbers for one symbol, across inputs and within one", () => {
@@ -44,12 +51,21 @@ describe("freeSizes", () => {
 
   it("takes what exporters call every unknown size for no symbol", () => {
     const open = ["free_0", "free_1", "free_2"] as const;
-    expect(solved(inputs({ x: ["None", 3, "None", -1] }), {})).toEqual({ x: [open[0], 3, open[1], open[2]], symbols: open });
-    expect(solved(inputs({ x: ["None", 3, "None", -1] }), { x: [1, 3, 8, 9] })).toEqual({ x: [1, 3, 8, 9], symbols: [] });
+    expect(solved(inputs({ x: ["None", 3, "None", -1] }), {})).toEqual({
+      x: [open[0], 3, open[1], open[2]],
+      symbols: open,
+    });
+    expect(solved(inputs({ x: ["None", 3, "None", -1] }), { x: [1, 3, 8, 9] })).toEqual({
+      x: [1, 3, 8, 9],
+      symbols: [],
+    });
   });
 
   it("leaves open what null leaves open, and gives unnamed axes names that the file does not have", () => {
-    expect(solved(inputs({ x: ["free_0", null, 3] }), { x: [null, 7, 3] })).toEqual({ x: ["free_0", 7, 3], symbols: ["free_0"] });
+    expect(solved(inputs({ x: ["free_0", null, 3] }), { x: [null, 7, 3] })).toEqual({
+      x: ["free_0", 7, 3],
+      symbols: ["free_0"],
+    });
     expect(solved(inputs({ x: ["free_0", null, 3] }), {}).symbols).toEqual(["free_0", "free_1"]);
   });
 
@@ -60,7 +76,10 @@ describe("freeSizes", () => {
   });
 
   it("asks for no initializer that is listed as an input", () => {
-    const graph = { ...inputs({ x: [1, 2], w: ["K"] }), initializers: new Map([["w", float32Tensor([2], new Float32Array(2))]]) };
+    const graph = {
+      ...inputs({ x: [1, 2], w: ["K"] }),
+      initializers: new Map([["w", float32Tensor([2], new Float32Array(2))]]),
+    };
     expect([...freeSizes(graph).dims.keys()]).toEqual(["x"]);
     expect(() => solved(graph, { w: [2] })).toThrow(/no such input/);
   });

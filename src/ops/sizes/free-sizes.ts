@@ -1,4 +1,5 @@
-// Which sizes of a model's inputs are free. One symbol stands for one number wherever it occurs; a free axis without a name gets one of its own.
+// Which sizes of a model's inputs are free. One symbol stands for one number wherever it occurs; a free axis without a
+// name gets one of its own.
 import { FilterBasisError } from "../../errors/error.js";
 import { evaluator, growing, substitute, symbolsOf, usable } from "../../graph/dims.js";
 import { feeds } from "../../graph/edit.js";
@@ -22,8 +23,8 @@ interface Demand {
 
 /**
  * The inputs' sizes, with what is stated put in; `stated` may leave axes open with null.
- * @throws FilterBasisError `not-found` for an input that the graph does not have; `shape-mismatch` where what is stated has another rank, differs
- * from a fixed size, or gives one symbol two numbers
+ * @throws FilterBasisError `not-found` for an input that the graph does not have; `shape-mismatch` where what is stated
+ * has another rank, differs from a fixed size, or gives one symbol two numbers
  */
 export function freeSizes(graph: Graph, stated: ReadonlyMap<string, readonly Dim[]> = new Map()): FreeSizes {
   const inputs = feeds(graph);
@@ -48,13 +49,18 @@ export function freeSizes(graph: Graph, stated: ReadonlyMap<string, readonly Dim
     open.set(input.name, dims);
   }
   const bound = solve(demands);
-  const filled = new Map([...open].map(([name, dims]) => [name, dims.map((dim) => substitute(dim, bound) as number | string)]));
+  const filled = new Map(
+    [...open].map(([name, dims]) => [name, dims.map((dim) => substitute(dim, bound) as number | string)]),
+  );
   const symbols = new Set([...filled.values()].flat().flatMap((dim) => [...symbolsOf(dim)]));
   return { dims: filled, symbols: [...symbols], unknownRank };
 }
 
 /** The inputs' shapes with numbers for every symbol. */
-export const shapesOf = ({ dims }: FreeSizes, sizes: ReadonlyMap<string, number>): ReadonlyMap<string, readonly number[]> =>
+export const shapesOf = (
+  { dims }: FreeSizes,
+  sizes: ReadonlyMap<string, number>,
+): ReadonlyMap<string, readonly number[]> =>
   new Map([...dims].map(([name, own]) => [name, own.map((dim) => substitute(dim, sizes) as number)]));
 
 function refuseUnknown(inputs: readonly Value[], stated: ReadonlyMap<string, readonly Dim[]>): void {
@@ -98,7 +104,9 @@ function freshSymbols(inputs: readonly Value[]): () => string {
 function solve(demands: readonly Demand[]): ReadonlyMap<string, number> {
   const bound = new Map<string, number>();
   const source = new Map<string, string>();
-  let waiting = [...demands].sort((a, b) => Number(!symbolsOf(a.dim).has(a.dim)) - Number(!symbolsOf(b.dim).has(b.dim)));
+  let waiting = [...demands].sort(
+    (a, b) => Number(!symbolsOf(a.dim).has(a.dim)) - Number(!symbolsOf(b.dim).has(b.dim)),
+  );
   for (let before = -1; before !== waiting.length; ) {
     before = waiting.length;
     waiting = waiting.filter(({ input, dim, equals }) => {
@@ -147,9 +155,13 @@ function contradiction(
   const [symbol] = symbolsOf(dim);
   const other = source.get(symbol ?? "");
   const from = other === undefined || other === input ? "" : ` by the size of ${other}`;
-  return new FilterBasisError("shape-mismatch", `the stated sizes contradict each other: "${symbol}" stands for one number`, {
-    tensor: input,
-    expected: known === undefined ? `a size that ${dim} can be` : `${dim} = ${known}${from}`,
-    got: String(equals),
-  });
+  return new FilterBasisError(
+    "shape-mismatch",
+    `the stated sizes contradict each other: "${symbol}" stands for one number`,
+    {
+      tensor: input,
+      expected: known === undefined ? `a size that ${dim} can be` : `${dim} = ${known}${from}`,
+      got: String(equals),
+    },
+  );
 }

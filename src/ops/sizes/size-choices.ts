@@ -1,4 +1,5 @@
-// The numbers that each free size may be, likely ones first: what is usual for such an axis, unless the network demands others.
+// The numbers that each free size may be, likely ones first: what is usual for such an axis, unless the network demands
+// others.
 import { isError } from "../../errors/error.js";
 import { evaluator, substitute, symbolsOf } from "../../graph/dims.js";
 import type { Graph } from "../../graph/types.js";
@@ -64,7 +65,8 @@ export function sizeChoices({ graph, free, equations, patches }: SizeDemands): r
     ([name, dims]) => [name, dims.map((dim) => substitute(dim, fixed) as number | string)] as const,
   );
   const kinds = kindsOf(graph, { ...free, dims: new Map(known) });
-  const inputOf = (symbol: string) => [...free.dims].find(([, dims]) => dims.some((dim) => symbolsOf(dim).has(symbol)))![0];
+  const inputOf = (symbol: string) =>
+    [...free.dims].find(([, dims]) => dims.some((dim) => symbolsOf(dim).has(symbol)))![0];
   const choices = free.symbols.map((symbol): SizeChoice => {
     const own = (fixed.has(symbol) ? before : kinds).get(symbol)!;
     const kind = patches && own === "pixels" ? "patch" : own;
@@ -79,14 +81,18 @@ interface Allowed {
 }
 
 /** For each symbol that stands alone in some equations (a batch being 1): the numbers that meet them. */
-function allowedAlone(equations: readonly SizeEquation[], batches: ReadonlyMap<string, number>): ReadonlyMap<string, Allowed> {
+function allowedAlone(
+  equations: readonly SizeEquation[],
+  batches: ReadonlyMap<string, number>,
+): ReadonlyMap<string, Allowed> {
   const allowed = new Map<string, Allowed>();
   for (const equation of equations) {
     const rest = substitute(equation.dim, batches);
     const [symbol, ...more] = symbolsOf(rest);
     if (typeof rest !== "string" || symbol === undefined || more.length > 0) continue;
     const holds = allHold([{ ...equation, dim: rest }]);
-    const all = rest === symbol && !equation.orOne ? [equation.equals] : Array.from({ length: largest }, (_, n) => n + 1);
+    const all =
+      rest === symbol && !equation.orOne ? [equation.equals] : Array.from({ length: largest }, (_, n) => n + 1);
     const numbers = (allowed.get(symbol)?.numbers ?? all).filter((size) => holds(new Map([[symbol, size]])));
     allowed.set(symbol, { numbers, needed: equation });
   }

@@ -1,4 +1,5 @@
-// What the constants of a network demand of its free sizes: the channels that a filter reads, the features that a matrix takes.
+// What the constants of a network demand of its free sizes: the channels that a filter reads, the features that a
+// matrix takes.
 import { symbolsOf } from "../../graph/dims.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { type Known, unknown } from "../rules/call.js";
@@ -10,12 +11,18 @@ export interface SizeEquation {
   readonly equals: number;
   /** 1 will do as well: the operator broadcasts. */
   readonly orOne: boolean;
-  /** Only likely: ONNX Runtime runs without it, but not as the network is meant (a batch that a Reshape makes out of pixels). */
+  /**
+   * Only likely: ONNX Runtime runs without it, but not as the network is meant (a batch that a Reshape makes out of
+   * pixels).
+   */
   readonly likely: boolean;
   readonly node: Node;
 }
 
-/** What the nodes of a graph demand of the symbols in the inputs' sizes, each demand once. `known` is what is inferred with these symbols. */
+/**
+ * What the nodes of a graph demand of the symbols in the inputs' sizes, each demand once. `known` is what is inferred
+ * with these symbols.
+ */
 export function sizeEquations(graph: Graph, known: ReadonlyMap<string, Known>): readonly SizeEquation[] {
   const found = new Map<string, SizeEquation>();
   for (const node of graph.nodes) {

@@ -1,5 +1,5 @@
-// Numbers for the free sizes of a model, in the order in which they are to be tried: each axis at its usual size, all at one size, two sizes that
-// differ, any size at all.
+// Numbers for the free sizes of a model, in the order in which they are to be tried: each axis at its usual size, all
+// at one size, two sizes that differ, any size at all.
 import { symbolsOf } from "../../graph/dims.js";
 import { allHold, roundFirst, type SizeChoice, type SizeDemands, sizeChoices } from "./size-choices.js";
 import type { SizeEquation } from "./size-equations.js";
@@ -14,8 +14,8 @@ export interface Assignment {
 }
 
 /**
- * Every assignment is given once. What an equation excludes is left out, likely ones as long as there is anything else; none where they contradict
- * each other.
+ * Every assignment is given once. What an equation excludes is left out, likely ones as long as there is anything else;
+ * none where they contradict each other.
  */
 export function* assignments(demands: SizeDemands): Generator<Assignment> {
   const { equations } = demands;
@@ -65,13 +65,16 @@ function* usualSize(choices: readonly SizeChoice[]): Generator<Sizes> {
   const sized = choices.filter((choice) => isSize(choice) || choice.needed !== undefined);
   const longest = Math.max(...sized.map(({ list }) => list.length), 1);
   for (let k = 0; k < longest; k++) {
-    yield sizesBy(choices, (choice) => (sized.includes(choice) ? choice.list[Math.min(k, choice.list.length - 1)] : undefined));
+    yield sizesBy(choices, (choice) =>
+      sized.includes(choice) ? choice.list[Math.min(k, choice.list.length - 1)] : undefined,
+    );
   }
 }
 
 /** Other numbers of channels, where nothing tells them. */
 function* otherChannels(choices: readonly SizeChoice[]): Generator<Sizes> {
-  for (const count of usualSizes.channels) yield sizesBy(choices, ({ kind }) => (kind === "channels" ? count : undefined));
+  for (const count of usualSizes.channels)
+    yield sizesBy(choices, ({ kind }) => (kind === "channels" ? count : undefined));
 }
 
 /** One size for axes of different kinds. */
@@ -81,7 +84,9 @@ function* oneSize(choices: readonly SizeChoice[]): Generator<Sizes> {
     yield sizesBy(choices, (choice) => (isSize(choice) ? size : undefined));
 }
 
-/** One of two inputs, or of two axes, larger than the other: by factors of two, then by whatever comes nearest to equal. */
+/**
+ * One of two inputs, or of two axes, larger than the other: by factors of two, then by whatever comes nearest to equal.
+ */
 function* twoSizes(choices: readonly SizeChoice[]): Generator<Sizes> {
   const sized = choices.filter(isSize);
   const several = new Set(sized.map(({ input }) => input)).size > 1;

@@ -4,14 +4,22 @@ import type { DataType, Dim, Graph } from "../../graph/types.js";
 import { isFloat } from "../../graph/values.js";
 import type { FreeSizes } from "./free-sizes.js";
 
-/** What an axis is of: `pixels` of an image or of a `patch` of one, the `width` of an image of fixed height, `frames` of features, `samples` of a waveform. */
+/**
+ * What an axis is of: `pixels` of an image or of a `patch` of one, the `width` of an image of fixed height, `frames` of
+ * features, `samples` of a waveform.
+ */
 export type SizeKind = "batch" | "channels" | "pixels" | "patch" | "width" | "voxels" | "frames" | "samples" | "tokens";
 
-/** Tried in this order. Among the first are multiples of 32 and 64, what classifiers are trained at, and what lies between. */
+/**
+ * Tried in this order. Among the first are multiples of 32 and 64, what classifiers are trained at, and what lies
+ * between.
+ */
 export const usualSizes: Readonly<Record<SizeKind, readonly number[]>> = {
   batch: [1],
   channels: [3, 1, 4, 2, 16, 32, 64, 8, 128, 12, 6],
-  pixels: [224, 64, 32, 28, 256, 128, 96, 320, 384, 512, 299, 48, 160, 192, 227, 416, 448, 640, 16, 768, 1024, 257, 65, 33, 8],
+  pixels: [
+    224, 64, 32, 28, 256, 128, 96, 320, 384, 512, 299, 48, 160, 192, 227, 416, 448, 640, 16, 768, 1024, 257, 65, 33, 8,
+  ],
   patch: [64, 32, 48, 96, 128, 192, 256, 224, 28, 320, 384, 512, 16, 8],
   width: [320, 128, 256, 64, 100, 32, 224, 512, 640, 48, 16, 1024, 8],
   voxels: [32, 64, 16, 96, 128, 112, 8, 48, 24, 80],
@@ -37,10 +45,16 @@ export function kindsOf(graph: Graph, { dims, symbols }: FreeSizes): ReadonlyMap
 const kindOf = (symbol: string, kinds: readonly SizeKind[]): SizeKind =>
   /batch|^(n|b|bs|bsz)$/i.test(symbol) ? "batch" : (priority.find((kind) => kinds.includes(kind)) ?? "frames");
 
-/** The usual shape of one input by itself; what it shares with others, and what the network demands, is not looked at. */
+/**
+ * The usual shape of one input by itself; what it shares with others, and what the network demands, is not looked at.
+ */
 export function usualShape(dims: readonly Dim[], type: DataType): readonly number[] {
-  const named = dims.map((dim, axis) => (typeof dim === "number" ? dim : ((usable(dim) as string | null) ?? `free_${axis}`)));
-  return named.map((size, axis) => (typeof size === "number" ? size : usualSizes[kindOf(size, [kindAt(named, axis, type)])][0]!));
+  const named = dims.map((dim, axis) =>
+    typeof dim === "number" ? dim : ((usable(dim) as string | null) ?? `free_${axis}`),
+  );
+  return named.map((size, axis) =>
+    typeof size === "number" ? size : usualSizes[kindOf(size, [kindAt(named, axis, type)])][0]!,
+  );
 }
 
 const isFree = (size: number | string | undefined): boolean => typeof size === "string";
@@ -56,7 +70,8 @@ function kindAt(sizes: readonly (number | string)[], axis: number, type: DataTyp
   if (rank === 3 && isFree(first) && isFree(second) && (third === 3 || third === 4)) return "pixels";
   if (axis === 0) return "batch";
   if (rank === 2) return isFloat(type) ? "samples" : "tokens";
-  if (rank === 3) return axis === 1 ? (isFree(third) ? "channels" : "frames") : isColours(second) ? "samples" : "frames";
+  if (rank === 3)
+    return axis === 1 ? (isFree(third) ? "channels" : "frames") : isColours(second) ? "samples" : "frames";
   const channelsLast = rank === 4 && isFree(second) && isFree(third) && typeof fourth === "number" && fourth <= 16;
   if (axis === 1 && !channelsLast) return isFree(third) || isFree(fourth) ? "channels" : "frames";
   if (rank > 4) return "voxels";

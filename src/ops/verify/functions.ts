@@ -46,7 +46,8 @@ function verifyFunction(local: LocalFunction, context: Context): void {
   } catch (error) {
     throw error instanceof FilterBasisError ? error.at({ layer: `function ${functionTitle(local)}` }) : error;
   }
-  for (const output of local.outputs) if (!scope.makes(output)) throw invalid(local, `does not make its output "${output}"`);
+  for (const output of local.outputs)
+    if (!scope.makes(output)) throw invalid(local, `does not make its output "${output}"`);
 }
 
 function once(local: LocalFunction, what: string, names: readonly string[]): void {

@@ -1,5 +1,5 @@
-// Whether operator calls are well-formed: their inputs made before, their outputs made once, their domains imported, their
-// attributes of the right types, their operands complete.
+// Whether operator calls are well-formed: their inputs made before, their outputs made once, their domains imported,
+// their attributes of the right types, their operands complete.
 import { type ErrorPlace, FilterBasisError } from "../../errors/error.js";
 import { nodeName } from "../../graph/attributes.js";
 import { isBasisConv, readBasisConv } from "../../graph/basis-conv.js";
@@ -31,13 +31,15 @@ export class Scope {
   }
 
   sees(name: string): boolean {
-    for (let scope: Scope | undefined = this; scope !== undefined; scope = scope.outer) if (scope.own.has(name)) return true;
+    for (let scope: Scope | undefined = this; scope !== undefined; scope = scope.outer)
+      if (scope.own.has(name)) return true;
     return false;
   }
 
   /** The nearest graph of which a later node makes the name. */
   makesLater(name: string): Scope | undefined {
-    for (let scope: Scope | undefined = this; scope !== undefined; scope = scope.outer) if (scope.makers.has(name)) return scope;
+    for (let scope: Scope | undefined = this; scope !== undefined; scope = scope.outer)
+      if (scope.makers.has(name)) return scope;
     return undefined;
   }
 }
@@ -69,7 +71,12 @@ export function fault(
 }
 
 /** Nodes in order: each input made before, each output made once. Adds the outputs to the scope. */
-export function verifyNodes(nodes: readonly Node[], scope: Scope, context: Context, makers: ReadonlyMap<string, Node>): void {
+export function verifyNodes(
+  nodes: readonly Node[],
+  scope: Scope,
+  context: Context,
+  makers: ReadonlyMap<string, Node>,
+): void {
   scope.nodes = nodes;
   scope.makers = makers;
   for (const node of nodes) {
@@ -83,7 +90,8 @@ export function verifyNodes(nodes: readonly Node[], scope: Scope, context: Conte
     verifyNode(node, scope, context);
     for (const name of node.outputs) {
       if (name === "") continue;
-      if (scope.sees(name)) throw fault(node, "makes a value whose name is taken: every name is made once", { tensor: name });
+      if (scope.sees(name))
+        throw fault(node, "makes a value whose name is taken: every name is made once", { tensor: name });
       scope.add(name);
     }
   }
@@ -94,7 +102,10 @@ function outOfOrder(node: Node, tensor: string, nodes: readonly Node[]): FilterB
   if (cycle === undefined)
     return fault(node, "reads a value that a later node makes: nodes must be in topological order", { tensor });
   const got = cycle.length <= 12 ? cycle : [...cycle.slice(0, 6), "...", ...cycle.slice(-5)];
-  return fault(node, "reads what depends on its own output: these nodes read each other", { tensor, got: got.join(" -> ") });
+  return fault(node, "reads what depends on its own output: these nodes read each other", {
+    tensor,
+    got: got.join(" -> "),
+  });
 }
 
 function verifyNode(node: Node, scope: Scope, context: Context): void {
@@ -139,12 +150,18 @@ function verifySignature(node: Node, signature: Signature): void {
   }
 }
 
-function verifyOperands(node: Node, what: string, names: readonly string[], [least, most]: readonly [number, number]): void {
+function verifyOperands(
+  node: Node,
+  what: string,
+  names: readonly string[],
+  [least, most]: readonly [number, number],
+): void {
   const range = least === most ? `${least}` : `${least} to ${most === Infinity ? "any number" : most}`;
   if (names.length > most) throw fault(node, `has too many ${what}s`, { expected: range, got: String(names.length) });
   // Operands may be left out by the empty name, the required ones may not.
   for (let at = 0; at < least; at++) {
-    if (names[at] === undefined) throw fault(node, `has too few ${what}s`, { expected: range, got: String(names.length) });
+    if (names[at] === undefined)
+      throw fault(node, `has too few ${what}s`, { expected: range, got: String(names.length) });
     if (names[at] === "") throw fault(node, `leaves out a required ${what}`, { field: `${what} ${at}` });
   }
 }

@@ -37,8 +37,10 @@ export function verifySparse({ dims, values, indices }: SparseTensorData, place:
   if (dims.length === 0) throw invalid("a sparse tensor must have a rank", place);
   const bad = dims.find((dim) => !Number.isSafeInteger(dim) || dim <= 0);
   if (bad !== undefined) throw invalid("a sparse tensor's sizes must be positive", place, undefined, String(bad));
-  if (values.dims.length !== 1) throw invalid("the values of a sparse tensor must have rank 1", place, "[k]", shape(values.dims));
-  if (indices.type !== "int64") throw invalid("the indices of a sparse tensor must be int64", place, "int64", indices.type);
+  if (values.dims.length !== 1)
+    throw invalid("the values of a sparse tensor must have rank 1", place, "[k]", shape(values.dims));
+  if (indices.type !== "int64")
+    throw invalid("the indices of a sparse tensor must be int64", place, "int64", indices.type);
   const count = values.dims[0] as number;
   const rank = indices.dims.length === 1 ? 1 : dims.length;
   const wanted = indices.dims.length === 1 ? [count] : [count, dims.length];
@@ -51,7 +53,8 @@ export function verifySparse({ dims, values, indices }: SparseTensorData, place:
     );
   }
   const size = dims.reduce((product, dim) => product * dim, 1);
-  if (!Number.isSafeInteger(size)) throw invalid("a sparse tensor has too many elements", place, "at most 2^53 - 1", `${size}`);
+  if (!Number.isSafeInteger(size))
+    throw invalid("a sparse tensor has too many elements", place, "at most 2^53 - 1", `${size}`);
   const bounds = rank === dims.length ? dims.map(BigInt) : [BigInt(size)];
   const view = new DataView(indices.data.buffer, indices.data.byteOffset, indices.data.byteLength);
   let before = -1n;
@@ -74,5 +77,9 @@ function shape(dims: readonly number[]): string {
 }
 
 function invalid(message: string, place: ErrorPlace, expected?: string, got?: string): FilterBasisError {
-  return new FilterBasisError("invalid-graph", message, { ...place, ...(expected && { expected }), ...(got && { got }) });
+  return new FilterBasisError("invalid-graph", message, {
+    ...place,
+    ...(expected && { expected }),
+    ...(got && { got }),
+  });
 }

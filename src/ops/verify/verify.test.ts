@@ -48,7 +48,9 @@ describe("verifyGraph", () => {
   test("finds sizes that are no sizes", () => {
     for (const size of [-1, 1.5, Number.NaN, 2 ** 60]) {
       expect(refused({ inputs: [{ name: "x", tensor: { type: "float32", dims: [size] } }] })).toMatch(/"x".*cannot be/);
-      expect(refused({ initializers: new Map([["w", float32Tensor([size], new Float32Array(1))]]) })).toMatch(/"w".*cannot be/);
+      expect(refused({ initializers: new Map([["w", float32Tensor([size], new Float32Array(1))]]) })).toMatch(
+        /"w".*cannot be/,
+      );
     }
   });
 

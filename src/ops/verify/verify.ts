@@ -1,5 +1,6 @@
-// Whether a graph keeps the rules of ONNX (onnx/docs/IR.md): every name made once and before it is read, every constant as large
-// as its shape says, every attribute of the type that its operator wants, every domain imported, no function calling itself.
+// Whether a graph keeps the rules of ONNX (onnx/docs/IR.md): every name made once and before it is read, every constant
+// as large as its shape says, every attribute of the type that its operator wants, every domain imported, no function
+// calling itself.
 import { FilterBasisError } from "../../errors/error.js";
 import { producersOf } from "../../graph/graph-index.js";
 import type { Graph, GraphBody, Value } from "../../graph/types.js";

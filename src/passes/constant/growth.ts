@@ -25,7 +25,10 @@ export function bytesChanged(graph: Graph, results: ReadonlyMap<Node, readonly T
       if (consumers.has(output)) bytes += bytesOf(tensors[at]!) + output.length;
     });
   for (const node of gone.nodes)
-    bytes -= constantBytes(node) + nodeBytes + [...node.inputs, ...node.outputs].reduce((sum, text) => sum + text.length + 2, 0);
+    bytes -=
+      constantBytes(node) +
+      nodeBytes +
+      [...node.inputs, ...node.outputs].reduce((sum, text) => sum + text.length + 2, 0);
   for (const name of gone.constants) bytes -= bytesOf(graph.initializers.get(name)!);
   return bytes;
 }

@@ -1,4 +1,5 @@
-// What stands behind the weights that layers read: the results of nodes over constants, or the reason why such a weight is not stored as it is read.
+// What stands behind the weights that layers read: the results of nodes over constants, or the reason why such a weight
+// is not stored as it is read.
 import { elementBytes, elements } from "../../graph/attributes.js";
 import { constantOf } from "../../graph/constants.js";
 import { reads } from "../../graph/edit.js";
@@ -24,7 +25,9 @@ const names: Partial<Record<Role, string>> = {
 };
 
 /** The values that layers read at a weight's place, constant or not. */
-export function layerConstants(graph: Graph): readonly { readonly layer: Node; readonly value: string; readonly what: string }[] {
+export function layerConstants(
+  graph: Graph,
+): readonly { readonly layer: Node; readonly value: string; readonly what: string }[] {
   return graph.nodes.flatMap((layer) => {
     const operator = layer.domain === "" ? operatorOf(layer) : undefined;
     if (operator?.macs === undefined && placesOf(operator, "mean").length === 0) return [];
@@ -46,8 +49,8 @@ export type WeightFound =
   | { readonly reason: string };
 
 /**
- * A function that tells what stands behind a value. Undefined for stored constants (also behind Identity and Cast), for what depends on the inputs,
- * and for what is computed from `keep`.
+ * A function that tells what stands behind a value. Undefined for stored constants (also behind Identity and Cast), for
+ * what depends on the inputs, and for what is computed from `keep`.
  */
 export function weightAnalysis(graph: Graph, keep: ReadonlySet<string>): (value: string) => WeightFound | undefined {
   const constant = constantValues(graph);
@@ -63,7 +66,9 @@ export function weightAnalysis(graph: Graph, keep: ReadonlySet<string>): (value:
     const tensors = node.inputs.map((name) => results.get(name));
     const complete = node.inputs.every((name, at) => name === "" || tensors[at] !== undefined);
     const types = node.outputs.map((name) => known!.get(name) ?? unknown);
-    const made = complete ? evaluateConstant(operatorOf(node)?.value, { node, opset, inputs }, tensors, types) : undefined;
+    const made = complete
+      ? evaluateConstant(operatorOf(node)?.value, { node, opset, inputs }, tensors, types)
+      : undefined;
     for (const [at, output] of node.outputs.entries()) if (output !== "") results.set(output, made?.[at]);
   };
   const cache = new Map<string, WeightFound | undefined>();
@@ -94,7 +99,10 @@ export function weightAnalysis(graph: Graph, keep: ReadonlySet<string>): (value:
 
 const isConstant = (node: Node | undefined): boolean => node?.op === "Constant" && node.domain === "";
 
-/** The value under any Identity and under any Cast to a larger type: what reads weights looks through these, and stored they take less beneath. */
+/**
+ * The value under any Identity and under any Cast to a larger type: what reads weights looks through these, and stored
+ * they take less beneath.
+ */
 function beneath(
   value: string,
   constant: ReadonlyMap<string, Node | undefined>,
@@ -140,13 +148,20 @@ function coneOf(value: string, constant: ReadonlyMap<string, Node | undefined>):
   return { nodes, roots };
 }
 
-/** Why a weight is quantised, if it is: integers of 8 bits or fewer that are scaled to floats at load, or floats that are rounded so. */
-function quantisedReason({ nodes, roots }: Cone, tensorAt: (root: string) => TensorData | undefined): string | undefined {
+/**
+ * Why a weight is quantised, if it is: integers of 8 bits or fewer that are scaled to floats at load, or floats that
+ * are rounded so.
+ */
+function quantisedReason(
+  { nodes, roots }: Cone,
+  tensorAt: (root: string) => TensorData | undefined,
+): string | undefined {
   const op = [...nodes].find((node) => /^(De)?[Qq]uant|Quant(ize)?(Linear)?$/.test(node.op));
   let largest: TensorData | undefined;
   for (const root of roots) {
     const tensor = tensorAt(root);
-    if (tensor !== undefined && (largest === undefined || elements(tensor.dims) > elements(largest.dims))) largest = tensor;
+    if (tensor !== undefined && (largest === undefined || elements(tensor.dims) > elements(largest.dims)))
+      largest = tensor;
   }
   const integers = largest !== undefined && /^u?int\d+$/.test(largest.type);
   const small = integers && largest!.dims.length >= 2 && /^u?int[248]$/.test(largest!.type);

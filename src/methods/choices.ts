@@ -1,5 +1,5 @@
-// A group is what gets one basis: a layer, or several that share. Which splits it may have, what each basis size costs and
-// how much of the filters' squared singular values it loses.
+// A group is what gets one basis: a layer, or several that share. Which splits it may have, what each basis size
+// costs and how much of the filters' squared singular values it loses.
 import { stackSpectrum } from "../basis/spectrum.js";
 import { basisMacs, bestSplits, divisors, greatestCommonDivisor, type SliceEnd } from "../basis/split.js";
 import type { LinearAlgebra, Spectrum } from "../linalg/low-rank.js";
@@ -50,7 +50,9 @@ export function groupMacs(group: LayerGroup, positions: Positions): number {
 
 export function choiceMacs(group: LayerGroup, { channels, basisSize }: Choice, positions: Positions): number {
   return sum(
-    group.layers.map((layer) => basisMacs(layer, splitsOf(layer, group, channels), basisSize) * (positions(layer) ?? 0)),
+    group.layers.map(
+      (layer) => basisMacs(layer, splitsOf(layer, group, channels), basisSize) * (positions(layer) ?? 0),
+    ),
   );
 }
 
@@ -60,13 +62,19 @@ export function groupFullRank(group: LayerGroup, channels: number): number {
   return Math.min(rows, channels * group.layers[0]!.kernelElements);
 }
 
-/** Values of p that the group can have: divisors of what the layers' channels have in common; the widest layer's for slices. */
+/**
+ * Values of p that the group can have: divisors of what the layers' channels have in common; the widest layer's for
+ * slices.
+ */
 export function possibleChannels(group: LayerGroup): readonly number[] {
   const channels = group.layers.map(({ inChannels }) => inChannels);
   return group.slice ? [Math.max(...channels)] : divisors(greatestCommonDivisor(channels));
 }
 
-/** The spectrum of the group's stacked split matrices (zero-padded for slices, whose squared singular values bound the loss from above). */
+/**
+ * The spectrum of the group's stacked split matrices (zero-padded for slices, whose squared singular values bound
+ * the loss from above).
+ */
 export function groupSpectrum(
   group: LayerGroup,
   channels: number,
@@ -82,12 +90,15 @@ export function groupSpectrum(
   return made;
 }
 
-/** Multiply-accumulates of a Gram matrix beyond which only the best split of a group is tried: about a tenth of a second. */
+/**
+ * Multiply-accumulates of a Gram matrix beyond which only the best split of a group is tried: about a tenth of a
+ * second.
+ */
 const affordable = 2e8;
 
 /**
- * The possible p worth trying for a budget: the best one (by weights that of Eq. 7, by multiply-accumulates the whole filter); where that is cheap
- * also its neighbours and the whole filter.
+ * The possible p worth trying for a budget: the best one (by weights that of Eq. 7, by multiply-accumulates the
+ * whole filter); where that is cheap also its neighbours and the whole filter.
  */
 export function candidateChannels(group: LayerGroup, kind: "weights" | "macs" = "weights"): readonly number[] {
   const possible = possibleChannels(group);

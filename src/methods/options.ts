@@ -1,0 +1,81 @@
+// Options of methods as zod fields: recipes, their schema, help and errors come from these, and so do the types.
+import { z } from "zod";
+import { FilterBasisError } from "../errors/error.js";
+import { initRules } from "../graph/initialise.js";
+import { presetNames } from "./presets.js";
+
+export type Fields = Readonly<Record<string, z.ZodType>>;
+
+type Frozen<T> =
+  T extends ReadonlyMap<infer K, infer V>
+    ? ReadonlyMap<K, Frozen<V>>
+    : T extends readonly (infer U)[]
+      ? readonly Frozen<U>[]
+      : T extends object
+        ? { readonly [K in keyof T]: Frozen<T[K]> }
+        : T;
+
+type Optional<F extends Fields> = { [K in keyof F]: undefined extends z.output<F[K]> ? K : never }[keyof F];
+
+/** What the fields of a method hold once they are checked. */
+export type OptionsOf<F extends Fields> = { readonly [K in Exclude<keyof F, Optional<F>>]: Frozen<z.output<F[K]>> } & {
+  readonly [K in Optional<F>]?: Frozen<Exclude<z.output<F[K]>, undefined>>;
+};
+
+/** The same fields, none of them required. */
+export function optional<const F extends Fields>(fields: F): { readonly [K in keyof F]: z.ZodOptional<F[K]> } {
+  const entries = Object.entries(fields).map(([name, field]) => [
+    name,
+    field.optional().describe(field.description ?? ""),
+  ]);
+  return Object.fromEntries(entries) as { readonly [K in keyof F]: z.ZodOptional<F[K]> };
+}
+
+export const count = z.int().positive();
+/** A number for all layers, or one for each count of channels. */
+export const byChannels = z.union([count, z.record(z.string(), count)]);
+export const patterns = z.union([z.string(), z.array(z.string())]);
+export const sliceEnd = z.enum(["first", "last"]);
+
+/** Which layers a method takes; names are matched by patterns with * and ?. */
+export const selectionFields = optional({
+  only: patterns.describe("patterns of the layers to compress; default all"),
+  skip: patterns.describe("patterns of the layers to leave as they are"),
+});
+
+/** Of methods that put new layers in the place of convolutions. */
+export const architectureFields = {
+  ...selectionFields,
+  ...optional({
+    keepFirst: z.int().min(0).describe("the first so many convolutions stay; default 1, the one that reads the image"),
+    preset: z.enum(presetNames).describe("how the paper's authors build it for one of their networks"),
+    init: z.enum(initRules).describe("rule for the new parameters"),
+    seed: z.int().min(0).describe("of the new parameters; default 1"),
+  }),
+};
+
+/** What is wrong with options, as fields and sentences; nothing where nothing is. */
+export function optionFaults(
+  fields: Fields,
+  given: object,
+): readonly { readonly field: string; readonly problem: string }[] {
+  const { error } = z.strictObject(fields).safeParse(given);
+  return (error?.issues ?? []).map(({ code, path, message }) => {
+    const expected = code === "invalid_union" ? fields[String(path[0])]?.description : undefined;
+    return { field: path.join("."), problem: expected ? `${message}: expected ${expected}` : message };
+  });
+}
+
+/** Options as they are when checked. @throws FilterBasisError `usage`, naming each field that is wrong */
+export function checkedOptions<F extends Fields>(name: string, fields: F, given: object): OptionsOf<F> {
+  const faults = optionFaults(fields, given);
+  if (faults.length > 0) {
+    const problems = faults.map(({ field, problem }) => (field === "" ? problem : `${field}: ${problem}`));
+    throw new FilterBasisError("usage", `options of the method ${name}: ${problems.join("; ")}`, {
+      field: faults[0]!.field,
+      expected: `some of ${Object.keys(fields).join(", ")}`,
+    });
+  }
+  const checked = Object.entries(z.strictObject(fields).parse(given)).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(checked) as OptionsOf<F>;
+}

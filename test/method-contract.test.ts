@@ -1,0 +1,269 @@
+// What every method of compression promises, run over the table of methods: what it counts is what is written, what
+// it reconstructs is what the written nodes compute, at full rank it is the original, files come back, and wrong
+// options are typed errors.
+import { describe, expect, test } from "vitest";
+import { readModel, writeModel } from "../src/formats/onnx/index.js";
+import { ints, makeNode } from "../src/graph/attributes.js";
+import type { Attribute, Graph } from "../src/graph/types.js";
+import { tensorOf } from "../src/graph/values.js";
+import { compressedLayers } from "../src/methods/compressed-layers.js";
+import { expand } from "../src/methods/expand.js";
+import { findLayers } from "../src/methods/layers.js";
+import type { Method } from "../src/methods/method.js";
+import { type MethodName, methodPass, methods, weightMethods } from "../src/methods/methods.js";
+import { planCompression } from "../src/methods/plan.js";
+import { cost } from "../src/ops/cost/cost.js";
+import { verifyGraph } from "../src/ops/verify/verify.js";
+import { lowerBasisConv } from "../src/passes/lower-basis-conv.js";
+import { recipeSchema } from "../src/train/recipe.js";
+import { outputsDiffer } from "./same-outputs.js";
+import { oneConv, randomTensor, smallGraph } from "./small-graphs.js";
+
+interface Trial {
+  /** Options that change the network below. */
+  readonly options: object;
+  /** Options of the wrong kind, and the field that the error names. */
+  readonly wrong: readonly (readonly [object, string])[];
+}
+
+const weights: Trial = {
+  options: { basis: 3 },
+  wrong: [
+    [{ basis: 0 }, "basis"],
+    [{ keepParams: 2 }, "keepParams"],
+    [{ share: "everything" }, "share"],
+    [{ layers: { "*": { bases: 3 } } }, "layers"],
+  ],
+};
+
+/** A row for every method; the compiler asks for it. */
+const trials: Readonly<Record<MethodName, Trial>> = {
+  basis: { ...weights, options: { basis: 3, splits: 2 } },
+  "filter-wise": weights,
+  "channel-wise": weights,
+  svd: weights,
+  "basis-scratch": {
+    options: { basis: 3, splits: 2, keepFirst: 0 },
+    wrong: [
+      [{ basis: "many" }, "basis"],
+      [{ basis: 3, coefficientKernel: 2 }, "coefficientKernel"],
+      [{ basis: 3, preset: "alexnet" }, "preset"],
+    ],
+  },
+  factor: {
+    options: { layers: 1, keepFirst: 0 },
+    wrong: [
+      [{ layers: 1.5 }, "layers"],
+      [{ norm: true }, "norm"],
+      [{ init: "xavier" }, "init"],
+    ],
+  },
+  group: {
+    options: { groups: 2, keepFirst: 0 },
+    wrong: [
+      [{ groups: [] }, "groups"],
+      [{ groups: [{ upTo: 8 }] }, "groups"],
+      [{ keepFirst: -1 }, "keepFirst"],
+    ],
+  },
+  transition: {
+    options: { bottleneck: 3 },
+    wrong: [
+      [{}, "bottleneck"],
+      [{ bottleneck: 0 }, "bottleneck"],
+    ],
+  },
+};
+
+const shapes = new Map([["x", [1, 4, 9, 8]]]);
+const fed = (graph: Graph): Graph => ({
+  ...graph,
+  inputs: [{ name: "x", tensor: { type: "float32", dims: shapes.get("x")! } }],
+});
+
+function conv(kernel: readonly number[], attributes: Readonly<Record<string, Attribute>> = {}, bias = true): Graph {
+  return fed(oneConv({ outChannels: 6, inChannels: 4, kernel, bias, attributes }));
+}
+
+const convolutions: Readonly<Record<string, Graph>> = {
+  "3 x 3 without padding": conv([3, 3]),
+  "3 x 3 padded, stride 2, without a bias": conv([3, 3], { strides: ints([2, 2]), pads: ints([1, 1, 1, 1]) }, false),
+  "3 x 1 padded on one side": conv([3, 1], { pads: ints([1, 0, 0, 0]) }),
+  "2 x 3, strides that differ, dilated": conv([2, 3], { strides: ints([1, 2]), dilations: ints([2, 1]) }, false),
+};
+
+/** conv - norm - ReLU - 1 x 1 - average pooling: every method finds something in it. */
+const network = fed(
+  smallGraph({
+    nodes: [
+      makeNode("Conv", ["x", "a.weight", "a.bias"], ["a"], { pads: ints([1, 1, 1, 1]) }, { name: "a" }),
+      makeNode("BatchNormalization", ["a", "one", "zero", "zero", "one"], ["n"], {}, { name: "n" }),
+      makeNode("Relu", ["n"], ["r"], {}, { name: "r" }),
+      makeNode("Conv", ["r", "t.weight"], ["t"], {}, { name: "t" }),
+      makeNode("AveragePool", ["t"], ["y"], { kernel_shape: ints([2, 2]), strides: ints([2, 2]) }, { name: "pool" }),
+    ],
+    initializers: {
+      "a.weight": randomTensor([6, 4, 3, 3], 1),
+      "a.bias": randomTensor([6], 2),
+      "t.weight": randomTensor([6, 6, 1, 1], 3),
+      one: tensorOf("float32", [6], [1, 1, 1, 1, 1, 1]),
+      zero: tensorOf("float32", [6], [0, 0, 0, 0, 0, 0]),
+    },
+    outputs: ["y"],
+  }),
+);
+
+/** The graph with dense filters in the place of every layer that the method made. */
+function rebuilt(method: Method, graph: Graph): Graph {
+  const dense = expand(graph).graph;
+  const initializers = new Map(dense.initializers);
+  for (const layer of compressedLayers(graph)) {
+    const found = method.reconstruct!(graph, layer);
+    if ("reason" in found) throw new Error(found.reason);
+    const end = dense.nodes.find(({ name }) => name === layer.name)!;
+    initializers.set(end.inputs[1]!, tensorOf("float32", layer.filters, found.values));
+  }
+  return { ...dense, initializers };
+}
+
+describe.each(Object.values<Method>(methods).map((method) => [method.name, method] as const))(
+  "the method %s",
+  (name, method) => {
+    const trial = trials[name as MethodName];
+    const { graph, outcomes } = methodPass(name, trial.options)(network);
+
+    test("rewrites a network into one that is whole, and tells of every layer what became of it", () => {
+      verifyGraph(graph);
+      expect(methods[name as MethodName].name).toBe(name);
+      expect(outcomes.some(({ applied }) => applied)).toBe(true);
+      expect(new Set(outcomes.map(({ pass }) => pass))).toEqual(new Set([name]));
+      expect(outcomes.map(({ layer }) => layer).sort()).toEqual(["a", "t"]);
+      for (const { reason } of outcomes) expect(reason).not.toBe("");
+    });
+
+    test("counts what is written, and leaves no initializer that nothing reads", () => {
+      const [own, written] = [cost(graph, shapes), cost(readModel(writeModel(graph)), shapes)];
+      const lowered = cost(lowerBasisConv(graph), shapes);
+      const figures = ({ weights: w, parameters, macs, uncounted }: typeof own) => [w, parameters, macs, uncounted];
+      expect(figures(written)).toEqual(figures(own));
+      expect(figures(lowered)).toEqual(figures(own));
+      expect(own.weights).not.toBe(cost(network, shapes).weights);
+      const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
+      expect([...graph.initializers.keys()].filter((value) => !read.has(value))).toEqual([]);
+    });
+
+    test("is written, read and written again as the same bytes, with the same layers", () => {
+      const bytes = writeModel(graph);
+      const back = readModel(bytes);
+      expect(writeModel(back)).toEqual(bytes);
+      const told = (one: Graph) =>
+        compressedLayers(one).map(({ name: layer, description, error }) => [layer, description, error]);
+      expect(told(back)).toEqual(told(graph));
+    });
+
+    test("leaves what it has rewritten alone when it is applied again, or says why", () => {
+      const again = findLayers(graph).skipped.filter(({ reason }) => reason.startsWith("it is compressed already"));
+      expect(again).toHaveLength(compressedLayers(graph).length);
+    });
+
+    test.each(trial.wrong)("with the options %j is refused, naming %s", (options, field) => {
+      expect(() => methodPass(name, options)).toThrow(
+        expect.objectContaining({ code: "usage", place: expect.anything() }),
+      );
+      expect(() => methodPass(name, options)).toThrow(field);
+      const recipe = recipeSchema.safeParse({
+        name: "trial",
+        network: { name: "resnet" },
+        compress: { method: name, ...options },
+      });
+      expect(recipe.error?.issues.map(({ path }) => path.join("."))).toContainEqual(
+        expect.stringContaining(`compress.${field}`),
+      );
+    });
+
+    test("with an option that it does not have is refused, naming those that it has", () => {
+      const options = { ...trial.options, colour: "blue" };
+      expect(() => methodPass(name, options)).toThrow(/"colour".*expected some of only|"colour".*expected some of /);
+      for (const field of Object.keys(method.options)) expect(() => methodPass(name, options)).toThrow(field);
+      for (const { description } of Object.values(method.options)) expect(description).toBeTruthy();
+    });
+
+    const whole = method.fullRank;
+    if (whole !== undefined)
+      test.each(Object.entries(convolutions))("at full rank is the original: %s", async (_, original) => {
+        const [layer] = findLayers(original).layers;
+        const full = methodPass(name, whole(layer!))(original).graph;
+        expect(compressedLayers(full)).toHaveLength(1);
+        expect((await outputsDiffer(writeModel(original), full)).relative).toBeLessThan(1e-5);
+      });
+
+    const reconstructs = method.reconstruct !== undefined;
+    if (reconstructs)
+      test.each(Object.entries(convolutions))(
+        "its filters are what the written nodes compute: %s",
+        async (_, original) => {
+          const compressed = methodPass(name, trial.options)(original).graph;
+          expect(compressedLayers(compressed)).toHaveLength(1);
+          const written = writeModel(compressed);
+          expect((await outputsDiffer(written, rebuilt(method, compressed))).relative).toBeLessThan(1e-5);
+          const { graph: dense, outcomes: undone } = expand(readModel(written));
+          expect(undone.map(({ applied }) => applied)).toEqual([true]);
+          expect(dense.nodes.map(({ op, name: own, outputs }) => [op, own, outputs])).toEqual([
+            ["Conv", "conv", ["y"]],
+          ]);
+          expect(dense.nodes[0]!.attributes).toEqual(original.nodes[0]!.attributes);
+          expect((await outputsDiffer(written, dense)).relative).toBeLessThan(1e-5);
+          expect(compressedLayers(dense)).toEqual([]);
+        },
+      );
+    else
+      test("leaves ordinary nodes, which have no way back", () => {
+        expect(compressedLayers(graph)).toEqual([]);
+        expect(() => expand(graph)).toThrow(expect.objectContaining({ code: "not-found" }));
+      });
+
+    if (method.from === "architecture")
+      test.each(Object.entries(convolutions))("computes an output of the original's size: %s", async (_, original) => {
+        if (name === "transition") return;
+        const made = methodPass(name, trial.options)(original).graph;
+        verifyGraph(made);
+        expect((await outputsDiffer(writeModel(original), made)).absolute).toBeGreaterThan(0);
+      });
+  },
+);
+
+describe("methods that start from weights", () => {
+  test.each(weightMethods)("%s is planned as it is then counted", (name) => {
+    const method = methods[name];
+    for (const options of [{ basis: 3 }, { keepParams: 0.8 }, { keepMacs: 0.8 }]) {
+      const planned = method.planning?.(options) ?? options;
+      const plan = planCompression(network, { ...planned, inputs: shapes, candidates: method.candidates! });
+      const { graph } = method.apply(network, { ...planned, inputs: shapes }, plan);
+      const { weights: w, macs } = cost(graph, shapes);
+      expect({ weights: w, macs }).toEqual(plan.after);
+    }
+  });
+
+  test.each([
+    ["filter-wise", { splits: 2 }],
+    ["channel-wise", { splits: 2 }],
+    ["svd", { splits: "channels" }],
+    ["svd", { layers: { a: { splits: 2, basis: 3 } } }],
+    ["filter-wise", { keepParams: 0.5, layers: { a: { splits: 2 } } }],
+  ] as const)("%s has splits of its own: %j is refused", (name, options) => {
+    const given = { basis: 3, ...options };
+    expect(() => methodPass(name, given)(network)).toThrow(expect.objectContaining({ code: "invalid-plan" }));
+    expect(() => methodPass("basis", given)(network)).not.toThrow();
+  });
+
+  test("take what is known beside the options", () => {
+    const spectra = new Map();
+    methodPass("basis", { basis: 3 }, { spectra } as never)(network);
+    expect(spectra.size).toBe(2);
+  });
+});
+
+test("a method that there is not is refused with those that there are", () => {
+  for (const name of ["simplify", "toString", "__proto__"])
+    expect(() => methodPass(name, {})).toThrow(expect.objectContaining({ code: "not-found" }));
+});
