@@ -48,7 +48,10 @@ export default command({
     };
     const inputs = await modelInputs(graph, context, options);
     const named = given("input", args["data-input"]);
-    const together = fixedBatch(await loadModel(other, { note }), dataInput(graph, inputs, { ...stated, ...named }).name);
+    const together = fixedBatch(
+      await loadModel(other, { note }),
+      dataInput(graph, inputs, { ...stated, ...named }).name,
+    );
     const data = await openData(args.data, { note, signal });
     const feeds = await modelFeeds(graph, data, inputs, {
       ...stated,
@@ -125,7 +128,10 @@ export function lossLines({ loss, outputs }: ComparedOnData): readonly string[] 
     one.iou?.mean.toFixed(4) ?? "",
     one.classesAgree === null ? "" : `${(100 * one.classesAgree.mean).toFixed(2)} %`,
     one.psnr?.toFixed(2) ?? "",
-    [one.notFinite > 0 ? `${one.notFinite} not finite` : "", one.constant ? "the same on every input: says nothing" : ""]
+    [
+      one.notFinite > 0 ? `${one.notFinite} not finite` : "",
+      one.constant ? "the same on every input: says nothing" : "",
+    ]
       .filter(Boolean)
       .join("; "),
   ]);

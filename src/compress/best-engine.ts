@@ -5,8 +5,9 @@ import { torchEngine } from "../calibrate/torch-engine.js";
 import { isError } from "../errors/error.js";
 import { unloadableReason } from "../torch/index.js";
 
-/** Without libtorch all is slower; with it only networks of operators that it does not know (quantised ones, If, Loop). */
-export const bestEngine = (): Engine => (unloadableReason() === undefined ? elseBy(torchEngine(), ortEngine()) : ortEngine());
+/** Without libtorch all is slower; with it only graphs of operators that it does not know (quantised ones, If, Loop). */
+export const bestEngine = (): Engine =>
+  unloadableReason() === undefined ? elseBy(torchEngine(), ortEngine()) : ortEngine();
 
 /** The first engine, whose place the second takes for graphs that the first does not run. */
 export function elseBy(first: Engine, second: Engine): Engine {

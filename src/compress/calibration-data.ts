@@ -36,7 +36,14 @@ export async function calibrationData(
   graph: Graph,
   data: Data,
   inputs: ModelInputs,
-  { images: asked, heldOut: held, seed = 0, limit: most = Number.POSITIVE_INFINITY, note, ...options }: CalibrationOptions = {},
+  {
+    images: asked,
+    heldOut: held,
+    seed = 0,
+    limit: most = Number.POSITIVE_INFINITY,
+    note,
+    ...options
+  }: CalibrationOptions = {},
 ): Promise<CalibrationData> {
   const { name, fixed, pixels } = dataInput(graph, inputs, options);
   if (fixed !== undefined && fixed > 1)

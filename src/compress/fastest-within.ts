@@ -16,7 +16,8 @@ const speedups = [1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5, 3, 4] as const;
 
 /**
  * @param fitFactors - fits a plan's factors; @param lossOf - what a network loses on images held out
- * @throws FilterBasisError `data-mismatch` where the output is the same on all images; `does-not-pay` where no plan is faster within the limit, with where the time goes
+ * @throws FilterBasisError `data-mismatch` where the output is the same on all images; `does-not-pay` where no plan is
+ * faster within the limit, with where the time goes
  */
 export async function fastestWithin(
   planner: Planner,
@@ -68,3 +69,16 @@ const saysNothing = ({ output }: Loss) =>
       "give a budget",
     ],
   });
+
+/** Layers that are told. */
+const told = 8;
+
+/** The layers that take longest, each with its share of what all of them take. */
+function whereTimeGoes(times: ReturnType<Planner["times"]>): readonly string[] {
+  const all = times.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  const lines = times.slice(0, told).map(({ layer, milliseconds }) => {
+    const share = `${((100 * milliseconds) / all).toFixed(0)} %`;
+    return `  ${milliseconds.toFixed(2).padStart(8)} ms ${share.padStart(5)}  ${layer}`;
+  });
+  return lines.length === 0 ? [] : ["where the time of the layers goes that could be replaced:", ...lines];
+}

@@ -4,7 +4,13 @@
 import type { CandidateOptions } from "../basis/candidates.js";
 import type { Family, LayerShape } from "../basis/factors.js";
 import { openCalibrationCache } from "../calibrate/cache.js";
-import { type CalibrateOptions, type Calibration, calibrate, fitPlan, type PlannedChoice } from "../calibrate/calibrated.js";
+import {
+  type CalibrateOptions,
+  type Calibration,
+  calibrate,
+  fitPlan,
+  type PlannedChoice,
+} from "../calibrate/calibrated.js";
 import { extentsOf, type LayerChoice } from "../calibrate/choices.js";
 import type { Engine } from "../calibrate/engine.js";
 import type { CalibratedLayer } from "../calibrate/layers.js";
@@ -125,7 +131,8 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   return {
     calibration,
     async plan(budget) {
-      if (budget.keepParams !== undefined) return { calibration, chosen: byWeights(whole, calibration, budget.keepParams) };
+      if (budget.keepParams !== undefined)
+        return { calibration, chosen: byWeights(whole, calibration, budget.keepParams) };
       const plan = await timedPlan(job, calibration, table, { ...budget, whole });
       original = plan.times?.original;
       return plan;
@@ -142,7 +149,11 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
 }
 
 /** Of the original at one image as it is calibrated on, whatever the batch that it is timed at. */
-export async function countsOf({ original, before, data }: Pick<CalibratedJob, "original" | "before" | "data">): Promise<Counts> {
+export async function countsOf({
+  original,
+  before,
+  data,
+}: Pick<CalibratedJob, "original" | "before" | "data">): Promise<Counts> {
   return { weights: before.weights, macs: (await extentsOf(original, data.images)).macs };
 }
 
@@ -211,9 +222,10 @@ async function timedPlan(
   throw unreachable(budget, best!);
 }
 
-function unreachable({ speedup = 1 }: CalibratedBudget, { times }: CalibratedPlan): FilterBasisError {
+function unreachable({ speedup = 1 }: CalibratedBudget, { times, calibration }: CalibratedPlan): FilterBasisError {
   const { original, written } = times!;
-  const reachable = Math.floor((100 * original) / written) / 100;
+  const reachable = Math.max(1, Math.floor((100 * original) / written) / 100);
+  const matrices = calibration.layers.filter(({ layer }) => layer.kind !== "conv").length;
   return new FilterBasisError(
     "budget-unreachable",
     `a speed-up of ${speedup} is out of reach: the best plan that was timed makes it ${reachable}`,
@@ -221,7 +233,10 @@ function unreachable({ speedup = 1 }: CalibratedBudget, { times }: CalibratedPla
       field: "speedup",
       expected: `at most ${reachable}`,
       got: `${speedup}`,
-      cures: reachable > 1.02 ? [`--speedup ${reachable}`] : [],
+      cures: [
+        ...(reachable > 1.02 ? [`--speedup ${reachable}`] : []),
+        ...(matrices > 0 ? [`${matrices} fully connected layers are not timed and stay as they are: --keep-macs`] : []),
+      ],
       facts: { reachable, milliseconds: { original, best: written } },
     },
   );

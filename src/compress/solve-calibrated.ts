@@ -19,7 +19,8 @@ export interface Counts {
 export function byWeights(original: Counts, calibration: Calibration, keep: number): readonly PlannedChoice[] {
   const items = planItems(calibration, { price: (_, { weights }) => weights });
   const fixed = calibration.extents.weights - items.reduce((sum, choices) => sum + choices[0]!.weights, 0);
-  return within(items, keep * original.weights - fixed, { option: "keep-params", keep, whole: original.weights, fixed }).chosen;
+  return within(items, keep * original.weights - fixed, { option: "keep-params", keep, whole: original.weights, fixed })
+    .chosen;
 }
 
 interface Asked {

@@ -32,8 +32,8 @@ export interface CompareOptions extends Pick<SessionOptions, "runtime" | "thread
 
 /**
  * Runs both models on all inputs.
- * @throws FilterBasisError `not-found` (no such output), `data-mismatch` (other inputs, outputs of other sizes), `non-finite` (the output that counts is never
- * finite), `interrupted`; what opening and running throw
+ * @throws FilterBasisError `not-found` (no such output), `data-mismatch` (other inputs, outputs of other sizes),
+ * `non-finite` (the output that counts is never finite), `interrupted`; what opening and running throw
  */
 export async function compareOnData(
   original: Graph | string,
@@ -85,7 +85,9 @@ function checkInputs(first: Session, second: Session): void {
       const [a, b] = [own!.dims[at], dims[at]];
       return typeof a !== "number" || typeof b !== "number" || a === b;
     };
-    return own !== undefined && own.type === type && own.dims.length === dims.length && dims.every((_, at) => sizes(at));
+    return (
+      own !== undefined && own.type === type && own.dims.length === dims.length && dims.every((_, at) => sizes(at))
+    );
   };
   if (first.inputs.length === second.inputs.length && second.inputs.every(alike)) return;
   throw new FilterBasisError("data-mismatch", "the two models have other inputs", {
@@ -94,7 +96,8 @@ function checkInputs(first: Session, second: Session): void {
   });
 }
 
-const portText = ({ name, type, dims }: Port): string => `${name} ${type} [${dims.map((dim) => dim ?? "?").join(", ")}]`;
+const portText = ({ name, type, dims }: Port): string =>
+  `${name} ${type} [${dims.map((dim) => dim ?? "?").join(", ")}]`;
 
 /** Outputs of floats that both have. */
 function comparable(first: Session, second: Session): readonly string[] {

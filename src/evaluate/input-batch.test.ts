@@ -28,14 +28,17 @@ test("they go in one by one where a free batch is meant for one", () => {
   expect(inputBatch(reshaped("N", [1, -1]), "x", shapes).fixed).toBe(1);
 });
 
-test.each([["N"], ["M"], [1]] as const)("another input whose first axis is %s goes along where the shapes ask for it", (axis) => {
-  const graph = smallGraph({
-    nodes: [...pooled, makeNode("Flatten", ["p"], ["f"]), makeNode("Concat", ["f", "s"], ["y"], { axis: int(1) })],
-    initializers: { w },
-    inputs: [port("x", ["N", 3, 8, 8]), port("s", [axis, 2])],
-    outputs: ["y"],
-  });
-  expect(inputBatch(graph, "x", new Map([...shapes, ["s", [1, 2]]]))).toEqual(
-    axis === 1 ? { fixed: 1, along: [] } : { fixed: undefined, along: ["s"] },
-  );
-});
+test.each([["N"], ["M"], [1]] as const)(
+  "another input whose first axis is %s goes along where the shapes ask for it",
+  (axis) => {
+    const graph = smallGraph({
+      nodes: [...pooled, makeNode("Flatten", ["p"], ["f"]), makeNode("Concat", ["f", "s"], ["y"], { axis: int(1) })],
+      initializers: { w },
+      inputs: [port("x", ["N", 3, 8, 8]), port("s", [axis, 2])],
+      outputs: ["y"],
+    });
+    expect(inputBatch(graph, "x", new Map([...shapes, ["s", [1, 2]]]))).toEqual(
+      axis === 1 ? { fixed: 1, along: [] } : { fixed: undefined, along: ["s"] },
+    );
+  },
+);

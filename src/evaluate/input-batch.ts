@@ -1,4 +1,5 @@
-// How many inputs a network takes at once: as many as its file fixes; else several, unless its shapes say that it takes them one by one.
+// How many inputs a network takes at once: as many as its file fixes; else several, unless its shapes say that it takes
+// them one by one.
 import { isError } from "../errors/error.js";
 import { feeds } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
@@ -14,7 +15,8 @@ export interface InputBatch {
 }
 
 /**
- * Whether inputs can go in together. A first axis that is free in the file may still be meant for one: a Reshape to [1, ...] behind it says so.
+ * Whether inputs can go in together. A first axis that is free in the file may still be meant for one: a Reshape to
+ * [1, ...] behind it says so.
  * @param input - that the data goes into; @param shapes - at which the network runs
  */
 export function inputBatch(graph: Graph, input: string, shapes: Shapes): InputBatch {

@@ -67,7 +67,7 @@ describe("a comparison", () => {
     expect(psnr).toBeCloseTo(10 * Math.log10(1 / 0.0625));
   });
 
-  test("counts an input as lost where the other network alone is not finite, leaves it out where the original is not, and survives none at all", () => {
+  test("counts what only the other network makes not finite as lost, leaves out what the original does, survives none at all", () => {
     const comparison = compareOutput("y", "relative");
     comparison.add(of([3, 2], [1, 2, 1, 2, Number.NaN, 2]), of([3, 2], [1, 2, Number.NaN, 2, 1, 2]));
     expect(comparison.result()).toMatchObject({ inputs: 2, notFinite: 2, loss: { mean: 0.5 } });

@@ -38,8 +38,8 @@ export interface OutputLoss {
    */
   readonly psnr: number | null;
   /**
-   * Inputs that were compared, and those for which either side is not finite. Where that is the other network alone, all of that input is lost;
-   * where it is the original, the input is not compared.
+   * Inputs that were compared, and those for which either side is not finite. Where that is the other network alone,
+   * all of that input is lost; where it is the original, the input is not compared.
    */
   readonly inputs: number;
   readonly notFinite: number;
@@ -137,7 +137,10 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
       const count = original.dims[0] ?? 1;
       const each = a.length / Math.max(1, count);
       for (let input = 0; input < count; input++) {
-        const [x, y] = [a, b].map((values) => values.subarray(input * each, (input + 1) * each)) as [Float32Array, Float32Array];
+        const [x, y] = [a, b].map((values) => values.subarray(input * each, (input + 1) * each)) as [
+          Float32Array,
+          Float32Array,
+        ];
         const relative = addValues(sums, x, y);
         if (!Number.isFinite(relative)) {
           notFinite++;

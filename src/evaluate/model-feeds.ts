@@ -128,7 +128,11 @@ export async function modelFeeds(
  * The input that data goes into: how many of it the network takes at once, and its pixels.
  * @throws FilterBasisError `data-mismatch` where it is not clear which input that is
  */
-export function dataInput(graph: Graph, inputs: ModelInputs, { input, ...stated }: Pick<FeedOptions, "input" | "size">) {
+export function dataInput(
+  graph: Graph,
+  inputs: ModelInputs,
+  { input, ...stated }: Pick<FeedOptions, "input" | "size">,
+) {
   const placement = placementOf(graph, inputs, input);
   const { fixed } = inputBatch(graph, placement.name, inputs.shapes);
   return { name: placement.name, fixed, pixels: pixelsOf(placement, stated) };
@@ -247,7 +251,8 @@ function checkDims(graph: Graph, { dims }: Inputs, placement: Placement, { name:
   const { name, dims: wanted, channelsLast, channels } = placement;
   const declared = graph.inputs.find((value) => value.name === name)?.tensor?.dims ?? [];
   // the sides of images may be others than those at which the network was tried, where its file leaves them free
-  const side = (axis: number) => wanted.length === 4 && axis !== (channelsLast ? 3 : 1) && typeof declared[axis] !== "number";
+  const side = (axis: number) =>
+    wanted.length === 4 && axis !== (channelsLast ? 3 : 1) && typeof declared[axis] !== "number";
   const fits = (given: readonly number[]) =>
     given.length === wanted.length - 1 && given.every((dim, at) => dim === wanted[at + 1] || side(at + 1));
   const layouts: readonly (readonly [DataLayout, readonly number[]])[] = [
@@ -255,7 +260,8 @@ function checkDims(graph: Graph, { dims }: Inputs, placement: Placement, { name:
     ...(channelsLast && dims[0] === channels ? [["to be turned", [...dims.slice(1), dims[0]]] as const] : []),
   ];
   const found =
-    layouts.find(([, given]) => given.join() === wanted.slice(1).join()) ?? layouts.findLast(([, given]) => fits(given));
+    layouts.find(([, given]) => given.join() === wanted.slice(1).join()) ??
+    layouts.findLast(([, given]) => fits(given));
   if (found !== undefined) return found[0];
   throw new FilterBasisError("data-mismatch", "the data does not fit the model's input", {
     file,
