@@ -130,6 +130,7 @@ export function lossLines({ loss, outputs }: ComparedOnData): readonly string[] 
     one.psnr?.toFixed(2) ?? "",
     [
       one.notFinite > 0 ? `${one.notFinite} not finite` : "",
+      one.otherSizes > 0 ? `${one.otherSizes} of other sizes` : "",
       one.constant ? "the same on every input: says nothing" : "",
     ]
       .filter(Boolean)

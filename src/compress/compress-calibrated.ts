@@ -90,6 +90,7 @@ export async function compressOnData(
   const { plan, fitted } = named
     ? await planner.plan(budget).then(async (one) => ({ plan: one, fitted: await fitFactors(one) }))
     : await fastestWithin(planner, fitFactors, lossOf, maxLoss ?? usualLoss, hooks);
+  if (plan.chosen.every(({ candidate }) => candidate.family === "dense")) throw nothingChosen(budget);
   const replacements = steps > 0 ? await taught(prepared, fitted, data, engine, steps, hooks) : fitted.replacements;
   const layout = budget.keepParams === undefined ? "split" : "dense";
   const written = writeChains(plan.calibration.graph, replacements, plan.chosen, layout).graph;
@@ -186,6 +187,14 @@ function losesFunction({ loss, outputs, inputs }: ComparedOnData, most: number):
     },
   );
 }
+
+const nothingChosen = (budget: CalibratedBudget) =>
+  new FilterBasisError("does-not-pay", "the plan leaves every layer as it is: there is nothing to write", {
+    got: Object.entries(budget)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(", "),
+    cures: ["ask for more: a smaller --keep-macs or --keep-params, a larger --speedup"],
+  });
 
 /** @throws FilterBasisError `does-not-pay` */
 function checkTimes(times: Times, { speedup, keepParams }: CalibratedBudget): void {

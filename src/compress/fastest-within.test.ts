@@ -50,5 +50,5 @@ test("the fastest plan is the last one within the limit that can be reached", as
 });
 
 test("an output that is the same on every image decides nothing", async () => {
-  await expect(found(10, () => ({ constant: true }))).rejects.toMatchObject({ code: "data-mismatch", tensor: "y" });
+  await expect(found(10, () => ({ constant: true }))).rejects.toThrow(/"y".*same on every image/);
 });

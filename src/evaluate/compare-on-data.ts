@@ -32,8 +32,8 @@ export interface CompareOptions extends Pick<SessionOptions, "runtime" | "thread
 
 /**
  * Runs both models on all inputs.
- * @throws FilterBasisError `not-found` (no such output), `data-mismatch` (other inputs, outputs of other sizes),
- * `non-finite` (the output that counts is never finite), `interrupted`; what opening and running throw
+ * @throws FilterBasisError `not-found` (no such output), `data-mismatch` (other inputs, other sizes of the
+ * output that counts), `non-finite` (the output that counts is never finite), `interrupted`; what opening and running throw
  */
 export async function compareOnData(
   original: Graph | string,
@@ -63,8 +63,9 @@ export async function compareOnData(
       const [a, b] = [await first.run(inputs), await second.run(inputs)];
       for (const [name, comparison] of comparisons) {
         const [x, y] = [a[name]!, b[name]!];
-        if (x.dims.join() !== y.dims.join()) throw otherSizes(name, x.dims, y.dims);
-        comparison.add(x, y);
+        if (x.dims.join() === y.dims.join()) comparison.add(x, y);
+        else if (name !== counts) comparison.lose(Math.min(feeds.batch, feeds.count - index * feeds.batch));
+        else throw otherSizes(name, x.dims, y.dims, names);
       }
       progress?.(index + 1, feeds.batches);
     }
@@ -110,12 +111,15 @@ function comparable(first: Session, second: Session): readonly string[] {
   });
 }
 
-const otherSizes = (tensor: string, expected: readonly number[], got: readonly number[]) =>
-  new FilterBasisError("data-mismatch", "the outputs have other sizes", {
+function otherSizes(tensor: string, expected: readonly number[], got: readonly number[], names: readonly string[]) {
+  const rest = names.filter((name) => name !== tensor);
+  return new FilterBasisError("data-mismatch", "the outputs have other sizes", {
     tensor,
     expected: `[${expected.join(", ")}]`,
     got: `[${got.join(", ")}]`,
+    cures: rest.length > 0 ? [`let the loss be of another output: ${rest.join(", ")}`] : [],
   });
+}
 
 function lossOf({ output, kind, loss, inputs, constant }: OutputLoss): Loss {
   if (inputs > 0) return { output, kind, constant, ...loss };

@@ -42,3 +42,19 @@ test.each([["N"], ["M"], [1]] as const)(
     );
   },
 );
+
+test("they go in one by one where an output is of all of them together, and an output of none of them does not matter", () => {
+  const over = (from: string) =>
+    smallGraph({
+      nodes: [
+        ...pooled,
+        makeNode("Flatten", ["p"], ["y"]),
+        makeNode("ReduceMean", [from], ["m"], { keepdims: int(0) }),
+      ],
+      initializers: { w },
+      inputs: [port("x", ["N", 3, 8, 8])],
+      outputs: ["y", "m"],
+    });
+  expect(inputBatch(over("p"), "x", shapes).fixed).toBe(1);
+  expect(inputBatch(over("w"), "x", shapes).fixed).toBeUndefined();
+});

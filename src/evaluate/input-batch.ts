@@ -1,8 +1,9 @@
 // How many inputs a network takes at once: as many as its file fixes; else several, unless its shapes say that it takes
 // them one by one.
 import { isError } from "../errors/error.js";
-import { feeds } from "../graph/edit.js";
+import { feeds, reads } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
+import { isFloat } from "../graph/values.js";
 import { inferShapes } from "../ops/infer.js";
 
 type Shapes = ReadonlyMap<string, readonly number[]>;
@@ -34,19 +35,31 @@ export function inputBatch(graph: Graph, input: string, shapes: Shapes): InputBa
   return { fixed: 1, along: [] };
 }
 
-/** Whether two inputs at once make two of every output, by the shapes. What cannot be inferred is believed. */
+/**
+ * Whether two inputs at once make two of every output of floats that depends on them, by the shapes. What cannot be
+ * inferred is believed.
+ */
 function takes(graph: Graph, names: readonly string[], shapes: Shapes): boolean {
   const sized = (count: number): Shapes =>
     new Map([...shapes].map(([name, dims]) => [name, names.includes(name) ? [count, ...dims.slice(1)] : dims]));
   const [one, two] = [outputsAt(graph, sized(1)), outputsAt(graph, sized(2))];
   if (one === undefined) return true;
   if (two === undefined) return false;
-  return one.every((dims, at) => {
-    const other = two[at];
+  const moving = movingFrom(graph, names);
+  return one.every((type, at) => {
+    const [dims, other] = [type?.dims, two[at]?.dims];
     const known = dims?.every(isNumber) && other?.every(isNumber);
-    if (!known || dims.length === 0 || dims.join() === other!.join()) return true;
-    return [2 * (dims[0] as number), ...dims.slice(1)].join() === other!.join();
+    if (!known || !isFloat(type!.type) || !moving.has(graph.outputs[at]!.name)) return true;
+    return dims.length > 0 && [2 * dims[0]!, ...dims.slice(1)].join() === other.join();
   });
+}
+
+/** The values that depend on some inputs. */
+function movingFrom(graph: Graph, names: readonly string[]): ReadonlySet<string> {
+  const moving = new Set(names);
+  for (const node of graph.nodes)
+    if ([...reads(node)].some((name) => moving.has(name))) for (const output of node.outputs) moving.add(output);
+  return moving;
 }
 
 const isNumber = (dim: unknown): dim is number => typeof dim === "number";
@@ -54,7 +67,7 @@ const isNumber = (dim: unknown): dim is number => typeof dim === "number";
 function outputsAt(graph: Graph, shapes: Shapes) {
   try {
     const types = inferShapes(graph, shapes);
-    return graph.outputs.map(({ name }) => types.get(name)?.dims);
+    return graph.outputs.map(({ name }) => types.get(name));
   } catch (error) {
     if (isError(error)) return undefined;
     throw error;

@@ -47,6 +47,13 @@ describe("a comparison", () => {
     expect(comparison.result()).toMatchObject({ kind: "classes", loss: { mean: 0.5 }, classesAgree: { mean: 0.5 } });
   });
 
+  test("loses what has other sizes", () => {
+    const comparison = compareOutput("y", "relative");
+    comparison.add(of([1, 2], [1, 2]), of([1, 2], [1, 2]));
+    comparison.lose(1);
+    expect(comparison.result()).toMatchObject({ inputs: 2, otherSizes: 1, loss: { mean: 0.5 } });
+  });
+
   test("tells of an output that is the same on every input", () => {
     const [same, other, one] = [compareOutput("same"), compareOutput("other"), compareOutput("one")];
     same.add(of([2, 2], [1, 2, 1, 2]), of([2, 2], [1, 2, 1, 2]));

@@ -43,6 +43,8 @@ export interface OutputLoss {
    */
   readonly inputs: number;
   readonly notFinite: number;
+  /** Inputs that are lost because the other network's output has other sizes there (detections, say). */
+  readonly otherSizes: number;
   /** The original's values are the same on every input (of two or more): agreement says nothing. */
   readonly constant: boolean;
 }
@@ -51,6 +53,8 @@ export interface OutputLoss {
 export interface OutputComparison {
   /** Values [N, ...] of N inputs from the original and from the other network. */
   add(original: TensorData, other: TensorData): void;
+  /** So many inputs of which nothing is kept, for the outputs have other sizes. */
+  lose(inputs: number): void;
   result(): OutputLoss;
 }
 
@@ -127,7 +131,12 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
     low: Number.POSITIVE_INFINITY,
     high: Number.NEGATIVE_INFINITY,
   };
-  let notFinite = 0;
+  let [notFinite, otherSizes] = [0, 0];
+  const lose = (): void => {
+    perInput.relative.push(1);
+    perInput.iou.push(0);
+    perInput.agree.push(0);
+  };
   const variation = variationOf();
   return {
     add(original, other) {
@@ -144,10 +153,7 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
         const relative = addValues(sums, x, y);
         if (!Number.isFinite(relative)) {
           notFinite++;
-          if (!x.every(Number.isFinite)) continue;
-          perInput.relative.push(1);
-          perInput.iou.push(0);
-          perInput.agree.push(0);
+          if (x.every(Number.isFinite)) lose();
           continue;
         }
         variation.add(x);
@@ -155,6 +161,10 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
         if (maskable) perInput.iou.push(iouOf(x, y));
         if (axis > 0) perInput.agree.push(agreement(x, y, [1, ...original.dims.slice(1)], axis));
       }
+    },
+    lose(inputs) {
+      otherSizes += inputs;
+      for (let i = 0; i < inputs; i++) lose();
     },
     result() {
       const iou = maskable ? meanOf(perInput.iou) : null;
@@ -164,7 +174,7 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
       const kept = own === "mask" ? iou : own === "classes" ? classesAgree : null;
       const constant = perInput.relative.length > 1 && !variation.varies();
       return {
-        ...{ output, kind: own, relative, iou, classesAgree, notFinite, constant },
+        ...{ output, kind: own, relative, iou, classesAgree, notFinite, otherSizes, constant },
         loss: kept === null ? relative : { ...kept, mean: 1 - kept.mean },
         correlation: correlationOf(sums),
         absolute: sums.difference / Math.max(1, sums.n),
