@@ -66,6 +66,7 @@ describe("data as inputs of a network", () => {
     const feeds = await feedsOf(network(["N", 3, 12, 10]));
     expect(feeds).toMatchObject({ count: 3, input: "x", how: { size: { width: 10, height: 12 }, range: 1 } });
     expect(feeds.guessed).toEqual(["normalize none", "range 1"]);
+    expect(feeds.images).toBe(true);
     expect(feeds.skipped.map(({ file }) => file)).toEqual([join(images, "broken.png")]);
     expect((await feeds.feeds(0)).x).toMatchObject({ dims: [3, 3, 12, 10], type: "float32" });
   });
@@ -105,7 +106,9 @@ describe("data as inputs of a network", () => {
       const values = Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => i);
       const magic = [Buffer.from("\x93NUMPY\x01\x00", "latin1"), Buffer.from([118, 0])];
       writeFileSync(file, Buffer.concat([...magic, Buffer.from(header), Buffer.from(values.buffer)]));
-      return (await (await modelFeeds(graph, await openData(file), inputs)).feeds(0)).x!;
+      const feeds = await modelFeeds(graph, await openData(file), inputs);
+      expect(feeds).toMatchObject({ images: false, guessed: [] });
+      return (await feeds.feeds(0)).x!;
     };
     const [last, front] = [await feedsOfArray([2, 12, 10, 3]), await feedsOfArray([2, 3, 12, 10])];
     expect([last.dims, front.dims]).toEqual([

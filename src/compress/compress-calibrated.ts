@@ -6,8 +6,8 @@ import type { Engine } from "../calibrate/engine.js";
 import { withReplacements } from "../calibrate/replacement.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type ComparedOnData, type CompareOptions, compareOnData } from "../evaluate/compare-on-data.js";
+import { conventionsOf } from "../evaluate/conventions.js";
 import type { LossKind } from "../evaluate/loss.js";
-import { conventionsOf } from "../evaluate/model-feeds.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
 import { type Cost, cost } from "../ops/cost/cost.js";
@@ -94,7 +94,7 @@ export async function compressOnData(
   const replacements = steps > 0 ? await taught(prepared, fitted, data, engine, steps, hooks) : fitted.replacements;
   const layout = budget.keepParams === undefined ? "split" : "dense";
   const written = writeChains(plan.calibration.graph, replacements, plan.chosen, layout).graph;
-  const graph = withMetadata(written, conventionsOf(data.all.how));
+  const graph = withMetadata(written, data.all.images ? conventionsOf(data.all.how) : {});
   const against = withReplacements(prepared, replacements);
   const evaluated = await saveVerified(graph, output, async (file) => {
     const bytes = await modelBytes(file);

@@ -10,6 +10,7 @@ import { feeds as fedInputs } from "../graph/edit.js";
 import type { Graph, Value } from "../graph/types.js";
 import { isFloat, tensorOf } from "../graph/values.js";
 import { type Feeds, type ModelInputs, sampleFeeds } from "../runtime/index.js";
+import { type Conventions, conventionKeys } from "./conventions.js";
 import { inputBatch } from "./input-batch.js";
 
 export interface ModelFeeds {
@@ -24,6 +25,8 @@ export interface ModelFeeds {
   readonly dims: readonly number[];
   /** How images become inputs: to be printed, and to be written into the model's metadata. */
   readonly how: Conventions;
+  /** Whether the data is images; numbers go in as they are, whatever `how` says. */
+  readonly images: boolean;
   /** What of it was guessed, for people. */
   readonly guessed: readonly string[];
   /** Files that could not be used. */
@@ -37,37 +40,12 @@ export interface ModelFeeds {
   part(first: number, count: number): ModelFeeds;
 }
 
-/** How images become inputs of a network. */
-export interface Conventions {
-  readonly size: { readonly width: number; readonly height: number };
-  readonly fit: NonNullable<InputOptions["fit"]>;
-  readonly normalize: string;
-  readonly channels: Channels;
-  readonly range: 1 | 255;
-}
-
 export interface FeedOptions extends InputOptions {
   /** The input that the data goes into, where several could be meant. */
   readonly input?: string;
   /** Inputs that another network takes at once that is to be fed beside this one. */
   readonly fixed?: number;
 }
-
-/** The metadata that written models carry their conventions in, by the name of the option. */
-export const conventionKeys = {
-  fit: "filterbasis.fit",
-  normalize: "filterbasis.normalize",
-  channels: "filterbasis.channels",
-  range: "filterbasis.range",
-} as const;
-
-/** Conventions as a model's metadata. */
-export const conventionsOf = ({ fit, normalize, channels, range }: Conventions): Readonly<Record<string, string>> => ({
-  [conventionKeys.fit]: fit,
-  [conventionKeys.normalize]: normalize,
-  [conventionKeys.channels]: channels,
-  [conventionKeys.range]: String(range),
-});
 
 /** A layout of images in a tensor: [N, C, H, W], or [N, H, W, C] as TensorFlow's exporters have it. */
 interface Placement {
@@ -111,7 +89,8 @@ export async function modelFeeds(
   const some = (from: number, count: number): ModelFeeds => {
     const batches = whole ? Math.floor(count / batch) : Math.ceil(count / batch);
     return {
-      ...{ count: Math.min(count, batches * batch), batch, fixed, input: placement.name, how, guessed, batches },
+      ...{ count: Math.min(count, batches * batch), batch, fixed, input: placement.name, how, batches },
+      ...(loaded.asIs ? { images: false, guessed: [] } : { images: true, guessed }),
       dims: layout === "to be turned" ? [...sides, c!] : loaded.dims,
       skipped: loaded.skipped,
       feeds: (index) => at(from + index * batch, Math.min(batch, count - index * batch)),

@@ -130,7 +130,7 @@ function floatInputs(
     }
     return labels === undefined ? null : BigInt64Array.from(indices, (index) => BigInt(labels[sample[index]!]!));
   });
-  return { skipped: [], ...batches };
+  return { skipped: [], asIs: true, ...batches };
 }
 
 /**
