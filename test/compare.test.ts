@@ -66,6 +66,7 @@ describe("data as inputs of a network", () => {
     const feeds = await feedsOf(network(["N", 3, 12, 10]));
     expect(feeds).toMatchObject({ count: 3, input: "x", how: { size: { width: 10, height: 12 }, range: 1 } });
     expect(feeds.guessed).toEqual(["normalize none", "range 1"]);
+    expect(feeds.images).toBe(true);
     expect(feeds.skipped.map(({ file }) => file)).toEqual([join(images, "broken.png")]);
     expect((await feeds.feeds(0)).x).toMatchObject({ dims: [3, 3, 12, 10], type: "float32" });
   });
@@ -96,6 +97,39 @@ describe("data as inputs of a network", () => {
     expect((await feedsOf(told, { normalize: "0.5/0.5" })).how.normalize).toBe("0.5/0.5");
   });
 
+  test("takes arrays with channels in front or at the end for a network that has them at the end", async () => {
+    const graph = network(["N", 12, 10, 3], true);
+    const inputs = await findInputs(graph);
+    const feedsOfArray = async (dims: readonly number[]) => {
+      const file = join(folder, `array-${dims.join("x")}.npy`);
+      const header = `{'descr': '<f4', 'fortran_order': False, 'shape': (${dims.join(", ")}), }`.padEnd(117) + "\n";
+      const values = Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => i);
+      const magic = [Buffer.from("\x93NUMPY\x01\x00", "latin1"), Buffer.from([118, 0])];
+      writeFileSync(file, Buffer.concat([...magic, Buffer.from(header), Buffer.from(values.buffer)]));
+      const feeds = await modelFeeds(graph, await openData(file), inputs);
+      expect(feeds).toMatchObject({ images: false, guessed: [] });
+      return (await feeds.feeds(0)).x!;
+    };
+    const [last, front] = [await feedsOfArray([2, 12, 10, 3]), await feedsOfArray([2, 3, 12, 10])];
+    expect([last.dims, front.dims]).toEqual([
+      [2, 12, 10, 3],
+      [2, 12, 10, 3],
+    ]);
+    expect([...numbers(last)].slice(0, 4)).toEqual([0, 1, 2, 3]);
+    expect([...numbers(front)].slice(0, 4)).toEqual([0, 120, 240, 1]);
+  });
+
+  test("of another size than the file fixes is refused before the network runs", async () => {
+    const size = { size: { width: 6, height: 6 } };
+    await expect(feedsOf(network(["N", 3, 8, 8]), size)).rejects.toMatchObject({ code: "data-mismatch" });
+    expect((await (await feedsOf(network(["N", 3, "H", "W"]), size)).feeds(0)).x!.dims).toEqual([3, 3, 6, 6]);
+  });
+
+  test("goes in with the batch that a network beside it fixes", async () => {
+    const feeds = await feedsOf(network(["N", 3, 8, 8]), { fixed: 1 });
+    expect([feeds.batch, feeds.batches]).toEqual([1, 3]);
+  });
+
   test("is refused where it does not fit", async () => {
     const data = join(folder, "wrong.npy");
     const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 5), }".padEnd(117) + "\n";
@@ -122,6 +156,17 @@ describe("data as inputs of a network", () => {
 });
 
 describe("compare", () => {
+  test("refuses models of other inputs, and takes one with a fixed batch beside one whose batch is free", async () => {
+    const file = (name: string) => join(folder, `${name}.onnx`);
+    await saveModel(network(["N", 3, 8, 8]), file("free"));
+    await saveModel(network([1, 3, 8, 8]), file("single"));
+    await saveModel(network(["N", 3, 9, 9]), file("nine"));
+    const wrong = await ask([file("free"), file("nine"), "--data", images, "--no-latency"]);
+    expect(wrong.json.error).toMatchObject({ code: "data-mismatch", got: expect.stringContaining("9, 9") });
+    const same = await ask([file("free"), file("single"), "--data", images, "--no-latency"]);
+    expect(same.json, same.stderr).toMatchObject({ inputs: 3, loss: { mean: 0, constant: false } });
+  });
+
   test("finds no loss between a model and itself, and the loss of another", async () => {
     const [one, other] = [join(folder, "one.onnx"), join(folder, "other.onnx")];
     const graph = network([1, 3, 8, 8]);

@@ -89,9 +89,11 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function run(...line: string[]) {
+const run = (...line: string[]) => runOn(model, ...line);
+
+async function runOn(file: string, ...line: string[]) {
   let [stdout, stderr] = ["", ""];
-  const code = await compress.run([model, "-o", out(), "--threads", "1", ...line, "--json"], {
+  const code = await compress.run([file, "-o", out(), "--threads", "1", ...line, "--json"], {
     stdout: { write: (text) => void (stdout += text) },
     stderr: { write: (text) => void (stderr += text) },
     signal: new AbortController().signal,
@@ -152,6 +154,18 @@ describe("compress --data", () => {
     const slow = await run("--speedup", "40", "--data", images);
     expect(slow.json.error, slow.stderr).toMatchObject({ code: "budget-unreachable", field: "speedup" });
     expect(existsSync(out())).toBe(false);
+  });
+
+  test("says of a network without layers for it that there is none", async () => {
+    const none = join(folder, "none.onnx");
+    await saveModel({ ...network(), nodes: [makeNode("Relu", ["x"], ["y"])], initializers: new Map() }, none);
+    const { json } = await runOn(none, "--keep-macs", "0.5", "--data", images, "--images", "4");
+    expect(json.error).toMatchObject({ code: "not-found", message: expect.stringMatching(/no layer/) });
+  });
+
+  test("writes nothing where the budget leaves every layer as it is", { timeout: 20_000 }, async () => {
+    const { json } = await run("--keep-params", "1", "--data", images, "--images", "4");
+    expect(json.error).toMatchObject({ code: "does-not-pay", message: expect.stringMatching(/leaves every layer/) });
   });
 
   test.each([

@@ -4,7 +4,8 @@ import { type Times, timeNetworks } from "../compress/time.js";
 import { checkDataSource, dataHelp, openData } from "../data/table.js";
 import { type ComparedOnData, compareOnData } from "../evaluate/compare-on-data.js";
 import { lossKinds } from "../evaluate/loss.js";
-import { type ModelFeeds, modelFeeds } from "../evaluate/model-feeds.js";
+import { dataInput, type ModelFeeds, modelFeeds } from "../evaluate/model-feeds.js";
+import type { Graph } from "../graph/types.js";
 import { loadModel } from "../runtime/files.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { columns, grouped } from "./columns.js";
@@ -46,12 +47,18 @@ export default command({
       ...given("threads", whole("--threads", args.threads, 1, 1024)),
     };
     const inputs = await modelInputs(graph, context, options);
+    const named = given("input", args["data-input"]);
+    const together = fixedBatch(
+      await loadModel(other, { note }),
+      dataInput(graph, inputs, { ...stated, ...named }).name,
+    );
     const data = await openData(args.data, { note, signal });
     const feeds = await modelFeeds(graph, data, inputs, {
       ...stated,
+      ...given("fixed", together),
       ...{ note, signal, part: "test" },
       ...given("seed", whole("--seed", args.seed, 0, 2 ** 31)),
-      ...given("input", args["data-input"]),
+      ...named,
     });
     if (feeds.guessed.length > 0) note(`images: ${feeds.guessed.join(", ")} (guessed; state others)`);
     const bar = context.progress("comparing", feeds.batches);
@@ -76,6 +83,12 @@ export default command({
     return { json, text: show({ file, other, compared, bytes, times, feeds }) };
   },
 });
+
+/** What the other model takes at once, where its file says so. */
+function fixedBatch(graph: Graph, input: string): number | undefined {
+  const dim = graph.inputs.find(({ name }) => name === input)?.tensor?.dims?.[0];
+  return typeof dim === "number" && dim > 0 ? dim : undefined;
+}
 
 /** A comparison as plain data. */
 export function report(
@@ -115,7 +128,13 @@ export function lossLines({ loss, outputs }: ComparedOnData): readonly string[] 
     one.iou?.mean.toFixed(4) ?? "",
     one.classesAgree === null ? "" : `${(100 * one.classesAgree.mean).toFixed(2)} %`,
     one.psnr?.toFixed(2) ?? "",
-    one.notFinite > 0 ? `${one.notFinite} not finite` : "",
+    [
+      one.notFinite > 0 ? `${one.notFinite} not finite` : "",
+      one.otherSizes > 0 ? `${one.otherSizes} of other sizes` : "",
+      one.constant ? "the same on every input: says nothing" : "",
+    ]
+      .filter(Boolean)
+      .join("; "),
   ]);
   const head = ["output", "as", "loss", "relative error", "correlation", "IoU", "classes agree", "PSNR between", ""];
   return [

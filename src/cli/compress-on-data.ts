@@ -71,7 +71,6 @@ export async function onData({ graph, file, output, inputs, options, args }: OnD
     images,
     {
       budget: budgetOf(options, args),
-      inputs,
       ...given("runtime", runtime),
       ...given("threads", threads),
       ...given("keepBatchNorm", keepBatchNorm),

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { calibrationOptions } from "./compress-on-data.js";
 import { compressionOptions } from "./compress-options.js";
-import { compressRules, planRules } from "./compress-rules.js";
+import { compressRules, planOnDataRules, planRules } from "./compress-rules.js";
+import { inputOptions } from "./data-options.js";
 import { fineTuningOptions } from "./fine-tune.js";
 import { checkRules, type OptionRule } from "./option-rules.js";
 
@@ -29,7 +30,18 @@ test.each([
   "seed=3",
   "data=x epochs=3 steps=4",
   "run=x",
+  "size=8x8",
+  "keep-params=0.5 limit=3",
+  "data=x max-loss=0.1 share=block",
+  "data=x max-loss=0.1 method=svd",
+  "data=x range=255 layout=split",
+  "data=x epochs=3 fit=cover",
 ])("compress refuses %s", (line) => expect(refused(compressRules, line)).toThrow(/--/));
+
+test.each(["data=x share=block", "data=x method=svd", "data=x layout=dense", "data=x only=a", "size=8x8"])(
+  "plan refuses %s, which data has no use for",
+  (line) => expect(refused(planOnDataRules, line)).toThrow(/--/),
+);
 
 test.each([
   "undo=true threads=2",
@@ -38,6 +50,8 @@ test.each([
   "slice=first share=block",
   "data=x epochs=3 run=y seed=4",
   "basis=8 splits=2",
+  "data=x max-loss=0.1 share=none limit=3",
+  "data=x epochs=3 normalize=cifar10",
 ])("%s is taken", (line) => expect(refused(compressRules, line)).not.toThrow());
 
 test("a rule speaks of options that there are", () => {
@@ -45,6 +59,7 @@ test("a rule speaks of options that there are", () => {
     ...Object.keys(compressionOptions),
     ...Object.keys(fineTuningOptions),
     ...Object.keys(calibrationOptions),
+    ...Object.keys(inputOptions),
     "undo",
     "layout",
     "keep-bn",

@@ -1,4 +1,7 @@
 // Which options of `plan` and `compress` exclude or need each other.
+import { layouts } from "../basis/layouts.js";
+import { weightMethods } from "../methods/methods.js";
+import { shares } from "../methods/sharing.js";
 import { fineTuningRules } from "./fine-tune.js";
 import type { OptionRule } from "./option-rules.js";
 
@@ -42,6 +45,13 @@ export const planRules: readonly OptionRule[] = [
 const trained = ["epochs", "batch", "lr", "gamma", "distill", "run", "train-threads"];
 const shaped = ["basis", "splits", "slice"];
 const repeatedShapes = ["share-named", "layer", "only", "skip"];
+/** The same of options that have a value by default. */
+const chosenShapes = [
+  ...shares.filter((share) => share !== "none").map((share) => `share=${share}`),
+  ...weightMethods.filter((method) => method !== "basis").map((method) => `method=${method}`),
+  ...layouts.map((layout) => `layout=${layout}`),
+];
+const imageOptions = ["size", "fit", "normalize", "channels", "range", "limit"];
 
 /** Whether data is to be calibrated on rather than trained on. */
 export function isCalibrated(
@@ -61,27 +71,36 @@ export function isCalibrated(
 /** Of `plan`, which calibrates where it is given data. */
 export const planOnDataRules: readonly OptionRule[] = [
   { oneOf: [...budgets, "speedup"], why: "each says how far to compress; give one" },
-  ...["speedup", "images", "data-input", "scale", "seed", "size", "fit", "normalize", "channels", "range", "limit"].map(
-    (option) => ({
-      option,
-      needs: ["data"],
-      why: "it is about the data",
-    }),
-  ),
-  { option: "data", excludes: [...shaped, ...repeatedShapes], why: "with data the plan says how layers are written" },
+  ...["speedup", "images", "data-input", "scale", "seed", ...imageOptions].map((option) => ({
+    option,
+    needs: ["data"],
+    why: "it is about the data",
+  })),
+  {
+    option: "data",
+    excludes: [...shaped, ...repeatedShapes, ...chosenShapes],
+    why: "with data the plan says how layers are written",
+  },
   ...planRules,
 ];
 
 export const compressRules: readonly OptionRule[] = [
   { oneOf: [...budgets, "speedup"], why: "each says how far to compress; give one" },
-  ...["speedup", "max-loss", "images", "data-input", "loss-output", "loss"].flatMap((option): OptionRule[] => [
-    { option, needs: ["data"], why: "it is about what is lost on data" },
-    {
-      option,
-      excludes: [...trained, ...shaped, ...repeatedShapes],
-      why: "it is of compression by calibration, without training",
-    },
-  ]),
+  ...["speedup", "max-loss", "images", "data-input", "loss-output", "loss"].map((option) => ({
+    option,
+    needs: ["data"],
+    why: "it is about what is lost on data",
+  })),
+  ...imageOptions.map((option) => ({ option, needs: ["data"], why: "it is about the data" })),
+  // normalize is of training too
+  ...[
+    ...["speedup", "max-loss", "images", "data-input", "loss-output", "loss"],
+    ...imageOptions.filter((option) => option !== "normalize"),
+  ].map((option) => ({
+    option,
+    excludes: [...trained, ...shaped, ...repeatedShapes, ...chosenShapes],
+    why: "it is of compression by calibration, without training",
+  })),
   { option: "undo", excludes: [...compression, "data"], why: "it expands what is compressed, and compresses nothing" },
   ...planRules,
   ...fineTuningRules,

@@ -5,6 +5,7 @@ import { type Compressed, compressModel } from "../compress/compress.js";
 import { type Given, type Place, placeOf } from "../compress/job.js";
 import type { PlannedModel } from "../compress/plan.js";
 import { undoModel } from "../compress/rewrite.js";
+import { checkDataSource } from "../data/table.js";
 import type { Graph } from "../graph/types.js";
 import { planAsOptions } from "../methods/plan.js";
 import { readRecord } from "../methods/record.js";
@@ -42,7 +43,9 @@ export default command({
   async run(args, context) {
     const file = await modelFile(args.model);
     const options = jobOptions(args, context);
-    await checkFineTuning(args);
+    const calibrated = isCalibrated(args, context.repeated);
+    if (calibrated) await checkDataSource(args.data!);
+    else await checkFineTuning(args);
     await checkOutput(args.output, { inputs: await modelFiles(file), bytes: await modelBytes(file) });
     const graph = await loadModel(file, { note: context.note });
     await stopIfAsked(context.signal);
@@ -51,8 +54,7 @@ export default command({
     await checkRunnable(file, place);
     const inputs = await modelInputs(graph, context, place);
     if (args.undo) return undo({ graph, file }, args.output, placeOf(options, inputs), context);
-    if (isCalibrated(args, context.repeated))
-      return onData({ graph, file, output: args.output, inputs, options, args }, context);
+    if (calibrated) return onData({ graph, file, output: args.output, inputs, options, args }, context);
     let trained: FineTunedRun | undefined;
     const train = async ({ plan }: PlannedModel) => {
       const asked = planAsOptions(plan, { ...options.plan, inputs: inputs.shapes });

@@ -1,6 +1,6 @@
 // `plan --data`: what `compress --data` would do to each layer with the same options, and what speed costs.
+import { bestEngine } from "../compress/best-engine.js";
 import { calibrationData } from "../compress/calibration-data.js";
-import { bestEngine } from "../compress/compress-calibrated.js";
 import { placeOf } from "../compress/job.js";
 import { type CalibratedPlan, openPlanner, type Planner } from "../compress/plan-calibrated.js";
 import { prepare } from "../compress/prepare.js";
@@ -29,8 +29,8 @@ export async function planOnData({ graph, file, inputs, options, args }: Omit<On
   if (images.all.guessed.length > 0) note(`images: ${images.all.guessed.join(", ")} (guessed; state others)`);
   const budget = budgetOf(options, args);
   const job = {
-    ...{ original: graph, prepared: prepare(graph, options).graph, before: cost(graph, inputs.shapes) },
-    ...{ place: placeOf(options, inputs), engine: bestEngine(), data: images, hooks: context },
+    ...{ original: graph, prepared: prepare(graph, options).graph, before: cost(graph, images.inputs.shapes) },
+    ...{ place: placeOf(options, images.inputs), engine: bestEngine(), data: images, hooks: context },
   };
   const planner = await openPlanner(job, budget.keepParams === undefined ? "time" : "weights");
   const named = Object.keys(budget).length > 0;

@@ -3,20 +3,18 @@
 import { blockSteps } from "../calibrate/block-steps.js";
 import { compressCalibrated, type LayerResult } from "../calibrate/calibrated.js";
 import type { Engine } from "../calibrate/engine.js";
-import { ortEngine } from "../calibrate/ort-engine.js";
 import { withReplacements } from "../calibrate/replacement.js";
-import { torchEngine } from "../calibrate/torch-engine.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type ComparedOnData, type CompareOptions, compareOnData } from "../evaluate/compare-on-data.js";
+import { conventionsOf } from "../evaluate/conventions.js";
 import type { LossKind } from "../evaluate/loss.js";
-import { conventionsOf } from "../evaluate/model-feeds.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
 import { type Cost, cost } from "../ops/cost/cost.js";
-import type { ModelInputs } from "../runtime/index.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { saveVerified } from "../runtime/save-verified.js";
-import { engineInfo, unloadableReason } from "../torch/index.js";
+import { engineInfo } from "../torch/index.js";
+import { bestEngine } from "./best-engine.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { type FittedPlan, fastestWithin } from "./fastest-within.js";
 import { type Given, type JobHooks, type JobOptions, placeOf, stepsOf } from "./job.js";
@@ -29,7 +27,6 @@ import { writeChains } from "./write-chains.js";
 
 export interface CalibratedOptions extends Pick<JobOptions, "runtime" | "threads" | "latencies" | "keepBatchNorm"> {
   readonly budget: CalibratedBudget;
-  readonly inputs: ModelInputs;
   /** A result that loses more on the held-out images is not written. */
   readonly maxLoss?: number;
   /** The output whose loss counts, and what it is. */
@@ -60,9 +57,6 @@ const usualLoss = 0.01;
 /** What a file may be slower than the original by, or short of the speed-up that was asked for. */
 const noise = 1.03;
 
-/** libtorch where it can be loaded; else ONNX Runtime, slower. */
-export const bestEngine = (): Engine => (unloadableReason() === undefined ? torchEngine() : ortEngine());
-
 /**
  * Compresses a model by data into a file. Nothing is written when anything fails.
  * @throws FilterBasisError `budget-unreachable`; `does-not-pay` (not faster though speed was asked for, slower,
@@ -75,7 +69,8 @@ export async function compressOnData(
   options: CalibratedOptions,
   hooks: JobHooks = {},
 ): Promise<CalibratedResult> {
-  const { budget, inputs, maxLoss, steps = 0 } = options;
+  const { budget, maxLoss, steps = 0 } = options;
+  const { inputs } = data;
   const engine = options.engine ?? bestEngine();
   const place = placeOf(options, inputs);
   const prepared = prepare(given.graph, options).graph;
@@ -95,10 +90,11 @@ export async function compressOnData(
   const { plan, fitted } = named
     ? await planner.plan(budget).then(async (one) => ({ plan: one, fitted: await fitFactors(one) }))
     : await fastestWithin(planner, fitFactors, lossOf, maxLoss ?? usualLoss, hooks);
+  if (plan.chosen.every(({ candidate }) => candidate.family === "dense")) throw nothingChosen(budget);
   const replacements = steps > 0 ? await taught(prepared, fitted, data, engine, steps, hooks) : fitted.replacements;
   const layout = budget.keepParams === undefined ? "split" : "dense";
   const written = writeChains(plan.calibration.graph, replacements, plan.chosen, layout).graph;
-  const graph = withMetadata(written, conventionsOf(data.all.how));
+  const graph = withMetadata(written, data.all.images ? conventionsOf(data.all.how) : {});
   const against = withReplacements(prepared, replacements);
   const evaluated = await saveVerified(graph, output, async (file) => {
     const bytes = await modelBytes(file);
@@ -191,6 +187,14 @@ function losesFunction({ loss, outputs, inputs }: ComparedOnData, most: number):
     },
   );
 }
+
+const nothingChosen = (budget: CalibratedBudget) =>
+  new FilterBasisError("does-not-pay", "the plan leaves every layer as it is: there is nothing to write", {
+    got: Object.entries(budget)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(", "),
+    cures: ["ask for more: a smaller --keep-macs or --keep-params, a larger --speedup"],
+  });
 
 /** @throws FilterBasisError `does-not-pay` */
 function checkTimes(times: Times, { speedup, keepParams }: CalibratedBudget): void {

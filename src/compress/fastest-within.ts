@@ -16,7 +16,8 @@ const speedups = [1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5, 3, 4] as const;
 
 /**
  * @param fitFactors - fits a plan's factors; @param lossOf - what a network loses on images held out
- * @throws FilterBasisError `does-not-pay` where no plan is faster within the limit, with where the time goes
+ * @throws FilterBasisError `data-mismatch` where the output is the same on all images; `does-not-pay` where no plan is
+ * faster within the limit, with where the time goes
  */
 export async function fastestWithin(
   planner: Planner,
@@ -42,6 +43,7 @@ export async function fastestWithin(
     }
     const fitted = await fitFactors(plan);
     const loss = await lossOf(writeChains(plan.calibration.graph, fitted.replacements, plan.chosen).graph);
+    if (loss.constant) throw saysNothing(loss);
     tried.push({ speedup, loss: loss.mean });
     note?.(`${speedup} x: loss ${loss.mean.toPrecision(3)} of ${loss.output} (${loss.kind})`);
     if (loss.mean <= limit) [low, best] = [middle, { plan, fitted }];
@@ -56,6 +58,17 @@ export async function fastestWithin(
     facts: { tried, times: planner.times() },
   });
 }
+
+const saysNothing = ({ output }: Loss) =>
+  new FilterBasisError("data-mismatch", "the output is the same on every image, so that its loss decides nothing", {
+    tensor: output,
+    cures: [
+      "name another output: --loss-output",
+      "give other images",
+      "say how they become inputs: --normalize, --range",
+      "give a budget",
+    ],
+  });
 
 /** Layers that are told. */
 const told = 8;

@@ -11,7 +11,7 @@ import {
   fitPlan,
   type PlannedChoice,
 } from "../calibrate/calibrated.js";
-import type { LayerChoice } from "../calibrate/choices.js";
+import { extentsOf, type LayerChoice } from "../calibrate/choices.js";
 import type { Engine } from "../calibrate/engine.js";
 import type { CalibratedLayer } from "../calibrate/layers.js";
 import { FilterBasisError } from "../errors/error.js";
@@ -24,7 +24,7 @@ import type { CalibrationData } from "./calibration-data.js";
 import { chainClock, chainQuestions, firstTimed, type LayerInputs, opsetOf } from "./chain-times.js";
 import { type JobHooks, type Place, stepsOf, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
-import { byWeights, predictedTime, solveTimed, speedCurve } from "./solve-calibrated.js";
+import { byWeights, type Counts, predictedTime, solveTimed, speedCurve } from "./solve-calibrated.js";
 import { timeNetwork, timeNetworks } from "./time.js";
 import { writeChains } from "./write-chains.js";
 
@@ -119,6 +119,8 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
     progress: progress.report,
   };
   const calibration = await calibrate(prepared, data.images, engine, options).finally(() => progress.stop());
+  if (calibration.layers.length === 0) throw noLayers(calibration);
+  const whole = await countsOf(job);
   const table = await openLatencyTable({
     ...(job.place.runtime === undefined ? {} : { runtime: job.place.runtime }),
     ...(job.place.threads === undefined ? {} : { threads: job.place.threads }),
@@ -130,8 +132,8 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
     calibration,
     async plan(budget) {
       if (budget.keepParams !== undefined)
-        return { calibration, chosen: byWeights(job, calibration, budget.keepParams) };
-      const plan = await timedPlan(job, calibration, table, budget);
+        return { calibration, chosen: byWeights(whole, calibration, budget.keepParams) };
+      const plan = await timedPlan(job, calibration, table, { ...budget, whole });
       original = plan.times?.original;
       return plan;
     },
@@ -146,6 +148,24 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   };
 }
 
+/** Of the original at one image as it is calibrated on, whatever the batch that it is timed at. */
+export async function countsOf({
+  original,
+  before,
+  data,
+}: Pick<CalibratedJob, "original" | "before" | "data">): Promise<Counts> {
+  return { weights: before.weights, macs: (await extentsOf(original, data.images)).macs };
+}
+
+function noLayers({ skipped }: Calibration): FilterBasisError {
+  const reasons = skipped.map(({ name, reason }) => `${name}: ${reason}`);
+  return new FilterBasisError("not-found", "there is no layer that can be compressed on data", {
+    expected: "convolutions of one group, or fully connected layers, with constant weights",
+    got: reasons.slice(0, 5).join("; ") || "none",
+    facts: { skipped },
+  });
+}
+
 /** Rounds in which what a plan chose is timed and the plan made anew. */
 const rounds = 4;
 /** Times a plan is made to save more because the whole network saved less than its layers promised. */
@@ -155,7 +175,7 @@ async function timedPlan(
   job: CalibratedJob,
   calibration: Calibration,
   table: LatencyTable,
-  budget: CalibratedBudget,
+  { whole: counts, ...budget }: CalibratedBudget & { readonly whole: Counts },
 ): Promise<CalibratedPlan> {
   const { original, place, hooks } = job;
   const opset = opsetOf(job.prepared);
@@ -176,9 +196,9 @@ async function timedPlan(
     return { original: milliseconds, written: milliseconds };
   });
   let most = whole.written / (budget.speedup ?? 1);
-  let last: CalibratedPlan | undefined;
+  let best: CalibratedPlan | undefined;
   for (let attempt = 0; attempt < attempts; attempt++) {
-    let solved = solveTimed(job, calibration, clock, budget, whole.written, most);
+    let solved = solveTimed(counts, calibration, clock, budget, whole.written, most);
     for (let round = 0; round < rounds; round++) {
       const open = solved.chosen.filter(
         ({ layer, candidate }) => clock.exact(layer, candidate) === undefined && clock.dense(layer),
@@ -188,22 +208,24 @@ async function timedPlan(
         "timing the plan",
         open.map((choice) => [choice.layer, choice] as const),
       );
-      solved = solveTimed(job, calibration, clock, budget, whole.written, most);
+      solved = solveTimed(counts, calibration, clock, budget, whole.written, most);
     }
     const predicted = predictedTime(solved.chosen, clock, whole.written);
     const written = await timeOf(job, calibration, table, solved.chosen, whole.written);
-    last = { calibration, chosen: solved.chosen, times: { original: whole.written, predicted, written } };
+    const plan = { calibration, chosen: solved.chosen, times: { original: whole.written, predicted, written } };
     const target = whole.written / (budget.speedup ?? 1);
-    if (budget.speedup === undefined || written <= target) return last;
+    if (budget.speedup === undefined || written <= target) return plan;
+    if (best === undefined || written < best.times!.written) best = plan;
     // The layers promised more than the network kept: promise as much more.
     most = Math.min(most, predicted) - 1.1 * (written - target);
   }
-  throw unreachable(budget, last!);
+  throw unreachable(budget, best!);
 }
 
-function unreachable({ speedup = 1 }: CalibratedBudget, { times }: CalibratedPlan): FilterBasisError {
+function unreachable({ speedup = 1 }: CalibratedBudget, { times, calibration }: CalibratedPlan): FilterBasisError {
   const { original, written } = times!;
-  const reachable = Math.floor((100 * original) / written) / 100;
+  const reachable = Math.max(1, Math.floor((100 * original) / written) / 100);
+  const matrices = calibration.layers.filter(({ layer }) => layer.kind !== "conv").length;
   return new FilterBasisError(
     "budget-unreachable",
     `a speed-up of ${speedup} is out of reach: the best plan that was timed makes it ${reachable}`,
@@ -211,7 +233,10 @@ function unreachable({ speedup = 1 }: CalibratedBudget, { times }: CalibratedPla
       field: "speedup",
       expected: `at most ${reachable}`,
       got: `${speedup}`,
-      cures: reachable > 1.02 ? [`--speedup ${reachable}`] : [],
+      cures: [
+        ...(reachable > 1.02 ? [`--speedup ${reachable}`] : []),
+        ...(matrices > 0 ? [`${matrices} fully connected layers are not timed and stay as they are: --keep-macs`] : []),
+      ],
       facts: { reachable, milliseconds: { original, best: written } },
     },
   );

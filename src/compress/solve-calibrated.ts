@@ -7,12 +7,19 @@ import { FilterBasisError } from "../errors/error.js";
 import { planCurve } from "../plan/curve.js";
 import { isUnreachable, type Solution, solvePlan } from "../plan/solve.js";
 import type { chainClock } from "./chain-times.js";
-import type { CalibratedBudget, CalibratedJob, CurvePoint } from "./plan-calibrated.js";
+import type { CalibratedBudget, CurvePoint } from "./plan-calibrated.js";
 
-export function byWeights({ before }: CalibratedJob, calibration: Calibration, keep: number): readonly PlannedChoice[] {
+/** Of the original: what a budget is a share of. */
+export interface Counts {
+  readonly weights: number;
+  /** For one image of the size that it is calibrated on, as the calibration's. */
+  readonly macs: number;
+}
+
+export function byWeights(original: Counts, calibration: Calibration, keep: number): readonly PlannedChoice[] {
   const items = planItems(calibration, { price: (_, { weights }) => weights });
   const fixed = calibration.extents.weights - items.reduce((sum, choices) => sum + choices[0]!.weights, 0);
-  return within(items, keep * before.weights - fixed, { option: "keep-params", keep, whole: before.weights, fixed })
+  return within(items, keep * original.weights - fixed, { option: "keep-params", keep, whole: original.weights, fixed })
     .chosen;
 }
 
@@ -71,7 +78,7 @@ function itemsBySpeed(calibration: Calibration, clock: ChainClock) {
 
 /** The least loss within a budget in multiply-accumulates by choices that are no slower, or within milliseconds. */
 export function solveTimed(
-  { before }: CalibratedJob,
+  original: Counts,
   calibration: Calibration,
   clock: ChainClock,
   { keepMacs, speedup }: CalibratedBudget,
@@ -93,7 +100,7 @@ export function solveTimed(
   });
   const fixed = calibration.extents.macs - items.reduce((sum, choices) => sum + choices[0]!.macs, 0);
   const keep = keepMacs ?? 1;
-  return within(items, keep * before.macs - fixed, { option: "keep-macs", keep, whole: before.macs, fixed });
+  return within(items, keep * original.macs - fixed, { option: "keep-macs", keep, whole: original.macs, fixed });
 }
 
 export function predictedTime(chosen: readonly PlannedChoice[], clock: ChainClock, whole: number): number {

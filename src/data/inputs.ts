@@ -48,6 +48,8 @@ export interface Inputs extends BatchSource {
   /** The shape of one input, without the batch. */
   readonly dims: readonly number[];
   readonly skipped: readonly Skipped[];
+  /** Numbers that go in as they are: nothing that is said of images holds for them. */
+  readonly asIs?: boolean;
 }
 
 /** An image that may become an input. `load` gives it in the size asked for. */

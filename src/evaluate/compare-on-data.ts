@@ -3,7 +3,7 @@
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
-import { openSession, type Session, type SessionOptions } from "../runtime/index.js";
+import { openSession, type Port, type Session, type SessionOptions } from "../runtime/index.js";
 import { compareOutput, type LossKind, type Mean, type OutputLoss } from "./loss.js";
 import type { ModelFeeds } from "./model-feeds.js";
 
@@ -17,6 +17,8 @@ export interface ComparedOnData {
 export interface Loss extends Mean {
   readonly output: string;
   readonly kind: LossKind;
+  /** The original's output is the same on every input, so that the loss says nothing. */
+  readonly constant: boolean;
 }
 
 export interface CompareOptions extends Pick<SessionOptions, "runtime" | "threads"> {
@@ -30,8 +32,8 @@ export interface CompareOptions extends Pick<SessionOptions, "runtime" | "thread
 
 /**
  * Runs both models on all inputs.
- * @throws FilterBasisError `not-found` (no such output), `data-mismatch` (outputs of other sizes), `non-finite` (the
- * output that counts is never finite), `interrupted`; what opening and running throw
+ * @throws FilterBasisError `not-found` (no such output), `data-mismatch` (other inputs, other sizes of the output that
+ * counts), `non-finite` (the output that counts is never finite), `interrupted`; what opening and running throw
  */
 export async function compareOnData(
   original: Graph | string,
@@ -43,6 +45,7 @@ export async function compareOnData(
   let second: Session | undefined;
   try {
     second = await openSession(other, place);
+    checkInputs(first, second);
     const names = comparable(first, second);
     const counts = output ?? names[0]!;
     if (!names.includes(counts))
@@ -60,8 +63,9 @@ export async function compareOnData(
       const [a, b] = [await first.run(inputs), await second.run(inputs)];
       for (const [name, comparison] of comparisons) {
         const [x, y] = [a[name]!, b[name]!];
-        if (x.dims.join() !== y.dims.join()) throw otherSizes(name, x.dims, y.dims);
-        comparison.add(x, y);
+        if (x.dims.join() === y.dims.join()) comparison.add(x, y);
+        else if (name !== counts) comparison.lose(Math.min(feeds.batch, feeds.count - index * feeds.batch));
+        else throw otherSizes(name, x.dims, y.dims, names);
       }
       progress?.(index + 1, feeds.batches);
     }
@@ -72,6 +76,29 @@ export async function compareOnData(
     await second?.release();
   }
 }
+
+/** What the second takes must be what the first takes: names, types, and sizes where both fix them. */
+function checkInputs(first: Session, second: Session): void {
+  const there = new Map(first.inputs.map((port) => [port.name, port]));
+  const alike = ({ name, type, dims }: Port): boolean => {
+    const own = there.get(name);
+    const sizes = (at: number): boolean => {
+      const [a, b] = [own!.dims[at], dims[at]];
+      return typeof a !== "number" || typeof b !== "number" || a === b;
+    };
+    return (
+      own !== undefined && own.type === type && own.dims.length === dims.length && dims.every((_, at) => sizes(at))
+    );
+  };
+  if (first.inputs.length === second.inputs.length && second.inputs.every(alike)) return;
+  throw new FilterBasisError("data-mismatch", "the two models have other inputs", {
+    expected: first.inputs.map(portText).join("; "),
+    got: second.inputs.map(portText).join("; "),
+  });
+}
+
+const portText = ({ name, type, dims }: Port): string =>
+  `${name} ${type} [${dims.map((dim) => dim ?? "?").join(", ")}]`;
 
 /** Outputs of floats that both have. */
 function comparable(first: Session, second: Session): readonly string[] {
@@ -84,14 +111,17 @@ function comparable(first: Session, second: Session): readonly string[] {
   });
 }
 
-const otherSizes = (tensor: string, expected: readonly number[], got: readonly number[]) =>
-  new FilterBasisError("data-mismatch", "the outputs have other sizes", {
+function otherSizes(tensor: string, expected: readonly number[], got: readonly number[], names: readonly string[]) {
+  const rest = names.filter((name) => name !== tensor);
+  return new FilterBasisError("data-mismatch", "the outputs have other sizes", {
     tensor,
     expected: `[${expected.join(", ")}]`,
     got: `[${got.join(", ")}]`,
+    cures: rest.length > 0 ? [`let the loss be of another output: ${rest.join(", ")}`] : [],
   });
+}
 
-function lossOf({ output, kind, loss, inputs }: OutputLoss): Loss {
-  if (inputs > 0) return { output, kind, ...loss };
+function lossOf({ output, kind, loss, inputs, constant }: OutputLoss): Loss {
+  if (inputs > 0) return { output, kind, constant, ...loss };
   throw new FilterBasisError("non-finite", "the output is not finite on any input", { tensor: output });
 }

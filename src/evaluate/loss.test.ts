@@ -47,6 +47,22 @@ describe("a comparison", () => {
     expect(comparison.result()).toMatchObject({ kind: "classes", loss: { mean: 0.5 }, classesAgree: { mean: 0.5 } });
   });
 
+  test("loses what has other sizes", () => {
+    const comparison = compareOutput("y", "relative");
+    comparison.add(of([1, 2], [1, 2]), of([1, 2], [1, 2]));
+    comparison.lose(1);
+    expect(comparison.result()).toMatchObject({ inputs: 2, otherSizes: 1, loss: { mean: 0.5 } });
+  });
+
+  test("tells of an output that is the same on every input", () => {
+    const [same, other, one] = [compareOutput("same"), compareOutput("other"), compareOutput("one")];
+    same.add(of([2, 2], [1, 2, 1, 2]), of([2, 2], [1, 2, 1, 2]));
+    other.add(of([1, 2], [1, 2]), of([1, 2], [1, 2]));
+    other.add(of([1, 2], [1, 3]), of([1, 2], [1, 2]));
+    one.add(of([1, 2], [1, 2]), of([1, 2], [1, 2]));
+    expect([same, other, one].map((comparison) => comparison.result().constant)).toEqual([true, false, false]);
+  });
+
   test("of anything else is the mean relative error over inputs, with the interval of its mean", () => {
     const comparison = compareOutput("y", "relative");
     comparison.add(of([2, 2], [3, 4, 3, 4]), of([2, 2], [3, 4, 3, 4.5]));
@@ -58,10 +74,13 @@ describe("a comparison", () => {
     expect(psnr).toBeCloseTo(10 * Math.log10(1 / 0.0625));
   });
 
-  test("names inputs that are not finite instead of averaging them, and survives none at all", () => {
+  test("counts what only the other network makes not finite as lost, leaves out what the original does, survives none at all", () => {
     const comparison = compareOutput("y", "relative");
-    comparison.add(of([2, 1], [1, 1]), of([2, 1], [Number.NaN, 1]));
-    expect(comparison.result()).toMatchObject({ inputs: 1, notFinite: 1, loss: { mean: 0 } });
+    comparison.add(of([3, 2], [1, 2, 1, 2, Number.NaN, 2]), of([3, 2], [1, 2, Number.NaN, 2, 1, 2]));
+    expect(comparison.result()).toMatchObject({ inputs: 2, notFinite: 2, loss: { mean: 0.5 } });
+    const classes = compareOutput("y", "classes");
+    classes.add(of([2, 2], [1, 2, 1, 2]), of([2, 2], [1, 2, Number.POSITIVE_INFINITY, 2]));
+    expect(classes.result()).toMatchObject({ inputs: 2, notFinite: 1, loss: { mean: 0.5 } });
     const none = compareOutput("y", "relative");
     none.add(of([1, 1], [Number.POSITIVE_INFINITY]), of([1, 1], [1]));
     expect(none.result()).toMatchObject({ inputs: 0, notFinite: 1 });

@@ -37,15 +37,24 @@ export interface OutputLoss {
    * constant.
    */
   readonly psnr: number | null;
-  /** Inputs that were compared, and those for which either side is not finite. */
+  /**
+   * Inputs that were compared, and those for which either side is not finite. Where that is the other network alone,
+   * all of that input is lost; where it is the original, the input is not compared.
+   */
   readonly inputs: number;
   readonly notFinite: number;
+  /** Inputs that are lost because the other network's output has other sizes there (detections, say). */
+  readonly otherSizes: number;
+  /** The original's values are the same on every input (of two or more): agreement says nothing. */
+  readonly constant: boolean;
 }
 
 /** Collects one output over inputs. */
 export interface OutputComparison {
   /** Values [N, ...] of N inputs from the original and from the other network. */
   add(original: TensorData, other: TensorData): void;
+  /** So many inputs of which nothing is kept, for the outputs have other sizes. */
+  lose(inputs: number): void;
   result(): OutputLoss;
 }
 
@@ -122,7 +131,13 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
     low: Number.POSITIVE_INFINITY,
     high: Number.NEGATIVE_INFINITY,
   };
-  let notFinite = 0;
+  let [notFinite, otherSizes] = [0, 0];
+  const lose = (): void => {
+    perInput.relative.push(1);
+    perInput.iou.push(0);
+    perInput.agree.push(0);
+  };
+  const variation = variationOf();
   return {
     add(original, other) {
       const [a, b] = [floats(original), floats(other)];
@@ -135,15 +150,21 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
           Float32Array,
           Float32Array,
         ];
-        const relative = b.length === a.length ? addValues(sums, x, y) : Number.NaN;
+        const relative = addValues(sums, x, y);
         if (!Number.isFinite(relative)) {
           notFinite++;
+          if (x.every(Number.isFinite)) lose();
           continue;
         }
+        variation.add(x);
         perInput.relative.push(relative);
         if (maskable) perInput.iou.push(iouOf(x, y));
         if (axis > 0) perInput.agree.push(agreement(x, y, [1, ...original.dims.slice(1)], axis));
       }
+    },
+    lose(inputs) {
+      otherSizes += inputs;
+      for (let i = 0; i < inputs; i++) lose();
     },
     result() {
       const iou = maskable ? meanOf(perInput.iou) : null;
@@ -151,8 +172,9 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
       const relative = meanOf(perInput.relative);
       const own = found ?? "relative";
       const kept = own === "mask" ? iou : own === "classes" ? classesAgree : null;
+      const constant = perInput.relative.length > 1 && !variation.varies();
       return {
-        ...{ output, kind: own, relative, iou, classesAgree, notFinite },
+        ...{ output, kind: own, relative, iou, classesAgree, notFinite, otherSizes, constant },
         loss: kept === null ? relative : { ...kept, mean: 1 - kept.mean },
         correlation: correlationOf(sums),
         absolute: sums.difference / Math.max(1, sums.n),
@@ -160,6 +182,19 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
         inputs: perInput.relative.length,
       };
     },
+  };
+}
+
+/** Whether values differ between inputs. */
+function variationOf() {
+  let first: Float32Array | undefined;
+  let differs = false;
+  return {
+    add(values: Float32Array) {
+      first ??= values.slice();
+      differs ||= values.length !== first.length || values.some((value, i) => value !== first![i]);
+    },
+    varies: () => differs,
   };
 }
 

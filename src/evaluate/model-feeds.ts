@@ -10,15 +10,23 @@ import { feeds as fedInputs } from "../graph/edit.js";
 import type { Graph, Value } from "../graph/types.js";
 import { isFloat, tensorOf } from "../graph/values.js";
 import { type Feeds, type ModelInputs, sampleFeeds } from "../runtime/index.js";
+import { type Conventions, conventionKeys } from "./conventions.js";
+import { inputBatch } from "./input-batch.js";
 
 export interface ModelFeeds {
   /** Inputs there are, and in a batch. */
   readonly count: number;
   readonly batch: number;
+  /** Inputs that the network takes at once; undefined where that is free. */
+  readonly fixed: number | undefined;
   /** The network's input that the data goes into. */
   readonly input: string;
+  /** The sizes of one input of the data in the network, without the batch. */
+  readonly dims: readonly number[];
   /** How images become inputs: to be printed, and to be written into the model's metadata. */
   readonly how: Conventions;
+  /** Whether the data is images; numbers go in as they are, whatever `how` says. */
+  readonly images: boolean;
   /** What of it was guessed, for people. */
   readonly guessed: readonly string[];
   /** Files that could not be used. */
@@ -32,35 +40,12 @@ export interface ModelFeeds {
   part(first: number, count: number): ModelFeeds;
 }
 
-/** How images become inputs of a network. */
-export interface Conventions {
-  readonly size: { readonly width: number; readonly height: number };
-  readonly fit: NonNullable<InputOptions["fit"]>;
-  readonly normalize: string;
-  readonly channels: Channels;
-  readonly range: 1 | 255;
-}
-
 export interface FeedOptions extends InputOptions {
   /** The input that the data goes into, where several could be meant. */
   readonly input?: string;
+  /** Inputs that another network takes at once that is to be fed beside this one. */
+  readonly fixed?: number;
 }
-
-/** The metadata that written models carry their conventions in, by the name of the option. */
-const conventionKeys = {
-  fit: "filterbasis.fit",
-  normalize: "filterbasis.normalize",
-  channels: "filterbasis.channels",
-  range: "filterbasis.range",
-} as const;
-
-/** Conventions as a model's metadata. */
-export const conventionsOf = ({ fit, normalize, channels, range }: Conventions): Readonly<Record<string, string>> => ({
-  [conventionKeys.fit]: fit,
-  [conventionKeys.normalize]: normalize,
-  [conventionKeys.channels]: channels,
-  [conventionKeys.range]: String(range),
-});
 
 /** A layout of images in a tensor: [N, C, H, W], or [N, H, W, C] as TensorFlow's exporters have it. */
 interface Placement {
@@ -84,26 +69,29 @@ export async function modelFeeds(
   graph: Graph,
   data: Data,
   inputs: ModelInputs,
-  { input, ...stated }: FeedOptions = {},
+  { input, fixed: beside, ...stated }: FeedOptions = {},
 ): Promise<ModelFeeds> {
   const placement = placementOf(graph, inputs, input);
   const { how, guessed } = guessConventions(graph, placement, inputs, stated);
-  const fixed = graph.inputs.find(({ name }) => name === placement.name)?.tensor?.dims?.[0];
-  const pixels = how.size.width * how.size.height;
-  const batch = typeof fixed === "number" && fixed > 0 ? fixed : (stated.batch ?? (pixels > largePixels ? 1 : 16));
+  const { fixed = beside, along } = inputBatch(graph, placement.name, inputs.shapes);
+  const batch = fixed ?? stated.batch ?? (pixelsOf(placement, stated) > largePixels ? 1 : 16);
   const loaded = await data.inputs({ ...stated, ...usable(stated, how, placement), batch: 1 });
-  checkDims(loaded, placement, data);
+  const layout = checkDims(graph, loaded, placement, data);
   const rest = others(graph, placement, inputs);
   const at = async (first: number, count: number): Promise<Feeds> => {
     const parts: Batch[] = [];
     for (let i = first; i < first + count; i++) parts.push(copyOf(await loaded.batch(0, i)));
-    return { ...rest, [placement.name]: placed(joined(parts), [count, ...loaded.dims], placement) };
+    const values = placed(joined(parts), [count, ...loaded.dims], placement, layout);
+    return { ...repeated(rest, along, count), [placement.name]: values };
   };
-  const whole = typeof fixed === "number" && fixed > 1;
+  const whole = fixed !== undefined && fixed > 1;
+  const [c, ...sides] = loaded.dims;
   const some = (from: number, count: number): ModelFeeds => {
     const batches = whole ? Math.floor(count / batch) : Math.ceil(count / batch);
     return {
-      ...{ count: Math.min(count, batches * batch), batch, input: placement.name, how, guessed, batches },
+      ...{ count: Math.min(count, batches * batch), batch, fixed, input: placement.name, how, batches },
+      ...(loaded.asIs ? { images: false, guessed: [] } : { images: true, guessed }),
+      dims: layout === "to be turned" ? [...sides, c!] : loaded.dims,
       skipped: loaded.skipped,
       feeds: (index) => at(from + index * batch, Math.min(batch, count - index * batch)),
       at: (first, wanted) => at(from + first, wanted),
@@ -113,6 +101,37 @@ export async function modelFeeds(
   const all = some(0, loaded.count);
   if (all.batches === 0) throw tooFew(data, loaded.count, batch);
   return all;
+}
+
+/**
+ * The input that data goes into: how many of it the network takes at once, and its pixels.
+ * @throws FilterBasisError `data-mismatch` where it is not clear which input that is
+ */
+export function dataInput(
+  graph: Graph,
+  inputs: ModelInputs,
+  { input, ...stated }: Pick<FeedOptions, "input" | "size">,
+) {
+  const placement = placementOf(graph, inputs, input);
+  const { fixed } = inputBatch(graph, placement.name, inputs.shapes);
+  return { name: placement.name, fixed, pixels: pixelsOf(placement, stated) };
+}
+
+/** Places of one input: pixels of an image, steps of a sequence. */
+function pixelsOf({ dims, channelsLast }: Placement, { size }: Pick<InputOptions, "size">): number {
+  if (size !== undefined) return size.width * size.height;
+  return elements(channelsLast ? dims.slice(1, 3) : dims.slice(2));
+}
+
+/** Other inputs that go along with every input of the data. */
+function repeated(rest: Feeds, names: readonly string[], count: number): Feeds {
+  const along = names.flatMap((name) => (rest[name]?.dims[0] === 1 ? [[name, rest[name]] as const] : []));
+  const several = along.map(([name, { type, dims, data }]) => {
+    const bytes = new Uint8Array(count * data.byteLength);
+    for (let i = 0; i < count; i++) bytes.set(data, i * data.byteLength);
+    return [name, { type, dims: [count, ...dims.slice(1)], data: bytes }] as const;
+  });
+  return { ...rest, ...Object.fromEntries(several) };
 }
 
 /** A batch's arrays may be used again for the next. */
@@ -187,7 +206,7 @@ function guessConventions(graph: Graph, placement: Placement, { chosen }: ModelI
     channels:
       stated.channels ??
       (told("channels") as Channels | undefined) ??
-      (channels === 1 ? guess("channels", "luma") : "rgb"),
+      (isImage && channels === 1 ? guess("channels", "luma") : "rgb"),
     range:
       stated.range ??
       ({ "1": 1, "255": 255 } as const)[told("range") ?? ""] ??
@@ -204,12 +223,25 @@ function usable(stated: InputOptions, how: Conventions, { dims, channels }: Plac
   return dims.length === 4 && (channels === 1 || channels === 3) ? { ...how } : stated;
 }
 
-function checkDims({ dims }: Inputs, { name, dims: wanted, channelsLast }: Placement, { name: file }: Data): void {
-  const given = channelsLast && dims.length === 3 && dims[0] === wanted[3] ? [dims[1]!, dims[2]!, dims[0]!] : dims;
-  const fits =
-    given.length === wanted.length - 1 && given.every((dim, axis) => dim === wanted[axis + 1] || wanted.length === 4);
-  const channels = wanted.length !== 4 || given[channelsLast ? 2 : 0] === wanted[channelsLast ? 3 : 1];
-  if (fits && channels) return;
+/** Whether data lies as the network takes it, or has its channels in front where the network has them at the end. */
+type DataLayout = "as it is" | "to be turned";
+
+function checkDims(graph: Graph, { dims }: Inputs, placement: Placement, { name: file }: Data): DataLayout {
+  const { name, dims: wanted, channelsLast, channels } = placement;
+  const declared = graph.inputs.find((value) => value.name === name)?.tensor?.dims ?? [];
+  // the sides of images may be others than those at which the network was tried, where its file leaves them free
+  const side = (axis: number) =>
+    wanted.length === 4 && axis !== (channelsLast ? 3 : 1) && typeof declared[axis] !== "number";
+  const fits = (given: readonly number[]) =>
+    given.length === wanted.length - 1 && given.every((dim, at) => dim === wanted[at + 1] || side(at + 1));
+  const layouts: readonly (readonly [DataLayout, readonly number[]])[] = [
+    ["as it is", dims],
+    ...(channelsLast && dims[0] === channels ? [["to be turned", [...dims.slice(1), dims[0]]] as const] : []),
+  ];
+  const found =
+    layouts.find(([, given]) => given.join() === wanted.slice(1).join()) ??
+    layouts.findLast(([, given]) => fits(given));
+  if (found !== undefined) return found[0];
   throw new FilterBasisError("data-mismatch", "the data does not fit the model's input", {
     file,
     tensor: name,
@@ -227,9 +259,9 @@ function others({ inputs: values }: Graph, { name }: Placement, found: ModelInpu
   return sampleFeeds(ports, found);
 }
 
-/** [N, C, H, W] as the network takes it, in its type. */
-function placed(values: Float32Array, dims: readonly number[], { type, channelsLast }: Placement) {
-  const own = channelsLast && dims.length === 4 ? channelsToEnd(values, dims) : { values: values.slice(), dims };
+/** Inputs [N, ...] as the network takes them, in its type. */
+function placed(values: Float32Array, dims: readonly number[], { type }: Placement, layout: DataLayout) {
+  const own = layout === "to be turned" ? channelsToEnd(values, dims) : { values: values.slice(), dims };
   const to = type?.type ?? "float32";
   return tensorOf(to, own.dims, isFloat(to) ? own.values : own.values.map(Math.round));
 }

@@ -13,7 +13,9 @@ import type { Precision } from "./store.js";
  */
 export const expand: Pass = (graph) => expandAs(graph, "stored");
 
-/** The same, with dense filters in the type that the factors are stored in, or in the one that the model computes in. */
+/**
+ * The same, with dense filters in the type that the factors are stored in, or in the one that the model computes in.
+ */
 export function expandAs(graph: Graph, precision: Precision): PassResult {
   const passes = Object.values(kinds).map(
     (kind): Pass =>

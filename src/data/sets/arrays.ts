@@ -108,7 +108,9 @@ function floatInputs(
   if (useless.length > 0)
     note(`${path}: ${name} holds ${array.type}, which goes in as it is: ${useless.join(", ")} not applied`);
   const [count = 0, ...dims] = array.dims;
-  if (size !== undefined && (dims.at(-1) !== size.width || dims.at(-2) !== size.height)) {
+  const sides = size && [size.height, size.width].join();
+  // images lie with their channels in front, or at the end
+  if (size !== undefined && dims.slice(-2).join() !== sides && dims.slice(-3, -1).join() !== sides) {
     throw new FilterBasisError("data-mismatch", "the array has another size than is asked for", {
       file: path,
       tensor: name,
@@ -128,7 +130,7 @@ function floatInputs(
     }
     return labels === undefined ? null : BigInt64Array.from(indices, (index) => BigInt(labels[sample[index]!]!));
   });
-  return { skipped: [], ...batches };
+  return { skipped: [], asIs: true, ...batches };
 }
 
 /**

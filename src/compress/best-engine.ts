@@ -1,0 +1,27 @@
+// Who runs networks for a calibration: libtorch where it can be loaded, and ONNX Runtime for what libtorch cannot run.
+import type { Engine } from "../calibrate/engine.js";
+import { ortEngine } from "../calibrate/ort-engine.js";
+import { torchEngine } from "../calibrate/torch-engine.js";
+import { isError } from "../errors/error.js";
+import { unloadableReason } from "../torch/index.js";
+
+/**
+ * Without libtorch all is slower; with it only graphs of operators that it does not know (quantised ones, If, Loop).
+ */
+export const bestEngine = (): Engine =>
+  unloadableReason() === undefined ? elseBy(torchEngine(), ortEngine()) : ortEngine();
+
+/** The first engine, whose place the second takes for graphs that the first does not run. */
+export function elseBy(first: Engine, second: Engine): Engine {
+  return {
+    ...first,
+    async open(graph) {
+      try {
+        return await first.open(graph);
+      } catch (error) {
+        if (!isError(error, "unsupported")) throw error;
+        return second.open(graph);
+      }
+    },
+  };
+}

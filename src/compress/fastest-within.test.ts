@@ -1,0 +1,54 @@
+import { expect, test } from "vitest";
+import { smallGraph } from "../../test/small-graphs.js";
+import type { Calibration } from "../calibrate/calibrated.js";
+import { FilterBasisError } from "../errors/error.js";
+import type { Loss } from "../evaluate/compare-on-data.js";
+import { fastestWithin } from "./fastest-within.js";
+import type { CalibratedBudget, Planner } from "./plan-calibrated.js";
+
+const graph = smallGraph({ nodes: [], initializers: {}, outputs: [] });
+const calibration = { graph, layers: [], skipped: [] } as unknown as Calibration;
+
+/** Reaches every speed-up up to a limit, and remembers the last one. */
+function plannerTo(most: number) {
+  let last = 0;
+  const planner: Planner = {
+    calibration,
+    plan({ speedup = 1 }: CalibratedBudget) {
+      if (speedup > most) return Promise.reject(new FilterBasisError("budget-unreachable", "no", { facts: {} }));
+      last = speedup;
+      return Promise.resolve({ calibration, chosen: [] });
+    },
+    times: () => [],
+    curve: () => [],
+  };
+  return { planner, last: () => last };
+}
+
+const found = async (most: number, lossAt: (speedup: number) => Partial<Loss>) => {
+  const { planner, last } = plannerTo(most);
+  let best = 0;
+  const fitted = { replacements: [], layers: [] };
+  await fastestWithin(
+    planner,
+    () => Promise.resolve(fitted),
+    () => {
+      const loss = { output: "y", kind: "relative", constant: false, mean: 0, interval: 0, ...lossAt(last()) } as Loss;
+      if (loss.mean <= 0.01) best = Math.max(best, last());
+      return Promise.resolve(loss);
+    },
+    0.01,
+    {},
+  );
+  return best;
+};
+
+test("the fastest plan is the last one within the limit that can be reached", async () => {
+  expect(await found(10, (speedup) => ({ mean: speedup > 2 ? 1 : 0 }))).toBe(2);
+  expect(await found(1.4, () => ({}))).toBe(1.35);
+  await expect(found(10, () => ({ mean: 1 }))).rejects.toMatchObject({ code: "does-not-pay" });
+});
+
+test("an output that is the same on every image decides nothing", async () => {
+  await expect(found(10, () => ({ constant: true }))).rejects.toThrow(/"y".*same on every image/);
+});
