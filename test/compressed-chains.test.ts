@@ -270,22 +270,27 @@ describe("a network with a basis and with chains", () => {
     afterAll(() => rm(folder, { recursive: true }));
 
     test.each([
-      ["single", (graph: Graph) => graph],
-      ["half", (graph: Graph) => halfWeights(graph).graph],
-    ])("of %s precision is undone, verified and written as the dense network", async (_, change) => {
-      const [file, output] = [join(folder, "chains.onnx"), join(folder, "dense.onnx")];
-      await saveModel(change(mixed(96, [40, 6])), file);
-      const graph = await loadModel(file);
-      const { agreement } = await undoModel({ graph, file }, output, {
-        threads: 1,
-        inputs: { shapes: new Map(), values: new Map() },
-      });
-      expect(agreement).toBeDefined();
-      const dense = await loadModel(output);
-      expect(dense.nodes.map(({ op, name }) => [op, name])).toEqual([
-        ["Conv", "a"],
-        ["Conv", "c"],
-      ]);
-    });
+      ["single", "float32", (graph: Graph) => graph],
+      ["half", "float16", (graph: Graph) => halfWeights(graph).graph],
+    ] as const)(
+      "of %s precision is undone, verified and stored in %s as the dense network",
+      async (_, type, change) => {
+        const [file, output] = [join(folder, "chains.onnx"), join(folder, "dense.onnx")];
+        await saveModel(change(mixed(96, [40, 6])), file);
+        const graph = await loadModel(file);
+        const { agreement } = await undoModel({ graph, file }, output, {
+          threads: 1,
+          inputs: { shapes: new Map(), values: new Map() },
+        });
+        expect(agreement).toBeDefined();
+        const dense = await loadModel(output);
+        expect(dense.nodes.filter(({ op }) => op !== "Cast").map(({ op, name }) => [op, name])).toEqual([
+          ["Conv", "a"],
+          ["Conv", "c"],
+        ]);
+        const weights = [...dense.initializers.values()].filter(({ dims }) => dims.length > 2);
+        expect(weights.map((weight) => weight.type)).toEqual([type, type]);
+      },
+    );
   });
 });
