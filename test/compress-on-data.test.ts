@@ -142,6 +142,14 @@ describe("compress --data", () => {
     await b.release();
   });
 
+  test("leaves alone what is to be skipped, and says so", { timeout: 60_000 }, async () => {
+    const { code, json, stderr } = await run("--keep-params", "0.6", "--data", images, "--skip", "second");
+    expect(code, stderr).toBe(0);
+    expect(json.layers.map(({ name }: { name: string }) => name)).not.toContain("second");
+    expect(json.skipped).toContainEqual({ name: "second", reason: "it was asked to be skipped" });
+    expect((await run("--keep-params", "0.6", "--data", images, "--skip", "none")).json.error.code).toBe("not-found");
+  });
+
   test("writes nothing that loses more than is allowed, or is not as fast as was asked for", {
     timeout: 120_000,
   }, async () => {

@@ -71,6 +71,7 @@ export async function onData({ graph, file, output, inputs, options, args }: OnD
     images,
     {
       budget: budgetOf(options, args),
+      selection: selectionOf(options),
       ...given("runtime", runtime),
       ...given("threads", threads),
       ...given("keepBatchNorm", keepBatchNorm),
@@ -94,6 +95,12 @@ export const imageOptionsOf = (args: CalibrationArguments, { note, signal }: Pic
   ...given("input", args["data-input"]),
   ...given("scale", whole("--scale", args.scale, 2, 4)),
   ...given("seed", whole("--seed", args.seed, 0, 2 ** 31)),
+});
+
+/** Which layers may be replaced. */
+export const selectionOf = ({ plan: { only, skip } = {} }: JobOptions) => ({
+  ...given("only", only),
+  ...given("skip", skip),
 });
 
 export function budgetOf({ plan = {} }: JobOptions, { speedup }: CalibrationArguments): CalibratedBudget {

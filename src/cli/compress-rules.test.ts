@@ -38,7 +38,7 @@ test.each([
   "data=x epochs=3 fit=cover",
 ])("compress refuses %s", (line) => expect(refused(compressRules, line)).toThrow(/--/));
 
-test.each(["data=x share=block", "data=x method=svd", "data=x layout=dense", "data=x only=a", "size=8x8"])(
+test.each(["data=x share=block", "data=x method=svd", "data=x layout=dense", "data=x layer=a", "size=8x8"])(
   "plan refuses %s, which data has no use for",
   (line) => expect(refused(planOnDataRules, line)).toThrow(/--/),
 );

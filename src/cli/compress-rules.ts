@@ -44,7 +44,7 @@ export const planRules: readonly OptionRule[] = [
 /** What asks for training, or for bases that only training and the closed form on filters know. */
 const trained = ["epochs", "batch", "lr", "gamma", "distill", "run", "train-threads"];
 const shaped = ["basis", "splits", "slice"];
-const repeatedShapes = ["share-named", "layer", "only", "skip"];
+const repeatedShapes = ["share-named", "layer"];
 /** The same of options that have a value by default. */
 const chosenShapes = [
   ...shares.filter((share) => share !== "none").map((share) => `share=${share}`),

@@ -8,7 +8,7 @@ import { dataHelp, openData } from "../data/table.js";
 import { describeChain } from "../methods/chain-record.js";
 import { cost } from "../ops/cost/cost.js";
 import { columns, grouped } from "./columns.js";
-import { budgetOf, imageOptionsOf, type OnData, planningOptions } from "./compress-on-data.js";
+import { budgetOf, imageOptionsOf, type OnData, planningOptions, selectionOf } from "./compress-on-data.js";
 import { inputOptions } from "./data-options.js";
 import type { Context } from "./frame.js";
 
@@ -31,6 +31,7 @@ export async function planOnData({ graph, file, inputs, options, args }: Omit<On
   const job = {
     ...{ original: graph, prepared: prepare(graph, options).graph, before: cost(graph, images.inputs.shapes) },
     ...{ place: placeOf(options, images.inputs), engine: bestEngine(), data: images, hooks: context },
+    selection: selectionOf(options),
   };
   const planner = await openPlanner(job, budget.keepParams === undefined ? "time" : "weights");
   const named = Object.keys(budget).length > 0;

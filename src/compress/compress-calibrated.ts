@@ -10,6 +10,7 @@ import { conventionsOf } from "../evaluate/conventions.js";
 import type { LossKind } from "../evaluate/loss.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
+import type { Selection } from "../methods/pattern.js";
 import { type Cost, cost } from "../ops/cost/cost.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { saveVerified } from "../runtime/save-verified.js";
@@ -35,6 +36,8 @@ export interface CalibratedOptions extends Pick<JobOptions, "runtime" | "threads
   readonly engine?: Engine;
   /** Steps of every block by the original's outputs, without labels, behind the refit; needs libtorch. Default: 0. */
   readonly steps?: number;
+  /** Which layers may be replaced, by patterns of their names; all by default. */
+  readonly selection?: Selection;
 }
 
 export interface CalibratedResult {
@@ -72,18 +75,29 @@ export async function compressOnData(
   const { budget, maxLoss, steps = 0 } = options;
   const { inputs } = data;
   const engine = options.engine ?? bestEngine();
+  if (steps > 0 && engine.name !== "libtorch") engineInfo(); // says what is missing
   const place = placeOf(options, inputs);
   const prepared = prepare(given.graph, options).graph;
   const before = cost(given.graph, inputs.shapes);
   const original = given.file === undefined ? undefined : await modelBytes(given.file);
   const reference = await referenceOf(given.file ?? given.graph, place);
   if (prepared !== given.graph) await verifyPrepared(prepared, reference);
-  const job = { original: given.graph, prepared, before, place, engine, data, hooks, ...latencies(options) };
+  const selection = options.selection === undefined ? {} : { selection: options.selection };
+  const job = {
+    original: given.graph,
+    prepared,
+    before,
+    place,
+    engine,
+    data,
+    hooks,
+    ...latencies(options),
+    ...selection,
+  };
   const planner = await openPlanner(
     job,
     budget.keepParams === undefined ? "time" : steps > 0 ? "weights, unshared" : "weights",
   );
-  if (steps > 0 && engine.name !== "libtorch") engineInfo(); // says what is missing
   const fitFactors = (plan: CalibratedPlan) => fitPlanned(plan, data, engine, hooks);
   const named = Object.values(budget).some((value) => value !== undefined);
   const lossOf = async (candidate: Graph) => (await judge(given, candidate, data, options, hooks)).loss;

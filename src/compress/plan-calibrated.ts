@@ -16,6 +16,7 @@ import type { Engine } from "../calibrate/engine.js";
 import type { CalibratedLayer } from "../calibrate/layers.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
+import { type Selection, skipReason } from "../methods/pattern.js";
 import type { Cost } from "../ops/cost/cost.js";
 import { inferShapes } from "../ops/infer.js";
 import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
@@ -67,6 +68,8 @@ export interface CalibratedJob {
   readonly hooks: JobHooks;
   /** The folder of measured times; by default in the cache folder. */
   readonly latencies?: string;
+  /** Which layers may be replaced, by patterns of their names; all by default. */
+  readonly selection?: Selection;
 }
 
 /** A network that was calibrated and can be planned, for one budget after another. */
@@ -94,6 +97,19 @@ function candidatesFor({ c, kernel: [kh, kw] }: LayerShape, saves: Saves): Candi
   };
 }
 
+/** Layers that are not asked for stay dense, and are skipped with the reason. */
+function selected(calibration: Calibration, selection: Selection = {}): Calibration {
+  const reasons = calibration.layers.map(({ layer }) => skipReason(layer.name, selection));
+  const skipped = calibration.layers.flatMap(({ layer: { name } }, i) => {
+    const reason = reasons[i];
+    return reason === undefined ? [] : [{ name, reason }];
+  });
+  const layers = calibration.layers.map((one, i) =>
+    reasons[i] === undefined ? one : { ...one, choices: one.choices.slice(0, 1) },
+  );
+  return { ...calibration, layers, skipped: [...calibration.skipped, ...skipped] };
+}
+
 export interface CurvePoint {
   readonly speedup: number;
   readonly milliseconds: number;
@@ -118,7 +134,8 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
     ...(signal ? { signal } : {}),
     progress: progress.report,
   };
-  const calibration = await calibrate(prepared, data.images, engine, options).finally(() => progress.stop());
+  const calibrated = await calibrate(prepared, data.images, engine, options).finally(() => progress.stop());
+  const calibration = selected(calibrated, job.selection);
   if (calibration.layers.length === 0) throw noLayers(calibration);
   const whole = await countsOf(job);
   const table = await openLatencyTable({
