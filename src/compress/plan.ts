@@ -7,7 +7,7 @@ import type { Graph, Outcome } from "../graph/types.js";
 import { describeCompression } from "../methods/compressed-layers.js";
 import { savingLayouts } from "../methods/latencies.js";
 import { methods } from "../methods/methods.js";
-import { type Plan, planCompression } from "../methods/plan.js";
+import { type Plan, planCompression, withoutSpectra } from "../methods/plan.js";
 import type { PlanOptions } from "../methods/plan-options.js";
 import { type Cost, cost } from "../ops/cost/cost.js";
 import { findInputs, type ModelInputs } from "../runtime/index.js";
@@ -81,7 +81,8 @@ async function planNetwork(
     chosen.apply(prepared, { ...planOptions, ...(layout === "auto" ? {} : { layout }) }, plan);
   const result = (plan: Plan, times?: NetworkTimes): Omit<PlannedModel, "bytes"> => {
     const { graph, outcomes } = apply(plan);
-    return { plan, prepared, foldOutcomes, graph, outcomes, before, inputs, ...(times ? { times } : {}) };
+    const done = withoutSpectra(plan);
+    return { plan: done, prepared, foldOutcomes, graph, outcomes, before, inputs, ...(times ? { times } : {}) };
   };
   if (layout !== "auto") return result(planCompression(prepared, planOptions));
   const table = await openLatencyTable({

@@ -144,7 +144,12 @@ function factorise(
   { moments, linear = pureLinearAlgebra }: BasisOptions,
 ): Factors {
   const filters = layers.map(({ layer, splits }) => filtersOf(layer, splits));
-  if (group.slice) return initialiseSliced(filters, choice.basisSize, { end: group.slice, known: spectrum, linear });
+  if (group.slice)
+    return initialiseSliced(filters, choice.basisSize, {
+      end: group.slice,
+      linear,
+      ...(spectrum && { known: spectrum }),
+    });
   const seen = group.layers.map(({ name }) => moments?.get(name)).filter((found) => found !== undefined);
   if (seen.length < filters.length) return initialise(filters, choice.basisSize, spectrum, linear);
   const block = sharedMoments(seen, group.layers[0]!.kernelElements, choice.channels);

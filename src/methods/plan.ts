@@ -42,8 +42,16 @@ export interface GroupPlan {
   readonly macsAfter: number;
   /** ||W - B A||_F / ||W||_F over all layers of the group, from the singular values. */
   readonly error: number;
-  /** Of the group's stacked filters at this choice: the decomposition begins where the plan left off. */
-  readonly spectrum: Spectrum;
+  /**
+   * Of the group's stacked filters at this choice: the decomposition begins where the plan left off. It holds several
+   * times the filters' memory; without it they are decomposed again.
+   */
+  readonly spectrum?: Spectrum;
+}
+
+/** The plan without what decomposing begins with: what is left takes no memory worth mentioning. */
+export function withoutSpectra(plan: Plan): Plan {
+  return { ...plan, groups: plan.groups.map(({ spectrum: _, ...group }) => group) };
 }
 
 export interface Plan {
