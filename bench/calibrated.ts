@@ -30,7 +30,7 @@ const network = process.env.NETWORK ?? "resnet20";
 const [seeds = "1", keeps = "0.7,0.5,0.35", only, families] = process.argv.slice(2);
 const count = Number(process.env.IMAGES ?? 256);
 /** Images on which ridges and families are chosen: training images that no calibration draws. */
-const judged = process.env.JUDGE === "train";
+const aside = process.env.JUDGE === "train";
 
 const path = shared(`data/models/${network}-bn.onnx`);
 if (path === undefined) throw new Error(`${network}-bn.onnx is not here`);
@@ -50,7 +50,7 @@ function pick(set: ImageSet, indices: Uint32Array): ImageSet {
   return { ...set, images, labels, count: indices.length };
 }
 
-const judge = judged ? pick(train, reserve) : test;
+const evaluated = aside ? pick(train, reserve) : test;
 
 function calibrationImages(seed: number): CalibrationImages {
   const rest = order.subarray(10_000);
@@ -73,7 +73,7 @@ function calibrationImages(seed: number): CalibrationImages {
 
 async function errorOf(model: Graph): Promise<number> {
   using running = new Network(model, { trainable: () => false });
-  return (await topOne(runnable(running, model), judge, normalizations.imagenet, { batch: 250 })).top1Error;
+  return (await topOne(runnable(running, model), evaluated, normalizations.imagenet, { batch: 250 })).top1Error;
 }
 
 const engine = torchEngine();
@@ -91,7 +91,7 @@ const options: CandidateOptions = {
 const started = performance.now();
 const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`;
 say(
-  `${network}: ${(await errorOf(graph)).toFixed(2)} %, ${judged ? "10,000 training images set aside" : "10,000 test images"} (${seconds()})`,
+  `${network}: ${(await errorOf(graph)).toFixed(2)} %, ${aside ? "10,000 training images set aside" : "10,000 test images"} (${seconds()})`,
 );
 for (const seed of seeds.split(",").map(Number)) {
   const images = calibrationImages(seed);
@@ -142,5 +142,5 @@ for (const seed of seeds.split(",").map(Number)) {
     });
   }
 }
-if (!judged && process.env.RECORD === "1")
+if (!aside && process.env.RECORD === "1")
   await writeResult("bench-calibrated", "npm run bench:calibrated", { network, images: count, rows });

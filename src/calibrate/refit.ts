@@ -189,13 +189,13 @@ function decide(job: Job, looked: Looked, replacement: Replacement): Pick<One, "
   const { algebra } = engine;
   const holds = held.places > 0;
   const fits = finishCross(fit, layer.name);
-  const judge = holds ? finishCross(held, layer.name) : fits;
+  const deciding = holds ? finishCross(held, layer.name) : fits;
   const all = holds ? finishCross(mergedSums(fit, held), layer.name) : fits;
   const tried: Tried[] = [];
-  const consider = (took: Took, judged: Replacement, result: () => Replacement, ridge?: number): void => {
+  const consider = (took: Took, evaluated: Replacement, result: () => Replacement, ridge?: number): void => {
     tried.push({
       took,
-      error: outputErrorOf(judged, judge, algebra),
+      error: outputErrorOf(evaluated, deciding, algebra),
       ...(ridge === undefined ? {} : { ridge }),
       result,
     });

@@ -33,9 +33,9 @@ export function activationRefit(
 ): Replacement | undefined {
   const held = store.kept.filter((one) => one.held);
   const fit = store.kept.filter((one) => !one.held);
-  const judge = held.length > 0 ? held : fit;
+  const deciding = held.length > 0 ? held : fit;
   const found = run(fit, plain, options.fits, options);
-  if (!(errorOf(judge, found, options.engine) < errorOf(judge, plain, options.engine))) return undefined;
+  if (!(errorOf(deciding, found, options.engine) < errorOf(deciding, plain, options.engine))) return undefined;
   return held.length === 0 ? found : run(store.kept, plain, options.all, options);
 }
 

@@ -100,7 +100,7 @@ export async function compressOnData(
   );
   const fitFactors = (plan: CalibratedPlan) => fitPlanned(plan, data, engine, hooks);
   const named = Object.values(budget).some((value) => value !== undefined);
-  const lossOf = async (candidate: Graph) => (await judge(given, candidate, data, options, hooks)).loss;
+  const lossOf = async (candidate: Graph) => (await compareHeldOut(given, candidate, data, options, hooks)).loss;
   const { plan, fitted } = named
     ? await planner.plan(budget).then(async (one) => ({ plan: one, fitted: await fitFactors(one) }))
     : await fastestWithin(planner, fitFactors, lossOf, maxLoss ?? usualLoss, hooks);
@@ -114,7 +114,7 @@ export async function compressOnData(
     const bytes = await modelBytes(file);
     checkSize(original, bytes, {});
     const verified = await verifyAgainst(against, graph, file, reference);
-    const compared = await judge(given, file, data, options, hooks);
+    const compared = await compareHeldOut(given, file, data, options, hooks);
     if (maxLoss !== undefined && compared.loss.mean > maxLoss) throw losesFunction(compared, maxLoss);
     const times = await timeNetworks(given.file ?? given.graph, file, place, hooks);
     checkTimes(times, budget);
@@ -167,7 +167,7 @@ async function taught(
 
 const latencies = ({ latencies: folder }: CalibratedOptions) => (folder === undefined ? {} : { latencies: folder });
 
-async function judge(
+async function compareHeldOut(
   given: Given,
   file: Graph | string,
   data: CalibrationData,

@@ -27,13 +27,19 @@ export interface LayoutContext {
  * The nodes of a layer in the given layout, in order. Slices, shapes and repeats are Constant nodes and foldable at
  * load.
  */
-export function layoutNodes(site: BasisConvolution, form: Layout, context: LayoutContext): readonly Node[] {
-  const writer = new Writer(site.name, context);
-  const basis = slicedBasis(site, writer);
-  if (form === "dense") return denseNodes(site, basis, writer);
-  const isPart = site.coefficients === "";
-  const middle = basisNodes(site, basis, canonicalLayout(form, site.splits), writer, isPart ? site.output : undefined);
-  if (!isPart) combineNode(site, middle, writer);
+export function layoutNodes(layer: BasisConvolution, form: Layout, context: LayoutContext): readonly Node[] {
+  const writer = new Writer(layer.name, context);
+  const basis = slicedBasis(layer, writer);
+  if (form === "dense") return denseNodes(layer, basis, writer);
+  const isPart = layer.coefficients === "";
+  const middle = basisNodes(
+    layer,
+    basis,
+    canonicalLayout(form, layer.splits),
+    writer,
+    isPart ? layer.output : undefined,
+  );
+  if (!isPart) combineNode(layer, middle, writer);
   return writer.nodes;
 }
 
@@ -115,31 +121,31 @@ function slicedBasis({ basis, slice }: BasisConvolution, writer: Writer): string
 }
 
 function convolve(
-  site: BasisConvolution,
+  layer: BasisConvolution,
   writer: Writer,
   parts: { inputs: readonly string[]; part: string; groups: number; output?: string | undefined },
 ): string {
   const attributes = {
-    ...Object.fromEntries(site.attributes),
+    ...Object.fromEntries(layer.attributes),
     group: int(parts.groups),
-    kernel_shape: ints(site.kernel),
+    kernel_shape: ints(layer.kernel),
   };
   const inputs = parts.inputs.at(-1) === "" ? parts.inputs.slice(0, -1) : parts.inputs;
   return writer.add("Conv", inputs, parts.part, attributes, parts.output);
 }
 
-function basisNodes(site: BasisConvolution, basis: string, form: Layout, writer: Writer, output?: string): string {
-  const { input, basisBias, splits: s, basisSize: m, inChannels: c, kernel } = site;
+function basisNodes(layer: BasisConvolution, basis: string, form: Layout, writer: Writer, output?: string): string {
+  const { input, basisBias, splits: s, basisSize: m, inChannels: c, kernel } = layer;
   const free = kernel.map(() => 0);
-  if (s === 1) return convolve(site, writer, { inputs: [input, basis, basisBias], part: "basis", groups: 1, output });
+  if (s === 1) return convolve(layer, writer, { inputs: [input, basis, basisBias], part: "basis", groups: 1, output });
   if (form === "grouped") {
     const weight = writer.repeat(basis, "repeated", s, kernel.length + 2); // [m, p, ...] -> [s m, p, ...]
     const bias = basisBias && writer.repeat(basisBias, "repeated.bias", s, 1);
-    return convolve(site, writer, { inputs: [input, weight, bias], part: "basis", groups: s, output });
+    return convolve(layer, writer, { inputs: [input, weight, bias], part: "basis", groups: s, output });
   }
   if (form === "batch-folded") {
     const folded = writer.reshape(input, "fold", [-1, c / s, ...free]); // [N, c, ...] -> [N s, p, ...]
-    const made = convolve(site, writer, { inputs: [folded, basis, basisBias], part: "basis", groups: 1 }); // [N s, m, ...]
+    const made = convolve(layer, writer, { inputs: [folded, basis, basisBias], part: "basis", groups: 1 }); // [N s, m, ...]
     const shape = writer.numbers("unfold.shape", [-1, s * m, ...free]);
     return writer.add("Reshape", [made, shape], "unfold", {}, output);
   }
@@ -149,7 +155,7 @@ function basisNodes(site: BasisConvolution, basis: string, form: Layout, writer:
   const splitAttributes = { axis: int(1), ...(writer.opset < 13 ? { split: ints(sizes) } : {}) };
   writer.nodes.push(makeNode("Split", splitInputs, pieces, splitAttributes, { name: writer.value("split") }));
   const made = pieces.map((piece, g) =>
-    convolve(site, writer, { inputs: [piece, basis, basisBias], part: `basis.${g}`, groups: 1 }),
+    convolve(layer, writer, { inputs: [piece, basis, basisBias], part: `basis.${g}`, groups: 1 }),
   );
   return writer.add("Concat", made, "concat", { axis: int(1) }, output);
 }
@@ -169,21 +175,21 @@ function combineNode(
  * precision is multiplied in float32 and rounded once: ONNX Runtime has no product of half matrices on a CPU, and would
  * leave it for every run.
  */
-function denseNodes(site: BasisConvolution, basis: string, writer: Writer): readonly Node[] {
-  const { splits: s, basisSize: m, outChannels: n, inChannels: c, kernel } = site;
-  const type = writer.typeOf(site.coefficients);
+function denseNodes(layer: BasisConvolution, basis: string, writer: Writer): readonly Node[] {
+  const { splits: s, basisSize: m, outChannels: n, inChannels: c, kernel } = layer;
+  const type = writer.typeOf(layer.coefficients);
   const narrow = type === "float16" || type === "bfloat16" ? type : undefined;
   const widened = (value: string, part: string) => (narrow ? writer.cast(value, `${part}.float`, "float32") : value);
   const rounded = (value: string, part: string) => (narrow ? writer.cast(value, `${part}.half`, narrow) : value);
-  const coefficients = widened(site.coefficients, "coefficients");
+  const coefficients = widened(layer.coefficients, "coefficients");
   const rows = writer.reshape(coefficients, "coefficients.rows", [n * s, m]);
   const columns = writer.reshape(widened(basis, "basis"), "basis.rows", [m, -1]);
   const product = writer.add("MatMul", [rows, columns], "product");
   const weight = rounded(writer.reshape(product, "filters", [n, c, ...kernel]), "filters");
-  let bias = site.bias;
-  if (site.basisBias) {
+  let bias = layer.bias;
+  if (layer.basisBias) {
     // Each split's basis adds its bias before the coefficients weigh it: sum_g A[:, g] b.
-    const basisBias = widened(site.basisBias, "basis.bias");
+    const basisBias = widened(layer.basisBias, "basis.bias");
     const column = writer.reshape(writer.repeat(basisBias, "repeated.bias", s, 1), "repeated.column", [s * m, 1]);
     const wide = writer.reshape(coefficients, "coefficients.wide", [n, s * m]);
     const shift = rounded(
@@ -192,8 +198,8 @@ function denseNodes(site: BasisConvolution, basis: string, writer: Writer): read
     );
     bias = bias ? writer.add("Add", [bias, shift], "bias") : shift;
   }
-  const attributes = { ...Object.fromEntries(site.attributes), group: int(1), kernel_shape: ints(kernel) };
-  const inputs = [site.input, weight, ...(bias ? [bias] : [])];
-  writer.nodes.push(makeNode("Conv", inputs, [site.output], attributes, { name: site.name }));
+  const attributes = { ...Object.fromEntries(layer.attributes), group: int(1), kernel_shape: ints(kernel) };
+  const inputs = [layer.input, weight, ...(bias ? [bias] : [])];
+  writer.nodes.push(makeNode("Conv", inputs, [layer.output], attributes, { name: layer.name }));
   return writer.nodes;
 }

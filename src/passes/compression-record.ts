@@ -55,16 +55,16 @@ const oldLayouts: Readonly<Record<string, unknown>> = { separate: "split", folde
 function fromVersion1(data: unknown): unknown {
   if (!isObject(data) || data.version !== 1 || !Array.isArray(data.sites)) return data;
   const { sites, ...rest } = data;
-  return { ...rest, version: 2, layers: sites.map((site) => (isObject(site) ? withNewNames(site) : site)) };
+  return { ...rest, version: 2, layers: sites.map((layer) => (isObject(layer) ? withNewNames(layer) : layer)) };
 }
 
 function withNewNames({
   form,
   between,
-  ...site
+  ...layer
 }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const layout = typeof form === "string" && Object.hasOwn(oldLayouts, form) ? oldLayouts[form] : form;
-  return { ...site, layout, ...(between === undefined ? {} : { basisOnly: between }) };
+  return { ...layer, layout, ...(between === undefined ? {} : { basisOnly: between }) };
 }
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>

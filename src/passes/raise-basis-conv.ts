@@ -34,13 +34,13 @@ export function raiseBasisConv(graph: Graph): PassResult {
   const raised = new Map<Node, Node>();
   const outcomes: Outcome[] = [];
   const left: LayerRecord[] = [];
-  for (const site of record.layers) {
-    const found = findLayer(search, site, raised);
+  for (const entry of record.layers) {
+    const found = findLayer(search, entry, raised);
     const reason =
       found === undefined ? "its nodes are not what the model's record says of it" : "it is one node again";
-    outcomes.push({ pass: name, layer: site.name || site.output, applied: found !== undefined, reason });
-    if (found === undefined) left.push(site);
-    else raised.set(found.end, nodeOf(search, site, found, site.method ?? record.method));
+    outcomes.push({ pass: name, layer: entry.name || entry.output, applied: found !== undefined, reason });
+    if (found === undefined) left.push(entry);
+    else raised.set(found.end, nodeOf(search, entry, found, entry.method ?? record.method));
   }
   if (raised.size === 0) return { graph, outcomes };
   const replaced = { ...graph, nodes: graph.nodes.map((node) => raised.get(node) ?? node) };
@@ -74,9 +74,9 @@ interface Search extends Place {
 /** What may stand between an initializer and the weight that is made of it. */
 const rebuilding = new Set(["Reshape", "MatMul", "Slice", "Tile", "Cast", "Identity"]);
 
-function searchIn(graph: Graph, sites: readonly LayerRecord[]): Search {
+function searchIn(graph: Graph, entries: readonly LayerRecord[]): Search {
   const { producers: made, constant, root } = indexOf(graph);
-  const wanted = new Set(sites.map(({ coefficients }) => coefficients));
+  const wanted = new Set(entries.map(({ coefficients }) => coefficients));
   const readers = new Map<string, Node[]>();
   for (const node of graph.nodes) {
     if (node.op !== "Conv" || node.domain !== "") continue;
@@ -100,25 +100,25 @@ interface Found {
   readonly layerOutput: string;
 }
 
-function findLayer(search: Search, site: LayerRecord, taken: ReadonlyMap<Node, Node>): Found | undefined {
-  if (!tensorsFit(search, site)) return undefined;
-  const readers = search.readers.get(site.coefficients) ?? [];
+function findLayer(search: Search, entry: LayerRecord, taken: ReadonlyMap<Node, Node>): Found | undefined {
+  if (!tensorsFit(search, entry)) return undefined;
+  const readers = search.readers.get(entry.coefficients) ?? [];
   // Of several that read the same coefficients, the one of the recorded output, or name, comes first.
   const rank = (node: Node): number =>
-    node.outputs[0] === site.output ? 0 : node.name !== "" && node.name === site.name ? 1 : 2;
+    node.outputs[0] === entry.output ? 0 : node.name !== "" && node.name === entry.name ? 1 : 2;
   for (const node of [...readers].sort((a, b) => rank(a) - rank(b))) {
     if (taken.has(node)) continue;
-    const found = site.basisOnly ? findPart(search, site, node) : findWhole(search, site, node);
+    const found = entry.basisOnly ? findPart(search, entry, node) : findWhole(search, entry, node);
     if (found !== undefined && !taken.has(found.end)) return found;
   }
   return undefined;
 }
 
 /** Do the stored basis and coefficients have the recorded sizes? */
-function tensorsFit({ constant }: Search, site: LayerRecord): boolean {
-  const { splits: s, basisSize: m, slice, basisOnly = false } = site;
-  const [n, c, ...kernel] = site.shape as [number, number, ...number[]];
-  const [basis, coefficients] = [constant(site.basis)?.dims, constant(site.coefficients)?.dims];
+function tensorsFit({ constant }: Search, entry: LayerRecord): boolean {
+  const { splits: s, basisSize: m, slice, basisOnly = false } = entry;
+  const [n, c, ...kernel] = entry.shape as [number, number, ...number[]];
+  const [basis, coefficients] = [constant(entry.basis)?.dims, constant(entry.coefficients)?.dims];
   if (basis === undefined || coefficients === undefined || c % s !== 0) return false;
   if (slice && slice[1] - slice[0] !== c / s) return false;
   const width = basis[1] ?? 0;
@@ -143,24 +143,24 @@ const leaves = {
 const output = "\0output";
 
 /** Holds what makes a value against the record, with and without each bias: folding may have given it one since. */
-function hold(search: Search, site: LayerRecord, end: string): Match | undefined {
+function hold(search: Search, entry: LayerRecord, end: string): Match | undefined {
   const { root } = search;
   const any = () => true;
   const open: Open = new Map<string, (value: string) => boolean>([
     [leaves.input, any],
-    [leaves.basis, (value) => root(value) === site.basis],
-    [leaves.coefficients, (value) => root(value) === site.coefficients],
+    [leaves.basis, (value) => root(value) === entry.basis],
+    [leaves.coefficients, (value) => root(value) === entry.coefficients],
     [leaves.bias, any],
     [leaves.basisBias, any],
   ]);
-  const whole = site.basisOnly ? { coefficients: "" } : {};
-  for (const typeOf of widths(search, site))
-    for (const bias of site.basisOnly ? [""] : [leaves.bias, ""]) {
+  const whole = entry.basisOnly ? { coefficients: "" } : {};
+  for (const typeOf of widths(search, entry))
+    for (const bias of entry.basisOnly ? [""] : [leaves.bias, ""]) {
       for (const basisBias of ["", leaves.basisBias]) {
         let count = 0;
-        const described = { ...dataOf(site), ...leaves, ...whole, name: "", output, bias, basisBias };
+        const described = { ...dataOf(entry), ...leaves, ...whole, name: "", output, bias, basisBias };
         const context = { fresh: (stem: string) => `\0${stem}.${count++}`, opset: search.opset, typeOf };
-        const match = matchNodes(layoutNodes(described, site.layout, context), output, end, search, open);
+        const match = matchNodes(layoutNodes(described, entry.layout, context), output, end, search, open);
         if (match !== undefined) return match;
       }
     }
@@ -168,14 +168,14 @@ function hold(search: Search, site: LayerRecord, end: string): Match | undefined
 }
 
 /** In half precision filters are rebuilt in float32; version 0.1 rebuilt them as they are stored. */
-function widths({ constant }: Search, site: LayerRecord): readonly (undefined | (() => DataType))[] {
-  const type = constant(site.coefficients)?.type;
+function widths({ constant }: Search, entry: LayerRecord): readonly (undefined | (() => DataType))[] {
+  const type = constant(entry.coefficients)?.type;
   const narrow = type === "float16" || type === "bfloat16";
-  return narrow && site.layout === "dense" ? [() => type, undefined] : [undefined];
+  return narrow && entry.layout === "dense" ? [() => type, undefined] : [undefined];
 }
 
-function findWhole(search: Search, site: LayerRecord, end: Node): Found | undefined {
-  const match = hold(search, site, end.outputs[0] ?? "");
+function findWhole(search: Search, entry: LayerRecord, end: Node): Found | undefined {
+  const match = hold(search, entry, end.outputs[0] ?? "");
   return match && { end, match, layerOutput: "" };
 }
 
@@ -183,12 +183,12 @@ function findWhole(search: Search, site: LayerRecord, end: Node): Found | undefi
 const most = 8;
 
 /** From the convolution with the coefficients back, over what stands between, to the convolution with the basis. */
-function findPart(search: Search, site: LayerRecord, layer: Node): Found | undefined {
+function findPart(search: Search, entry: LayerRecord, layer: Node): Found | undefined {
   let value = layer.inputs[0] ?? "";
   for (let step = 0; step < most; step++) {
     const end = search.made.get(value);
     if (end === undefined) return undefined;
-    const match = hold(search, site, value);
+    const match = hold(search, entry, value);
     if (match !== undefined) return { end, match, layerOutput: layer.outputs[0] ?? "" };
     if (end.op === "Conv") return undefined;
     value = end.inputs[0] ?? "";
@@ -197,31 +197,36 @@ function findPart(search: Search, site: LayerRecord, layer: Node): Found | undef
 }
 
 /** What the record says of a layer, without the names of values. */
-function dataOf(site: LayerRecord) {
-  const [outChannels, inChannels, ...kernel] = site.shape as [number, number, ...number[]];
+function dataOf(entry: LayerRecord) {
+  const [outChannels, inChannels, ...kernel] = entry.shape as [number, number, ...number[]];
   return {
-    splits: site.splits,
-    basisSize: site.basisSize,
+    splits: entry.splits,
+    basisSize: entry.basisSize,
     ...{ outChannels, inChannels, kernel },
-    slice: site.slice ?? null,
-    attributes: attributesFromJson(site.attributes),
+    slice: entry.slice ?? null,
+    attributes: attributesFromJson(entry.attributes),
   };
 }
 
-function nodeOf({ opset, graph }: Search, site: LayerRecord, { end, match, layerOutput }: Found, method: string): Node {
+function nodeOf(
+  { opset, graph }: Search,
+  entry: LayerRecord,
+  { end, match, layerOutput }: Found,
+  method: string,
+): Node {
   const value = (leaf: string): string => match.bound.get(leaf) ?? "";
-  const { weight, error, shared, basisOnly = false } = site;
-  const layer = { name: site.name, output: layerOutput, coefficients: site.coefficients };
+  const { weight, error, shared, basisOnly = false } = entry;
+  const layer = { name: entry.name, output: layerOutput, coefficients: entry.coefficients };
   const data: BasisConv = {
-    ...dataOf(site),
-    name: basisOnly ? `${site.name || layerOutput}/basis` : site.name === "" ? "" : end.name || site.name,
+    ...dataOf(entry),
+    name: basisOnly ? `${entry.name || layerOutput}/basis` : entry.name === "" ? "" : end.name || entry.name,
     input: value(leaves.input),
     output: end.outputs[0]!,
     basis: value(leaves.basis),
     coefficients: value(leaves.coefficients),
     bias: value(leaves.bias),
     basisBias: value(leaves.basisBias),
-    layout: site.layout,
+    layout: entry.layout,
     provenance: {
       method,
       error,
