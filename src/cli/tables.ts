@@ -3,7 +3,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FilterBasisError } from "../errors/error.js";
-import { methodPass } from "../methods/methods.js";
+import type { Graph } from "../graph/types.js";
+import { methodNamed, methodPass } from "../methods/methods.js";
 import { buildNet } from "../nets/table.js";
 import { cost } from "../ops/cost/cost.js";
 import { type Counted, compare, footnotes, type Line, type Ours } from "../report/compare.js";
@@ -76,10 +77,10 @@ async function oursOf(table: PaperTable, results: readonly RunResult[]): Promise
   const rows = table.rows.map(async (row): Promise<[string, Ours]> => {
     const ofRecipe = results.filter(({ recipe }) => recipe === row.recipe);
     const own =
-      row.recipe !== undefined
-        ? await countRecipe(row.recipe)
-        : row.architecture && count(row.architecture, table.unit);
-    if (own === undefined || row.relativeTo === undefined) return [row.row, { results: ofRecipe }];
+      row.architecture === undefined
+        ? row.recipe && row.relativeTo && (await countRecipe(row.recipe))
+        : count(row.architecture, table.unit);
+    if (!own || row.relativeTo === undefined) return [row.row, { results: ofRecipe }];
     const base = await countRecipe(row.relativeTo);
     const counted: Counted = {
       weights: own.weights,
@@ -101,16 +102,19 @@ function count(
   unit: PaperTable["unit"],
 ): { weights: number; macs: number } {
   const graph = buildNet(name, { ...options, init: "zeros" });
-  const { method = "", ...methodOptions } = compress ?? {};
-  const counted = cost(
-    compress === undefined ? graph : methodPass(method, { ...methodOptions, init: "zeros" })(graph).graph,
-  );
+  const counted = cost(compress === undefined ? graph : compressed(graph, compress));
   if (unit === "network") return counted;
   const block = counted.layers.filter(({ node }) => node.startsWith("body.0."));
   return {
     weights: block.reduce((sum, { weights }) => sum + weights, 0),
     macs: block.reduce((sum, { macs }) => sum + macs, 0),
   };
+}
+
+/** By new parameters that are 0 where the method makes any. */
+function compressed(graph: Graph, { method, ...options }: NonNullable<Architecture["compress"]>): Graph {
+  const zeros = "init" in methodNamed(method).options ? { init: "zeros" } : {};
+  return methodPass(method, { ...options, ...zeros })(graph).graph;
 }
 
 /** Lines as cells; a row is named once. */

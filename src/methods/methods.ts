@@ -1,13 +1,16 @@
 // The table of methods, and the one way from a name and options to a pass.
 import { FilterBasisError } from "../errors/error.js";
 import type { Pass } from "../graph/types.js";
+import { type AmcOptions, amcMethod } from "./amc.js";
 import { type BasisOptions, basisFields } from "./basis.js";
 import { basisMethod, channelWise, filterWise, svd } from "./basis-methods.js";
 import { basisScratchMethod } from "./basis-scratch.js";
+import { type CapOptions, capMethod } from "./cap.js";
 import { factorMethod } from "./factor.js";
 import { groupMethod } from "./group.js";
 import type { Method } from "./method.js";
 import { checkedOptions } from "./options.js";
+import { slimmingMethod } from "./slimming.js";
 import { transitionMethod } from "./transition.js";
 
 const table = <T extends { readonly [Name in keyof T]: Method<Name & string> }>(all: T): T => all;
@@ -22,6 +25,9 @@ export const methods = table({
   factor: factorMethod,
   group: groupMethod,
   transition: transitionMethod,
+  slimming: slimmingMethod,
+  cap: capMethod,
+  amc: amcMethod,
 });
 
 export type MethodName = keyof typeof methods;
@@ -34,8 +40,10 @@ export const weightMethods = Object.values<Method>(methods)
   .filter(({ options }) => options === basisFields)
   .map(({ name }) => name as WeightMethod);
 
-/** What is known of a network beside the options of a recipe, for the methods that start from filters. */
-export type Known = Pick<BasisOptions, "moments" | "linear">;
+/** What is known of a network beside the options of a recipe: what was measured on data, or learned from it. */
+export type Known = Pick<BasisOptions, "moments" | "linear"> &
+  Pick<CapOptions, "projections"> &
+  Pick<AmcOptions, "kept">;
 
 /** A method by its name. @throws FilterBasisError `not-found` */
 export function methodNamed(name: string): Method {

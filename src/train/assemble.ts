@@ -5,9 +5,10 @@ import { feeds, withMetadata } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
 import { Network } from "../interpreter/network.js";
 import { prepareForPlanning } from "../methods/prepare.js";
+import { sparseScales } from "../methods/slimming.js";
 import { buildNet } from "../nets/table.js";
 import { loadModel } from "../runtime/files.js";
-import { requireDevice } from "../torch/index.js";
+import { requireDevice, type Tensor } from "../torch/index.js";
 import { approximatedLayers, basisParameters } from "./approximation.js";
 import type { Metrics } from "./loop.js";
 import { optimizer } from "./optimizers.js";
@@ -72,6 +73,7 @@ export async function assemble(
     clip: recipe.optimizer.clip,
     teacher: recipe.loss.distill && { network: teacherNetwork, input: teacherInput, output: teacherOutput },
     layers,
+    ...((recipe.loss.sparsity ?? 0) > 0 ? { scales: scalesOf(graph, network) } : {}),
   };
   const evaluated = runnable(network, graph);
   const keep = owned.move();
@@ -84,6 +86,15 @@ export async function assemble(
     model: () => withMetadata(network.toGraph(), data.conventions),
     [Symbol.dispose]: keep,
   };
+}
+
+/** @throws FilterBasisError `invalid-recipe` for a network without batch norms */
+function scalesOf(graph: Graph, { parameters }: Network): readonly Tensor[] {
+  const scales = [...sparseScales(graph)].flatMap((name) => parameters.get(name) ?? []);
+  if (scales.length > 0) return scales;
+  throw new FilterBasisError("invalid-recipe", "the network has no batch norms whose scales could be made small", {
+    field: "loss.sparsity",
+  });
 }
 
 /** Disposes what it was given, last first, unless it was moved on (Node 20 has no DisposableStack). */

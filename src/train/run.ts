@@ -23,8 +23,8 @@ import {
 import { assemble, recipeGraph } from "./assemble.js";
 import { beginRun } from "./begin.js";
 import { readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
+import { knowledgeOf } from "./knowledge.js";
 import { type EpochReport, type LoopResult, type LoopState, type StepReport, trainLoop } from "./loop.js";
-import { activationMoments } from "./moments.js";
 import { recalibrate } from "./recalibrate.js";
 import type { Recipe } from "./recipe.js";
 import { appendLog, holdRun, openJournal, runFiles, writeJson } from "./run-folder.js";
@@ -200,9 +200,9 @@ async function compressFor(
 ): Promise<Graph> {
   if (compress === undefined) return graph;
   const { method, ...options } = compress;
-  const moments =
-    calibrate > 0 ? await activationMoments(graph, network, source, { batches: calibrate, seed, note }) : undefined;
-  const { graph: compressed, outcomes } = methodPass(method, options, moments && { moments })(graph);
+  const task = { graph, network, source, batches: calibrate, seed, note, options };
+  const known = calibrate > 0 ? await knowledgeOf(method, task) : {};
+  const { graph: compressed, outcomes } = methodPass(method, options, known)(graph);
   for (const { layer, applied, reason } of outcomes) if (!applied) note(`skipped ${layer}: ${reason}`);
   return compressed;
 }
