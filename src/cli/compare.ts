@@ -1,7 +1,9 @@
-// `compare`: are two models the same function? Agreement by output on data, and milliseconds in turns.
+// `compare`: are two models the same function? Agreement by output on data, and milliseconds in turns. With --methods:
+// which method makes the best of one network at one budget (compare-methods.ts).
 import { placeOf } from "../compress/job.js";
 import { type Times, timeNetworks } from "../compress/time.js";
 import { checkDataSource, dataHelp, openData } from "../data/table.js";
+import { FilterBasisError } from "../errors/error.js";
 import { type ComparedOnData, compareOnData } from "../evaluate/compare-on-data.js";
 import { lossKinds } from "../evaluate/loss.js";
 import { dataInput, type ModelFeeds, modelFeeds } from "../evaluate/model-feeds.js";
@@ -9,6 +11,7 @@ import type { Graph } from "../graph/types.js";
 import { loadModel } from "../runtime/files.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { columns, grouped } from "./columns.js";
+import { compareMethods, methodOptions } from "./compare-methods.js";
 import { inputOptions as imageOptions, readInputOptions } from "./data-options.js";
 import { command, stopIfAsked } from "./frame.js";
 import { modelFile } from "./model-file.js";
@@ -19,10 +22,10 @@ const kinds = lossKinds.filter((kind) => kind !== "decibels");
 
 export default command({
   name: "compare",
-  summary: "are two models the same function on data? agreement by output; milliseconds in turns",
+  summary: "are two models the same function on data? or, with --methods, all methods on one model at one budget",
   args: {
     model: { type: "positional", description: "the original: an ONNX file or a run folder", required: true },
-    other: { type: "positional", description: "the other one", required: true },
+    other: { type: "positional", description: "the other one", required: false },
     data: { type: "string", description: dataHelp, valueHint: "DATA", required: true },
     output: { type: "string", description: "the output whose loss counts (default: the first)", valueHint: "NAME" },
     loss: { type: "enum", options: [...kinds], description: "what its loss is, where its values do not tell" },
@@ -32,10 +35,28 @@ export default command({
     ...inputOptions,
     threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
     runtime: { type: "enum", options: ["node", "web"], description: "which ONNX Runtime" },
+    ...methodOptions,
     latency: { type: "boolean", description: "time the models", negativeDescription: "time nothing", default: true },
   },
-  readsOnly: true,
+  rules: [
+    {
+      option: "methods",
+      excludes: ["OTHER", "output", "loss"],
+      why: "methods are compared with the model",
+    },
+    { oneOf: ["keep-params", "keep-macs", "speedup"], why: "each says how far to compress; give one" },
+    { oneOf: ["epochs", "steps"], why: "both say how long to fine-tune" },
+    ...Object.keys(methodOptions)
+      .filter((option) => option !== "methods")
+      .map((option) => ({ option, needs: ["methods"], why: "it is of a comparison of methods" })),
+  ],
+  readsOnly: ({ methods }) => methods === undefined,
   async run(args, context) {
+    if (args.methods !== undefined) return compareMethods(await modelFile(args.model), args, context);
+    if (args.other === undefined)
+      throw new FilterBasisError("usage", "there is nothing to compare the model with", {
+        expected: "another model, or --methods",
+      });
     const [file, other] = [await modelFile(args.model), await modelFile(args.other)];
     await checkDataSource(args.data);
     const stated = readInputOptions(args);

@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   export: async () => (await import("./export.js")).default,
   doctor: async () => (await import("./doctor.js")).default,
   train: async () => (await import("./train.js")).default,
+  sweep: async () => (await import("./sweep.js")).default,
   tables: async () => (await import("./tables.js")).default,
   nets: async () => (await import("./nets.js")).default,
   methods: async () => (await import("./methods.js")).default,
