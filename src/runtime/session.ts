@@ -2,6 +2,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { FilterBasisError } from "../errors/error.js";
 import type { DataType, Dim, TensorData } from "../graph/types.js";
+import { returnFreedMemory } from "../torch/heap.js";
 import { openFailure, runFailure, runtimeText } from "./failure.js";
 
 export type RuntimeName = "node" | "web";
@@ -85,11 +86,13 @@ export async function openOrtSession(
     enableCpuMemArena: arena,
     ...(threads === undefined || runtime === "web" ? {} : { intraOpNumThreads: threads }),
   };
+  const keepAgain = arena || runtime === "web" ? () => undefined : returnFreedMemory();
   // The two signatures are the same function; the bytes are not kept by ONNX Runtime.
   const session = await (typeof model === "string"
     ? ort.InferenceSession.create(model, settings)
     : ort.InferenceSession.create(model, settings)
   ).catch((error: unknown) => {
+    keepAgain();
     throw openFailure(error, runtime, place);
   });
   let released = false;
@@ -111,7 +114,11 @@ export async function openOrtSession(
     async release() {
       if (released) return;
       released = true;
-      await session.release();
+      try {
+        await session.release();
+      } finally {
+        keepAgain();
+      }
     },
   };
 }

@@ -114,9 +114,12 @@ export interface NativeEngine {
   information(): Information;
 }
 
-/** native/environment.cpp: sets a variable of the process, unless it is set. */
-interface NativeEnvironment {
+/** native/environment.cpp: needs no libtorch. */
+export interface NativeEnvironment {
+  /** Sets a variable of the process, unless it is set. */
   setDefault(name: string, value: string): void;
+  /** Whether freed memory goes back to the system at once. False where the C library has no such setting. */
+  returnFreedBlocks(on: boolean): boolean;
 }
 
 const require = createRequire(import.meta.url);
@@ -130,8 +133,19 @@ export function loadEngine(): NativeEngine {
   return (loaded ??= load());
 }
 
+const builtFolder = (): string => join(packageRoot(), "native", "build", "Release");
+
 function load(): NativeEngine {
-  return loadFrom(join(packageRoot(), "native", "build", "Release"));
+  return loadFrom(builtFolder());
+}
+
+/** The addon that needs no libtorch; undefined where nothing has been built. */
+export function loadEnvironment(): NativeEnvironment | undefined {
+  try {
+    return require(join(builtFolder(), "environment.node")) as NativeEnvironment;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Loads the addon from a folder, after setting the environment that its libraries read while they are loaded. */
