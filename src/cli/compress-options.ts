@@ -7,6 +7,7 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { findLayers } from "../methods/layers.js";
 import { weightMethods } from "../methods/methods.js";
+import { aboutOf } from "../methods/options.js";
 import { type PlanOptions, planFields, type Splitting } from "../methods/plan-options.js";
 import { shares, sharingSets } from "../methods/sharing.js";
 import type { Context } from "./frame.js";
@@ -15,7 +16,7 @@ import { inputOptions } from "./model-inputs.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
 /** What an option does, as the method's own field says it. */
-const about = (field: keyof typeof planFields): string => planFields[field].description ?? "";
+const about = (field: keyof typeof planFields): string => aboutOf(planFields[field]);
 // citty wants the list writable
 const choice = <T extends string>(options: readonly T[], description: string) => ({
   type: "enum" as const,
