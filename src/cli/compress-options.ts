@@ -65,7 +65,10 @@ export interface CompressionArguments {
   readonly "keep-bn"?: boolean | undefined;
 }
 
-/** Reads what is to be compressed, and how far. @throws FilterBasisError `usage` */
+/**
+ * Reads what is to be compressed, and how far.
+ * @throws FilterBasisError `usage`
+ */
 function readPlanOptions(args: CompressionArguments, repeated: (option: string) => readonly string[]): PlanOptions {
   const { share = "none", slice } = args;
   return {
@@ -86,7 +89,10 @@ function readPlanOptions(args: CompressionArguments, repeated: (option: string) 
   };
 }
 
-/** The options of the main job, before the model is read. @throws FilterBasisError `usage` */
+/**
+ * The options of the main job, before the model is read.
+ * @throws FilterBasisError `usage`
+ */
 export function jobOptions(args: CompressionArguments, { repeated }: Pick<Context, "repeated">): JobOptions {
   const { method, layout, runtime, threads } = args;
   return {
@@ -99,7 +105,10 @@ export function jobOptions(args: CompressionArguments, { repeated }: Pick<Contex
   };
 }
 
-/** Refuses patterns that match no layer of the network as it is planned. @throws FilterBasisError `not-found` */
+/**
+ * Refuses patterns that match no layer of the network as it is planned.
+ * @throws FilterBasisError `not-found`
+ */
 export function checkPatterns(graph: Graph, options: JobOptions, { repeated }: Pick<Context, "repeated">): void {
   const patterns = {
     only: repeated("only"),

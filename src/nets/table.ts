@@ -135,8 +135,8 @@ export const nets = {
 export type NetName = keyof typeof nets;
 
 /**
- * Builds a network from its name and options that came from a file or a command line. Errors: `not-found`, `usage`
- * naming the option.
+ * Builds a network from its name and options that came from a file or a command line.
+ * @throws FilterBasisError `not-found`, `usage` naming the option
  */
 export function buildNet(name: string, given: Readonly<Record<string, unknown>> = {}): Graph {
   const { build, options: schema } = netOf(name);
