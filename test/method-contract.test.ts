@@ -11,6 +11,7 @@ import { expand } from "../src/methods/expand.js";
 import { findLayers } from "../src/methods/layers.js";
 import type { Method } from "../src/methods/method.js";
 import { type MethodName, methodPass, methods, weightMethods } from "../src/methods/methods.js";
+import { aboutOf } from "../src/methods/options.js";
 import { planCompression } from "../src/methods/plan.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { verifyGraph } from "../src/ops/verify/verify.js";
@@ -185,7 +186,7 @@ describe.each(Object.values<Method>(methods).map((method) => [method.name, metho
       const options = { ...trial.options, colour: "blue" };
       expect(() => methodPass(name, options)).toThrow(/"colour".*expected some of only|"colour".*expected some of /);
       for (const field of Object.keys(method.options)) expect(() => methodPass(name, options)).toThrow(field);
-      for (const { description } of Object.values(method.options)) expect(description).toBeTruthy();
+      for (const field of Object.values(method.options)) expect(aboutOf(field)).toBeTruthy();
     });
 
     const whole = method.fullRank;

@@ -43,8 +43,9 @@ export const isSkipped = (found: object): found is SkippedLayer => "reason" in f
 
 /**
  * Reads a node; undefined where it has no weights at all and nothing has to be said about it. Grouped, depthwise,
- * quantised, transposed and dynamic convolutions and fully connected layers are skipped. Errors: `invalid-graph` for a
- * weight whose shape cannot be a convolution's. `computed` says of a weight that is not stored why it is not.
+ * quantised, transposed and dynamic convolutions and fully connected layers are skipped.
+ * @throws FilterBasisError `invalid-graph` for a weight whose shape cannot be a convolution's. `computed` says of a
+ * weight that is not stored why it is not
  */
 export function readConvolution(
   node: Node,

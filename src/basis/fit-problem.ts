@@ -24,7 +24,7 @@ export interface FitProblem {
 const leastRidge = 1e-10;
 
 /**
- * Checks and prepares. Errors: `shape-mismatch`, `non-finite`.
+ * Checks and prepares. @throws FilterBasisError `shape-mismatch`, `non-finite`
  * @param ridge the multiple of the identity that was added to the covariance, of which errors are to know nothing
  */
 export function fitProblem(

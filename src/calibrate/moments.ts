@@ -30,8 +30,8 @@ export interface LayerMoments {
 const usualMemory = 2 ** 30;
 
 /**
- * Gives the moments of every layer, in their order. Errors: `non-finite`, `interrupted`; what running the network
- * throws.
+ * Gives the moments of every layer, in their order.
+ * @throws FilterBasisError `non-finite`, `interrupted`; what running the network throws
  */
 export async function* activationMoments(
   graph: Graph,

@@ -145,7 +145,7 @@ function addOuter(
   }
 }
 
-/** Errors: `non-finite`, `data-mismatch` where there was no sample. */
+/** @throws FilterBasisError `non-finite`, `data-mismatch` where there was no sample */
 export function finishMoments(sums: MomentSums, layer: string): Moments {
   const { places, mean, products } = sums;
   if (places === 0) throw new FilterBasisError("data-mismatch", "no image reached the layer", { layer });

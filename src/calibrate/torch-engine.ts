@@ -10,7 +10,10 @@ import type { NumberArray } from "../torch/native.js";
 import type { Engine, OpenGraph } from "./engine.js";
 import type { Products } from "./sums.js";
 
-/** Loads libtorch with the first graph. Errors: `engine-missing`. */
+/**
+ * Loads libtorch with the first graph.
+ * @throws FilterBasisError `engine-missing`
+ */
 export function torchEngine(device?: Device): Engine {
   const place = device === undefined ? {} : { device };
   return {

@@ -12,7 +12,7 @@ import { columns, grouped } from "./columns.js";
 import { inputOptions as imageOptions, readInputOptions } from "./data-options.js";
 import { command, stopIfAsked } from "./frame.js";
 import { modelFile } from "./model-file.js";
-import { inputOptions, modelInputs } from "./model-inputs.js";
+import { inputOptions, latencyOption, modelInputs, runtimeOptions } from "./model-inputs.js";
 import { given, whole } from "./values.js";
 
 const kinds = lossKinds.filter((kind) => kind !== "decibels");
@@ -30,9 +30,8 @@ export default command({
     ...imageOptions,
     seed: { type: "string", description: "draws the inputs that --limit keeps", valueHint: "N" },
     ...inputOptions,
-    threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
-    runtime: { type: "enum", options: ["node", "web"], description: "which ONNX Runtime" },
-    latency: { type: "boolean", description: "time the models", negativeDescription: "time nothing", default: true },
+    ...runtimeOptions,
+    latency: latencyOption,
   },
   readsOnly: true,
   async run(args, context) {

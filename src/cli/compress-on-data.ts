@@ -1,6 +1,6 @@
 // `compress --data` without training: calibrated on the data, planned by what is lost on it, evaluated on images that
 // nothing was fitted to.
-import { calibrationData } from "../compress/calibration-data.js";
+import { type CalibrationData, calibrationData } from "../compress/calibration-data.js";
 import { type CalibratedResult, compressOnData } from "../compress/compress-calibrated.js";
 import type { JobOptions } from "../compress/job.js";
 import type { CalibratedBudget } from "../compress/plan-calibrated.js";
@@ -59,11 +59,20 @@ export interface OnData {
   readonly args: CalibrationArguments;
 }
 
-export async function onData({ graph, file, output, inputs, options, args }: OnData, context: Context) {
+/** The images that --data names, as the network takes them; what was guessed of them is told. */
+export async function imagesFor(
+  { graph, inputs, args }: Pick<OnData, "graph" | "inputs" | "args">,
+  context: Context,
+): Promise<CalibrationData> {
   const { note, signal } = context;
   const data = await openData(args.data!, { note, signal });
   const images = await calibrationData(graph, data, inputs, imageOptionsOf(args, context));
   if (images.all.guessed.length > 0) note(`images: ${images.all.guessed.join(", ")} (guessed; state others)`);
+  return images;
+}
+
+export async function onData({ graph, file, output, inputs, options, args }: OnData, context: Context) {
+  const images = await imagesFor({ graph, inputs, args }, context);
   const { runtime, threads, keepBatchNorm } = options;
   const result = await compressOnData(
     { graph, file },
@@ -82,13 +91,13 @@ export async function onData({ graph, file, output, inputs, options, args }: OnD
     },
     context,
   );
-  for (const { name, reason } of result.skipped) note(`skipped ${name}: ${reason}`);
+  for (const { name, reason } of result.skipped) context.note(`skipped ${name}: ${reason}`);
   const json = reportOf(result, images.images.count);
   return { json, text: show(result, images.images.count) };
 }
 
 /** Which images, and how they become inputs. */
-export const imageOptionsOf = (args: CalibrationArguments, { note, signal }: Pick<Context, "note" | "signal">) => ({
+const imageOptionsOf = (args: CalibrationArguments, { note, signal }: Pick<Context, "note" | "signal">) => ({
   ...readInputOptions(args),
   ...{ note, signal },
   ...given("images", whole("--images", args.images, 1, 1e6)),

@@ -61,16 +61,12 @@ export default command({
       trained = (await fineTune(await realpath(file), graph, args.method, asked, args, context))!;
       return trained;
     };
-    const job = () =>
-      compressModel<FineTunedRun>(
-        { graph, file },
-        args.output,
-        { ...options, inputs },
-        context,
-        args.data ? train : undefined,
-      );
-    const result = await job().catch((error: unknown) =>
-      keepFineTuned(trained, args.output, context, () => Promise.reject(error)),
+    const job = { ...options, inputs };
+    const result = await keepFineTuned(
+      () => trained,
+      args.output,
+      context,
+      () => compressModel<FineTunedRun>({ graph, file }, args.output, job, context, args.data ? train : undefined),
     );
     await removeFineTuned(trained);
     for (const { name, reason } of result.plan.skipped) context.note(`skipped ${name}: ${reason}`);

@@ -1,9 +1,11 @@
 // `export`: a model as it is to be shipped: normalisation folded, compressed layers in their fastest layout, weights in
 // half precision; a run's model taken out of its folder. Without flags it changes nothing.
-import { layouts } from "../basis/layouts.js";
+import { type Layout, layouts } from "../basis/layouts.js";
+import { type ChooseLayoutOptions, fastestLayouts } from "../compress/fastest-layouts.js";
 import { type Rewritten, writeRewritten } from "../compress/rewrite.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
+import { chooseLayouts } from "../methods/layout.js";
 import { readRecord } from "../methods/record.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { halfWeights, roundedToHalf } from "../passes/half-weights.js";
@@ -15,8 +17,7 @@ import { checkOutput } from "../runtime/output.js";
 import { checkRunnable } from "../runtime/runnable.js";
 import { agreementLines } from "./agreement-text.js";
 import { grouped } from "./columns.js";
-import { chooseLayout } from "./finish.js";
-import { command, stopIfAsked } from "./frame.js";
+import { type Context, command, stopIfAsked } from "./frame.js";
 import { type ChosenModel, chooseModel } from "./model-file.js";
 import { inputOptions, modelInputs } from "./model-inputs.js";
 import { given, metricText, whole } from "./values.js";
@@ -53,19 +54,25 @@ export default command({
     const inputs = await modelInputs(before, context);
     const place = { ...given("threads", threads), inputs };
     const folded = sequence(...(args["fold-bn"] ? [foldBatchNorm] : []))(before);
-    const formed = args.layout
-      ? await chooseLayout(folded.graph, args.layout, { inputs: inputs.shapes, ...given("threads", threads) }, context)
-      : folded;
-    const { graph, outcomes: halved } = sequence(...(args.fp16 ? [halfWeights] : []))(formed.graph);
+    const written = args.layout
+      ? await inLayout(folded.graph, args.layout, { inputs, ...given("threads", threads) }, context)
+      : folded.graph;
+    const { graph, outcomes: halved } = sequence(...(args.fp16 ? [halfWeights] : []))(written);
     const outcomes = [...folded.outcomes, ...halved];
     for (const { layer, applied, reason } of outcomes) if (!applied) context.note(`skipped ${layer}: ${reason}`);
-    const rounded = args.fp16 ? roundedToHalf(formed.graph) : undefined;
+    const rounded = args.fp16 ? roundedToHalf(written) : undefined;
     const result = await writeRewritten({ graph: before, file }, graph, outcomes, args.output, place, context, rounded);
     const report = reportOf(result, args.output, file, taken);
     const layouts = args.layout && layoutsOf(graph);
     return { json: { ...report, ...(layouts && { layouts }) }, text: show(result, report, layouts) };
   },
 });
+
+/** Writes every compressed layer in the layout asked for; `auto` measures as `compress` does. */
+async function inLayout(graph: Graph, layout: "auto" | Layout, options: ChooseLayoutOptions, context: Context) {
+  if (layout === "auto") return (await fastestLayouts(graph, options, context)).graph;
+  return chooseLayouts(() => layout)(graph).graph;
+}
 
 function reportOf(result: Rewritten, output: string, file: string, taken: ChosenModel["taken"]) {
   const { outcomes, before, after, bytes, agreement, change, milliseconds } = result;

@@ -111,7 +111,10 @@ const cannotMake =
     });
   };
 
-/** Runs a recipe with progress, and loads the model of its last epoch. Throws `interrupted` when it was stopped. */
+/**
+ * Runs a recipe with progress, and loads the model of its last epoch.
+ * @throws FilterBasisError `interrupted` when it was stopped
+ */
 export async function runRecipe(folder: string, recipe: Recipe, context: Context): Promise<FineTuned> {
   const epochs: EpochReport[] = [];
   let bar: ReturnType<Context["progress"]> | undefined;
@@ -159,7 +162,6 @@ function fineTuningRecipe(
     throw new FilterBasisError("usage", `--${name} takes a number`, { got: String(given) });
   };
   const [scale, lr] = [number("scale"), number("lr")];
-  const { linear: _linear, inputs, ...compress } = options;
   const images = graph.outputs[0]?.tensor?.dims?.length === 4;
   const data = images
     ? { name: "pairs", folder: args.data, scale, batch: number("batch") ?? 16 }
@@ -178,7 +180,7 @@ function fineTuningRecipe(
     prune({
       name: "compress",
       network: { file },
-      compress: { method, ...compress, inputs: inputs && Object.fromEntries(inputs) },
+      compress: compressionOf(method, options),
       calibrate: 4,
       recalibrate: graph.nodes.some(({ op }) => op === "BatchNormalization") ? 50 : 0,
       data,
@@ -191,6 +193,11 @@ function fineTuningRecipe(
       threads: number("train-threads"),
     }),
   );
+}
+
+/** A method and what it is asked for, as a recipe states them. */
+export function compressionOf(method: string, { linear: _linear, inputs, ...options }: PlanOptions): object {
+  return { method, ...options, ...(inputs === undefined ? {} : { inputs: Object.fromEntries(inputs) }) };
 }
 
 /** Without the fields that are undefined, so that the schema's defaults stand. */

@@ -1,14 +1,13 @@
 // `plan --data`: what `compress --data` would do to each layer with the same options, and what speed costs.
 import { bestEngine } from "../compress/best-engine.js";
-import { calibrationData } from "../compress/calibration-data.js";
 import { placeOf } from "../compress/job.js";
 import { type CalibratedPlan, openPlanner, type Planner } from "../compress/plan-calibrated.js";
 import { prepare } from "../compress/prepare.js";
-import { dataHelp, openData } from "../data/table.js";
+import { dataHelp } from "../data/table.js";
 import { describeChain } from "../methods/chain-record.js";
 import { cost } from "../ops/cost/cost.js";
 import { columns, grouped } from "./columns.js";
-import { budgetOf, imageOptionsOf, type OnData, planningOptions, selectionOf } from "./compress-on-data.js";
+import { budgetOf, imagesFor, type OnData, planningOptions, selectionOf } from "./compress-on-data.js";
 import { inputOptions } from "./data-options.js";
 import type { Context } from "./frame.js";
 
@@ -23,10 +22,7 @@ export const planOnDataOptions = {
 
 /** @throws FilterBasisError as `compress --data`; nothing is written */
 export async function planOnData({ graph, file, inputs, options, args }: Omit<OnData, "output">, context: Context) {
-  const { note, signal } = context;
-  const data = await openData(args.data!, { note, signal });
-  const images = await calibrationData(graph, data, inputs, imageOptionsOf(args, context));
-  if (images.all.guessed.length > 0) note(`images: ${images.all.guessed.join(", ")} (guessed; state others)`);
+  const images = await imagesFor({ graph, inputs, args }, context);
   const budget = budgetOf(options, args);
   const job = {
     ...{ original: graph, prepared: prepare(graph, options).graph, before: cost(graph, images.inputs.shapes) },

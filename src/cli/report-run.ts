@@ -28,8 +28,8 @@ export interface RunContents {
 }
 
 /**
- * Everything of a run folder that the page shows, apart from what is measured and drawn when it is written. @throws
- * FilterBasisError `not-found`, `malformed`
+ * Everything of a run folder that the page shows, apart from what is measured and drawn when it is written.
+ * @throws FilterBasisError `not-found`, `malformed`
  */
 export async function readRun(folder: string): Promise<RunContents> {
   const metricsFile = join(folder, runFiles.metrics);

@@ -65,6 +65,7 @@ const noise = 1.03;
  * @throws FilterBasisError `budget-unreachable`; `does-not-pay` (not faster though speed was asked for, slower,
  * larger); `loses-function` (above `maxLoss`); `verification-failed`
  */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: the chain itself, a step a line
 export async function compressOnData(
   given: Given,
   output: string,

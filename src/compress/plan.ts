@@ -15,7 +15,7 @@ import { type NetworkTimes, openLatencyTable } from "../runtime/latency-table.js
 import { modelBytes, writtenBytes } from "../runtime/model-bytes.js";
 import { bestLinearAlgebra } from "../torch/linalg.js";
 import { type Given, type JobHooks, type JobOptions, placeOf } from "./job.js";
-import { checkSize } from "./pays.js";
+import { checkSize, worthwhile } from "./pays.js";
 import { type Job, layoutsFor, planInTime, predictedSaving, timesOf } from "./plan-in-time.js";
 import { prepare } from "./prepare.js";
 
@@ -36,9 +36,6 @@ export interface PlannedModel {
   /** Milliseconds of the original and of the compressed network, where times decided. */
   readonly times?: NetworkTimes;
 }
-
-/** A mixture of layouts has to save this much of the time to be worth taking over the dense layout. */
-const worthwhile = 0.985;
 
 /**
  * @throws FilterBasisError as `planCompression` does; `budget-unreachable` also where every plan is slower than the

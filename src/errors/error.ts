@@ -75,19 +75,19 @@ export class FilterBasisError extends Error {
    * The same error with what the caller knows about its place (the file, say); what it says of its place itself stays.
    */
   at(place: ErrorPlace): FilterBasisError {
-    const { expected, got, cures, facts, cause, stack } = this;
-    const details = { ...place, ...this.place, cures, facts, ...(expected && { expected }), ...(got && { got }) };
-    const made = new FilterBasisError(this.code, this.problem, cause === undefined ? details : { ...details, cause });
-    if (stack !== undefined) made.stack = stack.replace(this.message, made.message);
-    return made;
+    return this.#with({ ...place, ...this.place, cures: this.cures });
   }
 
   /** The same error with further cures. */
   curedBy(...cures: readonly string[]): FilterBasisError {
-    const { expected, got, cause, stack, place } = this;
-    const details = { ...place, cures: [...this.cures, ...cures], ...(expected && { expected }), ...(got && { got }) };
-    const made = new FilterBasisError(this.code, this.problem, cause === undefined ? details : { ...details, cause });
-    if (stack !== undefined) made.stack = stack;
+    return this.#with({ ...this.place, cures: [...this.cures, ...cures] });
+  }
+
+  #with(details: ErrorPlace & { readonly cures: readonly string[] }): FilterBasisError {
+    const { expected, got, facts, cause, stack } = this;
+    const all = { ...details, facts, ...(expected && { expected }), ...(got && { got }) };
+    const made = new FilterBasisError(this.code, this.problem, cause === undefined ? all : { ...all, cause });
+    if (stack !== undefined) made.stack = stack.replace(this.message, made.message);
     return made;
   }
 

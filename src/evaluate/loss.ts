@@ -115,6 +115,7 @@ export function kindOfOutput(tensor: TensorData): OutputLoss["kind"] {
 }
 
 /** @param kind stated by the user; by default found from the first values that are added */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one accumulator, whose parts share its sums
 export function compareOutput(output: string, kind?: OutputLoss["kind"]): OutputComparison {
   let found = kind;
   let axis = -1;

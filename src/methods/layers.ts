@@ -35,8 +35,8 @@ export interface Layers {
 
 /**
  * Finds layers, and those skipped with the reason, in the order of the graph. Weights behind operators and layers in
- * local functions are found once `prepareForPlanning` has run. Errors: `not-found` for a graph without any
- * convolution, with what it has instead.
+ * local functions are found once `prepareForPlanning` has run.
+ * @throws FilterBasisError `not-found` for a graph without any convolution, with what it has instead
  */
 export function findLayers(graph: Graph): Layers {
   const constant = indexOf(graph).stored;

@@ -122,27 +122,33 @@ function statesTable(states: RunReport["states"]): string {
   return `<div class="scroll"><table id="states"><thead>${head}</thead><tbody>${body.join("")}</tbody></table></div>`;
 }
 
-function curves({ steps, epochs }: Metrics, document: Document): string {
-  const along = (pick: (step: Metrics["steps"][number]) => number | undefined): Series["points"] =>
-    steps.flatMap((step) => {
-      const y = pick(step);
-      return y === undefined ? [] : [{ x: step.step, y }];
-    });
+/** A number of every step that has it. */
+function along(steps: Metrics["steps"], key: keyof Metrics["steps"][number]): Series["points"] {
+  return steps.flatMap((step) => {
+    const y = step[key];
+    return y === undefined ? [] : [{ x: step.step, y }];
+  });
+}
+
+/** The loss and its parts over the steps; over the epochs where a run states no more. */
+function losses({ steps, epochs }: Metrics): readonly Series[] {
   const parts: Series[] = [
-    { name: "task", points: along(({ task }) => task) },
-    { name: "approximation", points: along(({ approximation }) => approximation) },
-    { name: "distillation", points: along(({ distillation }) => distillation) },
+    { name: "task", points: along(steps, "task") },
+    { name: "approximation", points: along(steps, "approximation") },
+    { name: "distillation", points: along(steps, "distillation") },
   ].filter(({ points }) => points.some(({ y }) => y !== 0));
-  const whole: Series = { name: "loss", points: along(({ loss }) => loss) };
+  const whole: Series = { name: "loss", points: along(steps, "loss") };
   // The parts are worth a line each where there is more than one of them.
-  const losses = steps.length === 0 ? [] : [whole, ...(parts.length > 1 ? parts : [])];
-  if (losses.length === 0)
-    losses.push({
-      name: "loss",
-      dots: true,
-      points: epochs.flatMap(({ epoch, trainLoss }) => (trainLoss === undefined ? [] : [{ x: epoch, y: trainLoss }])),
-    });
-  const values = losses.flatMap(({ points }) => points.map(({ y }) => y)).filter((y) => y > 0);
+  if (steps.length > 0) return [whole, ...(parts.length > 1 ? parts : [])];
+  const points = epochs.flatMap(({ epoch, trainLoss }) =>
+    trainLoss === undefined ? [] : [{ x: epoch, y: trainLoss }],
+  );
+  return [{ name: "loss", dots: true, points }];
+}
+
+function curves({ steps, epochs }: Metrics, document: Document): string {
+  const series = losses({ steps, epochs });
+  const values = series.flatMap(({ points }) => points.map(({ y }) => y)).filter((y) => y > 0);
   const log = values.length > 1 && smallest(values) * 20 < largest(values);
   const metrics = [...new Set(epochs.flatMap((epoch) => Object.keys(epoch.metrics)))].filter(
     (name) => name !== "bicubicPsnr",
@@ -156,7 +162,7 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
         x: steps.length > 0 ? "step" : "epoch",
         y: "loss",
         log,
-        series: losses,
+        series,
       },
       document,
     ),
@@ -185,7 +191,7 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
         title: "FineTuning rate",
         x: "step",
         y: "rate",
-        series: [{ name: "learning rate", points: along(({ rate }) => rate) }],
+        series: [{ name: "learning rate", points: along(steps, "rate") }],
       },
       document,
     ),

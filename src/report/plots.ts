@@ -42,7 +42,7 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
     const svg = Plot.plot({
       document,
       width,
-      height: Math.round(width === widths.wide ? 260 : 220),
+      height: width === widths.wide ? 260 : 220,
       marginTop: 26,
       marginLeft: 52,
       marginBottom: 38,
@@ -60,34 +60,21 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
           ? { ticks: ys.slice(0, 1), tickFormat: (value: number) => tick(Number(value.toPrecision(4))) }
           : {}),
       },
-      marks: drawn.flatMap(({ name, points, dots }, index) => {
-        const color = `var(--series-${index + 1})`;
-        const channels = { x: "x", y: "y", ariaLabel: () => name } as const;
-        return [
-          Plot.line(points, {
-            x: "x",
-            y: "y",
-            stroke: color,
-            strokeWidth: 1.6,
-            className: "line",
-            ariaLabel: () => name,
-          }),
-          ...(dots || points.length === 1
-            ? [
-                Plot.dot(points, {
-                  ...channels,
-                  fill: color,
-                  r: 3,
-                  title: ({ x: at, y: value }) => `${name}: ${short(value)} at ${short(at)}`,
-                }),
-              ]
-            : []),
-        ];
-      }),
+      marks: drawn.flatMap(marksOf),
     });
     return `<div class="${size}">${svg.outerHTML}</div>`;
   });
   return `<figure id="${id}"><figcaption><b>${title}</b> ${legend}</figcaption>${figures.join("")}</figure>`;
+}
+
+/** A line, and dots where each point means something. */
+function marksOf({ name, points, dots }: Series, index: number): Plot.Markish[] {
+  const color = `var(--series-${index + 1})`;
+  const channels = { x: "x", y: "y", ariaLabel: () => name } as const;
+  const line = Plot.line(points, { ...channels, stroke: color, strokeWidth: 1.6, className: "line" });
+  if (!dots && points.length !== 1) return [line];
+  const title = ({ x: at, y: value }: Series["points"][number]) => `${name}: ${short(value)} at ${short(at)}`;
+  return [line, Plot.dot(points, { ...channels, fill: color, r: 3, title })];
 }
 
 const finite = (points: Series["points"], log: boolean): Series["points"] =>

@@ -18,7 +18,10 @@ import { defaultRuntime, type RuntimeName, runtimeVersion } from "./session.js";
 export interface LatencyTable {
   /** What was measured so far. */
   readonly clock: Clock;
-  /** Times what is not known yet, and keeps it. @throws FilterBasisError `interrupted`; what ONNX Runtime throws */
+  /**
+   * Times what is not known yet, and keeps it.
+   * @throws FilterBasisError `interrupted`; what ONNX Runtime throws
+   */
   measure(layers: readonly TimedLayer[], options?: MeasureOptions): Promise<void>;
   /** Times of two whole networks, by a key that stands for both: what was measured before, or what `time` says now. */
   networks(key: string, time: () => Promise<NetworkTimes>): Promise<NetworkTimes>;

@@ -38,8 +38,8 @@ export interface Session {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   /**
-   * Runs once. @throws FilterBasisError `runtime`, `usage` (a missing or unknown input), `unsupported` (an element
-   * type)
+   * Runs once.
+   * @throws FilterBasisError `runtime`, `usage` (a missing or unknown input), `unsupported` (an element type)
    */
   run(feeds: Feeds): Promise<Record<string, TensorData>>;
   release(): Promise<void>;

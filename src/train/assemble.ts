@@ -1,10 +1,10 @@
 // From a recipe to what the loop needs: the graph, the network on the engine, batches, loss, optimiser and evaluation.
 
+import { prepare } from "../compress/prepare.js";
 import { FilterBasisError } from "../errors/error.js";
 import { feeds, withMetadata } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
 import { Network } from "../interpreter/network.js";
-import { prepareForPlanning } from "../methods/prepare.js";
 import { buildNet } from "../nets/table.js";
 import { loadModel } from "../runtime/files.js";
 import { requireDevice } from "../torch/index.js";
@@ -32,7 +32,7 @@ export interface Training extends Disposable {
 /** The network that a recipe starts from, before any compression. */
 export async function recipeGraph({ network, seed }: Recipe): Promise<Graph> {
   const { name, file, ...options } = network;
-  if (name === undefined) return prepareForPlanning(await loadModel(file as string)).graph;
+  if (name === undefined) return prepare(await loadModel(file as string), { keepBatchNorm: true }).graph;
   if (file !== undefined)
     throw new FilterBasisError("unsupported", "weights for a network of the zoo are read by `nets NAME --weights`", {
       field: "network.file",
@@ -41,7 +41,7 @@ export async function recipeGraph({ network, seed }: Recipe): Promise<Graph> {
 }
 
 /** Makes of the original network the one that is trained, with its batches at hand. */
-export type Compress = (original: Network, source: BatchSource) => Promise<Graph>;
+export type Compress = (source: BatchSource) => Promise<Graph>;
 
 /** Builds a training by a recipe. `original` is what the compressed network is held against. */
 export async function assemble(
@@ -55,7 +55,7 @@ export async function assemble(
   const teacherNetwork = owned.use(new Network(original, { device }));
   const before = runnable(teacherNetwork, original);
   const data = owned.use(await openTaskData(recipe, before, note));
-  const graph = await compress(teacherNetwork, data.source);
+  const graph = await compress(data.source);
   const only = recipe.train === "basis" ? basisParameters(graph) : undefined;
   const network = owned.use(new Network(graph, { device, ...(only && { trainable: (name) => only.has(name) }) }));
   const layers = recipe.loss.gamma > 0 ? approximatedLayers(graph, original, network) : [];
