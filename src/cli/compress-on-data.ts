@@ -10,10 +10,10 @@ import type { Graph } from "../graph/types.js";
 import { describeChain } from "../methods/chain-record.js";
 import type { ModelInputs } from "../runtime/index.js";
 import { columns } from "./columns.js";
-import { lossLines } from "./compare.js";
 import { changesText, timesText, withBytes } from "./compress-text.js";
 import { type InputArguments, readInputOptions } from "./data-options.js";
 import type { Context } from "./frame.js";
+import { lossLines, warning } from "./loss-text.js";
 import { given, number, whole } from "./values.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
@@ -159,9 +159,6 @@ function layersOf({ layers }: CalibratedResult) {
   );
 }
 
-/** A loss above this is the first line of the output. */
-const much = 0.05;
-
 function show(result: CalibratedResult, images: number): string {
   const { file, before, after, bytes, verified, times, compared, plan } = result;
   const layers = layersOf(result);
@@ -172,11 +169,8 @@ function show(result: CalibratedResult, images: number): string {
     error.toFixed(4),
     refit,
   ]);
-  const { loss } = compared;
   return [
-    ...(loss.mean > much
-      ? [`${loss.output} lost ${loss.mean.toPrecision(3)} (${loss.kind}): too much for most uses`, ""]
-      : []),
+    ...warning(compared.loss),
     columns([["layer", "filters", "factors", "error", "refit"], ...rows]),
     "",
     `wrote ${file}: ${layers.length} layers compressed, calibrated on ${images} images`,

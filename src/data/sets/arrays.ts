@@ -130,7 +130,7 @@ function floatInputs(
     }
     return labels === undefined ? null : BigInt64Array.from(indices, (index) => BigInt(labels[sample[index]!]!));
   });
-  return { skipped: [], asIs: true, ...batches };
+  return { skipped: [], asIs: true, labelled: labels !== undefined, ...batches };
 }
 
 /**
