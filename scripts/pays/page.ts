@@ -38,6 +38,20 @@ const figure = (value: number | undefined, digits: number): string =>
 
 const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
 
+const writtenLine = (row: PaysRow): string =>
+  line([
+    row.model,
+    `${row.speedup} x`,
+    figure(row.second?.original.cpu, 2),
+    figure(row.second?.written.cpu, 2),
+    `${figure(gain(row), 2)} x`,
+    `${figure(row.told?.loss.mean, 4)} (${row.told?.loss.kind})`,
+    `${((100 * (row.bytes?.written ?? 0)) / (row.bytes?.original ?? 1)).toFixed(0)} %`,
+    row.data,
+    figure(row.seconds, 0),
+    `${row.peakMiB}`,
+  ]);
+
 /** The page. */
 export function paysPage(table: PaysTable): string {
   const { rows, machine, onnxruntime, threads, date, command } = table;
@@ -62,20 +76,7 @@ export function paysPage(table: PaysTable): string {
       "MiB",
     ]),
     line(Array(10).fill("---")),
-    ...written.map((row) =>
-      line([
-        row.model,
-        `${row.speedup} x`,
-        figure(row.second?.original.cpu, 2),
-        figure(row.second?.written.cpu, 2),
-        `${figure(gain(row), 2)} x`,
-        `${figure(row.told?.loss.mean, 4)} (${row.told?.loss.kind})`,
-        `${((100 * (row.bytes?.written ?? 0)) / (row.bytes?.original ?? 1)).toFixed(0)} %`,
-        row.data,
-        figure(row.seconds, 0),
-        `${row.peakMiB}`,
-      ]),
-    ),
+    ...written.map(writtenLine),
     "",
     "## Not written",
     "",

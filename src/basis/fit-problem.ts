@@ -2,7 +2,9 @@
 import { FilterBasisError } from "../errors/error.js";
 import type { LinearAlgebra } from "../linalg/linear-algebra.js";
 import { type Matrix, matrix } from "../linalg/matrix.js";
-import { type Candidate, composed, dot, type Factors, type LayerShape, makeFactors } from "./factors.js";
+import { composed } from "./composed.js";
+import { type Candidate, type Factors, type LayerShape, makeFactors } from "./factors.js";
+import { dot } from "./output-error.js";
 
 /** Factors W~ of a target T [n x d], d = c kh kw, are sought with the least tr (T - W~) C (T - W~)^T. */
 export interface FitProblem {

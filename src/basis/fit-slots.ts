@@ -3,7 +3,7 @@
 // followed by the least squares (variable projection; Golub and Pereyra 1973), preconditioned by H^T H and the inverse
 // covariance of a slot. No step makes the error larger.
 import { type Matrix, matrix, squaredNorm, stackRows, transpose } from "../linalg/matrix.js";
-import { dot } from "./factors.js";
+import { dot } from "./output-error.js";
 import type { SlotStart } from "./slot-start.js";
 import { adjoint, type Banks, bankAt, features, type Slots, slotColumns, throughCovariance } from "./slots.js";
 

@@ -4,7 +4,15 @@ import { FilterBasisError } from "../errors/error.js";
 import type { LinearAlgebra } from "../linalg/linear-algebra.js";
 import type { Matrix } from "../linalg/matrix.js";
 import { pureLinearAlgebra } from "../linalg/pure.js";
-import { type Candidate, type Factors, type Family, fullRanks, type LayerShape, stageShapes } from "./factors.js";
+import {
+  type Candidate,
+  type Factors,
+  type Family,
+  type FittedFamily,
+  fullRanks,
+  type LayerShape,
+  stageShapes,
+} from "./factors.js";
 import { fitOneSplit } from "./fit-one-split.js";
 import { fitOwnBases } from "./fit-own-bases.js";
 import { fitProblem, fitted } from "./fit-problem.js";
@@ -15,7 +23,7 @@ import type { FamilyFit } from "./slot-family.js";
 
 export { ridged } from "./fit-problem.js";
 
-const fits: Readonly<Record<Family, FamilyFit>> = {
+const fits: Readonly<Record<FittedFamily, FamilyFit>> = {
   dense: (problem, candidates) =>
     candidates.map((candidate) => fitted(problem, candidate, [problem.target.data.slice()], 0)),
   "one-split": fitOneSplit,
@@ -60,10 +68,19 @@ export function fitCandidates(
   const out: Factors[] = new Array(candidates.length);
   for (const indices of alike(candidates)) {
     const group = indices.map((i) => candidates[i]!);
-    const found = fits[group[0]!.family](problem, group, steps);
+    const found = fitOf(group[0]!.family)(problem, group, steps);
     for (const [k, i] of indices.entries()) out[i] = found[k]!;
   }
   return out;
+}
+
+function fitOf(family: Family): FamilyFit {
+  if (Object.hasOwn(fits, family)) return fits[family as FittedFamily];
+  throw new FilterBasisError("invalid-plan", `${family} is made from filters, and not fitted to what a layer sees`, {
+    field: "family",
+    expected: Object.keys(fits).join(", "),
+    got: family,
+  });
 }
 
 /** The places of candidates of one family and one number of splits, for each of these. */

@@ -1,6 +1,6 @@
 // Fitting a layer to outputs over inputs whose moments are known: the regression of the asymmetric refit, the candidate
 // fitted to it, and the error that filters and a bias have.
-import { composed } from "../basis/factors.js";
+import { composed } from "../basis/composed.js";
 import { fitCandidate } from "../basis/fit.js";
 import type { LinearAlgebra } from "../linalg/linear-algebra.js";
 import { type Matrix, matrix, transpose } from "../linalg/matrix.js";

@@ -1,7 +1,8 @@
 // What takes a layer's place: other filters and biases. For running, the filters stay dense (any chain of factors is
 // one convolution with the filters that it amounts to), so that prefixes of the compressed network are pieces of the
 // same graph.
-import { composed, type Factors, type Pair } from "../basis/factors.js";
+import { composed } from "../basis/composed.js";
+import type { Factors, Pair } from "../basis/factors.js";
 import { int, makeNode } from "../graph/attributes.js";
 import { freshNames, replaceNodes } from "../graph/edit.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";

@@ -2,7 +2,7 @@
 // costs least of the outputs. With times, a layer is only replaced by what was measured to be no slower, and the whole
 // network is timed before the plan counts.
 import type { CandidateOptions } from "../basis/candidates.js";
-import type { Family, LayerShape } from "../basis/factors.js";
+import type { FittedFamily, LayerShape } from "../basis/factors.js";
 import { openCalibrationCache } from "../calibrate/cache.js";
 import {
   type CalibrateOptions,
@@ -53,7 +53,7 @@ const families = {
   weights: ["one-split", "shared-bases", "low-rank"],
   /** For steps that would part what the splits share. */
   "weights, unshared": ["one-split", "low-rank"],
-} as const satisfies Readonly<Record<string, readonly Family[]>>;
+} as const satisfies Readonly<Record<string, readonly FittedFamily[]>>;
 export type Saves = keyof typeof families;
 const fractions = [0.08, 0.12, 0.17, 0.24, 0.32, 0.42, 0.54, 0.68, 0.82, 0.95];
 
@@ -85,11 +85,11 @@ export interface Planner {
 
 /** Patches of more values than this are fitted by the families that take seconds, and at fewer ranks. */
 const largePatch = 600;
-const quick: readonly Family[] = ["one-split", "separable", "shared-bases", "low-rank"];
+const quick: readonly FittedFamily[] = ["one-split", "separable", "shared-bases", "low-rank"];
 
 function candidatesFor({ c, kernel: [kh, kw] }: LayerShape, saves: Saves): CandidateOptions {
   const large = c * kh * kw > largePatch;
-  const all: readonly Family[] = families[saves];
+  const all: readonly FittedFamily[] = families[saves];
   return {
     families: large ? all.filter((family) => quick.includes(family)) : all,
     fractions: large ? fractions.filter((_, i) => i % 2 === 1) : fractions,

@@ -20,6 +20,7 @@ const chainRecord = z.object({
   output: z.string(),
   family: z.enum(Object.keys(families) as [keyof typeof families]),
   splits: z.optional(size),
+  clusters: z.optional(pair),
   ranks: z.readonly(z.array(size)),
   /** n filters of c channels; a fully connected layer has the kernel [1, 1]. */
   shape: z.object({ n: size, c: size, kernel: pair, stride: pair }),
@@ -27,6 +28,10 @@ const chainRecord = z.object({
   axes: z.union([z.literal(1), z.literal(2)]),
   /** Initializers of the stages, in order. */
   weights: z.readonly(z.array(z.string()).check(z.minLength(2))),
+  /** Initializers by which channels are reordered before each stage and behind the last; null where they stay. */
+  orders: z.optional(z.readonly(z.array(z.nullable(z.string())))),
+  /** The method that made it; compression on data has none. */
+  method: z.optional(z.string()),
   /** Name of the original weights, and attributes of the original node. */
   weight: z.string(),
   attributes: z.record(z.string(), z.union([z.number(), z.string(), z.array(z.number())])),
@@ -65,13 +70,16 @@ export function withChainRecord(graph: Graph, chains: readonly ChainRecord[]): G
 }
 
 /** A chain in a few words: its family, splits and ranks. */
-export function describeChain({ family, splits, ranks }: Pick<ChainRecord, "family" | "splits" | "ranks">): string {
-  return `${family.replaceAll("-", " ")} ${splits === undefined ? "" : `${splits} x `}${ranks.join(", ")}`.trim();
+export function describeChain(chain: Pick<ChainRecord, "family" | "splits" | "ranks" | "clusters">): string {
+  const { family, splits, ranks, clusters } = chain;
+  const parts = clusters === undefined ? splits : clusters.join(" x ");
+  return `${family.replaceAll("-", " ")} ${parts === undefined ? "" : `${parts} x `}${ranks.join(", ")}`.trim();
 }
 
 /** The candidate whose stages a chain is made of. */
-export const candidateOf = ({ family, splits, ranks }: ChainRecord): Candidate => ({
+export const candidateOf = ({ family, splits, ranks, clusters }: ChainRecord): Candidate => ({
   family,
   ranks,
   ...(splits === undefined ? {} : { splits }),
+  ...(clusters === undefined ? {} : { clusters }),
 });

@@ -4,8 +4,12 @@ import type { Pass } from "../graph/types.js";
 import { type BasisOptions, basisFields } from "./basis.js";
 import { basisMethod, channelWise, filterWise, svd } from "./basis-methods.js";
 import { basisScratchMethod } from "./basis-scratch.js";
+import { cp } from "./cp.js";
+import { denton } from "./denton.js";
 import { factorMethod } from "./factor.js";
 import { groupMethod } from "./group.js";
+import { groupSvd } from "./group-svd.js";
+import { jaderberg } from "./jaderberg.js";
 import type { Method } from "./method.js";
 import { checkedOptions } from "./options.js";
 import { transitionMethod } from "./transition.js";
@@ -22,6 +26,10 @@ export const methods = table({
   factor: factorMethod,
   group: groupMethod,
   transition: transitionMethod,
+  jaderberg,
+  denton,
+  cp,
+  "group-svd": groupSvd,
 });
 
 export type MethodName = keyof typeof methods;

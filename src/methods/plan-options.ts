@@ -9,9 +9,9 @@ import { shares } from "./sharing.js";
 const splitting = z.union([count, z.literal("auto"), z.literal("channels")]);
 export type Splitting = z.output<typeof splitting>;
 
-const fraction = z.number().check(z.gt(0), z.lte(1));
+export const fraction = z.number().check(z.gt(0), z.lte(1));
 /** Shapes by the names of inputs, as a recipe gives them. */
-const shapes = z.record(z.string(), z.array(z.union([count, z.string(), z.null()])));
+export const shapes = z.record(z.string(), z.array(z.union([count, z.string(), z.null()])));
 
 export const planFields = {
   ...optional({
