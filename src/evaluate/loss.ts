@@ -16,7 +16,7 @@ export const lossKinds = ["mask", "classes", "decibels", "relative"] as const;
 export type LossKind = (typeof lossKinds)[number];
 
 /** What a result may lose where nobody says how much, by the loss of its task. */
-const usualLoss: Readonly<Record<LossKind, number>> = {
+export const usualLoss: Readonly<Record<LossKind, number>> = {
   mask: 0.01,
   classes: 0.01,
   decibels: 0.1,
