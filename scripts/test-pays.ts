@@ -22,7 +22,7 @@ import { type PaysRow, payingRow } from "./pays/row.js";
 import { readAnswer } from "./wild/answers.js";
 import { program, runCommand } from "./wild/command.js";
 import { runnableFeeds } from "./wild/feeds.js";
-import { type WildModel, wildModels } from "./wild/models.js";
+import { fetchedModels, ownModels, type WildModel, wildModels } from "./wild/models.js";
 
 const { values } = parseArgs({
   options: {
@@ -86,7 +86,9 @@ async function main(): Promise<void> {
     if (!existsSync(program)) throw new Error("the command line is not built: npm run build");
     mkdirSync(folder, { recursive: true });
     const wanted = new RegExp(values.only ?? "");
-    for (const model of wildModels().filter(({ name }) => wanted.test(name))) {
+    for (const model of [...wildModels(), ...fetchedModels(), ...(await ownModels(folder))].filter(({ name }) =>
+      wanted.test(name),
+    )) {
       const isRow = (row: PaysRow) => row.model === model.name && row.speedup === speedup;
       if (values.only === undefined && table.rows.some(isRow)) continue;
       const row = await rowOf(model);
