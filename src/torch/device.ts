@@ -43,7 +43,7 @@ export function requireDevice(text: string, table: DeviceTable = libtorchs): Dev
     got: device,
     cures: [
       "run on the processor: --device cpu",
-      "use a libtorch that was built with CUDA: LIBTORCH=/path npm run build:native",
+      "use a libtorch that was built with CUDA: filterbasis setup --libtorch /path",
     ],
   });
 }

@@ -169,10 +169,9 @@ function missing(message: string, file: string, cause?: unknown): FilterBasisErr
     file,
     cause,
     cures: [
-      "Debian or Ubuntu: apt-get install libtorch-dev libopenblas0-pthread build-essential python3",
-      "then: npm run build:native",
-      "with another libtorch: LIBTORCH=/path/to/libtorch npm run build:native",
-      "after changing Node's or libtorch's version: npm run build:native -- --force",
+      "filterbasis setup (on Debian and Ubuntu it installs libtorch-dev libopenblas0-pthread g++ make python3)",
+      "with another libtorch: filterbasis setup --libtorch /path/to/libtorch",
+      "after changing Node's or libtorch's version: filterbasis setup again",
     ],
   });
 }
