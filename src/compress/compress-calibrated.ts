@@ -139,7 +139,7 @@ async function fitPlanned(
   const sampling = data.batch === undefined ? {} : { batch: data.batch };
   return compressCalibrated(plan.calibration, plan.chosen, data.images, engine, {
     ...stepHooks,
-    refit: { ...sampling, ...stepHooks },
+    refit: { ...sampling, ...stepHooks, fewer: true, ...(hooks.note ? { note: hooks.note } : {}) },
   }).finally(() => progress.stop());
 }
 
