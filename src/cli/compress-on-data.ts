@@ -135,6 +135,7 @@ function reportOf(result: CalibratedResult, images: number) {
     agreement: verified.original,
     milliseconds: times,
     ...(plan.times ? { predicted: plan.times } : {}),
+    ...(result.predictedLoss === undefined ? {} : { predictedLoss: result.predictedLoss }),
     images,
     compared,
   };

@@ -8,6 +8,7 @@ import { FilterBasisError } from "../errors/error.js";
 import { type ComparedOnData, type CompareOptions, compareOnData } from "../evaluate/compare-on-data.js";
 import { conventionsOf } from "../evaluate/conventions.js";
 import type { LossKind } from "../evaluate/loss.js";
+import type { ModelFeeds } from "../evaluate/model-feeds.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
 import type { Selection } from "../methods/pattern.js";
@@ -53,6 +54,8 @@ export interface CalibratedResult {
   readonly times: Times;
   /** On images that nothing was fitted to; with `fitted` on those that it was fitted to, for there were no others. */
   readonly compared: ComparedOnData & { readonly fitted: boolean };
+  /** The loss on images that the factors were fitted to: what was to be expected of others. Absent without others. */
+  readonly predictedLoss?: number;
 }
 
 /** What a result may lose where neither a budget nor a limit is given. */
@@ -111,6 +114,7 @@ export async function compressOnData(
   const written = writeChains(plan.calibration.graph, replacements, plan.chosen, layout).graph;
   const graph = withMetadata(written, data.all.images ? conventionsOf(data.all.how) : {});
   const against = withReplacements(prepared, replacements);
+  const predictedLoss = await lossOnFitted(given, graph, data, options, hooks);
   const evaluated = await saveVerified(graph, output, async (file) => {
     const bytes = await modelBytes(file);
     checkSize(original, bytes, {});
@@ -121,7 +125,9 @@ export async function compressOnData(
     checkTimes(times, budget);
     return { verified, bytes, compared, times };
   });
+  hooks.note?.(predictionText(plan, evaluated.compared.loss.mean, predictedLoss));
   return {
+    ...(predictedLoss === undefined ? {} : { predictedLoss }),
     ...{ file: output, graph, before, plan, layers: fitted.layers, skipped: plan.calibration.skipped },
     after: cost(graph, inputs.shapes),
     bytes: { original, written: evaluated.bytes },
@@ -140,7 +146,7 @@ async function fitPlanned(
   const sampling = data.batch === undefined ? {} : { batch: data.batch };
   return compressCalibrated(plan.calibration, plan.chosen, data.images, engine, {
     ...stepHooks,
-    refit: { ...sampling, ...stepHooks },
+    refit: { ...sampling, ...stepHooks, fewer: true, ...(hooks.note ? { note: hooks.note } : {}) },
   }).finally(() => progress.stop());
 }
 
@@ -168,14 +174,46 @@ async function taught(
 
 const latencies = ({ latencies: folder }: CalibratedOptions) => (folder === undefined ? {} : { latencies: folder });
 
+/** Of few images half as many: they are large. */
+const fewImages = 32;
+
+/** The loss on images that the factors were fitted to, about as many as are held out. */
+async function lossOnFitted(
+  given: Given,
+  graph: Graph,
+  { heldOut, all, images }: CalibrationData,
+  options: CalibratedOptions,
+  hooks: JobHooks,
+): Promise<number | undefined> {
+  if (heldOut === undefined) return undefined;
+  const count = heldOut.count < fewImages ? Math.ceil(heldOut.count / 2) : heldOut.count;
+  return (await compareOn(given, graph, all.part(0, Math.min(images.count, count)), options, hooks)).loss.mean;
+}
+
+function predictionText({ times }: CalibratedPlan, loss: number, predicted: number | undefined): string {
+  const time = times && [`${times.first.predicted.toFixed(2)} ms, measured ${times.first.written.toFixed(2)} ms`];
+  const lost = predicted !== undefined && [`a loss of ${predicted.toPrecision(3)}, measured ${loss.toPrecision(3)}`];
+  return `predicted: ${[...(time || []), ...(lost || [])].join("; ") || "nothing"}`;
+}
+
 async function compareHeldOut(
   given: Given,
   file: Graph | string,
   data: CalibrationData,
+  options: CalibratedOptions,
+  hooks: JobHooks,
+): Promise<CalibratedResult["compared"]> {
+  const compared = await compareOn(given, file, data.heldOut ?? data.all, options, hooks);
+  return { ...compared, fitted: data.heldOut === undefined };
+}
+
+async function compareOn(
+  given: Given,
+  file: Graph | string,
+  feeds: ModelFeeds,
   { runtime, threads, output, loss }: CalibratedOptions,
   { progress, signal }: JobHooks,
-): Promise<CalibratedResult["compared"]> {
-  const feeds = data.heldOut ?? data.all;
+): Promise<ComparedOnData> {
   const bar = progress?.("comparing", feeds.batches);
   const options: CompareOptions = {
     ...(runtime === undefined ? {} : { runtime }),
@@ -185,8 +223,7 @@ async function compareHeldOut(
     ...(signal ? { signal } : {}),
     progress: (applied) => bar?.update(applied),
   };
-  const compared = await compareOnData(given.file ?? given.graph, file, feeds, options).finally(() => bar?.stop());
-  return { ...compared, fitted: data.heldOut === undefined };
+  return compareOnData(given.file ?? given.graph, file, feeds, options).finally(() => bar?.stop());
 }
 
 function losesFunction({ loss, outputs, inputs }: ComparedOnData, most: number): FilterBasisError {

@@ -1,8 +1,6 @@
 // A plan by what layers lose on images: a budget in multiply-accumulates, weights or milliseconds is spent where it
 // costs least of the outputs. With times, a layer is only replaced by what was measured to be no slower, and the whole
 // network is timed before the plan counts.
-import type { CandidateOptions } from "../basis/candidates.js";
-import type { FittedFamily, LayerShape } from "../basis/factors.js";
 import { openCalibrationCache } from "../calibrate/cache.js";
 import {
   type CalibrateOptions,
@@ -25,6 +23,7 @@ import type { CalibrationData } from "./calibration-data.js";
 import { chainClock, chainQuestions, firstTimed, type LayerInputs, opsetOf } from "./chain-times.js";
 import { type JobHooks, type Place, stepsOf, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
+import { candidatesFor, type Saves, tellWide } from "./plan-candidates.js";
 import { byWeights, type Counts, predictedTime, solveTimed, speedCurve } from "./solve-calibrated.js";
 import { timeNetwork, timeNetworks } from "./time.js";
 import { writeChains } from "./write-chains.js";
@@ -44,18 +43,14 @@ export interface CalibratedPlan {
    * Milliseconds of the original and of the compressed network: predicted from the layers', and measured on factors
    * before the refit.
    */
-  readonly times?: { readonly original: number; readonly predicted: number; readonly written: number };
+  readonly times?: {
+    readonly original: number;
+    readonly predicted: number;
+    readonly written: number;
+    /** Of the first plan, before anything was learned from timing a whole one. */
+    readonly first: { readonly predicted: number; readonly written: number };
+  };
 }
-
-/** Families that save multiply-accumulates, and those that save most weights. */
-const families = {
-  time: ["one-split", "own-bases", "separable", "separable-pointwise", "low-rank"],
-  weights: ["one-split", "shared-bases", "low-rank"],
-  /** For steps that would part what the splits share. */
-  "weights, unshared": ["one-split", "low-rank"],
-} as const satisfies Readonly<Record<string, readonly FittedFamily[]>>;
-export type Saves = keyof typeof families;
-const fractions = [0.08, 0.12, 0.17, 0.24, 0.32, 0.42, 0.54, 0.68, 0.82, 0.95];
 
 export interface CalibratedJob {
   readonly original: Graph;
@@ -81,20 +76,6 @@ export interface Planner {
   times(): readonly { readonly layer: string; readonly milliseconds: number }[];
   /** What speed costs, from times of single layers: the whole trade-off after a plan by time, else nothing. */
   curve(): readonly CurvePoint[];
-}
-
-/** Patches of more values than this are fitted by the families that take seconds, and at fewer ranks. */
-const largePatch = 600;
-const quick: readonly FittedFamily[] = ["one-split", "separable", "shared-bases", "low-rank"];
-
-function candidatesFor({ c, kernel: [kh, kw] }: LayerShape, saves: Saves): CandidateOptions {
-  const large = c * kh * kw > largePatch;
-  const all: readonly FittedFamily[] = families[saves];
-  return {
-    families: large ? all.filter((family) => quick.includes(family)) : all,
-    fractions: large ? fractions.filter((_, i) => i % 2 === 1) : fractions,
-    price: saves === "time" ? "macs" : "weights",
-  };
 }
 
 /** Layers that are not asked for stay dense, and are skipped with the reason. */
@@ -136,6 +117,7 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   };
   const calibrated = await calibrate(prepared, data.images, engine, options).finally(() => progress.stop());
   const calibration = selected(calibrated, job.selection);
+  tellWide(calibration, hooks);
   if (calibration.layers.length === 0) throw noLayers(calibration);
   const whole = await countsOf(job);
   const table = await openLatencyTable({
@@ -214,6 +196,7 @@ async function timedPlan(
   });
   let most = whole.written / (budget.speedup ?? 1);
   let best: CalibratedPlan | undefined;
+  let first: { readonly predicted: number; readonly written: number } | undefined;
   for (let attempt = 0; attempt < attempts; attempt++) {
     let solved = solveTimed(counts, calibration, clock, budget, whole.written, most);
     for (let round = 0; round < rounds; round++) {
@@ -229,7 +212,9 @@ async function timedPlan(
     }
     const predicted = predictedTime(solved.chosen, clock, whole.written);
     const written = await timeOf(job, calibration, table, solved.chosen, whole.written);
-    const plan = { calibration, chosen: solved.chosen, times: { original: whole.written, predicted, written } };
+    first ??= { predicted, written };
+    const times = { original: whole.written, predicted, written, first };
+    const plan = { calibration, chosen: solved.chosen, times };
     const target = whole.written / (budget.speedup ?? 1);
     if (budget.speedup === undefined || written <= target) return plan;
     if (best === undefined || written < best.times!.written) best = plan;
@@ -239,10 +224,9 @@ async function timedPlan(
   throw unreachable(budget, best!);
 }
 
-function unreachable({ speedup = 1 }: CalibratedBudget, { times, calibration }: CalibratedPlan): FilterBasisError {
+function unreachable({ speedup = 1 }: CalibratedBudget, { times }: CalibratedPlan): FilterBasisError {
   const { original, written } = times!;
   const reachable = Math.max(1, Math.floor((100 * original) / written) / 100);
-  const matrices = calibration.layers.filter(({ layer }) => layer.kind !== "conv").length;
   return new FilterBasisError(
     "budget-unreachable",
     `a speed-up of ${speedup} is out of reach: the best plan that was timed makes it ${reachable}`,
@@ -250,10 +234,7 @@ function unreachable({ speedup = 1 }: CalibratedBudget, { times, calibration }: 
       field: "speedup",
       expected: `at most ${reachable}`,
       got: `${speedup}`,
-      cures: [
-        ...(reachable > 1.02 ? [`--speedup ${reachable}`] : []),
-        ...(matrices > 0 ? [`${matrices} fully connected layers are not timed and stay as they are: --keep-macs`] : []),
-      ],
+      cures: reachable > 1.02 ? [`--speedup ${reachable}`] : [],
       facts: { reachable, milliseconds: { original, best: written } },
     },
   );

@@ -69,7 +69,7 @@ function itemsBySpeed(calibration: Calibration, clock: ChainClock) {
   return planItems(calibration, {
     price: (layer, choice) => {
       const dense = clock.dense(layer);
-      // What cannot be timed (matrices, sizes that are not known) stays as it is.
+      // What cannot be timed, for its sizes are not known, stays as it is.
       if (dense === undefined) return choice.candidate.family === "dense" ? 0 : undefined;
       return timeOf(layer, choice);
     },

@@ -199,6 +199,7 @@ const largest = 2 ** 22;
 
 /** The layer on a piece of its input, and how many times its own area that is. */
 export function pieceOf(layer: TimedLayer): { readonly layer: TimedLayer; readonly times: number } {
+  if (layer.shape.length === 2) return { layer, times: 1 }; // a matrix: its input is small
   const [batch = 1, channels = 1, ...size] = layer.input;
   const area = size.reduce((product, side) => product * side, 1);
   const elements = batch * Math.max(channels, layer.shape[0] ?? 1) * area;
