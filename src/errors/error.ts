@@ -84,8 +84,17 @@ export class FilterBasisError extends Error {
 
   /** The same error with further cures. */
   curedBy(...cures: readonly string[]): FilterBasisError {
-    const { expected, got, cause, stack, place } = this;
-    const details = { ...place, cures: [...this.cures, ...cures], ...(expected && { expected }), ...(got && { got }) };
+    return this.with({ cures: [...this.cures, ...cures] });
+  }
+
+  /** The same error with more that was found out. */
+  knowing(facts: Readonly<Record<string, unknown>>): FilterBasisError {
+    return this.with({ facts: { ...this.facts, ...facts } });
+  }
+
+  private with(more: Pick<ErrorDetails, "cures" | "facts">): FilterBasisError {
+    const { expected, got, cause, stack, place, cures, facts } = this;
+    const details = { ...place, cures, facts, ...(expected && { expected }), ...(got && { got }), ...more };
     const made = new FilterBasisError(this.code, this.problem, cause === undefined ? details : { ...details, cause });
     if (stack !== undefined) made.stack = stack;
     return made;

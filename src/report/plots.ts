@@ -7,6 +7,8 @@ export interface Series {
   readonly points: readonly { readonly x: number; readonly y: number }[];
   /** Drawn as dots too: few points that each mean something. */
   readonly dots?: boolean;
+  /** False: the points are not joined. */
+  readonly line?: boolean;
 }
 
 export interface ChartOptions {
@@ -60,18 +62,18 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
           ? { ticks: ys.slice(0, 1), tickFormat: (value: number) => tick(Number(value.toPrecision(4))) }
           : {}),
       },
-      marks: drawn.flatMap(({ name, points, dots }, index) => {
+      marks: drawn.flatMap(({ name, points, dots, line = true }, index) => {
         const color = `var(--series-${index + 1})`;
         const channels = { x: "x", y: "y", ariaLabel: () => name } as const;
         return [
-          Plot.line(points, {
-            x: "x",
-            y: "y",
-            stroke: color,
-            strokeWidth: 1.6,
-            className: "line",
-            ariaLabel: () => name,
-          }),
+          ...(line
+            ? [
+                Plot.line(points, {
+                  ...{ x: "x", y: "y", stroke: color, strokeWidth: 1.6, className: "line" },
+                  ariaLabel: () => name,
+                }),
+              ]
+            : []),
           ...(dots || points.length === 1
             ? [
                 Plot.dot(points, {
