@@ -38,20 +38,11 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const upsampled = (scale: number) =>
-  makeNode(
-    "Resize",
-    ["x", "", "scales"],
-    ["y"],
-    { mode: string("linear"), coordinate_transformation_mode: string("half_pixel") },
-    { name: `by${scale}` },
-  );
-
 /** Twice as large by interpolation, and as bright as `gain` says. */
 function doubling(gain: number): Graph {
-  const { inputs: _, outputs: __, ...resize } = upsampled(2);
+  const how = { mode: string("linear"), coordinate_transformation_mode: string("half_pixel") };
   return smallGraph({
-    nodes: [{ ...resize, inputs: ["x", "", "scales"], outputs: ["large"] }, makeNode("Mul", ["large", "gain"], ["y"])],
+    nodes: [makeNode("Resize", ["x", "", "scales"], ["large"], how), makeNode("Mul", ["large", "gain"], ["y"])],
     initializers: { scales: tensorOf("float32", [4], [1, 1, 2, 2]), gain: tensorOf("float32", [], [gain]) },
     inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 3, "H", "W"] } }],
     outputs: ["y"],

@@ -2,7 +2,7 @@
 // the network, the images and the settings. What is damaged, of another version or of another layer does not count and
 // is made anew; a cache that cannot be written is no error.
 import { createHash, type Hash } from "node:crypto";
-import { access, mkdir, readFile } from "node:fs/promises";
+import { access, mkdir, readFile, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Candidate } from "../basis/factors.js";
 import { crc32 } from "../formats/crc32.js";
@@ -33,6 +33,9 @@ export interface CalibrationCache {
 /** Raised when what is kept, or how it is computed, changes. */
 const version = 4;
 
+/** Where calibrations are kept. */
+export const calibrationsFolder = (): string => join(cacheFolder(), "calibrations");
+
 /** The cache of a calibration; undefined where the images have no key. */
 export function openCalibrationCache(
   graph: Graph,
@@ -46,7 +49,9 @@ export function openCalibrationCache(
   hashGraph(hash, graph);
   const conditions = JSON.stringify([version, images.key, images.count, engine.name, places, seed]);
   const key = hash.update(conditions).digest("hex").slice(0, 32);
-  const where = join(folder ?? join(cacheFolder(), "calibrations"), key);
+  const where = join(folder ?? calibrationsFolder(), key);
+  const now = new Date();
+  void utimes(where, now, now).catch(() => undefined); // used now: what was used longest ago is removed first
   const file = (layer: CalibratedLayer, settings: string, ending: string) =>
     join(where, `${shortHash(`${layer.weightName}\n${settings}`)}.${ending}`);
   return {

@@ -87,8 +87,7 @@ export async function layerChoices(
     const choices = all.map(({ candidate, error }) => ({
       candidate,
       error,
-      weights: weightsOf(candidate, layer.shape),
-      macs: macsIn(candidate, layer.shape, extents.of(layer)),
+      ...costOf(candidate, layer.shape, extents.of(layer)),
     }));
     return { layer, choices };
   });
@@ -156,6 +155,12 @@ function sized(name: string, tensor: Graph["inputs"][number]["tensor"], dims: Re
   return { name, tensor: own === undefined ? tensor : { type: tensor.type, dims: own } };
 }
 
-function macsIn(candidate: Candidate, shape: LayerShape, extents: readonly NodeExtent[]): number {
-  return extents.reduce((sum, { input, output, images }) => sum + images * macsOf(candidate, shape, output, input), 0);
+/** Weights of a layer's candidate, and its multiply-accumulates over all nodes of the layer. */
+export function costOf(
+  candidate: Candidate,
+  shape: LayerShape,
+  extents: readonly NodeExtent[],
+): Pick<LayerChoice, "weights" | "macs"> {
+  const macs = extents.map(({ input, output, images }) => images * macsOf(candidate, shape, output, input));
+  return { weights: weightsOf(candidate, shape), macs: macs.reduce((sum, one) => sum + one, 0) };
 }

@@ -28,6 +28,7 @@ const choice = <T extends string>(options: readonly T[], description: string) =>
 export const compressionOptions = {
   "keep-params": text(about("keepParams"), "F"),
   "keep-macs": text(about("keepMacs"), "F"),
+  "keep-bytes": text("keep this fraction of the file's bytes", "F"),
   basis: text(about("basis"), "M"),
   splits: text(about("splits"), "S"),
   share: { ...choice(shares, about("share")), default: "none" as const },
@@ -54,6 +55,7 @@ export const compressionOptions = {
 export interface CompressionArguments {
   readonly "keep-params"?: string | undefined;
   readonly "keep-macs"?: string | undefined;
+  readonly "keep-bytes"?: string | undefined;
   readonly basis?: string | undefined;
   readonly splits?: string | undefined;
   readonly share?: (typeof shares)[number] | undefined;
@@ -101,6 +103,7 @@ export function jobOptions(args: CompressionArguments, { repeated }: Pick<Contex
     ...(layout === undefined ? {} : { layout }),
     ...(runtime === undefined ? {} : { runtime }),
     ...(threads === undefined ? {} : { threads: wholeNumber("--threads", threads) }),
+    ...(args["keep-bytes"] === undefined ? {} : { keepBytes: fraction("--keep-bytes", args["keep-bytes"]) }),
     keepBatchNorm: args["keep-bn"] === true,
   };
 }

@@ -22,10 +22,10 @@ const text = (description: string, valueHint: string) => ({ type: "string" as co
 
 /** The options of `compress` that ask for fine-tuning; without --data nothing is trained. */
 export const fineTuningOptions = {
-  data: text("calibrate on this, and with --epochs fine-tune on it: cifar10, or a folder of images", "NAME|FOLDER"),
-  epochs: text("epochs of fine-tuning (default 1)", "N"),
+  data: text("calibrate on this; with --epochs, or --steps beside options of fine-tuning, fine-tune on it", "DATA"),
+  epochs: text("epochs of fine-tuning on labels and the original's outputs", "N"),
   steps: text(
-    "steps of each block by the original's outputs, without labels; with --distill, --lr, --gamma, --batch or --run steps of fine-tuning",
+    "steps of each block by the original's outputs, without labels; beside options of fine-tuning its steps",
     "N",
   ),
   batch: text("images of a batch (default 128, super-resolution 16)", "N"),

@@ -3,7 +3,7 @@ import type { ComparedOnData, Loss } from "../evaluate/compare-on-data.js";
 import { type LossKind, largeLoss, type OutputLoss } from "../evaluate/loss.js";
 import { columns } from "./columns.js";
 
-const names: Readonly<Record<LossKind, string>> = {
+export const lossNames: Readonly<Record<LossKind, string>> = {
   mask: "1 - IoU",
   classes: "share of classes that changed",
   decibels: "dB lost",
@@ -16,7 +16,7 @@ const amount = ({ kind, mean }: Pick<Loss, "kind" | "mean">): string =>
 /** A first line that warns of a large loss; none for a small one. */
 export function warning(loss: Loss): readonly string[] {
   if (!(loss.mean > largeLoss[loss.kind])) return [];
-  const what = loss.kind === "decibels" ? amount(loss) : `${amount(loss)} (${names[loss.kind]})`;
+  const what = loss.kind === "decibels" ? amount(loss) : `${amount(loss)} (${lossNames[loss.kind]})`;
   return [`${loss.output} lost ${what}: too much for most uses`, ""];
 }
 
@@ -24,7 +24,7 @@ export function warning(loss: Loss): readonly string[] {
 export function lossLines({ loss, outputs }: ComparedOnData): readonly string[] {
   const head = ["output", "as", "loss", "relative error", "correlation", "IoU", "classes agree", "PSNR between", ""];
   return [
-    `loss of ${loss.output} (${names[loss.kind]}): ${loss.mean.toPrecision(3)} +- ${loss.interval.toPrecision(2)}`,
+    `loss of ${loss.output} (${lossNames[loss.kind]}): ${loss.mean.toPrecision(3)} +- ${loss.interval.toPrecision(2)}`,
     ...outputs.flatMap(truthLines),
     columns([head, ...outputs.map(row)]),
   ];

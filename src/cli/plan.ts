@@ -29,7 +29,7 @@ export default command({
     const place = options.runtime === undefined ? {} : { runtime: options.runtime };
     if (options.layout === "auto") await checkRunnable(file, place);
     const inputs = await modelInputs(graph, context, place);
-    if (isCalibrated(args, context.repeated)) return planOnData({ graph, file, inputs, options, args }, context);
+    if (isCalibrated(context.given)) return planOnData({ graph, file, inputs, options, args }, context);
     const planned = await planModel({ graph, file }, { ...options, inputs }, context);
     return { json: { file, method: args.method, ...planReport(planned) }, text: `${file}\n${showPlan(planned)}` };
   },

@@ -21,9 +21,13 @@ import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
 import { type LatencyTable, openLatencyTable } from "../runtime/latency-table.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { chainClock, chainQuestions, firstTimed, type LayerInputs, opsetOf } from "./chain-times.js";
+import { fastestCandidates, type TimedCandidate } from "./fastest-candidates.js";
 import { type JobHooks, type Place, stepsOf, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
+import { fastEnough, outOfReach } from "./out-of-reach.js";
+import { planByBytes } from "./plan-by-bytes.js";
 import { candidatesFor, type Saves, tellWide } from "./plan-candidates.js";
+import { restricted } from "./restricted.js";
 import { byWeights, type Counts, predictedTime, solveTimed, speedCurve } from "./solve-calibrated.js";
 import { timeNetwork, timeNetworks } from "./time.js";
 import { writeChains } from "./write-chains.js";
@@ -31,8 +35,12 @@ import { writeChains } from "./write-chains.js";
 export interface CalibratedBudget {
   readonly keepMacs?: number;
   readonly keepParams?: number;
+  /** Of the original file's bytes. */
+  readonly keepBytes?: number;
   /** The original's time divided by the result's. */
   readonly speedup?: number;
+  /** Milliseconds of the result. */
+  readonly latency?: number;
 }
 
 export interface CalibratedPlan {
@@ -54,6 +62,8 @@ export interface CalibratedPlan {
 
 export interface CalibratedJob {
   readonly original: Graph;
+  /** The file that the original came from. */
+  readonly file?: string;
   readonly prepared: Graph;
   /** Counts of the original as it was given. */
   readonly before: Cost;
@@ -65,6 +75,9 @@ export interface CalibratedJob {
   readonly latencies?: string;
   /** Which layers may be replaced, by patterns of their names; all by default. */
   readonly selection?: Selection;
+  /** Bases alone, and of so many splits. */
+  readonly splits?: number | "channels";
+  readonly basesOnly?: boolean;
 }
 
 /** A network that was calibrated and can be planned, for one budget after another. */
@@ -72,10 +85,18 @@ export interface Planner {
   readonly calibration: Calibration;
   /** @throws FilterBasisError `budget-unreachable`; what timing throws */
   plan(budget: CalibratedBudget): Promise<CalibratedPlan>;
-  /** Milliseconds of each layer as it is, largest first: where the time goes. Empty before a plan by time. */
-  times(): readonly { readonly layer: string; readonly milliseconds: number }[];
+  /** Each layer that was timed, the slowest first, with the fastest candidate that was timed. Empty before a plan by time. */
+  times(): readonly TimedCandidate[];
+  /** Milliseconds of each layer as it is and as a plan has it, in their order; undefined where a layer was not timed. */
+  layerTimes(chosen: readonly PlannedChoice[]): readonly LayerTime[];
   /** What speed costs, from times of single layers: the whole trade-off after a plan by time, else nothing. */
   curve(): readonly CurvePoint[];
+}
+
+export interface LayerTime {
+  readonly layer: string;
+  readonly original: number | undefined;
+  readonly written: number | undefined;
 }
 
 /** Layers that are not asked for stay dense, and are skipped with the reason. */
@@ -109,7 +130,7 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   const cache = openCalibrationCache(prepared, data.images, engine, {});
   const progress = stepsOf(hooks);
   const options: CalibrateOptions = {
-    candidates: (shape) => candidatesFor(shape, saves),
+    candidates: (shape) => restricted(candidatesFor(shape, saves), shape, job),
     cache,
     ...(data.batch === undefined ? {} : { batch: data.batch }),
     ...(signal ? { signal } : {}),
@@ -130,19 +151,20 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   return {
     calibration,
     async plan(budget) {
+      if (budget.keepBytes !== undefined) return planByBytes(job, calibration, whole, budget.keepBytes);
       if (budget.keepParams !== undefined)
         return { calibration, chosen: byWeights(whole, calibration, budget.keepParams) };
       const plan = await timedPlan(job, calibration, table, { ...budget, whole });
       original = plan.times?.original;
       return plan;
     },
-    times: () =>
-      calibration.layers
-        .flatMap(({ layer }) => {
-          const milliseconds = clock.dense(layer);
-          return milliseconds === undefined ? [] : [{ layer: layer.name, milliseconds }];
-        })
-        .sort((a, b) => b.milliseconds - a.milliseconds),
+    times: () => fastestCandidates(calibration, clock),
+    layerTimes: (chosen) =>
+      chosen.map(({ layer, candidate }) => ({
+        layer: layer.name,
+        original: clock.dense(layer),
+        written: clock.exact(layer, candidate),
+      })),
     curve: () => (original === undefined ? [] : speedCurve(calibration, clock, original)),
   };
 }
@@ -194,11 +216,14 @@ async function timedPlan(
     const milliseconds = await timeNetwork(original, place, hooks);
     return { original: milliseconds, written: milliseconds };
   });
-  let most = whole.written / (budget.speedup ?? 1);
+  const target = budget.latency ?? whole.written / (budget.speedup ?? 1);
+  const timed = budget.latency !== undefined || budget.speedup !== undefined;
+  if (budget.latency !== undefined && target >= whole.written) throw fastEnough(target, whole.written);
+  let most = target;
   let best: CalibratedPlan | undefined;
   let first: { readonly predicted: number; readonly written: number } | undefined;
   for (let attempt = 0; attempt < attempts; attempt++) {
-    let solved = solveTimed(counts, calibration, clock, budget, whole.written, most);
+    let solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, most);
     for (let round = 0; round < rounds; round++) {
       const open = solved.chosen.filter(
         ({ layer, candidate }) => clock.exact(layer, candidate) === undefined && clock.dense(layer),
@@ -208,36 +233,19 @@ async function timedPlan(
         "timing the plan",
         open.map((choice) => [choice.layer, choice] as const),
       );
-      solved = solveTimed(counts, calibration, clock, budget, whole.written, most);
+      solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, most);
     }
     const predicted = predictedTime(solved.chosen, clock, whole.written);
     const written = await timeOf(job, calibration, table, solved.chosen, whole.written);
     first ??= { predicted, written };
     const times = { original: whole.written, predicted, written, first };
     const plan = { calibration, chosen: solved.chosen, times };
-    const target = whole.written / (budget.speedup ?? 1);
-    if (budget.speedup === undefined || written <= target) return plan;
+    if (!timed || written <= target) return plan;
     if (best === undefined || written < best.times!.written) best = plan;
     // The layers promised more than the network kept: promise as much more.
     most = Math.min(most, predicted) - 1.1 * (written - target);
   }
-  throw unreachable(budget, best!);
-}
-
-function unreachable({ speedup = 1 }: CalibratedBudget, { times }: CalibratedPlan): FilterBasisError {
-  const { original, written } = times!;
-  const reachable = Math.max(1, Math.floor((100 * original) / written) / 100);
-  return new FilterBasisError(
-    "budget-unreachable",
-    `a speed-up of ${speedup} is out of reach: the best plan that was timed makes it ${reachable}`,
-    {
-      field: "speedup",
-      expected: `at most ${reachable}`,
-      got: `${speedup}`,
-      cures: reachable > 1.02 ? [`--speedup ${reachable}`] : [],
-      facts: { reachable, milliseconds: { original, best: written } },
-    },
-  );
+  throw outOfReach(budget, best!);
 }
 
 /** Milliseconds of the whole network with a plan's chains, on the original's clock. */

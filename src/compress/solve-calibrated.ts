@@ -81,11 +81,11 @@ export function solveTimed(
   original: Counts,
   calibration: Calibration,
   clock: ChainClock,
-  { keepMacs, speedup }: CalibratedBudget,
+  { keepMacs, timed }: CalibratedBudget & { readonly timed: boolean },
   whole: number,
   most: number,
 ): Solution<PlannedChoice> {
-  if (speedup !== undefined) {
+  if (timed) {
     const bySpeed = itemsBySpeed(calibration, clock);
     const dense = bySpeed.reduce((sum, choices) => sum + choices[0]!.price, 0);
     const found = solvePlan(bySpeed, most - whole + dense);

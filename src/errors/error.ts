@@ -75,18 +75,23 @@ export class FilterBasisError extends Error {
    * The same error with what the caller knows about its place (the file, say); what it says of its place itself stays.
    */
   at(place: ErrorPlace): FilterBasisError {
-    return this.#with({ ...place, ...this.place, cures: this.cures });
+    return this.#with({ ...place, ...this.place });
   }
 
   /** The same error with further cures. */
   curedBy(...cures: readonly string[]): FilterBasisError {
-    return this.#with({ ...this.place, cures: [...this.cures, ...cures] });
+    return this.#with({ cures: [...this.cures, ...cures] });
   }
 
-  #with(details: ErrorPlace & { readonly cures: readonly string[] }): FilterBasisError {
-    const { expected, got, facts, cause, stack } = this;
-    const all = { ...details, facts, ...(expected && { expected }), ...(got && { got }) };
-    const made = new FilterBasisError(this.code, this.problem, cause === undefined ? all : { ...all, cause });
+  /** The same error with more that was found out. */
+  knowing(facts: Readonly<Record<string, unknown>>): FilterBasisError {
+    return this.#with({ facts: { ...this.facts, ...facts } });
+  }
+
+  #with(more: ErrorDetails): FilterBasisError {
+    const { expected, got, cause, stack, place, cures, facts } = this;
+    const details = { ...place, cures, facts, ...(expected && { expected }), ...(got && { got }), ...more };
+    const made = new FilterBasisError(this.code, this.problem, cause === undefined ? details : { ...details, cause });
     if (stack !== undefined) made.stack = stack.replace(this.message, made.message);
     return made;
   }

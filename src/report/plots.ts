@@ -7,6 +7,8 @@ export interface Series {
   readonly points: readonly { readonly x: number; readonly y: number }[];
   /** Drawn as dots too: few points that each mean something. */
   readonly dots?: boolean;
+  /** False: the points are not joined. */
+  readonly line?: boolean;
 }
 
 export interface ChartOptions {
@@ -68,13 +70,14 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
 }
 
 /** A line, and dots where each point means something. */
-function marksOf({ name, points, dots }: Series, index: number): Plot.Markish[] {
+function marksOf({ name, points, dots, line: drawn = true }: Series, index: number): Plot.Markish[] {
   const color = `var(--series-${index + 1})`;
   const channels = { x: "x", y: "y", ariaLabel: () => name } as const;
-  const line = Plot.line(points, { ...channels, stroke: color, strokeWidth: 1.6, className: "line" });
-  if (!dots && points.length !== 1) return [line];
+  const stroke = { stroke: color, strokeWidth: 1.6, className: "line" };
+  const line = drawn ? [Plot.line(points, { ...channels, ...stroke })] : [];
+  if (!dots && points.length !== 1) return line;
   const title = ({ x: at, y: value }: Series["points"][number]) => `${name}: ${short(value)} at ${short(at)}`;
-  return [line, Plot.dot(points, { ...channels, fill: color, r: 3, title })];
+  return [...line, Plot.dot(points, { ...channels, fill: color, r: 3, title })];
 }
 
 const finite = (points: Series["points"], log: boolean): Series["points"] =>
