@@ -27,6 +27,7 @@ import { type EpochReport, type LoopResult, type LoopState, type StepReport, tra
 import { activationMoments } from "./moments.js";
 import { recalibrate } from "./recalibrate.js";
 import type { Recipe } from "./recipe.js";
+import { sampledResponses } from "./responses.js";
 import { appendLog, holdRun, openJournal, runFiles, writeJson } from "./run-folder.js";
 import type { BatchSource } from "./sources.js";
 import { openEventFile } from "./tensorboard.js";
@@ -202,7 +203,10 @@ async function compressFor(
   const { method, ...options } = compress;
   const moments =
     calibrate > 0 ? await activationMoments(graph, network, source, { batches: calibrate, seed, note }) : undefined;
-  const { graph: compressed, outcomes } = methodPass(method, options, moments && { moments })(graph);
+  const responses =
+    calibrate > 0 ? await sampledResponses(source, { batches: calibrate, seed, device: network.device }) : undefined;
+  const known = { ...(moments && { moments }), ...(responses && { responses }) };
+  const { graph: compressed, outcomes } = methodPass(method, options, known)(graph);
   for (const { layer, applied, reason } of outcomes) if (!applied) note(`skipped ${layer}: ${reason}`);
   return compressed;
 }
