@@ -20,12 +20,14 @@ export function separableSpectrum(filters: Matrix, { n, c, kernel }: LayerShape,
   return spectrum(matrix(c * kh, kw * n, data), linear);
 }
 
+/** Of a 1x1 convolution: two matrices. */
 export function separableFactors({ lowRank }: Spectrum, shape: LayerShape, rank: number): Factors {
   const { n, kernel } = shape;
+  const family = kernel[0] * kernel[1] === 1 ? "low-rank" : "separable";
   const { coefficients, basis } = lowRank(rank); // [c kh x r] and [r x kw n]
   const horizontal = new Float64Array(basis.data.length); // [n, r, kw]
   for (let r = 0; r < rank; r++)
     for (let x = 0; x < kernel[1]; x++)
       for (let o = 0; o < n; o++) horizontal[(o * rank + r) * kernel[1] + x] = basis.data[(r * kernel[1] + x) * n + o]!;
-  return makeFactors({ family: "separable", ranks: [rank] }, shape, [transpose(coefficients).data, horizontal]);
+  return makeFactors({ family, ranks: [rank] }, shape, [transpose(coefficients).data, horizontal]);
 }

@@ -1,8 +1,7 @@
 // The chain up to the network that a training starts from: the same passes, plan and numbers as `compress`, by the
 // options of a recipe. A recipe has no clock, so that it makes the same network on every machine.
-import type { ActivationMoments } from "../basis/moments.js";
 import type { Graph } from "../graph/types.js";
-import { methodPass } from "../methods/methods.js";
+import { type Known, methodPass } from "../methods/methods.js";
 import { type Selection, skipReason } from "../methods/pattern.js";
 import { bestLinearAlgebra } from "../torch/linalg.js";
 import type { JobHooks } from "./job.js";
@@ -15,11 +14,11 @@ import type { JobHooks } from "./job.js";
 export function startNetwork(
   prepared: Graph,
   { method, ...options }: { readonly method: string } & Selection,
-  moments: ReadonlyMap<string, ActivationMoments> | undefined,
+  known: Omit<Known, "linear">,
   { note }: Pick<JobHooks, "note">,
 ): Graph {
-  const known = { linear: bestLinearAlgebra(), ...(moments && { moments }) };
-  const { graph, outcomes } = methodPass(method, options, known)(prepared);
+  const pass = methodPass(method, options, { linear: bestLinearAlgebra(), ...known });
+  const { graph, outcomes } = pass(prepared);
   for (const { layer, applied, reason } of outcomes)
     if (!applied && skipReason(layer, options) === undefined) note?.(`skipped ${layer}: ${reason}`);
   return graph;

@@ -1,6 +1,7 @@
 // What methods that write layers as chains share: find the layers, plan, decompose, write, tell.
 
 import { composed } from "../basis/composed.js";
+import type { Factors } from "../basis/factors.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph, Outcome, PassResult } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
@@ -8,7 +9,14 @@ import { type LinearAlgebra, pureLinearAlgebra } from "../linalg/low-rank.js";
 import { type Matrix, matrix, squaredNorm } from "../linalg/matrix.js";
 import { type ChainLayer, findChainLayers } from "./chain-layers.js";
 import type { Line } from "./chain-line.js";
-import { type ChainOptions, type Level, planChains } from "./plan-chains.js";
+import {
+  type Boxed,
+  type ChainOptions,
+  type ChainPlan,
+  type Level,
+  type PlannedChain,
+  planChains,
+} from "./plan-chains.js";
 import { nothingToDo } from "./plan-groups.js";
 import { chainSentence, type WrittenChain, writeLayerChains } from "./write-chain.js";
 
@@ -19,32 +27,56 @@ export interface ChainWork {
   readonly takes: (layer: ChainLayer) => string | undefined;
   readonly line: (layer: ChainLayer, filters: Matrix, linear: LinearAlgebra) => Line;
   readonly level?: Level;
+  readonly boxed?: Boxed;
+  /** How factors are put into the graph. Default: as chains of ordinary nodes. */
+  readonly write?: typeof writeLayerChains;
+  /** Factors by what the layers before it have become: layer after layer, instead of the line's. */
+  readonly rewrite?: (planned: PlannedChain, soFar: Graph) => Rewritten;
+}
+
+export interface Rewritten {
+  readonly factors: Factors;
+  /** New ones, for each node. */
+  readonly bias?: readonly Float64Array[];
 }
 
 /** @throws FilterBasisError `unsupported` where no layer can be treated; what planning throws */
 export function applyChains(
   graph: Graph,
   options: ChainOptions & { readonly linear?: LinearAlgebra },
-  { name, takes, line, level }: ChainWork,
+  work: ChainWork,
 ): PassResult {
+  const { name, takes, line, level, boxed } = work;
   const { linear = pureLinearAlgebra, inputs = new Map(), keepFirst = 1 } = options;
   const found = findChainLayers(graph, inputs, { ...options, keepFirst }, takes);
   if (found.layers.length === 0) throw nothingToDo(found.skipped);
-  const lines = found.layers.map((layer) => {
-    const filters = filtersOf(layer);
-    return { layer, filters, line: line(layer, filters, linear) };
-  });
-  const { planned, skipped } = planChains(graph, lines, options, level);
-  const written = planned.map(({ layer, line: own, k }): WrittenChain => {
-    const factors = own.factors(k);
-    return { layer, factors, lost: lostBy(filtersOf(layer), composed(factors, linear.multiply)) };
-  });
+  const lines = found.layers.map((layer) => ({ layer, line: line(layer, filtersOf(layer), linear) }));
+  const plans = planChains(graph, lines, options, { ...(level && { level }), ...(boxed && { boxed }) });
+  const done = plans.map((plan) => carriedOut(graph, plan, work, linear));
+  const best = boxed?.best;
+  const scores = best === undefined || done.length === 1 ? [0] : done.map((one) => best(one.graph));
+  const { written, graph: made, skipped } = done[scores.indexOf(Math.max(...scores))]!;
   const tell = (layer: string, applied: boolean, reason: string): Outcome => ({ pass: name, layer, applied, reason });
   const outcomes = [
     ...written.flatMap((one) => one.layer.layer.nodes.map((node) => tell(node.name, true, chainSentence(one)))),
     ...[...found.skipped, ...skipped].map(({ name: layer, reason }) => tell(layer, false, reason)),
   ];
-  return { graph: written.length === 0 ? graph : writeLayerChains(graph, written, name), outcomes };
+  return { graph: made, outcomes };
+}
+
+function carriedOut(
+  graph: Graph,
+  { planned, skipped }: ChainPlan,
+  { name, rewrite, write = writeLayerChains }: ChainWork,
+  linear: LinearAlgebra,
+) {
+  const written: WrittenChain[] = [];
+  for (const one of planned) {
+    const { layer } = one;
+    const made = rewrite?.(one, write(graph, written, name)) ?? { factors: one.line.factors(one.k) };
+    written.push({ ...made, layer, lost: lostBy(filtersOf(layer), composed(made.factors, linear.multiply)) });
+  }
+  return { written, skipped, graph: written.length === 0 ? graph : write(graph, written, name) };
 }
 
 /** W [n x c kh kw] */

@@ -9,7 +9,7 @@ import { channelSeparable } from "../basis/channel-separable.js";
 import type { Candidate } from "../basis/factors.js";
 import { separableFactors, separableSpectrum } from "../basis/separable-svd.js";
 import { tails } from "../basis/spectrum.js";
-import type { LinearAlgebra } from "../linalg/low-rank.js";
+import type { LinearAlgebra, Spectrum } from "../linalg/low-rank.js";
 import type { Matrix } from "../linalg/matrix.js";
 import { applyChains } from "./apply-chains.js";
 import type { ChainLayer } from "./chain-layers.js";
@@ -45,7 +45,9 @@ export const jaderberg: Method<"jaderberg", typeof fields> = {
       name: "jaderberg",
       takes: spatialOnly,
       line: (layer, filters, linear) =>
-        scheme === 2 ? separableLine(layer, filters, linear) : channelLine(layer, filters, linear, basis, seed),
+        scheme === 2
+          ? lineOfSpectrum(layer, separableSpectrum(filters, layer.shape, linear))
+          : channelLine(layer, filters, linear, basis, seed),
     });
   },
   reconstruct: filtersOfChain,
@@ -58,13 +60,13 @@ export const jaderberg: Method<"jaderberg", typeof fields> = {
 export const spatialOnly = ({ layer }: ChainLayer): string | undefined =>
   layer.kernelElements === 1 ? "its kernel is 1 x 1" : undefined;
 
-/** All ranks of kh x 1 and 1 x kw, from one SVD. */
-function separableLine({ shape }: ChainLayer, filters: Matrix, linear: LinearAlgebra): Line {
-  const found = separableSpectrum(filters, shape, linear);
+/** All ranks of kh x 1 and 1 x kw; of a 1x1 convolution, of two matrices. */
+export function lineOfSpectrum({ shape, layer }: ChainLayer, found: Spectrum): Line {
   const lost = tails(found.squares);
+  const family = layer.kernelElements === 1 ? "low-rank" : "separable";
   return {
     most: found.squares.length,
-    at: (k): Candidate => ({ family: "separable", ranks: [k] }),
+    at: (k): Candidate => ({ family, ranks: [k] }),
     lost: (k) => lost[k]! / (lost[0]! || 1),
     factors: (k) => separableFactors(found, shape, k),
   };

@@ -6,13 +6,18 @@ import { basisMethod, channelWise, filterWise, svd } from "./basis-methods.js";
 import { basisScratchMethod } from "./basis-scratch.js";
 import { cp } from "./cp.js";
 import { denton } from "./denton.js";
+import { type EncKnown, enc } from "./enc.js";
 import { factorMethod } from "./factor.js";
 import { groupMethod } from "./group.js";
 import { groupSvd } from "./group-svd.js";
 import { jaderberg } from "./jaderberg.js";
+import { kmeansMethod } from "./kmeans.js";
+import { kse } from "./kse.js";
 import type { Method } from "./method.js";
 import { checkedOptions } from "./options.js";
+import { simpleSvd } from "./simple-svd.js";
 import { transitionMethod } from "./transition.js";
+import { type ZhangKnown, zhang } from "./zhang.js";
 
 const table = <T extends { readonly [Name in keyof T]: Method<Name & string> }>(all: T): T => all;
 
@@ -26,10 +31,15 @@ export const methods = table({
   factor: factorMethod,
   group: groupMethod,
   transition: transitionMethod,
+  "simple-svd": simpleSvd,
+  zhang,
+  enc,
   jaderberg,
   denton,
   cp,
   "group-svd": groupSvd,
+  kmeans: kmeansMethod,
+  kse,
 });
 
 export type MethodName = keyof typeof methods;
@@ -43,7 +53,9 @@ export const weightMethods = Object.values<Method>(methods)
   .map(({ name }) => name as WeightMethod);
 
 /** What is known of a network beside the options of a recipe, for the methods that start from filters. */
-export type Known = Pick<BasisOptions, "moments" | "linear">;
+export type Known = Pick<BasisOptions, "moments" | "linear"> &
+  Pick<ZhangKnown, "responses"> &
+  Pick<EncKnown, "validate">;
 
 /** A method by its name. @throws FilterBasisError `not-found` */
 export function methodNamed(name: string): Method {

@@ -5,8 +5,9 @@
 
 import * as z from "zod/mini";
 import type { SkippedLayer } from "../basis/convolution.js";
-import { FilterBasisError } from "../errors/error.js";
+import { FilterBasisError, isError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
+import type { Random } from "../linalg/random.js";
 import { cost } from "../ops/cost/cost.js";
 import { type Option, solveBudget } from "./budget.js";
 import type { ChainLayer } from "./chain-layers.js";
@@ -49,6 +50,23 @@ export interface Lined {
 /** Under a budget: the k of a layer at a level from 0 (least) to 1 (full rank), growing with the level. */
 export type Level = (lined: Lined, level: number, price: Price) => number;
 
+/** Under a budget: what loses least between the levels at smaller and larger budgets. */
+export interface Boxed {
+  /** How much smaller and larger. */
+  readonly spread: number;
+  /** Comparable between layers. */
+  readonly loss: (lined: Lined, k: number) => number;
+  /** So many solutions of perturbed losses, of which the best network is taken. */
+  readonly tries?: number;
+  readonly random?: Random;
+  readonly best?: (graph: Graph) => number;
+}
+
+export interface Allocation {
+  readonly level?: Level;
+  readonly boxed?: Boxed;
+}
+
 export interface PlannedChain extends Lined {
   readonly k: number;
 }
@@ -59,11 +77,17 @@ export interface ChainPlan {
 }
 
 /**
+ * The plans that come into question, the best first.
  * @throws FilterBasisError `usage` for two budgets, `invalid-plan` where no layer can have the rank asked for,
  * `budget-unreachable`
  */
-export function planChains(graph: Graph, lines: readonly Lined[], options: ChainOptions, level?: Level): ChainPlan {
-  if (options.rank !== undefined || options.layers !== undefined) return explicit(lines, options);
+export function planChains(
+  graph: Graph,
+  lines: readonly Lined[],
+  options: ChainOptions,
+  { level, boxed }: Allocation = {},
+): readonly ChainPlan[] {
+  if (options.rank !== undefined || options.layers !== undefined) return [explicit(lines, options)];
   const { keepParams, keepMacs, inputs = new Map() } = options;
   if (keepParams !== undefined && keepMacs !== undefined)
     throw new FilterBasisError("usage", "give one budget: keepParams or keepMacs");
@@ -78,8 +102,10 @@ export function planChains(graph: Graph, lines: readonly Lined[], options: Chain
     keep: keepMacs ?? keepParams ?? 0.5,
     option: price === "macs" ? "keep-macs" : "keep-params",
   };
+  if (boxed !== undefined && level !== undefined) return solvedWithin(lines, budget, level, boxed);
   const byLoss = level === undefined && lines.every(({ line }) => line.lost !== undefined);
-  return byLoss ? solved(lines, budget) : levelled(lines, budget, level ?? sameFraction);
+  const ks = byLoss ? solved(lines, budget) : levelled(lines, budget, level ?? sameFraction);
+  return [decided(lines, ks)];
 }
 
 interface LineBudget {
@@ -123,30 +149,56 @@ type Chosen = Option & { readonly choice: { readonly k: number } | undefined };
 /** Keeps the logarithm finite where nothing is left. */
 const leastShare = 1e-12;
 
-function solved(lines: readonly Lined[], { price, dense, all, fixed, keep, option }: LineBudget): ChainPlan {
-  const table = lines.map(({ layer, line }, i): Chosen[] => {
+/** The k of every layer, 0 where it stays. */
+function solved(
+  lines: readonly Lined[],
+  { price, dense, all, fixed, keep, option }: LineBudget,
+  loss = ({ line }: Lined, k: number): number => -Math.log(Math.max(leastShare, 1 - line.lost!(k))),
+  range: (index: number) => readonly [number, number] = (i) => [1, lines[i]!.line.most],
+): number[] {
+  const table = lines.map((lined, i): Chosen[] => {
+    const [least, most] = range(i);
     const options: Chosen[] = [{ cost: dense[i]!, loss: 0, choice: undefined }];
-    for (let k = 1; k <= line.most; k++) {
-      const own = priceOf(layer, line.at(k), price);
+    for (let k = Math.max(1, least); k <= most; k++) {
+      const own = priceOf(lined.layer, lined.line.at(k), price);
       if (own >= dense[i]!) break;
-      options.push({ cost: own, loss: -Math.log(Math.max(leastShare, 1 - line.lost!(k))), choice: { k } });
+      options.push({ cost: own, loss: loss(lined, k), choice: { k } });
     }
     return options;
   });
   const names = lines.map(({ layer }) => layer.layer.name);
   const { chosen } = solveBudget(table, { fixed, original: all, keep, option, names });
-  return decided(
-    lines,
-    chosen.map((one) => (one as Chosen).choice?.k ?? 0),
-  );
+  return chosen.map((one) => (one as Chosen).choice?.k ?? 0);
+}
+
+function solvedWithin(lines: readonly Lined[], budget: LineBudget, level: Level, boxed: Boxed): readonly ChainPlan[] {
+  const { spread, loss, tries = 1, random } = boxed;
+  const middle = levelled(lines, budget, level);
+  const near = (factor: number) => {
+    try {
+      return levelled(lines, { ...budget, keep: Math.min(1, budget.keep * factor) }, level);
+    } catch (error) {
+      if (isError(error, "budget-unreachable")) return middle;
+      throw error;
+    }
+  };
+  const [low, high] = [near(1 - spread), near(1 + spread)];
+  const range = (i: number): readonly [number, number] => [low[i]!, high[i] === 0 ? lines[i]!.line.most : high[i]!];
+  const found = new Map<string, { readonly ks: readonly number[]; readonly loss: number }>();
+  for (let attempt = 0; attempt < 3 * tries && found.size < tries; attempt++) {
+    const shaken = lines.map(() => (attempt === 0 ? 1 : 1 + 0.4 * (random!.next() - 0.5)));
+    const ks = solved(lines, budget, (lined, k) => shaken[lines.indexOf(lined)]! * loss(lined, k), range);
+    found.set(`${ks}`, { ks, loss: ks.reduce((sum, k, i) => sum + (k === 0 ? 0 : loss(lines[i]!, k)), 0) });
+  }
+  return [...found.values()].sort((a, b) => a.loss - b.loss).map(({ ks }) => decided(lines, ks));
 }
 
 const sameFraction: Level = ({ layer, line }, level, price) =>
   largestWithin(layer, line, level * densePrice(layer, price), price);
 
 /** The highest level within the budget, then single steps as far as they fit. */
-function levelled(lines: readonly Lined[], budget: LineBudget, level: Level): ChainPlan {
-  const { price, dense, all, fixed, keep, option } = budget;
+function levelled(lines: readonly Lined[], budget: LineBudget, level: Level): number[] {
+  const { price, dense, all, fixed, keep } = budget;
   const target = keep * all - fixed;
   const costOf = (i: number, k: number) =>
     k === 0 ? dense[i]! : priceOf(lines[i]!.layer, lines[i]!.line.at(k), price);
@@ -157,7 +209,7 @@ function levelled(lines: readonly Lined[], budget: LineBudget, level: Level): Ch
   const least = at(0);
   if (total(least) > target) throw unreachable(budget, total(least) + fixed, lines);
   let [low, high] = [0, 1];
-  if (total(at(1)) <= target) return decided(lines, at(1));
+  if (total(at(1)) <= target) return at(1);
   for (let step = 0; step < 60; step++) {
     const middle = (low + high) / 2;
     if (total(at(middle)) <= target) low = middle;
@@ -172,8 +224,7 @@ function levelled(lines: readonly Lined[], budget: LineBudget, level: Level): Ch
     chosen[i] = k;
     spent += more;
   }
-  void option;
-  return decided(lines, chosen);
+  return chosen;
 }
 
 function unreachable({ all, keep, option }: LineBudget, least: number, lines: readonly Lined[]): FilterBasisError {

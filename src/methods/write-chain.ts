@@ -15,6 +15,8 @@ export interface WrittenChain {
   readonly factors: Factors;
   /** The share of the filters' squared norm that is lost. */
   readonly lost: number;
+  /** New ones, for each node; absent where they stay. */
+  readonly bias?: readonly Float64Array[];
 }
 
 /** The graph with these layers as chains. Filters that several nodes read become stages that all of them read. */

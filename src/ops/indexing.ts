@@ -63,6 +63,7 @@ export const indexing = {
     value: gathered,
     exact: "always",
     bounded: "first",
+    picks: true,
     since: 11,
   },
   GatherElements: { shapes: gatherElements },

@@ -33,6 +33,7 @@ import {
 import { activationMoments } from "./moments.js";
 import { recalibrate } from "./recalibrate.js";
 import type { Recipe } from "./recipe.js";
+import { sampledResponses } from "./responses.js";
 import { appendLog, holdRun, openJournal, runFiles, writeJson } from "./run-folder.js";
 import type { BatchSource } from "./sources.js";
 import { openEventFile } from "./tensorboard.js";
@@ -227,8 +228,10 @@ async function compressFor(
 ): Promise<Graph> {
   if (compress === undefined) return graph;
   const options = { batches, seed, note, device: requireDevice(device) };
-  const moments = batches > 0 ? await activationMoments(graph, source, options) : undefined;
-  return startNetwork(graph, compress, moments, { note });
+  if (batches === 0) return startNetwork(graph, compress, {}, { note });
+  const moments = await activationMoments(graph, source, options);
+  const responses = await sampledResponses(source, options);
+  return startNetwork(graph, compress, { moments, responses }, { note });
 }
 
 function stepScalars({ loss, task, approximation, distillation, rate }: StepReport): Record<string, number> {
