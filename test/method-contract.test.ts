@@ -143,6 +143,28 @@ const trials: Readonly<Record<MethodName, Trial>> = {
     ],
     wholes: [],
   },
+  slimming: {
+    options: { rate: 0.5 },
+    wrong: [
+      [{ rate: 1 }, "rate"],
+      [{ keepParams: 0 }, "keepParams"],
+      [{ score: "size" }, "score"],
+    ],
+  },
+  cap: {
+    options: { keep: 0.5 },
+    wrong: [
+      [{ keep: 0 }, "keep"],
+      [{ keepMacs: 2 }, "keepMacs"],
+    ],
+  },
+  amc: {
+    options: { keepParams: 0.6 },
+    wrong: [
+      [{ episodes: 0 }, "episodes"],
+      [{ coupled: "yes" }, "coupled"],
+    ],
+  },
   transition: {
     options: { bottleneck: 3 },
     wrong: [

@@ -1,7 +1,9 @@
-// `compare`: are two models the same function? Agreement by output on data, and milliseconds in turns.
+// `compare`: are two models the same function? Agreement by output on data, and milliseconds in turns. With --methods:
+// which method makes the best of one network at one budget (compare-methods.ts).
 import { placeOf } from "../compress/job.js";
 import { type Times, timeNetworks } from "../compress/time.js";
 import { checkDataSource, dataHelp, openData } from "../data/table.js";
+import { FilterBasisError } from "../errors/error.js";
 import { type ComparedOnData, compareOnData } from "../evaluate/compare-on-data.js";
 import { lossKinds } from "../evaluate/loss.js";
 import { type ModelFeeds, modelFeeds } from "../evaluate/model-feeds.js";
@@ -10,6 +12,7 @@ import type { Graph } from "../graph/types.js";
 import { loadModel } from "../runtime/files.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { grouped } from "./columns.js";
+import { compareMethods, methodOptions } from "./compare-methods.js";
 import { inputOptions as imageOptions, readInputOptions } from "./data-options.js";
 import { command, stopIfAsked } from "./frame.js";
 import { lossLines } from "./loss-text.js";
@@ -21,10 +24,10 @@ const kinds = lossKinds.filter((kind) => kind !== "decibels");
 
 export default command({
   name: "compare",
-  summary: "are two models the same function on data? agreement by output; milliseconds in turns",
+  summary: "are two models the same function on data? or, with --methods, all methods on one model at one budget",
   args: {
     model: { type: "positional", description: "the original: an ONNX file or a run folder", required: true },
-    other: { type: "positional", description: "the other one", required: true },
+    other: { type: "positional", description: "the other one", required: false },
     data: { type: "string", description: dataHelp, valueHint: "DATA", required: true },
     output: { type: "string", description: "the output whose loss counts (default: the first)", valueHint: "NAME" },
     loss: { type: "enum", options: [...kinds], description: "what its loss is, where its values do not tell" },
@@ -34,10 +37,28 @@ export default command({
     seed: { type: "string", description: "draws the inputs that --limit keeps", valueHint: "N" },
     ...inputOptions,
     ...runtimeOptions,
+    ...methodOptions,
     latency: latencyOption,
   },
-  readsOnly: true,
+  rules: [
+    {
+      option: "methods",
+      excludes: ["OTHER", "output", "loss"],
+      why: "methods are compared with the model",
+    },
+    { oneOf: ["keep-params", "keep-macs", "speedup"], why: "each says how far to compress; give one" },
+    { oneOf: ["epochs", "steps"], why: "both say how long to fine-tune" },
+    ...Object.keys(methodOptions)
+      .filter((option) => option !== "methods")
+      .map((option) => ({ option, needs: ["methods"], why: "it is of a comparison of methods" })),
+  ],
+  readsOnly: ({ methods }) => methods === undefined,
   async run(args, context) {
+    if (args.methods !== undefined) return compareMethods(await modelFile(args.model), args, context);
+    if (args.other === undefined)
+      throw new FilterBasisError("usage", "there is nothing to compare the model with", {
+        expected: "another model, or --methods",
+      });
     const [file, other] = [await modelFile(args.model), await modelFile(args.other)];
     await checkDataSource(args.data);
     const stated = readInputOptions(args);

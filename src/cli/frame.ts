@@ -61,9 +61,9 @@ export interface CommandSpec<A extends ArgsDef> {
   readonly rules?: readonly OptionRule[];
   /**
    * True for a command that writes nothing: the first Ctrl-C ends it as soon as the program is awake, for there is
-   * nothing to save.
+   * nothing to save. A function says it of the arguments that were given.
    */
-  readonly readsOnly?: boolean;
+  readonly readsOnly?: boolean | ((args: ParsedArgs<A>) => boolean);
   run(args: ParsedArgs<A>, context: Context): Promise<Outcome>;
 }
 
@@ -100,8 +100,10 @@ export function command<const A extends ArgsDef>(spec: CommandSpec<A>): Command 
           repeated: (option) => repeated.get(option) ?? [],
           given,
         };
-        const running = spec.run(parsed as unknown as ParsedArgs<A>, context);
-        const result = await (spec.readsOnly ? orStopped(running, signal) : running);
+        const own = parsed as unknown as ParsedArgs<A>;
+        const running = spec.run(own, context);
+        const readsOnly = typeof spec.readsOnly === "function" ? spec.readsOnly(own) : spec.readsOnly;
+        const result = await (readsOnly ? orStopped(running, signal) : running);
         await signalsHeard();
         stdout.write(json ? `${toJson(result.json)}\n` : `${visible(result.text.trimEnd())}\n`);
         return signal.aborted ? exitOf(signal) : 0;

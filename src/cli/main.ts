@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   setup: async () => (await import("./setup.js")).default,
   doctor: async () => (await import("./doctor.js")).default,
   train: async () => (await import("./train.js")).default,
+  sweep: async () => (await import("./sweep.js")).default,
   tables: async () => (await import("./tables.js")).default,
   nets: async () => (await import("./nets.js")).default,
   methods: async () => (await import("./methods.js")).default,

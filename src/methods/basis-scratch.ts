@@ -215,6 +215,7 @@ export const basisScratchMethod: Method<"basis-scratch", typeof fields> = {
   summary: "the paper's basis networks with new weights, to be trained",
   from: "architecture",
   options: fields,
+  sizes: [256, 192, 128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 2, 1].map((basis) => ({ basis })),
   apply: (graph, options) => basisScratch(options)(graph),
   reconstruct: filtersOverBasis,
 };

@@ -80,5 +80,6 @@ export const factorMethod: Method<"factor", typeof fields> = {
   summary: "depthwise and 1 x 1 convolutions, stacked (Wang et al.)",
   from: "architecture",
   options: fields,
+  sizes: [3, 2, 1].map((layers) => ({ layers })),
   apply: (graph, options) => factor(options)(graph),
 };

@@ -82,5 +82,6 @@ export const groupMethod: Method<"group", typeof fields> = {
   summary: "a grouped convolution, then 1 x 1 (Peng et al.)",
   from: "architecture",
   options: fields,
+  sizes: [1, 2, 4, 8, 16, 32, 64].map((groups) => ({ groups })),
   apply: (graph, options) => group(options)(graph),
 };

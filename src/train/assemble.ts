@@ -5,10 +5,11 @@ import { FilterBasisError } from "../errors/error.js";
 import { feeds, withMetadata } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
 import { Network } from "../interpreter/network.js";
+import { sparseScales } from "../methods/slimming.js";
 import { buildNet } from "../nets/table.js";
 import { cost } from "../ops/cost/cost.js";
 import { loadModel } from "../runtime/files.js";
-import { requireDevice } from "../torch/index.js";
+import { requireDevice, type Tensor } from "../torch/index.js";
 import { approximatedLayers, basisParameters } from "./approximation.js";
 import type { Metrics } from "./loop.js";
 import { optimizer } from "./optimizers.js";
@@ -50,7 +51,7 @@ function trained(model: Graph, built: Graph, name: string): Graph {
 }
 
 /** Makes of the original network the one that is trained, with its batches at hand. */
-export type Compress = (source: BatchSource) => Promise<Graph>;
+export type Compress = (original: Network, source: BatchSource) => Promise<Graph>;
 
 /** Builds a training by a recipe. `original` is what the compressed network is held against. */
 export async function assemble(
@@ -64,7 +65,7 @@ export async function assemble(
   const teacherNetwork = owned.use(new Network(original, { device }));
   const before = runnable(teacherNetwork, original);
   const data = owned.use(await openTaskData(recipe, before, note));
-  const graph = await compress(data.source);
+  const graph = await compress(teacherNetwork, data.source);
   const only = recipe.train === "basis" ? basisParameters(graph) : undefined;
   const network = owned.use(new Network(graph, { device, ...(only && { trainable: (name) => only.has(name) }) }));
   const layers = recipe.loss.gamma > 0 ? approximatedLayers(graph, original, network) : [];
@@ -81,6 +82,7 @@ export async function assemble(
     clip: recipe.optimizer.clip,
     teacher: recipe.loss.distill && { network: teacherNetwork, input: teacherInput, output: teacherOutput },
     layers,
+    ...((recipe.loss.sparsity ?? 0) > 0 ? { scales: scalesOf(graph, network) } : {}),
   };
   const evaluated = runnable(network, graph);
   const keep = owned.move();
@@ -93,6 +95,15 @@ export async function assemble(
     model: () => withMetadata(network.toGraph(), data.conventions),
     [Symbol.dispose]: keep,
   };
+}
+
+/** @throws FilterBasisError `invalid-recipe` for a network without batch norms */
+function scalesOf(graph: Graph, { parameters }: Network): readonly Tensor[] {
+  const scales = [...sparseScales(graph)].flatMap((name) => parameters.get(name) ?? []);
+  if (scales.length > 0) return scales;
+  throw new FilterBasisError("invalid-recipe", "the network has no batch norms whose scales could be made small", {
+    field: "loss.sparsity",
+  });
 }
 
 /** Disposes what it was given, last first, unless it was moved on (Node 20 has no DisposableStack). */

@@ -82,6 +82,11 @@ const loss = z.strictObject({
     .describe("none: trains by distillation alone, without labels"),
   labelSmoothing: z.number().min(0).max(1).default(0),
   gamma: z.number().min(0).default(0).describe("weight of sum ||W - BA||_F^2 (Eq. 12)"),
+  sparsity: z
+    .number()
+    .min(0)
+    .optional()
+    .describe("weight of sum |scale| over batch norms: the sparsity training of network slimming"),
   anneal: z.enum(["none", "linear", "cosine"]).default("none").describe("how gamma falls to 0 over the training"),
   distill: z
     .strictObject({

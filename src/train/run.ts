@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { startNetwork } from "../compress/start.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
+import type { Network } from "../interpreter/network.js";
 import { loadModel, saveModel } from "../runtime/files.js";
 import {
   type Device,
@@ -22,6 +23,7 @@ import {
 import { assemble, recipeGraph, type Training } from "./assemble.js";
 import { beginRun } from "./begin.js";
 import { type Checkpoint, readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
+import { knowledgeOf } from "./knowledge.js";
 import {
   type EpochReport,
   type LoopOptions,
@@ -30,10 +32,8 @@ import {
   type StepReport,
   trainLoop,
 } from "./loop.js";
-import { activationMoments } from "./moments.js";
 import { recalibrate } from "./recalibrate.js";
 import type { Recipe } from "./recipe.js";
-import { sampledResponses } from "./responses.js";
 import { appendLog, holdRun, openJournal, runFiles, writeJson } from "./run-folder.js";
 import type { BatchSource } from "./sources.js";
 import { openEventFile } from "./tensorboard.js";
@@ -109,10 +109,10 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
     recipe,
     graph,
     // What layers see need not come out to the last bit again: a run that goes on takes the network that it began with.
-    (source) =>
+    (network, source) =>
       begun
         ? loadModel(join(folder, runFiles.start))
-        : compressFor(recipe, graph, abortable(source, throwIfAborted), note),
+        : compressFor(recipe, graph, network, abortable(source, throwIfAborted), note),
     note,
   );
   if (resume === undefined) await beforeFirstStep(folder, recipe, training, throwIfAborted);
@@ -221,17 +221,17 @@ function abortable(source: BatchSource, throwIfAborted: () => void): BatchSource
 
 /** The network as the recipe compresses it. */
 async function compressFor(
-  { compress, calibrate: batches, seed, device }: Recipe,
+  { compress, calibrate: batches, seed }: Recipe,
   graph: Graph,
+  network: Network,
   source: BatchSource,
   note: (text: string) => void,
 ): Promise<Graph> {
   if (compress === undefined) return graph;
-  const options = { batches, seed, note, device: requireDevice(device) };
-  if (batches === 0) return startNetwork(graph, compress, {}, { note });
-  const moments = await activationMoments(graph, source, options);
-  const responses = await sampledResponses(source, options);
-  return startNetwork(graph, compress, { moments, responses }, { note });
+  const { method, ...options } = compress;
+  const task = { graph, network, source, batches, seed, note, options };
+  const known = batches > 0 ? await knowledgeOf(method, task) : {};
+  return startNetwork(graph, compress, known, { note });
 }
 
 function stepScalars({ loss, task, approximation, distillation, rate }: StepReport): Record<string, number> {
