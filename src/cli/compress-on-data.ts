@@ -1,5 +1,8 @@
 // `compress --data` without training: calibrated on the data, planned by what is lost on it, evaluated on images that
 // nothing was fitted to.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { calibrationData } from "../compress/calibration-data.js";
 import { type CalibratedResult, compressOnData } from "../compress/compress-calibrated.js";
 import type { JobOptions } from "../compress/job.js";
@@ -13,6 +16,7 @@ import { columns } from "./columns.js";
 import { lossLines } from "./compare.js";
 import { changesText, timesText, withBytes } from "./compress-text.js";
 import { type InputArguments, readInputOptions } from "./data-options.js";
+import { eightBitReport, eightBitText, inEightBits, type PrecisionArguments, quantizeFile } from "./eight-bits.js";
 import type { Context } from "./frame.js";
 import { given, number, whole } from "./values.js";
 
@@ -37,7 +41,7 @@ export const calibrationOptions = {
   },
 };
 
-export interface CalibrationArguments extends InputArguments {
+export interface CalibrationArguments extends InputArguments, PrecisionArguments {
   readonly data?: string | undefined;
   readonly speedup?: string | undefined;
   readonly "max-loss"?: string | undefined;
@@ -65,9 +69,12 @@ export async function onData({ graph, file, output, inputs, options, args }: OnD
   const images = await calibrationData(graph, data, inputs, imageOptionsOf(args, context));
   if (images.all.guessed.length > 0) note(`images: ${images.all.guessed.join(", ")} (guessed; state others)`);
   const { runtime, threads, keepBatchNorm } = options;
-  const result = await compressOnData(
+  const small = inEightBits(args);
+  const folder = small ? await mkdtemp(join(tmpdir(), "filterbasis-float-")) : undefined;
+  const float = folder === undefined ? output : join(folder, "float.onnx");
+  const job = compressOnData(
     { graph, file },
-    output,
+    float,
     images,
     {
       budget: budgetOf(options, args),
@@ -82,9 +89,21 @@ export async function onData({ graph, file, output, inputs, options, args }: OnD
     },
     context,
   );
-  for (const { name, reason } of result.skipped) note(`skipped ${name}: ${reason}`);
-  const json = reportOf(result, images.images.count);
-  return { json, text: show(result, images.images.count) };
+  try {
+    const result = await job;
+    for (const { name, reason } of result.skipped) note(`skipped ${name}: ${reason}`);
+    const { count } = images.images;
+    const [json, told] = [reportOf({ ...result, file: output }, count), show(result, count)];
+    if (!small) return { json, text: told };
+    const model = { graph: result.graph, file: float };
+    const eight = await quantizeFile(model, output, images, args, options, context, { graph, file });
+    return {
+      json: { ...json, ...eightBitReport(eight, count), float: { ...json, skipped: undefined, layers: undefined } },
+      text: `${told.replace(float, "the float network")}\n\n${eightBitText(eight, count)}`,
+    };
+  } finally {
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** Which images, and how they become inputs. */
