@@ -9,6 +9,7 @@ import { verifyEightBits } from "../src/compress/verify-eight-bits.js";
 import type { Graph } from "../src/graph/types.js";
 import { floats, numbers } from "../src/graph/values.js";
 import { verifyGraph } from "../src/ops/verify/verify.js";
+import { int8Weights } from "../src/passes/int8-weights.js";
 import { equalise, freeMaps } from "../src/passes/quantize/equalise.js";
 import { type QuantizeOptions, quantize } from "../src/passes/quantize/quantize.js";
 import { regionsOf } from "../src/passes/quantize/regions.js";
@@ -207,5 +208,23 @@ describe("models that are quantised already", () => {
     expect(relative(await outputsOf(stripped, dims), await outputsOf(graph, dims))).toBeLessThan(0.04);
     const again = await quantizedOf(floatForm(made).graph, dims);
     expect((await optimisedOperators(again.graph)).QLinearConv).toBe(5);
+  });
+
+  test("weights that are only stored in eight bits become stored floats", async () => {
+    const graph = everyOperator();
+    const stored = int8Weights(graph).graph;
+    const form = floatForm(stored).graph;
+    expect(form.nodes.filter(({ op }) => op === "Cast" || op === "Mul")).toEqual([]);
+    expect(relative(await outputsOf(form, dims), await outputsOf(stored, dims))).toBeLessThan(1e-6);
+    const { outcomes } = await quantizedOf(form, dims);
+    expect(outcomes.filter(({ applied }) => applied)).toHaveLength(7);
+  });
+
+  test("layers in integers are named, and the way back", () => {
+    const net = new NetworkDraft(8);
+    const graph = net.graph(["N", 3, 8, 8], net.node("ConvInteger", ["x", "w"], "y"));
+    expect(() => floatForm(graph)).toThrow(
+      expect.objectContaining({ code: "unsupported", cures: [expect.stringMatching(/float model/)] }),
+    );
   });
 });

@@ -1,6 +1,7 @@
 // A network made ready for eight bits: what it was quantised with before goes, layers are nodes with stored weights, and
 // the operators' version has scales for each channel.
 import { FilterBasisError } from "../errors/error.js";
+import { nodeName } from "../graph/attributes.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph, Outcome } from "../graph/types.js";
 import { chainKey } from "../methods/chain-record.js";
@@ -9,6 +10,7 @@ import { chooseLayouts } from "../methods/layout.js";
 import { prepareForPlanning } from "../methods/prepare.js";
 import { readRecord } from "../methods/record.js";
 import { recordKey } from "../passes/compression-record.js";
+import { quantisedCure } from "../passes/constant/weights.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { lowerBasisConv } from "../passes/lower-basis-conv.js";
 import { joinMatrixBias } from "../passes/quantize/matrix-bias.js";
@@ -20,11 +22,21 @@ import { sequence } from "../passes/sequence.js";
 /** Metadata that says in which precision a file computes. */
 export const precisionKey = "filterbasis.precision";
 
+/** Layers whose floats are no longer there. */
+const inIntegers = new Set(["QLinearConv", "ConvInteger", "QLinearMatMul", "MatMulInteger"]);
+
 /**
  * The float network that is quantised. It computes what the given one computes but for the rounding of pairs that it had.
- * @throws FilterBasisError `unsupported` where its opset cannot be raised
+ * @throws FilterBasisError `unsupported` where its opset cannot be raised, or layers are in integers already
  */
 export function floatForm(graph: Graph): { readonly graph: Graph; readonly outcomes: readonly Outcome[] } {
+  const integer = graph.nodes.find(({ op, domain }) => domain === "" && inIntegers.has(op));
+  if (integer !== undefined)
+    throw new FilterBasisError("unsupported", "the model computes in integers already", {
+      node: nodeName(integer),
+      op: integer.op,
+      cures: [quantisedCure],
+    });
   const lowered = lowerBasisConv(inWritableLayouts(stripQuantization(graph).graph));
   // Layers are no longer what records say of them.
   const bare = withMetadata(lowered, { [recordKey]: undefined, [chainKey]: undefined });

@@ -55,5 +55,4 @@ function scaled(integers: TensorData, axis: number, scale: TensorData, zeros: Fl
 }
 
 /** Whether a node widens integers to the floats that they stand for. */
-export const isDequantize = (node: Node | undefined): node is Node =>
-  node !== undefined && node.op === "DequantizeLinear" && node.domain === "";
+export const isDequantize = ({ op, domain }: Node): boolean => op === "DequantizeLinear" && domain === "";

@@ -87,7 +87,7 @@ function makeIndex(graph: GraphBody): GraphIndex {
   const isScaling = (node: Node | undefined): node is Node =>
     isNode(node, "Mul") && isConstant(node.inputs[1] ?? "") && castIntegers(node.inputs[0] ?? "") !== undefined;
   const widensConstants = (node: Node | undefined): boolean =>
-    isDequantize(node) && node.inputs.every((value) => value === "" || isConstant(value));
+    node !== undefined && isDequantize(node) && node.inputs.every((value) => value === "" || isConstant(value));
   const widens = (node: Node | undefined): node is Node => isScaling(node) || widensConstants(node);
   const root = chaser(graph, producers, (node) => node.op === "Identity" || node.op === "Cast" || widens(node));
   const floats = new Map<Node, TensorData | undefined>();

@@ -1,5 +1,5 @@
 // Back from a network with pairs of QuantizeLinear and DequantizeLinear to floats: stored integers become the floats that
-// they stand for, and pairs go. Where a pair cuts at 0 it does the work of a ReLU, and a Clip takes its place.
+// they stand for (behind Cast and Mul too), and pairs go. Where a pair cuts at 0 it does the work of a ReLU, and a Clip takes its place.
 import { makeNode, nodeName } from "../../graph/attributes.js";
 import { isDequantize } from "../../graph/dequantized.js";
 import { freshNames, renameReads } from "../../graph/edit.js";
@@ -13,7 +13,9 @@ const name = "strip-quantization";
 
 export const stripQuantization: Pass = (graph) => {
   const index = indexOf(graph);
-  const widened = graph.nodes.filter(isDequantize);
+  const widened = graph.nodes.filter(
+    (node) => isDequantize(node) || (node.op === "Mul" && index.stored(node.outputs[0]!)?.integers !== undefined),
+  );
   if (widened.length === 0) return { graph, outcomes: [] };
   const fresh = freshNames(graph);
   const made = new Map<string, TensorData>();
