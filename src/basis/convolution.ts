@@ -33,6 +33,8 @@ const others: Readonly<Record<string, string>> = {
   MatMul: "it is a matrix product, not a convolution",
   ConvInteger: `it is a quantised convolution: ${quantisedCure}`,
   QLinearConv: `it is a quantised convolution: ${quantisedCure}`,
+  MatMulInteger: `it is a quantised matrix product: ${quantisedCure}`,
+  QLinearMatMul: `it is a quantised matrix product: ${quantisedCure}`,
   DeformConv: "it is a deformable convolution, whose filters are sampled at places computed from the input",
 };
 

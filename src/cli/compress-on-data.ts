@@ -1,6 +1,8 @@
 // `compress --data` without training: calibrated on the data, planned by what is lost on it, evaluated on images that
 // nothing was fitted to.
-import { realpath } from "node:fs/promises";
+import { mkdtemp, realpath, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type CalibrationData, calibrationData } from "../compress/calibration-data.js";
 import type { PlanOnDataOptions } from "../compress/choose-plan.js";
 import { type CalibratedResult, compressOnData } from "../compress/compress-calibrated.js";
@@ -14,6 +16,7 @@ import type { ModelInputs } from "../runtime/index.js";
 import { columns } from "./columns.js";
 import { changesText, timesText, withBytes } from "./compress-text.js";
 import { type InputArguments, readInputOptions } from "./data-options.js";
+import { eightBitReport, eightBitText, inEightBits, type PrecisionArguments, quantizeFile } from "./eight-bits.js";
 import type { Context } from "./frame.js";
 import { keepReport } from "./kept-reports.js";
 import { lossLines, warning } from "./loss-text.js";
@@ -36,7 +39,7 @@ export const planningOptions = {
   "data-input": text("with data: the input that the images go into", "NAME"),
 };
 
-export interface CalibrationArguments extends InputArguments {
+export interface CalibrationArguments extends InputArguments, PrecisionArguments {
   readonly data?: string | undefined;
   readonly speedup?: string | undefined;
   readonly latency?: string | undefined;
@@ -73,9 +76,12 @@ export async function imagesFor(
 
 export async function onData({ graph, file, output, inputs, options, args }: OnData, context: Context) {
   const images = await imagesFor({ graph, inputs, args }, context);
-  const result = await compressOnData(
+  const small = inEightBits(args);
+  const folder = small ? await mkdtemp(join(tmpdir(), "filterbasis-float-")) : undefined;
+  const float = folder === undefined ? output : join(folder, "float.onnx");
+  const job = compressOnData(
     { graph, file },
-    output,
+    float,
     images,
     {
       ...planOptionsOf(options, args),
@@ -84,16 +90,34 @@ export async function onData({ graph, file, output, inputs, options, args }: OnD
     },
     context,
   );
-  for (const { name, reason } of result.skipped) context.note(`skipped ${name}: ${reason}`);
-  const source = {
-    model: await realpath(file),
-    data: await realpath(args.data!).catch(() => args.data!),
-    options: { ...sourceOptions(args), limit: images.all.count },
-  };
-  const json = { ...reportOf(result, images.images.count), source };
-  await keepReport(output, json);
-  return { json, text: show(result, images.images.count) };
+  try {
+    const result = await job;
+    for (const { name, reason } of result.skipped) context.note(`skipped ${name}: ${reason}`);
+    const { count } = images.images;
+    const source = await sourceOf(file, args, images.all.count);
+    const json = { ...reportOf({ ...result, file: output }, count), source };
+    const told = show(result, count);
+    if (!small) {
+      await keepReport(output, json);
+      return { json, text: told };
+    }
+    const model = { graph: result.graph, file: float };
+    const eight = await quantizeFile(model, output, images, args, options, context, { graph, file });
+    return {
+      json: { ...json, ...eightBitReport(eight, count), float: { ...json, skipped: undefined, layers: undefined } },
+      text: `${told.replace(float, "the float network")}\n\n${eightBitText(eight, count)}`,
+    };
+  } finally {
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  }
 }
+
+/** What a report needs to show images again. */
+const sourceOf = async (file: string, args: CalibrationArguments, limit: number) => ({
+  model: await realpath(file),
+  data: await realpath(args.data!).catch(() => args.data!),
+  options: { ...sourceOptions(args), limit },
+});
 
 /** How images become inputs, as far as it was stated. */
 const sourceOptions = (args: CalibrationArguments) => ({
@@ -104,7 +128,7 @@ const sourceOptions = (args: CalibrationArguments) => ({
 });
 
 /** Which images, and how they become inputs. */
-const imageOptionsOf = (args: CalibrationArguments, { note, signal }: Pick<Context, "note" | "signal">) => ({
+export const imageOptionsOf = (args: CalibrationArguments, { note, signal }: Pick<Context, "note" | "signal">) => ({
   ...sourceOptions(args),
   ...{ note, signal },
   ...given("images", whole("--images", args.images, 1, 1e6)),

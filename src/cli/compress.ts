@@ -6,6 +6,7 @@ import { type Given, type Place, placeOf } from "../compress/job.js";
 import type { PlannedModel } from "../compress/plan.js";
 import { undoModel } from "../compress/rewrite.js";
 import { checkDataSource } from "../data/table.js";
+import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { planAsOptions } from "../methods/plan.js";
 import { readRecord } from "../methods/record.js";
@@ -22,6 +23,7 @@ import { checkPatterns, compressionOptions, jobOptions } from "./compress-option
 import { compressRules, isCalibrated } from "./compress-rules.js";
 import { changesText, timesText, withBytes } from "./compress-text.js";
 import { inputOptions as imageOptions } from "./data-options.js";
+import { inEightBits, precisionOptions, precisionRules } from "./eight-bits.js";
 import { checkFineTuning, fineTune, fineTuningOptions } from "./fine-tune.js";
 import { type FineTunedRun, keepFineTuned, removeFineTuned } from "./fine-tuned-run.js";
 import { type Context, command, stopIfAsked } from "./frame.js";
@@ -37,14 +39,17 @@ export default command({
     ...compressionOptions,
     ...fineTuningOptions,
     ...planningOptions,
+    ...precisionOptions,
     ...imageOptions,
     undo: { type: "boolean", description: "expand a compressed model back to dense filters" },
   },
-  rules: compressRules,
+  rules: [...compressRules, ...precisionRules],
   async run(args, context) {
     const file = await modelFile(args.model);
     const options = jobOptions(args, context);
     const calibrated = isCalibrated(context.given);
+    if (inEightBits(args) && !calibrated)
+      throw new FilterBasisError("usage", "--precision is of compression by calibration, without training");
     if (calibrated) await checkDataSource(args.data!);
     else await checkFineTuning(args);
     await checkOutput(args.output, { inputs: await modelFiles(file), bytes: await modelBytes(file) });
