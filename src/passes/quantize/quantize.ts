@@ -38,8 +38,8 @@ export interface QuantizeOptions {
 }
 
 /**
- * The pass. A value without a range leaves its nodes float, with the reason. Errors: none; a graph below opset 13 is
- * left as it is (see `raiseOpset`).
+ * The pass. A value without a range leaves its nodes float, with the reason; a graph below opset 13 is left as it is (see
+ * `raiseOpset`).
  */
 export function quantize(options: QuantizeOptions): Pass {
   return (graph) => {
