@@ -3,7 +3,7 @@
 // looked for in FILTERBASIS_SHARED, else in `shared` beside the project. Run: npm run bench:calibrated [-- SEEDS [KEEPS
 // [VARIANTS [FAMILIES]]]]
 import type { CandidateOptions } from "../src/basis/candidates.js";
-import type { Family } from "../src/basis/factors.js";
+import type { FittedFamily } from "../src/basis/factors.js";
 import { blockSteps } from "../src/calibrate/block-steps.js";
 import { openCalibrationCache } from "../src/calibrate/cache.js";
 import { calibrate, compressCalibrated, fixedMacs, planByMacs } from "../src/calibrate/calibrated.js";
@@ -86,7 +86,7 @@ const macsOf = (model: Graph) =>
 const rows: object[] = [];
 const options: CandidateOptions = {
   ...usualCandidates,
-  ...(families === undefined ? {} : { families: families.split(",") as Family[] }),
+  ...(families === undefined ? {} : { families: families.split(",") as FittedFamily[] }),
 };
 const started = performance.now();
 const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`;

@@ -11,6 +11,7 @@ import { expand } from "../src/methods/expand.js";
 import { findLayers } from "../src/methods/layers.js";
 import type { Method } from "../src/methods/method.js";
 import { type MethodName, methodPass, methods, weightMethods } from "../src/methods/methods.js";
+import { aboutOf } from "../src/methods/options.js";
 import { planCompression } from "../src/methods/plan.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { verifyGraph } from "../src/ops/verify/verify.js";
@@ -24,6 +25,10 @@ interface Trial {
   readonly options: object;
   /** Options of the wrong kind, and the field that the error names. */
   readonly wrong: readonly (readonly [object, string])[];
+  /** Further options by which it writes layers otherwise. */
+  readonly variants?: readonly object[];
+  /** The same at full rank. */
+  readonly wholes?: readonly object[];
 }
 
 const weights: Trial = {
@@ -35,6 +40,13 @@ const weights: Trial = {
     [{ layers: { "*": { bases: 3 } } }, "layers"],
   ],
 };
+
+const chains: Trial["wrong"] = [
+  [{ rank: 0 }, "rank"],
+  [{ keepMacs: 1.5 }, "keepMacs"],
+  [{ layers: { "*": { ranks: 3 } } }, "layers"],
+];
+const first = { keepFirst: 0 };
 
 /** A row for every method; the compiler asks for it. */
 const trials: Readonly<Record<MethodName, Trial>> = {
@@ -65,6 +77,71 @@ const trials: Readonly<Record<MethodName, Trial>> = {
       [{ groups: [{ upTo: 8 }] }, "groups"],
       [{ keepFirst: -1 }, "keepFirst"],
     ],
+  },
+  "simple-svd": { options: { rank: 3, ...first }, wrong: chains },
+  zhang: { options: { rank: 3, ...first }, wrong: [...chains, [{ mode: "cubic" }, "mode"]] },
+  enc: {
+    options: { rank: 3, ...first },
+    wrong: [...chains, [{ search: "best" }, "search"]],
+    variants: [{ keepMacs: 0.7, inputs: { x: [1, 4, 9, 8] }, ...first }],
+  },
+  jaderberg: {
+    options: { rank: 3, ...first },
+    wrong: [...chains, [{ scheme: 3 }, "scheme"]],
+    variants: [
+      { rank: 2, scheme: 1, ...first },
+      { rank: 2, scheme: 1, basis: "own", ...first },
+    ],
+  },
+  denton: {
+    options: { rank: 3, ...first },
+    wrong: [...chains, [{ channelClusters: 0 }, "channelClusters"]],
+    variants: [
+      { rank: 2, channelClusters: 2, filterClusters: 3, ...first },
+      { rank: 2, channelClusters: 2, filterClusters: 2, grouping: "contiguous", ...first },
+      { rank: 3, form: "outer-product", ...first },
+      { rank: 2, form: "outer-product", channelClusters: 2, filterClusters: 3, ...first },
+    ],
+    wholes: [
+      { rank: 2, channelClusters: 4, filterClusters: 3, ...first },
+      { rank: 24, form: "outer-product", ...first },
+      { rank: 4, form: "outer-product", channelClusters: 2, filterClusters: 3, ...first },
+    ],
+  },
+  cp: { options: { rank: 3, ...first }, wrong: chains },
+  "group-svd": {
+    options: { groups: 2, ...first },
+    wrong: [
+      [{ groups: 0 }, "groups"],
+      [{ channelsPerGroup: 1.5 }, "channelsPerGroup"],
+    ],
+    variants: [{ channelsPerGroup: 1, ...first }],
+  },
+  kmeans: {
+    options: { kernels: 5 },
+    wrong: [
+      [{ kernels: 0 }, "kernels"],
+      [{ transforms: 4 }, "transforms"],
+      [{ codebook: "shared" }, "codebook"],
+    ],
+    variants: [
+      { kernels: 3, codebook: "layer", scales: "float32" },
+      { kernels: 4, transforms: 2 },
+      { kernels: 4, transforms: 8 },
+    ],
+    wholes: [{ kernels: 24, codebook: "layer", scales: "float32", transforms: 8 }],
+  },
+  kse: {
+    options: { levels: 4, ...first },
+    wrong: [
+      [{ levels: 1 }, "levels"],
+      [{ halvings: -1 }, "halvings"],
+    ],
+    variants: [
+      { levels: 3, halvings: 2, ...first },
+      { levels: 8, halvings: 1, legacyEntropy: true, ...first },
+    ],
+    wholes: [],
   },
   slimming: {
     options: { rate: 0.5 },
@@ -148,6 +225,10 @@ function rebuilt(method: Method, graph: Graph): Graph {
   return { ...dense, initializers };
 }
 
+/** Attributes of the first node, wherever they were read from. */
+const stated = ({ nodes }: Graph) =>
+  [...nodes[0]!.attributes].map(([name, attribute]) => [name, { ...attribute, origin: undefined }]);
+
 describe.each(Object.values<Method>(methods).map((method) => [method.name, method] as const))(
   "the method %s",
   (name, method) => {
@@ -207,37 +288,40 @@ describe.each(Object.values<Method>(methods).map((method) => [method.name, metho
       const options = { ...trial.options, colour: "blue" };
       expect(() => methodPass(name, options)).toThrow(/"colour".*expected some of only|"colour".*expected some of /);
       for (const field of Object.keys(method.options)) expect(() => methodPass(name, options)).toThrow(field);
-      for (const { description } of Object.values(method.options)) expect(description).toBeTruthy();
+      for (const field of Object.values(method.options)) expect(aboutOf(field)).toBeTruthy();
     });
 
     const whole = method.fullRank;
     if (whole !== undefined)
       test.each(Object.entries(convolutions))("at full rank is the original: %s", async (_, original) => {
         const [layer] = findLayers(original).layers;
-        const full = methodPass(name, whole(layer!))(original).graph;
-        expect(compressedLayers(full)).toHaveLength(1);
-        expect((await outputsDiffer(writeModel(original), full)).relative).toBeLessThan(1e-5);
+        for (const options of [whole(layer!), ...(trial.wholes ?? [])]) {
+          const full = methodPass(name, options)(original).graph;
+          expect(compressedLayers(full)).toHaveLength(1);
+          expect((await outputsDiffer(writeModel(original), full)).relative).toBeLessThan(1e-5);
+        }
       });
 
     const reconstructs = method.reconstruct !== undefined;
     if (reconstructs)
-      test.each(Object.entries(convolutions))(
-        "its filters are what the written nodes compute: %s",
-        async (_, original) => {
-          const compressed = methodPass(name, trial.options)(original).graph;
-          expect(compressedLayers(compressed)).toHaveLength(1);
-          const written = writeModel(compressed);
-          expect((await outputsDiffer(written, rebuilt(method, compressed))).relative).toBeLessThan(1e-5);
-          const { graph: dense, outcomes: undone } = expand(readModel(written));
-          expect(undone.map(({ applied }) => applied)).toEqual([true]);
-          expect(dense.nodes.map(({ op, name: own, outputs }) => [op, own, outputs])).toEqual([
-            ["Conv", "conv", ["y"]],
-          ]);
-          expect(dense.nodes[0]!.attributes).toEqual(original.nodes[0]!.attributes);
-          expect((await outputsDiffer(written, dense)).relative).toBeLessThan(1e-5);
-          expect(compressedLayers(dense)).toEqual([]);
-        },
-      );
+      test.each(
+        [trial.options, ...(trial.variants ?? [])].flatMap((options) =>
+          Object.entries(convolutions).map(([kind, original]) => [options, kind, original] as const),
+        ),
+      )("with %j, its filters are what the written nodes compute: %s", async (options, _, original) => {
+        const compressed = methodPass(name, options)(original).graph;
+        expect(compressedLayers(compressed)).toHaveLength(1);
+        const written = writeModel(compressed);
+        expect((await outputsDiffer(written, rebuilt(method, compressed))).relative).toBeLessThan(1e-5);
+        const { graph: dense, outcomes: undone } = expand(readModel(written));
+        expect(undone.map(({ applied }) => applied)).toEqual([true]);
+        expect(dense.nodes.map(({ op, name: own, outputs }) => [op, own, outputs])).toEqual([["Conv", "conv", ["y"]]]);
+        expect(stated(dense)).toEqual(stated(original));
+        expect((await outputsDiffer(written, dense)).relative).toBeLessThan(1e-5);
+        expect(compressedLayers(dense)).toEqual([]);
+        const [own, back] = [cost(compressed, shapes), cost(readModel(written), shapes)];
+        expect([own.weights, own.macs]).toEqual([back.weights, back.macs]);
+      });
     else
       test("leaves ordinary nodes, which have no way back", () => {
         expect(compressedLayers(graph)).toEqual([]);

@@ -1,10 +1,10 @@
 // The candidates of a layer: every family at ranks that bring the layer to given fractions of its price.
-import { type Candidate, type Family, fullRanks, type LayerShape, macsOf, weightsOf } from "./factors.js";
+import { type Candidate, type FittedFamily, fullRanks, type LayerShape, macsOf, weightsOf } from "./factors.js";
 import { nearestDivisor } from "./split.js";
 
 export interface CandidateOptions {
   /** All but dense, as far as they fit the layer. */
-  readonly families?: readonly Family[];
+  readonly families?: readonly FittedFamily[];
   /** What a fraction is a fraction of. */
   readonly price?: "macs" | "weights";
   readonly fractions?: readonly number[];
@@ -18,7 +18,7 @@ const defaultFractions: readonly number[] = [
   0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.36, 0.42, 0.5, 0.58, 0.66, 0.75, 0.85, 0.95,
 ];
 
-const allFamilies: readonly Family[] = [
+const allFamilies: readonly FittedFamily[] = [
   "one-split",
   "shared-bases",
   "own-bases",
@@ -61,7 +61,7 @@ interface Line {
   at(rank: number): Candidate;
 }
 
-function fits(family: Family, { c, kernel: [kh, kw] }: LayerShape): boolean {
+function fits(family: FittedFamily, { c, kernel: [kh, kw] }: LayerShape): boolean {
   const pointwise = kh * kw === 1;
   switch (family) {
     case "dense":
@@ -81,7 +81,7 @@ function fits(family: Family, { c, kernel: [kh, kw] }: LayerShape): boolean {
   }
 }
 
-function lines(family: Family, shape: LayerShape, wanted: readonly number[] = [2, 4, 8]): readonly Line[] {
+function lines(family: FittedFamily, shape: LayerShape, wanted: readonly number[] = [2, 4, 8]): readonly Line[] {
   const { n, c } = shape;
   const line = (at: Line["at"]): Line => ({ most: fullRanks(at(1), shape)[0]!, at });
   switch (family) {

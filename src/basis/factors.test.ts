@@ -3,19 +3,19 @@ import { distance, randomMatrix, shapeOf } from "../../test/fit-cases.js";
 import { type Matrix, matrix } from "../linalg/matrix.js";
 import { Random } from "../linalg/random.js";
 import { candidatesOf } from "./candidates.js";
+import { composed } from "./composed.js";
 import {
   type Candidate,
-  composed,
   fullRanks,
   type LayerShape,
   macsOf,
   makeFactors,
-  outputError,
   type Pair,
   type Stage,
   stageShapes,
   weightsOf,
 } from "./factors.js";
+import { outputError } from "./output-error.js";
 
 const candidates: readonly Candidate[] = [
   { family: "dense", ranks: [] },

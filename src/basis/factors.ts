@@ -1,8 +1,6 @@
-// A convolution as a chain of smaller ones: which families of factors there are, what each weighs and costs, and the
-// dense filters that a chain amounts to. Letters: n filters of c channels and a kernel of kh x kw; ranks r.
+// A convolution as a chain of smaller ones: which families of factors there are, and what each weighs and costs. The
+// dense filters that a chain amounts to stand in composed.ts. Letters: n filters of c channels and a kernel of kh x kw; ranks r.
 import { FilterBasisError } from "../errors/error.js";
-import { type Matrix, matrix } from "../linalg/matrix.js";
-import { multiply as product } from "../linalg/product.js";
 
 /** The ways to write a convolution, and the ranks that each needs. */
 export const families = {
@@ -22,9 +20,23 @@ export const families = {
   "separable-pointwise": ["channels between", "channels out"],
   /** Two matrices in place of the one of a 1x1 convolution or of a fully connected layer. Ranks: [r]. */
   "low-rank": ["channels between"],
+  /** M separable filters of its own for every channel (kh x 1, then 1 x kw, depthwise), then 1x1. Ranks: [M]. */
+  "channel-separable": ["separable filters of a channel"],
+  /** The same, all channels sharing one set of M, which is stored once. Ranks: [M]. */
+  "shared-separable": ["separable filters"],
+  /** A sum of R outer products of four vectors: 1x1, kh x 1 and 1 x kw depthwise, 1x1. Ranks: [R]. */
+  cp: ["terms"],
+  /** Tucker-2 of every block (cluster of channels in, of filters): grouped convolutions. Ranks: [K2, K1]. */
+  biclustered: ["channels in of a block", "channels out of a block"],
+  /** A sum of K outer products (channels, kernel, filters) of every block. Ranks: [K]. */
+  "outer-product": ["terms of a block"],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 export type Family = keyof typeof families;
+
+/** Families that are made from filters alone; the others can be fitted to what a layer sees as well. */
+export type FilterFamily = "channel-separable" | "shared-separable" | "cp" | "biclustered" | "outer-product";
+export type FittedFamily = Exclude<Family, FilterFamily>;
 
 export type Pair = readonly [vertical: number, horizontal: number];
 
@@ -44,7 +56,16 @@ export interface Candidate {
   /** Parts of the input channels: of shared-bases and own-bases, where they divide the channels. */
   readonly splits?: number;
   readonly ranks: readonly number[];
+  /** Of biclustered and outer-product: parts of the input channels, and of the filters. */
+  readonly clusters?: Pair;
+  /**
+   * Before each stage and behind the last: which channel of the value before stands at each place; null where they
+   * stay.
+   */
+  readonly orders?: readonly Order[];
 }
+
+export type Order = readonly number[] | null;
 
 /** One convolution of a chain, without a bias. */
 export interface Stage {
@@ -77,13 +98,14 @@ export type StageShape = Omit<Stage, "weight">;
 
 const none: Pair = [1, 1];
 
-/** The stages of a candidate: the one place that knows how a family is written. Errors: `invalid-plan`. */
+/** The stages of a candidate: the one place that knows how a family is written. @throws FilterBasisError `invalid-plan` */
 export function stageShapes(candidate: Candidate, { n, c, kernel, stride }: LayerShape): readonly StageShape[] {
   const [[kh, kw], [sh, sw]] = [kernel, stride];
   const s = splitsOf(candidate, c);
   const [r1, r2] = ranksOf(candidate);
   const whole = { groups: 1, kernel, stride, carries: [true, true] as const };
   const pointwise = { groups: 1, kernel: none, stride: none, carries: [false, false] as const };
+  const [g, h] = clustersOf(candidate, c, n);
   const vertical = { groups: 1, kernel: [kh, 1] as const, stride: [sh, 1] as const, carries: [true, false] as const };
   const horizontal = { groups: 1, kernel: [1, kw] as const, stride: [1, sw] as const, carries: [false, true] as const };
   switch (candidate.family) {
@@ -114,7 +136,45 @@ export function stageShapes(candidate: Candidate, { n, c, kernel, stride }: Laye
         { ...horizontal, in: r1, out: r2 },
         { ...pointwise, in: r2, out: n },
       ];
+    case "channel-separable":
+    case "shared-separable":
+      return [
+        { ...vertical, in: c, out: c * r1, groups: c },
+        { ...horizontal, in: c * r1, out: c * r1, groups: c * r1 },
+        { ...pointwise, in: c * r1, out: n },
+      ];
+    case "cp":
+      return [
+        { ...pointwise, in: c, out: r1 },
+        { ...vertical, in: r1, out: r1, groups: r1 },
+        { ...horizontal, in: r1, out: r1, groups: r1 },
+        { ...pointwise, in: r1, out: n },
+      ];
+    case "biclustered":
+      return [
+        { ...pointwise, in: c, out: g * h * r1, groups: g },
+        { ...whole, in: g * h * r1, out: g * h * r2, groups: g * h },
+        { ...pointwise, in: g * h * r2, out: n, groups: h },
+      ];
+    case "outer-product":
+      return [
+        { ...pointwise, in: c, out: g * h * r1, groups: g },
+        { ...whole, in: g * h * r1, out: g * h * r1, groups: g * h * r1 },
+        { ...pointwise, in: g * h * r1, out: n, groups: h },
+      ];
   }
+}
+
+function clustersOf({ family, clusters = [1, 1] }: Candidate, c: number, n: number): Pair {
+  const allowed = family === "biclustered" || family === "outer-product";
+  const [g, h] = clusters;
+  const fit = Number.isInteger(g) && Number.isInteger(h) && g >= 1 && h >= 1 && c % g === 0 && n % h === 0;
+  if (fit && (allowed || g * h === 1)) return clusters;
+  throw new FilterBasisError("invalid-plan", `these clusters do not fit ${family}`, {
+    field: "clusters",
+    expected: allowed ? `divisors of ${c} input channels and ${n} filters` : "none",
+    got: clusters.join(" x "),
+  });
 }
 
 function splitsOf({ family, splits = 1 }: Candidate, c: number): number {
@@ -140,11 +200,18 @@ function ranksOf({ family, ranks }: Candidate): readonly [number, number] {
 
 /** Weights as stored: a basis that splits share counts once. */
 export function weightsOf(candidate: Candidate, shape: LayerShape): number {
-  const once = candidate.family === "shared-bases" ? (candidate.splits ?? 1) : 1;
-  const weights = stageShapes(candidate, shape).map(
-    (stage) => (stage.out * stage.in * stage.kernel[0] * stage.kernel[1]) / stage.groups,
+  const repeats = storedRepeats(candidate, shape);
+  return stageShapes(candidate, shape).reduce(
+    (sum, stage, i) =>
+      sum + (stage.out * stage.in * stage.kernel[0] * stage.kernel[1]) / stage.groups / (repeats[i] ?? 1),
+    0,
   );
-  return weights[0]! / once + weights.slice(1).reduce((sum, value) => sum + value, 0);
+}
+
+/** How often the weights of each stage repeat what is stored of them; 1 for stages that are not named. */
+export function storedRepeats({ family, splits = 1 }: Candidate, { c }: LayerShape): readonly number[] {
+  if (family === "shared-bases") return [splits];
+  return family === "shared-separable" ? [c, c] : [];
 }
 
 /**
@@ -163,7 +230,7 @@ export function macsOf(candidate: Candidate, shape: LayerShape, output: Pair, in
   return macs;
 }
 
-/** Puts weights into a candidate's stages. Errors: `shape-mismatch` where they do not fill them. */
+/** Puts weights into a candidate's stages. @throws FilterBasisError `shape-mismatch` where they do not fill them */
 export function makeFactors(
   candidate: Candidate,
   shape: LayerShape,
@@ -184,100 +251,9 @@ export function makeFactors(
   return { candidate, shape, stages, ...over };
 }
 
-type Multiply = (a: Matrix, b: Matrix) => Matrix;
-
-/** The dense filters that the chain amounts to: [n x c kh kw], each row [c, kh, kw]. */
-export function composed({ stages }: Factors, multiply: Multiply = product): Matrix {
-  const [first, ...rest] = stages;
-  let sum = first!;
-  for (const stage of rest) sum = followed(sum, stage, multiply);
-  const { weight, out, kernel } = ungrouped(sum);
-  return matrix(out, sum.in * kernel[0] * kernel[1], weight);
-}
-
-/** The same convolution without groups: [out, in, kernel], zeros where an output does not see an input. */
-function ungrouped(stage: Stage): Stage {
-  const { weight, out, groups, kernel } = stage;
-  if (groups === 1) return stage;
-  const width = (stage.in / groups) * kernel[0] * kernel[1];
-  const full = new Float64Array(out * width * groups);
-  for (let o = 0; o < out; o++) {
-    const group = Math.floor((o * groups) / out);
-    full.set(weight.subarray(o * width, (o + 1) * width), (o * groups + group) * width);
-  }
-  return { ...stage, groups: 1, weight: full };
-}
-
-/** Two convolutions as one, the second without groups; of each axis at most one of them has several kernel elements. */
-function followed(first: Stage, second: Stage, multiply: Multiply): Stage {
-  const { groups } = first;
-  const [taps1, taps2] = [first.kernel[0] * first.kernel[1], second.kernel[0] * second.kernel[1]];
-  const kernel: Pair = [first.kernel[0] * second.kernel[0], first.kernel[1] * second.kernel[1]];
-  const [kernelElements, perGroup, mid] = [taps1 * taps2, first.in / groups, first.out / groups];
-  const places = Array.from({ length: taps1 }, (_, tap) => place(tap, first.kernel, kernel));
-  const weight = new Float64Array(second.out * first.in * kernelElements);
-  for (let t2 = 0; t2 < taps2; t2++) {
-    const offset = place(t2, second.kernel, kernel); // on each axis this or the first stage's place is 0
-    for (let g = 0; g < groups; g++) {
-      const left = matrix(second.out, mid); // [n, mid] of this group at this kernel element
-      for (let o = 0; o < second.out; o++)
-        for (let j = 0; j < mid; j++)
-          left.data[o * mid + j] = second.weight[(o * second.in + g * mid + j) * taps2 + t2]!;
-      const width = perGroup * taps1;
-      const right = matrix(mid, width, first.weight.subarray(g * mid * width, (g + 1) * mid * width));
-      const { data } = multiply(left, right); // [n, perGroup taps1]
-      for (let o = 0; o < second.out; o++)
-        for (let i = 0; i < perGroup; i++)
-          for (let t1 = 0; t1 < taps1; t1++)
-            weight[(o * first.in + g * perGroup + i) * kernelElements + places[t1]! + offset] =
-              data[o * width + i * taps1 + t1]!;
-    }
-  }
-  return { ...second, in: first.in, groups: 1, kernel, weight };
-}
-
-/** Where the kernel element `tap` of a stage lies in the kernel of the chain. */
-const place = (tap: number, own: Pair, all: Pair): number => Math.floor(tap / own[1]) * all[1] + (tap % own[1]);
-
-/** The least share of a layer's output energy that an error can be: below it lies rounding. */
-const errorFloor = 1e-12;
-
-/**
- * e = tr(dW C dW^T) / tr(W C W^T), dW = W - W~: the share of the output's energy that is lost, at least 1e-12.
- * Where the output never moves, only W~ = W loses nothing: 1e-12, else 1.
- */
-export function outputError(
-  original: Matrix,
-  replaced: Matrix,
-  covariance: Matrix,
-  multiply: Multiply = product,
-): number {
-  const difference = matrix(
-    original.rows,
-    original.cols,
-    original.data.map((value, i) => value - replaced.data[i]!),
-  );
-  const lost = energy(difference, covariance, multiply);
-  const all = energy(original, covariance, multiply);
-  if (all > 0) return Math.max(errorFloor, lost / all);
-  return lost > 0 ? 1 : errorFloor;
-}
-
-/** tr(W C W^T): the variance of the outputs, summed over them. */
-function energy(filters: Matrix, covariance: Matrix, multiply: Multiply): number {
-  return dot(multiply(filters, covariance), filters);
-}
-
-/** The sum of the products of all entries: tr(a b^T). */
-export function dot({ data: a }: Matrix, { data: b }: Matrix): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
-}
-
 /** The ranks beyond which more of them add nothing; the second for the first that the candidate has. */
 export function fullRanks(
-  { family, splits = 1, ranks }: Candidate,
+  { family, splits = 1, ranks, clusters = [1, 1] }: Candidate,
   { n, c, kernel: [kh, kw] }: LayerShape,
 ): readonly number[] {
   const [r1 = 1] = ranks;
@@ -296,5 +272,14 @@ export function fullRanks(
       return [Math.min(c * kh, n * kw)];
     case "separable-pointwise":
       return [Math.min(c * kh, n * kw), Math.min(n, r1 * kw)];
+    case "channel-separable":
+    case "shared-separable":
+      return [kh * kw];
+    case "cp":
+      return [Math.min(n, c) * kh * kw];
+    case "biclustered":
+      return [Math.min(c / clusters[0], (n / clusters[1]) * kh * kw), Math.min(n / clusters[1], r1 * kh * kw)];
+    case "outer-product":
+      return [(c / clusters[0]) * (n / clusters[1])];
   }
 }

@@ -5,18 +5,18 @@ import { type Matrix, matrix, squaredNorm, transpose } from "../linalg/matrix.js
 import { pureLinearAlgebra as pure } from "../linalg/pure.js";
 import { Random } from "../linalg/random.js";
 import { svd } from "../linalg/svd.js";
+import { composed } from "./composed.js";
 import {
   type Candidate,
-  composed,
   type Family,
   fullRanks,
   type LayerShape,
   makeFactors,
-  outputError,
   type Pair,
   stageShapes,
 } from "./factors.js";
 import { fitCandidate, fitCandidates, ridged } from "./fit.js";
+import { outputError } from "./output-error.js";
 
 /** The families with the splits that fit the channels, at all ranks of a short list. */
 function ladders(shape: LayerShape): readonly (readonly Candidate[])[] {

@@ -4,10 +4,18 @@ import { FilterBasisError } from "../errors/error.js";
 import type { LinearAlgebra } from "../linalg/linear-algebra.js";
 import type { Matrix } from "../linalg/matrix.js";
 import { pureLinearAlgebra } from "../linalg/pure.js";
-import { type Candidate, type Factors, type Family, fullRanks, type LayerShape, stageShapes } from "./factors.js";
+import {
+  type Candidate,
+  type Factors,
+  type Family,
+  type FittedFamily,
+  fullRanks,
+  type LayerShape,
+  stageShapes,
+} from "./factors.js";
 import { fitOneSplit } from "./fit-one-split.js";
 import { fitOwnBases } from "./fit-own-bases.js";
-import { fitProblem, fitted } from "./fit-problem.js";
+import { type FitProblem, fitProblem, fitted, type ProblemOptions } from "./fit-problem.js";
 import { fitSeparable, fitSeparablePointwise } from "./fit-separable.js";
 import { fitSharedBases } from "./fit-shared-bases.js";
 import { fitTucker } from "./fit-tucker.js";
@@ -15,7 +23,7 @@ import type { FamilyFit } from "./slot-family.js";
 
 export { ridged } from "./fit-problem.js";
 
-const fits: Readonly<Record<Family, FamilyFit>> = {
+const fits: Readonly<Record<FittedFamily, FamilyFit>> = {
   dense: (problem, candidates) =>
     candidates.map((candidate) => fitted(problem, candidate, [problem.target.data.slice()], 0)),
   "one-split": fitOneSplit,
@@ -27,12 +35,9 @@ const fits: Readonly<Record<Family, FamilyFit>> = {
   "separable-pointwise": fitSeparablePointwise,
 };
 
-export interface FitOptions {
-  /**
-   * The multiple of the identity that the covariance contains beside what the layer sees, as `ridged` adds it: the
-   * factors' errors are reported without it.
-   */
-  readonly ridge?: number;
+export interface FitOptions extends ProblemOptions {
+  /** Factors of the same candidate that are near: the fit begins with them. Of one candidate alone. */
+  readonly from?: Factors | undefined;
   /**
    * Steps of the families that have no closed form; each makes the error smaller, the later ones by little. Without it
    * 6, or in large layers fewer from a better start, which the candidates of one family give each other.
@@ -44,7 +49,8 @@ export interface FitOptions {
  * The factors of each candidate, in their order, with `error` set.
  * @param target T [n x c kh kw], the filters that the factors are to stand for
  * @param covariance of the input patches, [c kh kw x c kh kw] in the order [c, kh, kw], positive semi-definite
- * Errors: `shape-mismatch`, `non-finite`, `invalid-plan` for ranks beyond full rank or splits that do not divide.
+ * @throws FilterBasisError `shape-mismatch`, `non-finite`, `invalid-plan` for ranks beyond full rank or splits that do not
+ * divide
  */
 export function fitCandidates(
   target: Matrix,
@@ -52,17 +58,52 @@ export function fitCandidates(
   shape: LayerShape,
   candidates: readonly Candidate[],
   algebra: LinearAlgebra = pureLinearAlgebra,
-  { ridge = 0, steps }: FitOptions = {},
+  options: FitOptions = {},
 ): readonly Factors[] {
   for (const candidate of candidates) requireRanks(candidate, shape);
-  const problem = fitProblem(target, covariance, shape, algebra, ridge);
-  const out: Factors[] = new Array(candidates.length);
+  return fitAll(fitProblem(target, covariance, shape, algebra, options), candidates, options, (one) => one);
+}
+
+/** The errors of the candidates' factors, of which only one family's are held at once. */
+export function candidateErrors(
+  target: Matrix,
+  covariance: Matrix,
+  shape: LayerShape,
+  candidates: readonly Candidate[],
+  algebra: LinearAlgebra = pureLinearAlgebra,
+  options: ProblemOptions = {},
+): readonly number[] {
+  for (const candidate of candidates) requireRanks(candidate, shape);
+  const problem = fitProblem(target, covariance, shape, algebra, options);
+  return fitAll(problem, candidates, {}, ({ error = 1 }) => error);
+}
+
+function fitAll<T>(
+  problem: FitProblem,
+  candidates: readonly Candidate[],
+  { steps, from }: Pick<FitOptions, "steps" | "from">,
+  take: (factors: Factors) => T,
+): readonly T[] {
+  const out: T[] = new Array(candidates.length);
+  const options = {
+    ...(steps === undefined ? {} : { steps }),
+    ...(from === undefined || candidates.length > 1 ? {} : { from }),
+  };
   for (const indices of alike(candidates)) {
     const group = indices.map((i) => candidates[i]!);
-    const found = fits[group[0]!.family](problem, group, steps);
-    for (const [k, i] of indices.entries()) out[i] = found[k]!;
+    const found = fitOf(group[0]!.family)(problem, group, options);
+    for (const [k, i] of indices.entries()) out[i] = take(found[k]!);
   }
   return out;
+}
+
+function fitOf(family: Family): FamilyFit {
+  if (Object.hasOwn(fits, family)) return fits[family as FittedFamily];
+  throw new FilterBasisError("invalid-plan", `${family} is made from filters, and not fitted to what a layer sees`, {
+    field: "family",
+    expected: Object.keys(fits).join(", "),
+    got: family,
+  });
 }
 
 /** The places of candidates of one family and one number of splits, for each of these. */

@@ -2,7 +2,8 @@
 // its own prefix, from what the compressed prefix gives. Mean squared error over the variance of the target; Adam at
 // 0.01 of each tensor's root mean square; factors, biases and dense filters learn. A block keeps what it learned only
 // where that lowers the error on images held out.
-import { composed, type Factors } from "../basis/factors.js";
+import { composed } from "../basis/composed.js";
+import type { Factors } from "../basis/factors.js";
 import type { Graph } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
 import { Network } from "../interpreter/network.js";

@@ -1,7 +1,8 @@
 // Chains of ordinary nodes compute what their layer's dense replacement computes: every family, every way to place a
 // window.
 import { describe, expect, test } from "vitest";
-import { type Candidate, composed, type Family } from "../basis/factors.js";
+import { composed } from "../basis/composed.js";
+import type { Candidate, Family } from "../basis/factors.js";
 import { fitCandidate } from "../basis/fit.js";
 import { float32Tensor, int, ints, makeNode, string } from "../graph/attributes.js";
 import type { Attribute, DataType, Graph, Node } from "../graph/types.js";

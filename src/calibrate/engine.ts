@@ -72,7 +72,10 @@ export function batchesOf(count: number, size: number): readonly (readonly [firs
   );
 }
 
-/** A value among those that came back, as numbers. Errors: `internal` where it is not there. */
+/**
+ * A value among those that came back, as numbers.
+ * @throws FilterBasisError `internal` where it is not there
+ */
 export function activationOf(values: Values, name: string): Activation {
   const tensor = values[name];
   if (tensor === undefined)

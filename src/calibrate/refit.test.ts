@@ -2,7 +2,8 @@
 // alone.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Candidate, composed } from "../basis/factors.js";
+import { composed } from "../basis/composed.js";
+import type { Candidate } from "../basis/factors.js";
 import { fitCandidate } from "../basis/fit.js";
 import { float32Tensor, ints, makeNode } from "../graph/attributes.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";

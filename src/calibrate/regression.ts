@@ -1,6 +1,6 @@
 // Fitting a layer to outputs over inputs whose moments are known: the regression of the asymmetric refit, the candidate
 // fitted to it, and the error that filters and a bias have.
-import { composed } from "../basis/factors.js";
+import { composed } from "../basis/composed.js";
 import { fitCandidate } from "../basis/fit.js";
 import type { LinearAlgebra } from "../linalg/linear-algebra.js";
 import { type Matrix, matrix, transpose } from "../linalg/matrix.js";
@@ -22,7 +22,9 @@ export function refitted(
 ): Replacement {
   const { layer, factors } = replacement;
   const { target, covariance } = regression(layer.weight, moments, rho, algebra);
-  const made = fitCandidate(target, covariance, layer.shape, factors!.candidate, algebra);
+  const made = fitCandidate(target, covariance, layer.shape, factors!.candidate, algebra, {
+    from: factors,
+  });
   const filters = composed(made, algebra.multiply);
   return withNewBias({ layer, filters, biases: replacement.biases, factors: made }, moments);
 }

@@ -1,7 +1,8 @@
 // What takes a layer's place: other filters and biases. For running, the filters stay dense (any chain of factors is
 // one convolution with the filters that it amounts to), so that prefixes of the compressed network are pieces of the
 // same graph.
-import { composed, type Factors, type Pair } from "../basis/factors.js";
+import { composed } from "../basis/composed.js";
+import type { Factors, Pair } from "../basis/factors.js";
 import { int, makeNode } from "../graph/attributes.js";
 import { freshNames, replaceNodes } from "../graph/edit.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";
@@ -64,7 +65,7 @@ export function withReplacements(graph: Graph, replacements: Iterable<Replacemen
   const made = new Map<string, TensorData>();
   for (const { layer, filters, biases } of replacements) {
     const weight = fresh(`${layer.weightName}.replaced`);
-    made.set(weight, denseWeight(layer, filters));
+    made.set(weight, keptWeight(layer, filters));
     for (const [i, one] of layer.nodes.entries()) {
       const bias = fresh(`${one.name}.bias`);
       made.set(bias, tensorOf(layer.type, [layer.shape.n], biases[i]!));
@@ -72,6 +73,15 @@ export function withReplacements(graph: Graph, replacements: Iterable<Replacemen
     }
   }
   return replaceNodes(graph, nodes, made);
+}
+
+/** Weights as they were written last, by the filters: a walk writes those of all layers again for every layer. */
+const written = new WeakMap<Matrix, TensorData>();
+
+function keptWeight(layer: CalibratedLayer, filters: Matrix): TensorData {
+  const found = written.get(filters) ?? denseWeight(layer, filters);
+  written.set(filters, found);
+  return found;
 }
 
 /** The node with other filters and another bias. */

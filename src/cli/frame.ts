@@ -3,7 +3,7 @@
 import type { ArgsDef, ParsedArgs } from "citty";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { readArguments } from "./arguments.js";
-import { checkRules, type OptionRule } from "./option-rules.js";
+import { checkRules, type GivenOptions, type OptionRule } from "./option-rules.js";
 import { type Progress, startProgress, type TextStream } from "./progress.js";
 import { helpText, usageLine } from "./usage.js";
 import { message, visible, visibleJson } from "./visible.js";
@@ -20,6 +20,8 @@ export interface Context {
   readonly signal: AbortSignal;
   /** Every value given for an option that may be repeated, in order. */
   repeated(option: string): readonly string[];
+  /** What stands on the command line. */
+  readonly given: GivenOptions;
 }
 
 /** The result of a command: `json` with --json, else `text`, of which all but the ends of lines is shown as it is. */
@@ -96,6 +98,7 @@ export function command<const A extends ArgsDef>(spec: CommandSpec<A>): Command 
           progress: (label, total) => shownProgress(bars, startProgress(label, total, { stream: stderr })),
           signal,
           repeated: (option) => repeated.get(option) ?? [],
+          given,
         };
         const own = parsed as unknown as ParsedArgs<A>;
         const running = spec.run(own, context);

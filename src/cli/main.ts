@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   upscale: async () => (await import("./upscale.js")).default,
   data: async () => (await import("./data.js")).default,
   export: async () => (await import("./export.js")).default,
+  setup: async () => (await import("./setup.js")).default,
   doctor: async () => (await import("./doctor.js")).default,
   train: async () => (await import("./train.js")).default,
   sweep: async () => (await import("./sweep.js")).default,

@@ -10,6 +10,21 @@ import { readStatedInputs, valueOption } from "./input-values.js";
 /** The options, for a command's `args`. */
 export const inputOptions = { input: inputOption, value: valueOption };
 
+const runtimes: ("node" | "web")[] = ["node", "web"];
+
+/** Where a model is run. */
+export const runtimeOptions = {
+  threads: { type: "string" as const, description: "threads of ONNX Runtime", valueHint: "N" },
+  runtime: { type: "enum" as const, options: runtimes, description: "which ONNX Runtime" },
+};
+
+export const latencyOption = {
+  type: "boolean" as const,
+  description: "time the models",
+  negativeDescription: "time nothing",
+  default: true,
+};
+
 /**
  * Reads the options, decides the model's inputs and notes what was chosen: one call, before anything else is done with
  * the model.

@@ -3,12 +3,12 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FilterBasisError } from "../errors/error.js";
-import type { Graph } from "../graph/types.js";
+import { countsOf } from "../methods/counts.js";
 import { methodNamed, methodPass } from "../methods/methods.js";
 import { buildNet } from "../nets/table.js";
 import { cost } from "../ops/cost/cost.js";
 import { type Counted, compare, footnotes, type Line, type Ours } from "../report/compare.js";
-import { type Architecture, type PaperRow, type PaperTable, paperTables } from "../report/paper.js";
+import { type PaperRow, type PaperTable, paperTables } from "../report/paper.js";
 import { parseResults, type RunResult } from "../report/results.js";
 import { loadRecipe } from "../train/recipe-files.js";
 import { columns, grouped } from "./columns.js";
@@ -59,15 +59,17 @@ async function readResults(folder: string, named: boolean): Promise<readonly Run
 
 /** What stands here for each row of a table; every network is built and counted now, once. */
 async function oursOf(table: PaperTable, results: readonly RunResult[]): Promise<ReadonlyMap<string, Ours>> {
-  const counts = new Map<string, Promise<{ weights: number; macs: number; note?: string }>>();
+  const counts = new Map<string, Promise<{ weights?: number; macs?: number; note?: string }>>();
   const countRecipe = (name: string) => {
     const known = counts.get(name);
     if (known !== undefined) return known;
     const counted = loadRecipe(name).then(({ network, compress, table: cited }) => {
       const { name: net = "", file: _, ...options } = network;
       const note = cited?.note;
+      // Where trained filters decide what is left, a recipe cites no count.
+      const known = cited?.counted !== undefined;
       return {
-        ...count({ network: { ...options, name: net }, ...(compress === undefined ? {} : { compress }) }, table.unit),
+        ...(known && count({ network: { ...options, name: net }, ...(compress && { compress }) }, table.unit)),
         ...(typeof note === "string" ? { note } : {}),
       };
     });
@@ -76,45 +78,47 @@ async function oursOf(table: PaperTable, results: readonly RunResult[]): Promise
   };
   const rows = table.rows.map(async (row): Promise<[string, Ours]> => {
     const ofRecipe = results.filter(({ recipe }) => recipe === row.recipe);
-    const own =
-      row.architecture === undefined
-        ? row.recipe && row.relativeTo && (await countRecipe(row.recipe))
-        : count(row.architecture, table.unit);
-    if (!own || row.relativeTo === undefined) return [row.row, { results: ofRecipe }];
+    if (row.recipe === undefined || row.relativeTo === undefined) return [row.row, { results: ofRecipe }];
+    const { weights, macs, note } = await countRecipe(row.recipe);
+    const told = note === undefined ? {} : { note };
     const base = await countRecipe(row.relativeTo);
+    if (weights === undefined || macs === undefined) return [row.row, { results: ofRecipe, ...told }];
     const counted: Counted = {
-      weights: own.weights,
-      weightsRate: (100 * own.weights) / base.weights,
-      macsRate: (100 * own.macs) / base.macs,
+      weights,
+      weightsRate: (100 * weights) / base.weights!,
+      macsRate: (100 * macs) / base.macs!,
     };
-    const note = row.note ?? (own as { readonly note?: string }).note;
-    return [row.row, { counted, results: ofRecipe, ...(note === undefined ? {} : { note }) }];
+    return [row.row, { counted, results: ofRecipe, ...told }];
   });
   return new Map(await Promise.all(rows));
 }
 
+interface Architecture {
+  readonly network: { readonly name: string } & Readonly<Record<string, unknown>>;
+  readonly compress?: { readonly method: string } & Readonly<Record<string, unknown>>;
+}
+
 /**
- * Weights and MACs of the network or of its first residual block. What its parameters are does not matter, so they are
- * 0.
+ * Weights and MACs, as the method's paper counts them, of the network or of its first residual block. What its
+ * parameters are does not matter, so they are 0.
  */
 function count(
   { network: { name, ...options }, compress }: Architecture,
   unit: PaperTable["unit"],
 ): { weights: number; macs: number } {
   const graph = buildNet(name, { ...options, init: "zeros" });
-  const counted = cost(compress === undefined ? graph : compressed(graph, compress));
-  if (unit === "network") return counted;
-  const block = counted.layers.filter(({ node }) => node.startsWith("body.0."));
+  const { method = "", ...given } = compress ?? {};
+  const init = compress !== undefined && "init" in methodNamed(method).options ? { init: "zeros" } : {};
+  const compressed = compress === undefined ? graph : methodPass(method, { ...given, ...init })(graph).graph;
+  if (unit === "network") {
+    const { weights, paperMacs } = countsOf(compressed);
+    return { weights, macs: paperMacs };
+  }
+  const block = cost(compressed).layers.filter(({ node }) => node.startsWith("body.0."));
   return {
     weights: block.reduce((sum, { weights }) => sum + weights, 0),
     macs: block.reduce((sum, { macs }) => sum + macs, 0),
   };
-}
-
-/** By new parameters that are 0 where the method makes any. */
-function compressed(graph: Graph, { method, ...options }: NonNullable<Architecture["compress"]>): Graph {
-  const zeros = "init" in methodNamed(method).options ? { init: "zeros" } : {};
-  return methodPass(method, { ...options, ...zeros })(graph).graph;
 }
 
 /** Lines as cells; a row is named once. */

@@ -1,7 +1,10 @@
 // Reading the values of options, and printing metrics.
 import { FilterBasisError } from "../errors/error.js";
 
-/** A whole number between two bounds, or undefined where the option was not given. @throws FilterBasisError `usage` */
+/**
+ * A whole number between two bounds, or undefined where the option was not given.
+ * @throws FilterBasisError `usage`
+ */
 export function whole(option: string, text: string | undefined, least: number, most: number): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
@@ -12,13 +15,20 @@ export function whole(option: string, text: string | undefined, least: number, m
   });
 }
 
-/** A number between two bounds, or undefined where the option was not given. @throws FilterBasisError `usage` */
+/**
+ * A number between two bounds, or undefined where the option was not given.
+ * @throws FilterBasisError `usage`
+ */
 export function number(option: string, text: string | undefined, least: number, most: number): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
   if (text.trim() !== "" && value >= least && value <= most) return value;
   throw new FilterBasisError("usage", `${option} must be a number`, { expected: `${least} .. ${most}`, got: text });
 }
+
+/** --range as numbers. */
+export const rangeOf = (text: "1" | "255" | "auto" | undefined): 1 | 255 | "auto" | undefined =>
+  text === undefined || text === "auto" ? text : (Number(text) as 1 | 255);
 
 /** `{ [key]: value }`, or nothing where there is no value: for options that may be absent but not undefined. */
 export function given<K extends string, V>(key: K, value: V | undefined): { readonly [key in K]?: V } {

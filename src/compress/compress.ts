@@ -76,8 +76,30 @@ export async function compressModel<T = unknown>(
   };
 }
 
+/**
+ * Writes a network of the same plan beside the one that was written, such as what fine-tuning began with: in the same
+ * layouts, verified. Gives it as it was written.
+ * @throws FilterBasisError `verification-failed`
+ */
+export async function writeBeside(
+  given: Given,
+  { graph: written, inputs }: Pick<Compressed, "graph" | "inputs">,
+  graph: Graph,
+  output: string,
+  options: JobOptions,
+): Promise<Graph> {
+  const alike = inLayouts(graph, { graph: written }, options);
+  const reference = await referenceOf(given.file ?? given.graph, placeOf(options, inputs));
+  await saveVerified(alike, output, (file) => verifyWritten(alike, file, reference));
+  return alike;
+}
+
 /** A trained network with its batch normalisation folded and its layers as the plan has them. */
-function inLayouts(graph: Graph, { graph: untrained }: PlannedModel, { keepBatchNorm = false }: JobOptions): Graph {
+function inLayouts(
+  graph: Graph,
+  { graph: untrained }: Pick<PlannedModel, "graph">,
+  { keepBatchNorm = false }: JobOptions,
+): Graph {
   const folded = keepBatchNorm ? graph : foldBatchNorm(graph).graph;
   const layouts = new Map<string, Layout>(
     (readRecord(untrained)?.layers ?? []).map((layer) => [layerLabel(layer), layer.layout]),

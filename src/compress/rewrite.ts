@@ -66,8 +66,8 @@ export async function writeRewritten(
 }
 
 /**
- * Gives every compressed layer its dense filters back. @throws FilterBasisError `not-found` (no record), `unsupported`
- * (nothing can be expanded)
+ * Gives every compressed layer its dense filters back.
+ * @throws FilterBasisError `not-found` (no record), `unsupported` (nothing can be expanded)
  */
 export async function undoModel(given: Given, output: string, place: Place, hooks: JobHooks = {}): Promise<Rewritten> {
   const { graph, outcomes } = expandAs(given.graph, "computed");

@@ -8,7 +8,7 @@
 // where calibration moments are given. Environment, state and agent follow the authors' code; the kernel of more than
 // one element, the moments instead of samples, and counts that may be any (not multiples of eight) are our own. Where
 // nothing has searched, every layer keeps the same share, which is told.
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { ActivationMoments } from "../basis/moments.js";
 import { nodeName } from "../graph/attributes.js";
 import { indexOf } from "../graph/graph-index.js";
@@ -22,16 +22,16 @@ import { channelOutcomes } from "./channel-outcomes.js";
 import { readerNorms } from "./channel-scores.js";
 import type { ChannelLayer } from "./channel-walk.js";
 import type { Method } from "./method.js";
-import { count, type OptionsOf, optional } from "./options.js";
+import { about, count, type OptionsOf, optional } from "./options.js";
 import { removeChannels } from "./remove-channels.js";
 
 const { rate: _, ...budgets } = channelFields;
 const fields = {
   ...budgets,
   ...optional({
-    coupled: z.boolean().describe("also channels that several layers make together, as those of a stage of a ResNet"),
-    episodes: count.describe("with calibration batches: networks that the agent tries; default 100"),
-    warmup: z.int().min(0).describe("of these, tried at random before it learns; default a quarter"),
+    coupled: about("also channels that several layers make together, as those of a stage of a ResNet", z.boolean()),
+    episodes: about("with calibration batches: networks that the agent tries; default 100", count),
+    warmup: about("of these, tried at random before it learns; default a quarter", z.int().check(z.nonnegative())),
   }),
 };
 

@@ -6,7 +6,6 @@
 // options that are faster than their layer are taken; where these do not reach the budget, slower ones too as long
 // as the network is not slower (a Lagrange multiplier).
 import { FilterBasisError } from "../errors/error.js";
-import type { Choice } from "./choices.js";
 
 /** One way to treat a group; `choice` is undefined for leaving it as it is. */
 export interface Option {
@@ -15,7 +14,7 @@ export interface Option {
   readonly loss: number;
   /** Of all the group's nodes; absent where it was not measured. */
   readonly milliseconds?: number;
-  readonly choice: Choice | undefined;
+  readonly choice: object | undefined;
 }
 
 export interface Budget {

@@ -12,7 +12,7 @@
 // they are given, (k W) C (k W)^T, else with C = I. With data `learnProjections` goes on from there by the paper's
 // mixture loss. The idea and the abstract's numbers are verified against the paper, the rest of the method is
 // remembered, and the initialisation and the order of the activation (on the r channels) are our own.
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { ActivationMoments } from "../basis/moments.js";
 import { nodeName } from "../graph/attributes.js";
 import type { Graph, Pass, PassResult } from "../graph/types.js";
@@ -24,16 +24,16 @@ import { type ChannelInterface, foldedFilters, interfaceOf } from "./channel-int
 import { channelOutcomes } from "./channel-outcomes.js";
 import { insertProjections } from "./insert-projections.js";
 import type { Method } from "./method.js";
-import { count, type OptionsOf, optional } from "./options.js";
+import { about, count, type OptionsOf, optional } from "./options.js";
 
 const { rate: _, ...budgets } = channelFields;
 const fields = {
   ...budgets,
   ...optional({
-    keep: z.number().gt(0).max(1).describe("r / n, the same for all layers, instead of a budget"),
-    steps: count.describe("with calibration batches: steps by which projections are learned; default 100"),
-    lr: z.number().positive().describe("of these steps; default 0.01"),
-    gamma: z.number().min(0).describe("weight of the cross entropy beside the layers' errors; default 1"),
+    keep: about("r / n, the same for all layers, instead of a budget", z.number().check(z.gt(0), z.lte(1))),
+    steps: about("with calibration batches: steps by which projections are learned; default 100", count),
+    lr: about("of these steps; default 0.01", z.number().check(z.positive())),
+    gamma: about("weight of the cross entropy beside the layers' errors; default 1", z.number().check(z.nonnegative())),
   }),
 };
 

@@ -1,11 +1,11 @@
 // How many channels go: what a network without some of them costs, and the first of an order of channels that have to
 // go before a budget holds. One channel of every class stays.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { FilterBasisError } from "../errors/error.js";
 import type { Dim, Graph } from "../graph/types.js";
 import { type Cost, cost } from "../ops/cost/cost.js";
 import type { ChannelClass, ChannelGraph } from "./channel-classes.js";
-import { type OptionsOf, optional } from "./options.js";
+import { about, type OptionsOf, optional } from "./options.js";
 import { skipReason } from "./pattern.js";
 import { planFields } from "./plan-options.js";
 
@@ -15,7 +15,10 @@ const { keepParams, keepMacs, only, skip, inputs } = planFields;
 export const channelFields = {
   ...{ keepParams, keepMacs, only, skip, inputs },
   ...optional({
-    rate: z.number().gt(0).lt(1).describe("remove this fraction of the channels that may go, instead of a budget"),
+    rate: about(
+      "remove this fraction of the channels that may go, instead of a budget",
+      z.number().check(z.gt(0), z.lt(1)),
+    ),
   }),
 };
 

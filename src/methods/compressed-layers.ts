@@ -5,6 +5,8 @@ import { type BasisConv, basisConvs, layerName } from "../graph/basis-conv.js";
 import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node, PassResult } from "../graph/types.js";
 import { type ChainRecord, describeChain } from "./chain-record.js";
+import type { CodeRecord } from "./code-record.js";
+import { codesFault, expandCodes, findCodes } from "./codes.js";
 import { expandBases } from "./expand-bases.js";
 import { expandChains } from "./expand-chains.js";
 import { chainsFault, findChains } from "./find-chains.js";
@@ -27,9 +29,16 @@ interface Common {
   readonly reason?: string;
 }
 
-/** A layer over a basis, as one node; or a chain of ordinary nodes that the metadata tells of. */
+/**
+ * A layer over a basis, as one node; a chain of ordinary nodes that the metadata tells of; or a convolution whose filters
+ * are looked up in a codebook.
+ */
 export type CompressedLayer = Common &
-  ({ readonly kind: "basis"; readonly layer: BasisConv } | { readonly kind: "chain"; readonly chain: ChainRecord });
+  (
+    | { readonly kind: "basis"; readonly layer: BasisConv }
+    | { readonly kind: "chain"; readonly chain: ChainRecord }
+    | { readonly kind: "code"; readonly code: CodeRecord }
+  );
 
 interface Kind {
   readonly read: (graph: Graph) => readonly CompressedLayer[];
@@ -40,6 +49,7 @@ interface Kind {
 export const kinds = {
   basis: { read: layersOverBases, expand: expandBases },
   chain: { read: chains, expand: expandChains },
+  code: { read: codes, expand: expandCodes },
 } as const satisfies Readonly<Record<CompressedLayer["kind"], Kind>>;
 
 /** All compressed layers of a graph. A record of chains that cannot be used has none: see `chainsFault`. */
@@ -85,6 +95,18 @@ function chains(graph: Graph): readonly CompressedLayer[] {
   });
 }
 
+function codes(graph: Graph): readonly CompressedLayer[] {
+  if (codesFault(graph) !== undefined) return [];
+  return findCodes(graph).map((found) => {
+    const { code } = found;
+    const { filters, description, error, parameters } = code;
+    return {
+      ...{ kind: "code", code, name: code.name || code.output, filters, description, error, parameters },
+      ...("reason" in found ? { nodes: [], reason: found.reason } : { nodes: found.nodes }),
+    };
+  });
+}
+
 /** The nodes of compressed layers; for those that stand for their layer, its name and what was done to it. */
 export function compressedNodes(graph: Graph): ReadonlyMap<Node, SkippedLayer | undefined> {
   const nodes = new Map<Node, SkippedLayer | undefined>();
@@ -101,7 +123,7 @@ export function compressedNodes(graph: Graph): ReadonlyMap<Node, SkippedLayer | 
 
 /** What was done to a model, in a sentence; undefined where nothing was. */
 export function describeCompression(graph: Graph): string | undefined {
-  const fault = chainsFault(graph);
+  const fault = chainsFault(graph) ?? codesFault(graph);
   const layers = compressedLayers(graph).map(({ name, description }) => `${name}: ${description}`);
   if (layers.length === 0) return fault;
   const shown =

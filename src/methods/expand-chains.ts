@@ -1,12 +1,16 @@
 // Undoing chains: every layer that the record of chains tells of becomes the one node again that it stands for, with
 // the dense filters that its stages amount to and the bias of its last stage.
-import { composed, makeFactors } from "../basis/factors.js";
+import { composed } from "../basis/composed.js";
+import { makeFactors, storedRepeats } from "../basis/factors.js";
 import { elements, int, makeNode } from "../graph/attributes.js";
+import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node, Outcome, PassResult } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
 import { matrix, transpose } from "../linalg/matrix.js";
 import { type ChainRecord, candidateOf, describeChain, withChainRecord } from "./chain-record.js";
+import type { CompressedLayer } from "./compressed-layers.js";
 import { type FoundChain, findChains } from "./find-chains.js";
+import type { Reconstructed } from "./method.js";
 import { attributesFromJson } from "./record.js";
 import { inPrecision, type Precision, type Store, storeFor } from "./store.js";
 
@@ -32,17 +36,21 @@ export function expandChains(graph: Graph, precision: Precision = "stored"): Pas
     const key = chain.weights.join("\n");
     const weight = stored.get(key) ?? storeWeight(found, store, precision);
     stored.set(key, weight);
-    replacements.set(found.nodes.at(-1)!, denseNodes(found, weight, store.fresh));
+    replacements.set(
+      found.nodes.at(-1)!,
+      denseNodes({ ...found, bias: biasOf(found, graph, store) }, weight, store.fresh),
+    );
   }
   if (replacements.size === 0) return { graph, outcomes };
   return { graph: withChainRecord(store.replace(graph, replacements), kept), outcomes };
 }
 
 /** The dense filters, stored as the largest stage of the chain is. */
-function storeWeight({ chain, weights }: FoundChain, store: Store, precision: Precision): string {
+function storeWeight(found: FoundChain, store: Store, precision: Precision): string {
+  const { chain, weights } = found;
   const { kind, axes, shape, name, output, weight } = chain;
   const { n, c, kernel } = shape;
-  const filters = chainFilters(chain, weights);
+  const filters = chainFilters(found);
   const { tensor, type } = weights.reduce((a, b) => (elements(b.tensor.dims) > elements(a.tensor.dims) ? b : a));
   const put = (dims: readonly number[], values: Float64Array) =>
     store.put(
@@ -56,12 +64,39 @@ function storeWeight({ chain, weights }: FoundChain, store: Store, precision: Pr
   return put([n, c, ...kernel.slice(2 - axes)], filters.data);
 }
 
-/** The filters [n x c kh kw] that a chain amounts to. */
-function chainFilters(chain: ChainRecord, weights: FoundChain["weights"]) {
-  const values = weights.map(({ tensor }, stage) =>
-    rowMajor(chain, numbers(tensor), tensor.dims, stage === weights.length - 1),
+/** The filters that a layer's chain amounts to, [n, c, kh, kw]. */
+export function filtersOfChain(graph: Graph, compressed: CompressedLayer): Reconstructed {
+  if (compressed.kind !== "chain") return { reason: "it is not a chain" };
+  const found = findChains(graph).find(({ chain }) => chain.output === compressed.chain.output);
+  if (found === undefined || "reason" in found) return { reason: found?.reason ?? "the model has no such chain" };
+  return { values: chainFilters(found).data };
+}
+
+/** The same as [n x c kh kw]. */
+function chainFilters({ chain, weights, orders }: FoundChain) {
+  const candidate = { ...candidateOf(chain), orders };
+  const repeats = storedRepeats(candidate, chain.shape);
+  const values = weights.map(({ tensor }, stage) => {
+    const own = rowMajor(chain, numbers(tensor), tensor.dims, stage === weights.length - 1);
+    const times = repeats[stage] ?? 1;
+    return times === 1 ? own : Float64Array.from({ length: own.length * times }, (_, i) => own[i % own.length]!);
+  });
+  return composed(makeFactors(candidate, chain.shape, values));
+}
+
+/** The layer's bias; where the chain's filters stand in another order, its own is too. */
+function biasOf({ bias, chain, orders }: FoundChain, graph: Graph, store: Store): string {
+  const order = orders[chain.weights.length];
+  const stored = order && bias !== "" ? indexOf(graph).stored(bias) : undefined;
+  if (!order || stored === undefined) return bias;
+  const { tensor, type } = stored;
+  const values = numbers(tensor);
+  return store.put(
+    `${chain.name || chain.output}.bias`,
+    { stored: tensor.type, read: type },
+    tensor.dims,
+    order.map((place) => values[place]!),
   );
-  return composed(makeFactors(candidateOf(chain), chain.shape, values));
 }
 
 /** Stages of matrices are stored [in, out], but for the last of a Gemm. */

@@ -1,9 +1,9 @@
 // The contract of a method of compression. What a method leaves in the graph are nodes: cost, record, undo, layouts,
 // report and training know a compressed layer by these (compressed-layers.ts) and not by the method.
-import type { FilterShape } from "../basis/split.js";
 import type { Graph, PassResult } from "../graph/types.js";
 import type { Candidates } from "./basis-candidates.js";
 import type { CompressedLayer } from "./compressed-layers.js";
+import type { Layer } from "./layers.js";
 import type { Fields, OptionsOf } from "./options.js";
 import type { Plan } from "./plan.js";
 
@@ -38,5 +38,5 @@ export interface Method<Name extends string = string, F extends Fields = Fields>
   /** The filters that a layer which the method made amounts to; absent where there are none. */
   reconstruct?(graph: Graph, layer: CompressedLayer): Reconstructed;
   /** Options with which a layer of this shape stays what it is, but for rounding; absent where there are none. */
-  fullRank?(layer: FilterShape): OptionsOf<F>;
+  fullRank?(layer: Pick<Layer, "outChannels" | "inChannels" | "kernelElements" | "kernel">): OptionsOf<F>;
 }

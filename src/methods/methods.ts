@@ -6,12 +6,21 @@ import { type BasisOptions, basisFields } from "./basis.js";
 import { basisMethod, channelWise, filterWise, svd } from "./basis-methods.js";
 import { basisScratchMethod } from "./basis-scratch.js";
 import { type CapOptions, capMethod } from "./cap.js";
+import { cp } from "./cp.js";
+import { denton } from "./denton.js";
+import { type EncKnown, enc } from "./enc.js";
 import { factorMethod } from "./factor.js";
 import { groupMethod } from "./group.js";
+import { groupSvd } from "./group-svd.js";
+import { jaderberg } from "./jaderberg.js";
+import { kmeansMethod } from "./kmeans.js";
+import { kse } from "./kse.js";
 import type { Method } from "./method.js";
 import { checkedOptions } from "./options.js";
+import { simpleSvd } from "./simple-svd.js";
 import { slimmingMethod } from "./slimming.js";
 import { transitionMethod } from "./transition.js";
+import { type ZhangKnown, zhang } from "./zhang.js";
 
 const table = <T extends { readonly [Name in keyof T]: Method<Name & string> }>(all: T): T => all;
 
@@ -25,6 +34,15 @@ export const methods = table({
   factor: factorMethod,
   group: groupMethod,
   transition: transitionMethod,
+  "simple-svd": simpleSvd,
+  zhang,
+  enc,
+  jaderberg,
+  denton,
+  cp,
+  "group-svd": groupSvd,
+  kmeans: kmeansMethod,
+  kse,
   slimming: slimmingMethod,
   cap: capMethod,
   amc: amcMethod,
@@ -40,8 +58,13 @@ export const weightMethods = Object.values<Method>(methods)
   .filter(({ options }) => options === basisFields)
   .map(({ name }) => name as WeightMethod);
 
-/** What is known of a network beside the options of a recipe: what was measured on data, or learned from it. */
+/**
+ * What is known of a network beside the options of a recipe, for the methods that start from filters: what was measured
+ * on data, or learned from it.
+ */
 export type Known = Pick<BasisOptions, "moments" | "linear"> &
+  Pick<ZhangKnown, "responses"> &
+  Pick<EncKnown, "validate"> &
   Pick<CapOptions, "projections"> &
   Pick<AmcOptions, "kept">;
 

@@ -11,7 +11,7 @@
 // dropped, as in the original. Steps, threshold and selection are those of the authors' later code; the 70 % of the
 // paper's table and its counts depend on their weights. A network whose norms are folded has no scales: the norms of
 // its filters, relative to the mean of their class, stand for them, which is told (ours).
-import { z } from "zod";
+import * as z from "zod/mini";
 import { int, int64Tensor, makeNode } from "../graph/attributes.js";
 import { freshNames, renameReads, replaceNodes } from "../graph/edit.js";
 import { indexOf } from "../graph/graph-index.js";
@@ -24,15 +24,16 @@ import { type ChannelGraph, findChannels } from "./channel-classes.js";
 import { channelOutcomes } from "./channel-outcomes.js";
 import { channelNorms } from "./channel-scores.js";
 import type { Method } from "./method.js";
-import { type OptionsOf, optional } from "./options.js";
+import { about, type OptionsOf, optional } from "./options.js";
 import { removeChannels } from "./remove-channels.js";
 
 const fields = {
   ...channelFields,
   ...optional({
-    score: z
-      .enum(["auto", "scale", "norm"])
-      .describe("what a channel is worth: its norm's scale, or its filters' size; auto: scales where there are some"),
+    score: about(
+      "what a channel is worth: its norm's scale, or its filters' size; auto: scales where there are some",
+      z.enum(["auto", "scale", "norm"]),
+    ),
   }),
 };
 

@@ -30,6 +30,8 @@ export interface Store {
    * are read in.
    */
   readonly put: (stem: string, type: StoredAs, dims: readonly number[], values: ArrayLike<number>) => string;
+  /** Where a value that was put in is stored: itself, or what its Cast reads. */
+  readonly rootOf: (value: string) => string;
   /** The graph with nodes in the place of others, and the tensors. */
   readonly replace: (graph: Graph, replacements: ReadonlyMap<Node, readonly Node[]>) => Graph;
 }
@@ -48,6 +50,7 @@ export function storeFor(graph: Graph): Store {
       casts.push(makeNode("Cast", [name], [value], { to: int(dataTypes.indexOf(read) + 1) }));
       return value;
     },
+    rootOf: (value) => casts.find(({ outputs }) => outputs[0] === value)?.inputs[0] ?? value,
     replace(into, replacements) {
       const replaced = replaceNodes(into, replacements, initializers);
       const read = [...replacements.keys()].flatMap(({ inputs }) => inputs);

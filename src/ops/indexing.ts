@@ -64,6 +64,7 @@ export const indexing = {
     channels: "picked",
     exact: "always",
     bounded: "first",
+    picks: true,
     since: 11,
   },
   GatherElements: { shapes: gatherElements },

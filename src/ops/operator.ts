@@ -29,6 +29,8 @@ export interface Operator {
   readonly reach?: ReachRule;
   /** How k x + t of each channel is put into the weights of a layer. */
   readonly absorbsAffine?: AffineRule;
+  /** Its second input says which elements of the first it takes. */
+  readonly picks?: true;
   /** Adds or multiplies element by element, so that a vector among its inputs shifts or scales channels. */
   readonly affine?: true;
   /** A function of one value that networks have behind a layer and its normalisation. */

@@ -4,12 +4,6 @@
 /** What a metric is: errors in percent (less is better), PSNR in dB on a data set (more is better). */
 export type Metric = "top1Error" | "Set5" | "Set14" | "B100" | "Urban100" | "DIV2K";
 
-/** A network and a method, where no recipe says them yet. */
-export interface Architecture {
-  readonly network: { readonly name: string } & Readonly<Record<string, unknown>>;
-  readonly compress?: { readonly method: string } & Readonly<Record<string, unknown>>;
-}
-
 export interface PaperRow {
   readonly row: string;
   readonly metrics: Partial<Readonly<Record<Metric, number>>>;
@@ -21,14 +15,8 @@ export interface PaperRow {
   readonly rate?: number;
   /** Percent of the baseline's multiply-accumulates. */
   readonly macsRate?: number;
-  /**
-   * The recipe of the row, or what is counted for it; neither for methods that are not here. Both for a recipe that
-   * begins with a trained file.
-   */
+  /** Absent for methods that are not here. */
   readonly recipe?: string;
-  readonly architecture?: Architecture;
-  /** Why the printed count is not ours, where no recipe says it. */
-  readonly note?: string;
   /** The recipe that rates refer to. */
   readonly relativeTo?: string;
 }
@@ -45,20 +33,6 @@ export interface PaperTable {
 const pictures = ["Set5", "Set14", "B100", "Urban100", "DIV2K"] as const;
 const psnr = (...values: readonly number[]): PaperRow["metrics"] =>
   Object.fromEntries(values.map((value, i) => [pictures[i], value]));
-const sic = (network: Architecture["network"], preset: string, layers: number): Architecture => ({
-  network,
-  compress: { method: "factor", preset, layers },
-});
-const edsr = (scale: number) => ({ name: "edsr", scale, blocks: 32, width: 256 });
-const edsr8 = { name: "edsr", scale: 4, blocks: 8, width: 128 };
-const vgg = { name: "vgg16" };
-const densenet = { name: "densenet-12-40" };
-const resnet = { name: "resnet56" };
-const groups = (network: Architecture["network"], options: object): Architecture => ({
-  network,
-  compress: { method: "group", ...options },
-});
-const vggGroups = groups(vgg, { preset: "vgg", channelsPerGroup: 64 });
 
 // biome-ignore format: tables are read line by line
 const table3 = ([2, 3, 4] as const).flatMap((scale): PaperRow[] => {
@@ -69,7 +43,7 @@ const table3 = ([2, 3, 4] as const).flatMap((scale): PaperRow[] => {
   }[scale];
   const relativeTo = `table3-baseline-x${scale}`;
   return [
-    { row: `x${scale}, Factor`, metrics: metrics[0] ?? {}, parameters: "136k", rate: 11.5, architecture: sic(edsr(scale), "edsr", 1), relativeTo },
+    { row: `x${scale}, Factor`, metrics: metrics[0] ?? {}, parameters: "136k", rate: 11.5, recipe: `table3-factor-x${scale}`, relativeTo },
     { row: `x${scale}, Basis-S (ours)`, metrics: metrics[1] ?? {}, parameters: "90k", rate: 7.6, recipe: `table3-basis-s-x${scale}`, relativeTo },
     { row: `x${scale}, Basis (ours)`, metrics: metrics[2] ?? {}, parameters: "164k", rate: 13.9, recipe: `table3-basis-x${scale}`, relativeTo },
     { row: `x${scale}, Baseline`, metrics: metrics[3] ?? {}, parameters: "1180k", rate: 100, recipe: relativeTo, relativeTo },
@@ -100,14 +74,14 @@ export const paperTables: readonly PaperTable[] = [
     unit: "residual block",
     metrics: pictures,
     rows: [
-      { row: "SRResNet, Factor-SIC2", metrics: psnr(31.68, 28.32, 27.37, 25.47, 28.59), parameters: "19k", rate: 25.3, architecture: sic({ name: "srresnet" }, "srresnet", 2), relativeTo: "table2-srresnet-baseline" },
-      { row: "SRResNet, Factor-SIC3", metrics: psnr(31.86, 28.38, 27.4, 25.58, 28.65), parameters: "28k", rate: 38, architecture: sic({ name: "srresnet" }, "srresnet", 3), relativeTo: "table2-srresnet-baseline" },
+      { row: "SRResNet, Factor-SIC2", metrics: psnr(31.68, 28.32, 27.37, 25.47, 28.59), parameters: "19k", rate: 25.3, recipe: "table2-srresnet-factor-sic2", relativeTo: "table2-srresnet-baseline" },
+      { row: "SRResNet, Factor-SIC3", metrics: psnr(31.86, 28.38, 27.4, 25.58, 28.65), parameters: "28k", rate: 38, recipe: "table2-srresnet-factor-sic3", relativeTo: "table2-srresnet-baseline" },
       { row: "SRResNet, Basis-64-14 (ours)", metrics: psnr(31.84, 28.38, 27.39, 25.54, 28.63), parameters: "18k", rate: 24.3, recipe: "table2-srresnet-64-14", relativeTo: "table2-srresnet-baseline" },
       { row: "SRResNet, Basis-32-32 (ours)", metrics: psnr(31.9, 28.43, 27.44, 25.65, 28.69), parameters: "27k", rate: 36.1, recipe: "table2-srresnet-32-32", relativeTo: "table2-srresnet-baseline" },
       { row: "SRResNet, Baseline", metrics: psnr(32.03, 28.5, 27.52, 25.88, 28.85), parameters: "74k", rate: 100, recipe: "table2-srresnet-baseline", relativeTo: "table2-srresnet-baseline" },
       // The DIV2K line of this half is not legible in the copy of the paper that this was written from.
-      { row: "EDSR-8-128, Factor-SIC2", metrics: psnr(31.82, 28.4, 27.43, 25.63), parameters: "70k", rate: 23.8, architecture: sic(edsr8, "edsr", 2), relativeTo: "table2-edsr-8-128-baseline" },
-      { row: "EDSR-8-128, Factor-SIC3", metrics: psnr(31.96, 28.47, 27.49, 25.81), parameters: "105k", rate: 35.7, architecture: sic(edsr8, "edsr", 3), relativeTo: "table2-edsr-8-128-baseline" },
+      { row: "EDSR-8-128, Factor-SIC2", metrics: psnr(31.82, 28.4, 27.43, 25.63), parameters: "70k", rate: 23.8, recipe: "table2-edsr-8-128-factor-sic2", relativeTo: "table2-edsr-8-128-baseline" },
+      { row: "EDSR-8-128, Factor-SIC3", metrics: psnr(31.96, 28.47, 27.49, 25.81), parameters: "105k", rate: 35.7, recipe: "table2-edsr-8-128-factor-sic3", relativeTo: "table2-edsr-8-128-baseline" },
       { row: "EDSR-8-128, Basis-128-27 (ours)", metrics: psnr(31.95, 28.42, 27.46, 25.76), parameters: "69k", rate: 23.4, recipe: "table2-edsr-8-128-27", relativeTo: "table2-edsr-8-128-baseline" },
       { row: "EDSR-8-128, Basis-128-40 (ours)", metrics: psnr(32.03, 28.45, 27.5, 25.81), parameters: "102k", rate: 34.7, recipe: "table2-edsr-8-128-40", relativeTo: "table2-edsr-8-128-baseline" },
       { row: "EDSR-8-128, Baseline", metrics: psnr(32.1, 28.55, 27.55, 26.02), parameters: "295k", rate: 100, recipe: "table2-edsr-8-128-baseline", relativeTo: "table2-edsr-8-128-baseline" },
@@ -134,23 +108,23 @@ export const paperTables: readonly PaperTable[] = [
     metrics: ["top1Error"],
     rows: [
       { row: "VGG-16, Baseline", metrics: { top1Error: 5.98 }, recipe: "table5-vgg16-baseline", relativeTo: "table5-vgg16-baseline" },
-      { row: "VGG-16, K-means", metrics: { top1Error: 6.24 }, baseline: 5.98, parameters: "3.27M", rate: 22.2 },
-      { row: "VGG-16, Factor", metrics: { top1Error: 7.12 }, baseline: 5.98, parameters: "3.34M", rate: 22.7, architecture: sic(vgg, "vgg", 2), relativeTo: "table5-vgg16-baseline" },
-      { row: "VGG-16, Group", metrics: { top1Error: 6.69 }, baseline: 5.98, parameters: "3.80M", rate: 25.9, architecture: vggGroups, relativeTo: "table5-vgg16-baseline" },
+      { row: "VGG-16, K-means", metrics: { top1Error: 6.24 }, baseline: 5.98, parameters: "3.27M", rate: 22.2, recipe: "table5-vgg16-kmeans", relativeTo: "table5-vgg16-baseline" },
+      { row: "VGG-16, Factor", metrics: { top1Error: 7.12 }, baseline: 5.98, parameters: "3.34M", rate: 22.7, recipe: "table5-vgg16-factor", relativeTo: "table5-vgg16-baseline" },
+      { row: "VGG-16, Group", metrics: { top1Error: 6.69 }, baseline: 5.98, parameters: "3.80M", rate: 25.9, recipe: "table5-vgg16-group", relativeTo: "table5-vgg16-baseline" },
       { row: "VGG-16, Basis (ours)", metrics: { top1Error: 6.18 }, baseline: 5.98, parameters: "3.21M", rate: 21.8, recipe: "table5-vgg16-basis", relativeTo: "table5-vgg16-baseline" },
       { row: "DenseNet-12-40, Baseline", metrics: { top1Error: 5.26 }, recipe: "table5-densenet-baseline", relativeTo: "table5-densenet-baseline" },
-      { row: "DenseNet-12-40, K-means", metrics: { top1Error: 5.44 }, baseline: 5.26, parameters: "335k", rate: 32.2 },
-      { row: "DenseNet-12-40, Factor", metrics: { top1Error: 6.71 }, baseline: 5.26, parameters: "317k", rate: 30.4, architecture: sic(densenet, "densenet", 2), relativeTo: "table5-densenet-baseline" },
-      { row: "DenseNet-12-40, Group", metrics: { top1Error: 6.65 }, baseline: 5.26, parameters: "337k", rate: 32.4, architecture: groups(densenet, { preset: "densenet", groups: [{ upTo: 252, groups: 3 }, { groups: 6 }] }), relativeTo: "table5-densenet-baseline" },
-      { row: "DenseNet-12-40, KSE", metrics: { top1Error: 5.3 }, baseline: 5.19, parameters: "390k", rate: 37.5 },
-      { row: "DenseNet-12-40, slimming (70 %)", metrics: { top1Error: 5.65 }, baseline: 5.19, parameters: "350k", rate: 33.6, recipe: "table5-densenet-slimming" },
-      { row: "DenseNet-12-40, Simple-SVD", metrics: { top1Error: 7.14 }, baseline: 5.26, parameters: "360k", rate: 34.6 },
+      { row: "DenseNet-12-40, K-means", metrics: { top1Error: 5.44 }, baseline: 5.26, parameters: "335k", rate: 32.2, recipe: "table5-densenet-kmeans", relativeTo: "table5-densenet-baseline" },
+      { row: "DenseNet-12-40, Factor", metrics: { top1Error: 6.71 }, baseline: 5.26, parameters: "317k", rate: 30.4, recipe: "table5-densenet-factor", relativeTo: "table5-densenet-baseline" },
+      { row: "DenseNet-12-40, Group", metrics: { top1Error: 6.65 }, baseline: 5.26, parameters: "337k", rate: 32.4, recipe: "table5-densenet-group", relativeTo: "table5-densenet-baseline" },
+      { row: "DenseNet-12-40, KSE", metrics: { top1Error: 5.3 }, baseline: 5.19, parameters: "390k", rate: 37.5, recipe: "table5-densenet-kse", relativeTo: "table5-densenet-baseline" },
+      { row: "DenseNet-12-40, slimming (70 %)", metrics: { top1Error: 5.65 }, baseline: 5.19, parameters: "350k", rate: 33.6, recipe: "table5-densenet-slimming", relativeTo: "table5-densenet-baseline" },
+      { row: "DenseNet-12-40, Simple-SVD", metrics: { top1Error: 7.14 }, baseline: 5.26, parameters: "360k", rate: 34.6, recipe: "table5-densenet-simple-svd", relativeTo: "table5-densenet-baseline" },
       { row: "DenseNet-12-40, Basis (ours)", metrics: { top1Error: 5.32 }, baseline: 5.26, parameters: "331k", rate: 31.8, recipe: "table5-densenet-basis", relativeTo: "table5-densenet-baseline" },
       { row: "ResNet-56, Baseline", metrics: { top1Error: 6.28 }, recipe: "table5-resnet56-baseline", relativeTo: "table5-resnet56-baseline" },
-      { row: "ResNet-56, K-means", metrics: { top1Error: 6.76 }, baseline: 6.28, parameters: "190k", rate: 22.4 },
-      { row: "ResNet-56, Factor", metrics: { top1Error: 8.7 }, baseline: 6.28, parameters: "212k", rate: 24.9, note: "the authors' code gives 223,632; what gave 212k is not known", architecture: sic(resnet, "resnet", 2), relativeTo: "table5-resnet56-baseline" },
-      { row: "ResNet-56, Group", metrics: { top1Error: 6.45 }, baseline: 6.28, parameters: "206k", rate: 24.3, architecture: groups(resnet, { preset: "resnet", channelsPerGroup: { "16": 4, "32": 4, "64": 8 } }), relativeTo: "table5-resnet56-baseline" },
-      { row: "ResNet-56, KSE", metrics: { top1Error: 7.12 }, baseline: 6.97, parameters: "360k", rate: 42.4 },
+      { row: "ResNet-56, K-means", metrics: { top1Error: 6.76 }, baseline: 6.28, parameters: "190k", rate: 22.4, recipe: "table5-resnet56-kmeans", relativeTo: "table5-resnet56-baseline" },
+      { row: "ResNet-56, Factor", metrics: { top1Error: 8.7 }, baseline: 6.28, parameters: "212k", rate: 24.9, recipe: "table5-resnet56-factor", relativeTo: "table5-resnet56-baseline" },
+      { row: "ResNet-56, Group", metrics: { top1Error: 6.45 }, baseline: 6.28, parameters: "206k", rate: 24.3, recipe: "table5-resnet56-group", relativeTo: "table5-resnet56-baseline" },
+      { row: "ResNet-56, KSE", metrics: { top1Error: 7.12 }, baseline: 6.97, parameters: "360k", rate: 42.4, recipe: "table5-resnet56-kse", relativeTo: "table5-resnet56-baseline" },
       { row: "ResNet-56, Basis (ours)", metrics: { top1Error: 6.6 }, baseline: 6.28, parameters: "186k", rate: 21.9, recipe: "table5-resnet56-basis", relativeTo: "table5-resnet56-baseline" },
     ],
   },
@@ -161,15 +135,15 @@ export const paperTables: readonly PaperTable[] = [
     metrics: ["top1Error"],
     rows: [
       { row: "VGG, Baseline", metrics: { top1Error: 5.98 }, macsRate: 100, recipe: "table6-vgg16-baseline", relativeTo: "table6-vgg16-baseline" },
-      { row: "VGG, K-means", metrics: { top1Error: 6.24 }, baseline: 5.98, macsRate: 100 },
-      { row: "VGG, Factor", metrics: { top1Error: 7.12 }, baseline: 5.98, macsRate: 36.6, architecture: sic(vgg, "vgg", 2), relativeTo: "table6-vgg16-baseline" },
-      { row: "VGG, Group", metrics: { top1Error: 6.69 }, baseline: 5.98, macsRate: 46.1, architecture: vggGroups, relativeTo: "table6-vgg16-baseline" },
+      { row: "VGG, K-means", metrics: { top1Error: 6.24 }, baseline: 5.98, macsRate: 100, recipe: "table6-vgg16-kmeans", relativeTo: "table6-vgg16-baseline" },
+      { row: "VGG, Factor", metrics: { top1Error: 7.12 }, baseline: 5.98, macsRate: 36.6, recipe: "table6-vgg16-factor", relativeTo: "table6-vgg16-baseline" },
+      { row: "VGG, Group", metrics: { top1Error: 6.69 }, baseline: 5.98, macsRate: 46.1, recipe: "table6-vgg16-group", relativeTo: "table6-vgg16-baseline" },
       { row: "VGG, Basis (ours)", metrics: { top1Error: 6.23 }, baseline: 5.98, macsRate: 23.5, recipe: "table6-vgg16-basis", relativeTo: "table6-vgg16-baseline" },
       { row: "ResNet56, Baseline", metrics: { top1Error: 7.05 }, macsRate: 100, recipe: "table6-resnet56-baseline", relativeTo: "table6-resnet56-baseline" },
-      { row: "ResNet56, CaP", metrics: { top1Error: 6.78 }, baseline: 6.49, macsRate: 50.2, recipe: "table6-resnet56-cap", architecture: { network: resnet, compress: { method: "cap", keep: 0.5 } }, relativeTo: "table6-resnet56-baseline" },
-      { row: "ResNet56, ENC", metrics: { top1Error: 7 }, baseline: 6.9, macsRate: 50 },
-      { row: "ResNet56, AMC", metrics: { top1Error: 8.1 }, baseline: 7.2, macsRate: 50, recipe: "table6-resnet56-amc", architecture: { network: resnet, compress: { method: "amc", keepMacs: 0.5 } }, relativeTo: "table6-resnet56-baseline" },
-      { row: "ResNet56, KSE", metrics: { top1Error: 6.77 }, baseline: 6.97, macsRate: 48 },
+      { row: "ResNet56, CaP", metrics: { top1Error: 6.78 }, baseline: 6.49, macsRate: 50.2, recipe: "table6-resnet56-cap", relativeTo: "table6-resnet56-baseline" },
+      { row: "ResNet56, ENC", metrics: { top1Error: 7 }, baseline: 6.9, macsRate: 50, recipe: "table6-resnet56-enc", relativeTo: "table6-resnet56-baseline" },
+      { row: "ResNet56, AMC", metrics: { top1Error: 8.1 }, baseline: 7.2, macsRate: 50, recipe: "table6-resnet56-amc", relativeTo: "table6-resnet56-baseline" },
+      { row: "ResNet56, KSE", metrics: { top1Error: 6.77 }, baseline: 6.97, macsRate: 48, recipe: "table6-resnet56-kse", relativeTo: "table6-resnet56-baseline" },
       { row: "ResNet56, Basis (ours)", metrics: { top1Error: 6.08 }, baseline: 7.05, macsRate: 50, recipe: "table6-resnet56-basis", relativeTo: "table6-resnet56-baseline" },
     ],
   },

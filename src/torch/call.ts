@@ -42,8 +42,8 @@ const operators = new Map<string, Operator>();
 
 /**
  * Calls an operator of ATen: `call("conv2d", x, w)`, `call("add.Tensor", a, b, { alpha: 2 })`. Without an overload the
- * arguments choose one.
- * @returns its one tensor @throws FilterBasisError `engine`, naming the operator and its schema
+ * arguments choose one. @returns its one tensor
+ * @throws FilterBasisError `engine`, naming the operator and its schema
  */
 export function call<N extends string>(name: N, ...args: ArgumentsOf<N>): Tensor {
   return oneTensor(name, invoke(name, args as Argument[]));

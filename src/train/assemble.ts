@@ -1,12 +1,13 @@
 // From a recipe to what the loop needs: the graph, the network on the engine, batches, loss, optimiser and evaluation.
 
+import { prepare } from "../compress/prepare.js";
 import { FilterBasisError } from "../errors/error.js";
 import { feeds, withMetadata } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
 import { Network } from "../interpreter/network.js";
-import { prepareForPlanning } from "../methods/prepare.js";
 import { sparseScales } from "../methods/slimming.js";
 import { buildNet } from "../nets/table.js";
+import { cost } from "../ops/cost/cost.js";
 import { loadModel } from "../runtime/files.js";
 import { requireDevice, type Tensor } from "../torch/index.js";
 import { approximatedLayers, basisParameters } from "./approximation.js";
@@ -33,12 +34,20 @@ export interface Training extends Disposable {
 /** The network that a recipe starts from, before any compression. */
 export async function recipeGraph({ network, seed }: Recipe): Promise<Graph> {
   const { name, file, ...options } = network;
-  if (name === undefined) return prepareForPlanning(await loadModel(file as string)).graph;
-  if (file !== undefined)
-    throw new FilterBasisError("unsupported", "weights for a network of the zoo are read by `nets NAME --weights`", {
-      field: "network.file",
-    });
-  return buildNet(name, { seed, ...options });
+  if (name === undefined) return prepare(await loadModel(file as string), { keepBatchNorm: true }).graph;
+  const built = buildNet(name, { seed, ...options });
+  return file === undefined ? built : trained(await loadModel(file as string), built, name);
+}
+
+/** A model that was trained before, which has to be the network that the recipe names. */
+function trained(model: Graph, built: Graph, name: string): Graph {
+  const [own, expected] = [cost(model).weights, cost(built).weights];
+  if (own === expected) return prepare(model, { keepBatchNorm: true }).graph;
+  throw new FilterBasisError("data-mismatch", `the model is not the network ${name} that the recipe names`, {
+    field: "network.file",
+    expected: `${expected} weights`,
+    got: `${own}`,
+  });
 }
 
 /** Makes of the original network the one that is trained, with its batches at hand. */

@@ -6,6 +6,7 @@ import { type Known, type MethodName, methodNamed } from "../methods/methods.js"
 import { checkedOptions } from "../methods/options.js";
 import { learnProjections } from "./learn-projections.js";
 import { activationMoments } from "./moments.js";
+import { sampledResponses } from "./responses.js";
 import { searchChannels } from "./search-channels.js";
 import type { BatchSource } from "./sources.js";
 
@@ -28,9 +29,11 @@ export type Learner = (task: LearningTask & Pick<Known, "moments">) => Promise<K
 const learners: Partial<Readonly<Record<MethodName, Learner>>> = { cap: learnProjections, amc: searchChannels };
 
 export async function knowledgeOf(method: string, task: LearningTask): Promise<Known> {
-  const { graph, network, source } = task;
-  const moments = await activationMoments(graph, network, source, task);
+  const { graph, source, batches, seed, note } = task;
+  const { device } = task.network;
+  const moments = await activationMoments(graph, source, { batches, seed, note, device });
+  const responses = await sampledResponses(source, { batches, seed, device });
   const learner = Object.hasOwn(learners, method) ? learners[method as MethodName] : undefined;
   const options = checkedOptions(method, methodNamed(method).options, task.options);
-  return { moments, ...(await learner?.({ ...task, options, moments })) };
+  return { moments, responses, ...(await learner?.({ ...task, options, moments })) };
 }

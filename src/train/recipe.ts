@@ -16,7 +16,7 @@ const network = z
       .string()
       .optional()
       .describe("a network of the zoo (`filterbasis nets` lists them); further fields are its options"),
-    file: z.string().optional().describe("an ONNX file, instead of a name"),
+    file: z.string().optional().describe("an ONNX file: instead of a name, or the trained network of that name"),
   })
   .refine((value) => value.name !== undefined || value.file !== undefined, { error: "expected a name or a file" });
 

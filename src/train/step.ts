@@ -42,8 +42,8 @@ export interface StepLosses {
 }
 
 /**
- * Trains on one batch. `progress` is how much of the training is done, from 0 to 1. Throws `non-finite`, naming the
- * first layer that is.
+ * Trains on one batch. `progress` is how much of the training is done, from 0 to 1.
+ * @throws FilterBasisError `non-finite`, naming the first layer that is
  */
 export function trainStep(trainer: Trainer, batch: Batch, rate: number, progress: number): StepLosses {
   using _scope = new TensorScope();

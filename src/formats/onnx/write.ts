@@ -20,8 +20,8 @@ import { writeAttribute, writeNode } from "./write-node.js";
 import { type PutExternal, type WriteContext, writeSparseTensor, writeTensor } from "./write-tensor.js";
 
 /**
- * Writes a model. @throws FilterBasisError `too-large` where it would pass 2 GB (then see `writeModelChunks` with
- * `external`)
+ * Writes a model.
+ * @throws FilterBasisError `too-large` where it would pass 2 GB (then see `writeModelChunks` with `external`)
  */
 export function writeModel(graph: Graph): Uint8Array {
   const { chunks, length } = writeModelChunks(graph);

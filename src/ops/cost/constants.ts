@@ -56,12 +56,16 @@ export function weightsUnder(name: string, constants: Constants): readonly strin
     const { type, dims } = tensors.get(source)!;
     return dims.length >= 2 && type !== "int64" && type !== "int32";
   });
+  // Places in a codebook are no weights: their bits are counted elsewhere.
+  const places = new Set<string>();
+  for (const node of nodesUnder(name, values))
+    if (operatorOf(node)?.picks) for (const source of under(node.inputs[1] ?? "", constants)) places.add(source);
   // A factor or shift for each channel is as little a weight as one that stands behind the layer would be.
   const scales = new Set<string>();
   const isVector = (source: string) => tensors.get(source)!.dims.filter((size) => size > 1).length <= 1;
   for (const node of nodesUnder(name, values))
     if (operatorOf(node)?.affine) for (const input of node.inputs) scales.add(input);
-  const weights = sources.filter((source) => !(scales.has(source) && isVector(source)));
+  const weights = sources.filter((source) => !places.has(source) && !(scales.has(source) && isVector(source)));
   return weights.length > 0 ? weights : sources;
 }
 

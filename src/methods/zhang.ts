@@ -1,0 +1,152 @@
+// Responses in a subspace (Zhang et al., 2016): W' [d, c, kh, kw] and a 1x1 [n, d].
+//   filters      without data: the truncated SVD of the filters
+//   linear       with activation moments: the principal components of the responses
+//   asymmetric   with responses of the original network and of the network compressed so far: layer after layer, the best of
+//                rank d for what the layer then gets
+//   nonlinear    the same through the ReLU that follows (basis/reduced-rank.ts)
+// Ranks: the largest product of the shares of the squared singular values (of the responses where they are known) that are
+// kept, under the budget. Batch norms are to be folded before, so that the ReLU follows the convolution.
+// Source: the paper's algebra, the optimum checked against alternating least squares; the lambdas of the nonlinear steps are
+// remembered. "asym. 3D" is this after the method jaderberg's scheme 2, on its second convolution.
+import * as z from "zod/mini";
+import { composed } from "../basis/composed.js";
+import { type Factors, makeFactors } from "../basis/factors.js";
+import type { ActivationMoments } from "../basis/moments.js";
+import { centred, type ReducedRank, reducedRank, reducedRankRelu } from "../basis/reduced-rank.js";
+import { tails } from "../basis/spectrum.js";
+import { FilterBasisError } from "../errors/error.js";
+import { indexOf } from "../graph/graph-index.js";
+import type { Graph } from "../graph/types.js";
+import { numbers } from "../graph/values.js";
+import { type LinearAlgebra, pureLinearAlgebra } from "../linalg/low-rank.js";
+import { type Matrix, matrix } from "../linalg/matrix.js";
+import { applyChains, type Rewritten } from "./apply-chains.js";
+import type { ChainLayer } from "./chain-layers.js";
+import { filtersOverBasis } from "./expand-bases.js";
+import type { Method } from "./method.js";
+import { oneSplitLine, writeOneSplit } from "./one-split.js";
+import { about, type OptionsOf, optional } from "./options.js";
+import { chainFields, type PlannedChain } from "./plan-chains.js";
+
+const fields = {
+  ...chainFields,
+  ...optional({
+    mode: about(
+      "what is kept; default: the last for which there is data",
+      z.enum(["filters", "linear", "asymmetric", "nonlinear"]),
+    ),
+  }),
+};
+
+/** What is known beside the options. */
+export interface ZhangKnown {
+  readonly moments?: ReadonlyMap<string, ActivationMoments>;
+  readonly linear?: LinearAlgebra;
+  /** Of a value of a graph, its channels at sampled positions [N x n], the same positions in every call. */
+  readonly responses?: (graph: Graph, value: string) => Matrix;
+}
+
+type Options = OptionsOf<typeof fields> & ZhangKnown;
+type Mode = NonNullable<Options["mode"]>;
+
+export const zhang: Method<"zhang", typeof fields> = {
+  name: "zhang",
+  summary: "whole filters over a basis that keeps the layers' responses (Zhang et al.)",
+  from: "weights",
+  options: fields,
+  apply(graph, options: Options) {
+    const mode = modeOf(options);
+    const moments = mode === "linear" ? options.moments : undefined;
+    return applyChains(graph, options, {
+      name: "zhang",
+      takes: () => undefined,
+      line: (layer, filters, linear) => {
+        const line = oneSplitLine(layer, filters, linear, moments?.get(layer.layer.name));
+        const seen = mode === "filters" ? undefined : options.responses?.(graph, outputOf(layer));
+        return seen === undefined ? line : { ...line, lost: lostResponses(seen, linear) };
+      },
+      write: writeOneSplit,
+      ...(mode === "filters" ? {} : { rewrite: rewriteFor(graph, options, mode) }),
+    });
+  },
+  reconstruct: filtersOverBasis,
+  fullRank: ({ outChannels: n, inChannels: c, kernelElements }) => ({
+    rank: Math.min(n, c * kernelElements),
+    keepFirst: 0,
+  }),
+};
+
+function modeOf({ mode, moments, responses }: Options): Mode {
+  const known: Mode = responses !== undefined ? "nonlinear" : moments !== undefined ? "linear" : "filters";
+  const wanted = mode ?? known;
+  const missing =
+    wanted === "linear"
+      ? moments === undefined && responses === undefined
+      : wanted !== "filters" && responses === undefined;
+  if (!missing) return wanted;
+  throw new FilterBasisError("usage", `the mode ${wanted} of the method zhang needs data`, {
+    field: "mode",
+    expected: "filters, or data to calibrate on",
+    got: wanted,
+    cures: ["in a recipe: calibrate: 4"],
+  });
+}
+
+const outputOf = ({ layer }: ChainLayer): string => layer.nodes[0]!.node.outputs[0]!;
+
+/** The share of the responses' variance beyond k directions. */
+function lostResponses(seen: Matrix, linear: LinearAlgebra): (k: number) => number {
+  const lost = tails(linear.eigen(linear.gram(centred(seen))).values.map((value) => Math.max(0, value)));
+  return (k) => (lost[k] ?? 0) / (lost[0]! || 1);
+}
+
+function rewriteFor(graph: Graph, { responses, moments, linear = pureLinearAlgebra }: Options, mode: Mode) {
+  return ({ layer, line, k }: PlannedChain, soFar: Graph): Rewritten => {
+    const { nodes, name } = layer.layer;
+    if (responses === undefined || nodes.length > 1)
+      return withMean(line.factors(k), layer, graph, moments?.get(name)?.mean);
+    const original = responses(graph, outputOf(layer));
+    const seen = mode === "linear" ? original : responses(soFar, outputOf(layer));
+    const rectified = mode === "nonlinear" && isRectified(graph, outputOf(layer));
+    const reduced = rectified ? reducedRankRelu : reducedRank;
+    return fromResponses(reduced(original, seen, k, linear), layer, graph, line.at(k), linear);
+  };
+}
+
+/** Whether the ReLU alone reads the responses. */
+const isRectified = (graph: Graph, value: string): boolean => {
+  const reader = indexOf(graph).soleReader(value);
+  return reader?.op === "Relu" && reader.domain === "";
+};
+
+/** M (W x + b0) + b = P (Q W) x + (M b0 + b). */
+function fromResponses(
+  { p, q, shift }: ReducedRank,
+  layer: ChainLayer,
+  graph: Graph,
+  candidate: Factors["candidate"],
+  linear: LinearAlgebra,
+): Rewritten {
+  const { n, c } = layer.shape;
+  const filters = matrix(n, c * layer.layer.kernelElements, numbers(layer.layer.weight));
+  const own = linear.multiply(p, linear.multiply(q, matrix(n, 1, biasOf(layer, graph)))).data;
+  const factors = makeFactors(candidate, layer.shape, [linear.multiply(q, filters).data, p.data]);
+  return { factors, bias: [own.map((value, i) => value + shift[i]!)] };
+}
+
+/** The bias that makes good what the filters lose of the input's mean: b + (W - W~) E[x]. */
+function withMean(factors: Factors, layer: ChainLayer, graph: Graph, mean: Float64Array | undefined): Rewritten {
+  if (mean === undefined || layer.layer.nodes.length > 1) return { factors };
+  const [own, made] = [numbers(layer.layer.weight), composed(factors)];
+  const bias = biasOf(layer, graph).map((value, o) => {
+    let sum = value;
+    for (let i = 0; i < made.cols; i++) sum += (own[o * made.cols + i]! - made.data[o * made.cols + i]!) * mean[i]!;
+    return sum;
+  });
+  return { factors, bias: [bias] };
+}
+
+function biasOf({ layer, shape }: ChainLayer, graph: Graph): Float64Array {
+  const stored = indexOf(graph).stored(layer.nodes[0]!.node.inputs[2] ?? "");
+  return stored === undefined ? new Float64Array(shape.n) : numbers(stored.tensor);
+}
