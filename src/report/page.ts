@@ -1,6 +1,7 @@
 // A run as one self-contained HTML page: no script, no file beside it, nothing fetched.
 
 import type { LayerRow } from "./layers.js";
+import { metricRows, metricTitle, printMetric, qualityMetrics } from "./metrics.js";
 import { chart, type Series, short } from "./plots.js";
 import type { Metrics } from "./run.js";
 import { style } from "./style.js";
@@ -93,9 +94,11 @@ const figureRows: readonly {
   readonly label: string;
   readonly print: (value: number) => string;
 }[] = [
-  { key: "top1Error", label: "top-1 error", print: (value) => `${value.toFixed(2)} %` },
-  { key: "psnr", label: "PSNR", print: (value) => `${value.toFixed(2)} dB` },
-  { key: "ssim", label: "SSIM", print: (value) => value.toFixed(4) },
+  ...qualityMetrics.map((key) => ({
+    key,
+    label: metricRows[key].label,
+    print: (value: number) => printMetric(key, value),
+  })),
   { key: "weights", label: "weights", print: thousands },
   { key: "parameters", label: "parameters", print: thousands },
   { key: "macs", label: "MACs", print: (value) => `${short(value / 1e6)} M` },
@@ -153,7 +156,6 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
   const metrics = [...new Set(epochs.flatMap((epoch) => Object.keys(epoch.metrics)))].filter(
     (name) => name !== "bicubicPsnr",
   );
-  const labels: Record<string, string> = { top1Error: "top-1 error, %", psnr: "PSNR, dB", ssim: "SSIM" };
   return [
     chart(
       {
@@ -170,7 +172,7 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
       const points = (key: string) =>
         epochs.flatMap(({ epoch, metrics: all }) => (all[key] === undefined ? [] : [{ x: epoch, y: all[key] }]));
       const bicubic = name === "psnr" ? points("bicubicPsnr") : [];
-      const label = escapeHtml(labels[name] ?? name);
+      const label = escapeHtml(metricTitle(name));
       return chart(
         {
           id: `figure-${escapeHtml(name)}`,

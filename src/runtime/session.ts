@@ -4,7 +4,8 @@ import { FilterBasisError } from "../errors/error.js";
 import type { DataType, Dim, TensorData } from "../graph/types.js";
 import { openFailure, runFailure, runtimeText } from "./failure.js";
 
-export type RuntimeName = "node" | "web";
+export const runtimeNames = ["node", "web"] as const;
+export type RuntimeName = (typeof runtimeNames)[number];
 
 /** Values by the name of the input or output. */
 export type Feeds = Readonly<Record<string, TensorData>>;
