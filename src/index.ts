@@ -50,6 +50,7 @@ export {
   type ValueType,
 } from "./graph/index.js";
 export { Network, type NetworkOptions } from "./interpreter/network.js";
+export { Random } from "./linalg/random.js";
 export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
 export { type CompressedLayer, compressedLayers } from "./methods/compressed-layers.js";
 export { expand } from "./methods/expand.js";

@@ -6,7 +6,8 @@ import { returnFreedMemory } from "../torch/heap.js";
 import { openFailure, runFailure, runtimeText } from "./failure.js";
 import { collectArrays } from "./garbage.js";
 
-export type RuntimeName = "node" | "web";
+export const runtimeNames = ["node", "web"] as const;
+export type RuntimeName = (typeof runtimeNames)[number];
 
 /** Values by the name of the input or output. */
 export type Feeds = Readonly<Record<string, TensorData>>;
