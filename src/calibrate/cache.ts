@@ -31,7 +31,7 @@ export interface CalibrationCache {
 }
 
 /** Raised when what is kept, or how it is computed, changes. */
-const version = 4;
+const version = 5;
 
 /** The cache of a calibration; undefined where the images have no key. */
 export function openCalibrationCache(

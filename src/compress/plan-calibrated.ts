@@ -23,7 +23,7 @@ import type { CalibrationData } from "./calibration-data.js";
 import { chainClock, chainQuestions, firstTimed, type LayerInputs, opsetOf } from "./chain-times.js";
 import { type JobHooks, type Place, stepsOf, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
-import { candidatesFor, type Saves, tellWide } from "./plan-candidates.js";
+import { candidatesFor, type Saves, tellWide, widestBy, worthTiming } from "./plan-candidates.js";
 import { byWeights, type Counts, predictedTime, solveTimed, speedCurve } from "./solve-calibrated.js";
 import { timeNetwork, timeNetworks } from "./time.js";
 import { writeChains } from "./write-chains.js";
@@ -78,6 +78,11 @@ export interface Planner {
   curve(): readonly CurvePoint[];
 }
 
+const quickest = (calibration: Calibration): Calibration => ({
+  ...calibration,
+  layers: calibration.layers.map((one) => ({ ...one, choices: worthTiming(one.choices) })),
+});
+
 /** Layers that are not asked for stay dense, and are skipped with the reason. */
 function selected(calibration: Calibration, selection: Selection = {}): Calibration {
   const reasons = calibration.layers.map(({ layer }) => skipReason(layer.name, selection));
@@ -109,15 +114,15 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   const cache = openCalibrationCache(prepared, data.images, engine, {});
   const progress = stepsOf(hooks);
   const options: CalibrateOptions = {
-    candidates: (shape) => candidatesFor(shape, saves),
+    candidates: (shape) => candidatesFor(shape, saves, widestBy(engine)),
     cache,
     ...(data.batch === undefined ? {} : { batch: data.batch }),
     ...(signal ? { signal } : {}),
     progress: progress.report,
   };
   const calibrated = await calibrate(prepared, data.images, engine, options).finally(() => progress.stop());
-  const calibration = selected(calibrated, job.selection);
-  tellWide(calibration, hooks);
+  const calibration = selected(saves === "time" ? quickest(calibrated) : calibrated, job.selection);
+  tellWide(calibration, hooks, widestBy(engine));
   if (calibration.layers.length === 0) throw noLayers(calibration);
   const whole = await countsOf(job);
   const table = await openLatencyTable({
