@@ -26,7 +26,7 @@ import { type JobHooks, type Place, stepsOf, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
 import { fastEnough, outOfReach } from "./out-of-reach.js";
 import { planByBytes } from "./plan-by-bytes.js";
-import { candidatesFor, type Saves, tellWide } from "./plan-candidates.js";
+import { candidatesFor, type Saves, tellWide, widestBy, worthTiming } from "./plan-candidates.js";
 import { restricted } from "./restricted.js";
 import { byWeights, type Counts, predictedTime, solveTimed, speedCurve } from "./solve-calibrated.js";
 import { timeNetwork, timeNetworks } from "./time.js";
@@ -99,6 +99,11 @@ export interface LayerTime {
   readonly written: number | undefined;
 }
 
+const quickest = (calibration: Calibration): Calibration => ({
+  ...calibration,
+  layers: calibration.layers.map((one) => ({ ...one, choices: worthTiming(one.choices) })),
+});
+
 /** Layers that are not asked for stay dense, and are skipped with the reason. */
 function selected(calibration: Calibration, selection: Selection = {}): Calibration {
   const reasons = calibration.layers.map(({ layer }) => skipReason(layer.name, selection));
@@ -130,15 +135,15 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   const cache = openCalibrationCache(prepared, data.images, engine, {});
   const progress = stepsOf(hooks);
   const options: CalibrateOptions = {
-    candidates: (shape) => restricted(candidatesFor(shape, saves), shape, job),
+    candidates: (shape) => restricted(candidatesFor(shape, saves, widestBy(engine)), shape, job),
     cache,
     ...(data.batch === undefined ? {} : { batch: data.batch }),
     ...(signal ? { signal } : {}),
     progress: progress.report,
   };
   const calibrated = await calibrate(prepared, data.images, engine, options).finally(() => progress.stop());
-  const calibration = selected(calibrated, job.selection);
-  tellWide(calibration, hooks);
+  const calibration = selected(saves === "time" ? quickest(calibrated) : calibrated, job.selection);
+  tellWide(calibration, hooks, widestBy(engine));
   if (calibration.layers.length === 0) throw noLayers(calibration);
   const whole = await countsOf(job);
   const table = await openLatencyTable({
