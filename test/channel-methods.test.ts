@@ -7,6 +7,7 @@ import type { Graph, TensorData } from "../src/graph/types.js";
 import { numbers, tensorOf } from "../src/graph/values.js";
 import { matrix } from "../src/linalg/matrix.js";
 import { Random } from "../src/linalg/random.js";
+import { channelEnvironment } from "../src/methods/channel-environment.js";
 import { methodPass } from "../src/methods/methods.js";
 import { buildNet } from "../src/nets/table.js";
 import { cost } from "../src/ops/cost/cost.js";
@@ -159,13 +160,23 @@ describe("AMC", () => {
     expect(outcomes.filter(({ applied }) => applied)[0]!.reason).toContain("no agent has searched");
   });
 
-  test("the wall keeps every decision within the budget", () => {
-    for (const kept of [
-      [8, 8, 16, 16, 16, 16],
-      [2, 2, 4, 4, 4, 4],
-    ]) {
-      const { graph } = methodPass("amc", { keepMacs: 0.9 }, { kept })(resnet);
-      expect(graph.nodes.length).toBe(resnet.nodes.length);
+  test("the wall keeps every walk within the budget, and states are ten numbers", () => {
+    for (const keepMacs of [0.35, 0.5, 0.8]) {
+      const environment = channelEnvironment(resnet, { keepMacs });
+      const random = new Random(7);
+      for (const policy of [() => 1, () => 0.001, () => random.next()]) {
+        const kept: number[] = [];
+        for (const { of } of environment.classes) {
+          const state = environment.state(kept);
+          expect(state).toHaveLength(10);
+          for (const value of state) expect(value >= 0 && value <= 1).toBe(true);
+          kept.push(environment.channels(policy(), kept));
+          expect(kept.at(-1)).toBeGreaterThanOrEqual(Math.ceil(0.2 * of.channels.length));
+        }
+        const { graph } = methodPass("amc", { keepMacs }, { kept })(resnet);
+        expect(cost(graph).macs / cost(resnet).macs).toBeCloseTo(environment.share(kept), 9);
+        expect(environment.share(kept)).toBeLessThanOrEqual(keepMacs);
+      }
     }
     expect(() => methodPass("amc", { keepMacs: 0.01 })(resnet)).toThrow(
       expect.objectContaining({ code: "budget-unreachable" }),

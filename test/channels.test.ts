@@ -4,9 +4,9 @@
 import { describe, expect, test } from "vitest";
 import { isError } from "../src/errors/error.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
-import { elements } from "../src/graph/attributes.js";
+import { elements, int, int64Tensor, ints, makeNode, string } from "../src/graph/attributes.js";
 import { indexOf } from "../src/graph/graph-index.js";
-import type { Graph } from "../src/graph/types.js";
+import type { Graph, Node } from "../src/graph/types.js";
 import { numbers, tensorOf } from "../src/graph/values.js";
 import { Random } from "../src/linalg/random.js";
 import { type ChannelGraph, findChannels } from "../src/methods/channel-classes.js";
@@ -15,8 +15,10 @@ import { removeChannels } from "../src/methods/remove-channels.js";
 import { buildNet } from "../src/nets/table.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { verifyGraph } from "../src/ops/verify/verify.js";
+import { dropUnread } from "../src/passes/remove-unread.js";
 import { differences, expectedOf, feedsOf, run } from "./graph-runs.js";
 import { drawGraph } from "./random-graphs.js";
+import { randomTensor, smallGraph } from "./small-graphs.js";
 
 const count = Number(process.env.FILTERBASIS_GRAPHS ?? 60);
 const first = Number(process.env.FILTERBASIS_SEED ?? 1);
@@ -122,6 +124,129 @@ const classesOf = (graph: Graph) =>
   findChannels(graph).classes.map(
     ({ name, channels, reason }) => [name, channels.length, reason === undefined] as const,
   );
+
+/** Channels cut, picked, gated, enlarged, padded and averaged, by operators that random networks do not have. */
+const moving: Readonly<Record<string, readonly Node[]>> = {
+  "Split in two, one part through a convolution, joined again": [
+    makeNode("Split", ["a", "halves"], ["p", "q"], { axis: int(1) }),
+    makeNode("Conv", ["p", "w44"], ["r"], {}, { name: "r" }),
+    makeNode("Concat", ["r", "q"], ["b"], { axis: int(1) }),
+  ],
+  "Slice of channels": [
+    makeNode("Slice", ["a", "two", "seven", "axis"], ["s"]),
+    makeNode("Conv", ["s", "w85"], ["b"], {}, { name: "b" }),
+  ],
+  "Gather in another order": [makeNode("Gather", ["a", "order"], ["b"], { axis: int(1) })],
+  "a gate over channels": [
+    makeNode("GlobalAveragePool", ["a"], ["g"]),
+    makeNode("Conv", ["g", "w88"], ["h"], {}, { name: "h" }),
+    makeNode("Sigmoid", ["h"], ["i"]),
+    makeNode("Mul", ["a", "i"], ["b"]),
+  ],
+  "Resize by scales, then cut back": [
+    makeNode("Resize", ["a", "", "scales"], ["l"], { mode: string("nearest") }),
+    makeNode("Slice", ["l", "zeros", "sixes", "space"], ["b"]),
+  ],
+  "Resize to sizes that are stated": [makeNode("Resize", ["a", "", "", "sizes"], ["b"], { mode: string("nearest") })],
+  "Resize to its own shape with other sides": [
+    makeNode("Shape", ["a"], ["shape"]),
+    makeNode("Slice", ["shape", "zero", "end"], ["front"]),
+    makeNode("Concat", ["front", "sides"], ["target"], { axis: int(0) }),
+    makeNode("Resize", ["a", "", "", "target"], ["b"], { mode: string("nearest") }),
+  ],
+  "Pad of space and of channels": [
+    makeNode("Pad", ["a", "pads"], ["k"]),
+    makeNode("Conv", ["k", "w8x"], ["b"], {}, { name: "b" }),
+  ],
+  "a depthwise convolution with two filters a channel": [
+    makeNode("Conv", ["a", "deep"], ["d"], { group: int(8), pads: ints([1, 1, 1, 1]) }, { name: "d" }),
+    makeNode("Conv", ["d", "w8d"], ["b"], {}, { name: "b" }),
+  ],
+  "a Reshape to rows, a sum over columns, and back": [
+    makeNode("Reshape", ["a", "rows"], ["m"]),
+    makeNode("ReduceMean", ["m"], ["n"], { axes: ints([2]), keepdims: int(1) }),
+    makeNode("Unsqueeze", ["n", "last"], ["o"]),
+    makeNode("Add", ["a", "o"], ["b"]),
+  ],
+};
+
+const constants = {
+  "a.weight": randomTensor([8, 3, 3, 3], 1),
+  "a.bias": randomTensor([8], 2),
+  "end.weight": randomTensor([5, 8 * 36], 3),
+  w44: randomTensor([4, 4, 1, 1], 4),
+  w85: randomTensor([8, 5, 1, 1], 5),
+  w88: randomTensor([8, 8, 1, 1], 6),
+  w8x: randomTensor([8, 11, 3, 3], 7),
+  w8d: randomTensor([8, 16, 1, 1], 8),
+  deep: randomTensor([16, 1, 3, 3], 9),
+  halves: int64Tensor([2], [4, 4]),
+  two: int64Tensor([1], [2]),
+  seven: int64Tensor([1], [7]),
+  axis: int64Tensor([1], [1]),
+  order: int64Tensor([8], [7, 0, 3, 1, 2, 6, 5, 4]),
+  scales: tensorOf("float32", [4], [1, 1, 2, 2]),
+  zeros: int64Tensor([2], [0, 0]),
+  sixes: int64Tensor([2], [6, 6]),
+  space: int64Tensor([2], [2, 3]),
+  sizes: int64Tensor([4], [1, 8, 6, 6]),
+  zero: int64Tensor([1], [0]),
+  end: int64Tensor([1], [2]),
+  sides: int64Tensor([2], [6, 6]),
+  pads: int64Tensor([8], [0, 1, 1, 1, 0, 2, 1, 1]),
+  rows: int64Tensor([3], [0, 8, -1]),
+  last: int64Tensor([1], [3]),
+};
+
+describe("channels that are moved", () => {
+  test.each(Object.entries(moving))("%s", async (_, middle) => {
+    const graph = dropUnread(
+      smallGraph({
+        nodes: [
+          makeNode("Conv", ["x", "a.weight", "a.bias"], ["a"], { pads: ints([1, 1, 1, 1]) }, { name: "a" }),
+          ...middle,
+          makeNode("Flatten", ["b"], ["f"]),
+          makeNode("Gemm", ["f", "end.weight"], ["y"], { transB: int(1) }, { name: "end" }),
+        ],
+        initializers: constants,
+        inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 3, 6, 6] } }],
+        outputs: ["y"],
+      }),
+      Object.keys(constants),
+    );
+    const shapes = new Map([["x", [1, 3, 6, 6]]]);
+    const found = findChannels(graph, { inputs: shapes });
+    const made = found.walk.layers.find(({ node }) => node.name === "a")!;
+    const free = made.to.ids.filter((id) => found.walk.frozen(id) === undefined);
+    expect(free).toHaveLength(8);
+    const gone = drawChannels(found, new Random(5));
+    const read = new Set(found.walk.layers.map(({ root, axes }) => `${root} ${axes.from}`));
+    const from = zeroed(graph, found, gone, (root, at) => read.has(`${root} ${at}`));
+    const expected = await expectedOf(writeModel(from), feedsOf(shapes, 1), false);
+    const less = removeChannels(from, findChannels(from, { inputs: shapes }), gone);
+    verifyGraph(less);
+    expect(differences(await run(writeModel(less), feedsOf(shapes, 1)), expected)).toEqual([]);
+    expect(cost(less).weights).toBeLessThan(cost(from).weights);
+  });
+
+  test.each([
+    ["a shuffle by Reshape and Transpose", makeNode("Reshape", ["a", "five"], ["b"]), "Reshape"],
+    ["a sum over channels", makeNode("ReduceMean", ["a"], ["b"], { axes: ints([1]), keepdims: int(1) }), "ReduceMean"],
+    ["an operator that nothing is known of", makeNode("Mix", ["a"], ["b"], {}, { domain: "my.own" }), "Mix"],
+  ])("stay where they cannot be told apart: %s", (_, node, op) => {
+    const graph = smallGraph({
+      nodes: [makeNode("Conv", ["x", "a.weight"], ["a"], {}, { name: "a" }), node],
+      initializers: { "a.weight": randomTensor([8, 3, 1, 1], 1), five: int64Tensor([5], [1, 2, 4, 6, 6]) },
+      inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 3, 6, 6] } }],
+      outputs: ["b"],
+    });
+    const { classes } = findChannels(graph);
+    expect(classes.map(({ reason }) => reason)).toEqual([
+      expect.stringContaining("input"),
+      expect.stringContaining(op),
+    ]);
+  });
+});
 
 describe("channels of the networks of the zoo", () => {
   test("in a ResNet those within blocks are free, and those of a stage go together", () => {

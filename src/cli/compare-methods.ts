@@ -205,8 +205,8 @@ function show(
     row.bytes === undefined ? "-" : grouped(row.bytes),
     row.milliseconds === undefined ? "-" : row.milliseconds.written.toFixed(2),
     row.milliseconds === undefined ? "-" : `${row.milliseconds.ratio.toFixed(2)} x`,
-    row.reason ?? "",
   ]);
+  const reasons = rows.flatMap(({ method, reason }) => (reason === undefined ? [] : [`${method}: ${reason}`]));
   const what = errors ? "top-1 error" : `loss (${rows.find((row) => row.compressed)?.compressed?.loss.kind ?? "-"})`;
   const head = [
     "method",
@@ -219,7 +219,6 @@ function show(
     "bytes",
     "ms",
     "faster",
-    "",
   ];
   const { kind, value } = request.budget;
   const time = rows.find(({ milliseconds }) => milliseconds)?.milliseconds?.original;
@@ -227,6 +226,7 @@ function show(
     `${rows.length} methods at ${kind} ${value} on ${request.data}: ${what} on ${feeds.count} inputs, seed ${request.seed}`,
     columns([head, ...cells]),
     `original: ${grouped(original.weights)} weights, ${grouped(original.macs)} MACs, ${grouped(original.bytes)} bytes${time === undefined ? "" : `, ${time.toFixed(2)} ms`}`,
+    ...reasons,
     `rows: ${original.folder}`,
   ].join("\n");
 }

@@ -217,7 +217,8 @@ async function calibratedAndTuned(
   const hooks = {
     onStep: ({ globalStep, totalSteps }: { globalStep: number; totalSteps: number }) =>
       bar.update(Math.floor((1000 * globalStep) / totalSteps)),
-    note: context.note,
+    // which layers are skipped is in the run's log, and how many in the row
+    note: (text: string) => (text.startsWith("skipped ") ? undefined : context.note(text)),
   };
   const recipe = begun ? ("resume" as const) : rowRecipe(method, options, task);
   const { finished, globalStep } = await trainInWorker(run, recipe, hooks, context.signal).finally(() => bar.stop());

@@ -83,21 +83,23 @@ export function removalOrder(classes: readonly (readonly Scored[])[]): readonly 
 }
 
 /**
- * The least of them, from the first on, without which the network keeps the budget.
+ * The least of them, from the first on, without which the network keeps the budget; for a rate those that are worth
+ * no more than the channel at that place of `all`.
  * @throws FilterBasisError `budget-unreachable`; `usage` for two budgets
  */
 export function goneWithin(
   order: readonly Scored[],
   { keepParams, keepMacs, rate }: ChannelOptions,
   { before, without }: ReturnType<typeof channelCounts>,
-  total: number,
+  all: readonly Scored[],
 ): ReadonlySet<number> {
   if ([keepParams, keepMacs, rate].filter((value) => value !== undefined).length > 1)
     throw new FilterBasisError("usage", "a rate and budgets exclude each other", { field: "rate" });
   const first = (count: number) => new Set(order.slice(0, count).map(({ id }) => id));
   if (rate !== undefined) {
-    // all at or below the score at the rate's place, as the method has it
-    const threshold = order[Math.min(Math.floor(rate * total), order.length - 1)]?.score ?? Number.NEGATIVE_INFINITY;
+    // all at or below the score at the rate's place among all, as the method has it
+    const sorted = all.map(({ score }) => score).sort((a, b) => a - b);
+    const threshold = sorted[Math.floor(rate * sorted.length)] ?? Number.NEGATIVE_INFINITY;
     return first(order.filter(({ score }) => score <= threshold).length);
   }
   const kind = keepMacs === undefined ? "weights" : "macs";

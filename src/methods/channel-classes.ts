@@ -16,7 +16,7 @@ import { compressedNodes } from "./compressed-layers.js";
 export interface ChannelClass {
   /** Of the first layer that makes them, or that reads them. */
   readonly name: string;
-  /** Names of the layers that make them. */
+  /** Names of the layers that make them; depthwise convolutions, which keep them apart, are none. */
   readonly makers: readonly string[];
   /** One position for each channel, in the order of the layer that makes them. */
   readonly channels: readonly number[];
@@ -127,7 +127,7 @@ function classesOf(walk: Walk): readonly ChannelClass[] {
   let serial = 0;
   for (const axes of walk.tensors.values())
     for (const channels of axes.values()) note(places, channels, String(serial++));
-  for (const { to, node } of walk.layers) note(makers, to, nodeName(node));
+  for (const { to, node, depthwise } of walk.layers) if (!depthwise) note(makers, to, nodeName(node));
   for (const { from, node } of walk.layers)
     for (const id of from?.ids ?? []) readers.set(walk.find(id), readers.get(walk.find(id)) ?? nodeName(node));
   const classes = new Map<string, { -readonly [K in keyof ChannelClass]: ChannelClass[K] }>();

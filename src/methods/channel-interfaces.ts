@@ -32,9 +32,11 @@ export function interfaceOf(
   const touches = (ids: readonly number[] | undefined): boolean => ids?.some((id) => own.has(walk.find(id))) === true;
   const whole = (ids: readonly number[] | undefined): boolean =>
     ids?.length === one.channels.length && ids.every((id, place) => walk.find(id) === one.channels[place]);
-  const makers = walk.layers.filter(({ to }) => touches(to.ids));
+  const touching = walk.layers.filter(({ to }) => touches(to.ids));
+  const makers = touching.filter(({ depthwise }) => !depthwise);
+  if (touching.length > makers.length) return { reason: "a depthwise convolution works on each of its channels" };
   const [maker] = makers;
-  if (maker === undefined || makers.length > 1 || maker.depthwise || maker.node.op !== "Conv")
+  if (maker === undefined || makers.length > 1 || maker.node.op !== "Conv")
     return { reason: "its channels are made by more than one convolution" };
   const readers = walk.layers.filter(({ from }) => touches(from?.ids));
   if (

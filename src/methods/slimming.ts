@@ -54,8 +54,7 @@ function slimming(options: SlimmingOptions = {}): Pass {
       .map(({ channels }) => channels.flatMap((id): Scored[] => scoredAs(id, worth)))
       .filter(({ length }) => length > 0);
     const counts = channelCounts(selected, found, options.inputs);
-    const total = lists.reduce((sum, list) => sum + list.length, 0);
-    const gone = goneWithin(removalOrder(lists), options, counts, total);
+    const gone = goneWithin(removalOrder(lists), options, counts, lists.flat());
     const why = (id: number) => (worth.has(id) ? undefined : "no batch norm says what its channels are worth");
     const note = byNorm && score === "auto" ? "by the size of filters, for there are no batch norms" : undefined;
     const outcomes = channelOutcomes(selected, found, { pass: "slimming", gone, options, why, ...(note && { note }) });

@@ -16,7 +16,7 @@ import { type Matrix, matrix, transpose } from "../linalg/matrix.js";
 import { type CapOptions, planProjections, projectionOf } from "../methods/cap.js";
 import { foldedFilters } from "../methods/channel-interfaces.js";
 import { insertProjections, type Projected } from "../methods/insert-projections.js";
-import { backward, call, fromArray, noGrad, type Tensor, TensorScope, unowned } from "../torch/index.js";
+import { backward, call, type Device, fromArray, noGrad, type Tensor, TensorScope, unowned } from "../torch/index.js";
 import type { Learner } from "./knowledge.js";
 import { nthBatch } from "./sources.js";
 
@@ -37,9 +37,9 @@ export const learnProjections: Learner = async ({ graph, network, source, batche
   const { interfaces } = planProjections(graph, known);
   const start = interfaces.map((one): Projected => ({ ...one, projection: projectionOf(graph, one, known) }));
   if (start.length === 0) return {};
-  const student = studentOf(graph, start);
+  const student = studentOf(graph, start, network.device);
   using learner = new Network(student.graph, { device: network.device, trainable: () => false });
-  const learned = start.map((of): Learned => newLearned(of));
+  const learned = start.map((of): Learned => newLearned(of, network.device));
   const [input = { name: "" }] = feeds(graph);
   const output = graph.outputs[0]!.name;
   const watched = [...new Set(start.flatMap(({ readers }) => readers.map(({ node }) => node.outputs[0]!)))];
@@ -61,7 +61,7 @@ export const learnProjections: Learner = async ({ graph, network, source, batche
     last = Number(loss.item());
     if (step === 0) first = last;
     backward(loss);
-    for (const one of learned) move(one, lr);
+    for (const one of learned) move(one, lr, network.device);
     await new Promise(setImmediate);
   }
   note(`projections learned in ${steps} steps: loss ${first.toPrecision(4)} -> ${last.toPrecision(4)}`);
@@ -69,13 +69,13 @@ export const learnProjections: Learner = async ({ graph, network, source, batche
   return { projections: new Map(learned.map(({ of, values }) => [nodeName(of.maker.node), values])) };
 };
 
-const newLearned = (of: Projected): Learned => ({
+const newLearned = (of: Projected, device: Device): Learned => ({
   ...{ of, values: of.projection, velocity: new Float64Array(of.projection.data.length) },
-  tensor: leaf(of.projection),
+  tensor: leaf(of.projection, device),
 });
 
-function leaf({ rows, cols, data }: Matrix): Tensor {
-  const tensor = unowned(() => fromArray(Float32Array.from(data), [rows, cols]));
+function leaf({ rows, cols, data }: Matrix, device: Device): Tensor {
+  const tensor = unowned(() => fromArray(Float32Array.from(data), [rows, cols], "float32", device));
   tensor.requiresGrad = true;
   return tensor;
 }
@@ -87,7 +87,7 @@ function relative(got: Tensor, wanted: Tensor): Tensor {
 }
 
 /** One step of the free matrix, and back to its polar factor. */
-function move(one: Learned, rate: number): void {
+function move(one: Learned, rate: number, device: Device): void {
   const { values: p, velocity, tensor } = one;
   const gradient = tensor.grad;
   if (gradient === null) return;
@@ -106,7 +106,7 @@ function move(one: Learned, rate: number): void {
   const { u, v } = svd(matrix(p.rows, p.cols, moved));
   one.values = multiply(u, transpose(v));
   tensor.dispose();
-  one.tensor = leaf(one.values);
+  one.tensor = leaf(one.values, device);
 }
 
 /** A value that the student takes in the place of a bias or of a norm's shift: P^T b, and what the norm takes off. */
@@ -119,7 +119,7 @@ interface Shift {
 type Base = ReadonlyMap<string, { readonly dims: readonly number[]; readonly values: Float64Array }>;
 
 /** The projected network, with what depends on projections as inputs, and these as tensors made of projections. */
-function studentOf(graph: Graph, start: readonly Projected[]) {
+function studentOf(graph: Graph, start: readonly Projected[], device: Device) {
   const projected = insertProjections(graph, start);
   const { stored } = indexOf(graph);
   const now = new Map(projected.nodes.map((node): [string, Node] => [node.outputs[0]!, node]));
@@ -145,14 +145,21 @@ function studentOf(graph: Graph, start: readonly Projected[]) {
     inputs: [...projected.inputs.filter(({ name }) => !free.has(name)), ...inputs],
     initializers: new Map([...projected.initializers].filter(([name]) => !free.has(name))),
   };
-  return { graph: student, weights: (learned: readonly Learned[]) => weightsOf(learned, base, shifts) };
+  return { graph: student, weights: (learned: readonly Learned[]) => weightsOf(learned, base, shifts, device) };
 }
 
 /** Weights along both of their axes, and what is added behind them. */
-function weightsOf(learned: readonly Learned[], base: Base, shifts: readonly Shift[]): readonly [string, Tensor][] {
+function weightsOf(
+  learned: readonly Learned[],
+  base: Base,
+  shifts: readonly Shift[],
+  device: Device,
+): readonly [string, Tensor][] {
+  const put = (values: ArrayLike<number>, dims: readonly number[]): Tensor =>
+    fromArray(Float32Array.from(values), dims, "float32", device);
   const all: [string, Tensor][] = [];
   for (const [root, { dims, values }] of base) {
-    let tensor = fromArray(Float32Array.from(values), dims);
+    let tensor = put(values, dims);
     for (const { of, tensor: p } of learned) {
       if (of.maker.root === root) tensor = along(tensor, 0, p);
       const reader = of.readers.find((one) => one.root === root);
@@ -161,9 +168,9 @@ function weightsOf(learned: readonly Learned[], base: Base, shifts: readonly Shi
     all.push([root, tensor]);
   }
   for (const [at, { name, bias, taken }] of shifts.entries()) {
-    const vector = fromArray(Float32Array.from(bias), [1, bias.length]);
+    const vector = put(bias, [1, bias.length]);
     const added = call("reshape", call("mm", vector, learned[at]!.tensor), [-1]);
-    all.push([name, taken === undefined ? added : call("add.Tensor", added, fromArray(taken, [taken.length]))]);
+    all.push([name, taken === undefined ? added : call("add.Tensor", added, put(taken, [taken.length]))]);
   }
   return all;
 }
