@@ -53,7 +53,7 @@ export function tellWide({ layers }: Pick<Calibration, "layers">, { note }: JobH
 }
 
 /** Families of which a choice takes longer than others of its multiply-accumulates: groups, or a third convolution. */
-const slow: readonly Family[] = ["own-bases", "separable-pointwise"];
+const slow: readonly FittedFamily[] = ["own-bases", "separable-pointwise"];
 
 /**
  * A layer's choices without those of slow families beside which another one loses no more and costs no more: they need
