@@ -1,7 +1,7 @@
 // Which candidates the layers of a plan get: the families that save what the budget is in, fewer of them where patches
 // are large.
 import type { CandidateOptions } from "../basis/candidates.js";
-import type { FittedFamily, LayerShape } from "../basis/factors.js";
+import type { Family, FittedFamily, LayerShape } from "../basis/factors.js";
 import type { Calibration } from "../calibrate/calibrated.js";
 import type { LayerChoice } from "../calibrate/choices.js";
 import { type Engine, slowPatch } from "../calibrate/engine.js";
@@ -53,7 +53,7 @@ export function tellWide({ layers }: Pick<Calibration, "layers">, { note }: JobH
 }
 
 /** Families of which a choice takes longer than others of its multiply-accumulates: groups, or a third convolution. */
-const slow: readonly FittedFamily[] = ["own-bases", "separable-pointwise"];
+const slow: readonly Family[] = ["own-bases", "separable-pointwise"];
 
 /**
  * A layer's choices without those of slow families beside which another one loses no more and costs no more: they need
