@@ -9,6 +9,8 @@ export interface Series {
   readonly dots?: boolean;
   /** False: the points are not joined. */
   readonly line?: boolean;
+  /** The colour's number, from 1; by default the place among the series that are drawn. */
+  readonly color?: number;
 }
 
 export interface ChartOptions {
@@ -34,7 +36,9 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
   if (drawn.length === 0) return "";
   // One series needs no legend: the title says what it is.
   const legend = (drawn.length > 1 ? drawn : [])
-    .map(({ name }, index) => `<span><i style="background:var(--series-${index + 1})"></i>${name}</span>`)
+    .map(
+      ({ name, color }, index) => `<span><i style="background:var(--series-${color ?? index + 1})"></i>${name}</span>`,
+    )
     .join(" ");
   const [xs, ys] = [
     drawn.flatMap(({ points }) => points.map((point) => point.x)),
@@ -62,8 +66,8 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
           ? { ticks: ys.slice(0, 1), tickFormat: (value: number) => tick(Number(value.toPrecision(4))) }
           : {}),
       },
-      marks: drawn.flatMap(({ name, points, dots, line = true }, index) => {
-        const color = `var(--series-${index + 1})`;
+      marks: drawn.flatMap(({ name, points, dots, line = true, color: own }, index) => {
+        const color = `var(--series-${own ?? index + 1})`;
         const channels = { x: "x", y: "y", ariaLabel: () => name } as const;
         return [
           ...(line
