@@ -212,6 +212,7 @@ test.each([[{ keepParams: 0.5 }], [{ speedup: 1.01 }]] as const)(
   async (budget) => {
     process.env.FILTERBASIS_CACHE = at(`cache of ${Object.keys(budget).join()}`);
     const seen = new Set<string>();
+    rmSync(at("out/out.onnx"), { force: true });
     try {
       for (let finished = false; !finished; ) {
         const stop = new AbortController();
@@ -252,7 +253,7 @@ test("a disk that becomes full is told, and what lay there stays", { timeout: 60
     const output = join(place, "out.onnx");
     writeFileSync(output, "older");
     const fill = (label: string) => {
-      if (label === "factors") writeFileSync(join(place, "filler"), new Uint8Array(2 ** 20 - 64 * 1024));
+      if (label === "factors") writeFileSync(join(place, "filler"), new Uint8Array(2 ** 20 - 3 * 4096));
     };
     await expect(withPhases({ keepParams: 0.5 }, output, fill)).rejects.toMatchObject({ code: "io", got: "ENOSPC" });
     expect(readdirSync(place).sort()).toEqual(["filler", "out.onnx"]);
