@@ -15,6 +15,7 @@ import type { CalibrationData } from "./calibration-data.js";
 import { explicitPlan, type Sizes } from "./explicit-plan.js";
 import { type FittedPlan, fastestWithin, type Tried } from "./fastest-within.js";
 import { type Given, type JobHooks, type JobOptions, placeOf, stepsOf } from "./job.js";
+import { saysNothing } from "./pays-on-data.js";
 import {
   type CalibratedBudget,
   type CalibratedJob,
@@ -85,6 +86,7 @@ export async function choosePlan(given: Given, job: CalibratedJob, options: Plan
 async function planOf(given: Given, job: CalibratedJob, options: PlanOnDataOptions): Promise<ChosenPlan> {
   const { budget, sizes, splits, basesOnly, steps = 0 } = options;
   if (sizes !== undefined) return { plan: await explicitPlan(job, sizes) };
+  if (!isNamed(budget)) await checkSpeaks(given, job, options);
   const weights = budget.keepParams !== undefined || budget.keepBytes !== undefined;
   const bases = { ...(splits === undefined ? {} : { splits }), ...(basesOnly === undefined ? {} : { basesOnly }) };
   const planner = await openPlanner(
@@ -96,6 +98,17 @@ async function planOf(given: Given, job: CalibratedJob, options: PlanOnDataOptio
   } catch (error) {
     throw await withReasons(error, given, planner, job.place, job.hooks);
   }
+}
+
+/** Images that tell whether an output moves. */
+const looked = 8;
+
+/** Whether the images move the output that decides; told before anything slow. @throws FilterBasisError `data-mismatch` */
+async function checkSpeaks(given: Given, job: CalibratedJob, options: PlanOnDataOptions): Promise<void> {
+  const { all } = job.data;
+  const some = all.part(0, Math.min(looked, all.count));
+  const { loss } = await compareOn(some, given, given.file ?? given.graph, options, job.hooks);
+  if (loss.constant) throw saysNothing(loss);
 }
 
 async function chosenBy(
