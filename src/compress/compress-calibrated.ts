@@ -101,14 +101,17 @@ export async function compressOnData(
     job,
     budget.keepParams === undefined ? "time" : steps > 0 ? "weights, unshared" : "weights",
   );
-  const fitFactors = (plan: CalibratedPlan) => fitPlanned(plan, data, engine, hooks);
+  const fitFactors = (plan: CalibratedPlan) => fitPlanned(plan, { ...data, images: planner.images }, engine, hooks);
   const named = Object.values(budget).some((value) => value !== undefined);
   const lossOf = async (candidate: Graph) => (await compareHeldOut(given, candidate, data, options, hooks)).loss;
   const { plan, fitted } = named
     ? await planner.plan(budget).then(async (one) => ({ plan: one, fitted: await fitFactors(one) }))
     : await fastestWithin(planner, fitFactors, lossOf, maxLoss ?? usualLoss, hooks);
   if (plan.chosen.every(({ candidate }) => candidate.family === "dense")) throw nothingChosen(budget);
-  const replacements = steps > 0 ? await taught(prepared, fitted, data, engine, steps, hooks) : fitted.replacements;
+  const replacements =
+    steps > 0
+      ? await taught(prepared, fitted, { ...data, images: planner.images }, engine, steps, hooks)
+      : fitted.replacements;
   const layout = budget.keepParams === undefined ? "split" : "dense";
   const written = writeChains(plan.calibration.graph, replacements, plan.chosen, layout).graph;
   const graph = withMetadata(written, data.all.images ? conventionsOf(data.all.how) : {});
