@@ -90,11 +90,12 @@ export async function compressOnData(
   const { prepared, before } = job;
   if (prepared !== given.graph) await verifyPrepared(prepared, reference);
   const chosen = await choosePlan(given, job, options);
-  const { plan, planner } = chosen;
+  const { plan, planner, images } = chosen;
   if (steps > 0) checkSteps(plan);
-  const fitted = chosen.fitted ?? (await fitPlanned(plan, job));
+  const fitted = chosen.fitted ?? (await fitPlanned(plan, job, images));
   if (plan.chosen.every(({ candidate }) => candidate.family === "dense")) throw nothingChosen(budget);
-  const replacements = steps > 0 ? await taught(prepared, fitted, data, engine, steps, hooks) : fitted.replacements;
+  const replacements =
+    steps > 0 ? await taught(prepared, fitted, { ...data, images }, engine, steps, hooks) : fitted.replacements;
   const smaller = budget.keepParams !== undefined || budget.keepBytes !== undefined;
   const layout = options.layout ?? (smaller ? "dense" : "split");
   const made = writeChains(plan.calibration.graph, replacements, plan.chosen, layout).graph;
