@@ -51,6 +51,7 @@ export {
 export { Network, type NetworkOptions } from "./interpreter/network.js";
 export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
 export { type CompressedLayer, compressedLayers } from "./methods/compressed-layers.js";
+export { type Counts, countsOf } from "./methods/counts.js";
 export { expand } from "./methods/expand.js";
 export { chooseLayout, chooseLayouts } from "./methods/layout.js";
 export type { Method } from "./methods/method.js";
