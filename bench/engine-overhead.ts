@@ -23,6 +23,7 @@ export interface Row {
  * Operators from the cheapest to those of a network, each with the same statement in Python. Results are disposed as
  * Python's are freed.
  */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: a table, one row an operator
 export function rows(): readonly Row[] {
   const [a, b, c, w] = [ones([4]), ones([4]), ones([2, 2]), ones([4])];
   const [x, k, g, mean, variance] = [ones([1, 4, 8, 8]), ones([4, 4, 3, 3]), ones([4]), ops.zeros([4]), ones([4])];

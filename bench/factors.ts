@@ -7,12 +7,11 @@ import { candidatesOf } from "../src/basis/candidates.js";
 import { type Candidate, type Family, families, type LayerShape, macsOf } from "../src/basis/factors.js";
 import { fitCandidates, ridged } from "../src/basis/fit.js";
 import type { LinearAlgebra } from "../src/linalg/linear-algebra.js";
-import { type Matrix, matrix } from "../src/linalg/matrix.js";
-import { multiplyTransposed } from "../src/linalg/product.js";
 import { pureLinearAlgebra } from "../src/linalg/pure.js";
 import { Random } from "../src/linalg/random.js";
 import { engineInfo, setThreads } from "../src/torch/index.js";
 import { torchLinearAlgebra } from "../src/torch/linalg.js";
+import { covarianceOf, targetOf } from "./random-layer.js";
 import { writeResult } from "./result.js";
 
 const options = parseArgs({
@@ -22,41 +21,11 @@ const sizes = (options.channels ?? "16,64,128,256,512").split(",").map(Number);
 const fractions = [0.1, 0.16, 0.25, 0.33, 0.42, 0.5, 0.62, 0.75, 0.9];
 const seed = 1;
 
-/** Two fields of c mixed channels, of which one varies faster in space than the other, and noise. */
-function covarianceOf({ c, kernel: [kh, kw] }: LayerShape, random: Random): Matrix {
-  const channels = [0.9, 0.5].map((along) => ({ along, values: mixed(c, random) }));
-  const [kernelElements, d] = [kh * kw, c * kh * kw];
-  const out = matrix(d, d);
-  for (const { along, values } of channels)
-    for (let i = 0; i < d; i++)
-      for (let j = 0; j < d; j++) {
-        const [s, t] = [i % kernelElements, j % kernelElements];
-        const apart = Math.abs(Math.floor(s / kw) - Math.floor(t / kw)) + Math.abs((s % kw) - (t % kw));
-        const between = values[Math.floor(i / kernelElements) * c + Math.floor(j / kernelElements)]!;
-        out.data[i * d + j] = out.data[i * d + j]! + between * along ** apart;
-      }
-  return out;
-}
-
-/** A positive definite [c x c] whose eigenvalues fall. */
-function mixed(c: number, random: Random): Float64Array {
-  const factor = matrix(
-    c,
-    c,
-    Float64Array.from({ length: c * c }, (_, at) => (random.normal() * Math.exp((-3 * (at % c)) / c)) / Math.sqrt(c)),
-  );
-  return multiplyTransposed(factor, factor).data;
-}
-
 function measure(channels: number, algebra: LinearAlgebra) {
   const random = new Random(seed);
   const shape: LayerShape = { n: channels, c: channels, kernel: [3, 3], stride: [1, 1] };
   const { covariance, ridge } = ridged(covarianceOf(shape, random), 1e-3);
-  const target = matrix(
-    channels,
-    covariance.rows,
-    Float64Array.from({ length: channels * covariance.rows }, () => random.normal()),
-  );
+  const target = targetOf(shape, random);
   const candidates = candidatesOf(shape, { fractions });
   const run = (list: readonly Candidate[]) => {
     const before = process.cpuUsage();

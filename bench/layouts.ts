@@ -3,14 +3,16 @@
 // quiet machine: npx tsx bench/layouts.ts [--threads 2] [--rounds 40] [--brief]
 import { parseArgs } from "node:util";
 import { type Layout, layouts } from "../src/basis/layouts.js";
+import { fastestLayouts } from "../src/compress/fastest-layouts.js";
 import { float32Tensor, ints, makeNode } from "../src/graph/attributes.js";
 import type { Graph } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
 import { basis } from "../src/methods/basis.js";
 import { chooseLayouts } from "../src/methods/layout.js";
+import { readRecord } from "../src/methods/record.js";
 import { edsr } from "../src/nets/edsr.js";
 import { cost } from "../src/ops/cost/cost.js";
-import { fastestLayouts } from "../src/runtime/choose-layout.js";
+import { findInputs } from "../src/runtime/find-inputs.js";
 import { alternate } from "../src/runtime/latency.js";
 import { openSession } from "../src/runtime/open.js";
 import { sampleFeeds } from "../src/runtime/samples.js";
@@ -86,14 +88,14 @@ async function time(
 
 /** Original, every layout, and the mixture that `--layout auto` takes, alternated in one run. */
 async function compare(original: Graph, compressed: Graph, shapes: ReadonlyMap<string, readonly number[]>) {
-  const choice = await fastestLayouts(compressed, { threads, inputs: shapes, ...(options.brief ? { rounds: 3 } : {}) });
+  const choice = await fastestLayouts(compressed, { threads, inputs: await findInputs(compressed, { shapes }) });
   const written = layouts.map((layout: Layout) => chooseLayouts(() => layout)(compressed).graph);
   const [dense, chosen, ...each] = await time([original, choice.graph, ...written], shapes);
   const macRatio = cost(original, shapes).macs / cost(written[0]!, shapes).macs;
   return {
     original: dense,
     chosen,
-    winner: choice.winner,
+    winner: [...new Set(readRecord(choice.graph)?.layers.map(({ layout }) => layout))].join(", "),
     layouts: Object.fromEntries(layouts.map((layout, i) => [layout, each[i]])),
     speedUp: dense! / chosen!,
     macRatio,

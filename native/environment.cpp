@@ -1,6 +1,11 @@
-// A second, tiny addon without libtorch: sets real environment variables before libtorch, OpenMP and OpenBLAS read theirs on loading.
-// In a worker thread `process.env` is only a copy, so JavaScript alone cannot do it.
+// A second, tiny addon without libtorch, for what belongs to the process and JavaScript cannot reach.
+// Variables: libtorch, OpenMP and OpenBLAS read theirs on loading, and in a worker thread `process.env` is only a copy.
+// The heap: whether the C library keeps freed blocks for later or gives them back to the system.
 #include <node_api.h>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include <cstdlib>
 #include <string>
@@ -24,12 +29,35 @@ napi_value setDefault(napi_env env, napi_callback_info info) {  // (name, value)
   return nullptr;
 }
 
+// glibc raises the size from which a block is a mapping of its own to that of the largest one freed so far, up to 32 MB.
+// What is freed below it stays with the process, in heaps that fragment. Off: as glibc has it after a few large blocks.
+napi_value returnFreedBlocks(napi_env env, napi_callback_info info) {  // (on): whether there is something to set
+  size_t count = 1;
+  napi_value argument, result;
+  bool on = false, set = false;
+  if (napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr) != napi_ok || count != 1 ||
+      napi_get_value_bool(env, argument, &on) != napi_ok) {
+    napi_throw_error(env, "argument", "expected a boolean");
+    return nullptr;
+  }
+#if defined(__GLIBC__)
+  const int whole = 32 << 20;
+  set = mallopt(M_MMAP_THRESHOLD, on ? 256 << 10 : whole) == 1 && mallopt(M_TRIM_THRESHOLD, on ? 256 << 10 : 2 * whole) == 1;
+  malloc_trim(0);
+#endif
+  return napi_get_boolean(env, set, &result) == napi_ok ? result : nullptr;
+}
+
+bool define(napi_env env, napi_value exports, const char* name, napi_callback callback) {
+  napi_value function;
+  return napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function) == napi_ok &&
+         napi_set_named_property(env, exports, name, function) == napi_ok;
+}
+
 }  // namespace
 
 NAPI_MODULE_INIT() {
-  napi_value function;
-  if (napi_create_function(env, "setDefault", NAPI_AUTO_LENGTH, setDefault, nullptr, &function) != napi_ok ||
-      napi_set_named_property(env, exports, "setDefault", function) != napi_ok)
+  if (!define(env, exports, "setDefault", setDefault) || !define(env, exports, "returnFreedBlocks", returnFreedBlocks))
     napi_throw_error(env, "internal", "the addon could not be set up");
   return exports;
 }

@@ -22,13 +22,16 @@ export const rooms = {
   report: ["errors", "graph", "basis", "methods"],
   torch: ["errors", "linalg"],
   interpreter: ["errors", "graph", "ops", "torch"],
-  runtime: ["errors", "linalg", "graph", "ops", "formats", "basis", "methods", "torch"],
+  runtime: ["errors", "linalg", "graph", "ops", "formats", "methods", "torch"],
   data: ["errors", "linalg", "graph", "formats", "runtime"],
   evaluate: ["errors", "graph", "ops", "runtime", "data"],
   calibrate: "errors linalg graph ops passes formats basis methods plan torch interpreter runtime".split(" "),
-  train: "errors linalg graph ops formats basis methods nets torch interpreter runtime data evaluate".split(" "),
   compress: "errors graph ops passes formats basis methods plan torch runtime data evaluate calibrate".split(" "),
-  cli: "errors graph ops passes formats basis methods nets report torch runtime data evaluate train compress".split(
+  train:
+    "errors linalg graph ops formats basis methods nets torch interpreter runtime data evaluate calibrate compress".split(
+      " ",
+    ),
+  cli: "errors graph ops passes formats basis methods nets report torch runtime data evaluate compress train".split(
     " ",
   ),
 };
@@ -57,6 +60,9 @@ export function layerFaults(files) {
     if (!test && !generated && lines > longest)
       fault(text.length - 1, `${lines} lines, at most ${longest} are allowed`);
     if (!test && !/^(#!.*\n)?(\/\/|\/\*)/.test(text)) fault(0, "does not open with a comment that says what it is for");
+
+    for (const { index } of text.matchAll(/^ *(?:\/\*\*|\*) (?:.*[^`\w])?(?:Errors: |Throws (?:`|what|where|for))/gm))
+      if (!test) fault(index, "a doc comment says what is thrown as @throws");
 
     for (const { index, from } of imports(text, code)) {
       if (from.startsWith("node:") && isPure && !test)

@@ -4,6 +4,7 @@
 //   node scripts/setup.mjs             npm packages, system packages, the native addon, dist/
 //   node scripts/setup.mjs --dry-run   says what it would do
 //   node scripts/setup.mjs --pictures  the demo's photographs too, where apt has them; without them the demo says what is missing
+//   node scripts/setup.mjs --package   in an installed package: system packages and the addon only (`filterbasis setup`)
 //
 // LIBTORCH=/path uses that libtorch; else Debian's or Ubuntu's libtorch-dev, else the one inside Python's torch.
 import { spawnSync } from "node:child_process";
@@ -13,6 +14,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dryRun = process.argv.includes("--dry-run");
+const installed = process.argv.includes("--package");
 
 /** Stops with the cure: an exit, not a stack. */
 function stop(problem, ...cures) {
@@ -106,6 +108,20 @@ function wantedSystemPackages() {
   return wanted;
 }
 
+/** The command of other systems' package managers, from their documentation; a compiler is what they have to give. */
+function otherSystems(wanted) {
+  const compiler = wanted.filter((name) => ["g++", "make", "python3"].includes(name));
+  if (compiler.length === 0) return [];
+  const managers = [
+    ["dnf", "sudo dnf install gcc-c++ make python3"],
+    ["pacman", "sudo pacman -S gcc make python"],
+    ["zypper", "sudo zypper install gcc-c++ make python3"],
+    ["apk", "no build of libtorch runs on musl: use a system with glibc"],
+  ];
+  if (process.platform === "darwin") return ["xcode-select --install"];
+  return managers.filter(([program]) => succeeds(program, ["--version"])).map(([, command]) => command);
+}
+
 function systemPackages() {
   const wanted = wantedSystemPackages();
   if (wanted.length === 0) return;
@@ -114,6 +130,7 @@ function systemPackages() {
     stop(
       `missing: ${wanted.join(", ")}`,
       "install them with this system's package manager",
+      ...otherSystems(wanted),
       "libtorch: unpack the one of pytorch.org, then LIBTORCH=/path/to/libtorch",
     );
   }
@@ -159,7 +176,7 @@ function photographs() {
 function nativeAddon() {
   // Idempotent by itself: it knows what the addon is built from.
   run(process.execPath, ["scripts/build-native.mjs"], {
-    cure: "see the compiler's message above; then npm run setup again",
+    cure: `see the compiler's message above; then ${installed ? "filterbasis setup" : "npm run setup"} again`,
   });
 }
 
@@ -180,9 +197,9 @@ function dist() {
 }
 
 checkNode();
-npmPackages();
+if (!installed) npmPackages();
 systemPackages();
-photographs();
+if (!installed) photographs();
 nativeAddon();
-dist();
+if (!installed) dist();
 console.error(dryRun ? "set-up: dry run, nothing done" : "set-up: ready");

@@ -6,6 +6,7 @@ export { type Layout, layouts } from "./basis/layouts.js";
 export type { ActivationMoments } from "./basis/moments.js";
 export { bestSplits, optimalSplits, rate } from "./basis/split.js";
 export { type Compressed, compressModel } from "./compress/compress.js";
+export { type ChooseLayoutOptions, fastestLayouts, type LayoutChoice } from "./compress/fastest-layouts.js";
 export type { Given, JobHooks, JobOptions } from "./compress/job.js";
 export { type PlannedModel, planModel } from "./compress/plan.js";
 export { type Rewritten, undoModel } from "./compress/rewrite.js";
@@ -49,6 +50,7 @@ export {
   type ValueType,
 } from "./graph/index.js";
 export { Network, type NetworkOptions } from "./interpreter/network.js";
+export { Random } from "./linalg/random.js";
 export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
 export { type CompressedLayer, compressedLayers } from "./methods/compressed-layers.js";
 export { type Counts, countsOf } from "./methods/counts.js";
@@ -67,7 +69,6 @@ export { halfWeights } from "./passes/half-weights.js";
 export { removeDeadNodes } from "./passes/remove-unread.js";
 export { sequence } from "./passes/sequence.js";
 // Running and files
-export { type ChooseLayoutOptions, fastestLayouts, type LayoutChoice } from "./runtime/choose-layout.js";
 export { loadModel, type SaveOptions, saveModel } from "./runtime/files.js";
 export {
   type FindInputsOptions,

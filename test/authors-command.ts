@@ -1,6 +1,7 @@
 // The authors' command lines, as far as they say which network is built; their defaults where they say nothing.
 
 /** What a command line builds, as a config of a parity index. */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: a table, one case a network of theirs
 export function configOf(commandLine: string): Readonly<Record<string, unknown>> {
   const options = parseOptions(commandLine);
   const number = (name: string, fallback: number) => Number(options.get(name) ?? fallback);

@@ -40,8 +40,7 @@ function batches(dims: readonly number[], mean = 0): BatchSource {
 
 async function seen(graph: Graph, source: BatchSource, count = 4) {
   const notes: string[] = [];
-  using network = new Network(graph);
-  const moments = await activationMoments(graph, network, source, {
+  const moments = await activationMoments(graph, source, {
     batches: count,
     seed: 1,
     note: (text) => void notes.push(text),

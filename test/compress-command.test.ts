@@ -11,7 +11,6 @@ import { tensorOf } from "../src/graph/values.js";
 import { readRecord } from "../src/methods/record.js";
 import { edsr } from "../src/nets/edsr.js";
 import { cost } from "../src/ops/cost/cost.js";
-import { fastestLayouts } from "../src/runtime/choose-layout.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { oneConv } from "./small-graphs.js";
 
@@ -80,27 +79,6 @@ describe("compress", () => {
     expect(code, stderr).toBe(0);
     expect(json).toMatchObject({ weights: cost(await loadModel(model)).weights, verified: true, skipped: [] });
     expect(readRecord(await loadModel(dense))).toBeUndefined();
-  });
-
-  test("--layout auto measures each distinct layer and the whole model, and takes nothing slower than dense", async () => {
-    const compressed = join(folder, "auto.onnx");
-    await run(compress, model, "-o", compressed, "--basis", "6", "--splits", "2", "--only", "body.0.*", ...quick);
-    const {
-      graph,
-      layers,
-      model: times,
-      winner,
-    } = await fastestLayouts(await loadModel(compressed), {
-      threads: 1,
-      rounds: 3,
-      inputs: new Map([["input", [1, 3, 12, 12]]]),
-    });
-    expect(layers).toHaveLength(1); // two layers of one shape
-    expect(layers[0]!.layers).toEqual(["body.0.body.0", "body.0.body.2"]);
-    expect(Object.keys(layers[0]!.milliseconds).sort()).toEqual(["batch-folded", "dense", "grouped", "split"]);
-    expect(times.chosen).toBeLessThanOrEqual(times.dense!);
-    const written = new Set(readRecord(graph)!.layers.map(({ layout }) => layout));
-    expect([...written]).toEqual([winner === "mixture" ? layers[0]!.chosen : winner]);
   });
 
   test.each<[string, string[], number, string]>([

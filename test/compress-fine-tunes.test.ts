@@ -61,7 +61,8 @@ async function compressed(out: string, told: (text: string, stop: AbortControlle
   };
   const fixed = ["--keep-params", "0.6", "--layout", "batch-folded", "--batch", "4", "--normalize", "none", "--json"];
   const data = options.includes("--data") ? [] : ["--data", at("classes")];
-  const code = await compress.run([at("model.onnx"), "-o", out, ...data, ...fixed, ...options], io);
+  const length = options.some((option) => option === "--epochs" || option === "--steps") ? [] : ["--epochs", "1"];
+  const code = await compress.run([at("model.onnx"), "-o", out, ...data, ...length, ...fixed, ...options], io);
   return { code, stdout, stderr };
 }
 

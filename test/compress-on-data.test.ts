@@ -1,91 +1,30 @@
 // `compress --data` without training, from the command line to the file: budgets kept, what is lost told on images held
 // out, chains undone, refusals before anything is written.
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import compress from "../src/cli/compress.js";
-import { ints, makeNode } from "../src/graph/attributes.js";
-import type { Graph, TensorData } from "../src/graph/types.js";
-import { tensorOf } from "../src/graph/values.js";
-import { Random } from "../src/linalg/random.js";
+import { makeNode } from "../src/graph/attributes.js";
 import { readChains } from "../src/methods/chain-record.js";
 import { expandChains } from "../src/methods/expand-chains.js";
 import { readRecord } from "../src/methods/record.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { compareOutputs, openSession, sampleFeeds } from "../src/runtime/index.js";
-import { smallGraph } from "./small-graphs.js";
+import { photoNetwork, writePhotos } from "./photo-network.js";
 
 let folder: string;
 let model: string;
 let images: string;
 const out = () => join(folder, "out.onnx");
 
-/** Filters [n, c, 3, 3] of few directions, and a little of all: as trained ones are. */
-function filters(n: number, c: number, seed: number): TensorData {
-  const random = new Random(seed);
-  const draw = (count: number) => Float64Array.from({ length: count }, () => 2 * random.next() - 1);
-  const [rank, width] = [6, c * 9];
-  const [a, b, rest] = [draw(n * rank), draw(rank * width), draw(n * width)];
-  const values = rest.map((value, at) => {
-    const [o, i] = [Math.floor(at / width), at % width];
-    let sum = 0.05 * value;
-    for (let r = 0; r < rank; r++) sum += (a[o * rank + r]! * b[r * width + i]!) / Math.sqrt(width);
-    return sum;
-  });
-  return tensorOf("float32", [n, c, 3, 3], values);
-}
-
-function network(): Graph {
-  const pads = { pads: ints([1, 1, 1, 1]) };
-  return smallGraph({
-    nodes: [
-      makeNode("Conv", ["x", "w1"], ["a"], pads, { name: "first" }),
-      makeNode("Relu", ["a"], ["b"]),
-      makeNode("Conv", ["b", "w2", "b2"], ["c"], { ...pads, strides: ints([2, 2]) }, { name: "second" }),
-      makeNode("Relu", ["c"], ["d"]),
-      makeNode("Conv", ["d", "w3"], ["e"], pads, { name: "third" }),
-      makeNode("Add", ["e", "d"], ["f"]),
-      makeNode("Relu", ["f"], ["g"]),
-      makeNode("GlobalAveragePool", ["g"], ["h"]),
-      makeNode("Flatten", ["h"], ["i"]),
-      makeNode("Gemm", ["i", "w4"], ["y"], {}, { name: "last" }),
-    ],
-    initializers: {
-      w1: filters(32, 3, 1),
-      w2: filters(64, 32, 2),
-      b2: tensorOf("float32", [64], new Float64Array(64).fill(0.1)),
-      w3: filters(64, 64, 3),
-      w4: tensorOf(
-        "float32",
-        [64, 10],
-        Float64Array.from({ length: 640 }, (_, i) => Math.sin(i * 1.7)),
-      ),
-    },
-    inputs: [{ name: "x", tensor: { type: "float32", dims: ["N", 3, 32, 32] } }],
-    outputs: ["y"],
-  });
-}
-
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "filterbasis-on-data-"));
   model = join(folder, "model.onnx");
   images = join(folder, "images");
-  mkdirSync(images);
-  await saveModel(network(), model);
-  const random = new Random(7);
-  for (let i = 0; i < 24; i++) {
-    const [fx, fy, phase] = [random.next(), random.next(), 6 * random.next()];
-    const pixels = Uint8Array.from({ length: 3 * 36 * 32 }, (_, at) => {
-      const [x, y, c] = [Math.floor(at / 3) % 36, Math.floor(at / 108), at % 3];
-      return 127 + 90 * Math.sin(fx * x + fy * y + phase + c) + 30 * (random.next() - 0.5);
-    });
-    await sharp(pixels, { raw: { width: 36, height: 32, channels: 3 } })
-      .png()
-      .toFile(join(images, `${i}.png`));
-  }
+  await saveModel(photoNetwork(), model);
+  await writePhotos(images, 24);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -142,6 +81,51 @@ describe("compress --data", () => {
     await b.release();
   });
 
+  test("keeps a budget in bytes, with and without data, and names the least that is reachable", {
+    timeout: 120_000,
+  }, async () => {
+    for (const data of [[], ["--data", images]]) {
+      const { code, json, stderr } = await run("--keep-bytes", "0.5", ...data);
+      expect(code, stderr).toBe(0);
+      expect(json.bytes / json.before.bytes).toBeLessThanOrEqual(0.5);
+      expect(json.bytes / json.before.bytes).toBeGreaterThan(0.42);
+      expect(statSync(out()).size).toBe(json.bytes);
+      const least = await run("--keep-bytes", "0.01", ...data);
+      expect(least.json.error).toMatchObject({ code: "budget-unreachable", field: "keep-bytes" });
+      expect(least.json.error.reachable).toBeGreaterThan(0.01);
+      expect(least.json.error.cures[0]).toMatch(/^--keep-bytes 0\.\d+$/);
+    }
+  });
+
+  test("fits bases of the sizes that are asked for, and writes them in the layout that is", {
+    timeout: 60_000,
+  }, async () => {
+    const sizes = ["--layer", "second=4x8", "--layer", "thi*=16"];
+    const { code, json, stderr } = await run(...sizes, "--data", images, "--layout", "grouped");
+    expect(code, stderr).toBe(0);
+    const record = readRecord(await loadModel(out()))!;
+    expect(record.layers.map(({ name, splits, basisSize, layout }) => [name, splits, basisSize, layout])).toEqual([
+      ["second", 4, 8, "grouped"],
+      ["third", expect.any(Number), 16, "grouped"],
+    ]);
+    expect(json.layers.map(({ name }: { name: string }) => name)).toEqual(["second", "third"]);
+    expect(json.skipped).toContainEqual({ name: "first", reason: "no basis size is given for it" });
+    expect(json.compared.outputs[0].correlation).toBeGreaterThan(0.9);
+    const blind = await run(...sizes, "--layout", "grouped");
+    expect(blind.code, blind.stderr).toBe(0);
+    const tooLarge = await run("--basis", "4000", "--data", images);
+    expect(tooLarge.json.error).toMatchObject({ code: "invalid-plan", field: "basis" });
+    const parted = await run("--layer", "second=4x8", "--data", images, "--steps", "2");
+    expect(parted.json.error).toMatchObject({ code: "usage", message: expect.stringMatching(/splits/) });
+  });
+
+  test("takes splits for a budget, as the paper has them", { timeout: 60_000 }, async () => {
+    const { code, json, stderr } = await run("--keep-params", "0.5", "--splits", "4", "--data", images);
+    expect(code, stderr).toBe(0);
+    for (const { splits } of readRecord(await loadModel(out()))!.layers) expect(splits).toBe(4);
+    expect(json.weights / json.before.weights).toBeLessThanOrEqual(0.5);
+  });
+
   test("leaves alone what is to be skipped, and says so", { timeout: 60_000 }, async () => {
     const { code, json, stderr } = await run("--keep-params", "0.6", "--data", images, "--skip", "second");
     expect(code, stderr).toBe(0);
@@ -166,7 +150,7 @@ describe("compress --data", () => {
 
   test("says of a network without layers for it that there is none", async () => {
     const none = join(folder, "none.onnx");
-    await saveModel({ ...network(), nodes: [makeNode("Relu", ["x"], ["y"])], initializers: new Map() }, none);
+    await saveModel({ ...photoNetwork(), nodes: [makeNode("Relu", ["x"], ["y"])], initializers: new Map() }, none);
     const { json } = await runOn(none, "--keep-macs", "0.5", "--data", images, "--images", "4");
     expect(json.error).toMatchObject({ code: "not-found", message: expect.stringMatching(/no layer/) });
   });
@@ -180,9 +164,12 @@ describe("compress --data", () => {
     [["--keep-params", "0.5", "--speedup", "2", "--data", "DIR"], "usage", /give one/],
     [["--speedup", "2"], "usage", /--data/],
     [["--speedup", "0.5", "--data", "DIR"], "usage", /1 \.\. 100/],
+    [["--latency", "100000", "--data", "DIR"], "does-not-pay", /as fast as that/],
+    [["--latency", "0.0001", "--data", "DIR"], "budget-unreachable", /out of reach/],
+    [["--share", "block", "--data", "DIR"], "usage", /--epochs/],
     [["--keep-params", "0.5", "--data", "DIR/none"], "not-found", /no such data/],
     [["--keep-params", "0.5", "--data", "DIR", "--loss-output", "z"], "not-found", /no such output/],
-  ])("refuses %j", async (line, code, says) => {
+  ])("refuses %j", { timeout: 60_000 }, async (line, code, says) => {
     const { json } = await run(...line.map((word) => word.replace("DIR", images)));
     expect(json.error).toMatchObject({ code, message: expect.stringMatching(says) });
   });

@@ -352,4 +352,6 @@ export const gradientCases = {
   EyeLike: "its input is a shape",
   OneHot: just(wholes([3], [0, 2, 1]), one(3), x(2)),
   NonZero: whyWhole,
+  QuantizeLinear: whyWhole,
+  DequantizeLinear: "its input is whole",
 } satisfies Record<LoweredName, readonly GradientCase[] | string>;

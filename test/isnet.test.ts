@@ -1,10 +1,14 @@
 // ISNet, the network behind most background removal in browsers, as its package ships it: half precision, the Cast of
 // the input and 90 others at the end of the file. 44 million weights and 160 GMACs at its fixed 1024 x 1024: on
 // request, or where it is in the cache anyway.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { writeResult } from "../bench/result.js";
+import { runCommand } from "../scripts/wild/command.js";
+import { peakOf } from "../scripts/wild/measure.js";
+import { memory } from "../scripts/wild/violations.js";
 import compress from "../src/cli/compress.js";
 import type { Command } from "../src/cli/frame.js";
 import inspect from "../src/cli/inspect.js";
@@ -61,6 +65,27 @@ describe.skipIf(!slow)(`ISNet, planned and compressed${slow ? "" : ` (${why})`}`
     const { weights, before } = await ask(plan, model, "--keep-params", "0.5");
     expect(before.weights).toBe(44_003_520);
     expect(weights / before.weights).toBeLessThanOrEqual(0.5);
+  });
+
+  test("half its weights are kept, within 1.5 x the memory of running it + 300 MiB", {
+    timeout: minutes(40),
+  }, async () => {
+    const out = join(folder, "half.onnx");
+    const dims = [1, 3, 1024, 1024];
+    const running = await peakOf(model, [
+      { kind: "image", seed: 1, inputs: [{ name: "input", type: "float32", dims }] },
+    ]);
+    const ran = await runCommand(["compress", model, "-o", out, "--keep-params", "0.5"], { timeoutSeconds: 2400 });
+    expect(ran.exit, ran.stderr).toBe(0);
+    const { weights, before, milliseconds } = JSON.parse(ran.stdout);
+    const peak = ran.peakKiB / 1024;
+    if (process.env.FILTERBASIS_RECORD) {
+      const kept = { weights: weights / before.weights, bytes: statSync(out).size / statSync(model).size };
+      const measured = { runningMiB: running, compressMiB: peak };
+      await writeResult("isnet", "npm run test:isnet", { kept, memory: measured, seconds: ran.seconds, milliseconds });
+    }
+    expect(weights / before.weights).toBeLessThanOrEqual(0.5);
+    expect(peak).toBeLessThanOrEqual(memory.times * running + memory.besideMiB);
   });
 
   test("half its MACs are kept in a verified file, no larger than before", { timeout: minutes(40) }, async () => {

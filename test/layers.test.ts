@@ -14,6 +14,7 @@ describe("the layer check", () => {
     ["cli/main.ts", 'import { readFileSync } from "node:fs";\nimport("../graph/types.js");'],
     ["browser.ts", 'export { a } from "./graph/types.js";'],
     ["index.ts", 'export { a } from "./torch/index.js";'],
+    ["graph/edit.ts", "/** Edits. @throws FilterBasisError `not-found` */"],
     ["graph/edit.test.ts", 'import { a } from "../torch/index.js";'],
   ])("passes %s with %s", (path, text) => {
     expect(faults(path, text)).toEqual([]);
@@ -32,6 +33,8 @@ describe("the layer check", () => {
     ["graph/edit.ts", 'import { a } from "./types";', "needs its .js ending"],
     ["nothing/edit.ts", "", "nothing is not a layer"],
     ["graph/edit.ts", "\n".repeat(301), "lines, at most 300"],
+    ["graph/edit.ts", "/** Edits. Errors: `not-found`. */", "what is thrown as @throws"],
+    ["graph/edit.ts", "/**\n * Throws what running throws.\n */", "what is thrown as @throws"],
   ])("finds the fault of %s with %s", (path, text, fault) => {
     expect(faults(path, text).join("\n")).toContain(fault);
   });

@@ -14,6 +14,7 @@ import { expand } from "../src/methods/expand.js";
 import { findLayers } from "../src/methods/layers.js";
 import type { Method } from "../src/methods/method.js";
 import { type MethodName, methodPass, methods, weightMethods } from "../src/methods/methods.js";
+import { aboutOf } from "../src/methods/options.js";
 import { planCompression } from "../src/methods/plan.js";
 import { prepareForPlanning } from "../src/methods/prepare.js";
 import { cost } from "../src/ops/cost/cost.js";
@@ -150,6 +151,28 @@ const trials: Readonly<Record<MethodName, Trial>> = {
     ],
     wholes: [],
   },
+  slimming: {
+    options: { rate: 0.5 },
+    wrong: [
+      [{ rate: 1 }, "rate"],
+      [{ keepParams: 0 }, "keepParams"],
+      [{ score: "size" }, "score"],
+    ],
+  },
+  cap: {
+    options: { keep: 0.5 },
+    wrong: [
+      [{ keep: 0 }, "keep"],
+      [{ keepMacs: 2 }, "keepMacs"],
+    ],
+  },
+  amc: {
+    options: { keepParams: 0.6 },
+    wrong: [
+      [{ episodes: 0 }, "episodes"],
+      [{ coupled: "yes" }, "coupled"],
+    ],
+  },
   transition: {
     options: { bottleneck: 3 },
     wrong: [
@@ -283,7 +306,7 @@ describe.each(Object.values<Method>(methods).map((method) => [method.name, metho
       const options = { ...trial.options, colour: "blue" };
       expect(() => methodPass(name, options)).toThrow(/"colour".*expected some of only|"colour".*expected some of /);
       for (const field of Object.keys(method.options)) expect(() => methodPass(name, options)).toThrow(field);
-      for (const { description } of Object.values(method.options)) expect(description).toBeTruthy();
+      for (const field of Object.values(method.options)) expect(aboutOf(field)).toBeTruthy();
     });
 
     const whole = method.fullRank;

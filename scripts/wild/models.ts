@@ -1,6 +1,10 @@
 // The networks of the table: real ones from public repositories, by the name of their file.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { vgg16 } from "../../src/nets/vgg.js";
+import { cacheFolder } from "../../src/runtime/cache-folder.js";
+import { saveModel } from "../../src/runtime/files.js";
 import { noShared, shared } from "../../test/shared.js";
 
 export interface WildModel {
@@ -35,6 +39,20 @@ export function wildModels(): readonly WildModel[] {
   const models = found.filter((path) => path.endsWith(".onnx"));
   if (models.length === 0) throw new Error(noShared);
   return models.map(modelOf).sort((a, b) => (a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1));
+}
+
+/** Networks that scripts/get-networks.mjs fetches, where they are in the cache. */
+export function fetchedModels(): readonly WildModel[] {
+  const paths = ["isnet", "ppocrv4_det", "ppocrv4_rec"].map((name) => join(cacheFolder(), `${name}.onnx`));
+  return paths.filter((path) => existsSync(path)).map(modelOf);
+}
+
+/** Networks of this project: EDSR-8-56 as it ships, and a VGG-16 whose random weights say something of times alone. */
+export async function ownModels(folder: string): Promise<readonly WildModel[]> {
+  const vgg = join(folder, "vgg16-random.onnx");
+  if (!existsSync(vgg)) await saveModel(vgg16({ widthDivisor: 2 }), vgg);
+  const edsr = fileURLToPath(new URL("../../weights/edsr-8-56-x2.onnx", import.meta.url));
+  return [edsr, vgg].map(modelOf);
 }
 
 function modelOf(path: string): WildModel {

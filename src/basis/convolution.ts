@@ -33,6 +33,8 @@ const others: Readonly<Record<string, string>> = {
   MatMul: "it is a matrix product, not a convolution",
   ConvInteger: `it is a quantised convolution: ${quantisedCure}`,
   QLinearConv: `it is a quantised convolution: ${quantisedCure}`,
+  MatMulInteger: `it is a quantised matrix product: ${quantisedCure}`,
+  QLinearMatMul: `it is a quantised matrix product: ${quantisedCure}`,
   DeformConv: "it is a deformable convolution, whose filters are sampled at places computed from the input",
 };
 
@@ -43,8 +45,9 @@ export const isSkipped = (found: object): found is SkippedLayer => "reason" in f
 
 /**
  * Reads a node; undefined where it has no weights at all and nothing has to be said about it. Grouped, depthwise,
- * quantised, transposed and dynamic convolutions and fully connected layers are skipped. Errors: `invalid-graph` for a
- * weight whose shape cannot be a convolution's. `computed` says of a weight that is not stored why it is not.
+ * quantised, transposed and dynamic convolutions and fully connected layers are skipped.
+ * @throws FilterBasisError `invalid-graph` for a weight whose shape cannot be a convolution's. `computed` says of a
+ * weight that is not stored why it is not
  */
 export function readConvolution(
   node: Node,

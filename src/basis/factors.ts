@@ -98,7 +98,7 @@ export type StageShape = Omit<Stage, "weight">;
 
 const none: Pair = [1, 1];
 
-/** The stages of a candidate: the one place that knows how a family is written. Errors: `invalid-plan`. */
+/** The stages of a candidate: the one place that knows how a family is written. @throws FilterBasisError `invalid-plan` */
 export function stageShapes(candidate: Candidate, { n, c, kernel, stride }: LayerShape): readonly StageShape[] {
   const [[kh, kw], [sh, sw]] = [kernel, stride];
   const s = splitsOf(candidate, c);
@@ -230,7 +230,7 @@ export function macsOf(candidate: Candidate, shape: LayerShape, output: Pair, in
   return macs;
 }
 
-/** Puts weights into a candidate's stages. Errors: `shape-mismatch` where they do not fill them. */
+/** Puts weights into a candidate's stages. @throws FilterBasisError `shape-mismatch` where they do not fill them */
 export function makeFactors(
   candidate: Candidate,
   shape: LayerShape,

@@ -25,16 +25,23 @@ export interface FitProblem {
 /** Of the largest entry of the diagonal: what a covariance gains at least, so that its factors exist. */
 const leastRidge = 1e-10;
 
-/**
- * Checks and prepares. Errors: `shape-mismatch`, `non-finite`.
- * @param ridge the multiple of the identity that was added to the covariance, of which errors are to know nothing
- */
+export interface ProblemOptions {
+  /**
+   * The multiple of the identity that the covariance contains beside what the layer sees, as `ridged` adds it: the
+   * factors' errors are reported without it.
+   */
+  readonly ridge?: number;
+  /** Of the mean of the diagonal: what the covariance gains here, of which errors know nothing either. */
+  readonly floor?: number;
+}
+
+/** Checks and prepares. @throws FilterBasisError `shape-mismatch`, `non-finite` */
 export function fitProblem(
   target: Matrix,
   covariance: Matrix,
   shape: LayerShape,
   algebra: LinearAlgebra,
-  ridge = 0,
+  { ridge = 0, floor = 0 }: ProblemOptions = {},
 ): FitProblem {
   const d = shape.c * shape.kernel[0] * shape.kernel[1];
   requireSize("target", target, shape.n, d);
@@ -46,9 +53,13 @@ export function fitProblem(
       got: `${data[at]} at ${at}`,
     });
   }
-  let largest = 0;
-  for (let i = 0; i < d; i++) largest = Math.max(largest, covariance.data[i * (d + 1)]!);
-  const added = largest > 0 ? leastRidge * largest : 1; // an input that never changes: all directions alike
+  let [largest, trace] = [0, 0];
+  for (let i = 0; i < d; i++) {
+    largest = Math.max(largest, covariance.data[i * (d + 1)]!);
+    trace += covariance.data[i * (d + 1)]!;
+  }
+  // An input that never changes: all directions alike.
+  const added = largest > 0 ? leastRidge * largest + (floor * trace) / Math.max(1, d) : 1;
   const positive = plusIdentity(covariance, added);
   const crossed = algebra.multiply(target, positive);
   return {

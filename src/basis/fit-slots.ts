@@ -44,6 +44,12 @@ export function firstState(problem: Slots, start: SlotStart, rank: number): Slot
   return { banks, through, normal: features(problem, through, banks) };
 }
 
+/** Given banks with the products that steps need. */
+export function stateOf(problem: Slots, banks: Banks): SlotState {
+  const through = throughCovariance(problem, banks);
+  return { banks, through, normal: features(problem, through, banks) };
+}
+
 /** The problem for banks within the span of those of a state: its slots hold what they give. */
 export function inSpan(problem: Slots, { normal }: SlotState, { full, right }: SlotFit): Slots {
   const { slots, algebra } = problem;
@@ -68,13 +74,14 @@ export function outOf({ slots, algebra }: Slots, outer: SlotState, inner: SlotSt
 
 /**
  * Descends from a state.
+ * @param start what makes steps short; computed with the first step
  * @param outerRank r2; n or more for none
  * @param steps at most, and the share of the error that a step must take away for another one to follow
  * @param known the fit of that state, where it was made already
  */
 export function fitSlots(
   problem: Slots,
-  inverses: Banks,
+  start: Pick<SlotStart, "inverses">,
   from: SlotState,
   outerRank: number,
   { most, gain }: Steps,
@@ -85,7 +92,7 @@ export function fitSlots(
   let fit = known ?? project(problem, state, outerRank);
   let search: Search | undefined;
   for (let step = 0; step < most && fit.lost > settled * energy; step++) {
-    search = nextSearch(problem, inverses, fit, state.through, search);
+    search = nextSearch(problem, start.inverses, fit, state.through, search);
     const cross = features(problem, state.through, search.direction);
     const square = features(problem, search.through, search.direction);
     const curvature = dot(algebra.gram(fit.coefficients), square);

@@ -15,7 +15,7 @@ import {
 } from "./factors.js";
 import { fitOneSplit } from "./fit-one-split.js";
 import { fitOwnBases } from "./fit-own-bases.js";
-import { fitProblem, fitted } from "./fit-problem.js";
+import { type FitProblem, fitProblem, fitted, type ProblemOptions } from "./fit-problem.js";
 import { fitSeparable, fitSeparablePointwise } from "./fit-separable.js";
 import { fitSharedBases } from "./fit-shared-bases.js";
 import { fitTucker } from "./fit-tucker.js";
@@ -35,12 +35,9 @@ const fits: Readonly<Record<FittedFamily, FamilyFit>> = {
   "separable-pointwise": fitSeparablePointwise,
 };
 
-export interface FitOptions {
-  /**
-   * The multiple of the identity that the covariance contains beside what the layer sees, as `ridged` adds it: the
-   * factors' errors are reported without it.
-   */
-  readonly ridge?: number;
+export interface FitOptions extends ProblemOptions {
+  /** Factors of the same candidate that are near: the fit begins with them. Of one candidate alone. */
+  readonly from?: Factors | undefined;
   /**
    * Steps of the families that have no closed form; each makes the error smaller, the later ones by little. Without it
    * 6, or in large layers fewer from a better start, which the candidates of one family give each other.
@@ -52,7 +49,8 @@ export interface FitOptions {
  * The factors of each candidate, in their order, with `error` set.
  * @param target T [n x c kh kw], the filters that the factors are to stand for
  * @param covariance of the input patches, [c kh kw x c kh kw] in the order [c, kh, kw], positive semi-definite
- * Errors: `shape-mismatch`, `non-finite`, `invalid-plan` for ranks beyond full rank or splits that do not divide.
+ * @throws FilterBasisError `shape-mismatch`, `non-finite`, `invalid-plan` for ranks beyond full rank or splits that do not
+ * divide
  */
 export function fitCandidates(
   target: Matrix,
@@ -60,15 +58,41 @@ export function fitCandidates(
   shape: LayerShape,
   candidates: readonly Candidate[],
   algebra: LinearAlgebra = pureLinearAlgebra,
-  { ridge = 0, steps }: FitOptions = {},
+  options: FitOptions = {},
 ): readonly Factors[] {
   for (const candidate of candidates) requireRanks(candidate, shape);
-  const problem = fitProblem(target, covariance, shape, algebra, ridge);
-  const out: Factors[] = new Array(candidates.length);
+  return fitAll(fitProblem(target, covariance, shape, algebra, options), candidates, options, (one) => one);
+}
+
+/** The errors of the candidates' factors, of which only one family's are held at once. */
+export function candidateErrors(
+  target: Matrix,
+  covariance: Matrix,
+  shape: LayerShape,
+  candidates: readonly Candidate[],
+  algebra: LinearAlgebra = pureLinearAlgebra,
+  options: ProblemOptions = {},
+): readonly number[] {
+  for (const candidate of candidates) requireRanks(candidate, shape);
+  const problem = fitProblem(target, covariance, shape, algebra, options);
+  return fitAll(problem, candidates, {}, ({ error = 1 }) => error);
+}
+
+function fitAll<T>(
+  problem: FitProblem,
+  candidates: readonly Candidate[],
+  { steps, from }: Pick<FitOptions, "steps" | "from">,
+  take: (factors: Factors) => T,
+): readonly T[] {
+  const out: T[] = new Array(candidates.length);
+  const options = {
+    ...(steps === undefined ? {} : { steps }),
+    ...(from === undefined || candidates.length > 1 ? {} : { from }),
+  };
   for (const indices of alike(candidates)) {
     const group = indices.map((i) => candidates[i]!);
-    const found = fitOf(group[0]!.family)(problem, group, steps);
-    for (const [k, i] of indices.entries()) out[i] = found[k]!;
+    const found = fitOf(group[0]!.family)(problem, group, options);
+    for (const [k, i] of indices.entries()) out[i] = take(found[k]!);
   }
   return out;
 }

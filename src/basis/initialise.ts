@@ -65,7 +65,7 @@ export function splitMatrix({ name, values, splits, ...shape }: Filters): Matrix
 /**
  * The best basis of m filters, in the Frobenius norm over all the layers together: their split matrices stacked,
  * truncated SVD. All layers need one p and one kernel. `known` is the stack's spectrum, if it was computed already.
- * Errors: `invalid-plan` for m beyond the rank of the stack, `non-finite`.
+ * @throws FilterBasisError `invalid-plan` for m beyond the rank of the stack, `non-finite`
  */
 export function initialise(
   layers: readonly Filters[],

@@ -34,7 +34,8 @@ const ridge = 0.1;
 
 /**
  * The moments for blocks of `channels` channels: averaged where they are smaller, side by side where they are larger;
- * positive definite. Errors: `shape-mismatch` for moments of something else.
+ * positive definite.
+ * @throws FilterBasisError `shape-mismatch` for moments of something else
  */
 export function blockMoments(
   { channels: known, second }: ActivationMoments,

@@ -11,6 +11,7 @@ import {
   type SlotFit,
   type SlotState,
   type Steps,
+  stateOf,
 } from "./fit-slots.js";
 import { type SlotStart, slotStart } from "./slot-start.js";
 import { type Slots, slotsOf } from "./slots.js";
@@ -28,18 +29,36 @@ export interface SlotFamily {
   put(problem: FitProblem, candidate: Candidate, fit: Required<SlotFit>): Factors;
 }
 
+export interface FamilyOptions {
+  readonly steps?: number;
+  /** Of one candidate: factors to begin with. */
+  readonly from?: Factors;
+}
+
 /**
  * Fits the candidates of one family and one number of splits; without `steps` by as many as the layer's size allows.
  */
-export type FamilyFit = (problem: FitProblem, candidates: readonly Candidate[], steps?: number) => readonly Factors[];
+export type FamilyFit = (
+  problem: FitProblem,
+  candidates: readonly Candidate[],
+  options?: FamilyOptions,
+) => readonly Factors[];
 
 /** Steps of a candidate from the start, by which it is near its best. */
 const usual = 6;
+/** Of a candidate whose factors are near already. */
+const again: Steps = { most: 4, gain: 1e-3 };
+/** From the start: of many candidates, whose errors are compared, and of very large layers while it is worth it. */
+const stepsOf = (size: number, candidates: number): Steps =>
+  size > veryLarge ? { most: 4, gain: 0.01 } : { most: usual, gain: candidates > 2 ? 0.005 : 0 };
 
 /** Layers with more values in a patch take the way through the ranks. */
 const large = 300;
-/** From here on the last per cent of an error is not worth the time. */
-const veryLarge = 1200;
+/** From here on the last per cents of an error are not worth the time: all ranks lie within the span of the largest. */
+const veryLarge = 600;
+/** Of the largest rank, by whether a step takes seconds, and of the ranks within its span. */
+const firstOfSpan = (size: number): Steps => ({ most: size > 2400 ? 1 : 2, gain: 0.05 });
+const withinSpan: Steps = { most: 3, gain: 0.02 };
 
 /** Steps of the way through the ranks: of a next rank within the span of the one before, and then with all freedom. */
 interface Path {
@@ -48,7 +67,7 @@ interface Path {
 }
 
 export function slotFamily(family: SlotFamily): FamilyFit {
-  return (problem, candidates, steps) => {
+  return (problem, candidates, { steps, from } = {}) => {
     const { shape } = problem;
     const slots = slotsOf(problem, family.slots(shape, candidates[0]!.splits ?? 1), family.own, family.order?.(shape));
     const put = (candidate: Candidate, fit: SlotFit) =>
@@ -57,20 +76,53 @@ export function slotFamily(family: SlotFamily): FamilyFit {
     try {
       const start = slotStart(slots);
       const size = slots.target.cols;
+      if (from !== undefined && candidates.length === 1) {
+        const state = stateOf(slots, banksOf(slots, from, candidates[0]!.ranks[0]!));
+        const near = steps === undefined ? again : { most: steps, gain: 0 };
+        return [put(candidates[0]!, fitSlots(slots, start, state, outerRank(candidates[0]!), near).fit)];
+      }
       if (steps === undefined && size > large && candidates.length > 2) {
-        const after = size > veryLarge ? { most: 2, gain: 0.03 } : { most: usual, gain: 0.01 };
-        const path = { within: { most: family.near ? 1 : 3, gain: after.gain }, after };
+        if (size > veryLarge) return inOneSpan(slots, start, candidates, outerRank, put);
+        const path = { within: { most: family.near ? 1 : 3, gain: 0.01 }, after: { most: usual, gain: 0.01 } };
         return throughRanks(slots, start, candidates, outerRank, path, put);
       }
-      const all = { most: steps ?? usual, gain: 0 };
+      const all = steps === undefined ? stepsOf(size, candidates.length) : { most: steps, gain: 0 };
       return candidates.map((candidate) => {
         const first = firstState(slots, start, candidate.ranks[0]!);
-        return put(candidate, fitSlots(slots, start.inverses, first, outerRank(candidate), all).fit);
+        return put(candidate, fitSlots(slots, start, first, outerRank(candidate), all).fit);
       });
     } finally {
       release(slots);
     }
   };
+}
+
+/** All candidates within the span of the largest rank: one problem of that size for all of them. */
+function inOneSpan(
+  slots: Slots,
+  start: SlotStart,
+  candidates: readonly Candidate[],
+  outerRank: (candidate: Candidate) => number,
+  put: (candidate: Candidate, fit: SlotFit) => Factors,
+): readonly Factors[] {
+  const most = Math.max(...candidates.map(({ ranks }) => ranks[0]!));
+  const steps = firstOfSpan(slots.target.cols);
+  const { fit, state } = fitSlots(slots, start, firstState(slots, start, most), slots.target.rows, steps);
+  const inner = inSpan(slots, state, fit);
+  try {
+    const first = slotStart(inner);
+    return candidates.map((candidate) => {
+      const rank = candidate.ranks[0]!;
+      const outer = outerRank(candidate);
+      const whole = rank === most && outer >= slots.target.rows;
+      if (whole) return put(candidate, fit);
+      const found = fitSlots(inner, first, firstState(inner, first, rank), outer, withinSpan).fit;
+      const banks = found.banks.map((bank, q) => slots.algebra.multiply(bank, state.banks[q]!));
+      return put(candidate, { ...found, banks });
+    });
+  } finally {
+    release(inner);
+  }
 }
 
 /**
@@ -95,7 +147,7 @@ function throughRanks(
     const { state, fit } = before
       ? narrowed(slots, before, rank, outer, within)
       : { state: firstState(slots, start, rank) };
-    before = fitSlots(slots, start.inverses, state, outer, after, fit);
+    before = fitSlots(slots, start, state, outer, after, fit);
     out[i] = put(candidates[i]!, before.fit);
   }
   return out;
@@ -118,12 +170,19 @@ function narrowed(
   const inner = inSpan(slots, state, fit);
   try {
     const start = slotStart(inner);
-    const found = fitSlots(inner, start.inverses, firstState(inner, start, rank), outerRank, steps);
+    const found = fitSlots(inner, start, firstState(inner, start, rank), outerRank, steps);
     const back = outOf(slots, state, found.state);
     return { state: back, fit: { ...found.fit, banks: back.banks } };
   } finally {
     release(inner);
   }
+}
+
+/** The banks of factors of this family: their first stage. */
+function banksOf({ slots, width, own }: Slots, { stages }: Factors, rank: number): readonly Matrix[] {
+  const { weight } = stages[0]!;
+  const size = rank * width;
+  return Array.from({ length: own ? slots : 1 }, (_, q) => matrix(rank, width, weight.slice(q * size, (q + 1) * size)));
 }
 
 function release({ blocks }: Slots): void {

@@ -20,16 +20,20 @@ export function slotStart(problem: Slots): SlotStart {
   const covariances = own
     ? Array.from({ length: slots }, (_, q) => slotCovariance(problem, q))
     : [meanCovariance(problem)];
-  const slices = own
-    ? covariances.map((_, q) => columns(target, q * width, width))
-    : [matrix(target.rows * slots, width, target.data)];
-  const leading = covariances.map((covariance, i) => leadingFilters(slices[i]!, covariance, algebra));
+  const slices = () =>
+    own
+      ? covariances.map((_, q) => columns(target, q * width, width))
+      : [matrix(target.rows * slots, width, target.data)];
+  let found: Banks | undefined;
+  const leadingBanks = (): Banks =>
+    (found ??= slices().map((slice, i) => leadingFilters(slice, covariances[i]!, algebra)));
   const identity = matrix(width, width);
   for (let i = 0; i < width; i++) identity.data[i * (width + 1)] = 1;
   let inverses: readonly Matrix[] | undefined;
   let known: { readonly rank: number; readonly through: Matrix } | undefined;
   return {
     at(rank) {
+      const leading = leadingBanks();
       const banks = leading.map((rows) => firstRows(rows, rank));
       if (!known || known.rank < rank) known = { rank, through: grown(problem, leading, known, rank) };
       return { banks, through: firstOfEach(known.through, slots, rank) };

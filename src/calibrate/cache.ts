@@ -2,7 +2,7 @@
 // the network, the images and the settings. What is damaged, of another version or of another layer does not count and
 // is made anew; a cache that cannot be written is no error.
 import { createHash, type Hash } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { access, mkdir, readFile, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Candidate } from "../basis/factors.js";
 import { crc32 } from "../formats/crc32.js";
@@ -22,6 +22,8 @@ import type { Moments } from "./sums.js";
  */
 export interface CalibrationCache {
   moments(layer: CalibratedLayer): Promise<Moments | undefined>;
+  /** Whether there is something, which may turn out to be of no use. */
+  hasMoments(layer: CalibratedLayer): Promise<boolean>;
   keepMoments(layer: CalibratedLayer, moments: Moments): Promise<void>;
   /** @param settings all that the errors depend on beside the moments */
   errors(layer: CalibratedLayer, settings: string): Promise<readonly CandidateError[] | undefined>;
@@ -29,7 +31,10 @@ export interface CalibrationCache {
 }
 
 /** Raised when what is kept, or how it is computed, changes. */
-const version = 3;
+const version = 5;
+
+/** Where calibrations are kept. */
+export const calibrationsFolder = (): string => join(cacheFolder(), "calibrations");
 
 /** The cache of a calibration; undefined where the images have no key. */
 export function openCalibrationCache(
@@ -44,7 +49,9 @@ export function openCalibrationCache(
   hashGraph(hash, graph);
   const conditions = JSON.stringify([version, images.key, images.count, engine.name, places, seed]);
   const key = hash.update(conditions).digest("hex").slice(0, 32);
-  const where = join(folder ?? join(cacheFolder(), "calibrations"), key);
+  const where = join(folder ?? calibrationsFolder(), key);
+  const now = new Date();
+  void utimes(where, now, now).catch(() => undefined); // used now: what was used longest ago is removed first
   const file = (layer: CalibratedLayer, settings: string, ending: string) =>
     join(where, `${shortHash(`${layer.weightName}\n${settings}`)}.${ending}`);
   return {
@@ -52,6 +59,11 @@ export function openCalibrationCache(
       const bytes = await readFile(file(layer, "", "safetensors")).catch(() => undefined);
       return bytes && readMoments(bytes, layer);
     },
+    hasMoments: (layer) =>
+      access(file(layer, "", "safetensors")).then(
+        () => true,
+        () => false,
+      ),
     keepMoments: (layer, moments) => write(where, file(layer, "", "safetensors"), momentsFile(moments)),
     async errors(layer, settings) {
       const text = await readFile(file(layer, settings, "json"), "utf8").catch(() => undefined);

@@ -1,6 +1,6 @@
 // Calibrated compression in closed form, from a network and images to the compressed network: moments, choices, plan,
 // factors, sequential refit. Every step can be called by itself.
-import { fitCandidate, ridged } from "../basis/fit.js";
+import { fitCandidate } from "../basis/fit.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import type { LinearAlgebra } from "../linalg/linear-algebra.js";
@@ -131,8 +131,8 @@ export async function fitPlan(
   const replaced = [...wanted].flatMap(([layer, { family }]) => (family === "dense" ? [] : [layer]));
   const made = new Map<CalibratedLayer, Replacement>();
   for await (const { layer, moments } of calibration.moments(replaced)) {
-    const { covariance, ridge } = ridged(moments.covariance, floor);
-    const factors = fitCandidate(layer.weight, covariance, layer.shape, wanted.get(layer)!, algebra, { ridge });
+    const { weight, shape } = layer;
+    const factors = fitCandidate(weight, moments.covariance, shape, wanted.get(layer)!, algebra, { floor });
     made.set(layer, corrected(layer, factors, moments.mean, algebra));
     hooks.progress?.("factors", made.size, replaced.length);
   }

@@ -1,16 +1,8 @@
 // What can be done with every layer, and how much of its output each would lose: candidates of all families, fitted to
 // the original's filters under the covariance of the layer's input.
 import { type CandidateOptions, candidatesOf } from "../basis/candidates.js";
-import {
-  type Candidate,
-  type Factors,
-  type Family,
-  type LayerShape,
-  macsOf,
-  type Pair,
-  weightsOf,
-} from "../basis/factors.js";
-import { fitCandidates, ridged } from "../basis/fit.js";
+import { type Candidate, type LayerShape, macsOf, type Pair, weightsOf } from "../basis/factors.js";
+import { candidateErrors } from "../basis/fit.js";
 import type { Graph } from "../graph/types.js";
 import type { LinearAlgebra } from "../linalg/linear-algebra.js";
 import { cost } from "../ops/cost/cost.js";
@@ -95,8 +87,7 @@ export async function layerChoices(
     const choices = all.map(({ candidate, error }) => ({
       candidate,
       error,
-      weights: weightsOf(candidate, layer.shape),
-      macs: macsIn(candidate, layer.shape, extents.of(layer)),
+      ...costOf(candidate, layer.shape, extents.of(layer)),
     }));
     return { layer, choices };
   });
@@ -113,19 +104,11 @@ function errorsOf(
   algebra: LinearAlgebra,
   { candidates, floor = usualFloor }: ChoiceOptions,
 ): readonly CandidateError[] {
-  const { covariance, ridge } = ridged(moments.covariance, floor);
   // A product of matrices has no groups: what is written in splits is not for it.
   const all = candidatesOf(shape, optionsOf(shape, { ...(candidates && { candidates }) }));
   const wanted = kind === "conv" ? all : all.filter(({ splits = 1 }) => splits === 1);
-  const byFamily = new Map<Family, Candidate[]>();
-  for (const one of wanted) byFamily.set(one.family, [...(byFamily.get(one.family) ?? []), one]);
-  // Family by family, so that only one family's factors are held at once.
-  return [...byFamily.values()].flatMap((some) =>
-    fitCandidates(weight, covariance, shape, some, algebra, { ridge }).map(({ candidate, error = 1 }: Factors) => ({
-      candidate,
-      error,
-    })),
-  );
+  const errors = candidateErrors(weight, moments.covariance, shape, wanted, algebra, { floor });
+  return wanted.map((candidate, i) => ({ candidate, error: errors[i]! }));
 }
 
 /** Sizes at which layers work. */
@@ -172,6 +155,12 @@ function sized(name: string, tensor: Graph["inputs"][number]["tensor"], dims: Re
   return { name, tensor: own === undefined ? tensor : { type: tensor.type, dims: own } };
 }
 
-function macsIn(candidate: Candidate, shape: LayerShape, extents: readonly NodeExtent[]): number {
-  return extents.reduce((sum, { input, output, images }) => sum + images * macsOf(candidate, shape, output, input), 0);
+/** Weights of a layer's candidate, and its multiply-accumulates over all nodes of the layer. */
+export function costOf(
+  candidate: Candidate,
+  shape: LayerShape,
+  extents: readonly NodeExtent[],
+): Pick<LayerChoice, "weights" | "macs"> {
+  const macs = extents.map(({ input, output, images }) => images * macsOf(candidate, shape, output, input));
+  return { weights: weightsOf(candidate, shape), macs: macs.reduce((sum, one) => sum + one, 0) };
 }

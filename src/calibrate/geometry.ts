@@ -34,7 +34,7 @@ export interface Extent {
   readonly begin: Pair;
 }
 
-/** Errors: `shape-mismatch` for an input into which the window does not fit. */
+/** @throws FilterBasisError `shape-mismatch` for an input into which the window does not fit */
 export function extentOf(geometry: Geometry, dims: readonly number[]): Extent {
   if (geometry.kind === "rows") {
     const places = elements(dims.slice(1, -1));

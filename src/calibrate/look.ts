@@ -24,7 +24,8 @@ export interface Look {
 const most = 2 ** 22;
 
 /**
- * The samples of a batch, in pieces of bounded memory. Errors: `shape-mismatch` where an output does not fit its input.
+ * The samples of a batch, in pieces of bounded memory.
+ * @throws FilterBasisError `shape-mismatch` where an output does not fit its input
  */
 export function* samplesOf(
   { layer, input, outputs, first }: Look,

@@ -10,8 +10,8 @@ import type { Moments } from "./sums.js";
 /** Gives the moments of layers, in their order. May be asked several times. */
 export type MomentSource = (layers: readonly CalibratedLayer[]) => AsyncIterable<LayerMoments>;
 
-/** Bytes of moments that are kept in memory. */
-const keptBytes = 2 ** 30;
+/** Bytes of moments that are kept in memory, without a cache and beside one. */
+const [keptBytes, keptBesideCache] = [2 ** 30, 2 ** 28];
 
 export function momentSource(
   graph: Graph,
@@ -24,7 +24,7 @@ export function momentSource(
   let bytes = 0;
   const keep = (layer: CalibratedLayer, moments: Moments): void => {
     bytes += moments.covariance.data.byteLength;
-    if (bytes <= keptBytes) kept.set(layer.weightName, moments);
+    if (bytes <= (cache === undefined ? keptBytes : keptBesideCache)) kept.set(layer.weightName, moments);
   };
   const known = async (layer: CalibratedLayer): Promise<Moments | undefined> => {
     const found = kept.get(layer.weightName) ?? (await cache?.moments(layer));
@@ -33,7 +33,8 @@ export function momentSource(
   };
   return async function* (layers) {
     const missing: CalibratedLayer[] = [];
-    for (const layer of layers) if ((await known(layer)) === undefined) missing.push(layer);
+    for (const layer of layers)
+      if (!kept.has(layer.weightName) && !(await cache?.hasMoments(layer))) missing.push(layer);
     const computed = activationMoments(graph, missing, images, engine, options)[Symbol.asyncIterator]();
     try {
       for (const layer of layers) {
@@ -41,7 +42,7 @@ export function momentSource(
         if (moments === undefined) {
           const next = missing.includes(layer)
             ? await computed.next()
-            : await activationMoments(graph, [layer], images, engine, options).next(); // it was there a moment ago
+            : await activationMoments(graph, [layer], images, engine, options).next(); // what the cache had was of no use
           moments = (next.value as LayerMoments).moments;
           keep(layer, moments);
           await cache?.keepMoments(layer, moments);

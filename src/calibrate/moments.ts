@@ -1,5 +1,6 @@
 // The input moments of a network's layers, on the original network: as many layers a pass over the images as memory
-// allows.
+// allows. A layer whose inputs on all images take less than its sums (wide layers on small planes) keeps the inputs,
+// and is summed when it is asked for.
 import { elements } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
 import { fittingSampling } from "./batch-size.js";
@@ -10,15 +11,18 @@ import {
   type Engine,
   type Hooks,
   type Sampling,
+  samplingFor,
   stopIfAborted,
 } from "./engine.js";
+import type { Activation } from "./geometry.js";
 import type { CalibratedLayer } from "./layers.js";
 import { samplesOf } from "./look.js";
-import { inferred, openTap, type Types, typesOf } from "./segment.js";
+import { openPieces, type Stop } from "./pieces.js";
+import { inferred, type Types, typesOf } from "./segment.js";
 import { addSamples, finishMoments, type MomentSums, type Moments, newSums } from "./sums.js";
 
 export interface MomentOptions extends Partial<Sampling>, Hooks {
-  /** Bytes of sums and of activations that are held at once. */
+  /** Bytes of sums, or of inputs in their place, that are held at once. */
   readonly memory?: number;
 }
 
@@ -27,11 +31,13 @@ export interface LayerMoments {
   readonly moments: Moments;
 }
 
-const usualMemory = 2 ** 30;
+const usualMemory = 7 * 2 ** 28;
+/** Bytes of one batch's layer inputs that are held at once, where the network can be cut so. */
+const pieceBytes = 2 ** 27;
 
 /**
- * Gives the moments of every layer, in their order. Errors: `non-finite`, `interrupted`; what running the network
- * throws.
+ * Gives the moments of every layer, in their order.
+ * @throws FilterBasisError `non-finite`, `interrupted`; what running the network throws
  */
 export async function* activationMoments(
   graph: Graph,
@@ -40,19 +46,25 @@ export async function* activationMoments(
   engine: Engine,
   options: MomentOptions = {},
 ): AsyncGenerator<LayerMoments> {
+  if (layers.length === 0) return;
   const { memory = usualMemory } = options;
   const types = typesOf(graph);
   const sampling = await fittingSampling(graph, images, options);
+  const size = await sizesOf(graph, images, Math.min(sampling.batch, images.count));
+  const batches = Math.ceil(images.count / sampling.batch);
   let done = 0;
-  for (const portion of await portionsOf(graph, layers, images, { memory, batch: sampling.batch })) {
-    const sums = await sumPortion(graph, portion, images, engine, {
+  for (const portion of portionsOf(layers, size, { memory, batches })) {
+    const seen = await lookAt(graph, portion, images, engine, {
       ...options,
-      sampling,
-      types,
-      done,
-      total: layers.length,
+      ...{ sampling, types, size, done, total: layers.length },
     });
-    for (const [layer, own] of sums) yield { layer, moments: finishMoments(own, layer.name) };
+    for (const [layer, seenOf] of seen) {
+      stopIfAborted(options);
+      seen.delete(layer);
+      const own = samplingFor(layer.weight.cols, sampling, images, engine);
+      const sums = summed(layer, seenOf, own, engine);
+      yield { layer, moments: finishMoments(sums, layer.name, sums.products) };
+    }
     done += portion.length;
   }
 }
@@ -60,68 +72,109 @@ export async function* activationMoments(
 interface Portion extends MomentOptions {
   readonly sampling: Sampling;
   readonly types: Types;
+  readonly size: SizeOf;
   readonly done: number;
   readonly total: number;
 }
 
-async function sumPortion(
+/** A layer of a portion, and what of it is held until all images were seen. */
+interface Held {
+  readonly layer: CalibratedLayer;
+  /** Inputs are kept in place of sums. */
+  readonly keeps: boolean;
+}
+
+/** What was seen of a layer: sums, or inputs that are still to be summed. */
+type Seen = MomentSums | { readonly inputs: { readonly input: Activation; readonly first: number }[] };
+
+async function lookAt(
   graph: Graph,
-  layers: readonly CalibratedLayer[],
+  portion: readonly Held[],
   images: CalibrationImages,
   engine: Engine,
-  { sampling, types, done, total, ...options }: Portion,
-): Promise<ReadonlyMap<CalibratedLayer, MomentSums>> {
-  const sums = new Map(layers.map((layer) => [layer, newSums(layer.weight.cols)]));
-  const wanted = [...new Set(layers.flatMap(({ nodes }) => nodes.map(({ input }) => input)))];
-  const tap = await openTap(engine, graph, new Set(), wanted, types);
+  { sampling, types, size, done, total, ...options }: Portion,
+): Promise<Map<CalibratedLayer, Seen>> {
+  const seen = new Map(
+    portion.map(({ layer, keeps }): [CalibratedLayer, Seen] => [
+      layer,
+      keeps ? { inputs: [] } : newSums(layer.weight.cols),
+    ]),
+  );
+  const readers = new Map(portion.flatMap(({ layer }) => layer.nodes.map(({ node }) => [node, layer])));
+  const stops = portion.flatMap(({ layer }) =>
+    layer.nodes.map(({ node, input }): Stop => ({ node, value: input, bytes: 4 * size(input) })),
+  );
+  const pieces = await openPieces(engine, graph, stops, types, pieceBytes);
   try {
     for (const [first, count] of batchesOf(images.count, sampling.batch)) {
       stopIfAborted(options);
-      const values = await tap.run(await images.feeds(first, count), {});
-      for (const layer of layers) {
-        for (const { input } of layer.nodes) {
-          const look = { layer, input: activationOf(values, input), outputs: [], first };
-          for (const { rows, input: patches } of samplesOf(look, sampling))
-            addSamples(sums.get(layer)!, rows, patches, engine.products);
+      await pieces.run(await images.feeds(first, count), (values, stopsHere) => {
+        for (const { node, value } of stopsHere) {
+          const layer = readers.get(node)!;
+          const own = samplingFor(layer.weight.cols, sampling, images, engine);
+          add(seen.get(layer)!, layer, { input: activationOf(values, value), first }, own, engine);
         }
-      }
+      });
       const share = (first + count) / images.count;
-      options.progress?.("moments", done + layers.length * share, total);
+      options.progress?.("moments", done + portion.length * share, total);
     }
   } finally {
-    await tap.close();
+    await pieces.close();
   }
+  return seen;
+}
+
+function add(
+  seen: Seen,
+  layer: CalibratedLayer,
+  { input, first }: { readonly input: Activation; readonly first: number },
+  sampling: Sampling,
+  engine: Engine,
+): void {
+  if ("inputs" in seen) {
+    seen.inputs.push({ input, first });
+    return;
+  }
+  for (const { rows, input: patches } of samplesOf({ layer, input, outputs: [], first }, sampling))
+    addSamples(seen, rows, patches, engine.products);
+}
+
+function summed(layer: CalibratedLayer, seen: Seen, sampling: Sampling, engine: Engine): MomentSums {
+  if (!("inputs" in seen)) return seen;
+  const sums = newSums(layer.weight.cols);
+  for (const one of seen.inputs) add(sums, layer, one, sampling, engine);
   return sums;
 }
 
 /**
- * The layers in runs whose sums, with the inputs of a batch, take no more than `memory`; a layer that takes more by
- * itself stands alone.
+ * The layers in runs that hold no more than `memory`; a layer that takes more by itself stands alone.
  */
-async function portionsOf(
-  graph: Graph,
+function portionsOf(
   layers: readonly CalibratedLayer[],
-  images: CalibrationImages,
-  { memory, batch }: { readonly memory: number; readonly batch: number },
-): Promise<readonly (readonly CalibratedLayer[])[]> {
-  const size = await sizesOf(graph, images, Math.min(batch, images.count));
-  const runs: CalibratedLayer[][] = [];
+  size: SizeOf,
+  { memory, batches }: { readonly memory: number; readonly batches: number },
+): readonly (readonly Held[])[] {
+  const runs: Held[][] = [];
   let held = Number.POSITIVE_INFINITY;
   for (const layer of layers) {
-    const inputs = layer.nodes.reduce((sum, { input }) => sum + 4 * size(input), 0);
-    const bytes = 8 * layer.weight.cols ** 2 + inputs;
+    const sums = 8 * layer.weight.cols ** 2;
+    const inputs = layer.nodes.map(({ input }) => 4 * size(input));
+    const all = inputs.every((bytes) => bytes > 0) ? batches * inputs.reduce((a, b) => a + b, 0) : Infinity;
+    const bytes = Math.min(sums, all);
     if (held + bytes > memory) {
       runs.push([]);
       held = 0;
     }
-    runs.at(-1)!.push(layer);
+    runs.at(-1)!.push({ layer, keeps: all < sums });
     held += bytes;
   }
   return runs;
 }
 
+type SizeOf = (name: string) => number;
+
 /** Elements of a value for a batch, as far as shapes tell; 0 where they do not. */
-async function sizesOf(graph: Graph, images: CalibrationImages, batch: number): Promise<(name: string) => number> {
+async function sizesOf(graph: Graph, images: CalibrationImages, batch: number): Promise<SizeOf> {
   const fed = await images.feeds(0, batch);
   const types = inferred(graph, new Map(Object.entries(fed).map(([name, { dims }]) => [name, dims])));
   return (name) => {

@@ -26,7 +26,10 @@ export function ortEngine(options: OrtEngineOptions = {}): Engine {
 
 /** In double precision. */
 export const pureProducts: Products = {
-  gram: (x, rows, cols) => pureLinearAlgebra.gram(matrix(rows, cols, Float64Array.from(x))).data,
+  addGram(into, x, rows, cols) {
+    const { data } = pureLinearAlgebra.gram(matrix(rows, cols, Float64Array.from(x)));
+    for (let i = 0; i < cols; i++) for (let at = i * cols; at <= i * (cols + 1); at++) into[at] = into[at]! + data[at]!;
+  },
   cross(y, left, x, right, rows) {
     const outputs = transpose(matrix(rows, left, Float64Array.from(y)));
     return pureLinearAlgebra.multiply(outputs, matrix(rows, right, Float64Array.from(x))).data;

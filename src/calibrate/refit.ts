@@ -18,6 +18,7 @@ import { SampleStore } from "./sample-store.js";
 import { liveAt, movingValues, typesOf } from "./segment.js";
 import { addSamples, finishCross, type MomentSums, mergedSums, newSums } from "./sums.js";
 import { best, type RefitOutcome, type Took, type Tried } from "./tries.js";
+import { fittingImages, imageTypes, placesOn } from "./walk-size.js";
 
 export interface RefitOptions extends Partial<Sampling>, Hooks {
   /**
@@ -31,6 +32,9 @@ export interface RefitOptions extends Partial<Sampling>, Hooks {
   readonly memory?: number;
   /** Takes the ReLU behind a layer into account (step 5 of the method). */
   readonly activation?: boolean;
+  /** Takes fewer images where all of them would make values be computed again for every layer. */
+  readonly fewer?: boolean;
+  note?(text: string): void;
 }
 
 export interface Refitted {
@@ -45,7 +49,38 @@ interface Job extends Walk {
   readonly graph: Graph;
   readonly moving: ReadonlySet<string>;
   readonly following: (layer: CalibratedLayer) => Following;
+  /** Whether the layer's factors are fitted again, not its bias alone. */
+  readonly again: (layer: CalibratedLayer) => boolean;
   readonly options: RefitOptions & { readonly ridges: readonly number[]; readonly holdEvery: number };
+}
+
+/** Patches of more values are fitted again only where there are so many places for each value. */
+const [largePatch, enoughPlaces] = [1200, 8];
+
+async function jobOf(
+  graph: Graph,
+  given: readonly Replacement[],
+  all: CalibrationImages,
+  engine: Engine,
+  options: RefitOptions,
+): Promise<Job> {
+  const { ridges = usualRidges, memory = 2 ** 31, fewer = false } = options;
+  const moving = movingValues(graph);
+  const types = await imageTypes(graph, all);
+  const layers = given.map(({ layer }) => layer);
+  const images = fewer ? fittingImages(graph, layers, all, { types, moving, memory: memory / 2 }) : all;
+  if (images.count < all.count)
+    options.note?.(`factors are refitted on ${images.count} of ${all.count} images: more would not fit into memory`);
+  const sampling = await fittingSampling(graph, images, options);
+  const { holdEvery = images.count / sampling.batch < 8 ? 3 : 8 } = options;
+  const known = { ...options, images, engine, sampling, memory, types: typesOf(graph), graph, moving };
+  return {
+    ...known,
+    following: followingOf(graph, moving),
+    again: (layer) =>
+      layer.weight.cols <= largePatch || placesOn(layer, images, types, sampling) >= enoughPlaces * layer.weight.cols,
+    options: { ...options, ridges, holdEvery },
+  };
 }
 
 /** @param given every layer of the network in the order of the graph, replaced or as it is */
@@ -56,12 +91,7 @@ export async function refit(
   engine: Engine,
   options: RefitOptions = {},
 ): Promise<Refitted> {
-  const { ridges = usualRidges, holdEvery = 8, memory = 2 ** 31 } = options;
-  const sampling = await fittingSampling(graph, images, options);
-  const moving = movingValues(graph);
-  const settled = { ...options, ridges, holdEvery };
-  const walked = { images, engine, sampling, memory, types: typesOf(graph), ...options };
-  const job: Job = { ...walked, memory, graph, moving, following: followingOf(graph, moving), options: settled };
+  const job = await jobOf(graph, given, images, engine, options);
   const present = new Map(given.map((one) => [one.layer, one]));
   const outcomes: RefitOutcome[] = [];
   const first = given.findIndex(({ factors }) => factors !== undefined);
@@ -104,7 +134,7 @@ async function refitOne(
   const live = following && liveAt(graph, graph.nodes.indexOf(following.nodes[0]!.node), job.moving, job.types);
   const stash = new Stash(live === undefined ? -1 : job.memory / 2);
   const compressed = withReplacements(graph, present.values());
-  const seen = replacement.factors === undefined ? output : input;
+  const seen = replacement.factors === undefined || !job.again(layer) ? output : input;
   const wanted = { original: [output, ...extra, ...(live ?? [])], compressed: [...new Set([input, seen, ...extra])] };
   const looked = newLook(job, replacement);
   for await (const pair of walk({ original: graph, compressed }, cut, wanted, job)) {
@@ -141,9 +171,10 @@ interface Looked {
   readonly store: SampleStore | undefined;
 }
 
-function newLook({ following, options }: Job, { layer, factors }: Replacement): Looked {
-  const sums = () => newSums(factors === undefined ? 0 : layer.weight.cols, layer.shape.n);
-  const through = factors !== undefined && options.activation === true && following(layer).relu;
+function newLook({ following, again, options }: Job, { layer, factors }: Replacement): Looked {
+  const fits = factors !== undefined && again(layer);
+  const sums = () => newSums(fits ? layer.weight.cols : 0, layer.shape.n);
+  const through = fits && options.activation === true && following(layer).relu;
   return {
     layer,
     fit: sums(),
@@ -170,7 +201,7 @@ function look(
   for (const samples of samplesOf({ layer, input: activationOf(compressed, input), outputs, first }, job.sampling)) {
     const { rows, input: patches } = samples;
     const [y, ...rest] = samples.outputs as [Float32Array, ...Float32Array[]];
-    // Of a dense layer the inputs do not matter: the output that it lacks is looked at.
+    // Of a layer whose bias alone is fitted the inputs do not matter: the output that it lacks is looked at.
     if (dense) subtract(y, rest.shift()!);
     const [own, other] = rest;
     if (own !== undefined && other !== undefined) for (let i = 0; i < y.length; i++) y[i] = y[i]! + own[i]! - other[i]!;
@@ -200,7 +231,7 @@ function decide(job: Job, looked: Looked, replacement: Replacement): Pick<One, "
       result,
     });
   };
-  if (replacement.factors === undefined) {
+  if (fit.mean.length === 0) {
     const lacking: Replacement = {
       ...replacement,
       filters: matrix(layer.shape.n, 0),

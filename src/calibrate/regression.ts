@@ -22,7 +22,9 @@ export function refitted(
 ): Replacement {
   const { layer, factors } = replacement;
   const { target, covariance } = regression(layer.weight, moments, rho, algebra);
-  const made = fitCandidate(target, covariance, layer.shape, factors!.candidate, algebra);
+  const made = fitCandidate(target, covariance, layer.shape, factors!.candidate, algebra, {
+    from: factors,
+  });
   const filters = composed(made, algebra.multiply);
   return withNewBias({ layer, filters, biases: replacement.biases, factors: made }, moments);
 }

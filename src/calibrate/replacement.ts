@@ -65,7 +65,7 @@ export function withReplacements(graph: Graph, replacements: Iterable<Replacemen
   const made = new Map<string, TensorData>();
   for (const { layer, filters, biases } of replacements) {
     const weight = fresh(`${layer.weightName}.replaced`);
-    made.set(weight, denseWeight(layer, filters));
+    made.set(weight, keptWeight(layer, filters));
     for (const [i, one] of layer.nodes.entries()) {
       const bias = fresh(`${one.name}.bias`);
       made.set(bias, tensorOf(layer.type, [layer.shape.n], biases[i]!));
@@ -73,6 +73,15 @@ export function withReplacements(graph: Graph, replacements: Iterable<Replacemen
     }
   }
   return replaceNodes(graph, nodes, made);
+}
+
+/** Weights as they were written last, by the filters: a walk writes those of all layers again for every layer. */
+const written = new WeakMap<Matrix, TensorData>();
+
+function keptWeight(layer: CalibratedLayer, filters: Matrix): TensorData {
+  const found = written.get(filters) ?? denseWeight(layer, filters);
+  written.set(filters, found);
+  return found;
 }
 
 /** The node with other filters and another bias. */

@@ -1,5 +1,5 @@
 // A piece of a graph: from values that are known to values that are wanted, as a graph of its own.
-import { reads } from "../graph/edit.js";
+import { dependents, reads } from "../graph/edit.js";
 import { indexOf } from "../graph/graph-index.js";
 import { feeds } from "../graph/index.js";
 import type { Dim, Graph, GraphBody, Node, TensorData, Value, ValueType } from "../graph/types.js";
@@ -116,12 +116,11 @@ export function liveAt(
 }
 
 /** The values that depend on an input of the graph. */
-export function movingValues(graph: GraphBody): ReadonlySet<string> {
-  const moving = new Set(feeds(graph).map(({ name }) => name));
-  for (const node of graph.nodes)
-    if ([...reads(node)].some((name) => moving.has(name))) for (const output of node.outputs) moving.add(output);
-  return moving;
-}
+export const movingValues = (graph: GraphBody): ReadonlySet<string> =>
+  dependents(
+    graph,
+    feeds(graph).map(({ name }) => name),
+  );
 
 export const bytesOf = (values: Values): number =>
   Object.values(values).reduce((sum, { data }: TensorData) => sum + data.byteLength, 0);

@@ -6,8 +6,8 @@ import { type Matrix, matrix } from "../linalg/matrix.js";
 
 /** The products of samples, where they are fastest. */
 export interface Products {
-  /** x^T x of x [rows x cols], row-major [cols x cols]. */
-  gram(x: Float32Array, rows: number, cols: number): Float64Array;
+  /** Adds x^T x of x [rows x cols] to the lower triangle of a row-major [cols x cols]; what is above it may be anything. */
+  addGram(into: Float64Array, x: Float32Array, rows: number, cols: number): void;
   /** y^T x of y [rows x left] and x [rows x right]: [left x right]. */
   cross(y: Float32Array, left: number, x: Float32Array, right: number, rows: number): Float64Array;
   /** x f^T of x [rows x d] and f [n x d]: [rows x n]. */
@@ -19,7 +19,7 @@ export interface MomentSums {
   places: number;
   /** [d] */
   readonly mean: Float64Array;
-  /** Sum of (x - mean)(x - mean)^T, [d x d]. */
+  /** Sum of (x - mean)(x - mean)^T, [d x d]: its lower triangle. */
   readonly products: Float64Array;
   /** Of the outputs beside the inputs, where they are wanted. */
   readonly outputs?: OutputSums;
@@ -70,9 +70,9 @@ export function addSamples(
   if (rows === 0) return;
   const [d, n] = [sums.mean.length, sums.outputs?.mean.length ?? 0];
   const mean = centre(x, rows, d);
-  const made: MomentSums = { places: rows, mean, products: d === 0 ? new Float64Array(0) : products.gram(x, rows, d) };
+  if (d > 0) products.addGram(sums.products, x, rows, d);
   if (sums.outputs === undefined) {
-    addSums(sums, made);
+    shiftSums(sums, { places: rows, mean });
     return;
   }
   if (y === undefined) throw new FilterBasisError("internal", "outputs are summed but were not given");
@@ -81,7 +81,7 @@ export function addSamples(
   for (let row = 0, at = 0; row < rows; row++)
     for (let o = 0; o < n; o++, at++) squares[o] = squares[o]! + y[at]! * y[at]!;
   const cross = d === 0 ? new Float64Array(0) : products.cross(y, n, x, d, rows);
-  addSums(sums, { ...made, outputs: { mean: outputMean, squares, cross } });
+  shiftSums(sums, { places: rows, mean, outputs: { mean: outputMean, squares, cross } });
 }
 
 /** Subtracts the mean of every column and returns the means. */
@@ -101,18 +101,19 @@ function centre(x: Float32Array, rows: number, cols: number): Float64Array {
   return mean;
 }
 
-/** Adds what other sums hold; they stay as they are. */
-function addSums(into: MomentSums, other: MomentSums): void {
+/** Adds what other sums hold beside their products, and moves all to the mean of both. */
+function shiftSums(into: MomentSums, other: Omit<MomentSums, "products">): void {
   const total = into.places + other.places;
   if (other.places === 0) return;
   const weight = (into.places * other.places) / total;
   const share = other.places / total;
   const shift = other.mean.map((value, i) => value - into.mean[i]!);
-  addOuter(into.products, other.products, shift, shift, weight);
+  if (weight > 0) addOuter(into.products, shift, shift, weight, true);
   if (into.outputs !== undefined && other.outputs !== undefined) {
     const { mean, squares, cross } = other.outputs;
     const outputShift = mean.map((value, o) => value - into.outputs!.mean[o]!);
-    addOuter(into.outputs.cross, cross, outputShift, shift, weight);
+    addTo(into.outputs.cross, cross);
+    if (weight > 0) addOuter(into.outputs.cross, outputShift, shift, weight, false);
     for (let o = 0; o < mean.length; o++) {
       into.outputs.squares[o] = into.outputs.squares[o]! + squares[o]! + weight * outputShift[o]! ** 2;
       into.outputs.mean[o] = into.outputs.mean[o]! + share * outputShift[o]!;
@@ -125,36 +126,60 @@ function addSums(into: MomentSums, other: MomentSums): void {
 /** The sums of both. */
 export function mergedSums(a: MomentSums, b: MomentSums): MomentSums {
   const merged = newSums(a.mean.length, a.outputs?.mean.length);
-  addSums(merged, a);
-  addSums(merged, b);
+  for (const one of [a, b]) {
+    addTo(merged.products, one.products);
+    shiftSums(merged, one);
+  }
   return merged;
 }
 
-/** into += other + weight left right^T */
-function addOuter(
-  into: Float64Array,
-  other: Float64Array,
-  left: Float64Array,
-  right: Float64Array,
-  weight: number,
-): void {
+function addTo(into: Float64Array, other: Float64Array): void {
+  for (let i = 0; i < into.length; i++) into[i] = into[i]! + other[i]!;
+}
+
+/** into += weight left right^T, of a square one with `lower` only its lower triangle. */
+function addOuter(into: Float64Array, left: Float64Array, right: Float64Array, weight: number, lower: boolean): void {
   const width = right.length;
-  for (let i = 0, at = 0; i < left.length; i++) {
+  for (let i = 0; i < left.length; i++) {
     const factor = weight * left[i]!;
-    for (let j = 0; j < width; j++, at++) into[at] = into[at]! + other[at]! + factor * right[j]!;
+    const end = i * width + (lower ? i + 1 : width);
+    for (let at = i * width, j = 0; at < end; at++, j++) into[at] = into[at]! + factor * right[j]!;
   }
 }
 
-/** Errors: `non-finite`, `data-mismatch` where there was no sample. */
-export function finishMoments(sums: MomentSums, layer: string): Moments {
+/**
+ * @throws FilterBasisError `non-finite`, `data-mismatch` where there was no sample
+ * @param into where the covariance is written: the sums' own products, where they are not needed any more
+ */
+export function finishMoments(
+  sums: MomentSums,
+  layer: string,
+  into: Float64Array = new Float64Array(sums.products.length),
+): Moments {
   const { places, mean, products } = sums;
   if (places === 0) throw new FilterBasisError("data-mismatch", "no image reached the layer", { layer });
   const d = mean.length;
-  const covariance = products.map((sum) => sum / places);
-  for (let i = 0; i < d; i++) for (let j = 0; j < i; j++) covariance[j * d + i] = covariance[i * d + j]!; // to the last bit
-  const finite = covariance.every(Number.isFinite) && mean.every(Number.isFinite);
+  let finite = mean.every(Number.isFinite);
+  for (let i = 0; i < d; i++)
+    for (let at = i * d; at <= i * (d + 1); at++) {
+      const value = products[at]! / places;
+      into[at] = value;
+      finite &&= Number.isFinite(value);
+    }
   if (!finite) throw new FilterBasisError("non-finite", "what a layer reads is not finite", { layer });
-  return { places, mean, covariance: matrix(d, d, covariance) };
+  mirror(into, d);
+  return { places, mean, covariance: matrix(d, d, into) };
+}
+
+/** Rows and columns that are turned together, so that both stay in the processor's cache. */
+const tile = 64;
+
+/** Copies the lower triangle above the diagonal: symmetric to the last bit. */
+function mirror(data: Float64Array, d: number): void {
+  for (let top = 0; top < d; top += tile)
+    for (let left = 0; left <= top; left += tile)
+      for (let i = top; i < Math.min(d, top + tile); i++)
+        for (let j = left; j < Math.min(i, left + tile); j++) data[j * d + i] = data[i * d + j]!;
 }
 
 /** As finishMoments, for sums with outputs. */

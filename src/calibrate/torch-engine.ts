@@ -10,7 +10,10 @@ import type { NumberArray } from "../torch/native.js";
 import type { Engine, OpenGraph } from "./engine.js";
 import type { Products } from "./sums.js";
 
-/** Loads libtorch with the first graph. Errors: `engine-missing`. */
+/**
+ * Loads libtorch with the first graph.
+ * @throws FilterBasisError `engine-missing`
+ */
 export function torchEngine(device?: Device): Engine {
   const place = device === undefined ? {} : { device };
   return {
@@ -71,18 +74,25 @@ export function fromTensor(tensor: Tensor): TensorData {
   return { type: tensor.dtype as TensorData["type"], dims: tensor.shape, data };
 }
 
+/** Columns of a Gram matrix that are computed together: what lies above the triangle is not. */
+const panel = 768;
+
 /** float32 products of libtorch's BLAS, as doubles. */
 function torchProducts(device?: Device): Products {
-  const product = (y: Float32Array, left: number, x: Float32Array, right: number, rows: number): Float64Array =>
-    noGrad(() => {
-      using _scope = new TensorScope();
-      const inputs = fromArray(x, [rows, right], "float32", device);
-      const outputs = y === x ? inputs : fromArray(y, [rows, left], "float32", device);
-      return call("to.dtype", call("mm", call("t", outputs), inputs), "float64").data() as Float64Array;
-    });
   return {
-    gram: (x, rows, cols) => product(x, cols, x, cols, rows),
-    cross: product,
+    addGram: (into, x, rows, cols) =>
+      noGrad(() => {
+        using _scope = new TensorScope();
+        const inputs = fromArray(x, [rows, cols], "float32", device);
+        for (let start = 0; start < cols; start += panel) addPanel(into, inputs, start, Math.min(panel, cols - start));
+      }),
+    cross: (y, left, x, right, rows) =>
+      noGrad(() => {
+        using _scope = new TensorScope();
+        const inputs = fromArray(x, [rows, right], "float32", device);
+        const outputs = fromArray(y, [rows, left], "float32", device);
+        return call("to.dtype", call("mm", call("t", outputs), inputs), "float64").data() as Float64Array;
+      }),
     project: (x, rows, f) =>
       noGrad(() => {
         using _scope = new TensorScope();
@@ -91,4 +101,17 @@ function torchProducts(device?: Device): Products {
         return call("mm", inputs, call("t", filters)).data() as Float32Array;
       }),
   };
+}
+
+/** The rows from `start` on of x^T x, up to the diagonal. */
+function addPanel(into: Float64Array, inputs: Tensor, start: number, count: number): void {
+  using _scope = new TensorScope();
+  const width = start + count;
+  const [own, before] = [call("narrow", inputs, 1, start, count), call("narrow", inputs, 1, 0, width)];
+  const product = call("mm", call("t", own), before).data() as Float32Array; // [count x width]
+  const cols = inputs.shape[1]!;
+  for (let i = 0; i < count; i++) {
+    const from = (start + i) * cols;
+    for (let j = 0, at = i * width; j <= start + i; j++, at++) into[from + j] = into[from + j]! + product[at]!;
+  }
 }

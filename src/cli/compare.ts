@@ -1,41 +1,64 @@
-// `compare`: are two models the same function? Agreement by output on data, and milliseconds in turns.
+// `compare`: are two models the same function? Agreement by output on data, and milliseconds in turns. With --methods:
+// which method makes the best of one network at one budget (compare-methods.ts).
 import { placeOf } from "../compress/job.js";
 import { type Times, timeNetworks } from "../compress/time.js";
 import { checkDataSource, dataHelp, openData } from "../data/table.js";
+import { FilterBasisError } from "../errors/error.js";
 import { type ComparedOnData, compareOnData } from "../evaluate/compare-on-data.js";
 import { lossKinds } from "../evaluate/loss.js";
-import { dataInput, type ModelFeeds, modelFeeds } from "../evaluate/model-feeds.js";
+import { type ModelFeeds, modelFeeds } from "../evaluate/model-feeds.js";
+import { dataInput } from "../evaluate/placement.js";
 import type { Graph } from "../graph/types.js";
 import { loadModel } from "../runtime/files.js";
 import { modelBytes } from "../runtime/model-bytes.js";
-import { columns, grouped } from "./columns.js";
+import { grouped } from "./columns.js";
+import { compareMethods, methodOptions } from "./compare-methods.js";
 import { inputOptions as imageOptions, readInputOptions } from "./data-options.js";
 import { command, stopIfAsked } from "./frame.js";
+import { lossLines } from "./loss-text.js";
 import { modelFile } from "./model-file.js";
-import { inputOptions, modelInputs } from "./model-inputs.js";
+import { inputOptions, latencyOption, modelInputs, runtimeOptions } from "./model-inputs.js";
 import { given, whole } from "./values.js";
 
 const kinds = lossKinds.filter((kind) => kind !== "decibels");
 
 export default command({
   name: "compare",
-  summary: "are two models the same function on data? agreement by output; milliseconds in turns",
+  summary: "are two models the same function on data? or, with --methods, all methods on one model at one budget",
   args: {
     model: { type: "positional", description: "the original: an ONNX file or a run folder", required: true },
-    other: { type: "positional", description: "the other one", required: true },
+    other: { type: "positional", description: "the other one", required: false },
     data: { type: "string", description: dataHelp, valueHint: "DATA", required: true },
     output: { type: "string", description: "the output whose loss counts (default: the first)", valueHint: "NAME" },
     loss: { type: "enum", options: [...kinds], description: "what its loss is, where its values do not tell" },
     "data-input": { type: "string", description: "the input that the data goes into", valueHint: "NAME" },
     ...imageOptions,
+    scale: { type: "string", description: "super-resolution: images are degraded by 2, 3 or 4", valueHint: "S" },
     seed: { type: "string", description: "draws the inputs that --limit keeps", valueHint: "N" },
     ...inputOptions,
-    threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
-    runtime: { type: "enum", options: ["node", "web"], description: "which ONNX Runtime" },
-    latency: { type: "boolean", description: "time the models", negativeDescription: "time nothing", default: true },
+    ...runtimeOptions,
+    ...methodOptions,
+    latency: latencyOption,
   },
-  readsOnly: true,
+  rules: [
+    {
+      option: "methods",
+      excludes: ["OTHER", "output", "loss"],
+      why: "methods are compared with the model",
+    },
+    { oneOf: ["keep-params", "keep-macs", "speedup"], why: "each says how far to compress; give one" },
+    { oneOf: ["epochs", "steps"], why: "both say how long to fine-tune" },
+    ...Object.keys(methodOptions)
+      .filter((option) => option !== "methods")
+      .map((option) => ({ option, needs: ["methods"], why: "it is of a comparison of methods" })),
+  ],
+  readsOnly: ({ methods }) => methods === undefined,
   async run(args, context) {
+    if (args.methods !== undefined) return compareMethods(await modelFile(args.model), args, context);
+    if (args.other === undefined)
+      throw new FilterBasisError("usage", "there is nothing to compare the model with", {
+        expected: "another model, or --methods",
+      });
     const [file, other] = [await modelFile(args.model), await modelFile(args.other)];
     await checkDataSource(args.data);
     const stated = readInputOptions(args);
@@ -57,6 +80,7 @@ export default command({
       ...stated,
       ...given("fixed", together),
       ...{ note, signal, part: "test" },
+      ...given("scale", whole("--scale", args.scale, 2, 4)),
       ...given("seed", whole("--seed", args.seed, 0, 2 ** 31)),
       ...named,
     });
@@ -116,39 +140,6 @@ function show({ file, other, compared, bytes, times, feeds }: Shown): string {
     ...(feeds.skipped.length > 0 ? [`${feeds.skipped.length} files could not be used`] : []),
   ].join("\n");
 }
-
-/** The loss, and the table of outputs. */
-export function lossLines({ loss, outputs }: ComparedOnData): readonly string[] {
-  const rows = outputs.map((one) => [
-    one.output,
-    one.kind,
-    one.loss.mean.toPrecision(3),
-    one.relative.mean.toPrecision(3),
-    one.correlation?.toFixed(4) ?? "",
-    one.iou?.mean.toFixed(4) ?? "",
-    one.classesAgree === null ? "" : `${(100 * one.classesAgree.mean).toFixed(2)} %`,
-    one.psnr?.toFixed(2) ?? "",
-    [
-      one.notFinite > 0 ? `${one.notFinite} not finite` : "",
-      one.otherSizes > 0 ? `${one.otherSizes} of other sizes` : "",
-      one.constant ? "the same on every input: says nothing" : "",
-    ]
-      .filter(Boolean)
-      .join("; "),
-  ]);
-  const head = ["output", "as", "loss", "relative error", "correlation", "IoU", "classes agree", "PSNR between", ""];
-  return [
-    `loss of ${loss.output} (${lossNames[loss.kind]}): ${loss.mean.toPrecision(3)} +- ${loss.interval.toPrecision(2)}`,
-    columns([head, ...rows]),
-  ];
-}
-
-const lossNames = {
-  mask: "1 - IoU",
-  classes: "share of classes that changed",
-  decibels: "dB lost",
-  relative: "relative error",
-} as const;
 
 const timesLine = ({ original, written, ratio, interval: [low, high], verdict }: Times): string =>
   `${original.toFixed(2)} ms -> ${written.toFixed(2)} ms, in turns: ${ratio.toFixed(2)} x (${low.toFixed(2)} to ${high.toFixed(2)}), ${verdict}`;

@@ -1,6 +1,10 @@
 // `compress --data` without training: calibrated on the data, planned by what is lost on it, evaluated on images that
 // nothing was fitted to.
-import { calibrationData } from "../compress/calibration-data.js";
+import { mkdtemp, realpath, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type CalibrationData, calibrationData } from "../compress/calibration-data.js";
+import type { PlanOnDataOptions } from "../compress/choose-plan.js";
 import { type CalibratedResult, compressOnData } from "../compress/compress-calibrated.js";
 import type { JobOptions } from "../compress/job.js";
 import type { CalibratedBudget } from "../compress/plan-calibrated.js";
@@ -10,10 +14,12 @@ import type { Graph } from "../graph/types.js";
 import { describeChain } from "../methods/chain-record.js";
 import type { ModelInputs } from "../runtime/index.js";
 import { columns } from "./columns.js";
-import { lossLines } from "./compare.js";
 import { changesText, timesText, withBytes } from "./compress-text.js";
 import { type InputArguments, readInputOptions } from "./data-options.js";
+import { eightBitReport, eightBitText, inEightBits, type PrecisionArguments, quantizeFile } from "./eight-bits.js";
 import type { Context } from "./frame.js";
+import { keepReport } from "./kept-reports.js";
+import { lossLines, warning } from "./loss-text.js";
 import { given, number, whole } from "./values.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
@@ -21,25 +27,22 @@ const text = (description: string, valueHint: string) => ({ type: "string" as co
 /** The options of a plan on data beside those of the data. */
 export const planningOptions = {
   speedup: text("with data: the original's measured time divided by the result's", "X"),
-  images: text("with data: images to calibrate on (default 256; 16 of more than 100,000 pixels)", "N"),
-  "data-input": text("with data: the input that the images go into", "NAME"),
-};
-
-/** And those of a compression. */
-export const calibrationOptions = {
-  ...planningOptions,
-  "max-loss": text("with data: write nothing that loses more on images held out", "L"),
+  latency: text("with data: milliseconds of the result", "MS"),
+  "max-loss": text("with data: write nothing that loses more on images held out; without a budget what decides", "L"),
   "loss-output": text("with data: the output whose loss counts (default: the first)", "NAME"),
   loss: {
     type: "enum" as const,
     options: lossKinds.filter((kind) => kind !== "decibels"), // citty wants the list writable
     description: "with data: what the output's loss is, where its values do not tell",
   },
+  images: text("with data: images to calibrate on (default 256; 16 of more than 100,000 pixels)", "N"),
+  "data-input": text("with data: the input that the images go into", "NAME"),
 };
 
-export interface CalibrationArguments extends InputArguments {
+export interface CalibrationArguments extends InputArguments, PrecisionArguments {
   readonly data?: string | undefined;
   readonly speedup?: string | undefined;
+  readonly latency?: string | undefined;
   readonly "max-loss"?: string | undefined;
   readonly images?: string | undefined;
   readonly "data-input"?: string | undefined;
@@ -59,56 +62,107 @@ export interface OnData {
   readonly args: CalibrationArguments;
 }
 
-export async function onData({ graph, file, output, inputs, options, args }: OnData, context: Context) {
+/** The images that --data names, as the network takes them; what was guessed of them is told. */
+export async function imagesFor(
+  { graph, inputs, args }: Pick<OnData, "graph" | "inputs" | "args">,
+  context: Context,
+): Promise<CalibrationData> {
   const { note, signal } = context;
   const data = await openData(args.data!, { note, signal });
   const images = await calibrationData(graph, data, inputs, imageOptionsOf(args, context));
   if (images.all.guessed.length > 0) note(`images: ${images.all.guessed.join(", ")} (guessed; state others)`);
-  const { runtime, threads, keepBatchNorm } = options;
-  const result = await compressOnData(
+  return images;
+}
+
+export async function onData({ graph, file, output, inputs, options, args }: OnData, context: Context) {
+  const images = await imagesFor({ graph, inputs, args }, context);
+  const small = inEightBits(args);
+  const folder = small ? await mkdtemp(join(tmpdir(), "filterbasis-float-")) : undefined;
+  const float = folder === undefined ? output : join(folder, "float.onnx");
+  const job = compressOnData(
     { graph, file },
-    output,
+    float,
     images,
     {
-      budget: budgetOf(options, args),
-      selection: selectionOf(options),
-      ...given("runtime", runtime),
-      ...given("threads", threads),
-      ...given("keepBatchNorm", keepBatchNorm),
-      ...given("maxLoss", number("--max-loss", args["max-loss"], 0, 1e3)),
-      ...given("output", args["loss-output"]),
-      ...given("loss", args.loss),
+      ...planOptionsOf(options, args),
+      ...(options.layout === undefined || options.layout === "auto" ? {} : { layout: options.layout }),
       ...given("steps", whole("--steps", args.steps, 0, 1e6)),
     },
     context,
   );
-  for (const { name, reason } of result.skipped) note(`skipped ${name}: ${reason}`);
-  const json = reportOf(result, images.images.count);
-  return { json, text: show(result, images.images.count) };
+  try {
+    const result = await job;
+    for (const { name, reason } of result.skipped) context.note(`skipped ${name}: ${reason}`);
+    const { count } = images.images;
+    const source = await sourceOf(file, args, images.all.count);
+    const json = { ...reportOf({ ...result, file: output }, count), source };
+    const told = show(result, count);
+    if (!small) {
+      await keepReport(output, json);
+      return { json, text: told };
+    }
+    const model = { graph: result.graph, file: float };
+    const eight = await quantizeFile(model, output, images, args, options, context, { graph, file });
+    return {
+      json: { ...json, ...eightBitReport(eight, count), float: { ...json, skipped: undefined, layers: undefined } },
+      text: `${told.replace(float, "the float network")}\n\n${eightBitText(eight, count)}`,
+    };
+  } finally {
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  }
 }
+
+/** What a report needs to show images again. */
+const sourceOf = async (file: string, args: CalibrationArguments, limit: number) => ({
+  model: await realpath(file),
+  data: await realpath(args.data!).catch(() => args.data!),
+  options: { ...sourceOptions(args), limit },
+});
+
+/** How images become inputs, as far as it was stated. */
+const sourceOptions = (args: CalibrationArguments) => ({
+  ...readInputOptions(args),
+  ...given("input", args["data-input"]),
+  ...given("scale", whole("--scale", args.scale, 2, 4)),
+  seed: whole("--seed", args.seed, 0, 2 ** 31) ?? 0,
+});
 
 /** Which images, and how they become inputs. */
 export const imageOptionsOf = (args: CalibrationArguments, { note, signal }: Pick<Context, "note" | "signal">) => ({
-  ...readInputOptions(args),
+  ...sourceOptions(args),
   ...{ note, signal },
   ...given("images", whole("--images", args.images, 1, 1e6)),
-  ...given("input", args["data-input"]),
-  ...given("scale", whole("--scale", args.scale, 2, 4)),
-  ...given("seed", whole("--seed", args.seed, 0, 2 ** 31)),
 });
 
-/** Which layers may be replaced. */
-export const selectionOf = ({ plan: { only, skip } = {} }: JobOptions) => ({
-  ...given("only", only),
-  ...given("skip", skip),
-});
+/** What is asked of the plan: a budget or sizes, which layers, what may be lost. */
+export function planOptionsOf(options: JobOptions, args: CalibrationArguments): PlanOnDataOptions {
+  const { runtime, threads, keepBatchNorm, layout = "auto", plan = {} } = options;
+  const { only, skip, splits, basis, layers = {} } = plan;
+  const sized = basis !== undefined || Object.values(layers).some((rule) => rule.basis !== undefined);
+  return {
+    budget: budgetOf(options, args),
+    ...(sized ? { sizes: { ...given("splits", splits), ...given("basis", basis), layers } } : {}),
+    ...(sized || splits === undefined || splits === "auto" ? {} : { splits }),
+    ...(layout === "auto" && splits === undefined ? {} : { basesOnly: true }),
+    selection: { ...given("only", only), ...given("skip", skip) },
+    ...given("runtime", runtime),
+    ...given("threads", threads),
+    ...given("keepBatchNorm", keepBatchNorm),
+    ...given("maxLoss", number("--max-loss", args["max-loss"], 0, 1e3)),
+    ...given("output", args["loss-output"]),
+    ...given("loss", args.loss),
+  };
+}
 
-export function budgetOf({ plan = {} }: JobOptions, { speedup }: CalibrationArguments): CalibratedBudget {
+function budgetOf({ plan = {}, keepBytes }: JobOptions, args: CalibrationArguments): CalibratedBudget {
   const { keepMacs, keepParams } = plan;
-  if (speedup !== undefined) return { speedup: number("--speedup", speedup, 1, 100)! };
-  if (keepMacs !== undefined) return { keepMacs };
-  if (keepParams !== undefined) return { keepParams };
-  return {};
+  return {
+    ...given("speedup", number("--speedup", args.speedup, 1, 100)),
+    ...given("latency", number("--latency", args.latency, 1e-6, 1e6)),
+    ...given("keepMacs", keepMacs),
+    ...given("keepParams", keepParams),
+    ...given("keepBytes", keepBytes),
+  };
 }
 
 /** The result as plain data. */
@@ -119,43 +173,46 @@ function reportOf(result: CalibratedResult, images: number) {
     method: "calibrated",
     before: withBytes(before, bytes.original),
     ...withBytes(after, bytes.written),
-    layers: layersOf(result),
+    layers: layersOf(result).filter((one) => !isDense(one)),
+    /** Layers that the plan leaves as they are. */
+    dense: layersOf(result).filter(isDense),
     skipped,
     verified: true,
     maxDifference: verified.maxDifference,
     agreement: verified.original,
     milliseconds: times,
     ...(plan.times ? { predicted: plan.times } : {}),
+    ...(result.predictedLoss === undefined ? {} : { predictedLoss: result.predictedLoss }),
     images,
     compared,
+    curve: result.curve,
+    layersLoss: plan.chosen.reduce((sum, { loss }) => sum + loss, 0),
+    tried: result.tried,
   };
 }
 
-function layersOf({ layers }: CalibratedResult) {
-  return layers.flatMap(({ layer, choice, refit }) =>
-    choice.candidate.family === "dense"
-      ? []
-      : [
-          {
-            name: layer,
-            filters: [choice.layer.shape.n, choice.layer.shape.c, ...choice.layer.shape.kernel],
-            factors: describeChain(choice.candidate),
-            weights: choice.weights,
-            macs: choice.macs,
-            /** Share of the output's energy that is lost on the calibration images, before the refit. */
-            error: choice.error,
-            ...(refit ? { refit: refit.took } : {}),
-          },
-        ],
-  );
+function layersOf({ layers, layerTimes }: CalibratedResult) {
+  return layers.map(({ layer, choice, refit }, i) => {
+    const { original, written } = layerTimes[i] ?? {};
+    return {
+      name: layer,
+      filters: [choice.layer.shape.n, choice.layer.shape.c, ...choice.layer.shape.kernel],
+      factors: choice.candidate.family === "dense" ? "dense" : describeChain(choice.candidate),
+      weights: choice.weights,
+      macs: choice.macs,
+      /** Share of the output's energy that is lost on the calibration images, before the refit. */
+      error: choice.error,
+      ...(refit ? { refit: refit.took } : {}),
+      ...(original === undefined || written === undefined ? {} : { milliseconds: { original, written } }),
+    };
+  });
 }
 
-/** A loss above this is the first line of the output. */
-const much = 0.05;
+const isDense = ({ factors }: { readonly factors: string }): boolean => factors === "dense";
 
 function show(result: CalibratedResult, images: number): string {
   const { file, before, after, bytes, verified, times, compared, plan } = result;
-  const layers = layersOf(result);
+  const layers = layersOf(result).filter((one) => !isDense(one));
   const rows = layers.map(({ name, filters, factors, error, refit = "" }) => [
     name,
     filters.join("x"),
@@ -163,11 +220,8 @@ function show(result: CalibratedResult, images: number): string {
     error.toFixed(4),
     refit,
   ]);
-  const { loss } = compared;
   return [
-    ...(loss.mean > much
-      ? [`${loss.output} lost ${loss.mean.toPrecision(3)} (${loss.kind}): too much for most uses`, ""]
-      : []),
+    ...warning(compared.loss),
     columns([["layer", "filters", "factors", "error", "refit"], ...rows]),
     "",
     `wrote ${file}: ${layers.length} layers compressed, calibrated on ${images} images`,
@@ -179,7 +233,14 @@ function show(result: CalibratedResult, images: number): string {
         ]
       : []),
     `verified in ONNX Runtime: ${verified.maxDifference.toExponential(1)} of the largest output from what it should compute`,
-    `${compared.inputs} images ${compared.fitted ? "that it was calibrated on, for there were no others" : "that it was not calibrated on"}:`,
+    `${compared.inputs} images ${seenText(compared)}:`,
     ...lossLines(compared),
   ].join("\n");
+}
+
+function seenText({ fitted, chosen }: CalibratedResult["compared"]): string {
+  if (fitted) return "that it was calibrated on, for there were no others";
+  return chosen
+    ? "that it was not calibrated on; they chose the plan too, for there were too few to part"
+    : "that it was not calibrated on";
 }

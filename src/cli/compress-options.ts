@@ -7,15 +7,17 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { findLayers } from "../methods/layers.js";
 import { weightMethods } from "../methods/methods.js";
+import { aboutOf } from "../methods/options.js";
 import { type PlanOptions, planFields, type Splitting } from "../methods/plan-options.js";
 import { shares, sharingSets } from "../methods/sharing.js";
+import { type RuntimeName, runtimeNames } from "../runtime/index.js";
 import type { Context } from "./frame.js";
 import { checkLayerPatterns } from "./layer-patterns.js";
 import { inputOptions } from "./model-inputs.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
 /** What an option does, as the method's own field says it. */
-const about = (field: keyof typeof planFields): string => planFields[field].description ?? "";
+const about = (field: keyof typeof planFields): string => aboutOf(planFields[field]);
 // citty wants the list writable
 const choice = <T extends string>(options: readonly T[], description: string) => ({
   type: "enum" as const,
@@ -27,6 +29,7 @@ const choice = <T extends string>(options: readonly T[], description: string) =>
 export const compressionOptions = {
   "keep-params": text(about("keepParams"), "F"),
   "keep-macs": text(about("keepMacs"), "F"),
+  "keep-bytes": text("keep this fraction of the file's bytes", "F"),
   basis: text(about("basis"), "M"),
   splits: text(about("splits"), "S"),
   share: { ...choice(shares, about("share")), default: "none" as const },
@@ -41,7 +44,7 @@ export const compressionOptions = {
     ...choice(["auto", ...layouts], "how layers are written; auto measures"),
     default: "auto" as const,
   },
-  runtime: choice(["node", "web"] as const, "where layers are timed; node where it is there"),
+  runtime: choice(runtimeNames, "where layers are timed; node where it is there"),
   threads: text("threads of ONNX Runtime", "N"),
   "keep-bn": {
     type: "boolean" as const,
@@ -53,18 +56,22 @@ export const compressionOptions = {
 export interface CompressionArguments {
   readonly "keep-params"?: string | undefined;
   readonly "keep-macs"?: string | undefined;
+  readonly "keep-bytes"?: string | undefined;
   readonly basis?: string | undefined;
   readonly splits?: string | undefined;
   readonly share?: (typeof shares)[number] | undefined;
   readonly slice?: "first" | "last" | undefined;
   readonly method?: (typeof weightMethods)[number] | undefined;
   readonly layout?: "auto" | Layout | undefined;
-  readonly runtime?: "node" | "web" | undefined;
+  readonly runtime?: RuntimeName | undefined;
   readonly threads?: string | undefined;
   readonly "keep-bn"?: boolean | undefined;
 }
 
-/** Reads what is to be compressed, and how far. @throws FilterBasisError `usage` */
+/**
+ * Reads what is to be compressed, and how far.
+ * @throws FilterBasisError `usage`
+ */
 function readPlanOptions(args: CompressionArguments, repeated: (option: string) => readonly string[]): PlanOptions {
   const { share = "none", slice } = args;
   return {
@@ -85,7 +92,10 @@ function readPlanOptions(args: CompressionArguments, repeated: (option: string) 
   };
 }
 
-/** The options of the main job, before the model is read. @throws FilterBasisError `usage` */
+/**
+ * The options of the main job, before the model is read.
+ * @throws FilterBasisError `usage`
+ */
 export function jobOptions(args: CompressionArguments, { repeated }: Pick<Context, "repeated">): JobOptions {
   const { method, layout, runtime, threads } = args;
   return {
@@ -94,11 +104,15 @@ export function jobOptions(args: CompressionArguments, { repeated }: Pick<Contex
     ...(layout === undefined ? {} : { layout }),
     ...(runtime === undefined ? {} : { runtime }),
     ...(threads === undefined ? {} : { threads: wholeNumber("--threads", threads) }),
+    ...(args["keep-bytes"] === undefined ? {} : { keepBytes: fraction("--keep-bytes", args["keep-bytes"]) }),
     keepBatchNorm: args["keep-bn"] === true,
   };
 }
 
-/** Refuses patterns that match no layer of the network as it is planned. @throws FilterBasisError `not-found` */
+/**
+ * Refuses patterns that match no layer of the network as it is planned.
+ * @throws FilterBasisError `not-found`
+ */
 export function checkPatterns(graph: Graph, options: JobOptions, { repeated }: Pick<Context, "repeated">): void {
   const patterns = {
     only: repeated("only"),

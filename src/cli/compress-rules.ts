@@ -1,11 +1,13 @@
 // Which options of `plan` and `compress` exclude or need each other.
-import { layouts } from "../basis/layouts.js";
 import { weightMethods } from "../methods/methods.js";
 import { shares } from "../methods/sharing.js";
 import { fineTuningRules } from "./fine-tune.js";
-import type { OptionRule } from "./option-rules.js";
+import { type GivenOptions, isGiven, type OptionRule } from "./option-rules.js";
 
-const budgets = ["keep-params", "keep-macs", "basis"];
+/** How far to compress: a budget, or sizes. */
+const budgets = ["keep-params", "keep-macs", "keep-bytes", "basis"];
+/** Budgets that only times on data can keep. */
+const timed = ["speedup", "latency"];
 /** What says how layers are compressed. */
 const compression = [
   ...budgets,
@@ -41,67 +43,71 @@ export const planRules: readonly OptionRule[] = [
   },
 ];
 
-/** What asks for training, or for bases that only training and the closed form on filters know. */
-const trained = ["epochs", "batch", "lr", "gamma", "distill", "run", "train-threads"];
-const shaped = ["basis", "splits", "slice"];
-const repeatedShapes = ["share-named", "layer"];
-/** The same of options that have a value by default. */
-const chosenShapes = [
+/** What only fine-tuning has a use for; how long it is to be is said by --epochs or --steps. */
+const training = ["batch", "lr", "gamma", "distill", "run", "train-threads"];
+/** Bases that calibration does not know: shared by several layers, or of another method. With data they are fine-tuned. */
+const tunedOnly = [
+  ...["share-named", "slice"],
   ...shares.filter((share) => share !== "none").map((share) => `share=${share}`),
   ...weightMethods.filter((method) => method !== "basis").map((method) => `method=${method}`),
-  ...layouts.map((layout) => `layout=${layout}`),
 ];
 const imageOptions = ["size", "fit", "normalize", "channels", "range", "limit"];
+const calibrating = ["images", "data-input", ...timed, "max-loss", "loss-output", "loss"];
 
-/** Whether data is to be calibrated on rather than trained on. */
-export function isCalibrated(
-  args: Readonly<Record<string, unknown>>,
-  repeated: (option: string) => readonly string[],
-): boolean {
-  if (
-    args.data === undefined ||
-    [...trained, ...shaped].some((option) => args[option] !== undefined && args[option] !== false)
-  )
-    return false;
-  const plain =
-    (args.share ?? "none") === "none" && (args.method ?? "basis") === "basis" && (args.layout ?? "auto") === "auto";
-  return plain && repeatedShapes.every((option) => repeated(option).length === 0);
+/**
+ * The one rule of `--data`: it calibrates. It fine-tunes where --epochs asks for it, or --steps beside what only
+ * fine-tuning has a use for.
+ */
+export function isCalibrated(given: GivenOptions): boolean {
+  if (!given.has("data") || given.has("epochs")) return false;
+  return !given.has("steps") || ![...training, ...tunedOnly].some((option) => isGiven(given, option));
 }
+
+const needsLength = [...training, ...tunedOnly].map(
+  (option): OptionRule => ({
+    option,
+    with: "data",
+    needs: ["epochs", "steps"],
+    why: "with data it is of fine-tuning, which --epochs N asks for; without, factors are calibrated",
+  }),
+);
+
+/** Of all that data is calibrated on. */
+const onData: readonly OptionRule[] = [
+  { oneOf: [...budgets, ...timed], why: "each says how far to compress; give one" },
+  ...[...calibrating, ...imageOptions].map((option) => ({ option, needs: ["data"], why: "it is about the data" })),
+  ...["layer", "basis"].map((option) => ({
+    option,
+    with: "data",
+    excludes: [...budgets.filter((budget) => budget !== "basis"), ...timed],
+    why: "with data the sizes of single layers leave nothing to a budget",
+  })),
+];
 
 /** Of `plan`, which calibrates where it is given data. */
 export const planOnDataRules: readonly OptionRule[] = [
-  { oneOf: [...budgets, "speedup"], why: "each says how far to compress; give one" },
-  ...["speedup", "images", "data-input", "scale", "seed", ...imageOptions].map((option) => ({
-    option,
-    needs: ["data"],
-    why: "it is about the data",
-  })),
-  {
-    option: "data",
-    excludes: [...shaped, ...repeatedShapes, ...chosenShapes],
-    why: "with data the plan says how layers are written",
-  },
+  ...onData,
+  ...["scale", "seed"].map((option) => ({ option, needs: ["data"], why: "it is about the data" })),
+  { option: "data", excludes: tunedOnly, why: "bases that layers share, and other methods, are not calibrated" },
   ...planRules,
 ];
 
 export const compressRules: readonly OptionRule[] = [
-  { oneOf: [...budgets, "speedup"], why: "each says how far to compress; give one" },
-  ...["speedup", "max-loss", "images", "data-input", "loss-output", "loss"].map((option) => ({
+  ...onData,
+  ...calibrating.map((option) => ({
     option,
-    needs: ["data"],
-    why: "it is about what is lost on data",
+    excludes: ["epochs", ...training, ...tunedOnly],
+    why: "it is of compression by calibration, without fine-tuning",
   })),
-  ...imageOptions.map((option) => ({ option, needs: ["data"], why: "it is about the data" })),
-  // normalize is of training too
-  ...[
-    ...["speedup", "max-loss", "images", "data-input", "loss-output", "loss"],
-    ...imageOptions.filter((option) => option !== "normalize"),
-  ].map((option) => ({
-    option,
-    excludes: [...trained, ...shaped, ...repeatedShapes, ...chosenShapes],
-    why: "it is of compression by calibration, without training",
-  })),
+  ...imageOptions
+    .filter((option) => option !== "normalize") // it is of fine-tuning too
+    .map((option) => ({
+      option,
+      excludes: ["epochs", ...training, ...tunedOnly],
+      why: "it is of compression by calibration, without fine-tuning",
+    })),
   { option: "undo", excludes: [...compression, "data"], why: "it expands what is compressed, and compresses nothing" },
+  ...needsLength,
   ...planRules,
   ...fineTuningRules,
 ];

@@ -6,9 +6,11 @@ import { type Given, type Place, placeOf } from "../compress/job.js";
 import type { PlannedModel } from "../compress/plan.js";
 import { undoModel } from "../compress/rewrite.js";
 import { checkDataSource } from "../data/table.js";
+import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { planAsOptions } from "../methods/plan.js";
 import { readRecord } from "../methods/record.js";
+import { chainRows } from "../report/recorded-layers.js";
 import { worstOutput } from "../runtime/agreement.js";
 import { loadModel } from "../runtime/files.js";
 import { modelBytes, modelFiles } from "../runtime/model-bytes.js";
@@ -16,11 +18,12 @@ import { checkOutput } from "../runtime/output.js";
 import { checkRunnable } from "../runtime/runnable.js";
 import { agreementLines } from "./agreement-text.js";
 import { columns } from "./columns.js";
-import { calibrationOptions, onData } from "./compress-on-data.js";
+import { onData, planningOptions } from "./compress-on-data.js";
 import { checkPatterns, compressionOptions, jobOptions } from "./compress-options.js";
 import { compressRules, isCalibrated } from "./compress-rules.js";
 import { changesText, timesText, withBytes } from "./compress-text.js";
 import { inputOptions as imageOptions } from "./data-options.js";
+import { inEightBits, precisionOptions, precisionRules } from "./eight-bits.js";
 import { checkFineTuning, fineTune, fineTuningOptions } from "./fine-tune.js";
 import { type FineTunedRun, keepFineTuned, removeFineTuned } from "./fine-tuned-run.js";
 import { type Context, command, stopIfAsked } from "./frame.js";
@@ -29,21 +32,24 @@ import { modelInputs } from "./model-inputs.js";
 
 export default command({
   name: "compress",
-  summary: "replace filters by a basis; verified in ONNX Runtime",
+  summary: "replace filters by a basis, on --data by what keeps the outputs; verified in ONNX Runtime",
   args: {
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     output: { type: "string", alias: "o", description: "the file to write", required: true, valueHint: "FILE" },
     ...compressionOptions,
     ...fineTuningOptions,
-    ...calibrationOptions,
+    ...planningOptions,
+    ...precisionOptions,
     ...imageOptions,
     undo: { type: "boolean", description: "expand a compressed model back to dense filters" },
   },
-  rules: compressRules,
+  rules: [...compressRules, ...precisionRules],
   async run(args, context) {
     const file = await modelFile(args.model);
     const options = jobOptions(args, context);
-    const calibrated = isCalibrated(args, context.repeated);
+    const calibrated = isCalibrated(context.given);
+    if (inEightBits(args) && !calibrated)
+      throw new FilterBasisError("usage", "--precision is of compression by calibration, without training");
     if (calibrated) await checkDataSource(args.data!);
     else await checkFineTuning(args);
     await checkOutput(args.output, { inputs: await modelFiles(file), bytes: await modelBytes(file) });
@@ -61,16 +67,12 @@ export default command({
       trained = (await fineTune(await realpath(file), graph, args.method, asked, args, context))!;
       return trained;
     };
-    const job = () =>
-      compressModel<FineTunedRun>(
-        { graph, file },
-        args.output,
-        { ...options, inputs },
-        context,
-        args.data ? train : undefined,
-      );
-    const result = await job().catch((error: unknown) =>
-      keepFineTuned(trained, args.output, context, () => Promise.reject(error)),
+    const job = { ...options, inputs };
+    const result = await keepFineTuned(
+      () => trained,
+      args.output,
+      context,
+      () => compressModel<FineTunedRun>({ graph, file }, args.output, job, context, args.data ? train : undefined),
     );
     await removeFineTuned(trained);
     for (const { name, reason } of result.plan.skipped) context.note(`skipped ${name}: ${reason}`);
@@ -88,6 +90,8 @@ function reportOf(result: Compressed<FineTunedRun>, method: string) {
     before: withBytes(before, bytes.original),
     ...withBytes(after, bytes.written),
     layers: layerReport(graph),
+    /** Layers that were chains of convolutions before, and still are. */
+    chains: chainRows(graph),
     skipped: plan.skipped,
     ...(plan.why === undefined ? {} : { why: plan.why }),
     batchNormFolded: foldOutcomes.filter(({ pass, applied }) => applied && pass === "fold-batch-norm").length,
@@ -141,9 +145,13 @@ function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Fine
     layout,
     error === null ? "" : error.toFixed(3),
   ]);
+  const chained = report.chains.map(({ name, filters, factors, error }) => [
+    ...[name, filters.join("x"), "", "", "", factors],
+    error?.toFixed(3) ?? "",
+  ]);
   const warnings = outcomes.filter(({ applied, reason }) => applied && reason.includes("warning:"));
   return [
-    columns([["layer", "filters", "splits", "basis", "shared", "layout", "error"], ...rows]),
+    columns([["layer", "filters", "splits", "basis", "shared", "layout", "error"], ...rows, ...chained]),
     "",
     ...warnings.map(({ layer, reason }) => `${layer}: ${reason}`),
     `wrote ${file}: ${layers.length} layers compressed, ${skipped.length} skipped`,
@@ -154,6 +162,8 @@ function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Fine
     ...agreementLines(agreement),
     ...(report.trained
       ? []
-      : [`no data was given: evaluate ${file} --against ORIGINAL --data D compares both on data`]),
+      : [
+          "without pictures filters are fitted to weights alone, and nothing says what was lost: with --data FOLDER (no labels) the same budget keeps far more, and it is measured",
+        ]),
   ].join("\n");
 }

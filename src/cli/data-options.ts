@@ -31,7 +31,10 @@ export interface InputArguments {
   readonly limit?: string | undefined;
 }
 
-/** Reads the options that were given. @throws FilterBasisError `usage` */
+/**
+ * Reads the options that were given.
+ * @throws FilterBasisError `usage`
+ */
 export function readInputOptions({ size, fit, normalize, channels, range, limit }: InputArguments): InputOptions {
   if (normalize !== undefined) parseNormalization(normalize); // told now, not after the images were loaded
   return {

@@ -7,33 +7,26 @@ import { decodeImage, encodeImage, encodeRaster, imageFormat, interleave } from 
 import { crop, type Image, toRgb } from "../data/image.js";
 import { imresize } from "../data/imresize.js";
 import { loadPair } from "../data/sr-pairs.js";
-import { FilterBasisError } from "../errors/error.js";
+import { FilterBasisError, isError } from "../errors/error.js";
 import { toImage } from "../evaluate/measure-sr.js";
 import { psnr } from "../evaluate/psnr.js";
 import { describeSrModel, superResolve } from "../evaluate/sr-model.js";
 import type { Graph } from "../graph/types.js";
-import { methodPass } from "../methods/methods.js";
 import { type Panel, type RgbImage, sideBySide, tellingPiece } from "../report/figure.js";
 import { loadModel } from "../runtime/files.js";
-import { openSession, writeAside } from "../runtime/index.js";
+import { findInputs, openSession, writeAside } from "../runtime/index.js";
 import { packageRoot } from "../torch/index.js";
-import { parseRecipe } from "../train/recipe.js";
-import { runFiles } from "../train/run-folder.js";
+import { compressHalf } from "./demo-half.js";
 import {
   countOnly,
   type DemoFineTuning,
   evaluateAll,
-  fineTuningOf,
   type Row,
   type Shapes,
   type Threads,
   type Written,
-  writeAll,
 } from "./demo-models.js";
-import { runRecipe } from "./fine-tune.js";
-import { keepFineTuned } from "./fine-tuned-run.js";
 import type { Context } from "./frame.js";
-import { stepsFor } from "./speed.js";
 import { given } from "./values.js";
 
 const scale = 2;
@@ -97,33 +90,32 @@ export async function imageDemo(
 ): Promise<ImageOutcome | undefined> {
   const file = join(packageRoot(), "weights", "edsr-8-56-x2.onnx");
   if (!(await exists(file))) return undefined;
+  const title = `EDSR with 8 blocks of 56 channels, x2, ${keepMacs} of its multiply-accumulates kept`;
   await mkdir(output, { recursive: true });
   const original = await loadModel(file);
-  const inputs = inputShapes(original);
-  const plan = { keepMacs, inputs: Object.fromEntries(inputs) };
-  const trained =
-    sets && canFineTune ? await fineTuneFor(output, file, sets.train, plan, seconds, threads, context) : undefined;
-  const start = trained?.start ?? methodPass("basis", plan)(original).graph;
-  const run = trained && {
-    graph: trained.last,
-    epochs: [],
-    seconds: trained.seconds,
-    folder: join(output, "run"),
-    asked: true,
-  };
-  const files = await keepFineTuned(run, join(output, "trained.onnx"), context, () =>
-    writeAll(output, original, start, trained?.last, { ...threads, inputs, keepsMacs: true }, context),
-  );
-  const rows = sets ? await judgeImages(files, sets.test, threads, context) : countOnly(files, inputs);
+  const inputs = await findInputs(original, { shapes: inputShapes(original) });
+  const half = { output, file, original, job: { plan: { keepMacs }, inputs, ...threads }, seconds };
+  const recipe = sets && canFineTune ? { recipe: recipeFor(sets.train) } : {};
+  const made = await compressHalf({ ...half, ...recipe }, context).catch((error: unknown) => {
+    if (!isError(error, "budget-unreachable") && !isError(error, "does-not-pay")) throw error;
+    return [error.message, ...error.cures].join("; ");
+  });
+  if (typeof made === "string") {
+    const reason = `nothing is gained of the super-resolution network here: ${made}`;
+    context.note(reason);
+    return { title, rows: [], missing: [...missing, reason] };
+  }
+  const { files, fineTuning } = made;
+  const rows = sets ? await judgeImages(files, sets.test, threads, context) : countOnly(files, inputs.shapes);
   const drawn = sets ? await draw(files, sets.test, join(output, "figure.png"), threads) : undefined;
   return {
-    title: `EDSR with 8 blocks of 56 channels, x2, ${keepMacs} of its multiply-accumulates kept${trained ? `, fine-tuned by distillation for ${Math.round(trained.seconds)} s` : ""}`,
+    title: `${title}${fineTuning ? `, fine-tuned by distillation for ${Math.round(fineTuning.seconds)} s` : ""}`,
     rows,
     ...(sets ? { images: sets.count } : {}),
     ...given("figure", drawn?.file),
     ...(credited && drawn ? { credit: creditOf(drawn.name) } : {}),
     missing,
-    ...(trained ? { fineTuning: fineTuningOf(trained, trained.recipe) } : {}),
+    ...given("fineTuning", fineTuning),
   };
 }
 
@@ -137,8 +129,8 @@ interface Photographs {
 }
 
 /**
- * The photographs asked for, or the Debian package's, which are CC0, CC BY or CC BY-SA. @throws FilterBasisError
- * `not-found` for a folder of the user's without two images
+ * The photographs asked for, or the Debian package's, which are CC0, CC BY or CC BY-SA.
+ * @throws FilterBasisError `not-found` for a folder of the user's without two images
  */
 async function photographs(asked: string | undefined): Promise<Photographs | undefined> {
   const folder = asked ?? "/usr/share/backgrounds";
@@ -195,32 +187,16 @@ function reduced(image: Image): Image {
   return crop(small, 0, 0, small.width - (small.width % scale), small.height - (small.height % scale));
 }
 
-async function fineTuneFor(
-  output: string,
-  file: string,
-  folder: string,
-  plan: object,
-  seconds: number,
-  threads: Threads,
-  context: Context,
-) {
-  const recipe = parseRecipe({
+/** Distillation on patches of the images in a folder. */
+function recipeFor(folder: string): object {
+  return {
     name: "demo-images",
-    network: { file },
-    compress: { method: "basis", ...plan },
     calibrate: 8,
     data: { name: "pairs", folder, scale, batch: 8, patch: 64, stepsPerEpoch: 100 },
     loss: { task: "none", distill: { kind: "l1" } },
     optimizer: { name: "adam", lr: 5e-4 },
     schedule: { name: "cosine", per: "step", warmup: 0.2 },
-    ...threads,
-  });
-  context.note("measuring how fast this machine trains");
-  const steps = await stepsFor(recipe, seconds, context);
-  context.note(`fine-tuning for ${steps} steps of ${recipe.data.batch} patches`);
-  const run = join(output, "run");
-  const { graph: last, seconds: spent } = await runRecipe(run, { ...recipe, steps }, context);
-  return { start: await loadModel(join(run, runFiles.start)), last, steps, seconds: spent, recipe };
+  };
 }
 
 /** The size at which MACs are counted and time is taken: half a million pixels come out. */

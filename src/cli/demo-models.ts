@@ -1,20 +1,11 @@
-// What both halves of the demo share: models are written in their fastest layout and verified; a table shows what
-// became of them.
-import { basename, join } from "node:path";
-import { layouts } from "../basis/layouts.js";
-import { referenceOf, verifyWritten } from "../compress/verify.js";
+// What both halves of the demo show of their models: the metrics of each, as rows of a table.
+import { basename } from "node:path";
 import { type EvaluateOptions, evaluateModel, type ModelMetrics } from "../evaluate/evaluate.js";
 import type { Graph } from "../graph/types.js";
-import { chooseLayouts } from "../methods/layout.js";
-import { readRecord } from "../methods/record.js";
 import { cost } from "../ops/cost/cost.js";
-import { foldBatchNorm } from "../passes/fold-batch-norm.js";
-import { saveModel } from "../runtime/files.js";
-import { findInputs } from "../runtime/index.js";
-import { saveVerified } from "../runtime/save-verified.js";
+import { metricRows, printMetric, qualityMetrics } from "../report/metrics.js";
 import type { Recipe } from "../train/recipe.js";
 import { columns, grouped } from "./columns.js";
-import { chooseLayout } from "./finish.js";
 import type { Context } from "./frame.js";
 import { given } from "./values.js";
 
@@ -29,37 +20,6 @@ export interface Written {
   readonly label: string;
   readonly file: string;
   readonly graph: Graph;
-}
-
-/** Batch norms folded, layouts chosen by measurement (for both alike), each verified before it is written. */
-export async function writeAll(
-  output: string,
-  original: Graph,
-  start: Graph,
-  last: Graph | undefined,
-  options: Threads & { readonly inputs?: Shapes; readonly keepsMacs?: boolean },
-  context: Context,
-): Promise<readonly Written[]> {
-  const folded = (graph: Graph): Graph => foldBatchNorm(graph).graph;
-  const { graph: chosen } = await chooseLayout(folded(last ?? start), "auto", layoutOptions(options), context);
-  const layouts = new Map((readRecord(chosen)?.layers ?? []).map(({ output: value, layout }) => [value, layout]));
-  const alike = chooseLayouts((layer) => layouts.get(layer.output) ?? layer.layout)(folded(start)).graph;
-  const inputs = await findInputs(original, { shapes: options.inputs ?? new Map() });
-  const reference = await referenceOf(original, { ...given("threads", options.threads), inputs });
-  const at = (label: string): string => join(output, `${label}.onnx`);
-  // The original as it was given: what is faster or smaller is so beside that file.
-  await saveModel(original, at("original"));
-  const written: Written[] = [{ label: "original", file: at("original"), graph: original }];
-  for (const [label, graph] of [["compressed", alike], ...(last ? [["trained", chosen] as const] : [])] as const) {
-    await saveVerified(graph, at(label), (file) => verifyWritten(graph, file, reference));
-    written.push({ label, file: at(label), graph });
-  }
-  return written;
-}
-
-/** A budget in multiply-accumulates is not undone by a layout that computes them all. */
-function layoutOptions({ keepsMacs = false, ...options }: Parameters<typeof writeAll>[4]) {
-  return keepsMacs ? { ...options, allowed: () => layouts.filter((layout) => layout !== "dense") } : options;
 }
 
 /** One model, or one way without a model (bicubic enlargement). */
@@ -124,53 +84,22 @@ export function countOnly(files: readonly Written[], shapes: Shapes = new Map())
 /** The rows as columns of text, shares of the first model's counts in brackets. */
 export function showRows(rows: readonly Row[]): string {
   const first = rows.find(({ weights }) => weights !== undefined);
-  const shown = (pick: (row: Row) => number | undefined, print: (value: number) => string) => (row: Row) => {
-    const value = pick(row);
+  const shown = (key: Exclude<keyof Row, "label" | "file">, print: (value: number) => string) => (row: Row) => {
+    const value = row[key];
     return value === undefined ? "-" : print(value);
   };
   const share = (key: "weights" | "macs" | "bytes") =>
-    shown(
-      (row) => row[key],
-      (value) => `${grouped(value)} (${((100 * value) / (first?.[key] ?? value)).toFixed(0)}%)`,
-    );
-  const all: readonly (readonly [string, boolean, (row: Row) => string])[] = [
-    [
-      "top-1 error",
-      rows.some((row) => row.top1Error !== undefined),
-      shown(
-        (row) => row.top1Error,
-        (value) => `${value.toFixed(2)} %`,
-      ),
-    ],
-    [
-      "PSNR",
-      rows.some((row) => row.psnr !== undefined),
-      shown(
-        (row) => row.psnr,
-        (value) => `${value.toFixed(2)} dB`,
-      ),
-    ],
-    [
-      "SSIM",
-      rows.some((row) => row.ssim !== undefined),
-      shown(
-        (row) => row.ssim,
-        (value) => value.toFixed(4),
-      ),
-    ],
-    ["weights", true, share("weights")],
-    ["MACs", true, share("macs")],
-    ["bytes", true, share("bytes")],
-    [
-      "latency",
-      rows.some((row) => row.latencyMs !== undefined),
-      shown(
-        (row) => row.latencyMs,
-        (value) => `${value.toFixed(2)} ms`,
-      ),
-    ],
+    shown(key, (value) => `${grouped(value)} (${((100 * value) / (first?.[key] ?? value)).toFixed(0)}%)`);
+  const all: readonly (readonly [string, keyof Row, (row: Row) => string])[] = [
+    ...qualityMetrics.map(
+      (key) => [metricRows[key].label, key, shown(key, (value) => printMetric(key, value))] as const,
+    ),
+    ["weights", "weights", share("weights")],
+    ["MACs", "macs", share("macs")],
+    ["bytes", "bytes", share("bytes")],
+    ["latency", "latencyMs", shown("latencyMs", (value) => `${value.toFixed(2)} ms`)],
   ];
-  const used = all.filter(([, there]) => there);
+  const used = all.filter(([, key]) => rows.some((row) => row[key] !== undefined));
   return columns([
     ["", ...used.map(([title]) => title)],
     ...rows.map((row) => [row.label, ...used.map(([, , cell]) => cell(row))]),

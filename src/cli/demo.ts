@@ -4,23 +4,17 @@ import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { getCifar10 } from "../data/cifar10.js";
 import { FilterBasisError, isError } from "../errors/error.js";
-import { methodPass } from "../methods/methods.js";
-import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { loadModel } from "../runtime/files.js";
 import { describeMachine, type Machine } from "../runtime/machine.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutputFolder } from "../runtime/output.js";
 import { runtimeVersion } from "../runtime/session.js";
 import { engineInfo, packageRoot } from "../torch/index.js";
-import { parseRecipe, type Recipe } from "../train/recipe.js";
-import { runFiles } from "../train/run-folder.js";
-import { imageDemo, prepareImages } from "./demo-images.js";
-import { countOnly, evaluateAll, fineTuningOf, showRows, type Threads, writeAll } from "./demo-models.js";
-import { runRecipe } from "./fine-tune.js";
-import { keepFineTuned } from "./fine-tuned-run.js";
+import { compressHalf } from "./demo-half.js";
+import { type ImageOutcome, imageDemo, prepareImages } from "./demo-images.js";
+import { countOnly, evaluateAll, type Row, showRows, type Threads } from "./demo-models.js";
 import { type Context, command } from "./frame.js";
 import { modelFile } from "./model-file.js";
-import { stepsFor } from "./speed.js";
 import { given, whole } from "./values.js";
 
 export default command({
@@ -72,58 +66,55 @@ export default command({
     const machine = conditionsOf(describeMachine());
     const original = await loadModel(file);
     const normalize = args.normalize ?? original.metadata.get("filterbasis.normalize") ?? "cifar10";
-    const recipe = demoRecipe(file, normalize, keepParams, threads);
-    const trained =
-      hasData && canFineTune
-        ? await fineTuneFor(join(output, "run"), recipe, seconds * classifierShare, context)
-        : undefined;
-    const start = trained?.start ?? methodPass("basis", { keepParams })(foldBatchNorm(original).graph).graph;
-    const run = trained && {
-      graph: trained.last,
-      epochs: [],
-      seconds: trained.seconds,
-      folder: join(output, "run"),
-      asked: true,
+    const half = {
+      output,
+      file,
+      original,
+      job: { plan: { keepParams }, ...threads },
+      seconds: seconds * classifierShare,
     };
-    const files = await keepFineTuned(run, join(output, "trained.onnx"), context, () =>
-      writeAll(output, original, start, trained?.last, threads, context),
-    );
+    const recipe = hasData && canFineTune ? { recipe: recipeFor(normalize) } : {};
+    const { files, fineTuning } = await compressHalf({ ...half, ...recipe }, context);
     const rows = hasData
       ? (await evaluateAll(files, { data: "cifar10", normalize, ...threads }, context)).rows
       : countOnly(files);
-    const half = { seconds: seconds * (1 - classifierShare), keepMacs: 0.5, canFineTune };
-    const images = await imageDemo(join(output, "pictures"), photographs, half, threads, context);
-    const title = `ResNet-20 on CIFAR-10, ${keepParams} of its weights kept${trained ? `, fine-tuned for ${Math.round(trained.seconds)} s` : ""}`;
+    const rest = { seconds: seconds * (1 - classifierShare), keepMacs: 0.5, canFineTune };
+    const images = await imageDemo(join(output, "pictures"), photographs, rest, threads, context);
+    const title = `ResNet-20 on CIFAR-10, ${keepParams} of its weights kept${fineTuning ? `, fine-tuned for ${Math.round(fineTuning.seconds)} s` : ""}`;
+    const command = `filterbasis demo --seconds ${seconds} --keep-params ${keepParams}`;
     return {
       json: {
-        title,
-        date: new Date().toISOString().slice(0, 10),
-        machine,
-        versions: await programVersions(),
-        seed: recipe.seed,
-        ...(hasData ? { images: 10_000 } : {}),
-        command: `filterbasis demo --seconds ${seconds} --keep-params ${keepParams}`,
-        output,
-        rows,
-        missing,
-        ...(trained ? { fineTuning: fineTuningOf(trained, recipe) } : {}),
+        ...{ title, date: new Date().toISOString().slice(0, 10), machine, versions: await programVersions() },
+        ...{
+          seed: fineTuning?.recipe.seed ?? 1,
+          ...(hasData ? { images: 10_000 } : {}),
+          command,
+          output,
+          rows,
+          missing,
+        },
+        ...given("fineTuning", fineTuning),
         ...given("pictures", images),
       },
-      text: [
-        `${title}:`,
-        showRows(rows),
-        ...(images ? ["", `${images.title}:`, showRows(images.rows)] : []),
-        "",
-        "every model was reopened and run in ONNX Runtime against what it should compute",
-        ...[...rows, ...(images?.rows ?? [])].flatMap(({ label, file: path }) =>
-          path === undefined ? [] : [`  ${label.padEnd(10)} ${path}`],
-        ),
-        ...(images?.figure ? [`  ${"figure".padEnd(10)} ${images.figure}`] : []),
-        ...(images?.credit ? [`  ${"".padEnd(10)} ${images.credit}`] : []),
-      ].join("\n"),
+      text: show(title, rows, images),
     };
   },
 });
+
+function show(title: string, rows: readonly Row[], images: ImageOutcome | undefined): string {
+  return [
+    `${title}:`,
+    showRows(rows),
+    ...(images && images.rows.length > 0 ? ["", `${images.title}:`, showRows(images.rows)] : []),
+    "",
+    "every model was reopened and run in ONNX Runtime against what it should compute",
+    ...[...rows, ...(images?.rows ?? [])].flatMap(({ label, file: path }) =>
+      path === undefined ? [] : [`  ${label.padEnd(10)} ${path}`],
+    ),
+    ...(images?.figure ? [`  ${"figure".padEnd(10)} ${images.figure}`] : []),
+    ...(images?.credit ? [`  ${"".padEnd(10)} ${images.credit}`] : []),
+  ].join("\n");
+}
 
 /** Of the time to fine-tune; the rest is for super-resolution. */
 const classifierShare = 4 / 5;
@@ -148,27 +139,16 @@ async function whatIsMissing(context: Context): Promise<readonly string[]> {
   return missing;
 }
 
-function demoRecipe(file: string, normalize: string, keepParams: number, threads: Threads): Recipe {
-  return parseRecipe({
+function recipeFor(normalize: string): object {
+  return {
     name: "demo",
-    network: { file },
-    compress: { method: "basis", keepParams },
     calibrate: 4,
     recalibrate: 50,
     data: { name: "cifar10", batch: 128, normalize },
     loss: { task: "cross-entropy", distill: { weight: 0.5, temperature: 3 } },
     optimizer: { name: "sgd", lr: 0.02, nesterov: true, weightDecay: 1e-4 },
     schedule: { name: "cosine", per: "step", warmup: 0.1 },
-    ...threads,
-  });
-}
-
-async function fineTuneFor(folder: string, recipe: Recipe, seconds: number, context: Context) {
-  context.note("measuring how fast this machine trains");
-  const steps = await stepsFor(recipe, seconds, context);
-  context.note(`fine-tuning for ${steps} steps of ${recipe.data.batch} images`);
-  const { graph: last, seconds: spent } = await runRecipe(folder, { ...recipe, steps }, context);
-  return { start: await loadModel(join(folder, runFiles.start)), last, steps, seconds: spent };
+  };
 }
 
 function conditionsOf({ system, processor, threads, load }: Machine) {

@@ -53,7 +53,7 @@ export function diagnose(findings: Findings): Problem[] {
   if (machine.gpus.length > 0 && findings.engine && !findings.engine.cuda) {
     found.push({
       problem: `there is a GPU (${machine.gpus[0]}), but this libtorch cannot use it`,
-      cures: ["LIBTORCH=/path/to/a/CUDA/build/of/libtorch npm run build:native"],
+      cures: ["filterbasis setup --libtorch /path/to/a/CUDA/build/of/libtorch"],
     });
   }
   if (machine.freeMemoryBytes < 1.5e9) {
@@ -113,7 +113,7 @@ function slowConvolutions(findings: Findings, single: Speed, busy: boolean): Pro
       cures: [
         busy
           ? "run doctor again when it is idle"
-          : "a newer libtorch may know this processor: LIBTORCH=/path npm run build:native",
+          : "a newer libtorch may know this processor: filterbasis setup --libtorch /path",
       ],
     },
   ];

@@ -77,7 +77,7 @@ describe("the diagnosis", () => {
     [
       "a GPU that libtorch cannot use",
       { machine: { ...machine, gpus: ["NVIDIA X"] } },
-      /GPU \(NVIDIA X\).* -> LIBTORCH=/,
+      /GPU \(NVIDIA X\).* -> filterbasis setup --libtorch /,
     ],
     ["little memory", { machine: { ...machine, freeMemoryBytes: 5e8 } }, /only 0.5 GB/],
     [
@@ -109,6 +109,10 @@ test("doctor --json tells versions, what is expected and what was measured, with
   expect(code).toBe(0);
   const result = JSON.parse(out);
   expect(result.machine.node).toBe(process.versions.node);
+  expect(result.eightBits).toMatchObject({
+    saturates: expect.any(Boolean),
+    target: expect.stringMatching(/^(x86|arm)/),
+  });
   expect(result.expected[0].gflops).toBeGreaterThan(0);
   expect(result.runtimes.map(({ name }: { name: string }) => name)).toEqual(["node", "web"]);
   if (unloadableReason() === undefined) {

@@ -2,7 +2,8 @@
 // advice.
 
 import { isError } from "../errors/error.js";
-import { runtimeVersion } from "../runtime/index.js";
+import { saturatesPairs, thisTarget } from "../runtime/eight-bits.js";
+import { type RuntimeName, runtimeNames, runtimeVersion } from "../runtime/index.js";
 import { describeMachine, type Machine, measureFrequency } from "../runtime/machine.js";
 import { engineInfo } from "../torch/index.js";
 import { measureSpeed, type Speed } from "../torch/speed.js";
@@ -24,7 +25,8 @@ export default command({
   readsOnly: true,
   async run(_, { note }) {
     const machine = describeMachine();
-    const runtimes = await Promise.all((["node", "web"] as const).map(describeRuntime));
+    const eightBits = await describeEightBits(machine);
+    const runtimes = await Promise.all(runtimeNames.map(describeRuntime));
     const { engine, engineMissing } = describeEngine();
     if (engine) note("measuring for a few seconds …");
     const frequencyGhz = measureFrequency();
@@ -42,7 +44,17 @@ export default command({
     const expected = counts.map((count) => ({ threads: count, gflops: expectedGflops(findings, count) }));
     const environment = Object.fromEntries(settings.map((name) => [name, process.env[name] ?? null]));
     return {
-      json: { machine, environment, engine: engine ?? null, runtimes, frequencyGhz, expected, speeds, problems },
+      json: {
+        machine,
+        eightBits,
+        environment,
+        engine: engine ?? null,
+        runtimes,
+        frequencyGhz,
+        expected,
+        speeds,
+        problems,
+      },
       text: [
         ...section("machine", machineLines(machine, environment)),
         ...section("libtorch", engine ? engineLines(engine) : [engineMissing?.problem ?? ""]),
@@ -50,6 +62,7 @@ export default command({
           "ONNX Runtime",
           runtimes.map(({ name, version, reason }) => `onnxruntime-${name} ${version ?? `is missing: ${reason}`}`),
         ),
+        ...section("eight bits", [eightBits.text]),
         ...section("speed", speedLines(findings)),
         ...section("advice", adviceLines(problems)),
       ].join("\n"),
@@ -57,7 +70,24 @@ export default command({
   },
 });
 
-async function describeRuntime(name: "node" | "web"): Promise<Findings["runtimes"][number]> {
+/** What sums of products of eight bits are here, as ONNX Runtime computes them. */
+async function describeEightBits(machine: Machine) {
+  try {
+    const saturates = await saturatesPairs();
+    const target = await thisTarget(machine);
+    const vnni = machine.instructions.filter((name) => name.includes("vnni"));
+    const why = vnni.length > 0 ? ` (${vnni.join(", ")})` : "";
+    const text = saturates
+      ? "sums of products saturate in pairs: weights get 7 bits, or unsigned integers, as with --target x86-avx2"
+      : `sums of products are exact${why}: weights get all 8 bits, as with --target ${target}`;
+    return { saturates, target, text };
+  } catch (error) {
+    if (!isError(error)) throw error;
+    return { saturates: null, target: null, text: `not known: ${error.problem}` };
+  }
+}
+
+async function describeRuntime(name: RuntimeName): Promise<Findings["runtimes"][number]> {
   try {
     return { name, version: await runtimeVersion(name) };
   } catch (error) {

@@ -6,8 +6,8 @@ import { columns, grouped } from "./columns.js";
 import { command } from "./frame.js";
 import { readStatedInputs } from "./input-values.js";
 import { modelFile } from "./model-file.js";
-import { inputLines, inputOptions } from "./model-inputs.js";
-import { given, whole } from "./values.js";
+import { inputLines, inputOptions, latencyOption, runtimeOptions } from "./model-inputs.js";
+import { given, rangeOf, whole } from "./values.js";
 
 export default command({
   name: "evaluate",
@@ -47,9 +47,8 @@ export default command({
     },
     limit: { type: "string", description: "only the first N images", valueHint: "N" },
     ...inputOptions,
-    threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
-    runtime: { type: "enum", options: ["node", "web"], description: "which ONNX Runtime" },
-    latency: { type: "boolean", description: "time the models", negativeDescription: "time nothing", default: true },
+    ...runtimeOptions,
+    latency: latencyOption,
   },
   rules: [
     {
@@ -67,10 +66,7 @@ export default command({
       ...given("against", against),
       ...given("normalize", args.normalize),
       ...given("scale", whole("--scale", args.scale, 1, 16)),
-      ...given(
-        "range",
-        args.range === undefined || args.range === "auto" ? args.range : (Number(args.range) as 1 | 255),
-      ),
+      ...given("range", rangeOf(args.range)),
       ...given("measure", args.measure),
       ...given("shave", whole("--shave", args.shave, 0, 1000)),
       ...given("split", args.split),

@@ -1,12 +1,16 @@
-// `export`: a model as it is to be shipped: normalisation folded, compressed layers in their fastest layout, weights in
-// half precision; a run's model taken out of its folder. Without flags it changes nothing.
-import { layouts } from "../basis/layouts.js";
+// `export`: a model as it is to be shipped: normalisation folded, compressed layers in their fastest layout, weights
+// stored in fewer bits, layers computed in eight bits; a run's model taken out of its folder. Without flags it changes
+// nothing.
+import { type Layout, layouts } from "../basis/layouts.js";
+import { type ChooseLayoutOptions, fastestLayouts } from "../compress/fastest-layouts.js";
 import { type Rewritten, writeRewritten } from "../compress/rewrite.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
+import { chooseLayouts } from "../methods/layout.js";
 import { readRecord } from "../methods/record.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { halfWeights, roundedToHalf } from "../passes/half-weights.js";
+import { int8Weights, roundedToInt8 } from "../passes/int8-weights.js";
 import { sequence } from "../passes/sequence.js";
 import { worstOutput } from "../runtime/agreement.js";
 import { loadModel } from "../runtime/files.js";
@@ -15,11 +19,37 @@ import { checkOutput } from "../runtime/output.js";
 import { checkRunnable } from "../runtime/runnable.js";
 import { agreementLines } from "./agreement-text.js";
 import { grouped } from "./columns.js";
-import { chooseLayout } from "./finish.js";
-import { command, stopIfAsked } from "./frame.js";
+import { inputOptions as imageOptions } from "./data-options.js";
+import { inEightBits, precisionOptions, precisionRules } from "./eight-bits.js";
+import { eightBitData, exportInEightBits } from "./export-eight-bits.js";
+import { type Context, command, stopIfAsked } from "./frame.js";
 import { type ChosenModel, chooseModel } from "./model-file.js";
 import { inputOptions, modelInputs } from "./model-inputs.js";
+import type { OptionRule } from "./option-rules.js";
 import { given, metricText, whole } from "./values.js";
+
+const stores = ["fp16", "int8"] as const;
+/** How weights are stored, and what they then are. */
+const storages = {
+  fp16: { pass: halfWeights, rounded: roundedToHalf },
+  int8: { pass: int8Weights, rounded: roundedToInt8 },
+  none: undefined,
+} as const;
+
+const exportRules: readonly OptionRule[] = [
+  { oneOf: ["store", "fp16"], why: "each says how weights are stored" },
+  ...precisionRules,
+  ...["int8", "auto"].map((precision) => ({
+    option: `precision=${precision}`,
+    excludes: ["store", "fp16", "layout", "fold-bn"],
+    why: "it folds, lays out and stores for eight bits by itself",
+  })),
+  ...["data", ...Object.keys(eightBitData), ...Object.keys(imageOptions)].map((option) => ({
+    option,
+    needs: ["precision=int8", "precision=auto"],
+    why: "data is for eight bits only",
+  })),
+];
 
 export default command({
   name: "export",
@@ -37,11 +67,22 @@ export default command({
       options: ["auto", ...layouts],
       description: "how compressed layers are written; auto measures; by default as they are",
     },
-    fp16: { type: "boolean", description: "store weights in half precision (computed in float32)" },
+    store: {
+      type: "enum",
+      options: [...stores],
+      description: "store weights in half precision or eight bits (computed in float32)",
+    },
+    fp16: { type: "boolean", description: "the same as --store fp16" },
+    ...precisionOptions,
+    data: { type: "string", description: "with --precision: images or arrays to measure on", valueHint: "D" },
+    ...eightBitData,
+    ...imageOptions,
     ...inputOptions,
     threads: { type: "string", description: "threads of ONNX Runtime while verifying", valueHint: "N" },
   },
+  rules: exportRules,
   async run(args, context) {
+    if (inEightBits(args)) return exportInEightBits(args, context);
     const { file, taken } = await chooseModel(args.model, args.best ? "best" : undefined);
     const threads = whole("--threads", args.threads, 1, 1024);
     await checkOutput(args.output, { inputs: await modelFiles(file), bytes: await modelBytes(file) });
@@ -53,19 +94,26 @@ export default command({
     const inputs = await modelInputs(before, context);
     const place = { ...given("threads", threads), inputs };
     const folded = sequence(...(args["fold-bn"] ? [foldBatchNorm] : []))(before);
-    const formed = args.layout
-      ? await chooseLayout(folded.graph, args.layout, { inputs: inputs.shapes, ...given("threads", threads) }, context)
-      : folded;
-    const { graph, outcomes: halved } = sequence(...(args.fp16 ? [halfWeights] : []))(formed.graph);
-    const outcomes = [...folded.outcomes, ...halved];
+    const written = args.layout
+      ? await inLayout(folded.graph, args.layout, { inputs, ...given("threads", threads) }, context)
+      : folded.graph;
+    const storing = storages[args.store ?? (args.fp16 ? "fp16" : "none")];
+    const { graph, outcomes: stored } = sequence(...(storing ? [storing.pass] : []))(written);
+    const outcomes = [...folded.outcomes, ...stored];
     for (const { layer, applied, reason } of outcomes) if (!applied) context.note(`skipped ${layer}: ${reason}`);
-    const rounded = args.fp16 ? roundedToHalf(formed.graph) : undefined;
+    const rounded = storing?.rounded(written);
     const result = await writeRewritten({ graph: before, file }, graph, outcomes, args.output, place, context, rounded);
     const report = reportOf(result, args.output, file, taken);
     const layouts = args.layout && layoutsOf(graph);
     return { json: { ...report, ...(layouts && { layouts }) }, text: show(result, report, layouts) };
   },
 });
+
+/** Writes every compressed layer in the layout asked for; `auto` measures as `compress` does. */
+async function inLayout(graph: Graph, layout: "auto" | Layout, options: ChooseLayoutOptions, context: Context) {
+  if (layout === "auto") return (await fastestLayouts(graph, options, context)).graph;
+  return chooseLayouts(() => layout)(graph).graph;
+}
 
 function reportOf(result: Rewritten, output: string, file: string, taken: ChosenModel["taken"]) {
   const { outcomes, before, after, bytes, agreement, change, milliseconds } = result;

@@ -9,23 +9,22 @@ import { loadModel } from "../runtime/files.js";
 import { checkOutputFolder } from "../runtime/output.js";
 import { engineInfo } from "../torch/index.js";
 import { holdsTrained } from "../train/begin.js";
-import type { EpochReport } from "../train/loop.js";
 import { parseRecipe, type Recipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
 import { trainInWorker } from "../train/worker-client.js";
 import { type FineTuned, type FineTunedRun, keptIn } from "./fine-tuned-run.js";
 import type { Context } from "./frame.js";
 import type { OptionRule } from "./option-rules.js";
-import { metricText } from "./values.js";
+import { trainingProgress } from "./training-progress.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
 
 /** The options of `compress` that ask for fine-tuning; without --data nothing is trained. */
 export const fineTuningOptions = {
-  data: text("calibrate on this, and with --epochs fine-tune on it: cifar10, or a folder of images", "NAME|FOLDER"),
-  epochs: text("epochs of fine-tuning (default 1)", "N"),
+  data: text("calibrate on this; with --epochs, or --steps beside options of fine-tuning, fine-tune on it", "DATA"),
+  epochs: text("epochs of fine-tuning on labels and the original's outputs", "N"),
   steps: text(
-    "steps of each block by the original's outputs, without labels; with --distill, --lr, --gamma, --batch or --run steps of fine-tuning",
+    "steps of each block by the original's outputs, without labels; beside options of fine-tuning its steps",
     "N",
   ),
   batch: text("images of a batch (default 128, super-resolution 16)", "N"),
@@ -111,28 +110,14 @@ const cannotMake =
     });
   };
 
-/** Runs a recipe with progress, and loads the model of its last epoch. Throws `interrupted` when it was stopped. */
+/**
+ * Runs a recipe with progress, and loads the model of its last epoch.
+ * @throws FilterBasisError `interrupted` when it was stopped
+ */
 export async function runRecipe(folder: string, recipe: Recipe, context: Context): Promise<FineTuned> {
-  const epochs: EpochReport[] = [];
-  let bar: ReturnType<Context["progress"]> | undefined;
+  const { hooks, epochs, stop } = trainingProgress("fine-tuning", context);
   try {
-    const { finished, seconds } = await trainInWorker(
-      folder,
-      recipe,
-      {
-        onStep(report) {
-          bar ??= context.progress("fine-tuning", report.totalSteps);
-          bar.update(report.globalStep, `loss ${report.loss.toPrecision(4)}`);
-        },
-        onEpoch(report) {
-          epochs.push(report);
-          const metrics = Object.entries(report.metrics).map((metric) => `, ${metricText(...metric)}`);
-          context.note(`epoch ${report.epoch}: loss ${report.trainLoss.toFixed(4)}${metrics.join("")}`);
-        },
-        note: context.note,
-      },
-      context.signal,
-    );
+    const { finished, seconds } = await trainInWorker(folder, recipe, hooks, context.signal);
     if (!finished) {
       throw new FilterBasisError("interrupted", "stopped while fine-tuning", {
         cures: [`resume: filterbasis train ${folder} --resume`],
@@ -140,7 +125,7 @@ export async function runRecipe(folder: string, recipe: Recipe, context: Context
     }
     return { graph: await loadModel(join(folder, runFiles.last)), epochs, seconds };
   } finally {
-    bar?.stop();
+    stop();
   }
 }
 
@@ -159,7 +144,6 @@ function fineTuningRecipe(
     throw new FilterBasisError("usage", `--${name} takes a number`, { got: String(given) });
   };
   const [scale, lr] = [number("scale"), number("lr")];
-  const { linear: _linear, inputs, ...compress } = options;
   const images = graph.outputs[0]?.tensor?.dims?.length === 4;
   const data = images
     ? { name: "pairs", folder: args.data, scale, batch: number("batch") ?? 16 }
@@ -178,7 +162,7 @@ function fineTuningRecipe(
     prune({
       name: "compress",
       network: { file },
-      compress: { method, ...compress, inputs: inputs && Object.fromEntries(inputs) },
+      compress: compressionOf(method, options),
       calibrate: 4,
       recalibrate: graph.nodes.some(({ op }) => op === "BatchNormalization") ? 50 : 0,
       data,
@@ -191,6 +175,11 @@ function fineTuningRecipe(
       threads: number("train-threads"),
     }),
   );
+}
+
+/** A method and what it is asked for, as a recipe states them. */
+export function compressionOf(method: string, { linear: _linear, inputs, ...options }: PlanOptions): object {
+  return { method, ...options, ...(inputs === undefined ? {} : { inputs: Object.fromEntries(inputs) }) };
 }
 
 /** Without the fields that are undefined, so that the schema's defaults stand. */

@@ -22,9 +22,9 @@ export interface FineTunedRun extends FineTuned {
   readonly asked: boolean;
 }
 
-/** A step after fine-tuning. Where it fails, what was trained stays, and the error says how to resume. */
+/** A step that may fine-tune. Where it fails afterwards, what was trained stays, and the error says how to resume. */
 export async function keepFineTuned<T>(
-  trained: FineTunedRun | undefined,
+  trainedSoFar: () => FineTunedRun | undefined,
   output: string,
   context: Context,
   step: () => Promise<T>,
@@ -32,6 +32,7 @@ export async function keepFineTuned<T>(
   try {
     return await step();
   } catch (error) {
+    const trained = trainedSoFar();
     throw trained === undefined ? error : keptIn(trained.folder, output, error, context);
   }
 }

@@ -3,7 +3,7 @@
 import type { ArgsDef, ParsedArgs } from "citty";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { readArguments } from "./arguments.js";
-import { checkRules, type OptionRule } from "./option-rules.js";
+import { checkRules, type GivenOptions, type OptionRule } from "./option-rules.js";
 import { type Progress, startProgress, type TextStream } from "./progress.js";
 import { helpText, usageLine } from "./usage.js";
 import { message, visible, visibleJson } from "./visible.js";
@@ -20,6 +20,8 @@ export interface Context {
   readonly signal: AbortSignal;
   /** Every value given for an option that may be repeated, in order. */
   repeated(option: string): readonly string[];
+  /** What stands on the command line. */
+  readonly given: GivenOptions;
 }
 
 /** The result of a command: `json` with --json, else `text`, of which all but the ends of lines is shown as it is. */
@@ -59,9 +61,9 @@ export interface CommandSpec<A extends ArgsDef> {
   readonly rules?: readonly OptionRule[];
   /**
    * True for a command that writes nothing: the first Ctrl-C ends it as soon as the program is awake, for there is
-   * nothing to save.
+   * nothing to save. A function says it of the arguments that were given.
    */
-  readonly readsOnly?: boolean;
+  readonly readsOnly?: boolean | ((args: ParsedArgs<A>) => boolean);
   run(args: ParsedArgs<A>, context: Context): Promise<Outcome>;
 }
 
@@ -96,9 +98,12 @@ export function command<const A extends ArgsDef>(spec: CommandSpec<A>): Command 
           progress: (label, total) => shownProgress(bars, startProgress(label, total, { stream: stderr })),
           signal,
           repeated: (option) => repeated.get(option) ?? [],
+          given,
         };
-        const running = spec.run(parsed as unknown as ParsedArgs<A>, context);
-        const result = await (spec.readsOnly ? orStopped(running, signal) : running);
+        const own = parsed as unknown as ParsedArgs<A>;
+        const running = spec.run(own, context);
+        const readsOnly = typeof spec.readsOnly === "function" ? spec.readsOnly(own) : spec.readsOnly;
+        const result = await (readsOnly ? orStopped(running, signal) : running);
         await signalsHeard();
         stdout.write(json ? `${toJson(result.json)}\n` : `${visible(result.text.trimEnd())}\n`);
         return signal.aborted ? exitOf(signal) : 0;

@@ -21,8 +21,8 @@ export interface StatedInputs {
 }
 
 /**
- * Reads every value given for --input and --value. @throws FilterBasisError those of `readInputShapes` and
- * `readInputValues`
+ * Reads every value given for --input and --value.
+ * @throws FilterBasisError those of `readInputShapes` and `readInputValues`
  */
 export function readStatedInputs(graph: Graph, repeated: (option: string) => readonly string[]): StatedInputs {
   const shapes = readInputShapes(graph, repeated("input"));

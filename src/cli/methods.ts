@@ -1,6 +1,7 @@
 // `methods`: lists the ways to make a network smaller, or the options of one as recipes give them.
 import type { Method } from "../methods/method.js";
 import { methodNamed, methods } from "../methods/methods.js";
+import { aboutOf } from "../methods/options.js";
 import { columns } from "./columns.js";
 import { command } from "./frame.js";
 
@@ -24,7 +25,7 @@ type Entry = Pick<Method, "name" | "from" | "summary" | "remembered"> & {
 };
 
 const describe = (options: Method["options"]) =>
-  Object.entries(options).map(([name, { description = "" }]) => ({ name, description }));
+  Object.entries(options).map(([name, field]) => ({ name, description: aboutOf(field) }));
 
 const start = ({ from }: Entry): string => (from === "weights" ? "trained weights" : "new weights");
 

@@ -16,7 +16,10 @@ export interface ChosenModel {
   readonly taken?: { readonly which: Which; readonly epoch?: number; readonly metrics: EpochPoint["metrics"] };
 }
 
-/** The path of the ONNX file that a word on the command line means. @throws FilterBasisError as `chooseModel` */
+/**
+ * The path of the ONNX file that a word on the command line means.
+ * @throws FilterBasisError as `chooseModel`
+ */
 export async function modelFile(path: string): Promise<string> {
   return (await chooseModel(path)).file;
 }

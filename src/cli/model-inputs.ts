@@ -2,13 +2,26 @@
 
 import type { Graph } from "../graph/types.js";
 import type { ChosenSizes } from "../ops/sizes/concrete-inputs.js";
-import { type FindInputsOptions, findInputs, type ModelInputs } from "../runtime/index.js";
+import { type FindInputsOptions, findInputs, type ModelInputs, runtimeNames } from "../runtime/index.js";
 import type { Context } from "./frame.js";
 import { inputOption } from "./input-shapes.js";
 import { readStatedInputs, valueOption } from "./input-values.js";
 
 /** The options, for a command's `args`. */
 export const inputOptions = { input: inputOption, value: valueOption };
+
+/** Where a model is run. */
+export const runtimeOptions = {
+  threads: { type: "string" as const, description: "threads of ONNX Runtime", valueHint: "N" },
+  runtime: { type: "enum" as const, options: [...runtimeNames], description: "which ONNX Runtime" },
+};
+
+export const latencyOption = {
+  type: "boolean" as const,
+  description: "time the models",
+  negativeDescription: "time nothing",
+  default: true,
+};
 
 /**
  * Reads the options, decides the model's inputs and notes what was chosen: one call, before anything else is done with

@@ -5,9 +5,16 @@ import { FilterBasisError } from "../errors/error.js";
 export type OptionRule =
   /** At most one of these. */
   | { readonly oneOf: readonly string[]; readonly why: string }
-  | { readonly option: string; readonly excludes: readonly string[]; readonly why: string }
+  | (Single & { readonly excludes: readonly string[] })
   /** One of these at least must be there too. */
-  | { readonly option: string; readonly needs: readonly string[]; readonly why: string };
+  | (Single & { readonly needs: readonly string[] });
+
+interface Single {
+  readonly option: string;
+  /** The rule holds only where this is given too. */
+  readonly with?: string;
+  readonly why: string;
+}
 
 /** The options that were given, with the last value of each; defaults are not among them. */
 export type GivenOptions = ReadonlyMap<string, string>;
@@ -26,7 +33,7 @@ function broken(given: GivenOptions, rule: OptionRule): string | undefined {
     const [first, second] = there(rule.oneOf);
     return second === undefined ? undefined : `${shown(first!)} and ${shown(second)} exclude each other`;
   }
-  if (!isGiven(given, rule.option)) return undefined;
+  if (!isGiven(given, rule.option) || (rule.with !== undefined && !isGiven(given, rule.with))) return undefined;
   if ("excludes" in rule) {
     const [other] = there(rule.excludes);
     return other === undefined ? undefined : `${shown(rule.option)} and ${shown(other)} exclude each other`;
@@ -34,7 +41,8 @@ function broken(given: GivenOptions, rule: OptionRule): string | undefined {
   return there(rule.needs).length > 0 ? undefined : `${shown(rule.option)} needs ${rule.needs.map(shown).join(" or ")}`;
 }
 
-function isGiven(given: GivenOptions, option: string): boolean {
+/** Whether an option stands on the command line, or stands there with that value. */
+export function isGiven(given: GivenOptions, option: string): boolean {
   const [name = "", value] = option.split("=");
   return value === undefined ? given.has(name) && given.get(name) !== "false" : given.get(name) === value;
 }

@@ -1,16 +1,13 @@
 // `plan --data`: what `compress --data` would do to each layer with the same options, and what speed costs.
 import { bestEngine } from "../compress/best-engine.js";
-import { calibrationData } from "../compress/calibration-data.js";
-import { placeOf } from "../compress/job.js";
-import { type CalibratedPlan, openPlanner, type Planner } from "../compress/plan-calibrated.js";
-import { prepare } from "../compress/prepare.js";
-import { dataHelp, openData } from "../data/table.js";
+import { type ChosenPlan, calibratedJob, choosePlan } from "../compress/choose-plan.js";
+import { dataHelp } from "../data/table.js";
 import { describeChain } from "../methods/chain-record.js";
-import { cost } from "../ops/cost/cost.js";
 import { columns, grouped } from "./columns.js";
-import { budgetOf, imageOptionsOf, type OnData, planningOptions, selectionOf } from "./compress-on-data.js";
+import { imagesFor, type OnData, planningOptions, planOptionsOf } from "./compress-on-data.js";
 import { inputOptions } from "./data-options.js";
 import type { Context } from "./frame.js";
+import { lossLines } from "./loss-text.js";
 
 /** The options of `plan` that say what to calibrate on. */
 export const planOnDataOptions = {
@@ -23,42 +20,36 @@ export const planOnDataOptions = {
 
 /** @throws FilterBasisError as `compress --data`; nothing is written */
 export async function planOnData({ graph, file, inputs, options, args }: Omit<OnData, "output">, context: Context) {
-  const { note, signal } = context;
-  const data = await openData(args.data!, { note, signal });
-  const images = await calibrationData(graph, data, inputs, imageOptionsOf(args, context));
-  if (images.all.guessed.length > 0) note(`images: ${images.all.guessed.join(", ")} (guessed; state others)`);
-  const budget = budgetOf(options, args);
-  const job = {
-    ...{ original: graph, prepared: prepare(graph, options).graph, before: cost(graph, images.inputs.shapes) },
-    ...{ place: placeOf(options, images.inputs), engine: bestEngine(), data: images, hooks: context },
-    selection: selectionOf(options),
-  };
-  const planner = await openPlanner(job, budget.keepParams === undefined ? "time" : "weights");
-  const named = Object.keys(budget).length > 0;
-  const plan = await planner.plan(named ? budget : { speedup: 1 });
-  const json = { file, method: "calibrated", before: job.before, ...reportOf(plan, planner, named) };
+  const images = await imagesFor({ graph, inputs, args }, context);
+  const asked = planOptionsOf(options, args);
+  const job = calibratedJob({ graph, file }, images, asked, bestEngine(), context);
+  const chosen = await choosePlan({ graph, file }, job, asked);
+  const json = { file, method: "calibrated", before: job.before, ...reportOf(chosen) };
   return { json, text: show(file, json) };
 }
 
-function reportOf({ chosen, times }: CalibratedPlan, planner: Planner, named: boolean) {
+function reportOf({ planner, plan, lost }: ChosenPlan) {
+  const { chosen, times, calibration } = plan;
   const layers = chosen.map(({ layer, candidate, error, weights, macs }, i) => ({
     name: layer.name,
     filters: [layer.shape.n, layer.shape.c, ...layer.shape.kernel],
     factors: candidate.family === "dense" ? "dense" : describeChain(candidate),
     weights,
     macs,
-    macsBefore: planner.calibration.layers[i]!.choices[0]!.macs,
+    macsBefore: calibration.layers[i]!.choices[0]!.macs,
     error,
   }));
   return {
-    ...(named ? { layers, ...(times ? { milliseconds: times } : {}) } : {}),
-    curve: planner.curve(),
-    skipped: planner.calibration.skipped,
+    layers,
+    ...(times ? { milliseconds: times } : {}),
+    ...(lost ? { lost } : {}),
+    curve: planner?.curve() ?? [],
+    skipped: calibration.skipped,
   };
 }
 
-function show(file: string, { layers, milliseconds, curve, skipped }: ReturnType<typeof reportOf>): string {
-  const rows = (layers ?? []).map((one) => [
+function show(file: string, { layers, milliseconds, lost, curve, skipped }: ReturnType<typeof reportOf>): string {
+  const rows = layers.map((one) => [
     one.name,
     one.filters.join("x"),
     one.factors,
@@ -73,13 +64,15 @@ function show(file: string, { layers, milliseconds, curve, skipped }: ReturnType
   ]);
   return [
     file,
-    ...(layers ? [columns([["layer", "filters", "factors", "weights", "MACs", "error"], ...rows]), ""] : []),
+    columns([["layer", "filters", "factors", "weights", "MACs", "error"], ...rows]),
+    "",
     ...skipped.map(({ name, reason }) => `skipped ${name}: ${reason}`),
     ...(milliseconds
       ? [
           `${milliseconds.original.toFixed(2)} ms -> ${milliseconds.written.toFixed(2)} ms in ONNX Runtime, predicted ${milliseconds.predicted.toFixed(2)} ms`,
         ]
       : []),
+    ...(lost ? [`chosen by what ${lost.inputs} images lose:`, ...lossLines(lost)] : []),
     ...(curve.length > 0
       ? [
           "",

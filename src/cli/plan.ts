@@ -29,7 +29,7 @@ export default command({
     const place = options.runtime === undefined ? {} : { runtime: options.runtime };
     if (options.layout === "auto") await checkRunnable(file, place);
     const inputs = await modelInputs(graph, context, place);
-    if (isCalibrated(args, context.repeated)) return planOnData({ graph, file, inputs, options, args }, context);
+    if (isCalibrated(context.given)) return planOnData({ graph, file, inputs, options, args }, context);
     const planned = await planModel({ graph, file }, { ...options, inputs }, context);
     return { json: { file, method: args.method, ...planReport(planned) }, text: `${file}\n${showPlan(planned)}` };
   },
@@ -73,56 +73,29 @@ export function planReport({ plan: { groups, skipped, before, after, why }, byte
   };
 }
 
+type LayerEntry = ReturnType<typeof planReport>["layers"][number];
+
+/** The table of layers: a column's title, and what stands in it. */
+const layerColumns: Readonly<Record<string, (layer: LayerEntry) => string>> = {
+  layer: ({ name }) => name,
+  filters: ({ filters }) => filters.join("x"),
+  splits: ({ splits }) => String(splits),
+  basis: ({ basis }) => String(basis),
+  shared: ({ shared = "" }) => shared,
+  layout: ({ layout = "" }) => layout,
+  weights: ({ weightsBefore }) => grouped(weightsBefore),
+  after: ({ weights }) => grouped(weights),
+  rate: ({ rate }) => percent(rate),
+  error: ({ error }) => error.toFixed(3),
+  ms: ({ milliseconds: ms }) => (ms ? `${ms.original.toFixed(3)} -> ${ms.expected.toFixed(3)}` : ""),
+  "": ({ note, warning }) => [note, warning && `warning: ${warning}`].filter(Boolean).join("; "),
+};
+
 function showPlan(planned: PlannedModel): string {
   const { layers, skipped, before, weights, macs, bytes, why, milliseconds } = planReport(planned);
-  const rows = layers.map(
-    ({
-      name,
-      filters,
-      splits,
-      basis,
-      shared,
-      layout,
-      weightsBefore,
-      weights: after,
-      rate,
-      error,
-      note,
-      warning,
-      ...layer
-    }) => [
-      name,
-      filters.join("x"),
-      String(splits),
-      String(basis),
-      shared ?? "",
-      layout ?? "",
-      grouped(weightsBefore),
-      grouped(after),
-      percent(rate),
-      error.toFixed(3),
-      layer.milliseconds
-        ? `${layer.milliseconds.original.toFixed(3)} -> ${layer.milliseconds.expected.toFixed(3)}`
-        : "",
-      [note, warning && `warning: ${warning}`].filter(Boolean).join("; "),
-    ],
-  );
-  const head = [
-    "layer",
-    "filters",
-    "splits",
-    "basis",
-    "shared",
-    "layout",
-    "weights",
-    "after",
-    "rate",
-    "error",
-    "ms",
-    "",
-  ];
+  const cells = Object.values(layerColumns);
   return [
-    columns([head, ...rows]),
+    columns([Object.keys(layerColumns), ...layers.map((layer) => cells.map((cell) => cell(layer)))]),
     "",
     ...skipped.map(({ name, reason }) => `skipped ${name}: ${reason}`),
     `weights ${grouped(before.weights)} -> ${grouped(weights)} (${percent(weights / (before.weights || 1))})`,

@@ -5,8 +5,10 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { cost } from "../ops/cost/cost.js";
 import { layerRows } from "../report/layers.js";
-import type { RunReport, StateMetrics } from "../report/page.js";
+import type { RunReport } from "../report/page.js";
+import { chainRows } from "../report/recorded-layers.js";
 import { type Metrics, parseMetrics } from "../report/run.js";
+import type { StateMetrics } from "../report/states.js";
 import { loadModel } from "../runtime/files.js";
 import { type Recipe, recipeSchema } from "../train/recipe.js";
 import { readJson, runFiles } from "../train/run-folder.js";
@@ -28,8 +30,8 @@ export interface RunContents {
 }
 
 /**
- * Everything of a run folder that the page shows, apart from what is measured and drawn when it is written. @throws
- * FilterBasisError `not-found`, `malformed`
+ * Everything of a run folder that the page shows, apart from what is measured and drawn when it is written.
+ * @throws FilterBasisError `not-found`, `malformed`
  */
 export async function readRun(folder: string): Promise<RunContents> {
   const metricsFile = join(folder, runFiles.metrics);
@@ -56,6 +58,7 @@ export async function readRun(folder: string): Promise<RunContents> {
       ? statedMetrics(summary)
       : states(models, numbersOf(before ?? {}), numbersOf(compressed ?? {}), metrics),
     layers: last ? layerRows(last, original) : [],
+    chains: last ? chainRows(last) : [],
     pictures: await pictures(folder),
     recipe: recipe ? JSON.stringify(recipe, null, 2) : "",
   };

@@ -1,12 +1,16 @@
-// `report`: a run folder as one self-contained HTML page.
+// `report`: a run folder, or a compressed file, as one self-contained HTML page.
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { parseHTML } from "linkedom";
+import { FilterBasisError } from "../errors/error.js";
+import { compressionPage } from "../report/compression.js";
 import { reportPage } from "../report/page.js";
 import { checkOutput } from "../runtime/output.js";
 import { writeAside } from "../runtime/write.js";
 import { runFiles } from "../train/run-folder.js";
-import { command, stopIfAsked } from "./frame.js";
+import { type Context, command, type Outcome, stopIfAsked } from "./frame.js";
 import { inputOptions } from "./model-inputs.js";
+import { type CompressionReportOptions, compressionReport } from "./report-compression.js";
 import { withCrops } from "./report-crops.js";
 import { readRun } from "./report-run.js";
 import { withTimes } from "./report-times.js";
@@ -14,19 +18,19 @@ import { given, whole } from "./values.js";
 
 export default command({
   name: "report",
-  summary: "one self-contained HTML page of a run",
+  summary: "one self-contained HTML page of a run, or of a compressed model",
   args: {
-    run: { type: "positional", description: "a run folder", required: true },
+    run: { type: "positional", description: "a run folder, or a file that compress wrote", required: true },
     output: {
       type: "string",
       alias: "o",
-      description: "the page; by default report.html in the run folder",
+      description: "the page; by default report.html in the run folder, or beside the model",
       valueHint: "FILE",
     },
     crops: {
       type: "boolean",
       default: true,
-      description: "draw pieces of the test pictures of a super-resolution run",
+      description: "draw pieces of a super-resolution run's test pictures, or what a compressed model makes",
       negativeDescription: "leave the pictures out",
     },
     times: {
@@ -35,11 +39,19 @@ export default command({
       description: "measure how long the compressed layers and the models take",
       negativeDescription: "leave the times out",
     },
+    record: { type: "string", description: "of a model: what compress --json printed", valueHint: "FILE" },
+    original: { type: "string", description: "of a model: what it was before", valueHint: "MODEL" },
+    data: { type: "string", description: "of a model: images to draw, where others are wanted", valueHint: "DATA" },
     ...inputOptions,
     threads: { type: "string", description: "threads of ONNX Runtime for the times", valueHint: "N" },
   },
   rules: [{ option: "threads", excludes: ["times=false"], why: "nothing else takes threads" }],
-  async run({ run, output, crops, times, threads }, context) {
+  async run({ run, output, crops, times, threads, record, original, data }, context) {
+    if ((await stat(run).catch(() => undefined))?.isFile())
+      return compression(run, output, { record, original, data, pictures: crops }, context);
+    const useless = Object.entries({ record, original, data }).find(([, value]) => value !== undefined);
+    if (useless !== undefined)
+      throw new FilterBasisError("usage", `--${useless[0]} is of a compressed model`, { got: `the folder ${run}` });
     const limits = given("threads", whole("--threads", threads, 1, 1024));
     const file = output ?? join(run, "report.html");
     const check = () => checkOutput(file, { inputs: Object.values(runFiles).map((name) => join(run, name)) });
@@ -65,3 +77,23 @@ export default command({
     };
   },
 });
+
+async function compression(
+  file: string,
+  output: string | undefined,
+  options: CompressionReportOptions,
+  context: Context,
+): Promise<Outcome> {
+  const page = output ?? `${file.replace(/\.onnx$/i, "")}.html`;
+  await checkOutput(page, { inputs: [file, options.record ?? [], options.original ?? []].flat() });
+  const report = await compressionReport(file, options, context);
+  await stopIfAsked(context.signal);
+  const { document } = parseHTML("<!doctype html><html><body></body></html>");
+  const html = compressionPage(report, document as unknown as Document);
+  await writeAside(page, html);
+  const counts = { layers: report.layers.length, pictures: report.pictures.length };
+  return {
+    json: { file: page, bytes: Buffer.byteLength(html), ...counts, states: report.states },
+    text: `wrote ${page}: ${counts.layers} layers, ${counts.pictures} pictures`,
+  };
+}

@@ -4,7 +4,8 @@ import { upscaleFile } from "../evaluate/upscale-file.js";
 import { grouped } from "./columns.js";
 import { command } from "./frame.js";
 import { modelFile } from "./model-file.js";
-import { given, whole } from "./values.js";
+import { runtimeOptions } from "./model-inputs.js";
+import { given, rangeOf, whole } from "./values.js";
 
 export default command({
   name: "upscale",
@@ -39,18 +40,14 @@ export default command({
       description: "pixels read beyond a tile; by default the network's receptive field",
       valueHint: "N",
     },
-    threads: { type: "string", description: "threads of ONNX Runtime", valueHint: "N" },
-    runtime: { type: "enum", options: ["node", "web"], description: "which ONNX Runtime" },
+    ...runtimeOptions,
   },
   async run(args, { note, progress, signal }) {
     let bar: ReturnType<typeof progress> | undefined;
     try {
       const result = await upscaleFile(await modelFile(args.model), args.image, args.output, {
         ...given("scale", whole("--scale", args.scale, 1, 16)),
-        ...given(
-          "range",
-          args.range === undefined || args.range === "auto" ? args.range : (Number(args.range) as 1 | 255),
-        ),
+        ...given("range", rangeOf(args.range)),
         ...given("tile", whole("--tile", args.tile, 8, 1 << 16)),
         ...given("overlap", whole("--overlap", args.overlap, 0, 1 << 12)),
         ...given("threads", whole("--threads", args.threads, 1, 1024)),

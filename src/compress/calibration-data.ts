@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 import type { CalibrationImages } from "../calibrate/engine.js";
 import type { Data } from "../data/dataset.js";
 import { FilterBasisError } from "../errors/error.js";
-import { dataInput, type FeedOptions, type ModelFeeds, modelFeeds } from "../evaluate/model-feeds.js";
+import { type FeedOptions, type ModelFeeds, modelFeeds } from "../evaluate/model-feeds.js";
+import { dataInput } from "../evaluate/placement.js";
 import type { Graph } from "../graph/types.js";
 import type { ModelInputs } from "../runtime/index.js";
 

@@ -15,10 +15,7 @@ import { attributesToJson } from "../methods/record.js";
 /** Sizes of the inputs of a layer's nodes; undefined where one is not known. */
 export type LayerInputs = (layer: CalibratedLayer) => readonly (readonly number[])[] | undefined;
 
-/**
- * What the clock is asked for a candidate, over all nodes of a layer; undefined for matrices and for sizes that are not
- * known.
- */
+/** What the clock is asked for a candidate, over all nodes of a layer; undefined for sizes that are not known. */
 export function chainQuestions(
   layer: CalibratedLayer,
   candidate: Candidate,
@@ -27,9 +24,11 @@ export function chainQuestions(
 ): readonly TimedLayer[] | undefined {
   const { geometry, type } = layer;
   const sizes = inputs(layer);
-  if (geometry.kind !== "window" || sizes === undefined) return undefined;
-  const common = { ...stagesOf(geometry, dense, layer)[0]!, type, opset };
-  const chain = candidate.family === "dense" ? undefined : stagesOf(geometry, candidate, layer);
+  if (sizes === undefined) return undefined;
+  const stages = (one: Candidate) =>
+    geometry.kind === "window" ? stagesOf(geometry, one, layer) : matricesOf(one, layer);
+  const common = { ...stages(dense)[0]!, type, opset };
+  const chain = candidate.family === "dense" ? undefined : stages(candidate);
   return sizes.map((input) => ({ input, ...common, ...(chain && { chain }) }));
 }
 
@@ -43,6 +42,10 @@ function stagesOf(geometry: Window, candidate: Candidate, { shape }: CalibratedL
     };
   });
 }
+
+/** A candidate's matrices: shapes of two axes, which a clock takes for those of fully connected layers. */
+const matricesOf = (candidate: Candidate, { shape }: CalibratedLayer) =>
+  stageShapes(candidate, shape).map((stage) => ({ shape: [stage.out, stage.in], attributes: {} }));
 
 /** Answers from a clock. */
 export function chainClock(clock: Clock, inputs: LayerInputs, opset: number) {

@@ -1,43 +1,48 @@
 // The main job with data: calibrate, plan by what is lost on images, fit, refit, write, verify against the network with
 // the fitted filters, compare with the original file in turns and on images that nothing was fitted to.
+import type { Layout } from "../basis/layouts.js";
 import { blockSteps } from "../calibrate/block-steps.js";
-import { compressCalibrated, type LayerResult } from "../calibrate/calibrated.js";
+import type { LayerResult } from "../calibrate/calibrated.js";
 import type { Engine } from "../calibrate/engine.js";
 import { withReplacements } from "../calibrate/replacement.js";
 import { FilterBasisError } from "../errors/error.js";
-import { type ComparedOnData, type CompareOptions, compareOnData } from "../evaluate/compare-on-data.js";
 import { conventionsOf } from "../evaluate/conventions.js";
-import type { LossKind } from "../evaluate/loss.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
-import type { Selection } from "../methods/pattern.js";
+import { readRecord } from "../methods/record.js";
 import { type Cost, cost } from "../ops/cost/cost.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { saveVerified } from "../runtime/save-verified.js";
 import { engineInfo } from "../torch/index.js";
 import { bestEngine } from "./best-engine.js";
 import type { CalibrationData } from "./calibration-data.js";
-import { type FittedPlan, fastestWithin } from "./fastest-within.js";
-import { type Given, type JobHooks, type JobOptions, placeOf, stepsOf } from "./job.js";
+import {
+  calibratedJob,
+  choosePlan,
+  compareReported,
+  fitPlanned,
+  lossOnFitted,
+  type PlanOnDataOptions,
+  type Reported,
+} from "./choose-plan.js";
+import { fastestLayouts } from "./fastest-layouts.js";
+import type { FittedPlan, Tried } from "./fastest-within.js";
+import { type Given, type JobHooks, placeOf, stepsOf } from "./job.js";
 import { checkSize } from "./pays.js";
-import { type CalibratedBudget, type CalibratedPlan, openPlanner } from "./plan-calibrated.js";
-import { prepare } from "./prepare.js";
+import { checkBytes, checkLoss, checkTimes, nothingChosen } from "./pays-on-data.js";
+import type { CalibratedPlan, Planner } from "./plan-calibrated.js";
 import { type Times, timeNetworks } from "./time.js";
 import { referenceOf, type Verified, verifyAgainst, verifyPrepared } from "./verify.js";
+import { withReasons } from "./why-not.js";
 import { writeChains } from "./write-chains.js";
 
-export interface CalibratedOptions extends Pick<JobOptions, "runtime" | "threads" | "latencies" | "keepBatchNorm"> {
-  readonly budget: CalibratedBudget;
-  /** A result that loses more on the held-out images is not written. */
-  readonly maxLoss?: number;
-  /** The output whose loss counts, and what it is. */
-  readonly output?: string;
-  readonly loss?: Exclude<LossKind, "decibels">;
+export interface CalibratedOptions extends PlanOnDataOptions {
   readonly engine?: Engine;
-  /** Steps of every block by the original's outputs, without labels, behind the refit; needs libtorch. Default: 0. */
-  readonly steps?: number;
-  /** Which layers may be replaced, by patterns of their names; all by default. */
-  readonly selection?: Selection;
+  /**
+   * How layers over a basis are written. Default: the fastest for given sizes, `dense` for a budget in weights or bytes,
+   * else `split`.
+   */
+  readonly layout?: Layout;
 }
 
 export interface CalibratedResult {
@@ -51,14 +56,16 @@ export interface CalibratedResult {
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
   readonly verified: Verified;
   readonly times: Times;
-  /** On images that nothing was fitted to; with `fitted` on those that it was fitted to, for there were no others. */
-  readonly compared: ComparedOnData & { readonly fitted: boolean };
+  /** What speed costs, and each layer's milliseconds before and after; empty where no times decided. */
+  readonly curve: ReturnType<Planner["curve"]>;
+  readonly layerTimes: ReturnType<Planner["layerTimes"]>;
+  /** Plans that were tried where no budget said which. */
+  readonly tried: readonly Tried[];
+  /** On images held out, as far as there are some. */
+  readonly compared: Reported;
+  /** The loss on images that the factors were fitted to: what was to be expected of others. Absent without others. */
+  readonly predictedLoss?: number;
 }
-
-/** What a result may lose where neither a budget nor a limit is given. */
-const usualLoss = 0.01;
-/** What a file may be slower than the original by, or short of the speed-up that was asked for. */
-const noise = 1.03;
 
 /**
  * Compresses a model by data into a file. Nothing is written when anything fails.
@@ -77,71 +84,67 @@ export async function compressOnData(
   const engine = options.engine ?? bestEngine();
   if (steps > 0 && engine.name !== "libtorch") engineInfo(); // says what is missing
   const place = placeOf(options, inputs);
-  const prepared = prepare(given.graph, options).graph;
-  const before = cost(given.graph, inputs.shapes);
   const original = given.file === undefined ? undefined : await modelBytes(given.file);
   const reference = await referenceOf(given.file ?? given.graph, place);
+  const job = calibratedJob(given, data, options, engine, hooks);
+  const { prepared, before } = job;
   if (prepared !== given.graph) await verifyPrepared(prepared, reference);
-  const selection = options.selection === undefined ? {} : { selection: options.selection };
-  const job = {
-    original: given.graph,
-    prepared,
-    before,
-    place,
-    engine,
-    data,
-    hooks,
-    ...latencies(options),
-    ...selection,
-  };
-  const planner = await openPlanner(
-    job,
-    budget.keepParams === undefined ? "time" : steps > 0 ? "weights, unshared" : "weights",
-  );
-  const fitFactors = (plan: CalibratedPlan) => fitPlanned(plan, data, engine, hooks);
-  const named = Object.values(budget).some((value) => value !== undefined);
-  const lossOf = async (candidate: Graph) => (await compareHeldOut(given, candidate, data, options, hooks)).loss;
-  const { plan, fitted } = named
-    ? await planner.plan(budget).then(async (one) => ({ plan: one, fitted: await fitFactors(one) }))
-    : await fastestWithin(planner, fitFactors, lossOf, maxLoss ?? usualLoss, hooks);
+  const chosen = await choosePlan(given, job, options);
+  const { plan, planner } = chosen;
+  if (steps > 0) checkSteps(plan);
+  const fitted = chosen.fitted ?? (await fitPlanned(plan, job));
   if (plan.chosen.every(({ candidate }) => candidate.family === "dense")) throw nothingChosen(budget);
   const replacements = steps > 0 ? await taught(prepared, fitted, data, engine, steps, hooks) : fitted.replacements;
-  const layout = budget.keepParams === undefined ? "split" : "dense";
-  const written = writeChains(plan.calibration.graph, replacements, plan.chosen, layout).graph;
+  const smaller = budget.keepParams !== undefined || budget.keepBytes !== undefined;
+  const layout = options.layout ?? (smaller ? "dense" : "split");
+  const made = writeChains(plan.calibration.graph, replacements, plan.chosen, layout).graph;
+  const free = options.sizes !== undefined && options.layout === undefined && readRecord(made) !== undefined;
+  const written = free ? (await fastestLayouts(made, { ...place, inputs, ...latencies(options) }, hooks)).graph : made;
   const graph = withMetadata(written, data.all.images ? conventionsOf(data.all.how) : {});
   const against = withReplacements(prepared, replacements);
+  const predictedLoss = await lossOnFitted(given, graph, data, options, hooks);
   const evaluated = await saveVerified(graph, output, async (file) => {
     const bytes = await modelBytes(file);
-    checkSize(original, bytes, {});
+    if (!isObeyed(options)) checkSize(original, bytes, {});
+    if (budget.keepBytes !== undefined) checkBytes(budget.keepBytes, original, bytes);
     const verified = await verifyAgainst(against, graph, file, reference);
-    const compared = await compareHeldOut(given, file, data, options, hooks);
-    if (maxLoss !== undefined && compared.loss.mean > maxLoss) throw losesFunction(compared, maxLoss);
+    const compared = await compareReported(given, file, data, options, hooks);
+    if (maxLoss !== undefined) checkLoss(compared, maxLoss);
     const times = await timeNetworks(given.file ?? given.graph, file, place, hooks);
-    checkTimes(times, budget);
+    if (!isObeyed(options)) checkTimes(times, budget);
     return { verified, bytes, compared, times };
+  }).catch(async (error: unknown) => {
+    throw await withReasons(error, given, planner, place, hooks);
   });
+  hooks.note?.(predictionText(plan, evaluated.compared.loss.mean, predictedLoss));
   return {
+    ...(predictedLoss === undefined ? {} : { predictedLoss }),
     ...{ file: output, graph, before, plan, layers: fitted.layers, skipped: plan.calibration.skipped },
+    curve: planner?.curve() ?? [],
+    tried: chosen.tried ?? [],
+    layerTimes: planner?.layerTimes(plan.chosen) ?? [],
     after: cost(graph, inputs.shapes),
     bytes: { original, written: evaluated.bytes },
     ...{ verified: evaluated.verified, times: evaluated.times, compared: evaluated.compared },
   };
 }
 
-async function fitPlanned(
-  plan: CalibratedPlan,
-  data: CalibrationData,
-  engine: Engine,
-  hooks: JobHooks,
-): Promise<FittedPlan> {
-  const progress = stepsOf(hooks);
-  const stepHooks = { progress: progress.report, ...(hooks.signal ? { signal: hooks.signal } : {}) };
-  const sampling = data.batch === undefined ? {} : { batch: data.batch };
-  return compressCalibrated(plan.calibration, plan.chosen, data.images, engine, {
-    ...stepHooks,
-    refit: { ...sampling, ...stepHooks },
-  }).finally(() => progress.stop());
+/** Steps would part what splits share. @throws FilterBasisError `usage` */
+function checkSteps({ chosen }: CalibratedPlan): void {
+  const shared = chosen.find(({ candidate }) => candidate.family === "shared-bases");
+  if (shared === undefined) return;
+  throw new FilterBasisError("usage", "--steps are not for a basis that splits share", {
+    layer: shared.layer.name,
+    cures: ["one split: --splits 1", "fine-tune with labels: --epochs N"],
+  });
 }
+
+const latencies = ({ latencies: folder }: CalibratedOptions) => (folder === undefined ? {} : { latencies: folder });
+
+/** Sizes that were given are obeyed, as without data, and so is a layout where nobody asks for speed. */
+const isObeyed = ({ sizes, layout, budget }: CalibratedOptions): boolean =>
+  sizes !== undefined ||
+  (layout !== undefined && [budget.keepMacs, budget.keepParams, budget.keepBytes].some((keep) => keep !== undefined));
 
 /** Block steps behind the refit. */
 async function taught(
@@ -165,67 +168,8 @@ async function taught(
   return made;
 }
 
-const latencies = ({ latencies: folder }: CalibratedOptions) => (folder === undefined ? {} : { latencies: folder });
-
-async function compareHeldOut(
-  given: Given,
-  file: Graph | string,
-  data: CalibrationData,
-  { runtime, threads, output, loss }: CalibratedOptions,
-  { progress, signal }: JobHooks,
-): Promise<CalibratedResult["compared"]> {
-  const feeds = data.heldOut ?? data.all;
-  const bar = progress?.("comparing", feeds.batches);
-  const options: CompareOptions = {
-    ...(runtime === undefined ? {} : { runtime }),
-    ...(threads === undefined ? {} : { threads }),
-    ...(output === undefined ? {} : { output }),
-    ...(loss === undefined ? {} : { kind: loss }),
-    ...(signal ? { signal } : {}),
-    progress: (applied) => bar?.update(applied),
-  };
-  const compared = await compareOnData(given.file ?? given.graph, file, feeds, options).finally(() => bar?.stop());
-  return { ...compared, fitted: data.heldOut === undefined };
-}
-
-function losesFunction({ loss, outputs, inputs }: ComparedOnData, most: number): FilterBasisError {
-  return new FilterBasisError(
-    "loses-function",
-    `the result loses ${loss.mean.toPrecision(3)} of ${loss.output} (${loss.kind}) on ${inputs} images`,
-    {
-      field: "max-loss",
-      expected: `at most ${most}`,
-      got: loss.mean.toPrecision(3),
-      cures: ["ask for less: a larger --keep-macs, a smaller --speedup", "give more images"],
-      facts: { loss, outputs },
-    },
-  );
-}
-
-const nothingChosen = (budget: CalibratedBudget) =>
-  new FilterBasisError("does-not-pay", "the plan leaves every layer as it is: there is nothing to write", {
-    got: Object.entries(budget)
-      .map(([name, value]) => `${name} ${value}`)
-      .join(", "),
-    cures: ["ask for more: a smaller --keep-macs or --keep-params, a larger --speedup"],
-  });
-
-/** @throws FilterBasisError `does-not-pay` */
-function checkTimes(times: Times, { speedup, keepParams }: CalibratedBudget): void {
-  const { original, written, ratio, verdict } = times;
-  const facts = { times };
-  if (speedup !== undefined && ratio * noise < speedup)
-    throw new FilterBasisError("does-not-pay", "the written file is not as much faster as was asked for", {
-      expected: `${speedup} x`,
-      got: `${ratio.toFixed(2)} x (${original.toFixed(2)} ms -> ${written.toFixed(2)} ms)`,
-      cures: [`--speedup ${Math.floor(100 * ratio) / 100}`],
-      facts,
-    });
-  if (keepParams !== undefined || verdict !== "slower" || noise * ratio >= 1) return;
-  throw new FilterBasisError("does-not-pay", "the written file would be slower than the original", {
-    expected: `at most ${original.toFixed(2)} ms`,
-    got: `${written.toFixed(2)} ms`,
-    cures: ["give a budget in weights: --keep-params"],
-    facts,
-  });
+function predictionText({ times }: CalibratedPlan, loss: number, predicted: number | undefined): string {
+  const time = times && [`${times.first.predicted.toFixed(2)} ms, measured ${times.first.written.toFixed(2)} ms`];
+  const lost = predicted !== undefined && [`a loss of ${predicted.toPrecision(3)}, measured ${loss.toPrecision(3)}`];
+  return `predicted: ${[...(time || []), ...(lost || [])].join("; ") || "nothing"}`;
 }

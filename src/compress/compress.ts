@@ -32,6 +32,19 @@ export interface Compressed<T = unknown> extends PlannedModel {
  * Compresses a model into a file. Nothing is written when anything fails.
  * @throws FilterBasisError as `planModel`; `verification-failed`; `does-not-pay` where a budget's result is larger than
  * the original file
+ * @example
+ * ```ts
+ * import { compressModel, isError, loadModel } from "filterbasis";
+ *
+ * const given = { graph: await loadModel("model.onnx"), file: "model.onnx" };
+ * try {
+ *   const { before, after, written } = await compressModel(given, "small.onnx", { plan: { keepParams: 0.5 } });
+ *   console.log(`${before.weights} -> ${after.weights} weights, ${written.original} -> ${written.written} ms`);
+ * } catch (error) {
+ *   if (!isError(error, "does-not-pay", "budget-unreachable")) throw error;
+ *   console.log(error.message, error.cures); // nothing was written
+ * }
+ * ```
  */
 export async function compressModel<T = unknown>(
   given: Given,
@@ -76,8 +89,30 @@ export async function compressModel<T = unknown>(
   };
 }
 
+/**
+ * Writes a network of the same plan beside the one that was written, such as what fine-tuning began with: in the same
+ * layouts, verified. Gives it as it was written.
+ * @throws FilterBasisError `verification-failed`
+ */
+export async function writeBeside(
+  given: Given,
+  { graph: written, inputs }: Pick<Compressed, "graph" | "inputs">,
+  graph: Graph,
+  output: string,
+  options: JobOptions,
+): Promise<Graph> {
+  const alike = inLayouts(graph, { graph: written }, options);
+  const reference = await referenceOf(given.file ?? given.graph, placeOf(options, inputs));
+  await saveVerified(alike, output, (file) => verifyWritten(alike, file, reference));
+  return alike;
+}
+
 /** A trained network with its batch normalisation folded and its layers as the plan has them. */
-function inLayouts(graph: Graph, { graph: untrained }: PlannedModel, { keepBatchNorm = false }: JobOptions): Graph {
+function inLayouts(
+  graph: Graph,
+  { graph: untrained }: Pick<PlannedModel, "graph">,
+  { keepBatchNorm = false }: JobOptions,
+): Graph {
   const folded = keepBatchNorm ? graph : foldBatchNorm(graph).graph;
   const layouts = new Map<string, Layout>(
     (readRecord(untrained)?.layers ?? []).map((layer) => [layerLabel(layer), layer.layout]),

@@ -20,6 +20,7 @@ function plannerTo(most: number) {
       return Promise.resolve({ calibration, chosen: [] });
     },
     times: () => [],
+    layerTimes: () => [],
     curve: () => [],
   };
   return { planner, last: () => last };
@@ -37,7 +38,7 @@ const found = async (most: number, lossAt: (speedup: number) => Partial<Loss>) =
       if (loss.mean <= 0.01) best = Math.max(best, last());
       return Promise.resolve(loss);
     },
-    0.01,
+    () => 0.01,
     {},
   );
   return best;

@@ -3,13 +3,25 @@
 import type { Compressed } from "../calibrate/calibrated.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import type { Loss } from "../evaluate/compare-on-data.js";
+import type { LossKind } from "../evaluate/loss.js";
 import type { Graph } from "../graph/types.js";
 import type { JobHooks } from "./job.js";
+import { saysNothing } from "./pays-on-data.js";
 import type { CalibratedPlan, Planner } from "./plan-calibrated.js";
 import { writeChains } from "./write-chains.js";
 
 /** Factors of a plan, for every layer. */
 export type FittedPlan = Compressed;
+
+/** A plan that was tried: what it lost on the images, what its layers promised, how long it took. */
+export interface Tried {
+  readonly speedup: number;
+  readonly loss?: number;
+  readonly layers?: number;
+  readonly milliseconds?: number;
+  /** Where it is out of reach: what is reachable. */
+  readonly reachable?: unknown;
+}
 
 /** The speed-ups that are tried: below the first nothing is worth a loss. */
 const speedups = [1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5, 3, 4] as const;
@@ -23,11 +35,12 @@ export async function fastestWithin(
   planner: Planner,
   fitFactors: (plan: CalibratedPlan) => Promise<FittedPlan>,
   lossOf: (graph: Graph) => Promise<Loss>,
-  limit: number,
+  limitOf: (kind: LossKind) => number,
   { note }: JobHooks,
-): Promise<{ readonly plan: CalibratedPlan; readonly fitted: FittedPlan }> {
+): Promise<{ readonly plan: CalibratedPlan; readonly fitted: FittedPlan; readonly tried: readonly Tried[] }> {
   let best: { readonly plan: CalibratedPlan; readonly fitted: FittedPlan } | undefined;
-  const tried: { readonly speedup: number; readonly loss?: number; readonly reachable?: unknown }[] = [];
+  let limit = limitOf("relative");
+  const tried: Tried[] = [];
   let [low, high]: [number, number] = [-1, speedups.length];
   while (high - low > 1) {
     const middle = low < 0 && high === speedups.length ? 3 : Math.floor((low + high) / 2);
@@ -44,41 +57,18 @@ export async function fastestWithin(
     const fitted = await fitFactors(plan);
     const loss = await lossOf(writeChains(plan.calibration.graph, fitted.replacements, plan.chosen).graph);
     if (loss.constant) throw saysNothing(loss);
-    tried.push({ speedup, loss: loss.mean });
+    limit = limitOf(loss.kind);
+    const layers = plan.chosen.reduce((sum, choice) => sum + choice.loss, 0);
+    tried.push({ speedup, loss: loss.mean, layers, ...(plan.times && { milliseconds: plan.times.written }) });
     note?.(`${speedup} x: loss ${loss.mean.toPrecision(3)} of ${loss.output} (${loss.kind})`);
     if (loss.mean <= limit) [low, best] = [middle, { plan, fitted }];
     else high = middle;
   }
-  if (best !== undefined) return best;
-  for (const line of whereTimeGoes(planner.times())) note?.(line);
+  if (best !== undefined) return { ...best, tried };
   throw new FilterBasisError("does-not-pay", `no plan is ${speedups[0]} x faster and loses at most ${limit}`, {
     expected: `a loss of at most ${limit}`,
     got: tried.map(({ speedup, loss }) => `${speedup} x: ${loss?.toPrecision(3) ?? "out of reach"}`).join(", "),
     cures: ["allow more loss: --max-loss", "give more images", "give a budget in weights: --keep-params"],
-    facts: { tried, times: planner.times() },
+    facts: { tried },
   });
-}
-
-const saysNothing = ({ output }: Loss) =>
-  new FilterBasisError("data-mismatch", "the output is the same on every image, so that its loss decides nothing", {
-    tensor: output,
-    cures: [
-      "name another output: --loss-output",
-      "give other images",
-      "say how they become inputs: --normalize, --range",
-      "give a budget",
-    ],
-  });
-
-/** Layers that are told. */
-const told = 8;
-
-/** The layers that take longest, each with its share of what all of them take. */
-function whereTimeGoes(times: ReturnType<Planner["times"]>): readonly string[] {
-  const all = times.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-  const lines = times.slice(0, told).map(({ layer, milliseconds }) => {
-    const share = `${((100 * milliseconds) / all).toFixed(0)} %`;
-    return `  ${milliseconds.toFixed(2).padStart(8)} ms ${share.padStart(5)}  ${layer}`;
-  });
-  return lines.length === 0 ? [] : ["where the time of the layers goes that could be replaced:", ...lines];
 }

@@ -16,6 +16,8 @@ export interface JobOptions {
   readonly method?: WeightMethod;
   /** Budget or sizes, which layers, sharing. */
   readonly plan?: Omit<PlanOptions, "latencies" | "original" | "save" | "spectra" | "inputs">;
+  /** Keeps this fraction of the file's bytes, instead of a budget of the plan. */
+  readonly keepBytes?: number;
   /** Sizes and values of the model's inputs; found by trying when left out (see `findInputs`). */
   readonly inputs?: ModelInputs;
   /** How layers are written; `auto`, the default, measures. */

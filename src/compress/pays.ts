@@ -20,6 +20,9 @@ export function checkSize(original: number | undefined, written: number, options
   );
 }
 
+/** A mixture of layouts has to save this much of the time to be worth taking over the dense layout. */
+export const worthwhile = 0.985;
+
 /** What a written file may be slower than the original by. */
 const slowest = 1.03;
 

@@ -1,8 +1,6 @@
 // A plan by what layers lose on images: a budget in multiply-accumulates, weights or milliseconds is spent where it
 // costs least of the outputs. With times, a layer is only replaced by what was measured to be no slower, and the whole
 // network is timed before the plan counts.
-import type { CandidateOptions } from "../basis/candidates.js";
-import type { FittedFamily, LayerShape } from "../basis/factors.js";
 import { openCalibrationCache } from "../calibrate/cache.js";
 import {
   type CalibrateOptions,
@@ -23,8 +21,13 @@ import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
 import { type LatencyTable, openLatencyTable } from "../runtime/latency-table.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { chainClock, chainQuestions, firstTimed, type LayerInputs, opsetOf } from "./chain-times.js";
+import { fastestCandidates, type TimedCandidate } from "./fastest-candidates.js";
 import { type JobHooks, type Place, stepsOf, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
+import { fastEnough, outOfReach } from "./out-of-reach.js";
+import { planByBytes } from "./plan-by-bytes.js";
+import { candidatesFor, type Saves, tellWide, widestBy, worthTiming } from "./plan-candidates.js";
+import { restricted } from "./restricted.js";
 import { byWeights, type Counts, predictedTime, solveTimed, speedCurve } from "./solve-calibrated.js";
 import { timeNetwork, timeNetworks } from "./time.js";
 import { writeChains } from "./write-chains.js";
@@ -32,8 +35,12 @@ import { writeChains } from "./write-chains.js";
 export interface CalibratedBudget {
   readonly keepMacs?: number;
   readonly keepParams?: number;
+  /** Of the original file's bytes. */
+  readonly keepBytes?: number;
   /** The original's time divided by the result's. */
   readonly speedup?: number;
+  /** Milliseconds of the result. */
+  readonly latency?: number;
 }
 
 export interface CalibratedPlan {
@@ -44,21 +51,19 @@ export interface CalibratedPlan {
    * Milliseconds of the original and of the compressed network: predicted from the layers', and measured on factors
    * before the refit.
    */
-  readonly times?: { readonly original: number; readonly predicted: number; readonly written: number };
+  readonly times?: {
+    readonly original: number;
+    readonly predicted: number;
+    readonly written: number;
+    /** Of the first plan, before anything was learned from timing a whole one. */
+    readonly first: { readonly predicted: number; readonly written: number };
+  };
 }
-
-/** Families that save multiply-accumulates, and those that save most weights. */
-const families = {
-  time: ["one-split", "own-bases", "separable", "separable-pointwise", "low-rank"],
-  weights: ["one-split", "shared-bases", "low-rank"],
-  /** For steps that would part what the splits share. */
-  "weights, unshared": ["one-split", "low-rank"],
-} as const satisfies Readonly<Record<string, readonly FittedFamily[]>>;
-export type Saves = keyof typeof families;
-const fractions = [0.08, 0.12, 0.17, 0.24, 0.32, 0.42, 0.54, 0.68, 0.82, 0.95];
 
 export interface CalibratedJob {
   readonly original: Graph;
+  /** The file that the original came from. */
+  readonly file?: string;
   readonly prepared: Graph;
   /** Counts of the original as it was given. */
   readonly before: Cost;
@@ -70,6 +75,9 @@ export interface CalibratedJob {
   readonly latencies?: string;
   /** Which layers may be replaced, by patterns of their names; all by default. */
   readonly selection?: Selection;
+  /** Bases alone, and of so many splits. */
+  readonly splits?: number | "channels";
+  readonly basesOnly?: boolean;
 }
 
 /** A network that was calibrated and can be planned, for one budget after another. */
@@ -77,25 +85,24 @@ export interface Planner {
   readonly calibration: Calibration;
   /** @throws FilterBasisError `budget-unreachable`; what timing throws */
   plan(budget: CalibratedBudget): Promise<CalibratedPlan>;
-  /** Milliseconds of each layer as it is, largest first: where the time goes. Empty before a plan by time. */
-  times(): readonly { readonly layer: string; readonly milliseconds: number }[];
+  /** Each layer that was timed, the slowest first, with the fastest candidate that was timed. Empty before a plan by time. */
+  times(): readonly TimedCandidate[];
+  /** Milliseconds of each layer as it is and as a plan has it, in their order; undefined where a layer was not timed. */
+  layerTimes(chosen: readonly PlannedChoice[]): readonly LayerTime[];
   /** What speed costs, from times of single layers: the whole trade-off after a plan by time, else nothing. */
   curve(): readonly CurvePoint[];
 }
 
-/** Patches of more values than this are fitted by the families that take seconds, and at fewer ranks. */
-const largePatch = 600;
-const quick: readonly FittedFamily[] = ["one-split", "separable", "shared-bases", "low-rank"];
-
-function candidatesFor({ c, kernel: [kh, kw] }: LayerShape, saves: Saves): CandidateOptions {
-  const large = c * kh * kw > largePatch;
-  const all: readonly FittedFamily[] = families[saves];
-  return {
-    families: large ? all.filter((family) => quick.includes(family)) : all,
-    fractions: large ? fractions.filter((_, i) => i % 2 === 1) : fractions,
-    price: saves === "time" ? "macs" : "weights",
-  };
+export interface LayerTime {
+  readonly layer: string;
+  readonly original: number | undefined;
+  readonly written: number | undefined;
 }
+
+const quickest = (calibration: Calibration): Calibration => ({
+  ...calibration,
+  layers: calibration.layers.map((one) => ({ ...one, choices: worthTiming(one.choices) })),
+});
 
 /** Layers that are not asked for stay dense, and are skipped with the reason. */
 function selected(calibration: Calibration, selection: Selection = {}): Calibration {
@@ -128,14 +135,15 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   const cache = openCalibrationCache(prepared, data.images, engine, {});
   const progress = stepsOf(hooks);
   const options: CalibrateOptions = {
-    candidates: (shape) => candidatesFor(shape, saves),
+    candidates: (shape) => restricted(candidatesFor(shape, saves, widestBy(engine)), shape, job),
     cache,
     ...(data.batch === undefined ? {} : { batch: data.batch }),
     ...(signal ? { signal } : {}),
     progress: progress.report,
   };
   const calibrated = await calibrate(prepared, data.images, engine, options).finally(() => progress.stop());
-  const calibration = selected(calibrated, job.selection);
+  const calibration = selected(saves === "time" ? quickest(calibrated) : calibrated, job.selection);
+  tellWide(calibration, hooks, widestBy(engine));
   if (calibration.layers.length === 0) throw noLayers(calibration);
   const whole = await countsOf(job);
   const table = await openLatencyTable({
@@ -148,19 +156,20 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   return {
     calibration,
     async plan(budget) {
+      if (budget.keepBytes !== undefined) return planByBytes(job, calibration, whole, budget.keepBytes);
       if (budget.keepParams !== undefined)
         return { calibration, chosen: byWeights(whole, calibration, budget.keepParams) };
       const plan = await timedPlan(job, calibration, table, { ...budget, whole });
       original = plan.times?.original;
       return plan;
     },
-    times: () =>
-      calibration.layers
-        .flatMap(({ layer }) => {
-          const milliseconds = clock.dense(layer);
-          return milliseconds === undefined ? [] : [{ layer: layer.name, milliseconds }];
-        })
-        .sort((a, b) => b.milliseconds - a.milliseconds),
+    times: () => fastestCandidates(calibration, clock),
+    layerTimes: (chosen) =>
+      chosen.map(({ layer, candidate }) => ({
+        layer: layer.name,
+        original: clock.dense(layer),
+        written: clock.exact(layer, candidate),
+      })),
     curve: () => (original === undefined ? [] : speedCurve(calibration, clock, original)),
   };
 }
@@ -212,10 +221,14 @@ async function timedPlan(
     const milliseconds = await timeNetwork(original, place, hooks);
     return { original: milliseconds, written: milliseconds };
   });
-  let most = whole.written / (budget.speedup ?? 1);
+  const target = budget.latency ?? whole.written / (budget.speedup ?? 1);
+  const timed = budget.latency !== undefined || budget.speedup !== undefined;
+  if (budget.latency !== undefined && target >= whole.written) throw fastEnough(target, whole.written);
+  let most = target;
   let best: CalibratedPlan | undefined;
+  let first: { readonly predicted: number; readonly written: number } | undefined;
   for (let attempt = 0; attempt < attempts; attempt++) {
-    let solved = solveTimed(counts, calibration, clock, budget, whole.written, most);
+    let solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, most);
     for (let round = 0; round < rounds; round++) {
       const open = solved.chosen.filter(
         ({ layer, candidate }) => clock.exact(layer, candidate) === undefined && clock.dense(layer),
@@ -225,38 +238,19 @@ async function timedPlan(
         "timing the plan",
         open.map((choice) => [choice.layer, choice] as const),
       );
-      solved = solveTimed(counts, calibration, clock, budget, whole.written, most);
+      solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, most);
     }
     const predicted = predictedTime(solved.chosen, clock, whole.written);
     const written = await timeOf(job, calibration, table, solved.chosen, whole.written);
-    const plan = { calibration, chosen: solved.chosen, times: { original: whole.written, predicted, written } };
-    const target = whole.written / (budget.speedup ?? 1);
-    if (budget.speedup === undefined || written <= target) return plan;
+    first ??= { predicted, written };
+    const times = { original: whole.written, predicted, written, first };
+    const plan = { calibration, chosen: solved.chosen, times };
+    if (!timed || written <= target) return plan;
     if (best === undefined || written < best.times!.written) best = plan;
     // The layers promised more than the network kept: promise as much more.
     most = Math.min(most, predicted) - 1.1 * (written - target);
   }
-  throw unreachable(budget, best!);
-}
-
-function unreachable({ speedup = 1 }: CalibratedBudget, { times, calibration }: CalibratedPlan): FilterBasisError {
-  const { original, written } = times!;
-  const reachable = Math.max(1, Math.floor((100 * original) / written) / 100);
-  const matrices = calibration.layers.filter(({ layer }) => layer.kind !== "conv").length;
-  return new FilterBasisError(
-    "budget-unreachable",
-    `a speed-up of ${speedup} is out of reach: the best plan that was timed makes it ${reachable}`,
-    {
-      field: "speedup",
-      expected: `at most ${reachable}`,
-      got: `${speedup}`,
-      cures: [
-        ...(reachable > 1.02 ? [`--speedup ${reachable}`] : []),
-        ...(matrices > 0 ? [`${matrices} fully connected layers are not timed and stay as they are: --keep-macs`] : []),
-      ],
-      facts: { reachable, milliseconds: { original, best: written } },
-    },
-  );
+  throw outOfReach(budget, best!);
 }
 
 /** Milliseconds of the whole network with a plan's chains, on the original's clock. */

@@ -15,7 +15,8 @@ import { type NetworkTimes, openLatencyTable } from "../runtime/latency-table.js
 import { modelBytes, writtenBytes } from "../runtime/model-bytes.js";
 import { bestLinearAlgebra } from "../torch/linalg.js";
 import { type Given, type JobHooks, type JobOptions, placeOf } from "./job.js";
-import { checkSize } from "./pays.js";
+import { checkSize, worthwhile } from "./pays.js";
+import { withinBytes } from "./plan-by-bytes.js";
 import { type Job, layoutsFor, planInTime, predictedSaving, timesOf } from "./plan-in-time.js";
 import { prepare } from "./prepare.js";
 
@@ -37,25 +38,64 @@ export interface PlannedModel {
   readonly times?: NetworkTimes;
 }
 
-/** A mixture of layouts has to save this much of the time to be worth taking over the dense layout. */
-const worthwhile = 0.985;
+type Spectra = NonNullable<PlanOptions["spectra"]>;
 
 /**
  * @throws FilterBasisError as `planCompression` does; `budget-unreachable` also where every plan is slower than the
  * original; `does-not-pay` where the file would be larger than the one given
+ * @example
+ * ```ts
+ * import { loadModel, planModel } from "filterbasis";
+ *
+ * const graph = await loadModel("model.onnx");
+ * const { plan } = await planModel({ graph }, { plan: { keepParams: 0.5 } });
+ * for (const { group, choice, error } of plan.groups) console.log(group.name, choice.basisSize, error);
+ * for (const { name, reason } of plan.skipped) console.log(name, reason);
+ * ```
  */
 export async function planModel(given: Given, options: JobOptions, hooks: JobHooks = {}): Promise<PlannedModel> {
-  const planned = await planNetwork(given.graph, options, hooks);
   const original = given.file === undefined ? undefined : await modelBytes(given.file);
+  const planned = await (options.keepBytes === undefined
+    ? planNetwork(given.graph, options, hooks)
+    : planBytes(given.graph, options.keepBytes, original ?? writtenBytes(given.graph), options, hooks));
   const written = writtenBytes(planned.graph);
   checkSize(original, written, options);
   return { ...planned, bytes: { original, written } };
+}
+
+/** A plan for a share of the file's bytes: that for a share of the weights whose file has so many. */
+async function planBytes(
+  graph: Graph,
+  keep: number,
+  original: number,
+  { keepBytes: _, ...options }: JobOptions,
+  hooks: JobHooks,
+): Promise<Omit<PlannedModel, "bytes">> {
+  const spectra: Spectra = new Map();
+  const { signal } = hooks;
+  const quiet: JobHooks = signal ? { signal } : {};
+  const withWeights = (keepParams: number, layout: JobOptions["layout"], told: JobHooks) =>
+    planNetwork(graph, { ...options, plan: { ...options.plan, keepParams }, ...(layout && { layout }) }, told, spectra);
+  const bytesOf = (planned: Omit<PlannedModel, "bytes">) => writtenBytes(planned.graph);
+  // How many bytes a layout takes differs by some nodes: the weights decide, in the layout that needs no timing.
+  const plan = (share: number) => withWeights(share, "dense", quiet);
+  const { share } = await withinBytes({ keep, original, plan, bytesOf });
+  const planned = await withWeights(share, options.layout, hooks);
+  if (bytesOf(planned) <= keep * original) return planned;
+  const { made } = await withinBytes({
+    keep: keep - (bytesOf(planned) - keep * original) / original,
+    original,
+    plan,
+    bytesOf,
+  });
+  return made;
 }
 
 async function planNetwork(
   original: Graph,
   options: JobOptions,
   hooks: JobHooks,
+  spectra: Spectra = new Map(),
 ): Promise<Omit<PlannedModel, "bytes">> {
   const { method = "basis", layout = "auto" } = options;
   const wanted = options.plan ?? {};
@@ -75,7 +115,7 @@ async function planNetwork(
   const { candidates } = chosen;
   const planOptions: PlanOptions = {
     ...(chosen.planning?.(asked) ?? asked),
-    ...{ linear, original: before, spectra: new Map(), ...(candidates ? { candidates } : {}) },
+    ...{ linear, original: before, spectra, ...(candidates ? { candidates } : {}) },
   };
   const apply = (plan: Plan) =>
     chosen.apply(prepared, { ...planOptions, ...(layout === "auto" ? {} : { layout }) }, plan);

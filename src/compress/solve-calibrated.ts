@@ -69,7 +69,7 @@ function itemsBySpeed(calibration: Calibration, clock: ChainClock) {
   return planItems(calibration, {
     price: (layer, choice) => {
       const dense = clock.dense(layer);
-      // What cannot be timed (matrices, sizes that are not known) stays as it is.
+      // What cannot be timed, for its sizes are not known, stays as it is.
       if (dense === undefined) return choice.candidate.family === "dense" ? 0 : undefined;
       return timeOf(layer, choice);
     },
@@ -81,11 +81,11 @@ export function solveTimed(
   original: Counts,
   calibration: Calibration,
   clock: ChainClock,
-  { keepMacs, speedup }: CalibratedBudget,
+  { keepMacs, timed }: CalibratedBudget & { readonly timed: boolean },
   whole: number,
   most: number,
 ): Solution<PlannedChoice> {
-  if (speedup !== undefined) {
+  if (timed) {
     const bySpeed = itemsBySpeed(calibration, clock);
     const dense = bySpeed.reduce((sum, choices) => sum + choices[0]!.price, 0);
     const found = solvePlan(bySpeed, most - whole + dense);

@@ -40,7 +40,8 @@ export async function verifyWritten(graph: Graph, file: string, reference: Refer
 }
 
 /**
- * The same beside a network that the file must compute but for rounding. @throws FilterBasisError `verification-failed`
+ * The same beside a network that the file must compute but for rounding.
+ * @throws FilterBasisError `verification-failed`
  */
 export async function verifyAgainst(
   against: Graph,
@@ -55,12 +56,18 @@ export async function verifyAgainst(
   return { original, rebuilt, maxDifference: worstOutput(rebuilt)?.relativeMax ?? 0 };
 }
 
-/** The same of a graph that is not written yet. @throws FilterBasisError `verification-failed` */
+/**
+ * The same of a graph that is not written yet.
+ * @throws FilterBasisError `verification-failed`
+ */
 export async function verifyExactGraph(graph: Graph, reference: ReferenceSet): Promise<void> {
   requireAgreement(await compareWithOriginal(graph, await allowingHalf(reference, graph), { kind: "exact" }));
 }
 
-/** The same function as the reference's, but for rounding. @throws FilterBasisError `verification-failed` */
+/**
+ * The same function as the reference's, but for rounding.
+ * @throws FilterBasisError `verification-failed`
+ */
 export async function verifyExact(file: string, reference: ReferenceSet): Promise<Agreement> {
   return requireAgreement(await compareWithOriginal(file, reference, { kind: "exact" }), file);
 }

@@ -2,7 +2,10 @@
 import { mkdir, open, stat } from "node:fs/promises";
 import { FilterBasisError } from "../errors/error.js";
 
-/** Makes a folder with its parents. @throws FilterBasisError `io` */
+/**
+ * Makes a folder with its parents.
+ * @throws FilterBasisError `io`
+ */
 export async function makeFolder(path: string): Promise<string> {
   await mkdir(path, { recursive: true }).catch((error: unknown) => {
     throw new FilterBasisError("io", "cannot make a folder", {

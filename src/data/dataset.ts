@@ -71,7 +71,10 @@ export interface OpenOptions extends Telling {
   readonly path?: string;
 }
 
-/** The labelled images of the data. @throws FilterBasisError `data-mismatch` where it has no labels */
+/**
+ * The labelled images of the data.
+ * @throws FilterBasisError `data-mismatch` where it has no labels
+ */
 export async function labelledImages(data: Data): Promise<ImageData> {
   if (data.labelled !== undefined) return await data.labelled();
   throw new FilterBasisError("data-mismatch", "the images have no labels", {
@@ -80,7 +83,10 @@ export async function labelledImages(data: Data): Promise<ImageData> {
   });
 }
 
-/** The image pairs of the data for one scale. @throws FilterBasisError `data-mismatch` where it has none */
+/**
+ * The image pairs of the data for one scale.
+ * @throws FilterBasisError `data-mismatch` where it has none
+ */
 export async function imagePairs(data: Data, scale: number, split?: Split): Promise<PairSet> {
   if (data.pairs !== undefined) return await data.pairs(scale, split);
   throw new FilterBasisError("data-mismatch", "the data holds no images for super-resolution", {
@@ -89,7 +95,10 @@ export async function imagePairs(data: Data, scale: number, split?: Split): Prom
   });
 }
 
-/** Refuses options that a data set has no use for. @throws FilterBasisError `usage` */
+/**
+ * Refuses options that a data set has no use for.
+ * @throws FilterBasisError `usage`
+ */
 export function refuseOptions(name: string, options: object, useless: readonly string[]): void {
   const given = useless.filter((option) => (options as Readonly<Record<string, unknown>>)[option] !== undefined);
   if (given.length > 0)

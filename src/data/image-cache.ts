@@ -29,8 +29,8 @@ export interface ImageCache {
   readonly path: string;
   readonly pairs: readonly StoredPair[];
   /**
-   * `rows` rows of all three channels, [3, rows, width], into `out` (at least 3 rows width bytes). @throws
-   * FilterBasisError `io`
+   * `rows` rows of all three channels, [3, rows, width], into `out` (at least 3 rows width bytes).
+   * @throws FilterBasisError `io`
    */
   readRows(image: Stored, y: number, rows: number, out: Uint8Array): void;
   close(): void;

@@ -40,8 +40,8 @@ export function toRgb(image: Image): Image {
 }
 
 /**
- * The rectangle of `width` x `height` pixels whose top left corner is at column `x`, row `y`. @throws FilterBasisError
- * `shape-mismatch`
+ * The rectangle of `width` x `height` pixels whose top left corner is at column `x`, row `y`.
+ * @throws FilterBasisError `shape-mismatch`
  */
 export function crop(image: Image, x: number, y: number, width: number, height: number): Image {
   if (x < 0 || y < 0 || width < 1 || height < 1 || x + width > image.width || y + height > image.height) {
@@ -66,8 +66,8 @@ export function crop(image: Image, x: number, y: number, width: number, height: 
 }
 
 /**
- * Cut at the right and below so that both sides are multiples of the scale. @throws FilterBasisError `shape-mismatch`
- * (nothing would be left)
+ * Cut at the right and below so that both sides are multiples of the scale.
+ * @throws FilterBasisError `shape-mismatch` (nothing would be left)
  */
 export function cropToMultiple(image: Image, scale: number): Image {
   return crop(image, 0, 0, image.width - (image.width % scale), image.height - (image.height % scale));

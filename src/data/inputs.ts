@@ -5,6 +5,7 @@ import type { Batch, BatchSource } from "./batches.js";
 import type { Sizing } from "./codec.js";
 import { type Image, lumaWeights, toRgb } from "./image.js";
 import { type Normalization, parseNormalization, permutation } from "./image-set.js";
+import { imresizeFloat } from "./imresize.js";
 
 /** What order and number of channels the network takes. `luma` is that of super-resolution: BT.601, 16 .. 235. */
 export const channelOrders = ["rgb", "bgr", "luma"] as const;
@@ -29,8 +30,13 @@ export interface InputOptions {
   readonly limit?: number;
   /** Data with two parts; by default the training images. */
   readonly part?: "train" | "test";
-  /** Super-resolution: the low-resolution images of this scale instead of the high-resolution ones. */
+  /**
+   * Super-resolution: the low-resolution images of this scale instead of the high-resolution ones. A size then cuts them
+   * in the middle, and never stretches them.
+   */
   readonly scale?: number;
+  /** Enlarges what goes in by this factor (bicubic, on floats), for networks that only sharpen. */
+  readonly enlarge?: number;
   /** Files of several arrays: which one is the input. */
   readonly array?: string;
   readonly note?: (text: string) => void;
@@ -50,6 +56,12 @@ export interface Inputs extends BatchSource {
   readonly skipped: readonly Skipped[];
   /** Numbers that go in as they are: nothing that is said of images holds for them. */
   readonly asIs?: boolean;
+  /** Whether every input has a label: the targets of batches. */
+  readonly labelled?: boolean;
+  /** Classes that there are; absent without labels, and where only numbers are known. */
+  readonly classes?: number;
+  /** Super-resolution: the high-resolution image that input `index` of the data was made from. */
+  truth?(index: number): Promise<Image>;
 }
 
 /** An image that may become an input. `load` gives it in the size asked for. */
@@ -57,6 +69,8 @@ export interface Candidate {
   readonly file: string;
   readonly label?: number;
   load(sizing: Sizing | undefined): Promise<Image>;
+  /** What a super-resolution network should make of `load(sizing)`. */
+  truth?(sizing: Sizing | undefined): Promise<Image>;
 }
 
 /** Decoded images are held as 8-bit RGB; no more of them than this are kept, in bytes. */
@@ -76,17 +90,34 @@ export async function inputsOf(
 ): Promise<Inputs> {
   const { size, fit = "fill" } = options;
   const write = inputWriter(options);
-  const { images, labels, skipped } = await load(name, candidates, options, size && { ...size, fit });
+  const sizing = size && { ...size, fit };
+  const { images, labels, taken, skipped } = await load(name, candidates, options, sizing);
   const [first] = images as [Image];
-  const dims = [write.channels, first.height, first.width] as const;
+  const { enlarge = 1 } = options;
+  const dims = [write.channels, first.height * enlarge, first.width * enlarge] as const;
   const labelled = labels.every((label) => label !== undefined);
+  const withTruth = taken.every(({ truth }) => truth !== undefined);
   return {
     skipped,
+    labelled,
+    ...(withTruth && { truth: async (index: number) => toRgb(await taken[index]!.truth!(sizing)) }),
     ...inBatches(images.length, dims, options, (indices, out) => {
-      for (const [n, index] of indices.entries()) write.image(images[index]!, out, n * dims[0] * dims[1] * dims[2]);
+      const each = dims[0] * dims[1] * dims[2];
+      for (const [n, index] of indices.entries()) {
+        if (enlarge === 1) write.image(images[index]!, out, n * each);
+        else out.set(enlarged(images[index]!, write, enlarge), n * each);
+      }
       return labelled ? BigInt64Array.from(indices, (index) => BigInt(labels[index]!)) : null;
     }),
   };
+}
+
+/** One input, enlarged with the edges of Pillow, which networks that only sharpen are run with. */
+function enlarged(image: Image, write: ReturnType<typeof inputWriter>, factor: number): Float32Array {
+  const { width, height } = image;
+  const values = new Float32Array(write.channels * width * height);
+  write.image(image, values, 0);
+  return imresizeFloat(values, write.channels, height, width, factor, { edge: "leave out" }).data;
 }
 
 /** The randomness by which a sample is drawn: the same seed takes the same images of the same data. */
@@ -125,6 +156,8 @@ export function inBatches(
 interface Loaded {
   readonly images: readonly Image[];
   readonly labels: readonly (number | undefined)[];
+  /** What the images were loaded from. */
+  readonly taken: readonly Candidate[];
   readonly skipped: readonly Skipped[];
 }
 
@@ -136,6 +169,7 @@ async function load(
 ): Promise<Loaded> {
   const order = seed === undefined ? candidates.keys() : permutation(candidates.length, sampleRandom(seed));
   const [images, labels, skipped]: [Image[], (number | undefined)[], Skipped[]] = [[], [], []];
+  const taken: Candidate[] = [];
   let room = Math.min(limit, candidates.length);
   for (const index of order) {
     if (images.length >= room) break;
@@ -152,9 +186,10 @@ async function load(
     sameSize(images[0], image, file);
     images.push(image);
     labels.push(label);
+    taken.push(candidates[index]!);
   }
   if (skipped.length > namedSingly) note(`${name}: ${skipped.length} files were skipped`);
-  if (images.length > 0) return { images, labels, skipped };
+  if (images.length > 0) return { images, labels, taken, skipped };
   throw new FilterBasisError("not-found", "no image can be used", {
     file: name,
     got: skipped[0] === undefined ? "none at all" : `${skipped[0].file}: ${skipped[0].reason}`,

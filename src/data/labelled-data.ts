@@ -18,7 +18,7 @@ export function labelledData(name: string, load: () => Promise<ImageData>): Data
       refuseOptions(name, options, ["scale"]);
       const { train, test } = await labelled();
       const set = (options.part === "test" ? (test ?? train) : (train ?? test))!;
-      return inputsOf(set.name, candidatesOf(set), options);
+      return { ...(await inputsOf(set.name, candidatesOf(set), options)), classes: set.classes.length };
     },
   };
 }

@@ -75,19 +75,24 @@ export class FilterBasisError extends Error {
    * The same error with what the caller knows about its place (the file, say); what it says of its place itself stays.
    */
   at(place: ErrorPlace): FilterBasisError {
-    const { expected, got, cures, facts, cause, stack } = this;
-    const details = { ...place, ...this.place, cures, facts, ...(expected && { expected }), ...(got && { got }) };
-    const made = new FilterBasisError(this.code, this.problem, cause === undefined ? details : { ...details, cause });
-    if (stack !== undefined) made.stack = stack.replace(this.message, made.message);
-    return made;
+    return this.#with({ ...place, ...this.place });
   }
 
   /** The same error with further cures. */
   curedBy(...cures: readonly string[]): FilterBasisError {
-    const { expected, got, cause, stack, place } = this;
-    const details = { ...place, cures: [...this.cures, ...cures], ...(expected && { expected }), ...(got && { got }) };
+    return this.#with({ cures: [...this.cures, ...cures] });
+  }
+
+  /** The same error with more that was found out. */
+  knowing(facts: Readonly<Record<string, unknown>>): FilterBasisError {
+    return this.#with({ facts: { ...this.facts, ...facts } });
+  }
+
+  #with(more: ErrorDetails): FilterBasisError {
+    const { expected, got, cause, stack, place, cures, facts } = this;
+    const details = { ...place, cures, facts, ...(expected && { expected }), ...(got && { got }), ...more };
     const made = new FilterBasisError(this.code, this.problem, cause === undefined ? details : { ...details, cause });
-    if (stack !== undefined) made.stack = stack;
+    if (stack !== undefined) made.stack = stack.replace(this.message, made.message);
     return made;
   }
 

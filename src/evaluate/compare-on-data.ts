@@ -4,8 +4,10 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
 import { openSession, type Port, type Session, type SessionOptions } from "../runtime/index.js";
-import { compareOutput, type LossKind, type Mean, type OutputLoss } from "./loss.js";
+import { compareOutput, type LossKind, type OutputLoss } from "./loss.js";
+import type { Mean } from "./mean.js";
 import type { ModelFeeds } from "./model-feeds.js";
+import type { Truth } from "./truths.js";
 
 export interface ComparedOnData {
   readonly inputs: number;
@@ -25,7 +27,7 @@ export interface CompareOptions extends Pick<SessionOptions, "runtime" | "thread
   /** The output whose loss counts. Default: the first that is compared. */
   readonly output?: string;
   /** What its loss is, where its values do not tell. */
-  readonly kind?: OutputLoss["kind"];
+  readonly kind?: Exclude<LossKind, "decibels">;
   readonly progress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
@@ -60,11 +62,13 @@ export async function compareOnData(
     for (let index = 0; index < feeds.batches; index++) {
       if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while comparing");
       const inputs = await feeds.feeds(index);
+      const count = Math.min(feeds.batch, feeds.count - index * feeds.batch);
+      const truths = await truthsOf(feeds, index * feeds.batch, count);
       const [a, b] = [await first.run(inputs), await second.run(inputs)];
       for (const [name, comparison] of comparisons) {
         const [x, y] = [a[name]!, b[name]!];
-        if (x.dims.join() === y.dims.join()) comparison.add(x, y);
-        else if (name !== counts) comparison.lose(Math.min(feeds.batch, feeds.count - index * feeds.batch));
+        if (x.dims.join() === y.dims.join()) comparison.add(x, y, truths);
+        else if (name !== counts) comparison.lose(count);
         else throw otherSizes(name, x.dims, y.dims, names);
       }
       progress?.(index + 1, feeds.batches);
@@ -75,6 +79,12 @@ export async function compareOnData(
     await first.release();
     await second?.release();
   }
+}
+
+async function truthsOf({ truth }: ModelFeeds, first: number, count: number): Promise<readonly Truth[]> {
+  const truths: Truth[] = [];
+  for (let i = first; truth !== undefined && i < first + count; i++) truths.push(await truth(i));
+  return truths;
 }
 
 /** What the second takes must be what the first takes: names, types, and sizes where both fix them. */

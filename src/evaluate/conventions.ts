@@ -8,6 +8,8 @@ export interface Conventions {
   readonly normalize: string;
   readonly channels: Channels;
   readonly range: 1 | 255;
+  /** Of a super-resolution network. */
+  readonly scale?: number;
 }
 
 /** The metadata that written models carry their conventions in, by the name of the option. */
@@ -16,12 +18,20 @@ export const conventionKeys = {
   normalize: "filterbasis.normalize",
   channels: "filterbasis.channels",
   range: "filterbasis.range",
+  scale: "filterbasis.scale",
 } as const;
 
 /** Conventions as a model's metadata. */
-export const conventionsOf = ({ fit, normalize, channels, range }: Conventions): Readonly<Record<string, string>> => ({
+export const conventionsOf = ({
+  fit,
+  normalize,
+  channels,
+  range,
+  scale,
+}: Conventions): Readonly<Record<string, string>> => ({
   [conventionKeys.fit]: fit,
   [conventionKeys.normalize]: normalize,
   [conventionKeys.channels]: channels,
   [conventionKeys.range]: String(range),
+  ...(scale === undefined ? {} : { [conventionKeys.scale]: String(scale) }),
 });

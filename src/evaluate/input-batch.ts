@@ -1,7 +1,7 @@
 // How many inputs a network takes at once: as many as its file fixes; else several, unless its shapes say that it takes
 // them one by one.
 import { isError } from "../errors/error.js";
-import { feeds, reads } from "../graph/edit.js";
+import { dependents, feeds } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
 import { inferShapes } from "../ops/infer.js";
@@ -45,21 +45,13 @@ function takes(graph: Graph, names: readonly string[], shapes: Shapes): boolean 
   const [one, two] = [outputsAt(graph, sized(1)), outputsAt(graph, sized(2))];
   if (one === undefined) return true;
   if (two === undefined) return false;
-  const moving = movingFrom(graph, names);
+  const moving = dependents(graph, names);
   return one.every((type, at) => {
     const [dims, other] = [type?.dims, two[at]?.dims];
     const known = dims?.every(isNumber) && other?.every(isNumber);
     if (!known || !isFloat(type!.type) || !moving.has(graph.outputs[at]!.name)) return true;
     return dims.length > 0 && [2 * dims[0]!, ...dims.slice(1)].join() === other.join();
   });
-}
-
-/** The values that depend on some inputs. */
-function movingFrom(graph: Graph, names: readonly string[]): ReadonlySet<string> {
-  const moving = new Set(names);
-  for (const node of graph.nodes)
-    if ([...reads(node)].some((name) => moving.has(name))) for (const output of node.outputs) moving.add(output);
-  return moving;
 }
 
 const isNumber = (dim: unknown): dim is number => typeof dim === "number";

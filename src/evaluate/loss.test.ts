@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { float32Tensor } from "../graph/attributes.js";
-import { classAxis, compareOutput, isMask, kindOfOutput, meanOf } from "./loss.js";
+import { compareOutput } from "./loss.js";
+import { meanOf } from "./mean.js";
+import { classAxis, isMask, kindOfOutput } from "./output-kind.js";
 
 const of = (dims: readonly number[], values: readonly number[]) => float32Tensor(dims, Float32Array.from(values));
 

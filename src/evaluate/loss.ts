@@ -1,9 +1,11 @@
 // How much of a network's function another one has lost on the same inputs: one number in 0..1 (or in decibels) a task,
 // and beside it how each output compares. Every figure is a mean over inputs, so that its spread over them can be
 // stated.
-import { elements } from "../graph/attributes.js";
 import type { TensorData } from "../graph/types.js";
 import { floats } from "../graph/values.js";
+import { type Mean, meanOf } from "./mean.js";
+import { around, classAxis, isMask, kindOfOutput } from "./output-kind.js";
+import { againstTruths, type Truth, type TruthFigures } from "./truths.js";
 
 /**
  * `mask`: 1 - IoU at a threshold of 0.5 (both empty: 1). `classes`: the share of positions whose largest class is
@@ -13,16 +15,26 @@ import { floats } from "../graph/values.js";
 export const lossKinds = ["mask", "classes", "decibels", "relative"] as const;
 export type LossKind = (typeof lossKinds)[number];
 
-/** A mean over inputs, with half the width of its 95 % interval (0 for fewer than two inputs). */
-export interface Mean {
-  readonly mean: number;
-  readonly interval: number;
-}
+/** What a result may lose where nobody says how much, by the loss of its task. */
+export const usualLoss: Readonly<Record<LossKind, number>> = {
+  mask: 0.01,
+  classes: 0.01,
+  decibels: 0.1,
+  relative: 0.01,
+};
+/** A loss above this is told before anything else. */
+export const largeLoss: Readonly<Record<LossKind, number>> = {
+  mask: 0.05,
+  classes: 0.05,
+  decibels: 0.5,
+  relative: 0.05,
+};
 
-/** How one output compares with the original's. What an output is not has no figure. */
-export interface OutputLoss {
+/** How one output compares with the original's, and both with the truth. What an output is not has no figure. */
+export interface OutputLoss extends TruthFigures {
   readonly output: string;
-  readonly kind: Exclude<LossKind, "decibels">;
+  /** `decibels` where truths are images, unless another kind is stated. */
+  readonly kind: LossKind;
   /** Of the kind of the output. */
   readonly loss: Mean;
   readonly relative: Mean;
@@ -51,72 +63,17 @@ export interface OutputLoss {
 
 /** Collects one output over inputs. */
 export interface OutputComparison {
-  /** Values [N, ...] of N inputs from the original and from the other network. */
-  add(original: TensorData, other: TensorData): void;
+  /** Values [N, ...] of N inputs from the original and from the other network, and what is right for each input. */
+  add(original: TensorData, other: TensorData, truths?: readonly Truth[]): void;
   /** So many inputs of which nothing is kept, for the outputs have other sizes. */
   lose(inputs: number): void;
   result(): OutputLoss;
 }
 
-/**
- * The axis of classes of an output: one along which values are probabilities; or of a matrix [N, K], the second. -1
- * where there is none.
- */
-export function classAxis({ dims, ...tensor }: TensorData): number {
-  const values = floats({ dims, ...tensor });
-  for (let axis = dims.length - 1; axis >= 1; axis--) if (dims[axis]! > 1 && sumsToOne(values, dims, axis)) return axis;
-  const own = dims.slice(1).filter((dim) => dim !== 1);
-  return own.length === 1 ? dims.indexOf(own[0]!, 1) : -1;
-}
-
-const near = 1e-2;
-
-function sumsToOne(values: Float32Array, dims: readonly number[], axis: number): boolean {
-  const [outer, size, inner] = around(dims, axis);
-  for (let o = 0; o < outer; o++)
-    for (let i = 0; i < inner; i++) {
-      let sum = 0;
-      for (let k = 0; k < size; k++) {
-        const value = values[(o * size + k) * inner + i]!;
-        if (!(value >= 0)) return false;
-        sum += value;
-      }
-      if (Math.abs(sum - 1) > near) return false;
-    }
-  return values.length > 0;
-}
-
-const around = (dims: readonly number[], axis: number): readonly [outer: number, size: number, inner: number] => [
-  elements(dims.slice(0, axis)),
-  dims[axis] ?? 1,
-  elements(dims.slice(axis + 1)),
-];
-
-/**
- * One plane of values in 0..1 of which at least half are close to an end: a mask, where a grey image is mostly in
- * between.
- */
-export function isMask({ dims, ...tensor }: TensorData): boolean {
-  const sides = dims.slice(1).filter((dim) => dim > 1);
-  if (dims.length < 3 || sides.length !== 2) return false;
-  const values = floats({ dims, ...tensor });
-  let ends = 0;
-  for (const value of values) {
-    if (!(value >= -1e-3 && value <= 1.001)) return false;
-    if (value < 0.1 || value > 0.9) ends++;
-  }
-  return 2 * ends >= values.length;
-}
-
-/** What an output is, from its values on one or several inputs. */
-export function kindOfOutput(tensor: TensorData): OutputLoss["kind"] {
-  if (isMask(tensor)) return "mask";
-  return classAxis(tensor) > 0 ? "classes" : "relative";
-}
-
 /** @param kind stated by the user; by default found from the first values that are added */
-export function compareOutput(output: string, kind?: OutputLoss["kind"]): OutputComparison {
-  let found = kind;
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one accumulator, whose parts share its sums
+export function compareOutput(output: string, kind?: Exclude<LossKind, "decibels">): OutputComparison {
+  let found: Exclude<LossKind, "decibels"> | undefined = kind;
   let axis = -1;
   let maskable = false;
   const perInput = { relative: [] as number[], iou: [] as number[], agree: [] as number[] };
@@ -138,8 +95,9 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
     perInput.agree.push(0);
   };
   const variation = variationOf();
+  const toTruths = againstTruths();
   return {
-    add(original, other) {
+    add(original, other, truths = []) {
       const [a, b] = [floats(original), floats(other)];
       if (found === undefined) found = kindOfOutput(original);
       if (sums.n === 0) [axis, maskable] = [classAxis(original), found === "mask" || isMask(original)];
@@ -150,6 +108,7 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
           Float32Array,
           Float32Array,
         ];
+        toTruths.add(x, y, original.dims.slice(1), truths[input]);
         const relative = addValues(sums, x, y);
         if (!Number.isFinite(relative)) {
           notFinite++;
@@ -170,12 +129,15 @@ export function compareOutput(output: string, kind?: OutputLoss["kind"]): Output
       const iou = maskable ? meanOf(perInput.iou) : null;
       const classesAgree = axis > 0 ? meanOf(perInput.agree) : null;
       const relative = meanOf(perInput.relative);
-      const own = found ?? "relative";
+      const figures = toTruths.result();
+      const lost = kind === undefined ? figures.psnrToTruth?.lost : undefined;
+      const own = lost ? "decibels" : (found ?? "relative");
       const kept = own === "mask" ? iou : own === "classes" ? classesAgree : null;
       const constant = perInput.relative.length > 1 && !variation.varies();
       return {
         ...{ output, kind: own, relative, iou, classesAgree, notFinite, otherSizes, constant },
-        loss: kept === null ? relative : { ...kept, mean: 1 - kept.mean },
+        ...figures,
+        loss: lost ?? (kept === null ? relative : { ...kept, mean: 1 - kept.mean }),
         correlation: correlationOf(sums),
         absolute: sums.difference / Math.max(1, sums.n),
         psnr: psnrOf(sums),
@@ -249,16 +211,6 @@ function largest(values: Float32Array, o: number, i: number, size: number, inner
   for (let k = 1; k < size; k++)
     if (values[(o * size + k) * inner + i]! > values[(o * size + best) * inner + i]!) best = k;
   return best;
-}
-
-/** The mean and its 95 % interval, by the spread over inputs. */
-export function meanOf(values: readonly number[]): Mean {
-  const n = values.length;
-  if (n === 0) return { mean: Number.NaN, interval: 0 };
-  const mean = values.reduce((sum, value) => sum + value, 0) / n;
-  if (n === 1) return { mean, interval: 0 };
-  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
-  return { mean, interval: 1.96 * Math.sqrt(variance / n) };
 }
 
 function correlationOf({ n, a, b, aa, bb, ab }: Sums): number | null {

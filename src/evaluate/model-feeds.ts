@@ -6,12 +6,14 @@ import type { Data } from "../data/dataset.js";
 import type { Channels, InputOptions, Inputs } from "../data/inputs.js";
 import { FilterBasisError } from "../errors/error.js";
 import { elements } from "../graph/attributes.js";
-import { feeds as fedInputs } from "../graph/edit.js";
-import type { Graph, Value } from "../graph/types.js";
+import type { Graph } from "../graph/types.js";
 import { isFloat, tensorOf } from "../graph/values.js";
 import { type Feeds, type ModelInputs, sampleFeeds } from "../runtime/index.js";
 import { type Conventions, conventionKeys } from "./conventions.js";
 import { inputBatch } from "./input-batch.js";
+import { isFree, type Placement, pixelsOf, placementOf, rangeOf } from "./placement.js";
+import { type SrFeeds, srFeeds } from "./sr-feeds.js";
+import type { Truth } from "./truths.js";
 
 export interface ModelFeeds {
   /** Inputs there are, and in a batch. */
@@ -38,6 +40,8 @@ export interface ModelFeeds {
   at(first: number, count: number): Promise<Feeds>;
   /** Some of them as feeds of their own. */
   part(first: number, count: number): ModelFeeds;
+  /** What is right for input `index`; absent where the data has neither labels nor images for super-resolution. */
+  truth?(index: number): Promise<Truth>;
 }
 
 export interface FeedOptions extends InputOptions {
@@ -45,15 +49,6 @@ export interface FeedOptions extends InputOptions {
   readonly input?: string;
   /** Inputs that another network takes at once that is to be fed beside this one. */
   readonly fixed?: number;
-}
-
-/** A layout of images in a tensor: [N, C, H, W], or [N, H, W, C] as TensorFlow's exporters have it. */
-interface Placement {
-  readonly name: string;
-  readonly type: Value["tensor"];
-  readonly dims: readonly number[];
-  readonly channelsLast: boolean;
-  readonly channels: number;
 }
 
 /** Images of an input larger than this go in one by one. */
@@ -72,10 +67,12 @@ export async function modelFeeds(
   { input, fixed: beside, ...stated }: FeedOptions = {},
 ): Promise<ModelFeeds> {
   const placement = placementOf(graph, inputs, input);
-  const { how, guessed } = guessConventions(graph, placement, inputs, stated);
+  const sr = await srFeeds(graph, data, { ...placement, free: isFree(placement, inputs) }, inputs, stated);
+  const { how, guessed } = guessConventions(graph, placement, inputs, { ...stated, ...(sr && { sr }) });
   const { fixed = beside, along } = inputBatch(graph, placement.name, inputs.shapes);
   const batch = fixed ?? stated.batch ?? (pixelsOf(placement, stated) > largePixels ? 1 : 16);
-  const loaded = await data.inputs({ ...stated, ...usable(stated, how, placement), batch: 1 });
+  const loaded = await data.inputs({ ...stated, ...usable(stated, how, placement), ...degraded(sr), batch: 1 });
+  const truth = truthsOf(loaded, how);
   const layout = checkDims(graph, loaded, placement, data);
   const rest = others(graph, placement, inputs);
   const at = async (first: number, count: number): Promise<Feeds> => {
@@ -96,6 +93,7 @@ export async function modelFeeds(
       feeds: (index) => at(from + index * batch, Math.min(batch, count - index * batch)),
       at: (first, wanted) => at(from + first, wanted),
       part: (first, wanted) => some(from + first, Math.min(wanted, count - first)),
+      ...(truth && { truth: (index: number) => truth(from + index) }),
     };
   };
   const all = some(0, loaded.count);
@@ -103,24 +101,24 @@ export async function modelFeeds(
   return all;
 }
 
-/**
- * The input that data goes into: how many of it the network takes at once, and its pixels.
- * @throws FilterBasisError `data-mismatch` where it is not clear which input that is
- */
-export function dataInput(
-  graph: Graph,
-  inputs: ModelInputs,
-  { input, ...stated }: Pick<FeedOptions, "input" | "size">,
-) {
-  const placement = placementOf(graph, inputs, input);
-  const { fixed } = inputBatch(graph, placement.name, inputs.shapes);
-  return { name: placement.name, fixed, pixels: pixelsOf(placement, stated) };
+/** Low-resolution images in place of the data's own, enlarged again for a network that only sharpens. */
+function degraded(sr: SrFeeds | undefined): InputOptions {
+  if (sr === undefined) return {};
+  const { scale, enlarged, size } = sr;
+  if (!enlarged) return { scale, size };
+  return { scale, enlarge: scale, size: { width: size.width / scale, height: size.height / scale } };
 }
 
-/** Places of one input: pixels of an image, steps of a sequence. */
-function pixelsOf({ dims, channelsLast }: Placement, { size }: Pick<InputOptions, "size">): number {
-  if (size !== undefined) return size.width * size.height;
-  return elements(channelsLast ? dims.slice(1, 3) : dims.slice(2));
+/** What is right for each input: the image it was made from, else its label; undefined where there is neither. */
+function truthsOf(loaded: Inputs, { scale, range, channels }: Conventions): ModelFeeds["truth"] {
+  const { truth, classes } = loaded;
+  if (truth !== undefined && scale !== undefined)
+    return async (index) => ({ kind: "image", image: await truth(index), scale, range, bgr: channels === "bgr" });
+  if (truth !== undefined || loaded.labelled !== true) return undefined;
+  return async (index) => {
+    const { target } = await loaded.batch(0, index);
+    return { kind: "class", label: Number(target![0]), classes };
+  };
 }
 
 /** Other inputs that go along with every input of the data. */
@@ -154,39 +152,12 @@ const tooFew = ({ name }: Data, got: number, batch: number) =>
     got: String(got),
   });
 
-/**
- * The input that images go into: the one that is named, or the only one with four axes and one or three channels, or
- * the only one of floats.
- */
-function placementOf(graph: Graph, { shapes }: ModelInputs, named: string | undefined): Placement {
-  const fed = fedInputs(graph);
-  const candidates = fed.flatMap((value): Placement[] => {
-    const dims = shapes.get(value.name);
-    return dims === undefined ? [] : [asImages(value, dims)];
-  });
-  const wanted = named === undefined ? undefined : candidates.find(({ name }) => name === named);
-  if (wanted !== undefined) return wanted;
-  const images = candidates.filter(({ channels, dims }) => dims.length === 4 && (channels === 1 || channels === 3));
-  const floating = candidates.filter(({ type }) => type !== undefined && isFloat(type.type));
-  const found = [images, floating, candidates].find(({ length }) => length === 1)?.[0];
-  if (named === undefined && found !== undefined) return found;
-  throw new FilterBasisError(
-    "data-mismatch",
-    named === undefined ? "it is not clear which input the data goes into" : "there is no such input",
-    {
-      expected: "the name of one input: --data-input NAME",
-      got: candidates.map(({ name, dims }) => `${name} [${dims.join(", ")}]`).join("; ") || "no inputs",
-    },
-  );
-}
-
-function asImages({ name, tensor }: Value, dims: readonly number[]): Placement {
-  const few = (dim: number | undefined) => dim === 1 || dim === 3;
-  const channelsLast = dims.length === 4 && few(dims[3]) && !few(dims[1]);
-  return { name, type: tensor, dims, channelsLast, channels: (channelsLast ? dims[3] : dims[1]) ?? 0 };
-}
-
-function guessConventions(graph: Graph, placement: Placement, { chosen }: ModelInputs, stated: InputOptions) {
+function guessConventions(
+  graph: Graph,
+  placement: Placement,
+  inputs: ModelInputs,
+  { sr, ...stated }: InputOptions & { readonly sr?: SrFeeds },
+) {
   const told = (key: keyof typeof conventionKeys) => graph.metadata.get(conventionKeys[key]);
   const guessed: string[] = [];
   const guess = <T>(what: string, value: T): T => {
@@ -195,10 +166,10 @@ function guessConventions(graph: Graph, placement: Placement, { chosen }: ModelI
   };
   const { dims, channelsLast, channels } = placement;
   const [height = 0, width = 0] = channelsLast ? dims.slice(1, 3) : dims.slice(2, 4);
-  const free = chosen.some(({ input }) => input === placement.name);
   const isImage = dims.length === 4 && (channels === 1 || channels === 3);
-  const size = stated.size ?? { width, height };
-  if (isImage && free && stated.size === undefined) guess("size", `${width}x${height}`);
+  const size = sr?.size ?? stated.size ?? { width, height };
+  if (isImage && isFree(placement, inputs) && stated.size === undefined) guess("size", `${size.width}x${size.height}`);
+  if (sr?.guessed && told("scale") === undefined) guess("scale", sr.scale);
   const how: Conventions = {
     size,
     fit: stated.fit ?? (told("fit") as Conventions["fit"] | undefined) ?? "fill",
@@ -210,13 +181,11 @@ function guessConventions(graph: Graph, placement: Placement, { chosen }: ModelI
     range:
       stated.range ??
       ({ "1": 1, "255": 255 } as const)[told("range") ?? ""] ??
-      (isImage ? guess("range", rangeOf(placement)) : 1),
+      (isImage ? guess("range", sr?.range ?? rangeOf(placement)) : 1),
+    ...(sr && { scale: sr.scale }),
   };
   return { how, guessed };
 }
-
-/** Whole numbers are 0..255. */
-const rangeOf = ({ type }: Placement): 1 | 255 => (type !== undefined && !isFloat(type.type) ? 255 : 1);
 
 /** What is said of images means nothing to arrays of floats; `inputs` says so where a user said it. */
 function usable(stated: InputOptions, how: Conventions, { dims, channels }: Placement): InputOptions {

@@ -59,8 +59,9 @@ const calls: Readonly<Record<string, (args: readonly PickleValue[]) => PickleVal
 
 /**
  * The tensors of a state dict, or of the state dict inside of a checkpoint, by name. Strided ones are copied row-major,
- * the others are views on `bytes`. Throws `malformed`, or `unsupported` with the name of whatever is neither a tensor
- * nor a plain container.
+ * the others are views on `bytes`.
+ * @throws FilterBasisError `malformed`, or `unsupported` with the name of whatever is neither a tensor nor a plain
+ * container
  */
 export function readPyTorch(
   bytes: Uint8Array,

@@ -32,7 +32,8 @@ export interface SafetensorsFile {
 }
 
 /**
- * Reads a file; the tensors are views on `bytes`. Throws `malformed` or `unsupported`, naming the tensor and the field.
+ * Reads a file; the tensors are views on `bytes`.
+ * @throws FilterBasisError `malformed` or `unsupported`, naming the tensor and the field
  */
 export function readSafetensors(bytes: Uint8Array, { file }: { readonly file?: string } = {}): SafetensorsFile {
   const place = file === undefined ? {} : { file };

@@ -38,7 +38,7 @@ export interface UnpackOptions {
 
 /** How entries are unpacked and checked: a runtime that can do so faster hands its own in. */
 export interface Unpacker {
-  /** Undoes deflate. Throws where the bytes are damaged or make more than `size`. */
+  /** Undoes deflate. @throws FilterBasisError where the bytes are damaged or make more than `size` */
   inflate(packed: Uint8Array, size: number): Uint8Array | Promise<Uint8Array>;
   crc32(bytes: Uint8Array): number;
 }

@@ -134,8 +134,8 @@ export function isBasisConv(node: Node): boolean {
 }
 
 /**
- * Reads a node; undefined for any other operator. @throws FilterBasisError `invalid-graph` for attributes that
- * contradict each other
+ * Reads a node; undefined for any other operator.
+ * @throws FilterBasisError `invalid-graph` for attributes that contradict each other
  */
 export function readBasisConv(node: Node): BasisConv | undefined {
   if (!isBasisConv(node)) return undefined;

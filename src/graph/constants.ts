@@ -35,8 +35,8 @@ const utf8Count = (values: readonly Uint8Array[]): TensorData => ({
 });
 
 /**
- * The tensor of a Constant node; undefined for a sparse one. @throws FilterBasisError `invalid-graph` where it has no
- * value
+ * The tensor of a Constant node; undefined for a sparse one.
+ * @throws FilterBasisError `invalid-graph` where it has no value
  */
 export function constantOf(node: Node): TensorData | undefined {
   for (const [name, attribute] of node.attributes) {

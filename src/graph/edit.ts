@@ -33,6 +33,14 @@ export function captures(body: GraphBody): ReadonlySet<string> {
   return outer;
 }
 
+/** The named values, and all that depend on them. */
+export function dependents({ nodes }: GraphBody, names: Iterable<string>): ReadonlySet<string> {
+  const found = new Set(names);
+  for (const node of nodes)
+    if ([...reads(node)].some((name) => found.has(name))) for (const output of node.outputs) found.add(output);
+  return found;
+}
+
 /**
  * The inputs that a caller must feed: those that are not initializers. (Old models list initializers among their
  * inputs.)

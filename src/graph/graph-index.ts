@@ -2,6 +2,7 @@
 // for a graph, which never changes.
 import { readInt, readTensor } from "./attributes.js";
 import { constantOf } from "./constants.js";
+import { dequantizedTensor, isDequantize, productTensor } from "./dequantized.js";
 import { reads } from "./edit.js";
 import { type DataType, dataTypes, type GraphBody, type Node, type TensorData } from "./types.js";
 
@@ -19,9 +20,12 @@ export interface GraphIndex {
   readonly soleReader: (value: string) => Node | undefined;
   /** The tensor behind a value: an initializer, the output of a Constant node, or Identity of such; else undefined. */
   readonly constant: (value: string) => TensorData | undefined;
-  /** The same behind Identity and Cast, with where it is stored and the type in which it is read. */
+  /**
+   * The same behind Identity, Cast, and what widens stored integers to the floats that they stand for, with where it is stored and the type in which
+   * it is read.
+   */
   readonly stored: (value: string) => Stored | undefined;
-  /** The value behind any Identity and Cast, constant or not. */
+  /** The value behind any Identity and Cast, constant or not, and behind what widens stored integers. */
   readonly root: (value: string) => string;
 }
 
@@ -29,10 +33,12 @@ export interface GraphIndex {
 export interface Stored {
   /** The value where the chain begins: two chains from one initializer have one root. */
   readonly root: string;
-  /** As stored. */
+  /** As stored; of integers that DequantizeLinear widens, the floats that they stand for. */
   readonly tensor: TensorData;
   /** As the reader gets it, after any Cast. */
   readonly type: DataType;
+  /** How it is stored, where that is integers that stand for floats. */
+  readonly integers?: DataType;
 }
 
 const indexes = new WeakMap<GraphBody, GraphIndex>();
@@ -62,13 +68,39 @@ function consumersOf(nodes: readonly Node[]): ReadonlyMap<string, readonly Node[
   return readers;
 }
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one object, whose members share what was found once
 function makeIndex(graph: GraphBody): GraphIndex {
   const producers = producersOf(graph.nodes);
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   let readers: ReadonlyMap<string, readonly Node[]> | undefined;
-  const behindIdentity = chaser(graph, producers, ["Identity"]);
-  const root = chaser(graph, producers, ["Identity", "Cast"]);
   const isNode = (node: Node | undefined, op: string): node is Node => node?.op === op && node.domain === "";
+  const behindIdentity = chaser(graph, producers, ({ op }) => op === "Identity");
+  const isConstant = (value: string): boolean => {
+    const name = behindIdentity(value);
+    return graph.initializers.has(name) || isNode(producers.get(name), "Constant");
+  };
+  /** A constant of integers, cast to floats: what is multiplied by scales. */
+  const castIntegers = (value: string): TensorData | undefined => {
+    const cast = producers.get(behindIdentity(value));
+    const made = isNode(cast, "Cast") ? index.constant(cast.inputs[0] ?? "") : undefined;
+    return made !== undefined && /^u?int8$/.test(made.type) ? made : undefined;
+  };
+  const isScaling = (node: Node | undefined): node is Node =>
+    isNode(node, "Mul") && isConstant(node.inputs[1] ?? "") && castIntegers(node.inputs[0] ?? "") !== undefined;
+  const widensConstants = (node: Node | undefined): boolean =>
+    node !== undefined && isDequantize(node) && node.inputs.every((value) => value === "" || isConstant(value));
+  const widens = (node: Node | undefined): node is Node => isScaling(node) || widensConstants(node);
+  const root = chaser(graph, producers, (node) => node.op === "Identity" || node.op === "Cast" || widens(node));
+  const floats = new Map<Node, TensorData | undefined>();
+  const widened = (node: Node): TensorData | undefined => {
+    if (floats.has(node)) return floats.get(node);
+    const [integers, scale, zero] = node.inputs.map((value) => (value === "" ? undefined : index.constant(value)));
+    const made = isScaling(node)
+      ? productTensor(castIntegers(node.inputs[0]!)!, index.constant(node.inputs[1]!)!)
+      : integers && scale && dequantizedTensor(node, integers, scale, zero);
+    floats.set(node, made);
+    return made;
+  };
   const index: GraphIndex = {
     producers,
     outputs,
@@ -88,11 +120,14 @@ function makeIndex(graph: GraphBody): GraphIndex {
     stored(value) {
       const name = root(value);
       const node = producers.get(name);
-      const tensor = graph.initializers.get(name) ?? (isNode(node, "Constant") ? readTensor(node, "value") : undefined);
-      if (tensor === undefined) return undefined;
+      const own = graph.initializers.get(name) ?? (isNode(node, "Constant") ? readTensor(node, "value") : undefined);
+      if (own === undefined) return undefined;
       const cast = producers.get(behindIdentity(value));
+      const last = isNode(cast, "Cast") ? producers.get(behindIdentity(cast.inputs[0] ?? "")) : cast;
+      const tensor = widens(last) ? widened(last) : own;
+      if (tensor === undefined) return undefined;
       const type = isNode(cast, "Cast") ? dataTypes[readInt(cast, "to", 0) - 1] : tensor.type;
-      return type && { root: name, tensor, type };
+      return type && { root: name, tensor, type, ...(tensor === own ? {} : { integers: own.type }) };
     },
   };
   return index;
@@ -105,7 +140,7 @@ function makeIndex(graph: GraphBody): GraphIndex {
 function chaser(
   graph: GraphBody,
   producers: ReadonlyMap<string, Node>,
-  ops: readonly string[],
+  follows: (node: Node) => boolean,
 ): (value: string) => string {
   const known = new Map<string, string>();
   return (value) => {
@@ -115,7 +150,7 @@ function chaser(
       known.set(current, current);
       chain.push(current);
       const node = producers.get(current);
-      if (graph.initializers.has(current) || node?.domain !== "" || !ops.includes(node.op)) break;
+      if (graph.initializers.has(current) || node?.domain !== "" || !follows(node)) break;
       current = node.inputs[0] ?? "";
     }
     const root = known.get(current)!;

@@ -2,7 +2,10 @@
 import { type Matrix, matrix, transpose } from "./matrix.js";
 import { notPositive, requireFit, requireSquare } from "./require.js";
 
-/** The lower triangular L with L L^T = the matrix. Errors: `invalid-plan` where it is not positive definite. */
+/**
+ * The lower triangular L with L L^T = the matrix.
+ * @throws FilterBasisError `invalid-plan` where it is not positive definite
+ */
 export function cholesky(positive: Matrix): Matrix {
   requireSquare(positive);
   const { rows: size, data } = positive;

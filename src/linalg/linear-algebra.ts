@@ -22,8 +22,8 @@ export interface LinearAlgebra {
   /** The reduced singular value decomposition a = u diag(values) v^T. */
   svd(a: Matrix): Svd;
   /**
-   * The lower triangular L with L L^T = the matrix, of which only the lower triangle is read. Errors: `invalid-plan`
-   * where it is not positive definite.
+   * The lower triangular L with L L^T = the matrix, of which only the lower triangle is read.
+   * @throws FilterBasisError `invalid-plan` where it is not positive definite
    */
   cholesky(positive: Matrix): Matrix;
   /** X with X L = right, for a lower triangular L [q x q] with a diagonal without zeros and right [r x q]. */

@@ -20,16 +20,16 @@ interface LowRank {
 export interface Spectrum {
   /** All min(rows, cols) of them, descending, to about 1e-15 of the largest; what is below 1e-14 of it is 0. */
   readonly squares: Float64Array;
-  /** Errors: `invalid-plan` for a rank outside 1 .. min(rows, cols). */
+  /** @throws FilterBasisError `invalid-plan` for a rank outside 1 .. min(rows, cols) */
   lowRank(rank: number): LowRank;
 }
 
 /**
  * Of rank m, the truncated singular value decomposition W = U S V^T, split evenly: coefficients = U S^1/2, basis =
  * S^1/2 V^T, so that both factors train at the same pace. Directions that W does not have at all get a zero column of
- * coefficients and a unit row of the basis. The product is exact at full rank whatever the condition of W, since U
- * (or V) is orthonormal to working precision and the other factor is W itself in its coordinates. Errors:
- * `non-finite`, also for squares beyond the largest double.
+ * coefficients and a unit row of the basis. The product is exact at full rank whatever the condition of W, since U (or
+ * V) is orthonormal to working precision and the other factor is W itself in its coordinates.
+ * @throws FilterBasisError `non-finite`, also for squares beyond the largest double
  */
 export function spectrum(matrix: Matrix, linear: LinearAlgebra): Spectrum {
   requireFinite(matrix);

@@ -1,7 +1,7 @@
 // The paper's architecture, to be trained from scratch: every selected convolution W[n, c, h, w] becomes a
 // convolution with a basis B[m, p, h, w], run over the s = c / p splits of the input, and a convolution with the
 // coefficients A[n, s m, k, k]. Channel g m + j of what lies between is split g, basis filter j.
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Layout } from "../basis/layouts.js";
 import { type SliceEnd, sliceStart } from "../basis/split.js";
 import { makeNode } from "../graph/attributes.js";
@@ -13,7 +13,7 @@ import { sequence } from "../passes/sequence.js";
 import { type ConvLayer, convLayers } from "./conv-layers.js";
 import { filtersOverBasis } from "./expand-bases.js";
 import type { Method } from "./method.js";
-import { architectureFields, byChannels, count, type OptionsOf, optional, sliceEnd } from "./options.js";
+import { about, architectureFields, byChannels, count, type OptionsOf, optional, sliceEnd } from "./options.js";
 import { basisPresets, presetOptions } from "./presets.js";
 import { activation, type Rewrite, replaceConvolutions } from "./replace.js";
 import { type Share, shares, sharingSets } from "./sharing.js";
@@ -23,22 +23,24 @@ const fields = {
   ...architectureFields,
   ...optional({
     /** m. A layer without one is skipped. */
-    basis: byChannels.describe("basis filters: one number, or one for each count of input channels"),
+    basis: about("basis filters: one number, or one for each count of input channels", byChannels),
     /** p. Default: c / splits. */
-    channels: byChannels.describe(
+    channels: about(
       "input channels of a basis filter: one number, or one for each count of input channels",
+      byChannels,
     ),
-    splits: count.describe("splits, where channels are not stated; default 1"),
-    share: z.enum(shares).describe("which layers share a basis; all of a network read slices of one"),
-    slice: sliceEnd.describe("which channels of the network's one basis a narrower layer reads"),
-    insertNorm: z
-      .boolean()
-      .describe("batch norm and activation between basis and coefficients: no way back to one filter"),
-    insertActivation: z.boolean().describe("an activation behind the layer's batch norm where the network has none"),
-    coefficientKernel: z.union([z.literal(1), z.literal(3)]).describe("side of the coefficients' kernel"),
-    transition: count.describe("T: DenseNet's transitions become C -> C / T -> C with a skip; by default they stay"),
+    splits: about("splits, where channels are not stated; default 1", count),
+    share: about("which layers share a basis; all of a network read slices of one", z.enum(shares)),
+    slice: about("which channels of the network's one basis a narrower layer reads", sliceEnd),
+    insertNorm: about(
+      "batch norm and activation between basis and coefficients: no way back to one filter",
+      z.boolean(),
+    ),
+    insertActivation: about("an activation behind the layer's batch norm where the network has none", z.boolean()),
+    coefficientKernel: about("side of the coefficients' kernel", z.union([z.literal(1), z.literal(3)])),
+    transition: about("T: DenseNet's transitions become C -> C / T -> C with a skip; by default they stay", count),
     /** All compute the same. */
-    layout: z.enum(["split", "batch-folded", "grouped"]).describe("how the convolutions over the splits are written"),
+    layout: about("how the convolutions over the splits are written", z.enum(["split", "batch-folded", "grouped"])),
   }),
 };
 
@@ -213,6 +215,7 @@ export const basisScratchMethod: Method<"basis-scratch", typeof fields> = {
   summary: "the paper's basis networks with new weights, to be trained",
   from: "architecture",
   options: fields,
+  sizes: [256, 192, 128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 2, 1].map((basis) => ({ basis })),
   apply: (graph, options) => basisScratch(options)(graph),
   reconstruct: filtersOverBasis,
 };

@@ -1,6 +1,6 @@
 // Method basis: every planned convolution becomes a convolution with a small basis and a 1 x 1 with the coefficients,
 // both made from its own filters by truncated SVD.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type Factors, initialise, splitMatrix } from "../basis/initialise.js";
 import { type Layout, layouts } from "../basis/layouts.js";
 import { type ActivationMoments, fitToOutputs, outputSpectrum, sharedMoments } from "../basis/moments.js";
@@ -13,7 +13,7 @@ import { numbers } from "../graph/values.js";
 import { pureLinearAlgebra } from "../linalg/low-rank.js";
 import { stackRows } from "../linalg/matrix.js";
 import { filtersOf, type Layer } from "./layers.js";
-import { type OptionsOf, optional } from "./options.js";
+import { about, type OptionsOf, optional } from "./options.js";
 import { type GroupPlan, type Plan, type PlanOptions, planCompression } from "./plan.js";
 import { planFields } from "./plan-options.js";
 import { type Store, storeFor } from "./store.js";
@@ -21,7 +21,7 @@ import { type Store, storeFor } from "./store.js";
 export const basisFields = {
   ...planFields,
   /** Of layers for which the plan has none; any can be changed afterwards (see layout.ts). Default: batch-folded. */
-  ...optional({ layout: z.enum(layouts).describe("how layers are written") }),
+  ...optional({ layout: about("how layers are written", z.enum(layouts)) }),
 };
 
 export interface BasisOptions extends PlanOptions, OptionsOf<typeof basisFields> {
@@ -40,7 +40,18 @@ export function basis(options: BasisOptions = {}): Pass {
   return (graph) => applyPlan(graph, planCompression(graph, options), options);
 }
 
-/** Carries out a plan made for this graph. */
+/**
+ * Carries out a plan made for this graph.
+ * @example
+ * ```ts
+ * import { applyPlan, loadModel, planCompression } from "filterbasis";
+ *
+ * const graph = await loadModel("model.onnx");
+ * const plan = planCompression(graph, { keepParams: 0.4, share: "block" });
+ * const { graph: compressed } = applyPlan(graph, plan);
+ * console.log(plan.after.weights / plan.before.weights, compressed.nodes.length);
+ * ```
+ */
 export function applyPlan(graph: Graph, plan: Plan, options: BasisOptions = {}): PassResult {
   const { method = "basis" } = options;
   const writer: Writer = {

@@ -1,16 +1,17 @@
 // Layers that were written as a chain of convolutions (or of two matrices): what a file keeps of them, as JSON in
 // the model's metadata, so that the chain is known for what it is and its dense layer can come back. The nodes
 // themselves are ordinary ones.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type Candidate, families } from "../basis/factors.js";
 import { FilterBasisError } from "../errors/error.js";
+import { messages } from "../errors/schema-messages.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
 
 export const chainKey = "filterbasis.chains";
 
-const size = z.number().int().positive();
-const pair = z.tuple([size, size]).readonly();
+const size = z.int().check(z.positive());
+const pair = z.readonly(z.tuple([size, size]));
 
 const chainRecord = z.object({
   /** The original node's name (may be empty), its operator, and the value that it makes. */
@@ -18,19 +19,19 @@ const chainRecord = z.object({
   kind: z.enum(["conv", "gemm", "matmul"]),
   output: z.string(),
   family: z.enum(Object.keys(families) as [keyof typeof families]),
-  splits: size.optional(),
-  clusters: pair.optional(),
-  ranks: z.array(size).readonly(),
+  splits: z.optional(size),
+  clusters: z.optional(pair),
+  ranks: z.readonly(z.array(size)),
   /** n filters of c channels; a fully connected layer has the kernel [1, 1]. */
   shape: z.object({ n: size, c: size, kernel: pair, stride: pair }),
   /** Spatial axes of the convolution. */
   axes: z.union([z.literal(1), z.literal(2)]),
   /** Initializers of the stages, in order. */
-  weights: z.array(z.string()).min(2).readonly(),
+  weights: z.readonly(z.array(z.string()).check(z.minLength(2))),
   /** Initializers by which channels are reordered before each stage and behind the last; null where they stay. */
-  orders: z.array(z.string().nullable()).readonly().optional(),
+  orders: z.optional(z.readonly(z.array(z.nullable(z.string())))),
   /** The method that made it; compression on data has none. */
-  method: z.string().optional(),
+  method: z.optional(z.string()),
   /** Name of the original weights, and attributes of the original node. */
   weight: z.string(),
   attributes: z.record(z.string(), z.union([z.number(), z.string(), z.array(z.number())])),
@@ -38,10 +39,10 @@ const chainRecord = z.object({
    * The share of the output's energy that was lost on the calibration images, or of the filters' squared norm where it
    * was made from these alone; null where it is not known.
    */
-  error: z.number().nullable(),
+  error: z.nullable(z.number()),
 });
 
-const record = z.object({ version: z.literal(1), chains: z.array(chainRecord).readonly() });
+const record = z.object({ version: z.literal(1), chains: z.readonly(z.array(chainRecord)) });
 
 export type ChainRecord = z.infer<typeof chainRecord>;
 
@@ -58,7 +59,7 @@ export function readChains(graph: Graph): readonly ChainRecord[] {
   } catch (cause) {
     throw new FilterBasisError("malformed", "the model's record of its chains is not JSON", { field, cause });
   }
-  const checked = record.safeParse(data);
+  const checked = record.safeParse(data, messages);
   if (checked.success) return checked.data.chains;
   const issue = checked.error.issues[0];
   throw new FilterBasisError("malformed", `the model's record of its chains cannot be used: ${issue?.message}`, {

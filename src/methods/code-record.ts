@@ -1,13 +1,13 @@
 // Layers whose filters are looked up in a codebook: what a file keeps of them, as JSON in the model's metadata. The
 // convolution stays where it was; its weight is computed at load from ordinary nodes over codebook and indices.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { FilterBasisError } from "../errors/error.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
 
 const codeKey = "filterbasis.codes";
 
-const size = z.number().int().positive();
+const size = z.int().check(z.positive());
 
 const codeRecord = z.object({
   /** The original node's name (may be empty), and the value that it makes. */
@@ -15,24 +15,24 @@ const codeRecord = z.object({
   output: z.string(),
   method: z.enum(["kmeans", "kse"]),
   /** W [n, c, kernel] of the original. */
-  filters: z.array(size).min(3).readonly(),
+  filters: z.readonly(z.array(size).check(z.minLength(3))),
   /** The original weight's name. */
   weight: z.string(),
   /** What stands in the place of the filters, in a few words. */
   description: z.string(),
   /** Initializers that are trained: codebooks, scales, filters that stay. */
-  parameters: z.array(z.string()).min(1).readonly(),
+  parameters: z.readonly(z.array(z.string()).check(z.minLength(1))),
   /** Initializers of indices, with the bits that each index needs. */
-  indices: z.array(z.object({ name: z.string(), bits: z.number().int().min(0) })).readonly(),
+  indices: z.readonly(z.array(z.object({ name: z.string(), bits: z.int().check(z.nonnegative()) }))),
   /** The initializer that says which input channels are read; null where all are. */
-  selected: z.string().nullable(),
+  selected: z.nullable(z.string()),
   /** Multiply-accumulates for each output position as the method's paper counts them. */
-  paperMacs: z.number().nonnegative(),
+  paperMacs: z.number().check(z.nonnegative()),
   /** ||W - W~||_F / ||W||_F when it was made. */
   error: z.number(),
 });
 
-const record = z.object({ version: z.literal(1), layers: z.array(codeRecord).readonly() });
+const record = z.object({ version: z.literal(1), layers: z.readonly(z.array(codeRecord)) });
 
 export type CodeRecord = z.infer<typeof codeRecord>;
 

@@ -3,7 +3,7 @@
 // budget every layer keeps the same fraction of its cost, R = F c n kh kw / (c + kh + kw + n).
 // Source: the form is the paper's (its identity is a test); that its solver is clearly better than plain ALS is its
 // abstract's; solver and starts here are our own.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { cpTerms } from "../basis/cp.js";
 import { type Candidate, type Factors, makeFactors } from "../basis/factors.js";
 import type { LinearAlgebra } from "../linalg/low-rank.js";
@@ -13,12 +13,12 @@ import type { ChainLayer } from "./chain-layers.js";
 import { filtersOfChain } from "./expand-chains.js";
 import { spatialOnly } from "./jaderberg.js";
 import type { Method } from "./method.js";
-import { optional } from "./options.js";
+import { about, optional } from "./options.js";
 import { chainFields } from "./plan-chains.js";
 
 const fields = {
   ...chainFields,
-  ...optional({ seed: z.int().min(0).describe("of the starts; default 1") }),
+  ...optional({ seed: about("of the starts; default 1", z.int().check(z.nonnegative())) }),
 };
 
 export const cp: Method<"cp", typeof fields> = {

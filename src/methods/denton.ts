@@ -4,7 +4,7 @@
 // Written as grouped convolutions; a Gather puts channels in the order of their clusters where they are not.
 // Source: the authors' code. Its third tool, one colour for each filter of the first layer, is not here: the first layer
 // stays, as in the other methods.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { biclustered, biclusteredCandidate } from "../basis/biclustered.js";
 import { blockOf, type Clusters, clustered } from "../basis/blocks.js";
 import { deflated, outerProduct, outerProductCandidate } from "../basis/outer-product.js";
@@ -16,17 +16,17 @@ import type { ChainLayer } from "./chain-layers.js";
 import type { Line } from "./chain-line.js";
 import { filtersOfChain } from "./expand-chains.js";
 import type { Method } from "./method.js";
-import { count, optional } from "./options.js";
+import { about, count, optional } from "./options.js";
 import { chainFields } from "./plan-chains.js";
 
 const fields = {
   ...chainFields,
   ...optional({
-    form: z.enum(["biclustered", "outer-product"]).describe("how a block is written; default biclustered"),
-    channelClusters: count.describe("G, clusters of input channels; default 1"),
-    filterClusters: count.describe("H, clusters of filters; default 1"),
-    grouping: z.enum(["kmeans", "contiguous"]).describe("how clusters are found; default kmeans, of one size each"),
-    seed: z.int().min(0).describe("of k-means; default 1"),
+    form: about("how a block is written; default biclustered", z.enum(["biclustered", "outer-product"])),
+    channelClusters: about("G, clusters of input channels; default 1", count),
+    filterClusters: about("H, clusters of filters; default 1", count),
+    grouping: about("how clusters are found; default kmeans, of one size each", z.enum(["kmeans", "contiguous"])),
+    seed: about("of k-means; default 1", z.int().check(z.nonnegative())),
   }),
 };
 

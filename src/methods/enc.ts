@@ -7,7 +7,7 @@
 // Source: the form and map are checked against the authors' published singular values and ranks of ResNet-56 (a test); the
 // solver of model and inf is our own. The first convolution stays, as in the authors' settings. Their strides both stand in
 // the first stage; here each axis strides in its own stage, so that the original is what full rank gives.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { encMostRank, encQuality, encRank } from "../basis/enc.js";
 import { separableSpectrum } from "../basis/separable-svd.js";
 import { FilterBasisError } from "../errors/error.js";
@@ -21,14 +21,14 @@ import type { Line } from "./chain-line.js";
 import { filtersOfChain } from "./expand-chains.js";
 import { lineOfSpectrum } from "./jaderberg.js";
 import type { Method } from "./method.js";
-import { type OptionsOf, optional } from "./options.js";
+import { about, type OptionsOf, optional } from "./options.js";
 import { type Boxed, chainFields, type Level } from "./plan-chains.js";
 
 const fields = {
   ...chainFields,
   ...optional({
-    search: z.enum(["map", "model", "inf"]).describe("how ranks are found under a budget; default map"),
-    seed: z.int().min(0).describe("of the perturbations of inf; default 1"),
+    search: about("how ranks are found under a budget; default map", z.enum(["map", "model", "inf"])),
+    seed: about("of the perturbations of inf; default 1", z.int().check(z.nonnegative())),
   }),
 };
 

@@ -1,7 +1,7 @@
 // Factorized convolutions (Wang et al., 2017) as the paper's authors build them: a convolution becomes a few SIC
 // layers in a row, each y = act(pointwise(depthwise(x)) + x), where "+ x" stands only where the shapes agree. An
 // architecture, not an approximation.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { depthwiseSeparable } from "../basis/depthwise-separable.js";
 import type { GraphBuilder } from "../graph/builder.js";
 import { initialiser } from "../graph/initialise.js";
@@ -10,23 +10,25 @@ import { numbers, tensorOf } from "../graph/values.js";
 import { pureLinearAlgebra } from "../linalg/low-rank.js";
 import type { ConvLayer } from "./conv-layers.js";
 import type { Method } from "./method.js";
-import { architectureFields, count, type OptionsOf, optional } from "./options.js";
+import { about, architectureFields, count, type OptionsOf, optional } from "./options.js";
 import { factorPresets, presetOptions } from "./presets.js";
 import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./replace.js";
 
 const fields = {
   ...architectureFields,
   ...optional({
-    layers: count.describe("SIC layers in a row; default 2"),
-    norm: z
-      .enum(["none", "between", "both"])
-      .describe("batch norm behind the depthwise convolution, behind both, or nowhere"),
-    bias: z.boolean().describe("whether its convolutions have biases"),
-    widen: z.enum(["first", "last"]).describe("the SIC layer that changes the number of channels"),
-    start: z
-      .enum(["new", "filters"])
-      .describe("new weights (default), or the depthwise separable convolution nearest to the filters: our own start"),
-    dropNorm: z.boolean().describe("the convolution's own batch norm and activation go: the SIC layers end in theirs"),
+    layers: about("SIC layers in a row; default 2", count),
+    norm: about(
+      "batch norm behind the depthwise convolution, behind both, or nowhere",
+      z.enum(["none", "between", "both"]),
+    ),
+    bias: about("whether its convolutions have biases", z.boolean()),
+    widen: about("the SIC layer that changes the number of channels", z.enum(["first", "last"])),
+    start: about(
+      "new weights (default), or the depthwise separable convolution nearest to the filters: our own start",
+      z.enum(["new", "filters"]),
+    ),
+    dropNorm: about("the convolution's own batch norm and activation go: the SIC layers end in theirs", z.boolean()),
   }),
 };
 
@@ -122,5 +124,6 @@ export const factorMethod: Method<"factor", typeof fields> = {
   summary: "depthwise and 1 x 1 convolutions, stacked (Wang et al.)",
   from: "architecture",
   options: fields,
+  sizes: [3, 2, 1].map((layers) => ({ layers })),
   apply: (graph, options) => factor(options)(graph),
 };

@@ -13,15 +13,15 @@ import type { ChainLayer } from "./chain-layers.js";
 import type { Line } from "./chain-line.js";
 import { filtersOfChain } from "./expand-chains.js";
 import type { Method } from "./method.js";
-import { count, type OptionsOf, optional } from "./options.js";
+import { about, count, type OptionsOf, optional } from "./options.js";
 import { chainFields } from "./plan-chains.js";
 
 const { rank: _, layers: __, ...common } = chainFields;
 const fields = {
   ...common,
   ...optional({
-    groups: count.describe("g of every layer, instead of a budget"),
-    channelsPerGroup: count.describe("the same as input channels of a group"),
+    groups: about("g of every layer, instead of a budget", count),
+    channelsPerGroup: about("the same as input channels of a group", count),
   }),
 };
 

@@ -1,32 +1,35 @@
 // Filter groups (Peng et al., 2018) as the paper's authors build them: a convolution becomes a grouped one and a 1 x
 // 1 behind it.
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { GraphBuilder } from "../graph/builder.js";
 import { initialiser } from "../graph/initialise.js";
 import type { Pass } from "../graph/types.js";
 import type { ConvLayer } from "./conv-layers.js";
 import type { Method } from "./method.js";
-import { architectureFields, byChannels, count, type OptionsOf, optional } from "./options.js";
+import { about, architectureFields, byChannels, count, type OptionsOf, optional } from "./options.js";
 import { groupPresets, presetOptions } from "./presets.js";
 import { activation, type Rewrite, replaceConvolutions, spatialConv } from "./replace.js";
 
 /** So many groups up to so many input channels; the last entry may leave the bound out. */
-const groupsUpTo = z.strictObject({ upTo: count.optional(), groups: count });
+const groupsUpTo = z.strictObject({ upTo: z.optional(count), groups: count });
 
 const fields = {
   ...architectureFields,
   ...optional({
-    channelsPerGroup: byChannels.describe(
+    channelsPerGroup: about(
       "input channels of a group: one number, or one for each count of output channels",
+      byChannels,
     ),
-    groups: z
-      .union([count, z.array(groupsUpTo).min(1)])
-      .describe("the number of groups instead: one, or one for each range of input channels"),
-    insertNorm: z.boolean().describe("batch norm and activation between the two convolutions"),
-    bias: z.boolean().describe("whether its convolutions have biases"),
-    narrow: z
-      .boolean()
-      .describe("the grouped convolution has the output's channels already; otherwise it keeps the input's"),
+    groups: about(
+      "the number of groups instead: one, or one for each range of input channels",
+      z.union([count, z.array(groupsUpTo).check(z.minLength(1))]),
+    ),
+    insertNorm: about("batch norm and activation between the two convolutions", z.boolean()),
+    bias: about("whether its convolutions have biases", z.boolean()),
+    narrow: about(
+      "the grouped convolution has the output's channels already; otherwise it keeps the input's",
+      z.boolean(),
+    ),
   }),
 };
 
@@ -79,5 +82,6 @@ export const groupMethod: Method<"group", typeof fields> = {
   summary: "a grouped convolution, then 1 x 1 (Peng et al.)",
   from: "architecture",
   options: fields,
+  sizes: [1, 2, 4, 8, 16, 32, 64].map((groups) => ({ groups })),
   apply: (graph, options) => group(options)(graph),
 };

@@ -4,7 +4,7 @@
 // to K channels, then 1 x kw to n, K (c kh + n kw) weights, by one truncated SVD.
 // Source: the schemes are those of the paper's abstract and of its two implementations in the field; that each channel has
 // a basis of its own in scheme 1 is remembered, not read.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { channelSeparable } from "../basis/channel-separable.js";
 import type { Candidate } from "../basis/factors.js";
 import { separableFactors, separableSpectrum } from "../basis/separable-svd.js";
@@ -16,19 +16,21 @@ import type { ChainLayer } from "./chain-layers.js";
 import type { Line } from "./chain-line.js";
 import { filtersOfChain } from "./expand-chains.js";
 import type { Method } from "./method.js";
-import { optional } from "./options.js";
+import { about, optional } from "./options.js";
 import { chainFields } from "./plan-chains.js";
 
 const fields = {
   ...chainFields,
   ...optional({
-    scheme: z
-      .union([z.literal(1), z.literal(2)])
-      .describe("1: separable filters of channels, then 1x1; 2 (default): kh x 1, then 1 x kw"),
-    basis: z
-      .enum(["shared", "own"])
-      .describe("of scheme 1: one set of separable filters for all channels (default), or one for each"),
-    seed: z.int().min(0).describe("of the starts of scheme 1; default 1"),
+    scheme: about(
+      "1: separable filters of channels, then 1x1; 2 (default): kh x 1, then 1 x kw",
+      z.union([z.literal(1), z.literal(2)]),
+    ),
+    basis: about(
+      "of scheme 1: one set of separable filters for all channels (default), or one for each",
+      z.enum(["shared", "own"]),
+    ),
+    seed: about("of the starts of scheme 1; default 1", z.int().check(z.nonnegative())),
   }),
 };
 

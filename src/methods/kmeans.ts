@@ -4,7 +4,7 @@
 // Source: the authors' code, with guards for kernels of zeros and empty clusters; how clusters are found: basis/kmeans.ts,
 // basis/kernel-codes.ts. Scales are stored in half precision, as the authors round them; they are rounded when the model is
 // stored, not in every step of training. Under a budget k is the largest that keeps it, at most 1024: that bound is our own.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { codeKernels, type KernelCodes, kernelTransforms } from "../basis/kernel-codes.js";
 import { FilterBasisError } from "../errors/error.js";
 import { int } from "../graph/attributes.js";
@@ -15,7 +15,7 @@ import { type ChainLayer, findChainLayers } from "./chain-layers.js";
 import { filtersOfCode } from "./codes.js";
 import { paperWeights } from "./counts.js";
 import type { Method } from "./method.js";
-import { count, type OptionsOf, optional, selectionFields } from "./options.js";
+import { about, count, type OptionsOf, optional, selectionFields } from "./options.js";
 import { chainFields } from "./plan-chains.js";
 import { nothingToDo } from "./plan-groups.js";
 import { type CodeBuilder, indexBits, type WrittenCode, writeCodes } from "./write-codes.js";
@@ -24,18 +24,20 @@ const { keepParams, keepMacs, keepFirst, inputs } = chainFields;
 const fields = {
   ...selectionFields,
   ...{ keepParams, keepMacs, inputs },
-  keepFirst: keepFirst.describe("the first so many convolutions stay; default 0"),
+  keepFirst: about("the first so many convolutions stay; default 0", keepFirst),
   ...optional({
-    kernels: count.describe("k, centroids of a codebook, instead of a budget"),
-    codebook: z
-      .enum(["network", "layer"])
-      .describe("one for each size of kernel in the network (default), or one a layer"),
-    transforms: z
-      .union([z.literal(1), z.literal(2), z.literal(8)])
-      .describe("an index may mirror its centroid (2), mirror and transpose it (8); default 1"),
-    scales: z.enum(["float16", "float32"]).describe("how scales are stored; default float16"),
-    seed: z.int().min(0).describe("of k-means; default 1"),
-    sweeps: count.describe("of k-means at most; default 100"),
+    kernels: about("k, centroids of a codebook, instead of a budget", count),
+    codebook: about(
+      "one for each size of kernel in the network (default), or one a layer",
+      z.enum(["network", "layer"]),
+    ),
+    transforms: about(
+      "an index may mirror its centroid (2), mirror and transpose it (8); default 1",
+      z.union([z.literal(1), z.literal(2), z.literal(8)]),
+    ),
+    scales: about("how scales are stored; default float16", z.enum(["float16", "float32"])),
+    seed: about("of k-means; default 1", z.int().check(z.nonnegative())),
+    sweeps: about("of k-means at most; default 100", count),
   }),
 };
 

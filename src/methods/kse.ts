@@ -6,7 +6,7 @@
 // Source: the paper's definition, the authors' code where it agrees; `legacyEntropy` reads the array as their code does.
 // That the paper's figures of multiply-accumulates are the first count is remembered. G and T under a budget: those in 3..8
 // and 0..2 whose count comes nearest from below; a budget in multiply-accumulates is of the paper's count.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { centroidsOf, channelIndicator, kernelsOf } from "../basis/kernel-indicator.js";
 import { kmeans } from "../basis/kmeans.js";
 import { FilterBasisError } from "../errors/error.js";
@@ -18,7 +18,7 @@ import { type ChainLayer, findChainLayers } from "./chain-layers.js";
 import { densePrice } from "./chain-line.js";
 import { filtersOfCode } from "./codes.js";
 import type { Method } from "./method.js";
-import { count, type OptionsOf, optional, selectionFields } from "./options.js";
+import { about, count, type OptionsOf, optional, selectionFields } from "./options.js";
 import { chainFields } from "./plan-chains.js";
 import { nothingToDo } from "./plan-groups.js";
 import type { StoredAs } from "./store.js";
@@ -29,17 +29,16 @@ const fields = {
   ...selectionFields,
   ...{ keepParams, keepMacs, keepFirst, inputs },
   ...optional({
-    levels: z.int().min(2).describe("G, instead of a budget"),
-    halvings: z.int().min(0).describe("T; default 0"),
-    alpha: z.number().min(0).describe("weight of the entropy; default 1"),
-    legacyEntropy: z.boolean().describe("the entropy as the authors' code computes it"),
-    dropped: z
-      .enum(["select", "zeros"])
-      .describe(
-        "of channels that are dropped: the input's others are selected (default), or filters of zeros are read",
-      ),
-    seed: z.int().min(0).describe("of k-means; default 1"),
-    sweeps: count.describe("of k-means at most; default 100"),
+    levels: about("G, instead of a budget", z.int().check(z.gte(2))),
+    halvings: about("T; default 0", z.int().check(z.nonnegative())),
+    alpha: about("weight of the entropy; default 1", z.number().check(z.nonnegative())),
+    legacyEntropy: about("the entropy as the authors' code computes it", z.boolean()),
+    dropped: about(
+      "of channels that are dropped: the input's others are selected (default), or filters of zeros are read",
+      z.enum(["select", "zeros"]),
+    ),
+    seed: about("of k-means; default 1", z.int().check(z.nonnegative())),
+    sweeps: about("of k-means at most; default 100", count),
   }),
 };
 

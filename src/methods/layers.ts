@@ -35,8 +35,8 @@ export interface Layers {
 
 /**
  * Finds layers, and those skipped with the reason, in the order of the graph. Weights behind operators and layers in
- * local functions are found once `prepareForPlanning` has run. Errors: `not-found` for a graph without any
- * convolution, with what it has instead.
+ * local functions are found once `prepareForPlanning` has run.
+ * @throws FilterBasisError `not-found` for a graph without any convolution, with what it has instead
  */
 export function findLayers(graph: Graph): Layers {
   const constant = indexOf(graph).stored;
@@ -123,6 +123,7 @@ export const layerWeights = (layer: Layer): number => denseWeights(layer);
 /** For each constant root: who else reads it, apart from convolutions at their weight's place. */
 function otherReaders(graph: Graph, constant: (name: string) => Stored | undefined): ReadonlyMap<string, string> {
   const other = new Map<string, string>();
+  const integers = (value: string): boolean => constant(value)?.integers !== undefined;
   for (const { name } of graph.outputs) {
     const root = constant(name)?.root;
     if (root !== undefined) other.set(root, "an output of the graph");
@@ -130,14 +131,17 @@ function otherReaders(graph: Graph, constant: (name: string) => Stored | undefin
   for (const [value, nodes] of indexOf(graph).consumers) {
     const root = constant(value)?.root;
     if (root === undefined) continue;
-    for (const node of nodes) if (!readsAsFilters(node, value)) other.set(root, `${nodeName(node)} (${node.op})`);
+    for (const node of nodes)
+      if (!readsAsFilters(node, value, integers)) other.set(root, `${nodeName(node)} (${node.op})`);
   }
   return other;
 }
 
-function readsAsFilters(node: Node, value: string): boolean {
+function readsAsFilters(node: Node, value: string, integers: (value: string) => boolean): boolean {
   if (node.domain !== "") return false;
-  if (node.op === "Identity" || node.op === "Cast") return true; // followed further by its own readers
+  // followed further by its own readers
+  if (["Identity", "Cast", "DequantizeLinear"].includes(node.op)) return true;
+  if (node.op === "Mul" && integers(node.outputs[0]!)) return true;
   return (
     node.op === "Conv" && node.inputs.every((input, place) => input !== value || place === 1) && !captured(node, value)
   );

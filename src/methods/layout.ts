@@ -10,8 +10,8 @@ import { type LayerRecord, readRecord } from "./record.js";
 export const layerLabel = ({ name, output }: LayerRecord): string => name || output;
 
 /**
- * Writes one layer in another layout. Errors: `not-found`, `unsupported` (something stands between basis and
- * coefficients).
+ * Writes one layer in another layout.
+ * @throws FilterBasisError `not-found`, `unsupported` (something stands between basis and coefficients)
  */
 export function chooseLayout(graph: Graph, name: string, layout: Layout): Graph {
   const found = basisConvs(graph.nodes).find(({ layer }) => layerName(layer) === name);

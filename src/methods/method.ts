@@ -30,6 +30,8 @@ export interface Method<Name extends string = string, F extends Fields = Fields>
   planning?<O extends OptionsOf<F>>(options: O): O;
   /** What a budget may choose from for a group of layers. */
   readonly candidates?: Candidates;
+  /** Where no option is a budget: options from the largest network to the smallest. */
+  readonly sizes?: readonly OptionsOf<F>[];
   /**
    * Rewrites the graph as the options say, or carries out a plan that was made for it. Every layer is among the
    * outcomes.

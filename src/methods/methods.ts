@@ -1,9 +1,11 @@
 // The table of methods, and the one way from a name and options to a pass.
 import { FilterBasisError } from "../errors/error.js";
 import type { Pass } from "../graph/types.js";
+import { type AmcOptions, amcMethod } from "./amc.js";
 import { type BasisOptions, basisFields } from "./basis.js";
 import { basisMethod, channelWise, filterWise, svd } from "./basis-methods.js";
 import { basisScratchMethod } from "./basis-scratch.js";
+import { type CapOptions, capMethod } from "./cap.js";
 import { cp } from "./cp.js";
 import { denton } from "./denton.js";
 import { type EncKnown, enc } from "./enc.js";
@@ -16,6 +18,7 @@ import { kse } from "./kse.js";
 import type { Method } from "./method.js";
 import { checkedOptions } from "./options.js";
 import { simpleSvd } from "./simple-svd.js";
+import { slimmingMethod } from "./slimming.js";
 import { transitionMethod } from "./transition.js";
 import { type ZhangKnown, zhang } from "./zhang.js";
 
@@ -40,6 +43,9 @@ export const methods = table({
   "group-svd": groupSvd,
   kmeans: kmeansMethod,
   kse,
+  slimming: slimmingMethod,
+  cap: capMethod,
+  amc: amcMethod,
 });
 
 export type MethodName = keyof typeof methods;
@@ -52,10 +58,15 @@ export const weightMethods = Object.values<Method>(methods)
   .filter(({ options }) => options === basisFields)
   .map(({ name }) => name as WeightMethod);
 
-/** What is known of a network beside the options of a recipe, for the methods that start from filters. */
+/**
+ * What is known of a network beside the options of a recipe, for the methods that start from filters: what was measured
+ * on data, or learned from it.
+ */
 export type Known = Pick<BasisOptions, "moments" | "linear"> &
   Pick<ZhangKnown, "responses"> &
-  Pick<EncKnown, "validate">;
+  Pick<EncKnown, "validate"> &
+  Pick<CapOptions, "projections"> &
+  Pick<AmcOptions, "kept">;
 
 /** A method by its name. @throws FilterBasisError `not-found` */
 export function methodNamed(name: string): Method {
@@ -70,6 +81,14 @@ export function methodNamed(name: string): Method {
 /**
  * The pass of a method, by options as a recipe gives them. @throws FilterBasisError `not-found` (no such method),
  * `usage` (its options)
+ * @example
+ * ```ts
+ * import { loadModel, methodPass } from "filterbasis";
+ *
+ * const { graph, outcomes } = methodPass("svd", { keepParams: 0.5 })(await loadModel("model.onnx"));
+ * for (const { layer, applied, reason } of outcomes) console.log(layer, applied, reason);
+ * console.log(graph.name);
+ * ```
  */
 export function methodPass(name: string, given: object, known: Known = {}): Pass {
   const method = methodNamed(name);

@@ -1,10 +1,11 @@
 // Options of methods as zod fields: recipes, their schema, help and errors come from these, and so do the types.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { FilterBasisError } from "../errors/error.js";
+import { messages } from "../errors/schema-messages.js";
 import { initRules } from "../graph/initialise.js";
 import { presetNames } from "./presets.js";
 
-export type Fields = Readonly<Record<string, z.ZodType>>;
+export type Fields = Readonly<Record<string, z.core.$ZodType>>;
 
 type Frozen<T> =
   T extends ReadonlyMap<infer K, infer V>
@@ -22,16 +23,23 @@ export type OptionsOf<F extends Fields> = { readonly [K in Exclude<keyof F, Opti
   readonly [K in Optional<F>]?: Frozen<Exclude<z.output<F[K]>, undefined>>;
 };
 
-/** The same fields, none of them required. */
-export function optional<const F extends Fields>(fields: F): { readonly [K in keyof F]: z.ZodOptional<F[K]> } {
-  const entries = Object.entries(fields).map(([name, field]) => [
-    name,
-    field.optional().describe(field.description ?? ""),
-  ]);
-  return Object.fromEntries(entries) as { readonly [K in keyof F]: z.ZodOptional<F[K]> };
+/** A field with what help, schema and errors say of it. */
+export function about<F extends z.core.$ZodType>(description: string, field: F): F {
+  const own = z.clone(field);
+  z.globalRegistry.add(own, { description });
+  return own;
 }
 
-export const count = z.int().positive();
+/** What is said of a field; empty where nothing is. */
+export const aboutOf = (field: z.core.$ZodType): string => z.globalRegistry.get(field)?.description ?? "";
+
+/** The same fields, none of them required. */
+export function optional<const F extends Fields>(fields: F): { readonly [K in keyof F]: z.ZodMiniOptional<F[K]> } {
+  const entries = Object.entries(fields).map(([name, field]) => [name, about(aboutOf(field), z.optional(field))]);
+  return Object.fromEntries(entries) as { readonly [K in keyof F]: z.ZodMiniOptional<F[K]> };
+}
+
+export const count = z.int().check(z.positive());
 /** A number for all layers, or one for each count of channels. */
 export const byChannels = z.union([count, z.record(z.string(), count)]);
 const patterns = z.union([z.string(), z.array(z.string())]);
@@ -39,18 +47,21 @@ export const sliceEnd = z.enum(["first", "last"]);
 
 /** Which layers a method takes; names are matched by patterns with * and ?. */
 export const selectionFields = optional({
-  only: patterns.describe("patterns of the layers to compress; default all"),
-  skip: patterns.describe("patterns of the layers to leave as they are"),
+  only: about("patterns of the layers to compress; default all", patterns),
+  skip: about("patterns of the layers to leave as they are", patterns),
 });
 
 /** Of methods that put new layers in the place of convolutions. */
 export const architectureFields = {
   ...selectionFields,
   ...optional({
-    keepFirst: z.int().min(0).describe("the first so many convolutions stay; default 1, the one that reads the image"),
-    preset: z.enum(presetNames).describe("how the paper's authors build it for one of their networks"),
-    init: z.enum(initRules).describe("rule for the new parameters"),
-    seed: z.int().min(0).describe("of the new parameters; default 1"),
+    keepFirst: about(
+      "the first so many convolutions stay; default 1, the one that reads the image",
+      z.int().check(z.nonnegative()),
+    ),
+    preset: about("how the paper's authors build it for one of their networks", z.enum(presetNames)),
+    init: about("rule for the new parameters", z.enum(initRules)),
+    seed: about("of the new parameters; default 1", z.int().check(z.nonnegative())),
   }),
 };
 
@@ -59,9 +70,10 @@ export function optionFaults(
   fields: Fields,
   given: object,
 ): readonly { readonly field: string; readonly problem: string }[] {
-  const { error } = z.strictObject(fields).safeParse(given);
+  const { error } = z.strictObject(fields).safeParse(given, messages);
   return (error?.issues ?? []).map(({ code, path, message }) => {
-    const expected = code === "invalid_union" ? fields[String(path[0])]?.description : undefined;
+    const field = code === "invalid_union" ? fields[String(path[0])] : undefined;
+    const expected = field && aboutOf(field);
     return { field: path.join("."), problem: expected ? `${message}: expected ${expected}` : message };
   });
 }

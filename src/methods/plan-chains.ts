@@ -3,7 +3,7 @@
 // of the shares of the squared norms that are kept. Where they are not, every layer keeps the same fraction of its cost,
 // or stands at the same level of what its method says.
 
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { SkippedLayer } from "../basis/convolution.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
@@ -12,22 +12,30 @@ import { cost } from "../ops/cost/cost.js";
 import { type Option, solveBudget } from "./budget.js";
 import type { ChainLayer } from "./chain-layers.js";
 import { densePrice, type Line, largestWithin, type Price, priceOf } from "./chain-line.js";
-import { count, type OptionsOf, optional, selectionFields } from "./options.js";
+import { about, count, type OptionsOf, optional, selectionFields } from "./options.js";
 import { matches } from "./pattern.js";
 import { fraction, shapes } from "./plan-options.js";
 
 export const chainFields = {
   ...optional({
-    rank: count.describe("of every layer, instead of a budget: basis filters, channels between or terms"),
-    keepParams: fraction.describe("keep this fraction of the model's weights; default 0.5"),
-    keepMacs: fraction.describe("keep this fraction of the model's multiply-accumulates"),
-    layers: z
-      .record(z.string(), z.strictObject({ rank: count }))
-      .describe("the rank of the layers that a pattern matches"),
-    keepFirst: z.int().min(0).describe("the first so many convolutions stay; default 1, the one that reads the image"),
-    inputs: shapes
-      .transform((given) => new Map(Object.entries(given)))
-      .describe("shapes that fix free axes of the inputs"),
+    rank: about("of every layer, instead of a budget: basis filters, channels between or terms", count),
+    keepParams: about("keep this fraction of the model's weights; default 0.5", fraction),
+    keepMacs: about("keep this fraction of the model's multiply-accumulates", fraction),
+    layers: about(
+      "the rank of the layers that a pattern matches",
+      z.record(z.string(), z.strictObject({ rank: count })),
+    ),
+    keepFirst: about(
+      "the first so many convolutions stay; default 1, the one that reads the image",
+      z.int().check(z.nonnegative()),
+    ),
+    inputs: about(
+      "shapes that fix free axes of the inputs",
+      z.pipe(
+        shapes,
+        z.transform((given: z.output<typeof shapes>) => new Map(Object.entries(given))),
+      ),
+    ),
   }),
   ...selectionFields,
 };

@@ -1,15 +1,15 @@
 // What a plan may be asked for, and what it may be given beside.
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { LinearAlgebra, Spectrum } from "../linalg/low-rank.js";
 import type { Candidates } from "./basis-candidates.js";
 import type { Latencies } from "./latencies.js";
-import { count, type OptionsOf, optional, selectionFields, sliceEnd } from "./options.js";
+import { about, count, type OptionsOf, optional, selectionFields, sliceEnd } from "./options.js";
 import { shares } from "./sharing.js";
 
 const splitting = z.union([count, z.literal("auto"), z.literal("channels")]);
 export type Splitting = z.output<typeof splitting>;
 
-export const fraction = z.number().gt(0).max(1);
+export const fraction = z.number().check(z.gt(0), z.lte(1));
 /** Shapes by the names of inputs, as a recipe gives them. */
 export const shapes = z.record(z.string(), z.array(z.union([count, z.string(), z.null()])));
 
@@ -19,26 +19,32 @@ export const planFields = {
      * s. A number that does not divide a layer's channels is moved to the nearest divisor; `auto`: Eq. 7, or what a
      * budget finds best.
      */
-    splits: splitting.describe("splits of every layer: a number, channels, or auto"),
+    splits: about("splits of every layer: a number, channels, or auto", splitting),
     /** m */
-    basis: count.describe("basis filters of every layer, instead of a budget"),
-    keepParams: fraction.describe("keep this fraction of the model's weights; default 0.5"),
-    keepMacs: fraction.describe("keep this fraction of the model's multiply-accumulates"),
-    share: z.enum(shares).describe("which layers share a basis"),
+    basis: about("basis filters of every layer, instead of a budget", count),
+    keepParams: about("keep this fraction of the model's weights; default 0.5", fraction),
+    keepMacs: about("keep this fraction of the model's multiply-accumulates", fraction),
+    share: about("which layers share a basis", z.enum(shares)),
     /** Besides or instead of those that `share` finds. */
-    shareNamed: z
-      .record(z.string(), z.array(z.string()))
-      .describe("layers that share a basis, by patterns of their names"),
+    shareNamed: about(
+      "layers that share a basis, by patterns of their names",
+      z.record(z.string(), z.array(z.string())),
+    ),
     /** Layers of growing width, as DenseNet's, have one split each then. */
-    slice: sliceEnd.describe("narrower layers read a slice of a shared basis"),
+    slice: about("narrower layers read a slice of a shared basis", sliceEnd),
     /** Of layers, or of groups; stronger than `splits` and `basis`. */
-    layers: z
-      .record(z.string(), z.strictObject({ splits: count.optional(), basis: count.optional() }))
-      .describe("splits and basis filters of the layers that a pattern matches"),
+    layers: about(
+      "splits and basis filters of the layers that a pattern matches",
+      z.record(z.string(), z.strictObject({ splits: z.optional(count), basis: z.optional(count) })),
+    ),
     /** Multiply-accumulates hold at these. */
-    inputs: shapes
-      .transform((given) => new Map(Object.entries(given)))
-      .describe("shapes that fix free axes of the inputs"),
+    inputs: about(
+      "shapes that fix free axes of the inputs",
+      z.pipe(
+        shapes,
+        z.transform((given: z.output<typeof shapes>) => new Map(Object.entries(given))),
+      ),
+    ),
   }),
   ...selectionFields,
 };

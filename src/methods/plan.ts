@@ -65,10 +65,10 @@ export interface Plan {
 }
 
 /**
- * Plans a compression. With `basis` every layer is obeyed, also where it grows; otherwise a budget is solved over
- * all groups at once and a layer where nothing is saved is skipped. Errors: `budget-unreachable`; `invalid-plan` for
- * impossible splits and for bases beyond full rank everywhere; `non-finite` for weights that are; `not-found`,
- * `unsupported` where nothing can be done.
+ * Plans a compression. With `basis` every layer is obeyed, also where it grows; otherwise a budget is solved over all
+ * groups at once and a layer where nothing is saved is skipped.
+ * @throws FilterBasisError `budget-unreachable`; `invalid-plan` for impossible splits and for bases beyond full rank
+ * everywhere; `non-finite` for weights that are; `not-found`, `unsupported` where nothing can be done
  */
 export function planCompression(graph: Graph, options: PlanOptions = {}): Plan {
   const { inputs = new Map() } = options;

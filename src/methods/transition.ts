@@ -5,11 +5,11 @@ import { indexOf } from "../graph/graph-index.js";
 import { initialiser } from "../graph/initialise.js";
 import type { Pass } from "../graph/types.js";
 import type { Method } from "./method.js";
-import { architectureFields, count, type OptionsOf } from "./options.js";
+import { about, architectureFields, count, type OptionsOf } from "./options.js";
 import { replaceConvolutions } from "./replace.js";
 
 const { init, seed, only, skip } = architectureFields;
-const fields = { init, seed, only, skip, bottleneck: count.describe("T: C -> C / T -> C") };
+const fields = { init, seed, only, skip, bottleneck: about("T: C -> C / T -> C", count) };
 
 export type TransitionOptions = OptionsOf<typeof fields>;
 

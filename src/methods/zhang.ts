@@ -8,7 +8,7 @@
 // kept, under the budget. Batch norms are to be folded before, so that the ReLU follows the convolution.
 // Source: the paper's algebra, the optimum checked against alternating least squares; the lambdas of the nonlinear steps are
 // remembered. The paper's "asym. 3D", this on the second convolution of the method jaderberg's scheme 2, is not here.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { composed } from "../basis/composed.js";
 import { type Factors, makeFactors } from "../basis/factors.js";
 import type { ActivationMoments } from "../basis/moments.js";
@@ -25,15 +25,16 @@ import type { ChainLayer } from "./chain-layers.js";
 import { filtersOverBasis } from "./expand-bases.js";
 import type { Method } from "./method.js";
 import { oneSplitLine, writeOneSplit } from "./one-split.js";
-import { type OptionsOf, optional } from "./options.js";
+import { about, type OptionsOf, optional } from "./options.js";
 import { chainFields, type PlannedChain } from "./plan-chains.js";
 
 const fields = {
   ...chainFields,
   ...optional({
-    mode: z
-      .enum(["filters", "linear", "asymmetric", "nonlinear"])
-      .describe("what is kept; default: the last for which there is data"),
+    mode: about(
+      "what is kept; default: the last for which there is data",
+      z.enum(["filters", "linear", "asymmetric", "nonlinear"]),
+    ),
   }),
 };
 

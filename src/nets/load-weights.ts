@@ -29,8 +29,8 @@ export interface LoadResult {
 }
 
 /**
- * Errors: `data-mismatch` naming the parameters that the file lacks or the tensors that the network has no place for;
- * `shape-mismatch`.
+ * @throws FilterBasisError `data-mismatch` naming the parameters that the file lacks or the tensors that the network
+ * has no place for; `shape-mismatch`
  */
 export function loadWeights(
   graph: Graph,

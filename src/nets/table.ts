@@ -1,6 +1,7 @@
 // The networks by name.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { FilterBasisError } from "../errors/error.js";
+import { messages } from "../errors/schema-messages.js";
 import { initRules } from "../graph/initialise.js";
 import type { Graph } from "../graph/types.js";
 import { type DenseNetOptions, densenet } from "./densenet.js";
@@ -15,39 +16,39 @@ export interface Net<Options> {
   readonly summary: string;
   readonly task: "classification" | "super-resolution";
   /** What its options may be; nothing else is taken. */
-  readonly options: z.ZodObject;
+  readonly options: z.ZodMiniObject;
   readonly build: (options?: Options) => Graph;
 }
 
-const count = z.int().positive();
-const common = { init: z.enum(["authors", ...initRules]), seed: z.int().min(0) };
+const count = z.int().check(z.positive());
+const common = { init: z.enum(["authors", ...initRules]), seed: z.int().check(z.nonnegative()) };
 const classifier = { ...common, classes: count };
 const options = {
-  vgg: z.strictObject({ ...classifier, norm: z.enum(["none", "batch"]), widthDivisor: count }).partial(),
-  resnet: z
-    .strictObject({
+  vgg: z.partial(z.strictObject({ ...classifier, norm: z.enum(["none", "batch"]), widthDivisor: count })),
+  resnet: z.partial(
+    z.strictObject({
       ...classifier,
       depth: count,
-      widths: z.array(count).min(1),
+      widths: z.array(count).check(z.minLength(1)),
       shortcut: z.enum(["average", "stride"]),
       stemBias: z.boolean(),
-    })
-    .partial(),
-  densenet: z
-    .strictObject({
+    }),
+  ),
+  densenet: z.partial(
+    z.strictObject({
       ...classifier,
       depth: count,
       growth: count,
-      reduction: z.number().gt(0).max(1),
+      reduction: z.number().check(z.gt(0), z.lte(1)),
       bottleneck: z.boolean(),
-    })
-    .partial(),
-  srresnet: z.strictObject({ ...common, scale: z.literal([2, 3, 4]), blocks: count, width: count }).partial(),
-  edsr: z
-    .strictObject({ ...common, scale: z.literal([2, 3, 4]), blocks: count, width: count, resScale: z.number() })
-    .partial(),
+    }),
+  ),
+  srresnet: z.partial(z.strictObject({ ...common, scale: z.literal([2, 3, 4]), blocks: count, width: count })),
+  edsr: z.partial(
+    z.strictObject({ ...common, scale: z.literal([2, 3, 4]), blocks: count, width: count, resScale: z.number() }),
+  ),
 } as const;
-const fixedDepth = options.resnet.omit({ depth: true });
+const fixedDepth = z.omit(options.resnet, { depth: true });
 
 /** Every network by name; those with a number in their name are the same builder with options filled in. */
 export const nets = {
@@ -134,12 +135,18 @@ export const nets = {
 export type NetName = keyof typeof nets;
 
 /**
- * Builds a network from its name and options that came from a file or a command line. Errors: `not-found`, `usage`
- * naming the option.
+ * Builds a network from its name and options that came from a file or a command line.
+ * @throws FilterBasisError `not-found`, `usage` naming the option
+ * @example
+ * ```ts
+ * import { buildNet, cost } from "filterbasis";
+ *
+ * console.log(cost(buildNet("resnet", { depth: 8, classes: 2 })).weights);
+ * ```
  */
 export function buildNet(name: string, given: Readonly<Record<string, unknown>> = {}): Graph {
   const { build, options: schema } = netOf(name);
-  const checked = schema.safeParse(given);
+  const checked = schema.safeParse(given, messages);
   if (!checked.success) {
     const faults = checked.error.issues.map(({ path, message }) =>
       path.length > 0 ? `${path.join(".")}: ${message}` : message,

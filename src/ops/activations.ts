@@ -8,7 +8,7 @@ import { inPlace } from "./rules/reach.js";
 import { likeInput } from "./rules/shapes.js";
 
 const slope = { alpha: "float", beta: "float", gamma: "float", ...old } as const satisfies Kinds;
-const unary = { shapes: likeInput, reach: inPlace };
+const unary = { shapes: likeInput, reach: inPlace, channels: "kept" } as const;
 const plain = { ...unary, signature: calls(1, old) };
 const sloped = { ...unary, signature: calls(1, slope) };
 const along = { signature: calls(1, { axis: "int" }), shapes: likeInput };
@@ -29,6 +29,7 @@ export const activations = {
     ...unary,
     signature: calls(2, old),
     operands: ["data", "slope"],
+    channels: "tied",
     demands: broadcastDemand,
     activation: true,
     since: 9,

@@ -100,9 +100,22 @@ export const constants = {
   ConstantOfShape: { signature: calls(1, { value: "tensor" }), shapes: constantOfShape, value: filled },
   Range: { signature: calls(3), shapes: range, value: counted },
   EyeLike: { shapes: likeWithType },
-  Shape: { signature: calls(1, { end: "int", start: "int" }), shapes: shape, readsShape: true, exact: "always" },
+  Shape: {
+    signature: calls(1, { end: "int", start: "int" }),
+    shapes: shape,
+    readsShape: true,
+    channels: "measured",
+    exact: "always",
+  },
   Size: { shapes: size, readsShape: true, exact: "always" },
   // Before opset 6 the type was text.
-  Cast: { signature: calls(1, { saturate: "int" }), shapes: cast, value: converted, reach: inPlace, bounded: "first" },
+  Cast: {
+    signature: calls(1, { saturate: "int" }),
+    shapes: cast,
+    value: converted,
+    reach: inPlace,
+    channels: "kept",
+    bounded: "first",
+  },
   CastLike: { shapes: castLike, value: converted },
 } satisfies Family;

@@ -12,12 +12,12 @@ import { broadcastTo, likeInput, likeInputOf } from "./rules/shapes.js";
 import type { ValueRule } from "./rules/value.js";
 
 const placed = { axis: "int", broadcast: "int", ...old } as const satisfies Kinds;
-const unary = { shapes: likeInput, reach: inPlace };
+const unary = { shapes: likeInput, reach: inPlace, channels: "kept" } as const;
 const function1 = { ...unary, signature: calls(1, old) };
-const binary = { signature: calls(2, placed), shapes: broadcastTo(), reach: inPlace };
+const binary = { signature: calls(2, placed), shapes: broadcastTo(), reach: inPlace, channels: "tied" } as const;
 const compared = { ...binary, shapes: broadcastTo("bool"), stepwise: true, exact: "whole" } as const;
 const logical = { ...binary, shapes: broadcastTo("bool"), exact: "whole" } as const;
-const variadic = { signature: calls([1, any], old), shapes: broadcastTo(), reach: inPlace };
+const variadic = { signature: calls([1, any], old), shapes: broadcastTo(), reach: inPlace, channels: "tied" } as const;
 const bits = { shapes: broadcastTo(), reach: inPlace };
 const demands = broadcastDemand;
 
@@ -143,9 +143,17 @@ const logic = {
     exact: "whole",
     since: 1,
   },
-  IsNaN: { shapes: likeInputOf("bool"), reach: inPlace, stepwise: true },
-  IsInf: { shapes: likeInputOf("bool"), reach: inPlace, stepwise: true },
-  Where: { signature: calls(3), shapes: shapesOfWhere, value: chosen, demands, reach: inPlace, since: 9 },
+  IsNaN: { shapes: likeInputOf("bool"), reach: inPlace, channels: "kept", stepwise: true },
+  IsInf: { shapes: likeInputOf("bool"), reach: inPlace, channels: "kept", stepwise: true },
+  Where: {
+    signature: calls(3),
+    shapes: shapesOfWhere,
+    value: chosen,
+    demands,
+    reach: inPlace,
+    channels: "tied",
+    since: 9,
+  },
 } satisfies Family;
 
 const functions = {

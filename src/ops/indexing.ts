@@ -61,6 +61,7 @@ export const indexing = {
     signature: calls(2, { axis: "int" }),
     shapes: gather,
     value: gathered,
+    channels: "picked",
     exact: "always",
     bounded: "first",
     picks: true,

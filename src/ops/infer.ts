@@ -19,13 +19,10 @@ const followed = 4096;
  * The type and shape of every value that can be known, initializers included; an operator that has no rule (a custom
  * one, say) gives unknown values, for which the types that the file itself states (`values`, `outputs`) stand in. Sizes
  * may be expressions over the symbols of the inputs; other symbols that the file states for intermediate values are not
- * used, for exporters number them freely.
- *
- * `inputShapes` fixes axes of inputs by name: [1, 3, 224, 224], or [1, 3, null, null] to leave some as stated. A symbol
- * of the file that is fixed for one input is fixed everywhere.
- *
- * Errors: shape-mismatch, naming the node, where shapes contradict each other or the stated fixed axes of an input;
- * not-found for an input that the graph does not have.
+ * used, for exporters number them freely.  `inputShapes` fixes axes of inputs by name: [1, 3, 224, 224], or [1, 3,
+ * null, null] to leave some as stated. A symbol of the file that is fixed for one input is fixed everywhere.
+ * @throws FilterBasisError shape-mismatch, naming the node, where shapes contradict each other or the stated fixed axes
+ * of an input; not-found for an input that the graph does not have
  */
 export function inferShapes(
   graph: Graph,

@@ -34,7 +34,10 @@ export function inlined(graph: Graph): readonly VersionedNode[] {
   return out;
 }
 
-/** The nodes that one node stands for. @throws as `inlined` */
+/**
+ * The nodes that one node stands for.
+ * @throws as `inlined`
+ */
 export function expandCall(
   node: Node,
   opset: number,

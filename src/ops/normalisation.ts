@@ -61,6 +61,7 @@ export const normalisations = {
     shapes: shapesOfBatchNormalization,
     demands,
     reach: (node, reach, { opset }) => trainingMode(node, opset) ?? reach,
+    channels: "kept",
     overwritable: true,
   },
   InstanceNormalization: {
@@ -69,6 +70,7 @@ export const normalisations = {
     operands: ["data", "scale", "shift"],
     demands,
     reach: everywhere,
+    channels: "kept",
     overwritable: true,
     since: 6,
   },

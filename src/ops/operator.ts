@@ -52,9 +52,32 @@ export interface Operator {
   readonly stepwise?: true;
   /** Results lie within 1: always, or where its first input or all of its inputs do. */
   readonly bounded?: "always" | "first" | "all";
+  /** What becomes of the channels of its first input: see `ChannelRule`. Absent: they cannot be told apart behind it. */
+  readonly channels?: ChannelRule;
   /** Its gradient does not need its result, which shares memory with no other: the next operator may write over it. */
   readonly overwritable?: true;
 }
+
+/**
+ * What an operator makes of channels (axis 1). `kept`: each stays by itself, and what it reads beside its data is one
+ * number a channel or none. `tied`: those of all inputs go together, one by one. `layer`: new ones, each made of all.
+ * The others move channels: joined, split, sliced, picked, padded; or change the axes around them: reshaped, reduced,
+ * resized, transposed. `measured`: their number is read.
+ */
+export type ChannelRule =
+  | "kept"
+  | "tied"
+  | "layer"
+  | "joined"
+  | "split"
+  | "sliced"
+  | "picked"
+  | "padded"
+  | "reshaped"
+  | "reduced"
+  | "resized"
+  | "transposed"
+  | "measured";
 
 export type Family = Readonly<Record<string, Operator>>;
 

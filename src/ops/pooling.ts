@@ -45,8 +45,8 @@ const maxUnpool: Rule = (call) => {
 };
 
 const attributes = { ...windowKinds, p: "int" } as const satisfies Kinds;
-const window = { signature: calls(1, attributes), shapes: pool, reach: slide, window: true } as const;
-const global = { signature: calls(1, { p: "int" }), shapes: globalPool };
+const window = { signature: calls(1, attributes), shapes: pool, reach: slide, window: true, channels: "kept" } as const;
+const global = { signature: calls(1, { p: "int" }), shapes: globalPool, channels: "kept" } as const;
 
 export const pools = {
   MaxPool: { ...window, signature: calls(1, attributes, [1, 2]), exact: "always", bounded: "first" },

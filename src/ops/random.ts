@@ -110,6 +110,7 @@ export const randoms = {
   Bernoulli: { shapes: likeWithType, random: { still: coin } },
   Multinomial: { random: { still: likeliest } },
   Dropout: {
+    channels: "kept",
     signature: calls([1, 3], { is_test: "int", ratio: "float", seed: "int", ...old }, [1, 2]),
     shapes: dropout,
     reach: inPlace,

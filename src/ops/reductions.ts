@@ -66,7 +66,8 @@ const reach: ReachRule = (node, own, context) =>
 const common = {
   signature: calls([1, 2], { axes: "ints", keepdims: "int", noop_with_empty_axes: "int" }),
   shapes: reduce,
-};
+  channels: "reduced",
+} as const;
 const plus = (a: number, b: number): number => a + b;
 const square = (a: number): number => a * a;
 const by = (how: Reduction) => ({ ...common, value: reduction(how) });

@@ -217,7 +217,15 @@ const axes = calls([1, 2], { axes: "ints" });
 const moving = { exact: "always", bounded: "first" } as const;
 
 export const reshaping = {
-  Identity: { ...moving, signature: calls(1), shapes: likeInput, value: unmoved, reach: inPlace, since: 1 },
+  Identity: {
+    ...moving,
+    signature: calls(1),
+    shapes: likeInput,
+    value: unmoved,
+    reach: inPlace,
+    channels: "kept",
+    since: 1,
+  },
   Reshape: {
     ...moving,
     signature: calls([1, 2], { allowzero: "int", shape: "ints", ...old }),
@@ -225,11 +233,33 @@ export const reshaping = {
     value: unmoved,
     demands: demandsOfReshape,
     reach: reachOfReshape,
+    channels: "reshaped",
   },
-  Flatten: { ...moving, signature: calls(1, { axis: "int" }), shapes: flatten, value: unmoved, since: 11 },
-  Squeeze: { ...moving, signature: axes, shapes: squeeze, value: unmoved, demands: demandsOfSqueeze },
-  Unsqueeze: { ...moving, signature: axes, shapes: unsqueeze, value: unmoved },
-  Transpose: { ...moving, signature: calls(1, { perm: "ints" }), shapes: transpose, value: reordered, since: 1 },
+  Flatten: {
+    ...moving,
+    signature: calls(1, { axis: "int" }),
+    shapes: flatten,
+    value: unmoved,
+    channels: "reshaped",
+    since: 11,
+  },
+  Squeeze: {
+    ...moving,
+    signature: axes,
+    shapes: squeeze,
+    value: unmoved,
+    demands: demandsOfSqueeze,
+    channels: "reshaped",
+  },
+  Unsqueeze: { ...moving, signature: axes, shapes: unsqueeze, value: unmoved, channels: "reshaped" },
+  Transpose: {
+    ...moving,
+    signature: calls(1, { perm: "ints" }),
+    shapes: transpose,
+    value: reordered,
+    channels: "transposed",
+    since: 1,
+  },
   Expand: { ...moving, signature: calls(2), shapes: expand, value: expanded },
   Tile: { ...moving, signature: calls([2, 3]), shapes: tile, value: tiled, since: 6 },
 } satisfies Family;

@@ -159,6 +159,7 @@ export const resizing = {
     operands: ["data", "setting", "setting", "setting"],
     shapes: resize,
     reach: reachOfResize,
+    channels: "resized",
     bounded: "first",
   },
   Upsample: {
@@ -166,6 +167,7 @@ export const resizing = {
     operands: ["data", "setting"],
     shapes: resize,
     reach: reachOfResize,
+    channels: "resized",
     bounded: "first",
   },
   DepthToSpace: {
@@ -194,6 +196,7 @@ export const resizing = {
     operands: ["data", "setting", "setting"],
     shapes: pad,
     reach: reachOfPad,
+    channels: "padded",
     exact: "always",
   },
   Crop: { shapes: crop },

@@ -1,7 +1,8 @@
 // What was done to a model, as a file keeps it: JSON under the metadata key `filterbasis`. In memory the nodes
 // themselves say it (graph/basis-conv.ts); this is what they are in a file, and how that is read.
-import { z } from "zod";
+import * as z from "zod/mini";
 import { FilterBasisError } from "../errors/error.js";
+import { messages } from "../errors/schema-messages.js";
 import { float, floats, int, ints, string } from "../graph/attributes.js";
 import { type BasisConv, basisConvs, layouts } from "../graph/basis-conv.js";
 import { indexOf } from "../graph/graph-index.js";
@@ -11,8 +12,8 @@ export const recordKey = "filterbasis";
 
 const attributeRecord = z
   .record(z.string(), z.union([z.number(), z.string(), z.array(z.number())]))
-  .refine((attributes) => Object.entries(attributes).every(isWhole), "an attribute is not a whole number");
-const size = z.number().int().positive();
+  .check(z.refine((attributes) => Object.entries(attributes).every(isWhole), "an attribute is not a whole number"));
+const size = z.int().check(z.positive());
 
 const layerRecord = z.object({
   /** The original node's name (may be empty) and the value that it makes. */
@@ -23,25 +24,25 @@ const layerRecord = z.object({
   /** Initializers: B [m, p, h, w], A [n, s m, 1, 1], and the basis's own bias [m] where it has one. */
   basis: z.string(),
   coefficients: z.string(),
-  basisBias: z.string().optional(),
+  basisBias: z.optional(z.string()),
   /** Channels of the basis that are read, [from, to), where it is wider than the layer needs. */
-  slice: z.tuple([z.number().int().nonnegative(), size]).optional(),
+  slice: z.optional(z.tuple([z.int().check(z.nonnegative()), size])),
   /** Name of the group that shares the basis. */
-  shared: z.string().optional(),
+  shared: z.optional(z.string()),
   layout: z.enum(layouts),
   /** ||W - B A||_F / ||W||_F when it was compressed; null for a basis that was not made from weights. */
-  error: z.number().nullable(),
+  error: z.nullable(z.number()),
   /** Of the original filters: name, [n, c, h, w], attributes of the node. */
   weight: z.string(),
-  shape: z.array(size).min(3),
+  shape: z.array(size).check(z.minLength(3)),
   attributes: attributeRecord,
   /**
    * True where the coefficients are a layer of their own, behind a batch norm, an activation or with a kernel: no way
    * back to dense.
    */
-  basisOnly: z.boolean().optional(),
+  basisOnly: z.optional(z.boolean()),
   /** Where it is not the record's. */
-  method: z.string().optional(),
+  method: z.optional(z.string()),
 });
 
 const record = z.object({ version: z.literal(2), method: z.string(), layers: z.array(layerRecord) });
@@ -84,7 +85,7 @@ export function parseRecord(text: string): CompressionRecord {
       cause,
     });
   }
-  const checked = record.safeParse(fromVersion1(data));
+  const checked = record.safeParse(fromVersion1(data), messages);
   if (checked.success) return checked.data;
   const issue = checked.error.issues[0];
   throw new FilterBasisError("malformed", `the model's record of its compression cannot be used: ${issue?.message}`, {

@@ -61,9 +61,11 @@ export function lowerBasisConv(graph: Graph): Graph {
 
 /** The type of a constant as its readers get it: behind a Cast, the one that is cast to. */
 function constantTypes(graph: Graph): (value: string) => DataType | undefined {
-  const { producers: made, constant } = indexOf(graph);
+  const { producers: made, constant, stored } = indexOf(graph);
   return (value) => {
     const maker = made.get(value);
+    const widened = stored(value);
+    if (widened?.integers !== undefined) return widened.type;
     return maker?.op === "Cast" ? dataTypes[readInt(maker, "to", 0) - 1] : constant(value)?.type;
   };
 }

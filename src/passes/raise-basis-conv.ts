@@ -72,7 +72,7 @@ interface Search extends Place {
 }
 
 /** What may stand between an initializer and the weight that is made of it. */
-const rebuilding = new Set(["Reshape", "MatMul", "Slice", "Tile", "Cast", "Identity"]);
+const rebuilding = new Set(["Reshape", "MatMul", "Slice", "Tile", "Cast", "Identity", "Mul", "DequantizeLinear"]);
 
 function searchIn(graph: Graph, entries: readonly LayerRecord[]): Search {
   const { producers: made, constant, root } = indexOf(graph);

@@ -1,12 +1,12 @@
 // A run as one self-contained HTML page: no script, no file beside it, nothing fetched.
 
+import { type CompressedLayerRow, compressedLayersTable } from "./compression.js";
+import { escapeHtml, htmlPage, section } from "./html.js";
 import type { LayerRow } from "./layers.js";
-import { chart, type Series, short } from "./plots.js";
+import { metricTitle } from "./metrics.js";
+import { chart, type Series } from "./plots.js";
 import type { Metrics } from "./run.js";
-import { style } from "./style.js";
-
-/** Metrics of one state of the model, as `evaluate` names them. */
-export type StateMetrics = Readonly<Record<string, number | undefined>>;
+import { type StateMetrics, statesTable } from "./states.js";
 
 export interface RunReport {
   readonly title: string;
@@ -16,6 +16,8 @@ export interface RunReport {
   /** Before, compressed, trained: whichever there are, in this order. */
   readonly states: readonly { readonly name: string; readonly metrics: StateMetrics }[];
   readonly layers: readonly LayerRow[];
+  /** Layers that are chains of convolutions. */
+  readonly chains?: readonly CompressedLayerRow[];
   /** Super-resolved pieces of pictures. */
   readonly crops?: readonly Crops[];
   /** Images that lay in the folder, as data URLs. */
@@ -44,6 +46,7 @@ export function reportPage(report: RunReport, document: Document): string {
     section("FineTuning", curves(report.metrics, document)),
     section("Super-resolved", cropsFigures(report.crops ?? [])),
     section("Layers", layers.length > 0 ? layersTable(layers) : ""),
+    section("Chains", report.chains?.length ? compressedLayersTable(report.chains) : ""),
     section("Filters", filterImages(layers)),
     section(
       "Images",
@@ -60,94 +63,40 @@ export function reportPage(report: RunReport, document: Document): string {
         `<details><summary>everything this run was told</summary><pre>${escapeHtml(report.recipe)}</pre></details>`,
     ),
   ];
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
-<style>
-${style}
-</style>
-</head>
-<body>
-${body.filter(Boolean).join("\n")}
-</body>
-</html>
-`;
+  return htmlPage(title, body);
 }
 
-const section = (title: string, content: string): string =>
-  content === "" ? "" : `<section><h2>${title}</h2>\n${content}</section>`;
-
-function escapeHtml(text: string): string {
-  return text.replace(
-    /[&<>"]/g,
-    (character) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[character]!,
-  );
-}
-
-/** Metrics in the order people look for them, with unit and digits; those that no state has are left out. */
-const figureRows: readonly {
-  readonly key: string;
-  readonly label: string;
-  readonly print: (value: number) => string;
-}[] = [
-  { key: "top1Error", label: "top-1 error", print: (value) => `${value.toFixed(2)} %` },
-  { key: "psnr", label: "PSNR", print: (value) => `${value.toFixed(2)} dB` },
-  { key: "ssim", label: "SSIM", print: (value) => value.toFixed(4) },
-  { key: "weights", label: "weights", print: thousands },
-  { key: "parameters", label: "parameters", print: thousands },
-  { key: "macs", label: "MACs", print: (value) => `${short(value / 1e6)} M` },
-  { key: "bytes", label: "file", print: (value) => `${(value / 1000).toFixed(0)} kB` },
-  { key: "latencyMs", label: "latency", print: (value) => `${value.toFixed(2)} ms` },
-];
-
-function statesTable(states: RunReport["states"]): string {
-  const rows = figureRows.filter(({ key }) => states.some(({ metrics }) => metrics[key] !== undefined));
-  if (rows.length === 0) return "";
-  const head = `<tr><th></th>${states.map(({ name }) => `<th>${escapeHtml(name)}</th>`).join("")}</tr>`;
-  const shares = new Set(["weights", "parameters", "macs", "bytes", "latencyMs"]);
-  const body = rows.map(({ key, label, print }) => {
-    const first = states[0]?.metrics[key];
-    const cells = states.map(({ metrics }, index) => {
-      const value = metrics[key];
-      if (value === undefined) return "<td>–</td>";
-      const share =
-        shares.has(key) && index > 0 && first ? ` <small>${((100 * value) / first).toFixed(0)} %</small>` : "";
-      return `<td>${print(value)}${share}</td>`;
-    });
-    return `<tr><th>${label}</th>${cells.join("")}</tr>`;
+/** A number of every step that has it. */
+function along(steps: Metrics["steps"], key: keyof Metrics["steps"][number]): Series["points"] {
+  return steps.flatMap((step) => {
+    const y = step[key];
+    return y === undefined ? [] : [{ x: step.step, y }];
   });
-  return `<div class="scroll"><table id="states"><thead>${head}</thead><tbody>${body.join("")}</tbody></table></div>`;
+}
+
+/** The loss and its parts over the steps; over the epochs where a run states no more. */
+function losses({ steps, epochs }: Metrics): readonly Series[] {
+  const parts: Series[] = [
+    { name: "task", points: along(steps, "task") },
+    { name: "approximation", points: along(steps, "approximation") },
+    { name: "distillation", points: along(steps, "distillation") },
+  ].filter(({ points }) => points.some(({ y }) => y !== 0));
+  const whole: Series = { name: "loss", points: along(steps, "loss") };
+  // The parts are worth a line each where there is more than one of them.
+  if (steps.length > 0) return [whole, ...(parts.length > 1 ? parts : [])];
+  const points = epochs.flatMap(({ epoch, trainLoss }) =>
+    trainLoss === undefined ? [] : [{ x: epoch, y: trainLoss }],
+  );
+  return [{ name: "loss", dots: true, points }];
 }
 
 function curves({ steps, epochs }: Metrics, document: Document): string {
-  const along = (pick: (step: Metrics["steps"][number]) => number | undefined): Series["points"] =>
-    steps.flatMap((step) => {
-      const y = pick(step);
-      return y === undefined ? [] : [{ x: step.step, y }];
-    });
-  const parts: Series[] = [
-    { name: "task", points: along(({ task }) => task) },
-    { name: "approximation", points: along(({ approximation }) => approximation) },
-    { name: "distillation", points: along(({ distillation }) => distillation) },
-  ].filter(({ points }) => points.some(({ y }) => y !== 0));
-  const whole: Series = { name: "loss", points: along(({ loss }) => loss) };
-  // The parts are worth a line each where there is more than one of them.
-  const losses = steps.length === 0 ? [] : [whole, ...(parts.length > 1 ? parts : [])];
-  if (losses.length === 0)
-    losses.push({
-      name: "loss",
-      dots: true,
-      points: epochs.flatMap(({ epoch, trainLoss }) => (trainLoss === undefined ? [] : [{ x: epoch, y: trainLoss }])),
-    });
-  const values = losses.flatMap(({ points }) => points.map(({ y }) => y)).filter((y) => y > 0);
+  const series = losses({ steps, epochs });
+  const values = series.flatMap(({ points }) => points.map(({ y }) => y)).filter((y) => y > 0);
   const log = values.length > 1 && smallest(values) * 20 < largest(values);
   const metrics = [...new Set(epochs.flatMap((epoch) => Object.keys(epoch.metrics)))].filter(
     (name) => name !== "bicubicPsnr",
   );
-  const labels: Record<string, string> = { top1Error: "top-1 error, %", psnr: "PSNR, dB", ssim: "SSIM" };
   return [
     chart(
       {
@@ -156,7 +105,7 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
         x: steps.length > 0 ? "step" : "epoch",
         y: "loss",
         log,
-        series: losses,
+        series,
       },
       document,
     ),
@@ -164,7 +113,7 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
       const points = (key: string) =>
         epochs.flatMap(({ epoch, metrics: all }) => (all[key] === undefined ? [] : [{ x: epoch, y: all[key] }]));
       const bicubic = name === "psnr" ? points("bicubicPsnr") : [];
-      const label = escapeHtml(labels[name] ?? name);
+      const label = escapeHtml(metricTitle(name));
       return chart(
         {
           id: `figure-${escapeHtml(name)}`,
@@ -185,7 +134,7 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
         title: "FineTuning rate",
         x: "step",
         y: "rate",
-        series: [{ name: "learning rate", points: along(({ rate }) => rate) }],
+        series: [{ name: "learning rate", points: along(steps, "rate") }],
       },
       document,
     ),
@@ -267,8 +216,4 @@ ${image(pictures.rebuilt, pictures.filterSize, "filters from the basis")}
 </div></details>`,
   );
   return `<p class="soft">One row a filter, one column a channel; blue below zero, red above. Original and rebuilt filters share one scale.</p>\n${blocks.join("\n")}`;
-}
-
-function thousands(value: number): string {
-  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, " ");
 }

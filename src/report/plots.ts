@@ -7,6 +7,10 @@ export interface Series {
   readonly points: readonly { readonly x: number; readonly y: number }[];
   /** Drawn as dots too: few points that each mean something. */
   readonly dots?: boolean;
+  /** False: the points are not joined. */
+  readonly line?: boolean;
+  /** The colour's number, from 1; by default the place among the series that are drawn. */
+  readonly color?: number;
 }
 
 export interface ChartOptions {
@@ -32,7 +36,9 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
   if (drawn.length === 0) return "";
   // One series needs no legend: the title says what it is.
   const legend = (drawn.length > 1 ? drawn : [])
-    .map(({ name }, index) => `<span><i style="background:var(--series-${index + 1})"></i>${name}</span>`)
+    .map(
+      ({ name, color }, index) => `<span><i style="background:var(--series-${color ?? index + 1})"></i>${name}</span>`,
+    )
     .join(" ");
   const [xs, ys] = [
     drawn.flatMap(({ points }) => points.map((point) => point.x)),
@@ -42,7 +48,7 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
     const svg = Plot.plot({
       document,
       width,
-      height: Math.round(width === widths.wide ? 260 : 220),
+      height: width === widths.wide ? 260 : 220,
       marginTop: 26,
       marginLeft: 52,
       marginBottom: 38,
@@ -60,34 +66,22 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
           ? { ticks: ys.slice(0, 1), tickFormat: (value: number) => tick(Number(value.toPrecision(4))) }
           : {}),
       },
-      marks: drawn.flatMap(({ name, points, dots }, index) => {
-        const color = `var(--series-${index + 1})`;
-        const channels = { x: "x", y: "y", ariaLabel: () => name } as const;
-        return [
-          Plot.line(points, {
-            x: "x",
-            y: "y",
-            stroke: color,
-            strokeWidth: 1.6,
-            className: "line",
-            ariaLabel: () => name,
-          }),
-          ...(dots || points.length === 1
-            ? [
-                Plot.dot(points, {
-                  ...channels,
-                  fill: color,
-                  r: 3,
-                  title: ({ x: at, y: value }) => `${name}: ${short(value)} at ${short(at)}`,
-                }),
-              ]
-            : []),
-        ];
-      }),
+      marks: drawn.flatMap(marksOf),
     });
     return `<div class="${size}">${svg.outerHTML}</div>`;
   });
   return `<figure id="${id}"><figcaption><b>${title}</b> ${legend}</figcaption>${figures.join("")}</figure>`;
+}
+
+/** A line, and dots where each point means something. */
+function marksOf({ name, points, dots, line: drawn = true, color: own }: Series, index: number): Plot.Markish[] {
+  const color = `var(--series-${own ?? index + 1})`;
+  const channels = { x: "x", y: "y", ariaLabel: () => name } as const;
+  const stroke = { stroke: color, strokeWidth: 1.6, className: "line" };
+  const line = drawn ? [Plot.line(points, { ...channels, ...stroke })] : [];
+  if (!dots && points.length !== 1) return line;
+  const title = ({ x: at, y: value }: Series["points"][number]) => `${name}: ${short(value)} at ${short(at)}`;
+  return [...line, Plot.dot(points, { ...channels, fill: color, r: 3, title })];
 }
 
 const finite = (points: Series["points"], log: boolean): Series["points"] =>

@@ -27,8 +27,8 @@ const schema = z.looseObject({
 export type RunResult = z.infer<typeof schema>;
 
 /**
- * Reads a file of `results/`: a result, or a list of them. Files of other kinds (benchmarks) give none. Errors:
- * `malformed`.
+ * Reads a file of `results/`: a result, or a list of them. Files of other kinds (benchmarks) give none.
+ * @throws FilterBasisError `malformed`
  */
 export function parseResults(text: string, file: string): readonly RunResult[] {
   let value: unknown;

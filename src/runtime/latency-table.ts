@@ -18,7 +18,10 @@ import { defaultRuntime, type RuntimeName, runtimeVersion } from "./session.js";
 export interface LatencyTable {
   /** What was measured so far. */
   readonly clock: Clock;
-  /** Times what is not known yet, and keeps it. @throws FilterBasisError `interrupted`; what ONNX Runtime throws */
+  /**
+   * Times what is not known yet, and keeps it.
+   * @throws FilterBasisError `interrupted`; what ONNX Runtime throws
+   */
   measure(layers: readonly TimedLayer[], options?: MeasureOptions): Promise<void>;
   /** Times of two whole networks, by a key that stands for both: what was measured before, or what `time` says now. */
   networks(key: string, time: () => Promise<NetworkTimes>): Promise<NetworkTimes>;
@@ -196,6 +199,7 @@ const largest = 2 ** 22;
 
 /** The layer on a piece of its input, and how many times its own area that is. */
 export function pieceOf(layer: TimedLayer): { readonly layer: TimedLayer; readonly times: number } {
+  if (layer.shape.length === 2) return { layer, times: 1 }; // a matrix: its input is small
   const [batch = 1, channels = 1, ...size] = layer.input;
   const area = size.reduce((product, side) => product * side, 1);
   const elements = batch * Math.max(channels, layer.shape[0] ?? 1) * area;

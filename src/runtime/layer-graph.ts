@@ -1,4 +1,4 @@
-// A layer as it is timed: between two 1 x 1 depthwise convolutions, which cost next to nothing but keep ONNX Runtime's
+// A layer as it is timed; a convolution between two 1 x 1 depthwise convolutions, which cost next to nothing but keep ONNX Runtime's
 // blocked layout, since it keeps its tensors so from convolution to convolution and a reshape costs it that.
 import { elements, int, ints, makeNode } from "../graph/attributes.js";
 import { makeBasisConv } from "../graph/basis-conv.js";
@@ -9,7 +9,44 @@ import type { TimedLayer } from "../methods/latencies.js";
 import { attributesFromJson } from "../methods/record.js";
 
 /** The graph, with input "x" of the layer's size, output "y" and random weights. */
-export function layerGraph({ input, shape, attributes, type, opset, basis, chain }: TimedLayer): Graph {
+export function layerGraph(layer: TimedLayer): Graph {
+  return layer.shape.length === 2 ? matrixGraph(layer) : convolutionGraph(layer);
+}
+
+/** Fully connected layers: of [N, c] as Gemm, of more axes as MatMul; then the bias and a ReLU. */
+function matrixGraph({ input, shape, type, opset, chain }: TimedLayer): Graph {
+  const random = new Random(1);
+  const initializers = new Map<string, TensorData>();
+  const constant = (name: string, size: readonly number[]): string => {
+    const values = Float64Array.from({ length: elements(size) }, () => random.next() - 0.5);
+    initializers.set(name, tensorOf(type, size, values));
+    return name;
+  };
+  const stages = chain ?? [{ shape }];
+  const bias = constant("bias", [shape[0]!]);
+  const nodes = stages.flatMap(({ shape: [out = 1, width = 1] }, i): readonly Node[] => {
+    const [from, to] = [i === 0 ? "x" : `stage.${i}`, i === stages.length - 1 ? "after" : `stage.${i + 1}`];
+    const last = i === stages.length - 1;
+    if (last && input.length === 2)
+      return [makeNode("Gemm", [from, constant(`W.${i}`, [out, width]), bias], [to], { transB: int(1) })];
+    const product = last ? "product" : to;
+    const made = makeNode("MatMul", [from, constant(`W.${i}`, [width, out])], [product]);
+    return last ? [made, makeNode("Add", [product, bias], [to])] : [made];
+  });
+  return {
+    name: "layer",
+    nodes: [...nodes, makeNode("Relu", ["after"], ["y"])],
+    initializers,
+    inputs: [{ name: "x", tensor: { type, dims: input } }],
+    outputs: [{ name: "y", tensor: { type, dims: [...input.slice(0, -1), shape[0]!] } }],
+    values: new Map(),
+    opsets: new Map([["", opset]]),
+    irVersion: 8,
+    metadata: new Map(),
+  };
+}
+
+function convolutionGraph({ input, shape, attributes, type, opset, basis, chain }: TimedLayer): Graph {
   const [outChannels, inChannels, ...kernel] = shape as [number, number, ...number[]];
   const random = new Random(1);
   const initializers = new Map<string, TensorData>();

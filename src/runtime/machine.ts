@@ -60,7 +60,7 @@ export function arithmeticOf({ architecture, info }: { architecture: string; inf
   const known =
     architecture === "arm64"
       ? ["asimd", "asimddp", "sve", "sve2"]
-      : ["sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_tile"];
+      : ["sse4_2", "avx", "avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile"];
   const instructions = known.filter((name) => flags.has(name));
   const family = Number(/^cpu family\s*:\s*(\d+)/m.exec(info)?.[1]);
   const amd = /^vendor_id\s*:\s*AuthenticAMD/m.test(info);

@@ -1,7 +1,7 @@
 // Verdicts and choices from times of rounds: what is noise is called noise, and changes no choice.
 import { describe, expect, test } from "vitest";
 import { Random } from "../linalg/random.js";
-import { pairedRatio, preferred, spreadOf } from "./paired.js";
+import { pairedRatio, spreadOf } from "./paired.js";
 
 /**
  * Times of rounds on a machine that is sometimes busy: a common factor a round, and some of its own for each candidate.
@@ -59,41 +59,4 @@ describe("pairedRatio", () => {
 
 test("the spread is the median with its quartiles", () => {
   expect(spreadOf([5, 1, 4, 2, 3])).toEqual({ median: 3, quartiles: [2, 4] });
-});
-
-describe("preferred", () => {
-  test("takes the fastest that is faster than the first beyond noise", () => {
-    expect(preferred(rounds([3, 2.5, 2], 9, 0.01, 1))).toEqual({ index: 2, settled: true });
-  });
-
-  test("keeps the first where others are as fast, or faster by less than matters", () => {
-    expect(preferred(rounds([2, 2, 2], 15, 0.01, 1)).index).toBe(0);
-    expect(preferred(rounds([2, 1.98, 1.99], 15, 0.001, 1))).toEqual({ index: 0, settled: true });
-  });
-
-  test("of several that are faster alike, takes the one that stands first", () => {
-    expect(preferred(rounds([3, 2.01, 2], 15, 0.01, 3)).index).toBe(1);
-    expect(preferred(rounds([3, 2, 2.01], 15, 0.01, 3)).index).toBe(1);
-  });
-
-  test("choices are the same in nearly every measurement, whatever the noise", () => {
-    for (const times of [
-      [2, 2, 2, 2],
-      [3, 2, 2, 2.5],
-      [2, 2.1, 3, 1.2],
-    ]) {
-      const choices = Array.from({ length: 200 }, (_, seed) => preferred(rounds(times, 15, 0.04, seed)).index);
-      const usual = choices.filter((one) => one === choices[0]).length;
-      expect(Math.max(usual, 200 - usual), String(times)).toBeGreaterThanOrEqual(190);
-    }
-  });
-
-  test("says where more rounds could change the choice", () => {
-    expect(
-      preferred([
-        [2, 2.2, 1.9, 2.1, 2],
-        [1.9, 2.3, 1.7, 2.2, 1.8],
-      ]).settled,
-    ).toBe(false);
-  });
 });

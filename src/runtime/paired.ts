@@ -82,31 +82,3 @@ function quantile(values: readonly number[], share: number): number {
   const below = sorted[Math.floor(at)]!;
   return below + (at - Math.floor(at)) * (sorted[Math.ceil(at)]! - below);
 }
-
-/** A candidate is taken only where it saves this share of the time. */
-const leastGain = 0.02;
-
-export interface Preference {
-  readonly index: number;
-  /** False where more rounds could change the choice. */
-  readonly settled: boolean;
-}
-
-/**
- * Which of several candidates to take, given in order of preference: the first, unless others are faster than it by
- * more than noise and by at least 2 %. Of these the fastest; but one that stands before it is taken where the fastest
- * is not faster than that by as much.
- */
-export function preferred(samples: readonly (readonly number[])[]): Preference {
-  const gain = (from: number, to: number): PairedRatio => pairedRatio(samples[from]!, samples[to]!);
-  const beats = ({ interval: [low], median: middle }: PairedRatio): boolean => low > 1 && middle >= 1 + leastGain;
-  const cannotBeat = ({ interval: [, high] }: PairedRatio): boolean => high < 1 + leastGain;
-  const gains = samples.map((_, to) => gain(0, to));
-  const better = gains.flatMap((one, index) => (index > 0 && beats(one) ? [index] : []));
-  const settled = gains.every((one, index) => index === 0 || beats(one) || cannotBeat(one));
-  if (better.length === 0) return { index: 0, settled };
-  const fastest = better.reduce((best, index) => (gains[index]!.median > gains[best]!.median ? index : best));
-  const index = better.find((one) => one === fastest || !beats(gain(one, fastest)))!;
-  const rest = better.every((one) => one >= fastest || beats(gain(one, fastest)) || cannotBeat(gain(one, fastest)));
-  return { index, settled: settled && rest };
-}

@@ -12,7 +12,7 @@ import { nudgedFeeds, nudgedWeights } from "./nudge.js";
 import { openSession } from "./open.js";
 import { roundingOf, unit } from "./rounding.js";
 import type { Feeds, Port, Session, SessionOptions } from "./session.js";
-import { type Observed, type OutputRule, ruleFor } from "./tolerance.js";
+import { type Noise, nearsOf, noiseOf, type Observed, type OutputRule, ruleFor } from "./tolerance.js";
 import { feedKinds, trialFeeds } from "./trial-feeds.js";
 
 export interface ReferenceOptions extends Omit<SessionOptions, "optimisation"> {
@@ -67,14 +67,14 @@ export async function prepareReference(
   const still = dependence.randomOutputs.size > 0 ? heldStill(graph) : undefined;
   if (still !== undefined) {
     try {
-      const made = await observe(still, still, options);
+      const made = await observe(still, still, dependence, options);
       // What still draws (in a body, a function) shows in two runs that differ.
       if (dependenceOf(still).randomOutputs.size === 0) return referenceSet(made, dependence, graph, options, true);
     } catch (error) {
       if (!isError(error, "runtime", "unsupported", "invalid-graph")) throw error;
     }
   }
-  return referenceSet(await observe(original, graph, options), dependence, graph, options, false);
+  return referenceSet(await observe(original, graph, dependence, options), dependence, graph, options, false);
 }
 
 interface Observation {
@@ -82,22 +82,37 @@ interface Observation {
   readonly observed: readonly Observed[];
 }
 
-/** The runs: to find inputs, to repeat one, and to see the noise. */
-async function observe(original: Graph | string, graph: Graph, options: ReferenceOptions): Promise<Observation> {
+/** The runs: to find inputs, to repeat one, and to see the noise; of these only differences are kept. */
+async function observe(
+  original: Graph | string,
+  graph: Graph,
+  dependence: Dependence,
+  options: ReferenceOptions,
+): Promise<Observation> {
   const session = sessionOptions(options);
   const rounding = roundingOf(graph, options.shapes);
   const { tried, repeated } = await withSession(original, session, (open) => tryFeeds(open, rounding, options));
-  const again = await noiseRuns(original, graph, session, tried);
-  const observed = Object.keys(tried[0]!.outputs).map(
+  const names = Object.keys(tried[0]!.outputs);
+  const valuesOf = (name: string) => tried.map(({ outputs }) => outputs[name]!);
+  const nears = new Map(names.map((name) => [name, nearsOf(name, valuesOf(name), dependence, rounding)]));
+  const noise: NoiseOf = (outputs, input) =>
+    new Map(
+      names.map((name) => [name, noiseOf(outputs[name]!, tried[input]!.outputs[name]!, nears.get(name)![input]!)]),
+    );
+  const again = await noiseRuns(original, graph, session, tried, noise);
+  const observed = names.map(
     (name): Observed => ({
       name,
-      values: tried.map(({ outputs }) => outputs[name]!),
-      again: tried.map((_, i) => again[i]!.map((outputs) => outputs[name]!)),
-      repeated: repeated[name],
+      values: valuesOf(name),
+      again: again.map((runs) => runs.map((run) => run.get(name))),
+      repeated: repeated.get(name),
     }),
   );
   return { tried, observed };
 }
+
+/** What another run of an input made of the outputs, beside what the first did. */
+type NoiseOf = (outputs: Outputs, input: number) => ReadonlyMap<string, Noise>;
 
 function referenceSet(
   { tried, observed }: Observation,
@@ -164,7 +179,10 @@ async function tryFeeds(session: Session, rounding: number, options: ReferenceOp
     }
   }
   if (tried.length === 0) throw failure;
-  return { tried, repeated: await session.run(tried[0]!.feeds) };
+  const [first] = tried;
+  const once = await session.run(first!.feeds);
+  const repeated = new Map(Object.entries(first!.outputs).map(([name, value]) => [name, noiseOf(once[name]!, value)]));
+  return { tried, repeated };
 }
 
 function candidatesOf(inputs: readonly Port[], options: ReferenceOptions): readonly TrialFeed[] {
@@ -196,12 +214,18 @@ const allFinite = (tensor: TensorData): boolean => differences(tensor, tensor).f
  * For each input: the outputs where the runtime rewrites the graph less, and those of weights and inputs that are one
  * rounding away.
  */
-async function noiseRuns(original: Graph | string, graph: Graph, options: SessionOptions, tried: readonly Tried[]) {
-  const less = await rewrittenLess(original, options, tried);
+async function noiseRuns(
+  original: Graph | string,
+  graph: Graph,
+  options: SessionOptions,
+  tried: readonly Tried[],
+  noise: NoiseOf,
+) {
+  const less = await rewrittenLess(original, options, tried, noise);
   const nudged = bytesOf(graph) > largestNudged ? original : nudgedWeights(graph);
   const moved = await withSession(nudged, options, async (session) => {
-    const runs: Outputs[] = [];
-    for (const { feeds } of tried) runs.push(await session.run(nudgedFeeds(feeds)));
+    const runs: ReturnType<NoiseOf>[] = [];
+    for (const [i, { feeds }] of tried.entries()) runs.push(noise(await session.run(nudgedFeeds(feeds)), i));
     return runs;
   });
   return tried.map((_, i) => [moved[i]!, ...(less === undefined ? [] : [less[i]!])]);
@@ -217,12 +241,17 @@ const bytesOf = ({ initializers }: Graph): number =>
  * Undefined where the model runs at no other level: a node without an implementation may only go because it is
  * constant.
  */
-async function rewrittenLess(original: Graph | string, options: SessionOptions, tried: readonly Tried[]) {
+async function rewrittenLess(
+  original: Graph | string,
+  options: SessionOptions,
+  tried: readonly Tried[],
+  noise: NoiseOf,
+) {
   for (const optimisation of ["disabled", "basic"] as const) {
     try {
       return await withSession(original, { ...options, optimisation }, async (session) => {
-        const runs: Outputs[] = [];
-        for (const { feeds } of tried) runs.push(await session.run(feeds));
+        const runs: ReturnType<NoiseOf>[] = [];
+        for (const [i, { feeds }] of tried.entries()) runs.push(noise(await session.run(feeds), i));
         return runs;
       });
     } catch (error) {

@@ -2,9 +2,12 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { FilterBasisError } from "../errors/error.js";
 import type { DataType, Dim, TensorData } from "../graph/types.js";
+import { returnFreedMemory } from "../torch/heap.js";
 import { openFailure, runFailure, runtimeText } from "./failure.js";
+import { collectArrays } from "./garbage.js";
 
-export type RuntimeName = "node" | "web";
+export const runtimeNames = ["node", "web"] as const;
+export type RuntimeName = (typeof runtimeNames)[number];
 
 /** Values by the name of the input or output. */
 export type Feeds = Readonly<Record<string, TensorData>>;
@@ -29,6 +32,8 @@ export interface SessionOptions {
   readonly arena?: boolean;
   /** How far the runtime may rewrite the graph; "all" by default. Two levels differ by nothing but rounding. */
   readonly optimisation?: "disabled" | "basic" | "all";
+  /** Node only: a file of every operator's times lies at this path (and an ending) after `release`. */
+  readonly profile?: string;
 }
 
 /** A model that ONNX Runtime has loaded. Owns native memory: `release` it. */
@@ -37,8 +42,8 @@ export interface Session {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   /**
-   * Runs once. @throws FilterBasisError `runtime`, `usage` (a missing or unknown input), `unsupported` (an element
-   * type)
+   * Runs once.
+   * @throws FilterBasisError `runtime`, `usage` (a missing or unknown input), `unsupported` (an element type)
    */
   run(feeds: Feeds): Promise<Record<string, TensorData>>;
   release(): Promise<void>;
@@ -62,6 +67,9 @@ const arrays = {
   float16: Uint16Array,
 } as const;
 
+/** Outputs of former runs beyond this many bytes do not wait for V8's own time. */
+const manyBytes = 2 ** 28;
+
 /** Only what ends the process may be logged: ONNX Runtime's words belong into our errors, not on the terminal. */
 const fatal = 4;
 
@@ -72,7 +80,7 @@ const fatal = 4;
  */
 export async function openOrtSession(
   model: Uint8Array | string,
-  { threads, arena = true, optimisation = "all", ...options }: SessionOptions = {},
+  { threads, arena = true, optimisation = "all", profile, ...options }: SessionOptions = {},
 ): Promise<Session> {
   const runtime = options.runtime ?? (await defaultRuntime());
   const ort = await loadRuntime(runtime, threads);
@@ -84,12 +92,16 @@ export async function openOrtSession(
     interOpNumThreads: 1,
     enableCpuMemArena: arena,
     ...(threads === undefined || runtime === "web" ? {} : { intraOpNumThreads: threads }),
+    ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
   };
+  collectArrays(manyBytes);
+  const keepAgain = arena || runtime === "web" ? () => undefined : returnFreedMemory();
   // The two signatures are the same function; the bytes are not kept by ONNX Runtime.
   const session = await (typeof model === "string"
     ? ort.InferenceSession.create(model, settings)
     : ort.InferenceSession.create(model, settings)
   ).catch((error: unknown) => {
+    keepAgain();
     throw openFailure(error, runtime, place);
   });
   let released = false;
@@ -111,7 +123,13 @@ export async function openOrtSession(
     async release() {
       if (released) return;
       released = true;
-      await session.release();
+      if (profile !== undefined) session.endProfiling();
+      try {
+        await session.release();
+      } finally {
+        if (!arena) collectArrays(manyBytes);
+        keepAgain();
+      }
     },
   };
 }

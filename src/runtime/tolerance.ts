@@ -63,14 +63,39 @@ const moves = 10;
 /** Of constants nothing tells the scale: numbers near 1 are assumed. */
 const constantFloor = 2 ** -20;
 
-/** One output of the original: its values for each input, and what other runs of the same made of it. */
+/** How another run's output differs; undefined where its size is another. */
+export type Noise = Differences | undefined;
+
+/** One output of the original: its values for each input, and how those of other runs of the same differ. */
 export interface Observed {
   readonly name: string;
   readonly values: readonly TensorData[];
-  /** The same at another optimisation level, and with weights one rounding away: several for each input. */
-  readonly again: readonly (readonly TensorData[])[];
+  /**
+   * The same at another optimisation level, and with weights one rounding away: several for each input, counted beyond
+   * `nearsOf`.
+   */
+  readonly again: readonly (readonly Noise[])[];
   /** The first input once more in the same session. */
-  readonly repeated: TensorData | undefined;
+  readonly repeated: Noise;
+}
+
+/** What differs, or undefined where the sizes do. */
+export const noiseOf = (other: TensorData, value: TensorData, near = 0): Noise =>
+  sameShape(other, value) ? differences(other, value, near) : undefined;
+
+/** For each input: how far an element may be away by rounding alone. */
+export function nearsOf(
+  name: string,
+  values: readonly TensorData[],
+  { bounded }: Pick<Dependence, "bounded">,
+  rounding: number,
+): readonly number[] {
+  const type = values[0]!.type;
+  const relative = isFloat(type) ? rounding : 0;
+  const scales = values.map((value) => differences(value, value).scale.max);
+  const largest = Math.max(...scales);
+  // Where an output is 0 for one input, the others tell its scale.
+  return scales.map((max) => floorOf(type, bounded.has(name)) + tail * relative * (max > 0 ? max : largest));
 }
 
 /**
@@ -85,14 +110,16 @@ export function ruleFor(observed: Observed, dependence: Dependence, rounding: nu
   const random = dependence.randomOutputs.get(name);
   const drawn = { ...base, state: "random", reason: `it depends on ${random}` } as const;
   if (random !== undefined && !still) return drawn;
-  if (values.some((value, i) => again[i]!.some((other) => !sameShape(other, value))))
+  const seen = again.map((all) => all.filter((one) => one !== undefined));
+  if (seen.some((all, i) => all.length < again[i]!.length))
     return { ...base, state: "unstable", reason: "its size changes with the runtime's own rounding" };
   const floor = floorOf(type, dependence.bounded.has(name));
   const relative = isFloat(type) ? rounding : 0;
-  const tolerances = tolerancesOf(values, again, { floor, relative, stepwise });
+  const nears = nearsOf(name, values, dependence, rounding);
+  const tolerances = tolerancesOf(values, seen, { floor, relative, stepwise, nears });
   if (tolerances === undefined)
     return { ...base, state: "unstable", reason: "its values become infinite or NaN by rounding" };
-  if (repeated !== undefined && changesByItself(repeated, values[0]!, tolerances[0]!))
+  if (changesByItself(repeated, tolerances[0]!))
     return { ...base, state: "unstable", reason: "two runs of the original on the same inputs differ" };
   if (random !== undefined) return { ...drawn, tolerances };
   if (!isMoved(values, tolerances))
@@ -110,18 +137,16 @@ interface Allowance {
   readonly floor: number;
   readonly relative: number;
   readonly stepwise: boolean;
+  readonly nears: readonly number[];
 }
 
 function tolerancesOf(
   values: readonly TensorData[],
-  again: readonly (readonly TensorData[])[],
-  { floor, relative, stepwise }: Allowance,
+  seen: readonly (readonly Differences[])[],
+  { floor, relative, stepwise, nears }: Allowance,
 ): readonly Tolerance[] | undefined {
   const scales = values.map((value) => differences(value, value).scale);
   const largest = Math.max(...scales.map(({ max }) => max));
-  // Where an output is 0 for one input, the others tell its scale.
-  const nears = scales.map(({ max }) => floor + tail * relative * (max > 0 ? max : largest));
-  const seen = values.map((value, i) => again[i]!.map((other) => differences(other, value, nears[i]!)));
   if (seen.flat().some(({ notFinite }) => notFinite > 0)) return undefined;
   const own = seen.map((all) => worst(all));
   // A step may not have been crossed for one input and be crossed next time: what is usual for the inputs holds for
@@ -161,11 +186,8 @@ function worst(all: readonly Differences[]) {
   };
 }
 
-const changesByItself = (repeated: TensorData, value: TensorData, { max }: Tolerance): boolean => {
-  if (!sameShape(repeated, value)) return true;
-  const { max: difference, notFinite } = differences(repeated, value);
-  return difference > max || notFinite > 0;
-};
+const changesByItself = (repeated: Noise, { max }: Tolerance): boolean =>
+  repeated === undefined || repeated.max > max || repeated.notFinite > 0;
 
 /**
  * Whether inputs change the output by clearly more than what is allowed; a single input is compared with the output's

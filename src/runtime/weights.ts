@@ -14,7 +14,10 @@ export interface WeightFile {
   readonly aliases: Readonly<Record<string, string>>;
 }
 
-/** Reads weights by name. Errors: `not-found`, `io`, `malformed`, `unsupported`. */
+/**
+ * Reads weights by name.
+ * @throws FilterBasisError `not-found`, `io`, `malformed`, `unsupported`
+ */
 export async function readWeights(file: string): Promise<WeightFile> {
   const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
     const missing = cause.code === "ENOENT";

@@ -17,7 +17,10 @@ export function hasCuda(): boolean {
 export type DeviceTable = Readonly<Record<"cpu" | "cuda", () => boolean>>;
 const libtorchs: DeviceTable = { cpu: () => true, cuda: hasCuda };
 
-/** Reads `cpu`, `cuda` (the first one) or `cuda:N`. @throws FilterBasisError `usage` */
+/**
+ * Reads `cpu`, `cuda` (the first one) or `cuda:N`.
+ * @throws FilterBasisError `usage`
+ */
 export function parseDevice(text: string): Device {
   const [, kind, index = "0"] = /^(cpu|cuda)(?::(\d{1,2}))?$/.exec(text) ?? [];
   if (kind === "cuda") return `cuda:${Number(index)}`;
@@ -28,7 +31,10 @@ export function parseDevice(text: string): Device {
   });
 }
 
-/** The device that a text names, if it is here. @throws FilterBasisError `usage`, `unsupported` */
+/**
+ * The device that a text names, if it is here.
+ * @throws FilterBasisError `usage`, `unsupported`
+ */
 export function requireDevice(text: string, table: DeviceTable = libtorchs): Device {
   const device = parseDevice(text);
   const kind = device === "cpu" ? device : "cuda";
@@ -37,7 +43,7 @@ export function requireDevice(text: string, table: DeviceTable = libtorchs): Dev
     got: device,
     cures: [
       "run on the processor: --device cpu",
-      "use a libtorch that was built with CUDA: LIBTORCH=/path npm run build:native",
+      "use a libtorch that was built with CUDA: filterbasis setup --libtorch /path",
     ],
   });
 }

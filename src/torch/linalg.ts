@@ -17,7 +17,10 @@ import { loadEngine } from "./native.js";
 import { TensorScope, unowned } from "./scope.js";
 import { fromArray, type Tensor } from "./tensor.js";
 
-/** Loads libtorch on its first use. Errors: those of the interface, `engine-missing`. */
+/**
+ * Loads libtorch on its first use.
+ * @throws FilterBasisError those of the interface, `engine-missing`
+ */
 export const torchLinearAlgebra: LinearAlgebra = {
   name: "libtorch",
   multiply,

@@ -23,7 +23,7 @@ it("says how to cure an addon that has not been built", () => {
   const error = failure(() => loadFrom("/nowhere"));
   expect(error.code).toBe("engine-missing");
   expect(error.message).toMatch(/has not been built/);
-  expect(error.cures.join("\n")).toMatch(/apt-get install libtorch-dev[\s\S]*npm run build:native[\s\S]*LIBTORCH=/);
+  expect(error.cures.join("\n")).toMatch(/filterbasis setup[\s\S]*libtorch-dev[\s\S]*--libtorch/);
 });
 
 it("says how to cure an addon that cannot be loaded", () => {

@@ -114,9 +114,12 @@ export interface NativeEngine {
   information(): Information;
 }
 
-/** native/environment.cpp: sets a variable of the process, unless it is set. */
-interface NativeEnvironment {
+/** native/environment.cpp: needs no libtorch. */
+export interface NativeEnvironment {
+  /** Sets a variable of the process, unless it is set. */
   setDefault(name: string, value: string): void;
+  /** Whether freed memory goes back to the system at once. False where the C library has no such setting. */
+  returnFreedBlocks(on: boolean): boolean;
 }
 
 const require = createRequire(import.meta.url);
@@ -130,8 +133,19 @@ export function loadEngine(): NativeEngine {
   return (loaded ??= load());
 }
 
+const builtFolder = (): string => join(packageRoot(), "native", "build", "Release");
+
 function load(): NativeEngine {
-  return loadFrom(join(packageRoot(), "native", "build", "Release"));
+  return loadFrom(builtFolder());
+}
+
+/** The addon that needs no libtorch; undefined where nothing has been built. */
+export function loadEnvironment(): NativeEnvironment | undefined {
+  try {
+    return require(join(builtFolder(), "environment.node")) as NativeEnvironment;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Loads the addon from a folder, after setting the environment that its libraries read while they are loaded. */
@@ -155,10 +169,9 @@ function missing(message: string, file: string, cause?: unknown): FilterBasisErr
     file,
     cause,
     cures: [
-      "Debian or Ubuntu: apt-get install libtorch-dev libopenblas0-pthread build-essential python3",
-      "then: npm run build:native",
-      "with another libtorch: LIBTORCH=/path/to/libtorch npm run build:native",
-      "after changing Node's or libtorch's version: npm run build:native -- --force",
+      "filterbasis setup (on Debian and Ubuntu it installs libtorch-dev libopenblas0-pthread g++ make python3)",
+      "with another libtorch: filterbasis setup --libtorch /path/to/libtorch",
+      "after changing Node's or libtorch's version: filterbasis setup again",
     ],
   });
 }

@@ -1,14 +1,15 @@
 // From a recipe to what the loop needs: the graph, the network on the engine, batches, loss, optimiser and evaluation.
 
+import { prepare } from "../compress/prepare.js";
 import { FilterBasisError } from "../errors/error.js";
 import { feeds, withMetadata } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
 import { Network } from "../interpreter/network.js";
-import { prepareForPlanning } from "../methods/prepare.js";
+import { sparseScales } from "../methods/slimming.js";
 import { buildNet } from "../nets/table.js";
 import { cost } from "../ops/cost/cost.js";
 import { loadModel } from "../runtime/files.js";
-import { requireDevice } from "../torch/index.js";
+import { requireDevice, type Tensor } from "../torch/index.js";
 import { approximatedLayers, basisParameters } from "./approximation.js";
 import type { Metrics } from "./loop.js";
 import { optimizer } from "./optimizers.js";
@@ -33,7 +34,7 @@ export interface Training extends Disposable {
 /** The network that a recipe starts from, before any compression. */
 export async function recipeGraph({ network, seed }: Recipe): Promise<Graph> {
   const { name, file, ...options } = network;
-  if (name === undefined) return prepareForPlanning(await loadModel(file as string)).graph;
+  if (name === undefined) return prepare(await loadModel(file as string), { keepBatchNorm: true }).graph;
   const built = buildNet(name, { seed, ...options });
   return file === undefined ? built : trained(await loadModel(file as string), built, name);
 }
@@ -41,7 +42,7 @@ export async function recipeGraph({ network, seed }: Recipe): Promise<Graph> {
 /** A model that was trained before, which has to be the network that the recipe names. */
 function trained(model: Graph, built: Graph, name: string): Graph {
   const [own, expected] = [cost(model).weights, cost(built).weights];
-  if (own === expected) return prepareForPlanning(model).graph;
+  if (own === expected) return prepare(model, { keepBatchNorm: true }).graph;
   throw new FilterBasisError("data-mismatch", `the model is not the network ${name} that the recipe names`, {
     field: "network.file",
     expected: `${expected} weights`,
@@ -81,6 +82,7 @@ export async function assemble(
     clip: recipe.optimizer.clip,
     teacher: recipe.loss.distill && { network: teacherNetwork, input: teacherInput, output: teacherOutput },
     layers,
+    ...((recipe.loss.sparsity ?? 0) > 0 ? { scales: scalesOf(graph, network) } : {}),
   };
   const evaluated = runnable(network, graph);
   const keep = owned.move();
@@ -93,6 +95,15 @@ export async function assemble(
     model: () => withMetadata(network.toGraph(), data.conventions),
     [Symbol.dispose]: keep,
   };
+}
+
+/** @throws FilterBasisError `invalid-recipe` for a network without batch norms */
+function scalesOf(graph: Graph, { parameters }: Network): readonly Tensor[] {
+  const scales = [...sparseScales(graph)].flatMap((name) => parameters.get(name) ?? []);
+  if (scales.length > 0) return scales;
+  throw new FilterBasisError("invalid-recipe", "the network has no batch norms whose scales could be made small", {
+    field: "loss.sparsity",
+  });
 }
 
 /** Disposes what it was given, last first, unless it was moved on (Node 20 has no DisposableStack). */

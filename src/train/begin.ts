@@ -11,8 +11,8 @@ const trained = [runFiles.metrics, runFiles.checkpoints, runFiles.best, runFiles
 const prepared = [runFiles.run, runFiles.original, runFiles.originalMetrics, runFiles.start, runFiles.startMetrics];
 
 /**
- * The recipe by which the run in `folder` is trained; written there when it begins. Throws `not-found`, `usage`,
- * `invalid-recipe`.
+ * The recipe by which the run in `folder` is trained; written there when it begins.
+ * @throws FilterBasisError `not-found`, `usage`, `invalid-recipe`
  */
 export async function beginRun(folder: string, recipe: Recipe | "resume"): Promise<Recipe> {
   const there = await readJson<unknown>(folder, runFiles.recipe);

@@ -114,12 +114,7 @@ export async function trainLoop(
       tensors: tensorsOf(trainer, options.generator),
     });
   const result = (finished: boolean): LoopResult => ({
-    finished,
-    epoch,
-    globalStep: epoch * stepsPerEpoch + step,
-    metrics,
-    best,
-    seconds: seconds(),
+    ...{ finished, epoch, globalStep: epoch * stepsPerEpoch + step, metrics, best, seconds: seconds() },
   });
 
   while (epoch * stepsPerEpoch + step < totalSteps) {
@@ -127,33 +122,17 @@ export async function trainLoop(
     rate = learningRate(schedule, base, { epoch, step, stepsPerEpoch, epochs });
     const losses = trainStep(trainer, await source.batch(epoch, step), rate, globalStep / totalSteps);
     step += 1;
-    sums = {
-      loss: sums.loss + losses.loss,
-      task: sums.task + (losses.task ?? 0),
-      approximation: sums.approximation + (losses.approximation ?? 0),
-      steps: sums.steps + 1,
-    };
+    sums = withStep(sums, losses);
     await hooks.onStep({ ...losses, epoch, step, globalStep: globalStep + 1, totalSteps, rate });
 
     const last = globalStep + 1 === totalSteps;
     if (step === stepsPerEpoch || last) {
       metrics = await hooks.evaluate();
-      const metric = metrics[options.primaryMetric.name] ?? Number.NaN;
-      // Nothing to evaluate on, or a metric that is no number, is never best.
-      const better =
-        !Number.isNaN(metric) &&
-        (best === null || (options.primaryMetric.higher ? metric > best.metric : metric < best.metric));
-      if (better) best = { epoch: epoch + 1, metric };
+      const better = betterThan(best, metrics, options.primaryMetric);
+      if (better !== undefined) best = { epoch: epoch + 1, metric: better };
       await hooks.onEpoch({
-        epoch: epoch + 1,
-        globalStep: globalStep + 1,
-        trainLoss: sums.loss / sums.steps,
-        trainTask: sums.task / sums.steps,
-        approximation: sums.approximation / sums.steps,
-        rate,
-        metrics,
-        best: better,
-        seconds: seconds(),
+        ...{ epoch: epoch + 1, globalStep: globalStep + 1, ...means(sums), rate, metrics },
+        ...{ best: better !== undefined, seconds: seconds() },
       });
       sums = empty;
       if (step === stepsPerEpoch) [epoch, step] = [epoch + 1, 0];
@@ -169,6 +148,30 @@ export async function trainLoop(
     }
   }
   return result(true);
+}
+
+const withStep = (sums: LoopState["sums"], { loss, task, approximation }: StepLosses): LoopState["sums"] => ({
+  loss: sums.loss + loss,
+  task: sums.task + (task ?? 0),
+  approximation: sums.approximation + (approximation ?? 0),
+  steps: sums.steps + 1,
+});
+
+const means = ({ loss, task, approximation, steps }: LoopState["sums"]) => ({
+  trainLoss: loss / steps,
+  trainTask: task / steps,
+  approximation: approximation / steps,
+});
+
+/** The primary metric where it is the best so far; nothing to evaluate on, or a metric that is no number, never is. */
+function betterThan(
+  best: LoopState["best"],
+  metrics: Metrics,
+  { name, higher }: LoopOptions["primaryMetric"],
+): number | undefined {
+  const metric = metrics[name] ?? Number.NaN;
+  if (Number.isNaN(metric)) return undefined;
+  return best === null || (higher ? metric > best.metric : metric < best.metric) ? metric : undefined;
 }
 
 const empty: LoopState["sums"] = { loss: 0, task: 0, approximation: 0, steps: 0 };

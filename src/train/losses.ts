@@ -71,6 +71,14 @@ function distillationLoss(options: NonNullable<LossOptions["distill"]>, output: 
   return call("mul.Scalar", divergence, (temperature * temperature) / (output.shape[0] ?? 1));
 }
 
+/** Sum of the absolute values of batch norms' scales (network slimming); its gradient is their sign. */
+function sparsityLoss(scales: readonly Tensor[]): Tensor | null {
+  return scales.reduce<Tensor | null>((sum, scale) => {
+    const one = call("sum", call("abs", scale));
+    return sum === null ? one : call("add.Tensor", sum, one);
+  }, null);
+}
+
 /** Gamma at a progress through the training, 0 to 1. */
 export function gammaAt({ gamma, anneal }: LossOptions, progress: number): number {
   if (anneal === "linear") return gamma * (1 - progress);
@@ -87,18 +95,23 @@ export function totalLoss(
     readonly target: Tensor | null;
     readonly teacher: Tensor | null;
     readonly layers: readonly ApproximatedLayer[];
+    /** Of batch norms, for `sparsity`. */
+    readonly scales?: readonly Tensor[];
   },
 ): LossParts {
-  const { output, target, teacher, layers } = parts;
+  const { output, target, teacher, layers, scales = [] } = parts;
   const gamma = gammaAt(options, progress);
   const task = target === null ? null : taskLoss(options, output, target);
   const approximation = gamma > 0 ? approximationLoss(layers) : null;
   const distillation =
     options.distill !== undefined && teacher !== null ? distillationLoss(options.distill, output, teacher) : null;
+  const weight = options.sparsity ?? 0;
+  const sparsity = weight > 0 ? sparsityLoss(scales) : null;
   const terms = [
     task,
     approximation && call("mul.Scalar", approximation, gamma),
     distillation && call("mul.Scalar", distillation, options.distill?.weight ?? 1),
+    sparsity && call("mul.Scalar", sparsity, weight),
   ].filter((term) => term !== null);
   const total = terms.reduce<Tensor | null>((sum, term) => (sum === null ? term : call("add.Tensor", sum, term)), null);
   if (total === null) {

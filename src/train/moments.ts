@@ -1,204 +1,117 @@
 // What every convolution of a network sees on data: second moments of its input patches, from a sample of places in a
-// few batches.
+// few batches of a training's source. Patches and sums are those of a calibration.
 import type { ActivationMoments } from "../basis/moments.js";
 import { divisors } from "../basis/split.js";
+import { type CalibratedLayer, findCalibratedLayers } from "../calibrate/layers.js";
+import { activationMoments as momentsOnImages } from "../calibrate/moments.js";
+import type { Moments } from "../calibrate/sums.js";
+import { torchEngine } from "../calibrate/torch-engine.js";
 import { FilterBasisError } from "../errors/error.js";
+import { float32Tensor } from "../graph/attributes.js";
 import { indexOf } from "../graph/graph-index.js";
 import { feeds } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
-import type { Network } from "../interpreter/network.js";
-import { padsFor, windows } from "../interpreter/operators/windows.js";
 import { matrix } from "../linalg/matrix.js";
-import { Random } from "../linalg/random.js";
-import { findLayers, type Layer } from "../methods/layers.js";
-import { inferShapes } from "../ops/index.js";
-import { call, type Device, fromArray, noGrad, type Tensor, TensorScope } from "../torch/index.js";
-import { type Batch, type BatchSource, nthBatch } from "./sources.js";
+import { findLayers } from "../methods/layers.js";
+import type { Device } from "../torch/index.js";
+import { type BatchSource, nthBatch } from "./sources.js";
 
 export interface MomentsOptions {
   readonly batches: number;
   readonly seed: number;
   /** Told which layers have none, and why. */
   readonly note: (text: string) => void;
+  readonly device?: Device;
 }
 
-/**
- * The widest patch whose moments are taken whole, c h w; wider ones go by blocks of channels. Its matrix is 10 MB of
- * doubles.
- */
+/** The widest patch whose moments are kept whole, c h w; wider ones go by blocks of channels. 10 MB of doubles. */
 const widest = 1152;
-/** Places sampled for each layer: at least so many, and so many for each number of a patch. */
+/** Places sampled for the layer with the widest patch: at least so many, and so many for each number of a patch. */
 const [leastPlaces, placesForEach] = [4096, 4];
-/** Bytes of activations that are held at once. */
-const memory = 2 ** 29;
 
 /**
- * The moments for every two-dimensional convolution that could be compressed, by layer name. Throws what running the
- * network throws.
+ * The moments for every two-dimensional convolution that could be compressed, by layer name.
+ * @throws what running the network throws
+ * @example
+ * ```ts
+ * import { activationMoments, basis, loadModel, openData } from "filterbasis";
+ *
+ * const graph = await loadModel("model.onnx");
+ * const source = await (await openData("photos")).inputs({ size: { width: 32, height: 32 }, batch: 2 });
+ * const moments = await activationMoments(graph, source, { batches: 1, seed: 1, note: console.log });
+ * console.log(basis({ keepParams: 0.5, moments })(graph).outcomes.length);
+ * ```
  */
 export async function activationMoments(
   graph: Graph,
-  network: Network,
   source: BatchSource,
-  { batches, seed, note }: MomentsOptions,
+  { batches, seed, note, device }: MomentsOptions,
 ): Promise<ReadonlyMap<string, ActivationMoments>> {
   const [feed] = feeds(graph);
   if (feed === undefined) throw new FilterBasisError("unsupported", "the network has no input");
-  const samples = new Map<Layer, Sample>();
-  for (const layer of findLayers(graph).layers) {
-    if (layer.kernel.length === 2) samples.set(layer, newSample(layer, forgivesShift(graph, layer)));
-    else note(`not calibrated: ${layer.name}: its kernel is not two-dimensional`);
-  }
-  for (let step = 0; step < batches; step++) {
-    const batch = await nthBatch(source, step);
-    for (const layers of portions(graph, [...samples.keys()], feed.name, batch.inputDims)) {
-      noGrad(() => {
-        using _scope = new TensorScope();
-        accumulate(network, feed.name, batch, layers, samples, { step, batches, seed });
-      });
-      await new Promise(setImmediate);
-    }
-  }
-  return new Map([...samples].map(([{ name }, sample]) => [name, momentsOf(sample, name)]));
+  const layers = layersOf(graph, note);
+  const width = Math.max(1, ...layers.map(({ weight }) => weight.cols));
+  const places = Math.ceil(Math.max(leastPlaces, placesForEach * width) / (batches * source.batchSize));
+  // A batch as the source makes it, which may be a smaller one at the end of an epoch, counts as one image.
+  const images = {
+    count: batches,
+    async feeds(first: number) {
+      const { input, inputDims } = await nthBatch(source, first);
+      return { [feed.name]: float32Tensor(inputDims, input) };
+    },
+  };
+  const found = momentsOnImages(graph, layers, images, torchEngine(device), { batch: 1, places, seed });
+  const all = new Map<string, ActivationMoments>();
+  for await (const { layer, moments } of found)
+    all.set(layer.name, inBlocks(layer, moments, forgivesShift(graph, layer)));
+  return all;
 }
 
-/** Sums over sampled patches. */
-interface Sample {
-  /** Channels of a block, and its width channels * h * w. */
-  readonly channels: number;
-  readonly width: number;
-  readonly centred: boolean;
-  /** Sum of x x^T over patches and blocks [width, width]. */
-  readonly products: Float64Array;
-  /** Sum of x [c h w]. */
-  readonly sums: Float64Array;
-  patches: number;
-}
-
-function newSample({ inChannels, kernelElements }: Layer, centred: boolean): Sample {
-  const channels = divisors(inChannels).findLast((divisor) => divisor * kernelElements <= widest) ?? 1;
-  const width = channels * kernelElements;
-  const [products, sums] = [new Float64Array(width * width), new Float64Array(inChannels * kernelElements)];
-  return { channels, width, centred, products, sums, patches: 0 };
+/** Layers that a plan may compress, as a calibration reads them; of the others it is told why they have no moments. */
+function layersOf(graph: Graph, note: (text: string) => void): readonly CalibratedLayer[] {
+  const { layers, skipped } = findCalibratedLayers(graph);
+  const reasons = new Map(skipped.map(({ name, reason }) => [name, reason]));
+  const byName = new Map(layers.map((layer) => [layer.name, layer]));
+  return findLayers(graph).layers.flatMap(({ name, kernel }) => {
+    const layer = kernel.length === 2 ? byName.get(name) : undefined;
+    if (layer !== undefined) return [layer];
+    note(`not calibrated: ${name}: ${reasons.get(name) ?? "its kernel is not two-dimensional"}`);
+    return [];
+  });
 }
 
 /**
  * Whether a constant change of the layer's outputs does no harm: each of its nodes has a bias to put it into, or a
  * batch norm to take it out.
  */
-function forgivesShift(graph: Graph, { nodes }: Layer): boolean {
+function forgivesShift(graph: Graph, { nodes }: CalibratedLayer): boolean {
   const { stored, soleReader } = indexOf(graph);
-  return nodes.every(({ node }) => {
+  return nodes.every(({ node, output }) => {
     if (stored(node.inputs[2] ?? "") !== undefined) return true;
-    return soleReader(node.outputs[0] ?? "")?.op === "BatchNormalization";
+    return soleReader(output)?.op === "BatchNormalization";
   });
 }
 
-/** The layers in runs whose inputs together take no more than `memory`. */
-function portions(
-  graph: Graph,
-  layers: readonly Layer[],
-  input: string,
-  dims: readonly number[],
-): readonly (readonly Layer[])[] {
-  // A batch is as large as the recipe says, whatever the file states; the engine does not mind.
-  const inputs = graph.inputs.map((value) => (value.name === input ? { name: input } : value));
-  const shapes = inferShapes({ ...graph, inputs }, new Map([[input, dims]]));
-  const runs: Layer[][] = [];
-  let held = Number.POSITIVE_INFINITY;
-  for (const layer of layers) {
-    const bytes = layer.nodes.reduce((sum, { node }) => {
-      const size = shapes
-        .get(node.inputs[0]!)
-        ?.dims?.reduce<number>((n, dim) => n * (typeof dim === "number" ? dim : 1), 4);
-      return sum + (size ?? 0);
-    }, 0);
-    if (held + bytes > memory) {
-      runs.push([]);
-      held = 0;
-    }
-    runs.at(-1)!.push(layer);
-    held += bytes;
-  }
-  return runs;
-}
-
-function accumulate(
-  network: Network,
-  inputName: string,
-  batch: Batch,
-  layers: readonly Layer[],
-  samples: ReadonlyMap<Layer, Sample>,
-  { step, batches, seed }: { readonly step: number; readonly batches: number; readonly seed: number },
-): void {
-  const input = fromArray(batch.input, batch.inputDims, "float32", network.device);
-  const keep = [...new Set(layers.flatMap(({ nodes }) => nodes.map(({ node }) => node.inputs[0]!)))];
-  const values = network.forward(new Map([[inputName, input]]), { keep });
-  for (const layer of layers) {
-    const sample = samples.get(layer)!;
-    const places = Math.ceil(Math.max(leastPlaces, placesForEach * sample.sums.length) / batches / layer.nodes.length);
-    for (const [index, { node }] of layer.nodes.entries()) {
-      const random = new Random(`moments ${seed} ${layer.name} ${index} ${step}`);
-      add(sample, patches(values.get(node.inputs[0]!)!, layer, index, places, random), places, network.device);
-    }
-  }
-}
-
-/**
- * Patches [places, c, h, w] of the layer's input [N, c, height, width] at random images and places of its output, 0
- * where it is padded.
- */
-function patches(input: Tensor, layer: Layer, index: number, places: number, random: Random): Float32Array {
-  const { node } = layer.nodes[index]!;
-  const window = windows({ node }, layer.kernel);
-  const [images = 0, channels = 0, height = 0, width = 0] = input.shape;
-  const pads = padsFor(window, [height, width]) as [number, number, number, number];
-  const [kernelHeight, kernelWidth] = window.kernel as [number, number];
-  const [strideY, strideX] = window.strides as [number, number];
-  const [dilationY, dilationX] = window.dilations as [number, number];
-  const rows = Math.floor((height + pads[0] + pads[2] - (kernelHeight - 1) * dilationY - 1) / strideY) + 1;
-  const columns = Math.floor((width + pads[1] + pads[3] - (kernelWidth - 1) * dilationX - 1) / strideX) + 1;
-  const values = call("contiguous", input).data() as Float32Array;
-  const out = new Float32Array(places * channels * kernelHeight * kernelWidth);
-  let at = 0;
-  for (let place = 0; place < places; place++) {
-    const image = random.int(images);
-    const top = random.int(rows) * strideY - pads[0];
-    const left = random.int(columns) * strideX - pads[1];
-    for (let c = 0; c < channels; c++) {
-      const plane = (image * channels + c) * height * width;
-      for (let i = 0; i < kernelHeight; i++) {
-        const y = top + i * dilationY;
-        for (let j = 0; j < kernelWidth; j++, at++) {
-          const x = left + j * dilationX;
-          if (y >= 0 && y < height && x >= 0 && x < width) out[at] = values[plane + y * width + x]!;
-        }
-      }
-    }
-  }
-  return out;
-}
-
-function add(sample: Sample, patches: Float32Array, count: number, device: Device): void {
-  const { width, products, sums } = sample;
-  const blocks = fromArray(Float64Array.from(patches), [patches.length / width, width], "float64", device);
-  const added = call("mm", call("t", blocks), blocks).data() as Float64Array;
-  for (let i = 0; i < products.length; i++) products[i] = products[i]! + added[i]!;
-  for (let i = 0; i < patches.length; i++) sums[i % sums.length] = sums[i % sums.length]! + patches[i]!;
-  sample.patches += count;
-}
-
-function momentsOf({ channels, width, centred, products, sums, patches }: Sample, layer: string): ActivationMoments {
-  const blocks = sums.length / width;
-  const mean = sums.map((sum) => sum / patches);
-  const second = products.map((sum) => sum / (patches * blocks));
-  if (!second.every(Number.isFinite))
-    throw new FilterBasisError("non-finite", "what a layer reads is not finite", { layer });
-  if (!centred) return { channels, second: matrix(width, width, second), mean: undefined };
+/** The mean of the blocks on the diagonal; about the mean of the patches where that does no harm. */
+function inBlocks(
+  { shape, weight }: CalibratedLayer,
+  { mean, covariance }: Moments,
+  centred: boolean,
+): ActivationMoments {
+  const side = weight.cols;
+  const kernelElements = side / shape.c;
+  const channels = divisors(shape.c).findLast((divisor) => divisor * kernelElements <= widest) ?? 1;
+  const width = channels * kernelElements;
+  const blocks = side / width;
+  const second = new Float64Array(width * width);
   for (let block = 0; block < blocks; block++) {
-    const own = mean.subarray(block * width, (block + 1) * width);
+    const start = block * width;
     for (let i = 0; i < width; i++)
-      for (let j = 0; j < width; j++) second[i * width + j] = second[i * width + j]! - (own[i]! * own[j]!) / blocks;
+      for (let j = 0; j < width; j++) {
+        const product = centred ? 0 : mean[start + i]! * mean[start + j]!;
+        const value = covariance.data[(start + i) * side + start + j]! + product;
+        second[i * width + j] = second[i * width + j]! + value / blocks;
+      }
   }
-  return { channels, second: matrix(width, width, second), mean };
+  return { channels, second: matrix(width, width, second), mean: centred ? mean : undefined };
 }

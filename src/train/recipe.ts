@@ -82,6 +82,11 @@ const loss = z.strictObject({
     .describe("none: trains by distillation alone, without labels"),
   labelSmoothing: z.number().min(0).max(1).default(0),
   gamma: z.number().min(0).default(0).describe("weight of sum ||W - BA||_F^2 (Eq. 12)"),
+  sparsity: z
+    .number()
+    .min(0)
+    .optional()
+    .describe("weight of sum |scale| over batch norms: the sparsity training of network slimming"),
   anneal: z.enum(["none", "linear", "cosine"]).default("none").describe("how gamma falls to 0 over the training"),
   distill: z
     .strictObject({
@@ -176,7 +181,18 @@ export const recipeSchema = z.strictObject({
 /** A recipe with every default filled in. */
 export type Recipe = z.infer<typeof recipeSchema>;
 
-/** Checks a recipe; the error names every wrong field, what it should be and what it is. */
+/**
+ * Checks a recipe; the error names every wrong field, what it should be and what it is.
+ * @example
+ * ```ts
+ * import { listRecipes, loadRecipe, parseRecipe, recipeJsonSchema } from "filterbasis";
+ *
+ * const recipe = parseRecipe({ name: "mine", network: { name: "resnet20" }, compress: { keepParams: 0.5 } });
+ * console.log(recipe.optimizer, Object.keys(recipeJsonSchema()));
+ * const [file] = await listRecipes();
+ * console.log(await loadRecipe(file, ["seed=2"]));
+ * ```
+ */
 export function parseRecipe(value: unknown, file?: string): Recipe {
   const result = recipeSchema.safeParse(value);
   if (result.success) return result.data;

@@ -6,10 +6,10 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { startNetwork } from "../compress/start.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
-import { methodPass } from "../methods/methods.js";
 import { loadModel, saveModel } from "../runtime/files.js";
 import {
   type Device,
@@ -20,14 +20,20 @@ import {
   setGeneratorState,
   setThreads,
 } from "../torch/index.js";
-import { assemble, recipeGraph } from "./assemble.js";
+import { assemble, recipeGraph, type Training } from "./assemble.js";
 import { beginRun } from "./begin.js";
-import { readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
-import { type EpochReport, type LoopResult, type LoopState, type StepReport, trainLoop } from "./loop.js";
-import { activationMoments } from "./moments.js";
+import { type Checkpoint, readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
+import { knowledgeOf } from "./knowledge.js";
+import {
+  type EpochReport,
+  type LoopOptions,
+  type LoopResult,
+  type LoopState,
+  type StepReport,
+  trainLoop,
+} from "./loop.js";
 import { recalibrate } from "./recalibrate.js";
 import type { Recipe } from "./recipe.js";
-import { sampledResponses } from "./responses.js";
 import { appendLog, holdRun, openJournal, runFiles, writeJson } from "./run-folder.js";
 import type { BatchSource } from "./sources.js";
 import { openEventFile } from "./tensorboard.js";
@@ -86,14 +92,14 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
   const device = requireDevice(recipe.device);
   if (recipe.threads !== undefined) setThreads(recipe.threads);
   manualSeed(recipe.seed);
-  const checkpoints = join(folder, runFiles.checkpoints);
-  const resume = await readNewestCheckpoint<LoopState>(checkpoints, note);
+  const resume = await readNewestCheckpoint<LoopState>(join(folder, runFiles.checkpoints), note);
   const graph = await recipeGraph(recipe);
   if (resume === undefined) {
     await writeJson(folder, runFiles.run, { seed: recipe.seed, versions: await versions(device) });
     await saveModel(graph, join(folder, runFiles.original));
   }
   if (resume !== undefined) log(`resumed at step ${resume.step}`);
+  /** Until the first step there is nothing to save. */
   const throwIfAborted = (): void => {
     if (hooks.stopping?.())
       throw new FilterBasisError("interrupted", "stopped before the first step; run the same command to start again");
@@ -109,17 +115,37 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
         : compressFor(recipe, graph, network, abortable(source, throwIfAborted), note),
     note,
   );
-  const { trainer } = training;
-  if (resume === undefined && recipe.recalibrate > 0) {
-    await recalibrate(trainer.network, trainer.input, abortable(training.source, throwIfAborted), recipe.recalibrate);
-  }
-  if (resume === undefined && recipe.compress !== undefined) {
-    await saveModel(training.model(), join(folder, runFiles.start));
-    throwIfAborted();
-    await writeJson(folder, runFiles.originalMetrics, await training.evaluateOriginal());
-    throwIfAborted();
-    await writeJson(folder, runFiles.startMetrics, await training.evaluate());
-  }
+  if (resume === undefined) await beforeFirstStep(folder, recipe, training, throwIfAborted);
+  return await trainHeld(folder, recipe, training, resume, hooks);
+}
+
+/** Sets the statistics of batch norms anew, and keeps what a compressed network is before it is trained. */
+async function beforeFirstStep(
+  folder: string,
+  { recalibrate: batches, compress }: Recipe,
+  training: Training,
+  throwIfAborted: () => void,
+): Promise<void> {
+  const { network, input } = training.trainer;
+  if (batches > 0) await recalibrate(network, input, abortable(training.source, throwIfAborted), batches);
+  if (compress === undefined) return;
+  await saveModel(training.model(), join(folder, runFiles.start));
+  throwIfAborted();
+  await writeJson(folder, runFiles.originalMetrics, await training.evaluateOriginal());
+  throwIfAborted();
+  await writeJson(folder, runFiles.startMetrics, await training.evaluate());
+}
+
+/** The steps: what they report goes into the run's journals, what they make into its checkpoints and models. */
+async function trainHeld(
+  folder: string,
+  recipe: Recipe,
+  training: Training,
+  resume: Checkpoint<LoopState> | undefined,
+  hooks: RunHooks,
+): Promise<LoopResult> {
+  const log = (text: string): void => appendLog(folder, text);
+  const device = requireDevice(recipe.device);
   const metrics = await openJournal(join(folder, runFiles.metrics), resume?.state.journals.metrics ?? 0);
   const startedAt = Date.now();
   const events = openEventFile(folder, {
@@ -130,17 +156,8 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
   const model = (name: string): Promise<void> => saveModel(training.model(), join(folder, name));
   try {
     const result = await trainLoop(
-      trainer,
-      {
-        source: training.source,
-        schedule: recipe.schedule,
-        rate: recipe.optimizer.lr,
-        epochs: recipe.epochs,
-        steps: recipe.steps,
-        saveEverySteps: recipe.checkpoint.everySteps,
-        primaryMetric: training.primaryMetric,
-        generator: { get: () => generatorState(device), set: (state) => setGeneratorState(state, device) },
-      },
+      training.trainer,
+      loopOptions(recipe, training, device),
       {
         async onStep(report) {
           await metrics.append(`${JSON.stringify({ kind: "step", ...report })}\n`);
@@ -162,7 +179,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
         },
         async save(checkpoint) {
           const state: LoopState = { ...checkpoint.state, journals: { metrics: metrics.bytes } };
-          await writeCheckpoint(checkpoints, { ...checkpoint, state }, recipe.checkpoint.keep);
+          await writeCheckpoint(join(folder, runFiles.checkpoints), { ...checkpoint, state }, recipe.checkpoint.keep);
         },
         stopping: () => hooks.stopping?.() ?? false,
         now: Date.now,
@@ -178,6 +195,17 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise
   }
 }
 
+function loopOptions(
+  { schedule, optimizer, epochs, steps, checkpoint }: Recipe,
+  { source, primaryMetric }: Training,
+  device: Device,
+): LoopOptions {
+  return {
+    ...{ source, schedule, rate: optimizer.lr, epochs, steps, saveEverySteps: checkpoint.everySteps, primaryMetric },
+    generator: { get: () => generatorState(device), set: (state) => setGeneratorState(state, device) },
+  };
+}
+
 /** The source, which asks before every batch whether to go on: until the first step there is nothing to save. */
 function abortable(source: BatchSource, throwIfAborted: () => void): BatchSource {
   const { stepsPerEpoch, batchSize } = source;
@@ -191,9 +219,9 @@ function abortable(source: BatchSource, throwIfAborted: () => void): BatchSource
   };
 }
 
-/** The compressed graph; every layer that was skipped is told with its reason. */
+/** The network as the recipe compresses it. */
 async function compressFor(
-  { compress, calibrate, seed }: Recipe,
+  { compress, calibrate: batches, seed }: Recipe,
   graph: Graph,
   network: Network,
   source: BatchSource,
@@ -201,14 +229,9 @@ async function compressFor(
 ): Promise<Graph> {
   if (compress === undefined) return graph;
   const { method, ...options } = compress;
-  const moments =
-    calibrate > 0 ? await activationMoments(graph, network, source, { batches: calibrate, seed, note }) : undefined;
-  const responses =
-    calibrate > 0 ? await sampledResponses(source, { batches: calibrate, seed, device: network.device }) : undefined;
-  const known = { ...(moments && { moments }), ...(responses && { responses }) };
-  const { graph: compressed, outcomes } = methodPass(method, options, known)(graph);
-  for (const { layer, applied, reason } of outcomes) if (!applied) note(`skipped ${layer}: ${reason}`);
-  return compressed;
+  const task = { graph, network, source, batches, seed, note, options };
+  const known = batches > 0 ? await knowledgeOf(method, task) : {};
+  return startNetwork(graph, compress, known, { note });
 }
 
 function stepScalars({ loss, task, approximation, distillation, rate }: StepReport): Record<string, number> {

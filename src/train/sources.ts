@@ -42,7 +42,7 @@ export type SourcePlan =
   | { readonly kind: "images"; readonly set: ImageSet; readonly options: ImageSourceOptions }
   | { readonly kind: "patches"; readonly pairs: readonly PairFiles[]; readonly options: PatchSourceOptions };
 
-/** Throws what opening the images throws. */
+/** @throws what opening the images throws */
 export async function openSource(plan: SourcePlan): Promise<BatchMaker> {
   return plan.kind === "images" ? imageSource(plan.set, plan.options) : patchSource(plan.pairs, plan.options);
 }

@@ -27,6 +27,8 @@ export interface Trainer {
   /** The original network, for distillation. */
   readonly teacher?: { readonly network: Network; readonly input: string; readonly output: string } | undefined;
   readonly layers: readonly ApproximatedLayer[];
+  /** Scales of batch norms, where the loss makes them small. */
+  readonly scales?: readonly Tensor[];
   /** Who trains together; alone where it is left out. */
   readonly world?: World;
 }
@@ -40,12 +42,12 @@ export interface StepLosses {
 }
 
 /**
- * Trains on one batch. `progress` is how much of the training is done, from 0 to 1. Throws `non-finite`, naming the
- * first layer that is.
+ * Trains on one batch. `progress` is how much of the training is done, from 0 to 1.
+ * @throws FilterBasisError `non-finite`, naming the first layer that is
  */
 export function trainStep(trainer: Trainer, batch: Batch, rate: number, progress: number): StepLosses {
   using _scope = new TensorScope();
-  const { network, teacher, optimizer, loss, layers } = trainer;
+  const { network, teacher, optimizer, loss, layers, scales = [] } = trainer;
   const placed = (values: NonNullable<Batch["target"]>, dims: readonly number[]) =>
     fromArray(values, dims, undefined, network.device);
   const input = placed(batch.input, batch.inputDims);
@@ -53,7 +55,7 @@ export function trainStep(trainer: Trainer, batch: Batch, rate: number, progress
   const answer =
     teacher === undefined ? null : noGrad(() => outputOf(teacher.network, teacher.input, teacher.output, input, false));
   const output = outputOf(network, trainer.input, trainer.output, input, true);
-  const parts = totalLoss(loss, progress, { output, target, teacher: answer, layers });
+  const parts = totalLoss(loss, progress, { output, target, teacher: answer, layers, scales });
   const value = Number(parts.total.item());
   if (!Number.isFinite(value)) throw notFinite(trainer, input, value);
   backward(parts.total);

@@ -130,7 +130,7 @@ function floatInputs(
     }
     return labels === undefined ? null : BigInt64Array.from(indices, (index) => BigInt(labels[sample[index]!]!));
   });
-  return { skipped: [], asIs: true, ...batches };
+  return { skipped: [], asIs: true, labelled: labels !== undefined, ...batches };
 }
 
 /**
@@ -166,7 +166,10 @@ function named(found: Arrays, usual: readonly string[], part?: Part): string | u
     .find((name) => name !== undefined);
 }
 
-/** The labels that belong to the inputs, or undefined. @throws FilterBasisError `data-mismatch` */
+/**
+ * The labels that belong to the inputs, or undefined.
+ * @throws FilterBasisError `data-mismatch`
+ */
 function labelsFor(path: string, found: Arrays, { part }: InputOptions, inputs: TensorData): Int32Array | undefined {
   const name = (part && named(found, usualLabels, part)) ?? named(found, usualLabels);
   const array = name === undefined ? undefined : found.get(name)!;
@@ -219,7 +222,10 @@ function imageAt({ data }: TensorData, { height, width, channels, last }: Layout
   };
 }
 
-/** The labelled images of a part, or of the whole file. @throws FilterBasisError `data-mismatch`, `too-large` */
+/**
+ * The labelled images of a part, or of the whole file.
+ * @throws FilterBasisError `data-mismatch`, `too-large`
+ */
 function imageSet(path: string, found: Arrays, options: InputOptions): ImageSet {
   const [name, array] = inputArray(path, found, options);
   const layout = layoutOf(array);

@@ -17,12 +17,9 @@ export const classFolder: Dataset = {
       async inputs(options = {}) {
         refuseOptions(path, options, ["scale"]);
         const { train, test } = await classFiles(path);
-        const { files } = (options.part === "test" ? (test ?? train) : (train ?? test))!;
-        return inputsOf(
-          path,
-          files.map(({ path: file, label }) => ({ ...imageCandidate(file), label })),
-          options,
-        );
+        const { files, classes } = (options.part === "test" ? (test ?? train) : (train ?? test))!;
+        const candidates = files.map(({ path: file, label }) => ({ ...imageCandidate(file), label }));
+        return { ...(await inputsOf(path, candidates, options)), classes: classes.length };
       },
     };
   },

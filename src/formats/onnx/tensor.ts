@@ -33,7 +33,10 @@ export const tensorFields = numbers(
   ...(["dims", "dataType", "name", "dataLocation", "externalData", "rawData", "stringData", ...typedFields] as const),
 );
 
-/** One tensor and its name. @throws FilterBasisError `malformed`, `unsupported` */
+/**
+ * One tensor and its name.
+ * @throws FilterBasisError `malformed`, `unsupported`
+ */
 export function readTensorMessage(bytes: Uint8Array, context: ReadContext): { name: string; tensor: TensorData } {
   const { message, apart, has } = decode(TensorProtoSchema, bytes, head, bulk);
   const { name } = message;

@@ -118,11 +118,16 @@ const gatherNd: Lowering = ({ node }) => {
 
 const reductionNames = { add: "sum", mul: "prod", max: "amax", min: "amin" } as const;
 
+/** How updates are put: "none", or one of the names. */
+function reductionOf(context: Parameters<Lowering>[0]): string {
+  const reduction = readString(context.node, "reduction", "none");
+  if (reduction === "none" || Object.hasOwn(reductionNames, reduction)) return reduction;
+  throw refuse(context, `the reduction ${reduction} is not known`);
+}
+
 const scatterElements: Lowering = (context) => {
   const axis = readInt(context.node, "axis", 0);
-  const reduction = readString(context.node, "reduction", "none");
-  if (reduction !== "none" && !Object.hasOwn(reductionNames, reduction))
-    throw refuse(context, `the reduction ${reduction} is not known`);
+  const reduction = reductionOf(context);
   return (inputs) => {
     const x = first(inputs);
     const front = fromFront(axis, dimsOf(x).length);
@@ -141,9 +146,7 @@ const scatterElements: Lowering = (context) => {
 
 /** ScatterND: updates put (or added) at the positions in the last axis of the indices. */
 const scatterNd: Lowering = (context) => {
-  const reduction = readString(context.node, "reduction", "none");
-  if (reduction !== "none" && !Object.hasOwn(reductionNames, reduction))
-    throw refuse(context, `the reduction ${reduction} is not known`);
+  const reduction = reductionOf(context);
   return (inputs) => {
     const x = first(inputs);
     const [dims, shape] = [dimsOf(x), dimsOf(inputs[1])];

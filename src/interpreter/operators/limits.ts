@@ -28,7 +28,10 @@ export function bounded(dims: readonly number[]): readonly number[] {
   });
 }
 
-/** A list of this length may be made in JavaScript. @throws FilterBasisError `too-large` */
+/**
+ * A list of this length may be made in JavaScript.
+ * @throws FilterBasisError `too-large`
+ */
 export function boundedList(length: number): number {
   if (length <= 2 ** 24) return length;
   throw new FilterBasisError("too-large", "an axis is too long for this operator", {
@@ -37,7 +40,10 @@ export function boundedList(length: number): number {
   });
 }
 
-/** The dims of two values broadcast together, checked for size. @throws FilterBasisError `shape-mismatch` */
+/**
+ * The dims of two values broadcast together, checked for size.
+ * @throws FilterBasisError `shape-mismatch`
+ */
 export function broadcast(a: readonly number[], b: readonly number[]): readonly number[] {
   const clash = () =>
     new FilterBasisError("shape-mismatch", "the shapes cannot be broadcast together", {

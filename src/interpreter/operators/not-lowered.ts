@@ -12,8 +12,6 @@ export const notLowered = {
   RNN: recurrent,
   GRU: recurrent,
   LSTM: recurrent,
-  QuantizeLinear: quantised,
-  DequantizeLinear: quantised,
   DynamicQuantizeLinear: quantised,
   ConvInteger: quantised,
   QLinearConv: quantised,

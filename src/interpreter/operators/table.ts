@@ -10,6 +10,7 @@ import { normalizations } from "./normalization.js";
 import { notLowered } from "./not-lowered.js";
 import { padding } from "./padding.js";
 import { pools } from "./pools.js";
+import { quantised } from "./quantised.js";
 import { reductions } from "./reductions.js";
 import { resizing } from "./resize.js";
 import { shapes } from "./shapes.js";
@@ -18,6 +19,7 @@ export const lowerings = {
   ...convolutions,
   ...normalizations,
   ...pools,
+  ...quantised,
   ...activations,
   ...elementwise,
   ...reductions,

@@ -69,8 +69,8 @@ export function symmetric(pads: readonly number[]): readonly number[] | undefine
 }
 
 /**
- * The dims with pads at the last axes. @throws FilterBasisError `too-large`, `shape-mismatch` where more is cropped
- * than there is
+ * The dims with pads at the last axes.
+ * @throws FilterBasisError `too-large`, `shape-mismatch` where more is cropped than there is
  */
 export function padded(dims: readonly number[], pads: readonly number[]): readonly number[] {
   const rank = pads.length / 2;

@@ -49,7 +49,7 @@ export function axisOf(call: Call, axis: number, rank: number, past: 0 | 1 = 0):
   throw mismatch(call, "an axis is beyond the rank", `-${rank + past} to ${rank + past - 1}`, String(axis));
 }
 
-/** Throws where a value is known to have another rank. */
+/** @throws FilterBasisError where a value is known to have another rank */
 export function needRank(call: Call, index: number, rank: number): void {
   const dims = input(call, index).dims;
   if (dims !== undefined && dims.length !== rank) {
@@ -57,7 +57,10 @@ export function needRank(call: Call, index: number, rank: number): void {
   }
 }
 
-/** Two sizes that must be the same: the one that says more. Throws where they differ for certain. */
+/**
+ * Two sizes that must be the same: the one that says more.
+ * @throws FilterBasisError where they differ for certain
+ */
 export function same(call: Call, a: Dim, b: Dim, what: string): Dim {
   if (a === null) return b;
   if (b === null || a === b || typeof b === "string") return typeof b === "number" ? b : a;
@@ -112,7 +115,10 @@ export function axesOf(call: Call, at: number): readonly number[] | undefined | 
   return has(call, at) ? (numbersOf(input(call, at)) ?? null) : undefined;
 }
 
-/** A shape of which only the rank is known. Throws for ranks that no tensor has. */
+/**
+ * A shape of which only the rank is known.
+ * @throws FilterBasisError for ranks that no tensor has
+ */
 export function unknownDims(rank: number): readonly Dim[] {
   if (Number.isInteger(rank) && rank >= 0 && rank <= 64) return new Array<Dim>(rank).fill(null);
   throw new FilterBasisError("shape-mismatch", "no tensor has such a rank", { expected: "0 to 64", got: String(rank) });

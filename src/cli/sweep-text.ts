@@ -1,0 +1,25 @@
+// A sweep as text: commands for a shell, and the script of an array job.
+import type { GridPoint } from "./sweep-grid.js";
+
+/** One run of a sweep as a sweep of one point: finished it does nothing, stopped it goes on. */
+export function commandLine(recipe: string, point: GridPoint, folder: string): string {
+  const sets = point.map(([field, value]) => `--set ${quoted(`${field}=${value}`)}`);
+  return ["filterbasis sweep", quoted(recipe), ...sets, "-o", quoted(folder)].join(" ");
+}
+
+/** As a shell takes it for one word. */
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+/** The script that sbatch takes: task N of the array is command N. */
+export function slurmScript(name: string, commands: readonly string[]): string {
+  return [
+    "#!/bin/bash",
+    `#SBATCH --job-name=${name}`,
+    `#SBATCH --array=0-${commands.length - 1}`,
+    "#SBATCH --output=%x-%A-%a.log",
+    "# add what your cluster asks for: --partition, --gres=gpu:1, --time",
+    'case "$SLURM_ARRAY_TASK_ID" in',
+    ...commands.map((line, at) => `${at}) ${line} ;;`),
+    "esac",
+  ].join("\n");
+}

@@ -1,0 +1,70 @@
+// Which candidates the layers of a plan get: the families that save what the budget is in, fewer of them where patches
+// are large.
+import type { CandidateOptions } from "../basis/candidates.js";
+import type { Family, FittedFamily, LayerShape } from "../basis/factors.js";
+import type { Calibration } from "../calibrate/calibrated.js";
+import type { LayerChoice } from "../calibrate/choices.js";
+import { type Engine, slowPatch } from "../calibrate/engine.js";
+import type { JobHooks } from "./job.js";
+
+/** Families that save multiply-accumulates, and those that save most weights. */
+const families = {
+  time: ["one-split", "own-bases", "separable", "separable-pointwise", "low-rank"],
+  weights: ["one-split", "shared-bases", "low-rank"],
+  /** For steps that would part what the splits share. */
+  "weights, unshared": ["one-split", "low-rank"],
+} as const satisfies Readonly<Record<string, readonly FittedFamily[]>>;
+export type Saves = keyof typeof families;
+const fractions = [0.08, 0.12, 0.17, 0.24, 0.32, 0.42, 0.54, 0.68, 0.82, 0.95];
+
+/** Patches of more values than this are fitted by the families that take seconds, and at fewer ranks. */
+const largePatch = 600;
+const quick: readonly FittedFamily[] = ["one-split", "separable", "shared-bases", "low-rank"];
+const fewFractions = [0.12, 0.22, 0.36, 0.54, 0.75];
+/** Patches of more values than this take one basis, whose factors need no decomposition of that size. */
+const widestPatch = 6000;
+const closed: readonly FittedFamily[] = ["one-split", "low-rank"];
+
+/** Without libtorch large patches take minutes otherwise. */
+export const widestBy = ({ algebra }: Pick<Engine, "algebra">): number =>
+  algebra.name === "typescript" ? slowPatch : widestPatch;
+
+const patchOf = ({ c, kernel: [kh, kw] }: LayerShape): number => c * kh * kw;
+
+/** @param widest patches of more values take one basis */
+export function candidatesFor(shape: LayerShape, saves: Saves, widest = widestPatch): CandidateOptions {
+  const size = patchOf(shape);
+  const all: readonly FittedFamily[] = families[saves];
+  const allowed = size > widest ? closed : size > largePatch ? quick : all;
+  return {
+    families: all.filter((family) => allowed.includes(family)),
+    fractions: size > largePatch ? fewFractions : fractions,
+    price: saves === "time" ? "macs" : "weights",
+  };
+}
+
+/** Layers whose candidates are fewer than those of others. */
+export function tellWide({ layers }: Pick<Calibration, "layers">, { note }: JobHooks, widest = widestPatch): void {
+  const wide = layers.filter(({ layer: { shape } }) => patchOf(shape) > widest);
+  if (wide.length === 0) return;
+  const names = wide.slice(0, 3).map(({ layer: { name } }) => name);
+  const others = wide.length > names.length ? ` and ${wide.length - names.length} more` : "";
+  note?.(`patches of more than ${widest} values: one basis is the only candidate of ${names.join(", ")}${others}`);
+}
+
+/** Families of which a choice takes longer than others of its multiply-accumulates: groups, or a third convolution. */
+const slow: readonly Family[] = ["own-bases", "separable-pointwise"];
+
+/**
+ * A layer's choices without those of slow families beside which another one loses no more and costs no more: they need
+ * not be timed.
+ */
+export function worthTiming(choices: readonly LayerChoice[]): readonly LayerChoice[] {
+  const beats = (other: LayerChoice, one: LayerChoice): boolean =>
+    other !== one &&
+    (!slow.includes(other.candidate.family) || other.candidate.family === one.candidate.family) &&
+    other.macs <= one.macs &&
+    other.error <= one.error &&
+    (other.macs < one.macs || other.error < one.error);
+  return choices.filter((one) => !slow.includes(one.candidate.family) || !choices.some((other) => beats(other, one)));
+}

@@ -1,0 +1,106 @@
+// What the methods over channels learn from batches: projections stay orthonormal and come nearer to the original, the
+// agent keeps its budget, and sparsity training makes the scales of batch norms small.
+import { afterAll, expect, test } from "vitest";
+import { floats } from "../src/graph/values.js";
+import { Network } from "../src/interpreter/network.js";
+import { Random } from "../src/linalg/random.js";
+import { methodPass } from "../src/methods/methods.js";
+import { sparseScales } from "../src/methods/slimming.js";
+import { buildNet } from "../src/nets/table.js";
+import { cost } from "../src/ops/cost/cost.js";
+import { knowledgeOf } from "../src/train/knowledge.js";
+import { optimizer } from "../src/train/optimizers.js";
+import { parseRecipe } from "../src/train/recipe.js";
+import type { BatchSource } from "../src/train/sources.js";
+import { trainStep } from "../src/train/step.js";
+import { describeEngine, liveTensorsAfterCollection } from "./engine.js";
+
+const graph = buildNet("resnet", { depth: 8, widths: [4, 8, 8], init: "kaiming", seed: 3 });
+const source: BatchSource = {
+  stepsPerEpoch: 4,
+  batchSize: 8,
+  batch(epoch, step) {
+    const random = new Random(`${epoch} ${step}`);
+    return {
+      input: Float32Array.from({ length: 8 * 3 * 32 * 32 }, () => random.normal()),
+      inputDims: [8, 3, 32, 32],
+      target: BigInt64Array.from({ length: 8 }, () => BigInt(random.int(10))),
+      targetDims: [8],
+    };
+  },
+};
+
+describeEngine("learning of methods over channels", () => {
+  const before = liveTensorsAfterCollection();
+  afterAll(() => expect(liveTensorsAfterCollection()).toBeLessThanOrEqual(before));
+
+  test("projections stay orthonormal, come nearer to the original and are written as they were learned", async () => {
+    using network = new Network(graph);
+    const notes: string[] = [];
+    const options = { keep: 0.5, steps: 12 };
+    const task = {
+      graph,
+      network,
+      source,
+      batches: 2,
+      options,
+      seed: 1,
+      note: (text: string) => void notes.push(text),
+    };
+    const known = await knowledgeOf("cap", task);
+    const { projections } = known;
+    expect([...projections!.values()].map(({ rows, cols }) => [rows, cols])).toEqual([
+      [4, 2],
+      [8, 4],
+      [8, 4],
+    ]);
+    for (const { rows, cols, data } of projections!.values())
+      for (let a = 0; a < cols; a++)
+        for (let b = 0; b < cols; b++) {
+          let product = 0;
+          for (let row = 0; row < rows; row++) product += data[row * cols + a]! * data[row * cols + b]!;
+          expect(product).toBeCloseTo(a === b ? 1 : 0, 9);
+        }
+    const [from, to] = /loss (\S+) -> (\S+)$/.exec(notes.at(-1)!)!.slice(1).map(Number) as [number, number];
+    expect(to).toBeLessThan(from);
+    const { graph: made, outcomes } = methodPass("cap", { keep: 0.5 }, known)(graph);
+    expect(outcomes.filter(({ reason }) => reason.includes("by a learned projection")).length).toBe(6);
+    expect(cost(made).weights).toBe(cost(methodPass("cap", { keep: 0.5 })(graph).graph).weights);
+  });
+
+  test("the agent keeps its budget, and decides the same with the same seed", async () => {
+    using network = new Network(graph);
+    const task = {
+      graph,
+      network,
+      source,
+      batches: 2,
+      options: { keepMacs: 0.6, episodes: 8, warmup: 3 },
+      seed: 1,
+      note: () => undefined,
+    };
+    const [once, again] = [await knowledgeOf("amc", task), await knowledgeOf("amc", task)];
+    expect(once.kept).toEqual(again.kept);
+    const { graph: made, outcomes } = methodPass("amc", { keepMacs: 0.6 }, once)(graph);
+    expect(cost(made).macs).toBeLessThanOrEqual(0.6 * cost(graph).macs);
+    expect(outcomes.some(({ applied, reason }) => applied && reason.endsWith("decided by the agent"))).toBe(true);
+  });
+
+  test("sparsity training makes scales smaller, and a network without batch norms has none", async () => {
+    using network = new Network(graph);
+    const { loss } = parseRecipe({ name: "a", network: { name: "resnet20" }, loss: { sparsity: 10 } });
+    const names = [...sparseScales(graph)];
+    const scales = names.map((name) => network.parameters.get(name)!);
+    using sgd = optimizer(network.parameters, { name: "sgd", momentum: 0, nesterov: false, weightDecay: 0 });
+    const trainer = { graph, network, input: "input", output: "output", optimizer: sgd, loss, layers: [], scales };
+    const size = () =>
+      names.reduce(
+        (sum, name) => sum + floats(network.toGraph().initializers.get(name)!).reduce((a, b) => a + Math.abs(b), 0),
+        0,
+      );
+    const start = size();
+    for (let step = 0; step < 3; step++) trainStep(trainer, await source.batch(0, step), 0.01, 0);
+    expect(size()).toBeLessThan(0.9 * start);
+    expect(sparseScales(buildNet("edsr-8-128", { scale: 2, init: "zeros" })).size).toBe(0);
+  });
+});
