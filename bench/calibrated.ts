@@ -1,7 +1,7 @@
 // Compressing ResNet-20 without labels and without training: test error on CIFAR-10 at 70, 50 and 35 % of the
 // multiply-accumulates, symmetric and refitted. The network is the public one with batch norms (folded here); it is
-// looked for in FILTERBASIS_SHARED, else in `shared` beside the project. Run: npm run bench:calibrated [-- SEEDS [KEEPS
-// [VARIANTS [FAMILIES]]]]
+// looked for in FILTERBASIS_SHARED, else in `shared` beside the project. Mirror images count with the images (MIRROR=0:
+// they do not). Run: npm run bench:calibrated [-- SEEDS [KEEPS [VARIANTS [FAMILIES]]]]
 import type { CandidateOptions } from "../src/basis/candidates.js";
 import type { FittedFamily } from "../src/basis/factors.js";
 import { blockSteps } from "../src/calibrate/block-steps.js";
@@ -10,6 +10,7 @@ import { calibrate, compressCalibrated, fixedMacs, planByMacs } from "../src/cal
 import { withChains } from "../src/calibrate/chain.js";
 import { usualCandidates } from "../src/calibrate/choices.js";
 import type { CalibrationImages } from "../src/calibrate/engine.js";
+import { withMirrored } from "../src/calibrate/mirrored.js";
 import { torchEngine } from "../src/calibrate/torch-engine.js";
 import { prepare } from "../src/compress/prepare.js";
 import { normalizeBatch } from "../src/data/augment.js";
@@ -94,7 +95,8 @@ say(
   `${network}: ${(await errorOf(graph)).toFixed(2)} %, ${aside ? "10,000 training images set aside" : "10,000 test images"} (${seconds()})`,
 );
 for (const seed of seeds.split(",").map(Number)) {
-  const images = calibrationImages(seed);
+  const own = calibrationImages(seed);
+  const images = process.env.MIRROR === "0" ? own : withMirrored(own);
   const cache = openCalibrationCache(graph, images, engine);
   const calibration = await calibrate(graph, images, engine, { candidates: options, cache });
   say(

@@ -202,7 +202,8 @@ try {
       ? { resnet50: { threads, ...(await wide(folder)) } }
       : { resnet50: before.resnet50 }),
   };
-  await writeResult("bench-calibration-cost", "npm run bench:calibration-cost", measured);
+  const told = ["npm run bench:calibration-cost", ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : [])];
+  await writeResult("bench-calibration-cost", told.join(" "), measured);
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

@@ -79,6 +79,7 @@ async function measure(name: string, { model, data, options }: Subject): Promise
   const folder = await mkdtemp(join(tmpdir(), "filterbasis-bench-"));
   try {
     const given: Given = { graph, file: model };
+    say(`${name}: low rank`);
     const basis = await made(async () => {
       const file = join(folder, "basis.onnx");
       await compressOnData(given, file, images, { budget: { keepMacs: Number(keep) }, threads });
@@ -92,6 +93,7 @@ async function measure(name: string, { model, data, options }: Subject): Promise
         });
         return { file, how: { rounding, layers: layers.length, float } };
       });
+    say(`${name}: eight bits`);
     const int8 = await eight(given, "int8.onnx");
     const both =
       "reason" in basis ? basis : await eight({ graph: await loadModel(basis.file), file: basis.file }, "both.onnx");
@@ -99,6 +101,7 @@ async function measure(name: string, { model, data, options }: Subject): Promise
     const there = Object.entries(forms).flatMap(([form, one]) =>
       "file" in one ? [{ name: form, model: one.file }] : [],
     );
+    say(`${name}: timing ${there.map(({ name: form }) => form).join(", ")}`);
     const { models, ratios, rounds } = await timeInTurns(there, (ports) => sampleFeeds(ports, images.inputs), {
       threads,
     });
@@ -127,5 +130,8 @@ async function measure(name: string, { model, data, options }: Subject): Promise
 }
 
 const networks: object[] = [];
-for (const name of names.split(",")) networks.push(await measure(name, subjects[name]!));
-await writeResult("bench-quantized", "npm run bench:quantized", { keepMacs: Number(keep), networks });
+for (const name of names.split(",")) {
+  networks.push(await measure(name, subjects[name]!));
+  // What was measured stays, should a later network take too long.
+  await writeResult("bench-quantized", "npm run bench:quantized", { keepMacs: Number(keep), networks });
+}

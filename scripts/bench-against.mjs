@@ -2,9 +2,11 @@
 // than the other: a process at a time, the order changing from round to round. The other checkout needs its packages
 // and its native addon. Results that the benchmarks write in their own folders are put back as they were.
 //
-// usage, on a quiet machine:
-//   node scripts/bench-against.mjs OTHER_CHECKOUT [--bench engine,interpreter,training] [--rounds 2] [--write NAME]
-//   --write NAME writes results/NAME.json
+// usage: node scripts/bench-against.mjs OTHER_CHECKOUT [--bench engine,interpreter,training] [--rounds 3] [--processor]
+// [--write NAME]
+//   --processor  counts the processor's time, for machines that are not quiet; of one thread, so on one core
+//   --write NAME writes results/NAME.json; times of the same two commits that are there already are added to
+// What disturbs a measurement makes it longer: the ratio is that of the shortest times.
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
@@ -59,7 +61,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     bench: { type: "string", default: "engine,interpreter,training" },
-    rounds: { type: "string", default: "2" },
+    rounds: { type: "string", default: "3" },
+    processor: { type: "boolean", default: false },
     write: { type: "string" },
   },
 });
@@ -79,7 +82,8 @@ function run(checkout, { files, args = [], result, rows }) {
   const path = join(checkout, "results", `${result}.json`);
   const kept = existsSync(path) ? readFileSync(path) : undefined;
   try {
-    execFileSync(process.execPath, ["--import", "tsx", file, ...args], {
+    const clock = values.processor ? ["--import", new URL("processor-clock.mjs", import.meta.url).href] : [];
+    execFileSync(process.execPath, [...clock, "--import", "tsx", file, ...args], {
       cwd: checkout,
       stdio: ["ignore", "ignore", "inherit"],
     });
@@ -90,19 +94,21 @@ function run(checkout, { files, args = [], result, rows }) {
   }
 }
 
-const median = (numbers) => {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
-};
 const commitOf = (checkout) =>
   execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: checkout, encoding: "utf8" }).trim();
+
+const path = values.write && join(root, "results", `${values.write}.json`);
+const commits = { commit: commitOf(root), against: commitOf(other), processorTime: values.processor };
+const earlier = path && existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : undefined;
+const same = Object.entries(commits).every(([key, value]) => earlier?.[key] === value);
+const before = same ? earlier.rows : [];
 
 const started = performance.now();
 const load = loadavg()[0];
 const rounds = Number(values.rounds);
-const found = [];
+const found = before.filter(({ bench }) => !wanted.includes(bench));
 for (const name of wanted) {
-  const samples = new Map();
+  const samples = new Map(before.filter(({ bench }) => bench === name).map((one) => [one.row, one]));
   for (let round = 0; round < rounds; round++) {
     const order = [
       ["here", root],
@@ -116,21 +122,21 @@ for (const name of wanted) {
   }
   for (const [row, { here, there }] of samples) {
     if (here.length === 0 || there.length === 0) continue;
-    const ratio = median(here) / median(there);
+    const ratio = Math.min(...here) / Math.min(...there);
     found.push({ bench: name, row, here, there, ratio });
     const mark = ratio > 1.03 ? "  slower" : "";
     console.log(`${name.padEnd(12)} ${row.padEnd(40)} ${ratio.toFixed(3)}${mark}`);
   }
 }
-if (values.write !== undefined) {
+if (path !== undefined) {
   const result = {
-    command: `node scripts/bench-against.mjs CHECKOUT --bench ${values.bench} --rounds ${rounds}`,
+    command: `node scripts/bench-against.mjs CHECKOUT --bench BENCH --write ${values.write}${values.processor ? " --processor" : ""}`,
     date: new Date().toISOString(),
-    ...{ commit: commitOf(root), against: commitOf(other), node: process.version },
+    ...{ ...commits, node: process.version },
     machine: { processor: cpus()[0]?.model ?? "unknown", threads: availableParallelism(), load },
-    ...{ rounds, minutes: (performance.now() - started) / 60_000 },
-    what: "time here / time there, medians over the rounds; microseconds, milliseconds or seconds as each benchmark has them",
+    minutes: (same ? earlier.minutes : 0) + (performance.now() - started) / 60_000,
+    what: "shortest time here / shortest time there; microseconds, milliseconds or seconds as each benchmark has them",
     rows: found,
   };
-  writeFileSync(join(root, "results", `${values.write}.json`), `${JSON.stringify(result, null, 2)}\n`);
+  writeFileSync(path, `${JSON.stringify(result, null, 2)}\n`);
 }

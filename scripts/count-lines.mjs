@@ -1,8 +1,11 @@
 // Counts the lines of src that are neither blank nor comment nor test, by room. Generated files count apart, since
-// nobody reads or keeps them. usage: node scripts/count-lines.mjs [--json] [ROOT, such as another checkout]
-import { readdirSync, readFileSync } from "node:fs";
+// nobody reads or keeps them. usage: node scripts/count-lines.mjs [--write] [OTHER CHECKOUT ...]    --write writes
+// results/lines.json
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 /**
  * @param {string} text a TypeScript file
@@ -38,15 +41,26 @@ export function countRooms(root) {
   return rooms;
 }
 
+/** Lines in all, without what is generated. */
+const totalOf = (rooms) =>
+  Object.entries(rooms).reduce((sum, [room, { lines }]) => sum + (room === "(generated)" ? 0 : lines), 0);
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const given = process.argv.slice(2).filter((argument) => argument !== "--json");
-  const rooms = countRooms(given[0] ?? fileURLToPath(new URL("..", import.meta.url)));
-  const written = Object.entries(rooms).filter(([room]) => room !== "(generated)");
-  const total = written.reduce((sum, [, { lines }]) => sum + lines, 0);
-  if (process.argv.includes("--json")) console.log(JSON.stringify({ rooms, total }, null, 2));
-  else {
+  const here = fileURLToPath(new URL("..", import.meta.url));
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { write: { type: "boolean" } } });
+  const counted = [here, ...positionals].map((root) => {
+    const rooms = countRooms(root);
+    const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, encoding: "utf8" }).trim();
+    return { commit, total: totalOf(rooms), rooms };
+  });
+  for (const { commit, total, rooms } of counted) {
+    console.log(`${commit}: ${total} lines`);
     for (const [room, { files, lines }] of Object.entries(rooms))
-      console.log(`${room.padEnd(16)}${String(lines).padStart(7)} lines  ${String(files).padStart(4)} files`);
-    console.log(`${"in all".padEnd(16)}${String(total).padStart(7)} lines without what is generated`);
+      console.log(`  ${room.padEnd(16)}${String(lines).padStart(6)} lines  ${String(files).padStart(3)} files`);
+  }
+  if (values.write) {
+    const command = "node scripts/count-lines.mjs --write [OTHER CHECKOUT]";
+    const path = join(here, "results", "lines.json");
+    writeFileSync(path, `${JSON.stringify({ command, checkouts: counted }, null, 2)}\n`);
   }
 }

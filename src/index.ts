@@ -50,8 +50,10 @@ export {
   type ValueType,
 } from "./graph/index.js";
 export { Network, type NetworkOptions } from "./interpreter/network.js";
+export { Random } from "./linalg/random.js";
 export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
 export { type CompressedLayer, compressedLayers } from "./methods/compressed-layers.js";
+export { type Counts, countsOf } from "./methods/counts.js";
 export { expand } from "./methods/expand.js";
 export { chooseLayout, chooseLayouts } from "./methods/layout.js";
 export type { Method } from "./methods/method.js";

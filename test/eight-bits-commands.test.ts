@@ -109,12 +109,24 @@ describe("export --precision int8", () => {
 
 describe("compress --precision", () => {
   test("auto writes what was measured fastest, compared with the original", { timeout: 120_000 }, async () => {
-    const words = [model, "-o", out(), "--precision", "auto", "--keep-macs", "0.6", ...onImages(), "--json"];
+    const words = [
+      model,
+      "-o",
+      out(),
+      "--precision",
+      "auto",
+      "--keep-macs",
+      "0.85",
+      "--only",
+      "second",
+      ...onImages(),
+      "--json",
+    ];
     const { code, json } = await run(compress, ...words);
     expect(code).toBe(0);
     const report = json();
     expect(["int8", "fp32"]).toContain(report.precision);
-    expect(report.macs).toBeLessThan(0.62 * report.before.macs);
+    expect(report.macs).toBeLessThan(0.86 * report.before.macs);
     expect(report.bytes).toBe(await modelBytes(out()));
     expect(report.before.bytes).toBe(await modelBytes(model));
   });

@@ -6,6 +6,9 @@ import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { ints, makeNode } from "../src/graph/attributes.js";
 import type { Attribute, Graph } from "../src/graph/types.js";
 import { tensorOf } from "../src/graph/values.js";
+import { findChainLayers } from "../src/methods/chain-layers.js";
+import { priceOf } from "../src/methods/chain-line.js";
+import { candidateOf } from "../src/methods/chain-record.js";
 import { compressedLayers } from "../src/methods/compressed-layers.js";
 import { expand } from "../src/methods/expand.js";
 import { findLayers } from "../src/methods/layers.js";
@@ -13,8 +16,11 @@ import type { Method } from "../src/methods/method.js";
 import { type MethodName, methodPass, methods, weightMethods } from "../src/methods/methods.js";
 import { aboutOf } from "../src/methods/options.js";
 import { planCompression } from "../src/methods/plan.js";
+import { prepareForPlanning } from "../src/methods/prepare.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { verifyGraph } from "../src/ops/verify/verify.js";
+import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
+import { halfWeights } from "../src/passes/half-weights.js";
 import { lowerBasisConv } from "../src/passes/lower-basis-conv.js";
 import { recipeSchema } from "../src/train/recipe.js";
 import { outputsDiffer } from "./same-outputs.js";
@@ -136,9 +142,11 @@ const trials: Readonly<Record<MethodName, Trial>> = {
     wrong: [
       [{ levels: 1 }, "levels"],
       [{ halvings: -1 }, "halvings"],
+      [{ dropped: "masked" }, "dropped"],
     ],
     variants: [
       { levels: 3, halvings: 2, ...first },
+      { levels: 3, halvings: 2, dropped: "zeros", ...first },
       { levels: 8, halvings: 1, legacyEntropy: true, ...first },
     ],
     wholes: [],
@@ -255,6 +263,16 @@ describe.each(Object.values<Method>(methods).map((method) => [method.name, metho
       expect([...graph.initializers.keys()].filter((value) => !read.has(value))).toEqual([]);
     });
 
+    test("stays what it is where batch norms are folded, and computes the same", async () => {
+      const folded = foldBatchNorm(graph).graph;
+      expect((await outputsDiffer(writeModel(graph), folded)).relative).toBeLessThan(1e-4);
+      expect(compressedLayers(folded).filter(({ reason }) => reason !== undefined)).toEqual([]);
+      if (method.reconstruct === undefined) return;
+      const dense = expand(folded);
+      expect(dense.outcomes.filter(({ applied }) => !applied)).toEqual([]);
+      expect((await outputsDiffer(writeModel(graph), dense.graph)).relative).toBeLessThan(1e-4);
+    });
+
     test("is written, read and written again as the same bytes, with the same layers", () => {
       const bytes = writeModel(graph);
       const back = readModel(bytes);
@@ -309,7 +327,7 @@ describe.each(Object.values<Method>(methods).map((method) => [method.name, metho
           Object.entries(convolutions).map(([kind, original]) => [options, kind, original] as const),
         ),
       )("with %j, its filters are what the written nodes compute: %s", async (options, _, original) => {
-        const compressed = methodPass(name, options)(original).graph;
+        const { graph: compressed, outcomes: told } = methodPass(name, options)(original);
         expect(compressedLayers(compressed)).toHaveLength(1);
         const written = writeModel(compressed);
         expect((await outputsDiffer(written, rebuilt(method, compressed))).relative).toBeLessThan(1e-5);
@@ -321,6 +339,20 @@ describe.each(Object.values<Method>(methods).map((method) => [method.name, metho
         expect(compressedLayers(dense)).toEqual([]);
         const [own, back] = [cost(compressed, shapes), cost(readModel(written), shapes)];
         expect([own.weights, own.macs]).toEqual([back.weights, back.macs]);
+        const [, weightsTold] = /-> (\d+) weights/.exec(told[0]!.reason) ?? [];
+        if (weightsTold !== undefined) expect(own.weights).toBe(Number(weightsTold));
+        const [layer] = compressedLayers(compressed);
+        if (layer?.kind === "chain") {
+          const [planned] = findChainLayers(original, shapes, {}).layers;
+          const candidate = candidateOf(layer.chain);
+          const prices = (["weights", "macs"] as const).map((price) => priceOf(planned!, candidate, price));
+          expect(prices).toEqual([own.weights, own.macs]);
+        }
+        const halved = readModel(writeModel(halfWeights(compressed).graph));
+        expect(compressedLayers(halved).map(({ reason }) => reason)).toEqual([undefined]);
+        expect((await outputsDiffer(writeModel(halved), expand(halved).graph)).relative).toBeLessThan(2e-3);
+        const prepared = prepareForPlanning(readModel(written)).graph;
+        expect(compressedLayers(prepared).map(({ nodes: found }) => found.length > 0)).toEqual([true]);
       });
     else
       test("leaves ordinary nodes, which have no way back", () => {

@@ -95,48 +95,79 @@ describe("bits", () => {
   });
 });
 
+describe("KSE", () => {
+  test("keeps channels that are all alike, and drops one of zeros, whose input it does not read", () => {
+    const plain = oneConv({ outChannels: 8, inChannels: 6, kernel: [3, 3] });
+    const weight = numbers(plain.initializers.get("conv.weight")!);
+    const alike = weight.map((_, at) => weight[Math.floor(at / 54) * 54 + (at % 9)]!);
+    const gone = weight.map((value, at) => (Math.floor(at / 9) % 6 === 2 ? 0 : value));
+    const having = (values: Float64Array): Graph => ({
+      ...plain,
+      initializers: new Map(plain.initializers).set("conv.weight", tensorOf("float32", [8, 6, 3, 3], values)),
+    });
+    const same = methodPass("kse", { levels: 5, keepFirst: 0 })(having(alike)).graph;
+    expect(countsOf(same).weights).toBe(8 * 6 * 9);
+    expect(numbers(constantEvaluator(same)(same.nodes.at(-1)!.inputs[1]!)!)).toEqual(
+      Float64Array.from(alike, Math.fround),
+    );
+    const { graph, outcomes } = methodPass("kse", { levels: 8, keepFirst: 0 })(having(gone));
+    expect(outcomes[0]!.reason).toContain("dropped");
+    const [layer] = compressedLayers(graph);
+    expect(layer!.nodes.map(({ op }) => op)).toEqual(["Gather", "Conv"]);
+    const macs = (one: Graph) => cost(one, new Map([["x", [1, 6, 9, 9]]])).macs;
+    const read = constantEvaluator(graph)(layer!.nodes[1]!.inputs[1]!)!.dims[1]!;
+    expect(macs(graph)).toBe((macs(plain) * read) / 6);
+  });
+});
+
 const fed = new Map([["input", [1, 3, 32, 32]]]);
 
 describe("budgets", () => {
-  const plain = buildNet("resnet20", { seed: 3 });
+  const plain = buildNet("resnet", { depth: 8, widths: [8, 16, 32], seed: 3 });
   const base = cost(plain, fed);
 
   test.each(["simple-svd", "zhang", "enc", "jaderberg", "denton", "cp", "group-svd"])(
     "%s keeps them, and comes near",
     (name) => {
-      if (name === "cp" || name === "denton") return; // decomposing takes longer: test/method-contract.test.ts
       for (const [key, price] of [
         ["keepParams", "weights"],
         ["keepMacs", "macs"],
       ] as const) {
-        const kept =
-          cost(methodPass(name, { [key]: 0.5, inputs: { input: [1, 3, 32, 32] } })(plain).graph, fed)[price] /
-          base[price];
+        const { graph } = methodPass(name, { [key]: 0.5, inputs: { input: [1, 3, 32, 32] } })(plain);
+        const kept = cost(graph, fed)[price] / base[price];
         expect(kept).toBeLessThanOrEqual(0.5);
-        if (name !== "group-svd") expect(kept).toBeGreaterThan(0.47);
+        expect(kept).toBeGreaterThan(name === "group-svd" ? 0.3 : 0.45);
       }
     },
   );
 
-  test.each(["map", "model", "inf"] as const)("ENC-%s stays within half a percent below its target", (search) => {
+  test("ENC-Map stays within half a percent below its target on ResNet-56", () => {
+    const large = buildNet("resnet56", { seed: 2 });
+    const { graph } = methodPass("enc", { keepMacs: 0.5, inputs: { input: [1, 3, 32, 32] } })(large);
+    const kept = cost(graph, fed).macs / cost(large, fed).macs;
+    expect(kept).toBeLessThanOrEqual(0.5);
+    expect(kept).toBeGreaterThan(0.4975);
+  });
+
+  test.each(["map", "model", "inf"] as const)("ENC-%s stays near its target where layers are few", (search) => {
     let asked = 0;
     const validate = () => asked++;
     const options = { search, keepMacs: 0.5, inputs: { input: [1, 3, 32, 32] } };
     const { graph } = methodPass("enc", options, { validate })(plain);
     const kept = cost(graph, fed).macs / base.macs;
     expect(kept).toBeLessThanOrEqual(0.5);
-    expect(kept).toBeGreaterThan(0.4975);
-    if (search === "inf") expect(asked).toBeGreaterThan(10);
+    expect(kept).toBeGreaterThan(0.48);
+    if (search === "inf") expect(asked).toBeGreaterThan(3);
   });
 
   test("K-means and KSE keep those in weights by their papers' counts", () => {
     for (const [name, keepParams] of [
-      ["kmeans", 0.23],
+      ["kmeans", 0.26],
       ["kse", 0.5],
     ] as const) {
       const kept = countedBy(name, { keepParams, sweeps: 2 }, plain).weights / base.weights;
       expect(kept).toBeLessThanOrEqual(keepParams);
-      expect(kept).toBeGreaterThan(name === "kmeans" ? 0.229 : 0.3);
+      expect(kept).toBeGreaterThan(name === "kmeans" ? 0.259 : 0.3);
     }
   });
 

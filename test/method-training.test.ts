@@ -29,6 +29,7 @@ const rows: readonly (readonly [string, object])[] = [
   ["kmeans", { kernels: 4, transforms: 8, scales: "float32" }],
   ["kse", { levels: 4, ...first }],
   ["kse", { levels: 3, halvings: 2, ...first }],
+  ["kse", { levels: 3, halvings: 2, dropped: "zeros", ...first }],
 ];
 
 const dims = [1, 4, 7, 6];

@@ -24,7 +24,7 @@ function filters(n: number, c: number, seed: number): TensorData {
 }
 
 /** Three convolutions and a fully connected layer: images [N, 3, 32, 32] to 10 scores. */
-export function photoNetwork(): Graph {
+export function photoNetwork(first = 32, second = 64): Graph {
   const pads = { pads: ints([1, 1, 1, 1]) };
   return smallGraph({
     nodes: [
@@ -40,14 +40,14 @@ export function photoNetwork(): Graph {
       makeNode("Gemm", ["i", "w4"], ["y"], {}, { name: "last" }),
     ],
     initializers: {
-      w1: filters(32, 3, 1),
-      w2: filters(64, 32, 2),
-      b2: tensorOf("float32", [64], new Float64Array(64).fill(0.1)),
-      w3: filters(64, 64, 3),
+      w1: filters(first, 3, 1),
+      w2: filters(second, first, 2),
+      b2: tensorOf("float32", [second], new Float64Array(second).fill(0.1)),
+      w3: filters(second, second, 3),
       w4: tensorOf(
         "float32",
-        [64, 10],
-        Float64Array.from({ length: 640 }, (_, i) => Math.sin(i * 1.7)),
+        [second, 10],
+        Float64Array.from({ length: 10 * second }, (_, i) => Math.sin(i * 1.7)),
       ),
     },
     inputs: [{ name: "x", tensor: { type: "float32", dims: ["N", 3, 32, 32] } }],

@@ -1,9 +1,10 @@
 // Networks in eight bits, in ONNX Runtime as it runs them: what it computes in integers, and what comes out.
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { rangeOf } from "../src/calibrate/histogram.js";
 import { ortEngine } from "../src/calibrate/ort-engine.js";
 import { activationRanges } from "../src/calibrate/ranges.js";
-import { bestEngine } from "../src/compress/best-engine.js";
+import { simulationEngine } from "../src/compress/best-engine.js";
 import { floatForm } from "../src/compress/eight-bits.js";
 import { verifyEightBits } from "../src/compress/verify-eight-bits.js";
 import type { Graph } from "../src/graph/types.js";
@@ -16,6 +17,7 @@ import { regionsOf } from "../src/passes/quantize/regions.js";
 import { weightFormats } from "../src/passes/quantize/steps.js";
 import { stripQuantization } from "../src/passes/quantize/strip.js";
 import { saturatesPairs, thisTarget } from "../src/runtime/eight-bits.js";
+import { loadModel } from "../src/runtime/files.js";
 import { openSession } from "../src/runtime/open.js";
 import type { RuntimeName } from "../src/runtime/session.js";
 import { dotInPairs, pairSum16 } from "./pair-sums.js";
@@ -94,7 +96,7 @@ describe("what ONNX Runtime runs", () => {
     const graph = everyOperator();
     const { graph: made } = await quantizedOf(graph, dims);
     const feeds = inputsFor(dims, 3).map((x) => ({ x }));
-    const found = await verifyEightBits(made, made, graph, feeds, bestEngine(), { threads: 1 });
+    const found = await verifyEightBits(made, made, graph, feeds, simulationEngine(), { threads: 1 });
     expect(found.difference).toBeLessThanOrEqual(found.allowed);
     expect(found.rounding).toBeGreaterThan(0);
     const other = await quantizedOf(everyOperator(), dims, { weights: "int7", means: new Map() });
@@ -103,9 +105,28 @@ describe("what ONNX Runtime runs", () => {
       ([, { type, dims: sizes }]) => type === "int8" && sizes.length === 4,
     )!;
     wrong.initializers.set(name, { ...weight, data: weight.data.map(() => 100) });
-    await expect(verifyEightBits(wrong, made, graph, feeds, bestEngine(), { threads: 1 })).rejects.toMatchObject({
+    await expect(verifyEightBits(wrong, made, graph, feeds, simulationEngine(), { threads: 1 })).rejects.toMatchObject({
       code: "verification-failed",
     });
+  });
+});
+
+describe("whole networks", () => {
+  test.each([
+    ["weights/edsr-8-56-x2.onnx", [3, 24, 24], 22],
+    ["weights/resnet20.onnx", [3, 32, 32], undefined],
+  ] as const)("no float convolution is left of %s", async (file, sizes, convolutions) => {
+    const graph = floatForm(await loadModel(fileURLToPath(new URL(`../${file}`, import.meta.url)))).graph;
+    const input = graph.inputs.find(({ name }) => !graph.initializers.has(name))!.name;
+    const inputs = inputsFor(sizes, 2);
+    const images = { count: 2, feeds: (first: number) => ({ [input]: inputs[first]! }) };
+    const values = [...new Set(regionsOf(graph).rounded.values())];
+    const seen = await activationRanges(graph, values, images, ortEngine({ threads: 1 }));
+    const ranges = new Map([...seen].map(([value, { histogram }]) => [value, rangeOf(histogram, "all")]));
+    const made = quantize({ ranges })(graph).graph;
+    const ran = await optimisedOperators(made);
+    const count = convolutions ?? graph.nodes.filter(({ op }) => op === "Conv").length;
+    expect([ran.QLinearConv, ran.Conv, ran.FusedConv, ran.Relu]).toEqual([count, undefined, undefined, undefined]);
   });
 });
 

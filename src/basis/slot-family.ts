@@ -48,8 +48,9 @@ export type FamilyFit = (
 const usual = 6;
 /** Of a candidate whose factors are near already. */
 const again: Steps = { most: 4, gain: 1e-3 };
-/** Of one candidate of a very large layer. */
-const few: Steps = { most: 4, gain: 0.01 };
+/** From the start: of many candidates, whose errors are compared, and of very large layers while it is worth it. */
+const stepsOf = (size: number, candidates: number): Steps =>
+  size > veryLarge ? { most: 4, gain: 0.01 } : { most: usual, gain: candidates > 2 ? 0.005 : 0 };
 
 /** Layers with more values in a patch take the way through the ranks. */
 const large = 300;
@@ -85,7 +86,7 @@ export function slotFamily(family: SlotFamily): FamilyFit {
         const path = { within: { most: family.near ? 1 : 3, gain: 0.01 }, after: { most: usual, gain: 0.01 } };
         return throughRanks(slots, start, candidates, outerRank, path, put);
       }
-      const all = steps === undefined && size > veryLarge ? few : { most: steps ?? usual, gain: 0 };
+      const all = steps === undefined ? stepsOf(size, candidates.length) : { most: steps, gain: 0 };
       return candidates.map((candidate) => {
         const first = firstState(slots, start, candidate.ranks[0]!);
         return put(candidate, fitSlots(slots, start, first, outerRank(candidate), all).fit);

@@ -69,7 +69,17 @@ export function denseWeights({ outChannels, inChannels, kernelElements }: Filter
   return outChannels * inChannels * kernelElements;
 }
 
-/** Eq. 6: m / (n s) + m / (p h w), of which Eq. 4 is s = 1 and Eq. 5 is s = c. */
+/**
+ * Eq. 6: m / (n s) + m / (p h w), of which Eq. 4 is s = 1 and Eq. 5 is s = c.
+ * @example
+ * ```ts
+ * import { bestSplits, optimalSplits, rate } from "filterbasis";
+ *
+ * const layer = { outChannels: 128, inChannels: 64, kernelElements: 9 };
+ * const splits = bestSplits(layer);
+ * console.log(optimalSplits(layer), splits, rate(layer, splits, 32));
+ * ```
+ */
 export function rate(shape: FilterShape, splits: number, basis: number): number {
   return basisWeights(shape, splits, basis) / denseWeights(shape);
 }

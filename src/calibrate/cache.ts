@@ -31,7 +31,7 @@ export interface CalibrationCache {
 }
 
 /** Raised when what is kept, or how it is computed, changes. */
-const version = 4;
+const version = 5;
 
 /** Where calibrations are kept. */
 export const calibrationsFolder = (): string => join(cacheFolder(), "calibrations");

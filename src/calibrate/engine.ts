@@ -53,6 +53,23 @@ export function samplingOf(
   return { batch, places: places ?? Math.max(256, Math.ceil(leastPlaces / Math.max(1, count))), seed };
 }
 
+/** Patches of more values than this take seconds in TypeScript alone, and there all images show so many places of them. */
+export const slowPatch = 1200;
+const [wide, widePlaces, slowPlaces] = [4096, 2 ** 13, 2 ** 10];
+
+/** Fewer places where a patch has very many values: each costs the square of their number. */
+export function samplingFor(
+  patch: number,
+  sampling: Sampling,
+  { count }: Pick<CalibrationImages, "count">,
+  { algebra }: Pick<Engine, "algebra">,
+): Sampling {
+  const slow = algebra.name === "typescript" && patch > slowPatch;
+  if (!slow && patch <= wide) return sampling;
+  const most = Math.ceil((slow ? slowPlaces : widePlaces) / Math.max(1, count));
+  return { ...sampling, places: Math.min(sampling.places, most) };
+}
+
 /** What a long step may be told: where it stands, and that it shall stop. */
 export interface Hooks {
   readonly signal?: AbortSignal;

@@ -11,6 +11,7 @@ import {
   type Engine,
   type Hooks,
   type Sampling,
+  samplingFor,
   stopIfAborted,
 } from "./engine.js";
 import type { Activation } from "./geometry.js";
@@ -30,9 +31,9 @@ export interface LayerMoments {
   readonly moments: Moments;
 }
 
-const usualMemory = 2 ** 30;
+const usualMemory = 7 * 2 ** 28;
 /** Bytes of one batch's layer inputs that are held at once, where the network can be cut so. */
-const pieceBytes = 2 ** 28;
+const pieceBytes = 2 ** 27;
 
 /**
  * Gives the moments of every layer, in their order.
@@ -60,7 +61,8 @@ export async function* activationMoments(
     for (const [layer, seenOf] of seen) {
       stopIfAborted(options);
       seen.delete(layer);
-      const sums = summed(layer, seenOf, sampling, engine);
+      const own = samplingFor(layer.weight.cols, sampling, images, engine);
+      const sums = summed(layer, seenOf, own, engine);
       yield { layer, moments: finishMoments(sums, layer.name, sums.products) };
     }
     done += portion.length;
@@ -106,10 +108,11 @@ async function lookAt(
   try {
     for (const [first, count] of batchesOf(images.count, sampling.batch)) {
       stopIfAborted(options);
-      await pieces.run(await images.feeds(first, count), (values, own) => {
-        for (const { node, value } of own) {
+      await pieces.run(await images.feeds(first, count), (values, stopsHere) => {
+        for (const { node, value } of stopsHere) {
           const layer = readers.get(node)!;
-          add(seen.get(layer)!, layer, { input: activationOf(values, value), first }, sampling, engine);
+          const own = samplingFor(layer.weight.cols, sampling, images, engine);
+          add(seen.get(layer)!, layer, { input: activationOf(values, value), first }, own, engine);
         }
       });
       const share = (first + count) / images.count;

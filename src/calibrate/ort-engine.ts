@@ -9,6 +9,7 @@ import type { Products } from "./sums.js";
 export interface OrtEngineOptions {
   readonly runtime?: RuntimeName;
   readonly threads?: number;
+  readonly optimisation?: "disabled" | "all";
 }
 
 export function ortEngine(options: OrtEngineOptions = {}): Engine {

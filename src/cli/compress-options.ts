@@ -10,6 +10,7 @@ import { weightMethods } from "../methods/methods.js";
 import { aboutOf } from "../methods/options.js";
 import { type PlanOptions, planFields, type Splitting } from "../methods/plan-options.js";
 import { shares, sharingSets } from "../methods/sharing.js";
+import { type RuntimeName, runtimeNames } from "../runtime/index.js";
 import type { Context } from "./frame.js";
 import { checkLayerPatterns } from "./layer-patterns.js";
 import { inputOptions } from "./model-inputs.js";
@@ -43,7 +44,7 @@ export const compressionOptions = {
     ...choice(["auto", ...layouts], "how layers are written; auto measures"),
     default: "auto" as const,
   },
-  runtime: choice(["node", "web"] as const, "where layers are timed; node where it is there"),
+  runtime: choice(runtimeNames, "where layers are timed; node where it is there"),
   threads: text("threads of ONNX Runtime", "N"),
   "keep-bn": {
     type: "boolean" as const,
@@ -62,7 +63,7 @@ export interface CompressionArguments {
   readonly slice?: "first" | "last" | undefined;
   readonly method?: (typeof weightMethods)[number] | undefined;
   readonly layout?: "auto" | Layout | undefined;
-  readonly runtime?: "node" | "web" | undefined;
+  readonly runtime?: RuntimeName | undefined;
   readonly threads?: string | undefined;
   readonly "keep-bn"?: boolean | undefined;
 }

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { type EvaluateOptions, evaluateModel, type ModelMetrics } from "../evaluate/evaluate.js";
 import type { Graph } from "../graph/types.js";
 import { cost } from "../ops/cost/cost.js";
+import { metricRows, printMetric, qualityMetrics } from "../report/metrics.js";
 import type { Recipe } from "../train/recipe.js";
 import { columns, grouped } from "./columns.js";
 import type { Context } from "./frame.js";
@@ -90,9 +91,9 @@ export function showRows(rows: readonly Row[]): string {
   const share = (key: "weights" | "macs" | "bytes") =>
     shown(key, (value) => `${grouped(value)} (${((100 * value) / (first?.[key] ?? value)).toFixed(0)}%)`);
   const all: readonly (readonly [string, keyof Row, (row: Row) => string])[] = [
-    ["top-1 error", "top1Error", shown("top1Error", (value) => `${value.toFixed(2)} %`)],
-    ["PSNR", "psnr", shown("psnr", (value) => `${value.toFixed(2)} dB`)],
-    ["SSIM", "ssim", shown("ssim", (value) => value.toFixed(4))],
+    ...qualityMetrics.map(
+      (key) => [metricRows[key].label, key, shown(key, (value) => printMetric(key, value))] as const,
+    ),
     ["weights", "weights", share("weights")],
     ["MACs", "macs", share("macs")],
     ["bytes", "bytes", share("bytes")],

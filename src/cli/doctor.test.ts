@@ -77,7 +77,7 @@ describe("the diagnosis", () => {
     [
       "a GPU that libtorch cannot use",
       { machine: { ...machine, gpus: ["NVIDIA X"] } },
-      /GPU \(NVIDIA X\).* -> LIBTORCH=/,
+      /GPU \(NVIDIA X\).* -> filterbasis setup --libtorch /,
     ],
     ["little memory", { machine: { ...machine, freeMemoryBytes: 5e8 } }, /only 0.5 GB/],
     [

@@ -3,7 +3,7 @@
 
 import { isError } from "../errors/error.js";
 import { saturatesPairs, thisTarget } from "../runtime/eight-bits.js";
-import { runtimeVersion } from "../runtime/index.js";
+import { type RuntimeName, runtimeNames, runtimeVersion } from "../runtime/index.js";
 import { describeMachine, type Machine, measureFrequency } from "../runtime/machine.js";
 import { engineInfo } from "../torch/index.js";
 import { measureSpeed, type Speed } from "../torch/speed.js";
@@ -26,7 +26,7 @@ export default command({
   async run(_, { note }) {
     const machine = describeMachine();
     const eightBits = await describeEightBits(machine);
-    const runtimes = await Promise.all((["node", "web"] as const).map(describeRuntime));
+    const runtimes = await Promise.all(runtimeNames.map(describeRuntime));
     const { engine, engineMissing } = describeEngine();
     if (engine) note("measuring for a few seconds …");
     const frequencyGhz = measureFrequency();
@@ -87,7 +87,7 @@ async function describeEightBits(machine: Machine) {
   }
 }
 
-async function describeRuntime(name: "node" | "web"): Promise<Findings["runtimes"][number]> {
+async function describeRuntime(name: RuntimeName): Promise<Findings["runtimes"][number]> {
   try {
     return { name, version: await runtimeVersion(name) };
   } catch (error) {

@@ -9,14 +9,13 @@ import { loadModel } from "../runtime/files.js";
 import { checkOutputFolder } from "../runtime/output.js";
 import { engineInfo } from "../torch/index.js";
 import { holdsTrained } from "../train/begin.js";
-import type { EpochReport } from "../train/loop.js";
 import { parseRecipe, type Recipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
 import { trainInWorker } from "../train/worker-client.js";
 import { type FineTuned, type FineTunedRun, keptIn } from "./fine-tuned-run.js";
 import type { Context } from "./frame.js";
 import type { OptionRule } from "./option-rules.js";
-import { metricText } from "./values.js";
+import { trainingProgress } from "./training-progress.js";
 
 const text = (description: string, valueHint: string) => ({ type: "string" as const, description, valueHint });
 
@@ -116,26 +115,9 @@ const cannotMake =
  * @throws FilterBasisError `interrupted` when it was stopped
  */
 export async function runRecipe(folder: string, recipe: Recipe, context: Context): Promise<FineTuned> {
-  const epochs: EpochReport[] = [];
-  let bar: ReturnType<Context["progress"]> | undefined;
+  const { hooks, epochs, stop } = trainingProgress("fine-tuning", context);
   try {
-    const { finished, seconds } = await trainInWorker(
-      folder,
-      recipe,
-      {
-        onStep(report) {
-          bar ??= context.progress("fine-tuning", report.totalSteps);
-          bar.update(report.globalStep, `loss ${report.loss.toPrecision(4)}`);
-        },
-        onEpoch(report) {
-          epochs.push(report);
-          const metrics = Object.entries(report.metrics).map((metric) => `, ${metricText(...metric)}`);
-          context.note(`epoch ${report.epoch}: loss ${report.trainLoss.toFixed(4)}${metrics.join("")}`);
-        },
-        note: context.note,
-      },
-      context.signal,
-    );
+    const { finished, seconds } = await trainInWorker(folder, recipe, hooks, context.signal);
     if (!finished) {
       throw new FilterBasisError("interrupted", "stopped while fine-tuning", {
         cures: [`resume: filterbasis train ${folder} --resume`],
@@ -143,7 +125,7 @@ export async function runRecipe(folder: string, recipe: Recipe, context: Context
     }
     return { graph: await loadModel(join(folder, runFiles.last)), epochs, seconds };
   } finally {
-    bar?.stop();
+    stop();
   }
 }
 

@@ -6,7 +6,8 @@ import { nodeName } from "../graph/attributes.js";
 import { feeds } from "../graph/edit.js";
 import { showType } from "../graph/print.js";
 import type { Graph, Node, Value, ValueType } from "../graph/types.js";
-import { type CompressedLayer, compressedLayers, compressedNodes } from "../methods/compressed-layers.js";
+import { codesFault } from "../methods/codes.js";
+import { compressedNodes } from "../methods/compressed-layers.js";
 import { chainsFault } from "../methods/find-chains.js";
 import { findLayers } from "../methods/layers.js";
 import { type CompressionRecord, readRecord } from "../methods/record.js";
@@ -19,6 +20,7 @@ import { type FindInputsOptions, findInputs, type ModelInputs } from "../runtime
 import { columns, grouped, someNames } from "./columns.js";
 import { command } from "./frame.js";
 import { readStatedInputs } from "./input-values.js";
+import { type CompressedReport, compressedReport, showCompressed } from "./inspect-compressed.js";
 import { modelFile } from "./model-file.js";
 import { inputLines, inputOptions } from "./model-inputs.js";
 import { oneLine } from "./visible.js";
@@ -87,7 +89,9 @@ export interface NodeReport {
   readonly reason?: string;
 }
 
-export interface ModelReport extends Pick<Cost, "weights" | "parameters" | "macs" | "uncounted" | "notes"> {
+export interface ModelReport
+  extends CompressedReport,
+    Pick<Cost, "weights" | "parameters" | "macs" | "uncounted" | "notes"> {
   /** Of the file; with tensors beside it, of these too. */
   readonly bytes: number;
   readonly opsets: ReadonlyMap<string, number>;
@@ -104,13 +108,6 @@ export interface ModelReport extends Pick<Cost, "weights" | "parameters" | "macs
   readonly layers: readonly NodeReport[];
   readonly skipped: readonly SkippedLayer[];
   readonly compression: CompressionRecord | undefined;
-  /** Layers that are chains of ordinary nodes. */
-  readonly chains: readonly ChainReport[];
-}
-
-export interface ChainReport extends Pick<CompressedLayer, "name" | "filters" | "error" | "reason"> {
-  /** Family, splits and ranks. */
-  readonly chain: string;
 }
 
 /**
@@ -132,7 +129,7 @@ export function inspectModel(
   for (const [node, layer] of done) reasons.set(nodeName(node), layer?.reason ?? partOfLayer);
   const layers = graph.nodes.map((node) => nodeReport(node, types, costs, replaceable, reasons));
   const interfaces = inferShapes(graph, stated);
-  const fault = chainsFault(graph);
+  const faults = [chainsFault(graph), codesFault(graph)].filter((fault) => fault !== undefined);
   const port = ({ name, tensor }: Value) => {
     const used = types.get(name)?.dims;
     return { name, type: tensor?.type, shape: interfaces.get(name)?.dims ?? tensor?.dims, ...(used && { used }) };
@@ -151,22 +148,16 @@ export function inspectModel(
     chosen,
     ...(untried === undefined ? {} : { untried }),
     uncounted: counted.uncounted,
-    notes: fault === undefined ? counted.notes : [...counted.notes, fault],
+    notes: [...counted.notes, ...faults],
     layers,
     skipped,
     compression: readRecord(graph),
-    chains: compressedLayers(graph).flatMap(chainReport),
+    ...compressedReport(graph),
   };
 }
 
 /** Of nodes beside the one that stands for their layer. */
 const partOfLayer = "it is a part of a compressed layer";
-
-function chainReport({ kind, name, filters, error, reason, description }: CompressedLayer): readonly ChainReport[] {
-  return kind === "chain"
-    ? [{ name, filters, chain: description, error, ...(reason === undefined ? {} : { reason }) }]
-    : [];
-}
 
 /** The nodes that a basis can replace, by identity, and the skipped ones. A model without convolutions has neither. */
 function replaceableNodes(graph: Graph): {
@@ -237,7 +228,7 @@ function show(file: string, report: ModelReport, inputs: ModelInputs): string {
     otherNodes(report.layers, weighted),
     ...verdicts(report),
     ...(report.compression ? ["", ...showRecord(report.compression)] : []),
-    ...(report.chains.length > 0 ? ["", ...showChains(report.chains)] : []),
+    ...showCompressed(report),
   ].join("\n");
 }
 
@@ -282,15 +273,4 @@ function showRecord({ method, layers }: CompressionRecord): string[] {
     `compressed with method ${oneLine(method)}:`,
     columns([["layer", "filters", "splits", "basis", "layout", "shared", "error"], ...rows]),
   ];
-}
-
-function showChains(chains: readonly ChainReport[]): string[] {
-  const rows = chains.map(({ name, filters, chain, error, reason }) => [
-    name,
-    filters.join("x"),
-    chain,
-    error === null ? "" : error.toFixed(4),
-    reason ?? "",
-  ]);
-  return ["compressed in chains:", columns([["layer", "filters", "chain", "error", ""], ...rows])];
 }

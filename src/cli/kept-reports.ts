@@ -5,6 +5,8 @@ import { createReadStream } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { fits } from "../data/codec.js";
+import { channelOrders } from "../data/inputs.js";
 import { FilterBasisError } from "../errors/error.js";
 import { cacheFolder } from "../runtime/cache-folder.js";
 import { pruneFolder } from "../runtime/prune-folder.js";
@@ -13,6 +15,7 @@ import { toJson } from "./frame.js";
 
 const milliseconds = z.object({ original: z.number(), written: z.number() });
 const mean = z.object({ mean: z.number(), interval: z.number() });
+const whole = z.number().int().positive();
 const counts = z.object({ weights: z.number(), macs: z.number(), bytes: z.number() });
 const kind = z.enum(["mask", "classes", "decibels", "relative"]);
 const layer = z.object({
@@ -68,7 +71,17 @@ const schema = counts.extend({
       model: z.string(),
       data: z.string(),
       /** How images become inputs, as options of `modelFeeds`. */
-      options: z.record(z.string(), z.unknown()),
+      options: z.object({
+        size: z.object({ width: whole, height: whole }).optional(),
+        fit: z.enum(fits).optional(),
+        normalize: z.string().optional(),
+        channels: z.enum(channelOrders).optional(),
+        range: z.union([z.literal(1), z.literal(255)]).optional(),
+        limit: whole.optional(),
+        seed: z.number().int().min(0).optional(),
+        scale: whole.optional(),
+        input: z.string().optional(),
+      }),
     })
     .optional(),
 });

@@ -12,17 +12,17 @@ export default command({
   readsOnly: true,
   async run({ method }) {
     const asked = method === undefined ? Object.values<Method>(methods) : [methodNamed(method)];
-    const entries = asked.map(({ name, from, summary, options }) => ({
-      name,
-      from,
-      summary,
+    const entries = asked.map(({ name, from, summary, remembered, options }) => ({
+      ...{ name, from, summary, ...(remembered === undefined ? {} : { remembered }) },
       options: describe(options),
     }));
     return { json: { methods: entries }, text: method === undefined ? list(entries) : details(entries[0]!) };
   },
 });
 
-type Entry = Pick<Method, "name" | "from" | "summary"> & { readonly options: ReturnType<typeof describe> };
+type Entry = Pick<Method, "name" | "from" | "summary" | "remembered"> & {
+  readonly options: ReturnType<typeof describe>;
+};
 
 const describe = (options: Method["options"]) =>
   Object.entries(options).map(([name, field]) => ({ name, description: aboutOf(field) }));
@@ -33,7 +33,10 @@ const list = (entries: readonly Entry[]): string =>
   columns([["method", "starts from", ""], ...entries.map((entry) => [entry.name, start(entry), entry.summary])]);
 
 function details(entry: Entry): string {
-  const { name, summary, options } = entry;
+  const { name, summary, remembered, options } = entry;
   const rows = options.map((option) => [option.name, option.description]);
-  return [`${name}: ${summary}; starts from ${start(entry)}`, "", columns([["option", ""], ...rows])].join("\n");
+  const doubt = remembered === undefined ? [] : [`remembered or our own, not read in its paper or code: ${remembered}`];
+  return [`${name}: ${summary}; starts from ${start(entry)}`, ...doubt, "", columns([["option", ""], ...rows])].join(
+    "\n",
+  );
 }

@@ -2,7 +2,7 @@
 
 import type { Graph } from "../graph/types.js";
 import type { ChosenSizes } from "../ops/sizes/concrete-inputs.js";
-import { type FindInputsOptions, findInputs, type ModelInputs } from "../runtime/index.js";
+import { type FindInputsOptions, findInputs, type ModelInputs, runtimeNames } from "../runtime/index.js";
 import type { Context } from "./frame.js";
 import { inputOption } from "./input-shapes.js";
 import { readStatedInputs, valueOption } from "./input-values.js";
@@ -10,12 +10,10 @@ import { readStatedInputs, valueOption } from "./input-values.js";
 /** The options, for a command's `args`. */
 export const inputOptions = { input: inputOption, value: valueOption };
 
-const runtimes: ("node" | "web")[] = ["node", "web"];
-
 /** Where a model is run. */
 export const runtimeOptions = {
   threads: { type: "string" as const, description: "threads of ONNX Runtime", valueHint: "N" },
-  runtime: { type: "enum" as const, options: runtimes, description: "which ONNX Runtime" },
+  runtime: { type: "enum" as const, options: [...runtimeNames], description: "which ONNX Runtime" },
 };
 
 export const latencyOption = {

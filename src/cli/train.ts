@@ -5,11 +5,11 @@ import { FilterBasisError } from "../errors/error.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutputFolder } from "../runtime/output.js";
 import { parseDevice } from "../torch/index.js";
-import type { EpochReport } from "../train/loop.js";
 import type { Recipe } from "../train/recipe.js";
 import { loadRecipe } from "../train/recipe-files.js";
 import { trainInWorker } from "../train/worker-client.js";
 import { command } from "./frame.js";
+import { trainingProgress } from "./training-progress.js";
 import { metricText } from "./values.js";
 
 export default command({
@@ -55,25 +55,9 @@ export default command({
       throw new FilterBasisError("not-found", "there is no such run folder", { file: folder });
     }
     await checkStart(folder, recipe);
-    const epochs: EpochReport[] = [];
-    let bar: ReturnType<typeof context.progress> | undefined;
+    const { hooks, epochs, stop } = trainingProgress(recipe === "resume" ? folder : recipe.name, context);
     try {
-      const result = await trainInWorker(
-        folder,
-        recipe,
-        {
-          onStep(report) {
-            bar ??= context.progress(recipe === "resume" ? folder : recipe.name, report.totalSteps);
-            bar.update(report.globalStep, `loss ${report.loss.toPrecision(4)}`);
-          },
-          onEpoch(report) {
-            epochs.push(report);
-            context.note(describe(report));
-          },
-          note: context.note,
-        },
-        context.signal,
-      );
+      const result = await trainInWorker(folder, recipe, hooks, context.signal);
       const { finished, best, seconds, metrics } = result;
       const lines = [
         finished
@@ -87,7 +71,7 @@ export default command({
       ];
       return { json: { folder, ...result, epochs }, text: lines.join("\n") };
     } finally {
-      bar?.stop();
+      stop();
     }
   },
 });
@@ -102,9 +86,4 @@ async function checkStart(folder: string, recipe: Recipe | "resume"): Promise<vo
   for (const source of [data.folder, data.test]) if (source !== undefined) await checkDataSource(source);
   const bytes = network.file === undefined ? 0 : await modelBytes(network.file);
   await checkOutputFolder(folder, { bytes: bytes * (2 + 3 * (checkpoint.keep + 1)) });
-}
-
-function describe({ epoch, trainLoss, metrics, rate, seconds }: EpochReport): string {
-  const values = Object.entries(metrics).map((metric) => metricText(...metric));
-  return `epoch ${epoch}: loss ${trainLoss.toFixed(4)}, ${values.join(", ")}, rate ${rate.toPrecision(3)}, ${(seconds / 60).toFixed(1)} min`;
 }

@@ -1,5 +1,6 @@
 // Reading the values of options, and printing metrics.
 import { FilterBasisError } from "../errors/error.js";
+import { metricDigits } from "../report/metrics.js";
 
 /**
  * A whole number between two bounds, or undefined where the option was not given.
@@ -35,5 +36,5 @@ export function given<K extends string, V>(key: K, value: V | undefined): { read
   return value === undefined ? {} : ({ [key]: value } as { readonly [key in K]: V });
 }
 
-/** A metric with the digits that mean something: four of SSIM, two of dB and percent. */
-export const metricText = (name: string, value: number): string => `${name} ${value.toFixed(name === "ssim" ? 4 : 2)}`;
+/** A metric with the digits that mean something. */
+export const metricText = (name: string, value: number): string => `${name} ${metricDigits(name, value)}`;

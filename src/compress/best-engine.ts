@@ -6,10 +6,19 @@ import { isError } from "../errors/error.js";
 import { unloadableReason } from "../torch/index.js";
 
 /**
- * Without libtorch all is slower; with it only graphs of operators that it does not know (quantised ones, If, Loop).
+ * Without libtorch all is slower; with it only graphs of operators that it does not know (convolutions in integers, If, Loop).
  */
 export const bestEngine = (): Engine =>
   unloadableReason() === undefined ? elseBy(torchEngine(), ortEngine()) : ortEngine();
+
+/**
+ * Who computes in floats what a file rounds and computes in integers: ONNX Runtime only with all of its rewriting off,
+ * with which pairs of QuantizeLinear and DequantizeLinear are what they say.
+ */
+export function simulationEngine(): Engine {
+  const plain = ortEngine({ optimisation: "disabled" });
+  return unloadableReason() === undefined ? elseBy(torchEngine(), plain) : plain;
+}
 
 /** The first engine, whose place the second takes for graphs that the first does not run. */
 export function elseBy(first: Engine, second: Engine): Engine {

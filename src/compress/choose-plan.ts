@@ -4,7 +4,7 @@
 
 import { calibrationsFolder } from "../calibrate/cache.js";
 import { compressCalibrated } from "../calibrate/calibrated.js";
-import type { Engine } from "../calibrate/engine.js";
+import type { CalibrationImages, Engine } from "../calibrate/engine.js";
 import { type ComparedOnData, type CompareOptions, compareOnData } from "../evaluate/compare-on-data.js";
 import { type LossKind, usualLoss } from "../evaluate/loss.js";
 import type { Graph } from "../graph/types.js";
@@ -15,6 +15,7 @@ import type { CalibrationData } from "./calibration-data.js";
 import { explicitPlan, type Sizes } from "./explicit-plan.js";
 import { type FittedPlan, fastestWithin, type Tried } from "./fastest-within.js";
 import { type Given, type JobHooks, type JobOptions, placeOf, stepsOf } from "./job.js";
+import { saysNothing } from "./pays-on-data.js";
 import {
   type CalibratedBudget,
   type CalibratedJob,
@@ -48,6 +49,8 @@ export interface ChosenPlan {
   /** Undefined for given sizes: nothing was planned. */
   readonly planner?: Planner;
   readonly plan: CalibratedPlan;
+  /** What it was calibrated on and its factors are fitted to. */
+  readonly images: CalibrationImages;
   /** Its factors, where they were fitted to choose it. */
   readonly fitted?: FittedPlan;
   /** What it lost on the images that chose it. */
@@ -84,7 +87,8 @@ export async function choosePlan(given: Given, job: CalibratedJob, options: Plan
 
 async function planOf(given: Given, job: CalibratedJob, options: PlanOnDataOptions): Promise<ChosenPlan> {
   const { budget, sizes, splits, basesOnly, steps = 0 } = options;
-  if (sizes !== undefined) return { plan: await explicitPlan(job, sizes) };
+  if (sizes !== undefined) return { plan: await explicitPlan(job, sizes), images: job.data.images };
+  if (!isNamed(budget)) await checkSpeaks(given, job, options);
   const weights = budget.keepParams !== undefined || budget.keepBytes !== undefined;
   const bases = { ...(splits === undefined ? {} : { splits }), ...(basesOnly === undefined ? {} : { basesOnly }) };
   const planner = await openPlanner(
@@ -92,10 +96,21 @@ async function planOf(given: Given, job: CalibratedJob, options: PlanOnDataOptio
     weights ? (steps > 0 ? "weights, unshared" : "weights") : "time",
   );
   try {
-    return { planner, ...(await chosenBy(planner, given, job, options)) };
+    return { planner, images: planner.images, ...(await chosenBy(planner, given, job, options)) };
   } catch (error) {
     throw await withReasons(error, given, planner, job.place, job.hooks);
   }
+}
+
+/** Images that tell whether an output moves. */
+const looked = 8;
+
+/** Whether the images move the output that decides; told before anything slow. @throws FilterBasisError `data-mismatch` */
+async function checkSpeaks(given: Given, job: CalibratedJob, options: PlanOnDataOptions): Promise<void> {
+  const { all } = job.data;
+  const some = all.part(0, Math.min(looked, all.count));
+  const { loss } = await compareOn(some, given, given.file ?? given.graph, options, job.hooks);
+  if (loss.constant) throw saysNothing(loss);
 }
 
 async function chosenBy(
@@ -103,7 +118,7 @@ async function chosenBy(
   given: Given,
   job: CalibratedJob,
   options: PlanOnDataOptions,
-): Promise<Omit<ChosenPlan, "planner">> {
+): Promise<Omit<ChosenPlan, "planner" | "images">> {
   const { budget, maxLoss } = options;
   if (isNamed(budget)) return { plan: await planner.plan(budget) };
   const { choosing } = halves(job.data);
@@ -114,7 +129,7 @@ async function chosenBy(
     if (compared.loss.mean <= limit(compared.loss.kind)) lost = compared; // those that are found are faster and faster
     return compared.loss;
   };
-  const best = await fastestWithin(planner, (plan) => fitPlanned(plan, job), lossOf, limit, job.hooks);
+  const best = await fastestWithin(planner, (plan) => fitPlanned(plan, job, planner.images), lossOf, limit, job.hooks);
   return { ...best, ...(lost && { lost }) };
 }
 
@@ -122,11 +137,12 @@ async function chosenBy(
 export async function fitPlanned(
   plan: CalibratedPlan,
   { data, engine, hooks }: Pick<CalibratedJob, "data" | "engine" | "hooks">,
+  images: CalibrationImages,
 ): Promise<FittedPlan> {
   const progress = stepsOf(hooks);
   const stepHooks = { progress: progress.report, ...(hooks.signal ? { signal: hooks.signal } : {}) };
   const sampling = data.batch === undefined ? {} : { batch: data.batch };
-  return compressCalibrated(plan.calibration, plan.chosen, data.images, engine, {
+  return compressCalibrated(plan.calibration, plan.chosen, images, engine, {
     ...stepHooks,
     refit: { ...sampling, ...stepHooks, fewer: true, ...(hooks.note ? { note: hooks.note } : {}) },
   }).finally(() => progress.stop());

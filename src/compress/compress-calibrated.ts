@@ -29,7 +29,7 @@ import { fastestLayouts } from "./fastest-layouts.js";
 import type { FittedPlan, Tried } from "./fastest-within.js";
 import { type Given, type JobHooks, placeOf, stepsOf } from "./job.js";
 import { checkSize } from "./pays.js";
-import { checkBytes, checkTimes, losesFunction, nothingChosen } from "./pays-on-data.js";
+import { checkBytes, checkLoss, checkTimes, nothingChosen } from "./pays-on-data.js";
 import type { CalibratedPlan, Planner } from "./plan-calibrated.js";
 import { type Times, timeNetworks } from "./time.js";
 import { referenceOf, type Verified, verifyAgainst, verifyPrepared } from "./verify.js";
@@ -90,11 +90,12 @@ export async function compressOnData(
   const { prepared, before } = job;
   if (prepared !== given.graph) await verifyPrepared(prepared, reference);
   const chosen = await choosePlan(given, job, options);
-  const { plan, planner } = chosen;
-  const fitted = chosen.fitted ?? (await fitPlanned(plan, job));
-  if (plan.chosen.every(({ candidate }) => candidate.family === "dense")) throw nothingChosen(budget);
+  const { plan, planner, images } = chosen;
   if (steps > 0) checkSteps(plan);
-  const replacements = steps > 0 ? await taught(prepared, fitted, data, engine, steps, hooks) : fitted.replacements;
+  const fitted = chosen.fitted ?? (await fitPlanned(plan, job, images));
+  if (plan.chosen.every(({ candidate }) => candidate.family === "dense")) throw nothingChosen(budget);
+  const replacements =
+    steps > 0 ? await taught(prepared, fitted, { ...data, images }, engine, steps, hooks) : fitted.replacements;
   const smaller = budget.keepParams !== undefined || budget.keepBytes !== undefined;
   const layout = options.layout ?? (smaller ? "dense" : "split");
   const made = writeChains(plan.calibration.graph, replacements, plan.chosen, layout).graph;
@@ -109,7 +110,7 @@ export async function compressOnData(
     if (budget.keepBytes !== undefined) checkBytes(budget.keepBytes, original, bytes);
     const verified = await verifyAgainst(against, graph, file, reference);
     const compared = await compareReported(given, file, data, options, hooks);
-    if (maxLoss !== undefined && compared.loss.mean > maxLoss) throw losesFunction(compared, maxLoss);
+    if (maxLoss !== undefined) checkLoss(compared, maxLoss);
     const times = await timeNetworks(given.file ?? given.graph, file, place, hooks);
     if (!isObeyed(options)) checkTimes(times, budget);
     return { verified, bytes, compared, times };
@@ -141,8 +142,10 @@ function checkSteps({ chosen }: CalibratedPlan): void {
 
 const latencies = ({ latencies: folder }: CalibratedOptions) => (folder === undefined ? {} : { latencies: folder });
 
-/** Sizes and layouts that were given are obeyed, as without data. */
-const isObeyed = ({ sizes, layout }: CalibratedOptions): boolean => sizes !== undefined || layout !== undefined;
+/** Sizes that were given are obeyed, as without data, and so is a layout where nobody asks for speed. */
+const isObeyed = ({ sizes, layout, budget }: CalibratedOptions): boolean =>
+  sizes !== undefined ||
+  (layout !== undefined && [budget.keepMacs, budget.keepParams, budget.keepBytes].some((keep) => keep !== undefined));
 
 /** Block steps behind the refit. */
 async function taught(

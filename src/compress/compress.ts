@@ -32,6 +32,19 @@ export interface Compressed<T = unknown> extends PlannedModel {
  * Compresses a model into a file. Nothing is written when anything fails.
  * @throws FilterBasisError as `planModel`; `verification-failed`; `does-not-pay` where a budget's result is larger than
  * the original file
+ * @example
+ * ```ts
+ * import { compressModel, isError, loadModel } from "filterbasis";
+ *
+ * const given = { graph: await loadModel("model.onnx"), file: "model.onnx" };
+ * try {
+ *   const { before, after, written } = await compressModel(given, "small.onnx", { plan: { keepParams: 0.5 } });
+ *   console.log(`${before.weights} -> ${after.weights} weights, ${written.original} -> ${written.written} ms`);
+ * } catch (error) {
+ *   if (!isError(error, "does-not-pay", "budget-unreachable")) throw error;
+ *   console.log(error.message, error.cures); // nothing was written
+ * }
+ * ```
  */
 export async function compressModel<T = unknown>(
   given: Given,

@@ -37,6 +37,15 @@ export interface LayoutChoice {
 /**
  * Times and rewrites; what was timed before is taken from the table.
  * @throws FilterBasisError `not-found` for a model that is not compressed; `interrupted`; what ONNX Runtime throws
+ * @example
+ * ```ts
+ * import { basis, fastestLayouts, loadModel, saveModel } from "filterbasis";
+ *
+ * const { graph } = basis({ basis: 4, splits: 2 })(await loadModel("model.onnx"));
+ * const choice = await fastestLayouts(graph, { threads: 1 });
+ * for (const { name, chosen, milliseconds } of choice.layers) console.log(name, chosen, milliseconds);
+ * await saveModel(choice.graph, "fast.onnx");
+ * ```
  */
 export async function fastestLayouts(
   graph: Graph,

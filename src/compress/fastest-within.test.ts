@@ -14,6 +14,7 @@ function plannerTo(most: number) {
   let last = 0;
   const planner: Planner = {
     calibration,
+    images: { count: 1, feeds: () => ({}) },
     plan({ speedup = 1 }: CalibratedBudget) {
       if (speedup > most) return Promise.reject(new FilterBasisError("budget-unreachable", "no", { facts: {} }));
       last = speedup;

@@ -6,6 +6,7 @@ import type { Loss } from "../evaluate/compare-on-data.js";
 import type { LossKind } from "../evaluate/loss.js";
 import type { Graph } from "../graph/types.js";
 import type { JobHooks } from "./job.js";
+import { saysNothing } from "./pays-on-data.js";
 import type { CalibratedPlan, Planner } from "./plan-calibrated.js";
 import { writeChains } from "./write-chains.js";
 
@@ -71,14 +72,3 @@ export async function fastestWithin(
     facts: { tried },
   });
 }
-
-const saysNothing = ({ output }: Loss) =>
-  new FilterBasisError("data-mismatch", "the output is the same on every image, so that its loss decides nothing", {
-    tensor: output,
-    cures: [
-      "name another output: --loss-output",
-      "give other images",
-      "say how they become inputs: --normalize, --range",
-      "give a budget",
-    ],
-  });

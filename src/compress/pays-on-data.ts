@@ -1,14 +1,32 @@
 // Whether the result of a compression on data pays: what it loses, how fast it is, how many bytes it has, against what
 // was asked for.
 import { FilterBasisError } from "../errors/error.js";
-import type { ComparedOnData } from "../evaluate/compare-on-data.js";
+import type { ComparedOnData, Loss } from "../evaluate/compare-on-data.js";
 import type { CalibratedBudget } from "./plan-calibrated.js";
 import type { Times } from "./time.js";
 
 /** What a file may be slower than the original by, or short of the speed-up that was asked for. */
 const noise = 1.03;
 
-export function losesFunction({ loss, outputs, inputs }: ComparedOnData, most: number): FilterBasisError {
+/** @throws FilterBasisError `loses-function`; `data-mismatch` where the images say nothing of the output */
+export function checkLoss(compared: ComparedOnData, most: number): void {
+  if (compared.loss.constant) throw saysNothing(compared.loss);
+  if (compared.loss.mean > most) throw losesFunction(compared, most);
+}
+
+/** The output decides nothing: it is the same on every image. */
+export const saysNothing = ({ output }: Pick<Loss, "output">): FilterBasisError =>
+  new FilterBasisError("data-mismatch", "the output is the same on every image, so that its loss decides nothing", {
+    tensor: output,
+    cures: [
+      "name another output: --loss-output",
+      "give other images",
+      "say how they become inputs: --normalize, --range",
+      "give a budget without a limit",
+    ],
+  });
+
+function losesFunction({ loss, outputs, inputs }: ComparedOnData, most: number): FilterBasisError {
   return new FilterBasisError(
     "loses-function",
     `the result loses ${loss.mean.toPrecision(3)} of ${loss.output} (${loss.kind}) on ${inputs} images`,

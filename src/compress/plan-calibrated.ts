@@ -10,8 +10,9 @@ import {
   type PlannedChoice,
 } from "../calibrate/calibrated.js";
 import { extentsOf, type LayerChoice } from "../calibrate/choices.js";
-import type { Engine } from "../calibrate/engine.js";
+import type { CalibrationImages, Engine } from "../calibrate/engine.js";
 import type { CalibratedLayer } from "../calibrate/layers.js";
+import { takesMirrored, withMirrored } from "../calibrate/mirrored.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { type Selection, skipReason } from "../methods/pattern.js";
@@ -26,7 +27,7 @@ import { type JobHooks, type Place, stepsOf, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
 import { fastEnough, outOfReach } from "./out-of-reach.js";
 import { planByBytes } from "./plan-by-bytes.js";
-import { candidatesFor, type Saves, tellWide } from "./plan-candidates.js";
+import { candidatesFor, type Saves, tellWide, widestBy, worthTiming } from "./plan-candidates.js";
 import { restricted } from "./restricted.js";
 import { byWeights, type Counts, predictedTime, solveTimed, speedCurve } from "./solve-calibrated.js";
 import { timeNetwork, timeNetworks } from "./time.js";
@@ -83,6 +84,8 @@ export interface CalibratedJob {
 /** A network that was calibrated and can be planned, for one budget after another. */
 export interface Planner {
   readonly calibration: Calibration;
+  /** What was calibrated on and is to be fitted to: the images, with their mirror images where the network takes them. */
+  readonly images: CalibrationImages;
   /** @throws FilterBasisError `budget-unreachable`; what timing throws */
   plan(budget: CalibratedBudget): Promise<CalibratedPlan>;
   /** Each layer that was timed, the slowest first, with the fastest candidate that was timed. Empty before a plan by time. */
@@ -98,6 +101,11 @@ export interface LayerTime {
   readonly original: number | undefined;
   readonly written: number | undefined;
 }
+
+const quickest = (calibration: Calibration): Calibration => ({
+  ...calibration,
+  layers: calibration.layers.map((one) => ({ ...one, choices: worthTiming(one.choices) })),
+});
 
 /** Layers that are not asked for stay dense, and are skipped with the reason. */
 function selected(calibration: Calibration, selection: Selection = {}): Calibration {
@@ -119,6 +127,21 @@ export interface CurvePoint {
   readonly loss: number;
 }
 
+/** Images of more pixels are not mirrored: they cost too much, and show many places each. */
+const mirroredPixels = 2 ** 14;
+/** Fewer channels than an image has rows: which axis is which. */
+const mostChannels = 4;
+
+async function fittedImages({ data, prepared, engine, hooks }: CalibratedJob): Promise<CalibrationImages> {
+  const { images, all, batch } = data;
+  const [channels = 0, height = 0, width = 0] = all.dims;
+  const plain = all.images && batch === undefined && channels <= mostChannels && width > mostChannels;
+  if (!plain || height * width > mirroredPixels) return images;
+  if (!(await takesMirrored(prepared, images, engine))) return images;
+  hooks.note?.("fitted to mirror images too: the network takes them as well");
+  return withMirrored(images);
+}
+
 /**
  * Calibrates for plans by weights, or by time and multiply-accumulates. @throws FilterBasisError what calibrating
  * throws
@@ -126,19 +149,19 @@ export interface CurvePoint {
 export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Planner> {
   const { data, prepared, engine, hooks } = job;
   const { signal } = hooks;
-
-  const cache = openCalibrationCache(prepared, data.images, engine, {});
+  const images = await fittedImages(job);
+  const cache = openCalibrationCache(prepared, images, engine, {});
   const progress = stepsOf(hooks);
   const options: CalibrateOptions = {
-    candidates: (shape) => restricted(candidatesFor(shape, saves), shape, job),
+    candidates: (shape) => restricted(candidatesFor(shape, saves, widestBy(engine)), shape, job),
     cache,
     ...(data.batch === undefined ? {} : { batch: data.batch }),
     ...(signal ? { signal } : {}),
     progress: progress.report,
   };
-  const calibrated = await calibrate(prepared, data.images, engine, options).finally(() => progress.stop());
-  const calibration = selected(calibrated, job.selection);
-  tellWide(calibration, hooks);
+  const calibrated = await calibrate(prepared, images, engine, options).finally(() => progress.stop());
+  const calibration = selected(saves === "time" ? quickest(calibrated) : calibrated, job.selection);
+  tellWide(calibration, hooks, widestBy(engine));
   if (calibration.layers.length === 0) throw noLayers(calibration);
   const whole = await countsOf(job);
   const table = await openLatencyTable({
@@ -150,6 +173,7 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   let original: number | undefined;
   return {
     calibration,
+    images,
     async plan(budget) {
       if (budget.keepBytes !== undefined) return planByBytes(job, calibration, whole, budget.keepBytes);
       if (budget.keepParams !== undefined)

@@ -1,8 +1,10 @@
 // Which candidates the layers of a plan get: the families that save what the budget is in, fewer of them where patches
 // are large.
 import type { CandidateOptions } from "../basis/candidates.js";
-import type { FittedFamily, LayerShape } from "../basis/factors.js";
+import type { Family, FittedFamily, LayerShape } from "../basis/factors.js";
 import type { Calibration } from "../calibrate/calibrated.js";
+import type { LayerChoice } from "../calibrate/choices.js";
+import { type Engine, slowPatch } from "../calibrate/engine.js";
 import type { JobHooks } from "./job.js";
 
 /** Families that save multiply-accumulates, and those that save most weights. */
@@ -23,12 +25,17 @@ const fewFractions = [0.12, 0.22, 0.36, 0.54, 0.75];
 const widestPatch = 6000;
 const closed: readonly FittedFamily[] = ["one-split", "low-rank"];
 
+/** Without libtorch large patches take minutes otherwise. */
+export const widestBy = ({ algebra }: Pick<Engine, "algebra">): number =>
+  algebra.name === "typescript" ? slowPatch : widestPatch;
+
 const patchOf = ({ c, kernel: [kh, kw] }: LayerShape): number => c * kh * kw;
 
-export function candidatesFor(shape: LayerShape, saves: Saves): CandidateOptions {
+/** @param widest patches of more values take one basis */
+export function candidatesFor(shape: LayerShape, saves: Saves, widest = widestPatch): CandidateOptions {
   const size = patchOf(shape);
   const all: readonly FittedFamily[] = families[saves];
-  const allowed = size > widestPatch ? closed : size > largePatch ? quick : all;
+  const allowed = size > widest ? closed : size > largePatch ? quick : all;
   return {
     families: all.filter((family) => allowed.includes(family)),
     fractions: size > largePatch ? fewFractions : fractions,
@@ -37,13 +44,27 @@ export function candidatesFor(shape: LayerShape, saves: Saves): CandidateOptions
 }
 
 /** Layers whose candidates are fewer than those of others. */
-export function tellWide({ layers }: Pick<Calibration, "layers">, { note }: JobHooks): void {
-  const wide = layers.filter(({ layer: { shape } }) => patchOf(shape) > widestPatch);
-  if (wide.length > 0)
-    note?.(
-      `${wide.length} layers see patches of more than ${widestPatch} values: one basis is their only candidate (${wide
-        .slice(0, 3)
-        .map(({ layer: { name } }) => name)
-        .join(", ")}${wide.length > 3 ? ", ..." : ""})`,
-    );
+export function tellWide({ layers }: Pick<Calibration, "layers">, { note }: JobHooks, widest = widestPatch): void {
+  const wide = layers.filter(({ layer: { shape } }) => patchOf(shape) > widest);
+  if (wide.length === 0) return;
+  const names = wide.slice(0, 3).map(({ layer: { name } }) => name);
+  const others = wide.length > names.length ? ` and ${wide.length - names.length} more` : "";
+  note?.(`patches of more than ${widest} values: one basis is the only candidate of ${names.join(", ")}${others}`);
+}
+
+/** Families of which a choice takes longer than others of its multiply-accumulates: groups, or a third convolution. */
+const slow: readonly Family[] = ["own-bases", "separable-pointwise"];
+
+/**
+ * A layer's choices without those of slow families beside which another one loses no more and costs no more: they need
+ * not be timed.
+ */
+export function worthTiming(choices: readonly LayerChoice[]): readonly LayerChoice[] {
+  const beats = (other: LayerChoice, one: LayerChoice): boolean =>
+    other !== one &&
+    (!slow.includes(other.candidate.family) || other.candidate.family === one.candidate.family) &&
+    other.macs <= one.macs &&
+    other.error <= one.error &&
+    (other.macs < one.macs || other.error < one.error);
+  return choices.filter((one) => !slow.includes(one.candidate.family) || !choices.some((other) => beats(other, one)));
 }

@@ -43,6 +43,15 @@ type Spectra = NonNullable<PlanOptions["spectra"]>;
 /**
  * @throws FilterBasisError as `planCompression` does; `budget-unreachable` also where every plan is slower than the
  * original; `does-not-pay` where the file would be larger than the one given
+ * @example
+ * ```ts
+ * import { loadModel, planModel } from "filterbasis";
+ *
+ * const graph = await loadModel("model.onnx");
+ * const { plan } = await planModel({ graph }, { plan: { keepParams: 0.5 } });
+ * for (const { group, choice, error } of plan.groups) console.log(group.name, choice.basisSize, error);
+ * for (const { name, reason } of plan.skipped) console.log(name, reason);
+ * ```
  */
 export async function planModel(given: Given, options: JobOptions, hooks: JobHooks = {}): Promise<PlannedModel> {
   const original = given.file === undefined ? undefined : await modelBytes(given.file);

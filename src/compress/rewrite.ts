@@ -68,6 +68,14 @@ export async function writeRewritten(
 /**
  * Gives every compressed layer its dense filters back.
  * @throws FilterBasisError `not-found` (no record), `unsupported` (nothing can be expanded)
+ * @example
+ * ```ts
+ * import { basis, findInputs, loadModel, undoModel } from "filterbasis";
+ *
+ * const { graph } = basis({ keepParams: 0.5 })(await loadModel("model.onnx"));
+ * const { after } = await undoModel({ graph }, "dense.onnx", { inputs: await findInputs(graph) });
+ * console.log(after.weights);
+ * ```
  */
 export async function undoModel(given: Given, output: string, place: Place, hooks: JobHooks = {}): Promise<Rewritten> {
   const { graph, outcomes } = expandAs(given.graph, "computed");

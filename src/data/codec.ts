@@ -121,7 +121,17 @@ export interface Raster {
   readonly data: Uint8Array;
 }
 
-/** Encodes an image; see `encodeRaster`. */
+/**
+ * Encodes an image; see `encodeRaster`.
+ * @example
+ * ```ts
+ * import { writeFile } from "node:fs/promises";
+ * import { decodeImage, encodeImage, imresize } from "filterbasis";
+ *
+ * const half = imresize(await decodeImage("photo.png"), 1 / 2);
+ * await writeFile("half.png", await encodeImage(half, "png"));
+ * ```
+ */
 export function encodeImage(image: Image, format: "png" | "jpeg" | "webp"): Promise<Uint8Array> {
   return encodeRaster(interleave(image), format);
 }

@@ -54,6 +54,16 @@ export interface Turn {
  * Opens (decoding them on first use) the patches of a set of pairs. Draws for each patch, in this order: column, row,
  * left-right, up-down, transpose.
  * @throws FilterBasisError `data-mismatch` (an image smaller than a patch), and what the cache throws
+ * @example
+ * ```ts
+ * import { findPairs, openPatches, Random } from "filterbasis";
+ *
+ * const { pairs } = await findPairs("photos", 2);
+ * const source = await openPatches(pairs, { scale: 2, patch: 16 });
+ * const { lr, hr } = source.next(4, new Random("patches"));
+ * console.log(lr.length, hr.length);
+ * source.close();
+ * ```
  */
 export async function openPatches(files: readonly PairFiles[], options: PatchOptions): Promise<PatchSource> {
   const { scale, patch } = options;

@@ -47,6 +47,15 @@ export async function checkDataSource(source: string): Promise<void> {
  * (./set5).
  * @throws FilterBasisError `not-found` (no such name or path, nothing in it that is known as data), and what opening
  * throws
+ * @example
+ * ```ts
+ * import { openData } from "filterbasis";
+ *
+ * const data = await openData("photos");
+ * const inputs = await data.inputs({ size: { width: 32, height: 32 }, batch: 2, normalize: "imagenet" });
+ * const { input, inputDims } = await inputs.batch(0, 0);
+ * console.log(inputs.count, inputDims, input.length);
+ * ```
  */
 export async function openData(source: string, options: Omit<OpenOptions, "path"> = {}): Promise<Data> {
   const named = namedDatasets.find(({ name }) => name === source);

@@ -28,6 +28,16 @@ export interface TopOneOptions {
  * NumPy.
  * @throws FilterBasisError `data-mismatch` (the model takes other images or knows another number of classes),
  * `non-finite` (scores), `interrupted`
+ * @example
+ * ```ts
+ * import { loadImageData, openSession, parseNormalization, topOne } from "filterbasis";
+ *
+ * const { test } = await loadImageData("classes");
+ * const session = await openSession("model.onnx");
+ * const { top1Error } = await topOne(session, test, parseNormalization("cifar10"));
+ * console.log(top1Error);
+ * await session.release();
+ * ```
  */
 export async function topOne(
   model: Runnable,

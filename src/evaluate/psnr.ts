@@ -31,6 +31,15 @@ export function quantize(values: Float32Array): Uint8Array {
  * `luma`: the luma of the RGB difference, weights (65.738, 129.057, 25.064) / 256, Y itself not rounded. One-channel
  * images are compared as they are.
  * @throws FilterBasisError `shape-mismatch` (sizes differ, or nothing is left inside the border)
+ * @example
+ * ```ts
+ * import { findPairs, imresize, loadPair, psnr, ssim } from "filterbasis";
+ *
+ * const { pairs } = await findPairs("photos", 2);
+ * const { lr, hr } = await loadPair(pairs[0], 2);
+ * const bicubic = imresize(lr, 2);
+ * console.log(psnr(bicubic, hr, 2), ssim(bicubic.data, hr.data, hr.width, hr.height, 2)); // of red alone
+ * ```
  */
 export function psnr(sr: Image, hr: Image, shave: number, measure: Measure = "luma"): number {
   const { width, height, channels } = hr;

@@ -40,6 +40,14 @@ const mostPixels = 140e6;
  * Upscales an image; colours are converted to sRGB, alpha is kept (JPEG cannot hold it: an error before any work).
  * @throws FilterBasisError `usage` (the output's ending), `too-large`, and what decoding, the model and writing throw;
  * nothing half-written is left
+ * @example
+ * ```ts
+ * import { loadModel, receptiveField, upscaleFile } from "filterbasis";
+ *
+ * console.log(receptiveField(await loadModel("sr.onnx"))); // what tiles have to overlap by
+ * const { width, height } = await upscaleFile("sr.onnx", "photo.png", "large.png", { scale: 2, range: 255 });
+ * console.log(width, height);
+ * ```
  */
 export async function upscaleFile(
   model: string,

@@ -79,6 +79,13 @@ export function ints(tensor: TensorData): number[] {
 /**
  * A constant of the given type over the given numbers: rounded to nearest even for float types, which must be
  * representable for integer ones.
+ * @example
+ * ```ts
+ * import { floats, tensorOf } from "filterbasis";
+ *
+ * const half = tensorOf("float16", [2, 2], [1, 2, 3, 1 / 3]);
+ * console.log(floats(half)); // the last one rounded to half precision
+ * ```
  */
 export function tensorOf(type: DataType, dims: readonly number[], values: ArrayLike<number>): TensorData {
   if (values.length !== elements(dims)) {

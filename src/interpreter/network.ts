@@ -34,6 +34,19 @@ export interface ForwardOptions {
  * A graph on libtorch. Constructing it checks that every operator can be run and copies the constants; float16 is
  * computed in float32.
  * @throws FilterBasisError `unsupported` naming node and operator, before anything runs
+ * @example
+ * ```ts
+ * import { backward, call, fromArray, loadModel, manualSeed, Network, noGrad, TensorScope } from "filterbasis";
+ *
+ * using network = new Network(await loadModel("model.onnx"));
+ * using scope = new TensorScope();
+ * manualSeed(1);
+ * const feeds = new Map([["input", fromArray(new Float32Array(2 * 3 * 32 * 32), [2, 3, 32, 32])]]);
+ * console.log(noGrad(() => network.forward(feeds)).keys());
+ * const [scores] = network.forward(feeds).values();
+ * backward(call("sum", scores));
+ * for (const [name, { gradient }] of network.parameters) console.log(name, gradient?.shape);
+ * ```
  */
 export class Network implements Disposable {
   /**

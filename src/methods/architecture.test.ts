@@ -1,5 +1,9 @@
 // The architecture passes as text: what stands where a convolution stood, and what was skipped and why.
 import { describe, expect, it } from "vitest";
+import { outputsDiffer } from "../../test/same-outputs.js";
+import { randomValues, smallGraph } from "../../test/small-graphs.js";
+import { writeModel } from "../formats/onnx/index.js";
+import { float32Tensor, ints, makeNode } from "../graph/attributes.js";
 import { GraphBuilder } from "../graph/builder.js";
 import { initialiser } from "../graph/initialise.js";
 import type { Graph, Pass } from "../graph/types.js";
@@ -90,6 +94,39 @@ describe("factor", () => {
       "Relu(b.0.c1.sic.0.add) -> b.0.c1",
       "BatchNormalization(b.0.c1, b.0.n1.weight, b.0.n1.bias, b.0.n1.running_mean, b.0.n1.running_var) -> b.0.n1",
     ]);
+  });
+
+  it("begins with the filters where these are depthwise separable, whatever the number of layers", async () => {
+    const random = (count: number, seed: number) => randomValues(count, seed);
+    for (const [n, layers] of [
+      [4, 1],
+      [4, 2],
+      [6, 2],
+      [6, 3],
+    ] as const) {
+      const weight = new Float32Array(n * 4 * 9);
+      const [d, p] = [random(4 * 9, 1), random(n * 4, 2)];
+      for (let i = 0; i < n; i++)
+        for (let j = 0; j < 4; j++)
+          for (let t = 0; t < 9; t++)
+            weight[(i * 4 + j) * 9 + t] = p[i * 4 + j]! * d[j * 9 + t]! + (n === 4 && i === j && t === 4 ? 1 : 0);
+      const padded = { pads: ints([1, 1, 1, 1]) };
+      const plain: Graph = {
+        ...smallGraph({
+          nodes: [
+            makeNode("Relu", ["x"], ["r"], {}, { name: "r" }),
+            makeNode("Conv", ["r", "w", "b"], ["c"], padded, { name: "c" }),
+            makeNode("Relu", ["c"], ["y"], {}, { name: "y" }),
+          ],
+          initializers: { w: float32Tensor([n, 4, 3, 3], weight), b: float32Tensor([n], random(n, 3)) },
+          inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 4, 7, 7] } }],
+          outputs: ["y"],
+        }),
+      };
+      const made = factor({ layers, start: "filters", keepFirst: 0 })(plain);
+      expect(made.outcomes[0]!.reason).toContain("from the nearest");
+      expect((await outputsDiffer(writeModel(plain), made.graph)).relative).toBeLessThan(1e-5);
+    }
   });
 
   it("takes the convolution's own norm and activation away where the layers end in theirs", () => {

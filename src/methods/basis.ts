@@ -40,7 +40,18 @@ export function basis(options: BasisOptions = {}): Pass {
   return (graph) => applyPlan(graph, planCompression(graph, options), options);
 }
 
-/** Carries out a plan made for this graph. */
+/**
+ * Carries out a plan made for this graph.
+ * @example
+ * ```ts
+ * import { applyPlan, loadModel, planCompression } from "filterbasis";
+ *
+ * const graph = await loadModel("model.onnx");
+ * const plan = planCompression(graph, { keepParams: 0.4, share: "block" });
+ * const { graph: compressed } = applyPlan(graph, plan);
+ * console.log(plan.after.weights / plan.before.weights, compressed.nodes.length);
+ * ```
+ */
 export function applyPlan(graph: Graph, plan: Plan, options: BasisOptions = {}): PassResult {
   const { method = "basis" } = options;
   const writer: Writer = {

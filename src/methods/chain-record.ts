@@ -35,7 +35,10 @@ const chainRecord = z.object({
   /** Name of the original weights, and attributes of the original node. */
   weight: z.string(),
   attributes: z.record(z.string(), z.union([z.number(), z.string(), z.array(z.number())])),
-  /** The share of the output's energy that was lost on the calibration images; null where it is not known. */
+  /**
+   * The share of the output's energy that was lost on the calibration images, or of the filters' squared norm where it
+   * was made from these alone; null where it is not known.
+   */
   error: z.nullable(z.number()),
 });
 

@@ -42,7 +42,7 @@ export function codesFault(graph: Graph): string | undefined {
 }
 
 function findCode(code: CodeRecord, index: GraphIndex): FoundCode | undefined {
-  const conv = index.producers.get(code.output);
+  const conv = index.producers.get(code.output) ?? movedConv(code, index);
   if (conv?.op !== "Conv" || conv.domain !== "" || readInt(conv, "group", 1) !== 1) return undefined;
   const roots = rootsOf(conv.inputs[1] ?? "", index);
   if (![...code.parameters, ...code.indices.map(({ name }) => name)].every((name) => roots.has(name))) return undefined;
@@ -53,6 +53,17 @@ function findCode(code: CodeRecord, index: GraphIndex): FoundCode | undefined {
   return index.root(pick.inputs[1] ?? "") === code.selected
     ? { code, nodes: [pick, conv], input: pick.inputs[0]! }
     : undefined;
+}
+
+/** The only convolution over these constants: it makes another value where a norm was folded into it. */
+function movedConv({ parameters, indices }: CodeRecord, index: GraphIndex): Node | undefined {
+  const names = [...parameters, ...indices.map(({ name }) => name)];
+  const found = [...new Set(index.producers.values())].filter((node) => {
+    if (node.op !== "Conv" || node.domain !== "") return false;
+    const roots = rootsOf(node.inputs[1] ?? "", index);
+    return names.every((name) => roots.has(name));
+  });
+  return found.length === 1 ? found[0] : undefined;
 }
 
 /** Everything beneath a value that no node makes. */

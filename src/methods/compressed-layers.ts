@@ -52,7 +52,20 @@ export const kinds = {
   code: { read: codes, expand: expandCodes },
 } as const satisfies Readonly<Record<CompressedLayer["kind"], Kind>>;
 
-/** All compressed layers of a graph. A record of chains that cannot be used has none: see `chainsFault`. */
+/**
+ * All compressed layers of a graph. A record of chains that cannot be used has none: see `chainsFault`.
+ * @example
+ * ```ts
+ * import { basis, chooseLayout, chooseLayouts, compressedLayers, expand, loadModel, readRecord } from "filterbasis";
+ *
+ * const { graph } = basis({ keepParams: 0.5 })(await loadModel("model.onnx"));
+ * for (const layer of compressedLayers(graph)) console.log(layer);
+ * const [first] = readRecord(graph).layers;
+ * const grouped = chooseLayout(graph, first.name, "grouped"); // one layer
+ * const dense = chooseLayouts(() => "dense")(grouped).graph; // all of them
+ * console.log(expand(dense).graph.nodes.length); // without a trace of the compression
+ * ```
+ */
 export function compressedLayers(graph: Graph): readonly CompressedLayer[] {
   return Object.values(kinds).flatMap(({ read }: Kind) => read(graph));
 }

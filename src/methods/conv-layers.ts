@@ -3,6 +3,7 @@ import type { Convolution, SkippedLayer } from "../basis/convolution.js";
 import { nodeName, readInts } from "../graph/attributes.js";
 import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node } from "../graph/types.js";
+import { numbers } from "../graph/values.js";
 import { operatorOf } from "../ops/table.js";
 import { findLayers } from "./layers.js";
 import { type Selection as NamedSelection, skipReason } from "./pattern.js";
@@ -10,6 +11,8 @@ import { type Selection as NamedSelection, skipReason } from "./pattern.js";
 export interface ConvLayer extends Convolution {
   readonly input: string;
   readonly output: string;
+  /** Where it has one that is stored. */
+  readonly bias: Float64Array | undefined;
   /** Whether it makes the image smaller. */
   readonly strided: boolean;
   /** The batch norm that reads the result, if nothing else does. */
@@ -53,7 +56,7 @@ export function convLayers(graph: Graph, selection: Selection = {}): readonly (C
 }
 
 function surroundings(graph: Graph): (layer: Convolution) => ConvLayer {
-  const { producers, soleReader } = indexOf(graph);
+  const { producers, soleReader, stored } = indexOf(graph);
   return (layer) => {
     const { node } = layer;
     const [input = "", output = ""] = [node.inputs[0], node.outputs[0]];
@@ -61,8 +64,9 @@ function surroundings(graph: Graph): (layer: Convolution) => ConvLayer {
     const norm = after?.op === "BatchNormalization" ? after : undefined;
     const behind = norm === undefined ? after : soleReader(norm.outputs[0] ?? "");
     const before = producers.get(input);
+    const bias = stored(node.inputs[2] ?? "")?.tensor;
     return {
-      ...{ ...layer, input, output, norm },
+      ...{ ...layer, input, output, norm, bias: bias && numbers(bias) },
       strided: readInts(node, "strides", []).some((stride) => stride > 1),
       activation: isActivation(behind) ? behind : undefined,
       activationBefore: isActivation(before) ? before : undefined,

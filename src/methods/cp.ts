@@ -24,6 +24,7 @@ const fields = {
 export const cp: Method<"cp", typeof fields> = {
   name: "cp",
   summary: "a sum of R outer products: 1x1, two depthwise convolutions, 1x1 (Lebedev et al.)",
+  remembered: "its solver: the paper's was non-linear least squares",
   from: "weights",
   options: fields,
   apply: (graph, options) =>

@@ -41,6 +41,7 @@ export interface EncKnown {
 export const enc: Method<"enc", typeof fields> = {
   name: "enc",
   summary: "kh x 1 and 1 x kw convolutions of ranks with one quality in all layers (Kim et al.)",
+  remembered: "how model and inf are solved",
   from: "weights",
   options: fields,
   apply(graph, options: OptionsOf<typeof fields> & EncKnown) {

@@ -105,8 +105,12 @@ function rowMajor({ kind }: ChainRecord, values: Float64Array, dims: readonly nu
   return transpose(matrix(dims[0]!, dims[1]!, values)).data;
 }
 
-function denseNodes({ chain, input, bias }: FoundChain, weight: string, fresh: Store["fresh"]): readonly Node[] {
-  const { kind, name, output } = chain;
+function denseNodes(
+  { chain, input, output, bias }: FoundChain,
+  weight: string,
+  fresh: Store["fresh"],
+): readonly Node[] {
+  const { kind, name } = chain;
   const own = Object.fromEntries(attributesFromJson(chain.attributes));
   if (kind === "conv") return [makeNode("Conv", [input, weight, ...(bias ? [bias] : [])], [output], own, { name })];
   if (kind === "gemm")

@@ -2,9 +2,12 @@
 // layers in a row, each y = act(pointwise(depthwise(x)) + x), where "+ x" stands only where the shapes agree. An
 // architecture, not an approximation.
 import * as z from "zod/mini";
+import { depthwiseSeparable } from "../basis/depthwise-separable.js";
 import type { GraphBuilder } from "../graph/builder.js";
 import { initialiser } from "../graph/initialise.js";
 import type { Node, Pass } from "../graph/types.js";
+import { numbers, tensorOf } from "../graph/values.js";
+import { pureLinearAlgebra } from "../linalg/low-rank.js";
 import type { ConvLayer } from "./conv-layers.js";
 import type { Method } from "./method.js";
 import { about, architectureFields, count, type OptionsOf, optional } from "./options.js";
@@ -21,6 +24,10 @@ const fields = {
     ),
     bias: about("whether its convolutions have biases", z.boolean()),
     widen: about("the SIC layer that changes the number of channels", z.enum(["first", "last"])),
+    start: about(
+      "new weights (default), or the depthwise separable convolution nearest to the filters: our own start",
+      z.enum(["new", "filters"]),
+    ),
     dropNorm: about("the convolution's own batch norm and activation go: the SIC layers end in theirs", z.boolean()),
   }),
 };
@@ -33,6 +40,7 @@ const defaults = {
   bias: true,
   widen: "last",
   dropNorm: false,
+  start: "new",
   init: "default",
   seed: 1,
 } as const;
@@ -48,8 +56,10 @@ export function factor(options: FactorOptions = {}): Pass {
 
 type Settings = Required<Pick<FactorOptions, keyof typeof defaults>>;
 
-function writeLayers(net: GraphBuilder, layer: ConvLayer, { layers, norm, bias, widen, dropNorm }: Settings): Rewrite {
+function writeLayers(net: GraphBuilder, layer: ConvLayer, settings: Settings): Rewrite {
+  const { layers, norm, bias, widen, dropNorm, start } = settings;
   const { inChannels, outChannels, name } = layer;
+  const begins = start === "filters" ? startFrom(net, layer, { layers, widen, bias }) : undefined;
   const dropped = dropNorm ? [layer.norm, layer.activation].filter((node) => node !== undefined) : [];
   const output = dropped.at(-1)?.outputs[0] ?? layer.output;
   let x = layer.input;
@@ -69,10 +79,44 @@ function writeLayers(net: GraphBuilder, layer: ConvLayer, { layers, norm, bias, 
     if (from === to && !strided) y = net.add(y, x, `${path}.add`);
     x = net.push(activation(layer, y, `${path}.activation`, i === layers - 1 ? output : undefined));
   }
-  const applied = `${layers} SIC layer${layers === 1 ? "" : "s"}`;
+  const applied = `${layers} SIC layer${layers === 1 ? "" : "s"}${begins === undefined ? "" : `, ${begins}`}`;
   return dropped.length === 0
     ? { applied }
     : { applied, also: new Map(dropped.map((node): [Node, readonly Node[]] => [node, []])) };
+}
+
+/**
+ * Sets the weights of the layer that changes the shape to the separable convolution nearest to the filters (less what its
+ * skip adds), and the 1x1 of the others to 0, so that behind a ReLU they hand on what they get. Says what the layers begin
+ * with.
+ */
+function startFrom(
+  net: GraphBuilder,
+  layer: ConvLayer,
+  { layers, widen, bias }: Pick<Settings, "layers" | "widen" | "bias">,
+): string {
+  const { inChannels: c, outChannels: n, kernelElements: area, kernel, name, weight } = layer;
+  if (layer.strided && layers > 1) return "with new weights, for it strides";
+  const at = widen === "last" ? layers - 1 : 0;
+  const values = numbers(weight).slice();
+  const centre = kernel.reduce((place, side) => place * side + (side >> 1), 0);
+  if (n === c && !layer.strided)
+    for (let i = 0; i < n; i++) values[(i * c + i) * area + centre] = values[(i * c + i) * area + centre]! - 1;
+  const found = depthwiseSeparable(values, [n, c, area], pureLinearAlgebra);
+  const set = (path: string, dims: readonly number[], of: ArrayLike<number>) =>
+    net.constant(path, () => tensorOf(layer.type, dims, of));
+  const ones = kernel.map(() => 1);
+  for (let i = 0; i < layers; i++) {
+    const path = `${name}.sic.${i}`;
+    const from = i === 0 || widen === "last" ? c : n;
+    const to = i === layers - 1 || widen === "first" ? n : c;
+    if (i === at) set(`${path}.depthwise.weight`, [c, 1, ...kernel], found.depthwise);
+    set(`${path}.pointwise.weight`, [to, from, ...ones], i === at ? found.pointwise : new Float64Array(to * from));
+    if (!bias) continue;
+    set(`${path}.depthwise.bias`, [from], new Float64Array(from));
+    set(`${path}.pointwise.bias`, [to], (i === at ? layer.bias : undefined) ?? new Float64Array(to));
+  }
+  return "from the nearest depthwise separable filters";
 }
 
 export const factorMethod: Method<"factor", typeof fields> = {

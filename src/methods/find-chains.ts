@@ -12,8 +12,9 @@ import { isSameWindow, stageWindow, windowOf } from "./stage-window.js";
 
 export interface FoundChain {
   readonly chain: ChainRecord;
-  /** What the chain reads. */
+  /** What the chain reads, and what it makes: another value than the record says where a norm was folded into it. */
   readonly input: string;
+  readonly output: string;
   /** In order; the last one makes the layer's output. */
   readonly nodes: readonly [...Node[], Node];
   /** The last stage's bias, "" for none. */
@@ -54,7 +55,8 @@ function findChain(chain: ChainRecord, index: GraphIndex): FoundChain | ChangedC
   const stages = orders && stagesOf(chain, orders);
   if (stages === undefined) return { chain, reason: changed };
   const nodes: Node[] = [];
-  let value = chain.output;
+  const output = made.has(chain.output) ? chain.output : movedOutput(chain, index);
+  let value = output;
   const step = (): Node | undefined => {
     const node = made.get(value);
     if (node !== undefined) {
@@ -81,7 +83,18 @@ function findChain(chain: ChainRecord, index: GraphIndex): FoundChain | ChangedC
   }
   const whole = weights.length === stages.length && bias !== undefined;
   if (!whole) return { chain, reason: changed };
-  return { chain, input: value, nodes: nodes as [...Node[], Node], bias: bias!, weights, orders: orders! };
+  return { chain, input: value, output, nodes: nodes as [...Node[], Node], bias: bias!, weights, orders: orders! };
+}
+
+/**
+ * What the only node makes that reads the last stage's weight; "" where there is none. Only chains that a method made may
+ * have had a norm folded into them: compression on data folds them before.
+ */
+function movedOutput({ method, weights, orders = [] }: ChainRecord, { producers, root }: GraphIndex): string {
+  if (method === undefined) return "";
+  const last = weights.at(-1);
+  const readers = [...new Set(producers.values())].filter(({ inputs }) => root(inputs[1] ?? "") === last);
+  return readers.length === 1 && (orders[weights.length] ?? null) === null ? (readers[0]!.outputs[0] ?? "") : "";
 }
 
 /** The weight that a stage reads; where it is repeated at load, what is repeated; "" where it is not what it should be. */

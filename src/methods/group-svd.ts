@@ -27,7 +27,8 @@ const fields = {
 
 export const groupSvd: Method<"group-svd", typeof fields> = {
   name: "group-svd",
-  summary: "a grouped convolution and 1 x 1 from a trained network's filters (Peng et al.; the start is remembered)",
+  summary: "a grouped convolution and 1 x 1 from a trained network's filters (Peng et al.)",
+  remembered: "that Peng et al. begin from this decomposition",
   from: "weights",
   options: fields,
   apply(graph, options) {

@@ -37,6 +37,7 @@ const fields = {
 export const jaderberg: Method<"jaderberg", typeof fields> = {
   name: "jaderberg",
   summary: "separable filters: kh x 1 and 1 x kw convolutions (Jaderberg et al.)",
+  remembered: "that each channel has a basis of its own in scheme 1",
   from: "weights",
   options: fields,
   apply(graph, options) {

@@ -46,6 +46,7 @@ type Options = OptionsOf<typeof fields>;
 export const kmeansMethod: Method<"kmeans", typeof fields> = {
   name: "kmeans",
   summary: "kernels from one codebook, each with a scale (Son et al.)",
+  remembered: "that a budget gives at most 1,024 centroids",
   from: "weights",
   options: fields,
   apply,

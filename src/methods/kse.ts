@@ -21,6 +21,7 @@ import type { Method } from "./method.js";
 import { about, count, type OptionsOf, optional, selectionFields } from "./options.js";
 import { chainFields } from "./plan-chains.js";
 import { nothingToDo } from "./plan-groups.js";
+import type { StoredAs } from "./store.js";
 import { type CodeBuilder, indexBits, type WrittenCode, writeCodes } from "./write-codes.js";
 
 const { keepParams, keepMacs, keepFirst, inputs } = chainFields;
@@ -32,6 +33,10 @@ const fields = {
     halvings: about("T; default 0", z.int().check(z.nonnegative())),
     alpha: about("weight of the entropy; default 1", z.number().check(z.nonnegative())),
     legacyEntropy: about("the entropy as the authors' code computes it", z.boolean()),
+    dropped: about(
+      "of channels that are dropped: the input's others are selected (default), or filters of zeros are read",
+      z.enum(["select", "zeros"]),
+    ),
     seed: about("of k-means; default 1", z.int().check(z.nonnegative())),
     sweeps: about("of k-means at most; default 100", count),
   }),
@@ -42,6 +47,7 @@ type Options = OptionsOf<typeof fields>;
 export const kse: Method<"kse", typeof fields> = {
   name: "kse",
   summary: "kernels of each input channel from a codebook, by sparsity and entropy (Li et al.)",
+  remembered: "that the paper's multiply-accumulates count each centroid once",
   from: "weights",
   options: fields,
   apply,
@@ -133,7 +139,7 @@ interface Level {
 }
 
 function codeLayer({ layer, values, indicator }: Measured, point: Point, options: Options): WrittenCode {
-  const { seed = 1, sweeps = 100 } = options;
+  const { seed = 1, sweeps = 100, dropped: how = "select" } = options;
   const { n, c } = layer.shape;
   const area = layer.layer.kernelElements;
   const sizes = Array.from(indicator, (v) => centroidsOf(v, n, point.levels, point.halvings));
@@ -165,14 +171,20 @@ function codeLayer({ layer, values, indicator }: Measured, point: Point, options
   const dropped = c - kept.length;
   return {
     layer,
-    build: (builder) => buildLayer(builder, layer, values, levels, codes),
-    ...(dropped > 0 ? { selected: kept } : {}),
+    build: (builder) => buildLayer(builder, layer, values, how === "zeros" ? withZeros(levels, sizes) : levels, codes),
+    ...(dropped > 0 && how === "select" ? { selected: kept } : {}),
     about: {
       description: `kse, channels by their centroids: ${told}${dropped > 0 ? `, ${dropped} dropped` : ""}, ${n * c * area} -> ${floats} weights`,
       paperMacs: floats,
       error: all > 0 ? Math.sqrt(lost / all) : 0,
     },
   };
+}
+
+/** The channels that are dropped, as a level of its own. */
+function withZeros(levels: readonly Level[], sizes: readonly number[]): readonly Level[] {
+  const channels = sizes.flatMap((size, j) => (size === 0 ? [j] : []));
+  return channels.length === 0 ? levels : [...levels, { q: 0, channels }];
 }
 
 /** The levels one behind the other, then the channels in their order. */
@@ -189,6 +201,7 @@ function buildLayer(
   const indices: { name: string; bits: number }[] = [];
   const parts = levels.map(({ q, channels }) => {
     const stem = `${weightName}.level.${q}`;
+    if (q === 0) return zeros(builder, stem, types, [n, channels.length, ...kernel]);
     if (q === n) {
       const own = new Float64Array(n * channels.length * area);
       for (let i = 0; i < n; i++)
@@ -231,6 +244,13 @@ function buildLayer(
   const joined =
     parts.length === 1 ? parts[0]! : builder.node("Concat", parts, `${weightName}.joined`, { axis: int(1) });
   return { weight: inOrder(builder, weightName, joined, levels), parameters, indices };
+}
+
+/** Filters of zeros, of one number that is stored. */
+function zeros(builder: CodeBuilder, stem: string, types: StoredAs, dims: readonly number[]): string {
+  const zero = builder.put(stem, types, [1], [0]);
+  const shape = builder.put(`${stem}.shape`, int64, [dims.length], dims);
+  return builder.node("Expand", [zero, shape], `${stem}.filled`);
 }
 
 const int64 = { stored: "int64", read: "int64" } as const;

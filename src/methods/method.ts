@@ -15,6 +15,8 @@ export interface Method<Name extends string = string, F extends Fields = Fields>
   readonly name: Name;
   /** One line for the list of methods. */
   readonly summary: string;
+  /** What of it is remembered from its paper, or our own, rather than read there or in its authors' code. */
+  readonly remembered?: string;
   /**
    * `weights`: made from a trained network's filters. `architecture`: replaces them by new ones that have to be
    * trained.

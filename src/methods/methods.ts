@@ -81,6 +81,14 @@ export function methodNamed(name: string): Method {
 /**
  * The pass of a method, by options as a recipe gives them. @throws FilterBasisError `not-found` (no such method),
  * `usage` (its options)
+ * @example
+ * ```ts
+ * import { loadModel, methodPass } from "filterbasis";
+ *
+ * const { graph, outcomes } = methodPass("svd", { keepParams: 0.5 })(await loadModel("model.onnx"));
+ * for (const { layer, applied, reason } of outcomes) console.log(layer, applied, reason);
+ * console.log(graph.name);
+ * ```
  */
 export function methodPass(name: string, given: object, known: Known = {}): Pass {
   const method = methodNamed(name);

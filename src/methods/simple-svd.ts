@@ -12,6 +12,7 @@ import { chainFields } from "./plan-chains.js";
 export const simpleSvd: Method<"simple-svd", typeof chainFields> = {
   name: "simple-svd",
   summary: "the truncated SVD of every spatial convolution but the first: the paper's control row",
+  remembered: "how it was trained",
   from: "weights",
   options: chainFields,
   apply: (graph, options) =>

@@ -7,7 +7,7 @@
 // Ranks: the largest product of the shares of the squared singular values (of the responses where they are known) that are
 // kept, under the budget. Batch norms are to be folded before, so that the ReLU follows the convolution.
 // Source: the paper's algebra, the optimum checked against alternating least squares; the lambdas of the nonlinear steps are
-// remembered. "asym. 3D" is this after the method jaderberg's scheme 2, on its second convolution.
+// remembered. The paper's "asym. 3D", this on the second convolution of the method jaderberg's scheme 2, is not here.
 import * as z from "zod/mini";
 import { composed } from "../basis/composed.js";
 import { type Factors, makeFactors } from "../basis/factors.js";
@@ -52,6 +52,7 @@ type Mode = NonNullable<Options["mode"]>;
 export const zhang: Method<"zhang", typeof fields> = {
   name: "zhang",
   summary: "whole filters over a basis that keeps the layers' responses (Zhang et al.)",
+  remembered: "the lambdas of the nonlinear steps",
   from: "weights",
   options: fields,
   apply(graph, options: Options) {

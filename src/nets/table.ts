@@ -137,6 +137,12 @@ export type NetName = keyof typeof nets;
 /**
  * Builds a network from its name and options that came from a file or a command line.
  * @throws FilterBasisError `not-found`, `usage` naming the option
+ * @example
+ * ```ts
+ * import { buildNet, cost } from "filterbasis";
+ *
+ * console.log(cost(buildNet("resnet", { depth: 8, classes: 2 })).weights);
+ * ```
  */
 export function buildNet(name: string, given: Readonly<Record<string, unknown>> = {}): Graph {
   const { build, options: schema } = netOf(name);

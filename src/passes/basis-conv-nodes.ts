@@ -27,15 +27,15 @@ export interface LayoutContext {
  * The nodes of a layer in the given layout, in order. Slices, shapes and repeats are Constant nodes and foldable at
  * load.
  */
-export function layoutNodes(layer: BasisConvolution, form: Layout, context: LayoutContext): readonly Node[] {
+export function layoutNodes(layer: BasisConvolution, layout: Layout, context: LayoutContext): readonly Node[] {
   const writer = new Writer(layer.name, context);
   const basis = slicedBasis(layer, writer);
-  if (form === "dense") return denseNodes(layer, basis, writer);
+  if (layout === "dense") return denseNodes(layer, basis, writer);
   const isPart = layer.coefficients === "";
   const middle = basisNodes(
     layer,
     basis,
-    canonicalLayout(form, layer.splits),
+    canonicalLayout(layout, layer.splits),
     writer,
     isPart ? layer.output : undefined,
   );
@@ -134,16 +134,16 @@ function convolve(
   return writer.add("Conv", inputs, parts.part, attributes, parts.output);
 }
 
-function basisNodes(layer: BasisConvolution, basis: string, form: Layout, writer: Writer, output?: string): string {
+function basisNodes(layer: BasisConvolution, basis: string, layout: Layout, writer: Writer, output?: string): string {
   const { input, basisBias, splits: s, basisSize: m, inChannels: c, kernel } = layer;
   const free = kernel.map(() => 0);
   if (s === 1) return convolve(layer, writer, { inputs: [input, basis, basisBias], part: "basis", groups: 1, output });
-  if (form === "grouped") {
+  if (layout === "grouped") {
     const weight = writer.repeat(basis, "repeated", s, kernel.length + 2); // [m, p, ...] -> [s m, p, ...]
     const bias = basisBias && writer.repeat(basisBias, "repeated.bias", s, 1);
     return convolve(layer, writer, { inputs: [input, weight, bias], part: "basis", groups: s, output });
   }
-  if (form === "batch-folded") {
+  if (layout === "batch-folded") {
     const folded = writer.reshape(input, "fold", [-1, c / s, ...free]); // [N, c, ...] -> [N s, p, ...]
     const made = convolve(layer, writer, { inputs: [folded, basis, basisBias], part: "basis", groups: 1 }); // [N s, m, ...]
     const shape = writer.numbers("unfold.shape", [-1, s * m, ...free]);

@@ -96,8 +96,10 @@ function curves({ predicted, measured, chosen, lossName }: Curve, document: Docu
   const points = (of: (point: MeasuredPoint) => number, some: readonly MeasuredPoint[]) =>
     some.map((point) => ({ x: point.milliseconds, y: of(point) }));
   const marked = (of: (point: MeasuredPoint) => number) => [
-    ...(measured.length > 0 ? [{ name: "measured", dots: true, line: false, points: points(of, measured) }] : []),
-    ...(chosen ? [{ name: "chosen", dots: true, line: false, points: points(of, [chosen]) }] : []),
+    ...(measured.length > 0
+      ? [{ name: "measured", color: 2, dots: true, line: false, points: points(of, measured) }]
+      : []),
+    ...(chosen ? [{ name: "chosen", color: 3, dots: true, line: false, points: points(of, [chosen]) }] : []),
   ];
   const line = predicted.map(({ milliseconds, loss }) => ({ x: milliseconds, y: loss }));
   return [
@@ -160,7 +162,7 @@ ${table("layers", head, rows)}`;
 function skippedList(skipped: CompressionReport["skipped"]): string {
   if (skipped.length === 0) return "";
   const items = skipped.map(({ name, reason }) => `<li>${escapeHtml(name)}: ${escapeHtml(reason)}</li>`);
-  return `<details><summary>${skipped.length} layers that calibration does not know</summary><ul>${items.join("")}</ul></details>`;
+  return `<details><summary>layers that calibration does not know: ${skipped.length}</summary><ul>${items.join("")}</ul></details>`;
 }
 
 function pictureFigure({ caption, panels }: Picture): string {
@@ -168,5 +170,5 @@ function pictureFigure({ caption, panels }: Picture): string {
     ({ label, url }) =>
       `<div><img src="${url}" alt="${escapeHtml(`${caption}, ${label}`)}"><small>${escapeHtml(label)}</small></div>`,
   );
-  return `<figure><figcaption>${escapeHtml(caption)}</figcaption><div class="pieces">${parts.join("\n")}</div></figure>`;
+  return `<figure><figcaption>${escapeHtml(caption)}</figcaption><div class="pieces side">${parts.join("\n")}</div></figure>`;
 }

@@ -3,6 +3,7 @@
 import { type CompressedLayerRow, compressedLayersTable } from "./compression.js";
 import { escapeHtml, htmlPage, section } from "./html.js";
 import type { LayerRow } from "./layers.js";
+import { metricTitle } from "./metrics.js";
 import { chart, type Series } from "./plots.js";
 import type { Metrics } from "./run.js";
 import { type StateMetrics, statesTable } from "./states.js";
@@ -96,7 +97,6 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
   const metrics = [...new Set(epochs.flatMap((epoch) => Object.keys(epoch.metrics)))].filter(
     (name) => name !== "bicubicPsnr",
   );
-  const labels: Record<string, string> = { top1Error: "top-1 error, %", psnr: "PSNR, dB", ssim: "SSIM" };
   return [
     chart(
       {
@@ -113,7 +113,7 @@ function curves({ steps, epochs }: Metrics, document: Document): string {
       const points = (key: string) =>
         epochs.flatMap(({ epoch, metrics: all }) => (all[key] === undefined ? [] : [{ x: epoch, y: all[key] }]));
       const bicubic = name === "psnr" ? points("bicubicPsnr") : [];
-      const label = escapeHtml(labels[name] ?? name);
+      const label = escapeHtml(metricTitle(name));
       return chart(
         {
           id: `figure-${escapeHtml(name)}`,

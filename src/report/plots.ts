@@ -9,6 +9,8 @@ export interface Series {
   readonly dots?: boolean;
   /** False: the points are not joined. */
   readonly line?: boolean;
+  /** The colour's number, from 1; by default the place among the series that are drawn. */
+  readonly color?: number;
 }
 
 export interface ChartOptions {
@@ -34,7 +36,9 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
   if (drawn.length === 0) return "";
   // One series needs no legend: the title says what it is.
   const legend = (drawn.length > 1 ? drawn : [])
-    .map(({ name }, index) => `<span><i style="background:var(--series-${index + 1})"></i>${name}</span>`)
+    .map(
+      ({ name, color }, index) => `<span><i style="background:var(--series-${color ?? index + 1})"></i>${name}</span>`,
+    )
     .join(" ");
   const [xs, ys] = [
     drawn.flatMap(({ points }) => points.map((point) => point.x)),
@@ -70,8 +74,8 @@ export function chart({ id, title, x, y, log = false, series }: ChartOptions, do
 }
 
 /** A line, and dots where each point means something. */
-function marksOf({ name, points, dots, line: drawn = true }: Series, index: number): Plot.Markish[] {
-  const color = `var(--series-${index + 1})`;
+function marksOf({ name, points, dots, line: drawn = true, color: own }: Series, index: number): Plot.Markish[] {
+  const color = `var(--series-${own ?? index + 1})`;
   const channels = { x: "x", y: "y", ariaLabel: () => name } as const;
   const stroke = { stroke: color, strokeWidth: 1.6, className: "line" };
   const line = drawn ? [Plot.line(points, { ...channels, ...stroke })] : [];

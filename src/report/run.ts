@@ -1,5 +1,6 @@
 // A run as the report sees it: what its metrics file says, read line by line.
 import { FilterBasisError } from "../errors/error.js";
+import { qualityMetrics } from "./metrics.js";
 
 interface StepPoint {
   /** Optimiser steps done, over the whole run. */
@@ -69,7 +70,7 @@ function epochPoint(line: Line, index: number, steps: readonly StepPoint[]): Epo
   const metrics: Record<string, number> = {};
   for (const [name, value] of [
     ...Object.entries(nested),
-    ...["top1Error", "psnr", "ssim"].map((name) => [name, line[name]] as const),
+    ...qualityMetrics.map((name) => [name, line[name]] as const),
   ]) {
     const metric = number(value);
     if (metric !== undefined) metrics[name] = metric;

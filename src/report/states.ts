@@ -1,5 +1,6 @@
 // Counts, times and quality of a model before and after, as a table of a page.
 import { escapeHtml, thousands } from "./html.js";
+import { metricRows, printMetric, qualityMetrics } from "./metrics.js";
 import { short } from "./plots.js";
 
 /** Metrics of one state of the model, as `evaluate` names them. */
@@ -16,9 +17,11 @@ const figureRows: readonly {
   readonly label: string;
   readonly print: (value: number) => string;
 }[] = [
-  { key: "top1Error", label: "top-1 error", print: (value) => `${value.toFixed(2)} %` },
-  { key: "psnr", label: "PSNR", print: (value) => `${value.toFixed(2)} dB` },
-  { key: "ssim", label: "SSIM", print: (value) => value.toFixed(4) },
+  ...qualityMetrics.map((key) => ({
+    key,
+    label: metricRows[key].label,
+    print: (value: number) => printMetric(key, value),
+  })),
   { key: "weights", label: "weights", print: thousands },
   { key: "parameters", label: "parameters", print: thousands },
   { key: "macs", label: "MACs", print: (value) => `${short(value / 1e6)} M` },

@@ -28,6 +28,7 @@ svg { display: block; max-width: 100%; height: auto; } .narrow { display: none; 
 .filters div { flex: 0 1 auto; max-width: 100%; } .filters small { display: block; }
 .filters img { image-rendering: pixelated; max-width: 100%; height: auto; border: 1px solid var(--line); }
 .pieces { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: .6rem; }
+.side { grid-template-columns: repeat(auto-fit, minmax(6.4rem, 1fr)); }
 .pieces img { display: block; width: 100%; image-rendering: pixelated; } .pieces .whole img { image-rendering: auto; }
 .pieces small { display: block; margin-top: .2rem; } .pieces b { color: var(--ink); white-space: nowrap; }
 .whole { position: relative; display: block; } .whole i { position: absolute; border: 2px solid #e62828; box-shadow: 0 0 0 1px #fff; }

@@ -16,6 +16,15 @@ import { writeAside } from "./write.js";
  * Reads and verifies a model file, with its external data if it has any.
  * @throws FilterBasisError `not-found`, `io`, `too-large`, `malformed` (a file of another kind is named for what it
  * is), and whatever `readModel` throws; all name the file
+ * @example
+ * ```ts
+ * import { cost, loadModel, verifyGraph } from "filterbasis";
+ *
+ * const graph = await loadModel("model.onnx");
+ * verifyGraph(graph);
+ * const { weights, macs, layers } = cost(graph);
+ * console.log(weights, macs, layers.length);
+ * ```
  */
 export async function loadModel(
   path: string,
@@ -49,6 +58,14 @@ export interface SaveOptions {
  * Verifies a graph and writes it: aside, synced, renamed. With external data, that file is written first, under a name
  * that its content gives, so that an older model at `path` stays whole until the new one takes its place.
  * @throws FilterBasisError `invalid-graph`, `io`, `not-found` (the folder), `too-large`
+ * @example
+ * ```ts
+ * import { foldBatchNorm, halfWeights, loadModel, saveModel, sequence } from "filterbasis";
+ *
+ * const { graph, outcomes } = sequence(foldBatchNorm, halfWeights)(await loadModel("model.onnx"));
+ * for (const { pass, layer, reason } of outcomes) console.log(pass, layer, reason);
+ * await saveModel(graph, "shipped.onnx");
+ * ```
  */
 export async function saveModel(graph: Graph, path: string, { external = "auto" }: SaveOptions = {}): Promise<void> {
   verifyGraph(graph);

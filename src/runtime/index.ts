@@ -19,6 +19,7 @@ export {
   type Feeds,
   type Port,
   type RuntimeName,
+  runtimeNames,
   runtimeVersion,
   type Session,
   type SessionOptions,

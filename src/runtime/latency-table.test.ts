@@ -83,6 +83,23 @@ describe("the table of latencies", () => {
     expect([layer, other].filter((one) => again.clock(one) !== undefined)).toEqual([layer]);
   });
 
+  test("times fully connected layers, as one matrix and as two, of rows and of sequences", async () => {
+    const table = await open();
+    const chain = [
+      { shape: [8, 64], attributes: {} },
+      { shape: [48, 8], attributes: {} },
+    ];
+    for (const input of [
+      [2, 64],
+      [2, 10, 64],
+    ]) {
+      const whole: TimedLayer = { ...layer, input, shape: [48, 64], attributes: {} };
+      expect(pieceOf(whole)).toEqual({ layer: whole, times: 1 });
+      await table.measure([whole, { ...whole, chain }]);
+      for (const one of [whole, { ...whole, chain }]) expect(table.clock(one)).toBeGreaterThan(0);
+    }
+  });
+
   test("keeps times of whole networks under their key", async () => {
     const times = { original: 2, written: 1 };
     expect(await (await open()).networks("a b", async () => times)).toEqual(times);

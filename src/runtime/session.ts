@@ -4,8 +4,10 @@ import { FilterBasisError } from "../errors/error.js";
 import type { DataType, Dim, TensorData } from "../graph/types.js";
 import { returnFreedMemory } from "../torch/heap.js";
 import { openFailure, runFailure, runtimeText } from "./failure.js";
+import { collectArrays } from "./garbage.js";
 
-export type RuntimeName = "node" | "web";
+export const runtimeNames = ["node", "web"] as const;
+export type RuntimeName = (typeof runtimeNames)[number];
 
 /** Values by the name of the input or output. */
 export type Feeds = Readonly<Record<string, TensorData>>;
@@ -65,6 +67,9 @@ const arrays = {
   float16: Uint16Array,
 } as const;
 
+/** Outputs of former runs beyond this many bytes do not wait for V8's own time. */
+const manyBytes = 2 ** 28;
+
 /** Only what ends the process may be logged: ONNX Runtime's words belong into our errors, not on the terminal. */
 const fatal = 4;
 
@@ -89,6 +94,7 @@ export async function openOrtSession(
     ...(threads === undefined || runtime === "web" ? {} : { intraOpNumThreads: threads }),
     ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
   };
+  collectArrays(manyBytes);
   const keepAgain = arena || runtime === "web" ? () => undefined : returnFreedMemory();
   // The two signatures are the same function; the bytes are not kept by ONNX Runtime.
   const session = await (typeof model === "string"
@@ -121,6 +127,7 @@ export async function openOrtSession(
       try {
         await session.release();
       } finally {
+        if (!arena) collectArrays(manyBytes);
         keepAgain();
       }
     },

@@ -23,6 +23,17 @@ export interface Verification {
  * Runs a model (a graph, a file's bytes or a path) on each reference's inputs and compares.
  * `tolerance` is relative to the largest value of an output.
  * @throws FilterBasisError `verification-failed`, and what opening and running throw
+ * @example
+ * ```ts
+ * import { findInputs, foldBatchNorm, loadModel, openSession, referenceOf, sampleFeeds, verifyModel } from "filterbasis";
+ *
+ * const graph = await loadModel("model.onnx");
+ * const session = await openSession(graph);
+ * const feeds = [sampleFeeds(session.inputs, await findInputs(graph))];
+ * await session.release();
+ * const references = await referenceOf(graph, feeds);
+ * console.log(await verifyModel(foldBatchNorm(graph).graph, references, 1e-4));
+ * ```
  */
 export async function verifyModel(
   model: Graph | Uint8Array | string,

@@ -49,7 +49,22 @@ export function call<N extends string>(name: N, ...args: ArgumentsOf<N>): Tensor
   return oneTensor(name, invoke(name, args as Argument[]));
 }
 
-/** Calls an operator and gives all its results as an array: none, one, or several. */
+/**
+ * Calls an operator and gives all its results as an array: none, one, or several.
+ * @example
+ * ```ts
+ * import { call, callAll, engineInfo, fromArray, gradients, hasCuda, parseDevice, setThreads, TensorScope } from "filterbasis";
+ *
+ * setThreads(1);
+ * console.log(engineInfo().version, parseDevice(hasCuda() ? "cuda:0" : "cpu"));
+ * using scope = new TensorScope();
+ * const x = fromArray(new Float32Array([3, 1, 2]), [3]);
+ * const [sorted, indices] = callAll("sort", x);
+ * console.log(sorted.floats(), indices.data());
+ * x.requiresGrad = true;
+ * console.log(gradients([call("sum", call("mul.Tensor", x, x))], [x])[0].floats());
+ * ```
+ */
 export function callAll<N extends string>(name: N, ...args: ArgumentsOf<N>): readonly Value[] {
   const result = invoke(name, args as Argument[]);
   return Array.isArray(result) ? result : result === undefined ? [] : [result];

@@ -32,6 +32,15 @@ const [leastPlaces, placesForEach] = [4096, 4];
 /**
  * The moments for every two-dimensional convolution that could be compressed, by layer name.
  * @throws what running the network throws
+ * @example
+ * ```ts
+ * import { activationMoments, basis, loadModel, openData } from "filterbasis";
+ *
+ * const graph = await loadModel("model.onnx");
+ * const source = await (await openData("photos")).inputs({ size: { width: 32, height: 32 }, batch: 2 });
+ * const moments = await activationMoments(graph, source, { batches: 1, seed: 1, note: console.log });
+ * console.log(basis({ keepParams: 0.5, moments })(graph).outcomes.length);
+ * ```
  */
 export async function activationMoments(
   graph: Graph,

@@ -181,7 +181,18 @@ export const recipeSchema = z.strictObject({
 /** A recipe with every default filled in. */
 export type Recipe = z.infer<typeof recipeSchema>;
 
-/** Checks a recipe; the error names every wrong field, what it should be and what it is. */
+/**
+ * Checks a recipe; the error names every wrong field, what it should be and what it is.
+ * @example
+ * ```ts
+ * import { listRecipes, loadRecipe, parseRecipe, recipeJsonSchema } from "filterbasis";
+ *
+ * const recipe = parseRecipe({ name: "mine", network: { name: "resnet20" }, compress: { keepParams: 0.5 } });
+ * console.log(recipe.optimizer, Object.keys(recipeJsonSchema()));
+ * const [file] = await listRecipes();
+ * console.log(await loadRecipe(file, ["seed=2"]));
+ * ```
+ */
 export function parseRecipe(value: unknown, file?: string): Recipe {
   const result = recipeSchema.safeParse(value);
   if (result.success) return result.data;

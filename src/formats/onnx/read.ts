@@ -59,6 +59,14 @@ export const functionFields = new Set([...functionParts, ...functionHead]);
  *
  * Nodes are put in order where they are not, as ONNX Runtime does; layers that the model's record says are compressed
  * become one node each (`BasisConv`).
+ * @example
+ * ```ts
+ * import { readFile } from "node:fs/promises";
+ * import { printGraph, readModel } from "filterbasis";
+ *
+ * const graph = readModel(await readFile("model.onnx"));
+ * console.log(printGraph(graph));
+ * ```
  */
 export function readModel(bytes: Uint8Array, { file, external, verify = true, memory, note }: ReadOptions = {}): Graph {
   try {

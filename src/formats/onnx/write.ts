@@ -22,6 +22,14 @@ import { type PutExternal, type WriteContext, writeSparseTensor, writeTensor } f
 /**
  * Writes a model.
  * @throws FilterBasisError `too-large` where it would pass 2 GB (then see `writeModelChunks` with `external`)
+ * @example
+ * ```ts
+ * import { basis, buildNet, writeModel } from "filterbasis/browser";
+ *
+ * const { graph } = basis({ keepParams: 0.5 })(buildNet("resnet20"));
+ * const url = URL.createObjectURL(new Blob([writeModel(graph)]));
+ * console.log(url);
+ * ```
  */
 export function writeModel(graph: Graph): Uint8Array {
   const { chunks, length } = writeModelChunks(graph);

@@ -50,6 +50,14 @@ export function concreteInputs(graph: Graph, stated: ReadonlyMap<string, readonl
  * batch 1, the channels and features that the model's constants demand, and what is usual. Inputs of unknown rank that
  * are not stated are left out.
  * @throws FilterBasisError those of `freeSizes`; `shape-mismatch` where no sizes fit, naming --input
+ * @example
+ * ```ts
+ * import { buildNet, chooseInputs, cost, inferShapes } from "filterbasis/browser";
+ *
+ * const graph = buildNet("edsr", { blocks: 1, width: 8, scale: 2 });
+ * const { shapes } = chooseInputs(graph, new Map([["input", [1, 3, null, null]]]));
+ * console.log(shapes, inferShapes(graph, shapes).get(graph.outputs[0].name), cost(graph, shapes).macs);
+ * ```
  */
 export function chooseInputs(graph: Graph, stated: ReadonlyMap<string, readonly Dim[]> = new Map()): InputSizes {
   const first = inputCandidates(graph, stated).next();

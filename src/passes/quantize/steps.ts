@@ -38,8 +38,12 @@ export function stepOf({ low, high }: Range, type: EightBits = "uint8"): Step {
   const [least, most] = [Math.min(0, low), Math.max(0, high)];
   const [first, last] = limits[type];
   if (!(most - least > 0) || !Number.isFinite(most - least)) return { type, scale: 1, zero: first };
-  const scale = Math.fround(Math.max(smallestScale, (most - least) / (last - first)));
-  const zero = Math.min(last, Math.max(first, roundEven(first - least / scale)));
+  const even = (most - least) / (last - first);
+  const zero = Math.min(last, Math.max(first, roundEven(first - least / even)));
+  // The zero point was rounded: the step grows until both ends are reached again.
+  const above = zero < last ? most / (last - zero) : 0;
+  const below = zero > first ? -least / (zero - first) : 0;
+  const scale = Math.fround(Math.max(smallestScale, above, below));
   return { type, scale, zero };
 }
 

@@ -1,0 +1,34 @@
+// Which candidates a plan by time looks at.
+import { expect, test } from "vitest";
+import type { Family } from "../basis/factors.js";
+import type { LayerChoice } from "../calibrate/choices.js";
+import { candidatesFor, tellWide, worthTiming } from "./plan-candidates.js";
+
+const choice = (family: Family, macs: number, error: number): LayerChoice => ({
+  candidate: { family, ranks: family === "dense" ? [] : [macs] },
+  ...{ error, macs, weights: macs },
+});
+
+test("leaves out grouped convolutions and chains of three where another choice costs and loses no more", () => {
+  const [dense, pair] = [choice("dense", 100, 0), choice("separable", 50, 0.1)];
+  const kept = [dense, pair, choice("own-bases", 40, 0.1), choice("separable-pointwise", 60, 0.05)];
+  const dropped = [
+    choice("own-bases", 50, 0.2),
+    choice("separable-pointwise", 55, 0.1),
+    choice("own-bases", 100, 0.01),
+  ];
+  expect(worthTiming([...kept, ...dropped])).toEqual(kept);
+  // The same in two plain families says nothing: which is faster is measured.
+  expect(worthTiming([dense, pair, choice("one-split", 60, 0.2)])).toHaveLength(3);
+});
+
+test("gives large patches fewer candidates, and the widest one basis, and tells it", () => {
+  const shape = (c: number) => ({ n: c, c, kernel: [3, 3] as const, stride: [1, 1] as const });
+  expect(candidatesFor(shape(64), "time").families).toContain("own-bases");
+  expect(candidatesFor(shape(256), "time").families).toEqual(["one-split", "separable", "low-rank"]);
+  expect(candidatesFor(shape(1024), "time").families).toEqual(["one-split", "low-rank"]);
+  const told: string[] = [];
+  const layers = [256, 1024].map((c) => ({ layer: { name: `c${c}`, shape: shape(c) }, choices: [] }));
+  tellWide({ layers: layers as never }, { note: (text) => told.push(text) });
+  expect(told).toEqual([expect.stringMatching(/candidate of c1024$/)]);
+});
