@@ -1,7 +1,9 @@
 // What the methods over channels learn from batches: projections stay orthonormal and come nearer to the original, the
 // agent keeps its budget, and sparsity training makes the scales of batch norms small.
 import { afterAll, expect, test } from "vitest";
-import { floats } from "../src/graph/values.js";
+import { int, ints, makeNode } from "../src/graph/attributes.js";
+import type { Graph } from "../src/graph/types.js";
+import { floats, tensorOf } from "../src/graph/values.js";
 import { Network } from "../src/interpreter/network.js";
 import { Random } from "../src/linalg/random.js";
 import { methodPass } from "../src/methods/methods.js";
@@ -14,6 +16,7 @@ import { parseRecipe } from "../src/train/recipe.js";
 import type { BatchSource } from "../src/train/sources.js";
 import { trainStep } from "../src/train/step.js";
 import { describeEngine, liveTensorsAfterCollection } from "./engine.js";
+import { randomTensor, smallGraph } from "./small-graphs.js";
 
 const graph = buildNet("resnet", { depth: 8, widths: [4, 8, 8], init: "kaiming", seed: 3 });
 const source: BatchSource = {
@@ -29,6 +32,35 @@ const source: BatchSource = {
     };
   },
 };
+
+/** Two convolutions, one with a norm and one with a bias, and a classifier. */
+function chained(): Graph {
+  const padded = { pads: ints([1, 1, 1, 1]), strides: ints([4, 4]) };
+  return smallGraph({
+    nodes: [
+      makeNode("Conv", ["input", "w1"], ["a"], padded, { name: "a" }),
+      makeNode("BatchNormalization", ["a", "s", "b", "m", "v"], ["n"], {}, { name: "n" }),
+      makeNode("Relu", ["n"], ["r"]),
+      makeNode("Conv", ["r", "w2", "b2"], ["c"], padded, { name: "c" }),
+      makeNode("Relu", ["c"], ["d"]),
+      makeNode("GlobalAveragePool", ["d"], ["e"]),
+      makeNode("Flatten", ["e"], ["f"]),
+      makeNode("Gemm", ["f", "w3"], ["output"], { transB: int(1) }, { name: "end" }),
+    ],
+    initializers: {
+      w1: randomTensor([6, 3, 3, 3], 1),
+      s: randomTensor([6], 2),
+      b: randomTensor([6], 3),
+      m: randomTensor([6], 4),
+      v: tensorOf("float32", [6], [1, 2, 3, 1, 2, 3]),
+      w2: randomTensor([8, 6, 3, 3], 5),
+      b2: randomTensor([8], 6),
+      w3: randomTensor([10, 8], 7),
+    },
+    inputs: [{ name: "input", tensor: { type: "float32", dims: ["N", 3, 32, 32] } }],
+    outputs: ["output"],
+  });
+}
 
 describeEngine("learning of methods over channels", () => {
   const before = liveTensorsAfterCollection();
@@ -66,6 +98,21 @@ describeEngine("learning of methods over channels", () => {
     const { graph: made, outcomes } = methodPass("cap", { keep: 0.5 }, known)(graph);
     expect(outcomes.filter(({ reason }) => reason.includes("by a learned projection")).length).toBe(6);
     expect(cost(made).weights).toBe(cost(methodPass("cap", { keep: 0.5 })(graph).graph).weights);
+  });
+
+  test("projections follow each other where layers do, as in VGG", async () => {
+    const chain = chained();
+    using network = new Network(chain);
+    const notes: string[] = [];
+    const task = {
+      ...{ graph: chain, network, source, batches: 1, seed: 1 },
+      note: (text: string) => void notes.push(text),
+    };
+    const known = await knowledgeOf("cap", { ...task, options: { keep: 0.5, steps: 15 } });
+    expect([...known.projections!.values()].map(({ cols }) => cols)).toEqual([3, 4]);
+    const [from, to] = /loss (\S+) -> (\S+)$/.exec(notes.at(-1)!)!.slice(1).map(Number) as [number, number];
+    expect(to).toBeLessThan(from);
+    expect(cost(methodPass("cap", { keep: 0.5 }, known)(chain).graph).weights).toBe(3 * 3 * 9 + 3 * 4 * 9 + 4 * 10);
   });
 
   test("the agent keeps its budget, and decides the same with the same seed", async () => {

@@ -9,7 +9,7 @@ import { checkDataSource, namedDatasets, openData } from "../data/table.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { modelFeeds } from "../evaluate/model-feeds.js";
 import type { Graph } from "../graph/types.js";
-import { cost } from "../ops/cost/cost.js";
+import { countsOf } from "../methods/counts.js";
 import { loadModel } from "../runtime/files.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutputFolder } from "../runtime/output.js";
@@ -180,8 +180,7 @@ async function inProcesses(
 
 /** The network as it was, counted and measured as the rows are. */
 async function originalRow({ original, graph, inputs, folder }: RowTask) {
-  const { weights, parameters, macs, bytes } = cost(graph, inputs.shapes);
-  return { folder, weights, parameters, macs, storedBits: 8 * bytes, bytes: await modelBytes(original) };
+  return { folder, ...countsOf(graph, inputs.shapes), bytes: await modelBytes(original) };
 }
 
 function show(
@@ -206,6 +205,11 @@ function show(
     row.milliseconds === undefined ? "-" : row.milliseconds.written.toFixed(2),
     row.milliseconds === undefined ? "-" : `${row.milliseconds.ratio.toFixed(2)} x`,
   ]);
+  const otherwise = rows.flatMap(({ method, macs, paperMacs }) =>
+    paperMacs === undefined || paperMacs === macs
+      ? []
+      : [`${method}: ${share(paperMacs, original.macs)} MACs as its paper counts them`],
+  );
   const reasons = rows.flatMap(({ method, reason }) => (reason === undefined ? [] : [`${method}: ${reason}`]));
   const what = errors ? "top-1 error" : `loss (${rows.find((row) => row.compressed)?.compressed?.loss.kind ?? "-"})`;
   const head = [
@@ -226,6 +230,7 @@ function show(
     `${rows.length} methods at ${kind} ${value} on ${request.data}: ${what} on ${feeds.count} inputs, seed ${request.seed}`,
     columns([head, ...cells]),
     `original: ${grouped(original.weights)} weights, ${grouped(original.macs)} MACs, ${grouped(original.bytes)} bytes${time === undefined ? "" : `, ${time.toFixed(2)} ms`}`,
+    ...otherwise,
     ...reasons,
     `rows: ${original.folder}`,
   ].join("\n");

@@ -11,10 +11,10 @@ import { topOne } from "../evaluate/classify.js";
 import { compareOnData, type Loss } from "../evaluate/compare-on-data.js";
 import type { ModelFeeds } from "../evaluate/model-feeds.js";
 import type { Graph } from "../graph/types.js";
+import { type Counts, countsOf } from "../methods/counts.js";
 import type { Method } from "../methods/method.js";
 import { methodNamed, methodPass } from "../methods/methods.js";
 import { optionsWithin } from "../methods/within-budget.js";
-import { cost } from "../ops/cost/cost.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { loadModel, saveModel } from "../runtime/files.js";
 import { type ModelInputs, openSession } from "../runtime/index.js";
@@ -32,7 +32,7 @@ export interface Quality {
   readonly loss: Pick<Loss, "output" | "kind" | "mean" | "interval">;
 }
 
-export interface MethodRow {
+export interface MethodRow extends Partial<Counts> {
   readonly method: string;
   readonly from: Method["from"];
   /** With which the method kept the budget. */
@@ -41,11 +41,6 @@ export interface MethodRow {
   readonly compressed?: Quality;
   readonly calibrated?: Quality;
   readonly tuned?: Quality;
-  readonly weights?: number;
-  readonly parameters?: number;
-  /** Of all tensors as they are stored. */
-  readonly storedBits?: number;
-  readonly macs?: number;
   /** Of the file. */
   readonly bytes?: number;
   readonly milliseconds?: Times;
@@ -116,8 +111,7 @@ async function rowOf(method: string, folder: string, task: RowTask, context: Con
     const { graph: compressed, outcomes } = methodPass(method, options)(graph);
     const applied = outcomes.filter((outcome) => outcome.applied).length;
     if (applied === 0) throw nothingApplied(outcomes.map(({ layer, reason }) => `${layer}: ${reason}`));
-    const { weights, parameters, macs, bytes } = cost(compressed, inputs.shapes);
-    row = { ...row, options, weights, parameters, macs, storedBits: 8 * bytes };
+    row = { ...row, options, ...countsOf(compressed, inputs.shapes) };
     row = { ...row, layers: { applied, skipped: outcomes.length - applied } };
     row = { ...row, compressed: await qualityOf(compressed, task, context) };
     const tuned = await calibratedAndTuned(method, options, folder, task, context).catch(orReason);
@@ -261,7 +255,6 @@ async function written(graph: Graph, folder: string, task: RowTask, context: Con
   const file = join(folder, modelName);
   const folded = foldBatchNorm(graph).graph;
   await saveModel(folded, file);
-  const { weights, parameters, macs, bytes } = cost(folded, inputs.shapes);
-  const made = { file, weights, parameters, macs, storedBits: 8 * bytes, bytes: await modelBytes(file) };
+  const made = { file, ...countsOf(folded, inputs.shapes), bytes: await modelBytes(file) };
   return timed ? { ...made, milliseconds: await timeNetworks(original, file, place, context) } : made;
 }

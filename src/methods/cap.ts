@@ -63,7 +63,7 @@ function cap(options: CapOptions = {}): Pass {
     const note = options.projections ? "by a learned projection" : "by a projection";
     const why = (id: number) => reasons.get(id);
     const outcomes = channelOutcomes(graph, found, { pass: "cap", gone, options, why, note });
-    return { graph: insertProjections(graph, projected), outcomes };
+    return { graph: insertProjections(graph, found, projected), outcomes };
   };
 }
 

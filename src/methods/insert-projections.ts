@@ -8,11 +8,12 @@ import { numbers, tensorOf } from "../graph/values.js";
 import { pureLinearAlgebra } from "../linalg/low-rank.js";
 import { type Matrix, matrix, transpose } from "../linalg/matrix.js";
 import { dropUnread } from "../passes/remove-unread.js";
+import type { ChannelGraph } from "./channel-classes.js";
 import { type ChannelInterface, foldedFilters } from "./channel-interfaces.js";
 
 export type Projected = ChannelInterface & { readonly projection: Matrix };
 
-export function insertProjections(graph: Graph, all: readonly Projected[]): Graph {
+export function insertProjections(graph: Graph, { walk }: ChannelGraph, all: readonly Projected[]): Graph {
   const fresh = freshNames(graph);
   const { stored } = indexOf(graph);
   const weights = new Map<string, TensorData>();
@@ -62,7 +63,9 @@ export function insertProjections(graph: Graph, all: readonly Projected[]): Grap
       read.add(root);
       weights.set(root, projectedAlong(now(root), axes.from, projection));
     }
-  return assembled(graph, nodes, weights, added);
+  const projected = new Set(all.flatMap(({ of }) => of.channels));
+  const stated = [...graph.values].filter(([value]) => !walk.of(value)?.ids.some((id) => projected.has(walk.find(id))));
+  return assembled({ ...graph, values: new Map(stated) }, nodes, weights, added);
 }
 
 /** The variances of P^T z for z whose entries are not correlated. */
@@ -109,6 +112,6 @@ function assembled(
       ? input
       : { ...input, tensor: { ...input.tensor, dims: cut.dims } };
   });
-  const values = new Map<string, never>();
-  return dropUnread({ ...graph, nodes, inputs, initializers, values }, graph.initializers.keys());
+  const read = [...changed.keys()].flatMap((node) => node.inputs);
+  return dropUnread({ ...graph, nodes, inputs, initializers }, read);
 }

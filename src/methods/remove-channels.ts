@@ -29,7 +29,8 @@ export function removeChannels(graph: Graph, { walk }: ChannelGraph, channels: I
     const cut = [...axes].reduce((made, [axis, held]) => withoutChannels(made, axis, held, staying), tensor);
     if (cut !== tensor) constants.set(root, cut);
   }
-  return dropUnread(rewritten(graph, walk, staying, constants), graph.initializers.keys());
+  const counted = [...walk.patches.keys()].flatMap(({ inputs }) => inputs);
+  return dropUnread(rewritten(graph, walk, staying, constants), counted);
 }
 
 /** @throws FilterBasisError `invalid-plan` */

@@ -2,7 +2,7 @@
 // sizes, from large to small, that is within it.
 import { FilterBasisError, isError } from "../errors/error.js";
 import type { Dim, Graph } from "../graph/types.js";
-import { cost } from "../ops/cost/cost.js";
+import { countsOf } from "./counts.js";
 import type { Method } from "./method.js";
 import { methodNamed, methodPass } from "./methods.js";
 
@@ -31,11 +31,11 @@ export function optionsWithin(
       expected: Object.keys(options).join(", "),
     });
   const of = kind === "keepParams" ? "weights" : "macs";
-  const most = keep * cost(graph, inputs)[of];
+  const most = keep * countsOf(graph, inputs)[of];
   let least = Number.POSITIVE_INFINITY;
   let refusal: FilterBasisError | undefined;
   for (const size of sizes) {
-    const made = unlessRefused(() => cost(methodPass(name, size)(graph).graph, inputs)[of]);
+    const made = unlessRefused(() => countsOf(methodPass(name, size)(graph).graph, inputs)[of]);
     if (made instanceof FilterBasisError) refusal = made;
     else if (made <= most) return size;
     else least = Math.min(least, made);

@@ -1,6 +1,7 @@
 // Learning the projections of CaP (methods/cap.ts) on calibration batches, weights frozen, the original as teacher:
 //
-//   L = sum_l |y_l - y'_l|^2 / var(y_l) + gamma CE       y_l: what the layers behind a projection give
+//   L = sum_l |y_l - y'_l|^2 / var(y_l) + gamma CE       y_l: what the layers behind a projection give (P y'_l, where
+//                                                         that is projected itself)
 //
 // P [n, r] stays orthonormal: it is the polar factor of a free matrix X, whose gradient for G = dL/dP at X = P is
 // P K + (G - P P^T G) with K = (P^T G - G^T P) / 2; after each step X is set back to its polar factor. The mixture of
@@ -34,24 +35,28 @@ export const learnProjections: Learner = async ({ graph, network, source, batche
   const given = options as CapOptions;
   const { steps = defaults.steps, lr = defaults.lr, gamma = defaults.gamma } = given;
   const known = { ...given, ...(moments && { moments }) };
-  const { interfaces } = planProjections(graph, known);
+  const { found, interfaces } = planProjections(graph, known);
   const start = interfaces.map((one): Projected => ({ ...one, projection: projectionOf(graph, one, known) }));
   if (start.length === 0) return {};
-  const student = studentOf(graph, start, network.device);
+  const student = studentOf(graph, insertProjections(graph, found, start), start, network.device);
   using learner = new Network(student.graph, { device: network.device, trainable: () => false });
   const learned = start.map((of): Learned => newLearned(of, network.device));
   const [input = { name: "" }] = feeds(graph);
   const output = graph.outputs[0]!.name;
-  const watched = [...new Set(start.flatMap(({ readers }) => readers.map(({ node }) => node.outputs[0]!)))];
+  const watched = watchedValues(start);
   let [first, last] = [0, 0];
   for (let step = 0; step < steps; step++) {
     const batch = await nthBatch(source, step % batches);
     using _scope = new TensorScope();
     const x = fromArray(batch.input, batch.inputDims, "float32", network.device);
-    const keep = watched.filter((name) => name !== output);
+    const keep = watched.map(({ name }) => name).filter((name) => name !== output);
     const wanted = noGrad(() => network.forward(new Map([[input.name, x]]), { keep }));
     const got = learner.forward(new Map([[input.name, x], ...student.weights(learned)]), { keep });
-    const terms = watched.map((name) => relative(got.get(name)!, wanted.get(name)!));
+    const terms = watched.map(({ name, projected }) => {
+      const seen = got.get(name)!;
+      const back = projected === undefined ? seen : along(seen, 1, call("t", learned[projected]!.tensor));
+      return relative(back, wanted.get(name)!);
+    });
     const labels = batch.target instanceof BigInt64Array && gamma > 0 ? batch.target : undefined;
     if (labels !== undefined) {
       const target = fromArray(labels, batch.targetDims, undefined, network.device);
@@ -68,6 +73,19 @@ export const learnProjections: Learner = async ({ graph, network, source, batche
   for (const { tensor } of learned) tensor.dispose();
   return { projections: new Map(learned.map(({ of, values }) => [nodeName(of.maker.node), values])) };
 };
+
+/**
+ * What the layers behind projections give, each once; of one whose own outputs are projected what its norm gives, and by
+ * which projection that is taken back.
+ */
+function watchedValues(start: readonly Projected[]): readonly { readonly name: string; readonly projected?: number }[] {
+  const readers = new Set(start.flatMap((one) => one.readers.map(({ node }) => node)));
+  return [...readers].map((node) => {
+    const projected = start.findIndex(({ maker }) => maker.node === node);
+    if (projected < 0) return { name: node.outputs[0]! };
+    return { name: (start[projected]!.norm ?? node).outputs[0]!, projected };
+  });
+}
 
 const newLearned = (of: Projected, device: Device): Learned => ({
   ...{ of, values: of.projection, velocity: new Float64Array(of.projection.data.length) },
@@ -119,8 +137,7 @@ interface Shift {
 type Base = ReadonlyMap<string, { readonly dims: readonly number[]; readonly values: Float64Array }>;
 
 /** The projected network, with what depends on projections as inputs, and these as tensors made of projections. */
-function studentOf(graph: Graph, start: readonly Projected[], device: Device) {
-  const projected = insertProjections(graph, start);
+function studentOf(graph: Graph, projected: Graph, start: readonly Projected[], device: Device) {
   const { stored } = indexOf(graph);
   const now = new Map(projected.nodes.map((node): [string, Node] => [node.outputs[0]!, node]));
   const folded = start.map((one) => foldedFilters(graph, one));
