@@ -23,6 +23,18 @@ export interface Counts {
   readonly paperMacs: number;
 }
 
+/**
+ * The three counts of a network, compressed or not, at one image. @throws FilterBasisError as `cost` does
+ *
+ * @example
+ * ```ts
+ * import { buildNet, countsOf, methodPass } from "filterbasis";
+ *
+ * const small = methodPass("kmeans", { kernels: 16 })(buildNet("resnet", { depth: 8 })).graph;
+ * const { weights, parameters, storedBits } = countsOf(small);
+ * console.log(weights, parameters, storedBits / 8); // storedBits / 8 are the bytes of all constants
+ * ```
+ */
 export function countsOf(graph: Graph, inputs: ReadonlyMap<string, readonly Dim[]> = new Map()): Counts {
   const counted = cost(graph, inputs);
   const layers = compressedLayers(graph);

@@ -68,7 +68,7 @@ const arrays = {
 } as const;
 
 /** Outputs of former runs beyond this many bytes do not wait for V8's own time. */
-const manyBytes = 2 ** 28;
+const manyBytes = 2 ** 27;
 
 /** Only what ends the process may be logged: ONNX Runtime's words belong into our errors, not on the terminal. */
 const fatal = 4;
@@ -111,6 +111,7 @@ export async function openOrtSession(
     outputs: session.outputMetadata.map(readPort),
     async run(feeds) {
       if (released) throw new FilterBasisError("usage", "the session has been released", place);
+      collectArrays(2 * manyBytes);
       checkFeeds(session.inputNames, feeds);
       const inputs = Object.fromEntries(
         Object.entries(feeds).map(([name, tensor]) => [name, toOrt(ort, name, tensor)]),
