@@ -20,6 +20,7 @@ import type { Cost } from "../ops/cost/cost.js";
 import { inferShapes } from "../ops/infer.js";
 import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
 import { type LatencyTable, openLatencyTable } from "../runtime/latency-table.js";
+import { type Approach, approached, beginApproach } from "./approach.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { chainClock, chainQuestions, firstTimed, type LayerInputs, opsetOf } from "./chain-times.js";
 import { fastestCandidates, type TimedCandidate } from "./fastest-candidates.js";
@@ -213,8 +214,8 @@ function noLayers({ skipped }: Calibration): FilterBasisError {
 
 /** Rounds in which what a plan chose is timed and the plan made anew. */
 const rounds = 4;
-/** Times a plan is made to save more because the whole network saved less than its layers promised. */
-const attempts = 4;
+/** Times a plan is made to save more, or less, because the whole network saved less or more than its layers promised. */
+const attempts = 6;
 
 async function timedPlan(
   job: CalibratedJob,
@@ -243,11 +244,10 @@ async function timedPlan(
   const target = budget.latency ?? whole.written / (budget.speedup ?? 1);
   const timed = budget.latency !== undefined || budget.speedup !== undefined;
   if (budget.latency !== undefined && target >= whole.written) throw fastEnough(target, whole.written);
-  let most = target;
-  let best: CalibratedPlan | undefined;
+  let state: Approach<CalibratedPlan> = beginApproach(target, whole.written);
   let first: { readonly predicted: number; readonly written: number } | undefined;
-  for (let attempt = 0; attempt < attempts; attempt++) {
-    let solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, most);
+  for (let attempt = 0; attempt < attempts && !state.done; attempt++) {
+    let solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, state.most);
     for (let round = 0; round < rounds; round++) {
       const open = solved.chosen.filter(
         ({ layer, candidate }) => clock.exact(layer, candidate) === undefined && clock.dense(layer),
@@ -257,20 +257,21 @@ async function timedPlan(
         "timing the plan",
         open.map((choice) => [choice.layer, choice] as const),
       );
-      solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, most);
+      solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, state.most);
     }
     const predicted = predictedTime(solved.chosen, clock, whole.written);
     const written = await timeOf(job, calibration, table, solved.chosen, whole.written);
     first ??= { predicted, written };
     const times = { original: whole.written, predicted, written, first };
     const plan = { calibration, chosen: solved.chosen, times };
-    if (!timed || written <= target) return plan;
-    if (best === undefined || written < best.times!.written) best = plan;
-    // The layers promised more than the network kept: promise as much more.
-    most = Math.min(most, predicted) - 1.1 * (written - target);
+    if (!timed) return plan;
+    state = approached(state, target, { plan, predicted, written, loss: lossOf(plan) });
   }
-  throw outOfReach(budget, best!);
+  if (state.enough !== undefined) return state.enough.timed.plan;
+  throw outOfReach(budget, state.fastest!.plan);
 }
+
+const lossOf = ({ chosen }: CalibratedPlan): number => chosen.reduce((sum, { loss }) => sum + loss, 0);
 
 /** Milliseconds of the whole network with a plan's chains, on the original's clock. */
 async function timeOf(
