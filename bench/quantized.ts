@@ -11,6 +11,7 @@ import { quantizeOnData } from "../src/compress/quantize-on-data.js";
 import { openData } from "../src/data/table.js";
 import { isError } from "../src/errors/error.js";
 import { compareOnData } from "../src/evaluate/compare-on-data.js";
+import type { Graph } from "../src/graph/types.js";
 import { timeInTurns } from "../src/runtime/compare-times.js";
 import { loadModel } from "../src/runtime/files.js";
 import { findInputs, sampleFeeds } from "../src/runtime/index.js";
@@ -66,15 +67,18 @@ async function made(make: () => Promise<Made>): Promise<Made> {
   }
 }
 
+/** Every input at the size that images are brought to. */
+const sizedShapes = (graph: Graph) =>
+  new Map(
+    graph.inputs
+      .filter(({ name }) => !graph.initializers.has(name))
+      .map(({ name, tensor }) => [name, [1, Number(tensor!.dims![1]), size.height, size.width]] as const),
+  );
+
 async function measure(name: string, { model, data, options }: Subject): Promise<object> {
   if (model === undefined || data === undefined) return { network: name, skipped: "it is not here" };
   const graph = await loadModel(model);
-  const shapes = new Map(
-    graph.inputs
-      .filter(({ name: input }) => !graph.initializers.has(input) && options.size !== undefined)
-      .map(({ name: input, tensor }) => [input, [1, Number(tensor!.dims![1]), size.height, size.width]] as const),
-  );
-  const inputs = await findInputs(graph, { shapes });
+  const inputs = await findInputs(graph, { shapes: options.size === undefined ? new Map() : sizedShapes(graph) });
   const images = await calibrationData(graph, await openData(data, hooks), inputs, { ...options, ...hooks });
   const folder = await mkdtemp(join(tmpdir(), "filterbasis-bench-"));
   try {
