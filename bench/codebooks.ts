@@ -1,6 +1,6 @@
-// What codebooks cost and save as files: a trained ResNet-20 as it is and by K-means and KSE, bytes, bits at the true width
-// of indices, milliseconds of a run and of loading; and the scan of KSE over G and T on its filters.
-// usage, on a quiet machine: npx tsx bench/codebooks.ts      writes results/bench-codebooks.json
+// What codebooks cost and save as files: a trained ResNet-20 as it is and by K-means and KSE, bytes, bits at the true
+// width of indices, milliseconds of a run and of loading; and the scan of KSE over G and T on its filters. usage, on a
+// quiet machine: npx tsx bench/codebooks.ts      writes results/bench-codebooks.json
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { writeModel } from "../src/formats/onnx/index.js";

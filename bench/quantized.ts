@@ -1,6 +1,7 @@
-// Low rank and eight bits, each alone and together, beside the original: milliseconds in turns, bytes, and what is lost on
-// images that nothing was fitted to. Networks and images are looked for in FILTERBASIS_SHARED, else in `shared` beside the
-// project. Run: npm run bench:quantized [-- NETWORK,NETWORK [KEEP]]; KEEP of the multiply-accumulates, 0.5 by default.
+// Low rank and eight bits, each alone and together, beside the original: milliseconds in turns, bytes, and what is lost
+// on images that nothing was fitted to. Networks and images are looked for in FILTERBASIS_SHARED, else in `shared`
+// beside the project. Run: npm run bench:quantized [-- NETWORK,NETWORK [KEEP]]; KEEP of the multiply-accumulates, 0.5
+// by default.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
-// What images are worth: ResNet-20 at the same budgets with filters alone and with 256 images without labels; top-1 error
-// on the 10,000 test images of CIFAR-10. The public network is looked for in FILTERBASIS_SHARED, else in `shared` beside
-// the project. Run: npm run bench:with-images
+// What images are worth: ResNet-20 at the same budgets with filters alone and with 256 images without labels; top-1
+// error on the 10,000 test images of CIFAR-10. The public network is looked for in FILTERBASIS_SHARED, else in `shared`
+// beside the project. Run: npm run bench:with-images
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -25,12 +25,16 @@ export {
   type Value,
   type ValueType,
 } from "./graph/index.js";
+export {
+  type BaseMethodName as MethodName,
+  baseMethodPass as methodPass,
+  baseMethods as methods,
+} from "./methods/base-methods.js";
 export { applyPlan, type BasisOptions, basis } from "./methods/basis.js";
 export { type CompressedLayer, compressedLayers } from "./methods/compressed-layers.js";
 export { expand } from "./methods/expand.js";
 export { chooseLayout, chooseLayouts } from "./methods/layout.js";
 export type { Method } from "./methods/method.js";
-export { type MethodName, methodPass, methods } from "./methods/methods.js";
 export { type GroupPlan, type LayerPlan, type Plan, type PlanOptions, planCompression } from "./methods/plan.js";
 export { type CompressionRecord, type LayerRecord, readRecord } from "./methods/record.js";
 // Networks

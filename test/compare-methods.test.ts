@@ -1,5 +1,5 @@
-// `compare --methods` and `sweep`: one table at one budget, resumable, a failed method a row with its reason; folders of
-// something else are refused.
+// `compare --methods` and `sweep`: one table at one budget, resumable, a failed method a row with its reason; folders
+// of something else are refused.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

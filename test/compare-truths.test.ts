@@ -1,4 +1,5 @@
-// What data says is right: images are degraded for super-resolution networks and are then the truth, folders are classes.
+// What data says is right: images are degraded for super-resolution networks and are then the truth, folders are
+// classes.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

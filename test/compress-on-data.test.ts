@@ -155,7 +155,7 @@ describe("compress --data", () => {
     expect(json.error).toMatchObject({ code: "not-found", message: expect.stringMatching(/no layer/) });
   });
 
-  test("writes nothing where the budget leaves every layer as it is", { timeout: 60_000 }, async () => {
+  test("writes nothing where the budget leaves every layer as it is", { timeout: 20_000 }, async () => {
     const { json } = await run("--keep-params", "1", "--data", images, "--images", "4");
     expect(json.error).toMatchObject({ code: "does-not-pay", message: expect.stringMatching(/leaves every layer/) });
   });

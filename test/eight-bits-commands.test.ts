@@ -1,4 +1,5 @@
-// Eight bits from the command line: `export --precision`, `compress --precision`, `export --store`, and what is refused.
+// Eight bits from the command line: `export --precision`, `compress --precision`, `export --store`, and what is
+// refused.
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
-// What methods leave in a graph can be trained: it runs alike here and in ONNX Runtime, its gradients are those of finite
-// differences, also through weights that are computed from a codebook, and a step changes its parameters and nothing else.
+// What methods leave in a graph can be trained: it runs alike here and in ONNX Runtime, its gradients are those of
+// finite differences, also through weights that are computed from a codebook, and a step changes its parameters and
+// nothing else.
 import { describe, expect, test } from "vitest";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { elements, ints } from "../src/graph/attributes.js";

@@ -1,5 +1,5 @@
-// What x86 processors without VNNI do with eight bits (the instruction VPMADDUBSW): products of an unsigned and a signed
-// number are added in pairs into 16 bits, which saturate.
+// What x86 processors without VNNI do with eight bits (the instruction VPMADDUBSW): products of an unsigned and a
+// signed number are added in pairs into 16 bits, which saturate.
 
 const [least, most] = [-(2 ** 15), 2 ** 15 - 1];
 

@@ -1,5 +1,5 @@
-// The report of a compressed file: from what `compress` kept, from its JSON, and from the file alone; and what a browser
-// shows of it.
+// The report of a compressed file: from what `compress` kept, from its JSON, and from the file alone; and what a
+// browser shows of it.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

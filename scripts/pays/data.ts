@@ -1,4 +1,5 @@
-// What each network is calibrated on: photographs where its input is one, else arrays of random numbers made from a seed.
+// What each network is calibrated on: photographs where its input is one, else arrays of random numbers made from a
+// seed.
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeSafetensors } from "../../src/formats/safetensors.js";

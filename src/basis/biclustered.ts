@@ -1,6 +1,7 @@
-// Tucker-2 of every block of clustered filters (Denton et al., 2014): of a block [n / H, c / G, kh kw] the truncated SVD
-// over the filters, K1 of them, then of what that leaves over the channels, K2 of them (the HOSVD in the order filters,
-// channels). Written as a grouped 1x1, a grouped kh x kw with one group a block, and a grouped 1x1. G = H = 1 is Tucker-2.
+// Tucker-2 of every block of clustered filters (Denton et al., 2014): of a block [n / H, c / G, kh kw] the truncated
+// SVD over the filters, K1 of them, then of what that leaves over the channels, K2 of them (the HOSVD in the order
+// filters, channels). Written as a grouped 1x1, a grouped kh x kw with one group a block, and a grouped 1x1. G = H = 1
+// is Tucker-2.
 import { type LinearAlgebra, spectrum } from "../linalg/low-rank.js";
 import { type Matrix, matrix, transpose } from "../linalg/matrix.js";
 import { blockOf, blockOrders, type Clusters } from "./blocks.js";

@@ -1,5 +1,5 @@
-// Filters cut into blocks, each a cluster of input channels by a cluster of filters (Denton et al., 2014). Clusters have
-// one size, so that grouped convolutions can read them: channels are put with the nearest centre that has room.
+// Filters cut into blocks, each a cluster of input channels by a cluster of filters (Denton et al., 2014). Clusters
+// have one size, so that grouped convolutions can read them: channels are put with the nearest centre that has room.
 import { type Matrix, matrix, squaredNorm } from "../linalg/matrix.js";
 import { Random } from "../linalg/random.js";
 import type { Candidate, LayerShape, Order, Pair } from "./factors.js";

@@ -1,7 +1,7 @@
-// Separable filters of channels (Jaderberg et al., 2014, scheme 1): W[i, j] = sum_m a[i, j, m] S_m with S_m = v_m h_m^T of
-// rank 1. The M separable filters are shared by all pairs (i, j) (one CP decomposition of [n c, kh, kw]), or each input
-// channel j has its own (one of [n, kh, kw] for each j). Both begin from the truncated SVD of [n c x kh kw] with every
-// basis filter cut down to rank 1, as the paper's authors do; then all factors are least squares in turn.
+// Separable filters of channels (Jaderberg et al., 2014, scheme 1): W[i, j] = sum_m a[i, j, m] S_m with S_m = v_m h_m^T
+// of rank 1. The M separable filters are shared by all pairs (i, j) (one CP decomposition of [n c, kh, kw]), or each
+// input channel j has its own (one of [n, kh, kw] for each j). Both begin from the truncated SVD of [n c x kh kw] with
+// every basis filter cut down to rank 1, as the paper's authors do; then all factors are least squares in turn.
 import type { LinearAlgebra } from "../linalg/low-rank.js";
 import { type Matrix, matrix, squaredNorm, transpose } from "../linalg/matrix.js";
 import { type CpTerms, cpTerms, type Tensor4 } from "./cp.js";
@@ -54,7 +54,9 @@ function channelsOf(values: Float64Array, n: number, c: number, elements: number
   });
 }
 
-/** The leading right singular vectors of [n x kh kw], each folded to kh x kw and cut down to its first singular pair. */
+/**
+ * The leading right singular vectors of [n x kh kw], each folded to kh x kw and cut down to its first singular pair.
+ */
 function rankOneStart({ dims, values }: Tensor4, rank: number, linear: LinearAlgebra): Omit<CpTerms, "lost"> {
   const [rows, , kh, kw] = dims;
   const count = Math.min(rank, kh * kw);

@@ -1,9 +1,9 @@
-// CP decomposition (Lebedev et al., 2015): W[i, j, y, x] = sum_r A[i, r] B[j, r] Y[y, r] X[x, r], R outer products of four
-// vectors. Alternating least squares: with three factors fixed the fourth solves F (G + mu I) = T, T the matricised
-// tensor times the Khatri-Rao product of the others, G the product of their Gram matrices, element by element. The paper
-// found a non-linear least squares solver clearly better than plain ALS; here several starts, a ridge mu that falls from
-// 1e-3 to 1e-6 of G's diagonal (it keeps terms from growing and cancelling), and a step of extrapolation after each sweep
-// take its place.
+// CP decomposition (Lebedev et al., 2015): W[i, j, y, x] = sum_r A[i, r] B[j, r] Y[y, r] X[x, r], R outer products of
+// four vectors. Alternating least squares: with three factors fixed the fourth solves F (G + mu I) = T, T the
+// matricised tensor times the Khatri-Rao product of the others, G the product of their Gram matrices, element by
+// element. The paper found a non-linear least squares solver clearly better than plain ALS; here several starts, a
+// ridge mu that falls from 1e-3 to 1e-6 of G's diagonal (it keeps terms from growing and cancelling), and a step of
+// extrapolation after each sweep take its place.
 import type { LinearAlgebra } from "../linalg/low-rank.js";
 import { type Matrix, matrix, squaredNorm, transpose } from "../linalg/matrix.js";
 import { Random } from "../linalg/random.js";

@@ -1,5 +1,6 @@
-// The depthwise separable convolution that is nearest to given filters: of every input channel j the slice W[:, j] [n x kh kw]
-// by its leading singular triple, D_j = v, P[:, j] = sigma u. The optimum, for the channels do not meet in the error.
+// The depthwise separable convolution that is nearest to given filters: of every input channel j the slice W[:, j] [n x
+// kh kw] by its leading singular triple, D_j = v, P[:, j] = sigma u. The optimum, for the channels do not meet in the
+// error.
 import type { LinearAlgebra } from "../linalg/low-rank.js";
 import { matrix } from "../linalg/matrix.js";
 

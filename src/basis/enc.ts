@@ -1,6 +1,7 @@
-// Ranks by equal quality (Kim et al., 2019). Of a layer with the singular values s_1 >= s_2 >= ..., S(r) = s_1 + ... + s_r
-// (not squared) and r_max the rank from which on factors save nothing, y(r) = (S(r) - S(1)) / (S(r_max) - S(1)). ENC-Map gives
-// every layer the rank at which y has one value a, linear between ranks, at least 1; a is the largest that keeps the budget.
+// Ranks by equal quality (Kim et al., 2019). Of a layer with the singular values s_1 >= s_2 >= ..., S(r) = s_1 + ... +
+// s_r (not squared) and r_max the rank from which on factors save nothing, y(r) = (S(r) - S(1)) / (S(r_max) - S(1)).
+// ENC-Map gives every layer the rank at which y has one value a, linear between ranks, at least 1; a is the largest
+// that keeps the budget.
 
 /** Where factors of rank r, r (c kh + n kw) weights, begin to cost what the layer costs: c n kh kw / (c kh + n kw). */
 export function encMostRank(n: number, c: number, [kh, kw]: readonly [number, number]): number {

@@ -1,5 +1,6 @@
 // A convolution as a chain of smaller ones: which families of factors there are, and what each weighs and costs. The
-// dense filters that a chain amounts to stand in composed.ts. Letters: n filters of c channels and a kernel of kh x kw; ranks r.
+// dense filters that a chain amounts to stand in composed.ts. Letters: n filters of c channels and a kernel of kh x kw;
+// ranks r.
 import { FilterBasisError } from "../errors/error.js";
 
 /** The ways to write a convolution, and the ranks that each needs. */
@@ -98,7 +99,9 @@ export type StageShape = Omit<Stage, "weight">;
 
 const none: Pair = [1, 1];
 
-/** The stages of a candidate: the one place that knows how a family is written. @throws FilterBasisError `invalid-plan` */
+/**
+ * The stages of a candidate: the one place that knows how a family is written. @throws FilterBasisError `invalid-plan`
+ */
 export function stageShapes(candidate: Candidate, { n, c, kernel, stride }: LayerShape): readonly StageShape[] {
   const [[kh, kw], [sh, sw]] = [kernel, stride];
   const s = splitsOf(candidate, c);

@@ -49,8 +49,8 @@ export interface FitOptions extends ProblemOptions {
  * The factors of each candidate, in their order, with `error` set.
  * @param target T [n x c kh kw], the filters that the factors are to stand for
  * @param covariance of the input patches, [c kh kw x c kh kw] in the order [c, kh, kw], positive semi-definite
- * @throws FilterBasisError `shape-mismatch`, `non-finite`, `invalid-plan` for ranks beyond full rank or splits that do not
- * divide
+ * @throws FilterBasisError `shape-mismatch`, `non-finite`, `invalid-plan` for ranks beyond full rank or splits that do
+ * not divide
  */
 export function fitCandidates(
   target: Matrix,

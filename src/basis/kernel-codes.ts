@@ -1,7 +1,7 @@
-// Kernels of two dimensions as scaled centroids (Son et al., 2018): each kernel v = W[i, j] is divided by t ||v||, t the sign
-// of its centre element, so that the centre is positive; all of them are clustered by k-means, and v ~ scale C[index].
-// Transform-invariant: an index may also name a flipped or turned centroid, and centroids are found with each kernel turned
-// so that it fits best.
+// Kernels of two dimensions as scaled centroids (Son et al., 2018): each kernel v = W[i, j] is divided by t ||v||, t
+// the sign of its centre element, so that the centre is positive; all of them are clustered by k-means, and v ~ scale
+// C[index]. Transform-invariant: an index may also name a flipped or turned centroid, and centroids are found with each
+// kernel turned so that it fits best.
 import { kmeans } from "./kmeans.js";
 
 export interface KernelCodes {
@@ -16,8 +16,8 @@ export interface KernelCodes {
 export type Transforms = 1 | 2 | 8;
 
 /**
- * Where the elements of a transformed kernel come from, [transforms][h w]: the kernel itself and mirrored left to right (2);
- * mirrored either way and both, and all four transposed (8; without the transposed ones where it is not square).
+ * Where the elements of a transformed kernel come from, [transforms][h w]: the kernel itself and mirrored left to right
+ * (2); mirrored either way and both, and all four transposed (8; without the transposed ones where it is not square).
  */
 export function kernelTransforms(
   [h, w]: readonly [number, number],
@@ -68,7 +68,8 @@ export function codeKernels(
     const { centroids, labels } = kmeans(points, d, k, { seed, sweeps });
     return byFrequency(centroids, labels, d, 1, turned, scales);
   }
-  // Begins with some of the kernels: means of kernels that stand as they are would be alike whichever way they are turned.
+  // Begins with some of the kernels: means of kernels that stand as they are would be alike whichever way they are
+  // turned.
   let found = kmeans(points, d, k, { seed, sweeps: 0 });
   for (let round = 0; round < 10; round++) {
     if (!turn(points, found.centroids, d, orders, turned) && round > 0) break;

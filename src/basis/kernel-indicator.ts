@@ -1,13 +1,14 @@
-// The kernel sparsity and entropy indicator (Li et al., 2019) of a layer's input channels, and how many centroids each gets.
-// For channel j with kernels W[i, j], i = 1..n: sparsity s_j = sum_i |W_ij|_1; dm(i) the sum of the Euclidean distances from
-// kernel i to its K nearest, p_i = dm(i) / sum dm, entropy e_j = - sum_i p_i log2 p_i; both are moved to 0..1 over the
-// channels, v_j = sqrt(s_j / (1 + alpha e_j)), moved to 0..1 too. Where all channels are alike, v is 1.
+// The kernel sparsity and entropy indicator (Li et al., 2019) of a layer's input channels, and how many centroids each
+// gets. For channel j with kernels W[i, j], i = 1..n: sparsity s_j = sum_i |W_ij|_1; dm(i) the sum of the Euclidean
+// distances from kernel i to its K nearest, p_i = dm(i) / sum dm, entropy e_j = - sum_i p_i log2 p_i; both are moved to
+// 0..1 over the channels, v_j = sqrt(s_j / (1 + alpha e_j)), moved to 0..1 too. Where all channels are alike, v is 1.
 
 const neighbours = 5;
 
 /**
  * @param weights W [n, c, h w]
- * @param legacyEntropy as the released code reads the array: kernels of other channels in the place of the channel's own
+ * @param legacyEntropy as the released code reads the array: kernels of other channels in the place of the channel's
+ * own
  */
 export function channelIndicator(
   weights: Float64Array,

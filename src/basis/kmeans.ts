@@ -1,5 +1,5 @@
-// Clusters of points by Lloyd's algorithm, seeded. Distances that cannot matter are not computed (Hamerly, 2010: a bound on
-// the distance to a point's own centre and one on that to all others), which changes nothing of the result.
+// Clusters of points by Lloyd's algorithm, seeded. Distances that cannot matter are not computed (Hamerly, 2010: a
+// bound on the distance to a point's own centre and one on that to all others), which changes nothing of the result.
 import { Random } from "../linalg/random.js";
 
 export interface Clustering {
@@ -16,9 +16,9 @@ export interface KmeansOptions {
 }
 
 /**
- * @param points [N x d]; the first centres are k of them at random, all different as far as there are so many
- * A centre that has lost all its points takes the one that is farthest from its own centre. With as many centres as there
- * are different points, or more, every point is its own centre.
+ * @param points [N x d]; the first centres are k of them at random, all different as far as there are so many A centre
+ * that has lost all its points takes the one that is farthest from its own centre. With as many centres as there are
+ * different points, or more, every point is its own centre.
  */
 export function kmeans(points: Float64Array, d: number, k: number, { seed, sweeps = 300 }: KmeansOptions): Clustering {
   const count = points.length / d;

@@ -1,7 +1,7 @@
-// A sum of outer products of every block of clustered filters (Denton et al., 2014): of a block [n / H, c / G, kh kw] one
-// term after another, a (filters) x s (kernel) x b (channels), each the best for what the terms before it leave (greedy
-// deflation, by alternating least squares); the kernel s stays two-dimensional, as in the
-// authors' code. Written as a grouped 1x1, a depthwise kh x kw and a grouped 1x1.
+// A sum of outer products of every block of clustered filters (Denton et al., 2014): of a block [n / H, c / G, kh kw]
+// one term after another, a (filters) x s (kernel) x b (channels), each the best for what the terms before it leave
+// (greedy deflation, by alternating least squares); the kernel s stays two-dimensional, as in the authors' code.
+// Written as a grouped 1x1, a depthwise kh x kw and a grouped 1x1.
 import { type Matrix, matrix, squaredNorm } from "../linalg/matrix.js";
 import { blockOf, blockOrders, type Clusters } from "./blocks.js";
 import { type Candidate, type Factors, type LayerShape, makeFactors } from "./factors.js";

@@ -1,5 +1,5 @@
-// Responses of a layer by fewer directions (Zhang et al., 2016). Y [N x n] are the original network's responses, Z [N x n]
-// those of this layer in the network that is compressed so far.
+// Responses of a layer by fewer directions (Zhang et al., 2016). Y [N x n] are the original network's responses, Z [N x
+// n] those of this layer in the network that is compressed so far.
 //   linear       min over rank d ||Y - M Z - b||: of M = Y Z^T (Z Z^T)^+ (moments about the means) the part in the span of U_d,
 //                the leading left singular vectors of M Z (reduced-rank regression); b = mean(Y) - M mean(Z). With Z = Y it is
 //                the principal components of the responses.

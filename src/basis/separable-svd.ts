@@ -1,7 +1,7 @@
-// A convolution as kh x 1 then 1 x kw (Jaderberg et al., 2014, scheme 2; Tai et al., 2016; the layer of ENC, Kim et al.,
-// 2019): W[o, i, y, x] = sum_r H[o, r, x] V[r, i, y]. The matrix [(i, y) x (x, o)] has the truncated SVD as its best
-// approximation, and the squared error is the sum of the discarded squared singular values. Its rows stride vertically,
-// its columns horizontally, so that at full rank it is the original also where the convolution strides.
+// A convolution as kh x 1 then 1 x kw (Jaderberg et al., 2014, scheme 2; Tai et al., 2016; the layer of ENC, Kim et
+// al., 2019): W[o, i, y, x] = sum_r H[o, r, x] V[r, i, y]. The matrix [(i, y) x (x, o)] has the truncated SVD as its
+// best approximation, and the squared error is the sum of the discarded squared singular values. Its rows stride
+// vertically, its columns horizontally, so that at full rank it is the original also where the convolution strides.
 import { type LinearAlgebra, type Spectrum, spectrum } from "../linalg/low-rank.js";
 import { type Matrix, matrix, transpose } from "../linalg/matrix.js";
 import { type Factors, type LayerShape, makeFactors } from "./factors.js";

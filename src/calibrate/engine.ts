@@ -53,7 +53,9 @@ export function samplingOf(
   return { batch, places: places ?? Math.max(256, Math.ceil(leastPlaces / Math.max(1, count))), seed };
 }
 
-/** Patches of more values than this take seconds in TypeScript alone, and there all images show so many places of them. */
+/**
+ * Patches of more values than this take seconds in TypeScript alone, and there all images show so many places of them.
+ */
 export const slowPatch = 1200;
 const [wide, widePlaces, slowPlaces] = [4096, 2 ** 13, 2 ** 10];
 

@@ -6,7 +6,9 @@ import { type Matrix, matrix } from "../linalg/matrix.js";
 
 /** The products of samples, where they are fastest. */
 export interface Products {
-  /** Adds x^T x of x [rows x cols] to the lower triangle of a row-major [cols x cols]; what is above it may be anything. */
+  /**
+   * Adds x^T x of x [rows x cols] to the lower triangle of a row-major [cols x cols]; what is above it may be anything.
+   */
   addGram(into: Float64Array, x: Float32Array, rows: number, cols: number): void;
   /** y^T x of y [rows x left] and x [rows x right]: [left x right]. */
   cross(y: Float32Array, left: number, x: Float32Array, right: number, rows: number): Float64Array;

@@ -1,5 +1,5 @@
-// How much of a walk through two networks fits into memory: the values that are kept between layers, and the places that
-// all images together show of a layer.
+// How much of a walk through two networks fits into memory: the values that are kept between layers, and the places
+// that all images together show of a layer.
 import type { Graph } from "../graph/types.js";
 import { type CalibrationImages, type Sampling, samplingOf } from "./engine.js";
 import { extentOf } from "./geometry.js";

@@ -45,7 +45,9 @@ export const planRules: readonly OptionRule[] = [
 
 /** What only fine-tuning has a use for; how long it is to be is said by --epochs or --steps. */
 const training = ["batch", "lr", "gamma", "distill", "run", "train-threads"];
-/** Bases that calibration does not know: shared by several layers, or of another method. With data they are fine-tuned. */
+/**
+ * Bases that calibration does not know: shared by several layers, or of another method. With data they are fine-tuned.
+ */
 const tunedOnly = [
   ...["share-named", "slice"],
   ...shares.filter((share) => share !== "none").map((share) => `share=${share}`),

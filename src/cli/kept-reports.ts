@@ -1,5 +1,5 @@
-// What `compress` measured of a file that it wrote, kept in the cache folder by the file's content, so that `report` can
-// show it: the bytes of the file itself depend on no measurement. `--json` prints the same.
+// What `compress` measured of a file that it wrote, kept in the cache folder by the file's content, so that `report`
+// can show it: the bytes of the file itself depend on no measurement. `--json` prints the same.
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";

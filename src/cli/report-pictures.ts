@@ -1,5 +1,5 @@
-// Pictures of a compression's report: what goes into the network, and what the original and the compressed network make of
-// it, where that is a picture.
+// Pictures of a compression's report: what goes into the network, and what the original and the compressed network make
+// of it, where that is a picture.
 import { encodeImage } from "../data/codec.js";
 import type { Image } from "../data/image.js";
 import { openData } from "../data/table.js";

@@ -6,7 +6,8 @@ import { isError } from "../errors/error.js";
 import { unloadableReason } from "../torch/index.js";
 
 /**
- * Without libtorch all is slower; with it only graphs of operators that it does not know (convolutions in integers, If, Loop).
+ * Without libtorch all is slower; with it only graphs of operators that it does not know (convolutions in integers, If,
+ * Loop).
  */
 export const bestEngine = (): Engine =>
   unloadableReason() === undefined ? elseBy(torchEngine(), ortEngine()) : ortEngine();

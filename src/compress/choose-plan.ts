@@ -1,6 +1,6 @@
 // Which plan a calibrated compression carries out, for `compress` and for `plan` alike: of a budget the plan that loses
-// least, of given sizes the plan that has them, and without either the fastest plan that loses little. That is chosen on
-// half of the images held out, and reported on the other half.
+// least, of given sizes the plan that has them, and without either the fastest plan that loses little. That is chosen
+// on half of the images held out, and reported on the other half.
 
 import { calibrationsFolder } from "../calibrate/cache.js";
 import { compressCalibrated } from "../calibrate/calibrated.js";
@@ -105,7 +105,9 @@ async function planOf(given: Given, job: CalibratedJob, options: PlanOnDataOptio
 /** Images that tell whether an output moves. */
 const looked = 8;
 
-/** Whether the images move the output that decides; told before anything slow. @throws FilterBasisError `data-mismatch` */
+/**
+ * Whether the images move the output that decides; told before anything slow. @throws FilterBasisError `data-mismatch`
+ */
 async function checkSpeaks(given: Given, job: CalibratedJob, options: PlanOnDataOptions): Promise<void> {
   const { all } = job.data;
   const some = all.part(0, Math.min(looked, all.count));

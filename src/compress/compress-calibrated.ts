@@ -39,8 +39,8 @@ import { writeChains } from "./write-chains.js";
 export interface CalibratedOptions extends PlanOnDataOptions {
   readonly engine?: Engine;
   /**
-   * How layers over a basis are written. Default: the fastest for given sizes, `dense` for a budget in weights or bytes,
-   * else `split`.
+   * How layers over a basis are written. Default: the fastest for given sizes, `dense` for a budget in weights or
+   * bytes, else `split`.
    */
   readonly layout?: Layout;
 }

@@ -1,5 +1,5 @@
-// A network made ready for eight bits: what it was quantised with before goes, layers are nodes with stored weights, and
-// the operators' version has scales for each channel.
+// A network made ready for eight bits: what it was quantised with before goes, layers are nodes with stored weights,
+// and the operators' version has scales for each channel.
 import { FilterBasisError } from "../errors/error.js";
 import { nodeName } from "../graph/attributes.js";
 import { withMetadata } from "../graph/edit.js";
@@ -26,7 +26,8 @@ export const precisionKey = "filterbasis.precision";
 const inIntegers = new Set(["QLinearConv", "ConvInteger", "QLinearMatMul", "MatMulInteger"]);
 
 /**
- * The float network that is quantised. It computes what the given one computes but for the rounding of pairs that it had.
+ * The float network that is quantised. It computes what the given one computes but for the rounding of pairs that it
+ * had.
  * @throws FilterBasisError `unsupported` where its opset cannot be raised, or layers are in integers already
  */
 export function floatForm(graph: Graph): { readonly graph: Graph; readonly outcomes: readonly Outcome[] } {

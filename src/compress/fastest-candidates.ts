@@ -1,4 +1,5 @@
-// Where a network's time goes among the layers that could be replaced, and the fastest that each was measured to become.
+// Where a network's time goes among the layers that could be replaced, and the fastest that each was measured to
+// become.
 import type { Calibration } from "../calibrate/calibrated.js";
 import type { LayerChoice } from "../calibrate/choices.js";
 import { describeChain } from "../methods/chain-record.js";

@@ -11,7 +11,8 @@ const noise = 1.03;
 /** @throws FilterBasisError `loses-function`; `data-mismatch` where the images say nothing of the output */
 export function checkLoss(compared: ComparedOnData, most: number): void {
   if (compared.loss.constant) throw saysNothing(compared.loss);
-  if (compared.loss.mean > most) throw losesFunction(compared, most);
+  if (compared.loss.mean > most)
+    throw losesFunction(compared, most, "ask for less: a larger --keep-macs, a smaller --speedup");
 }
 
 /** The output decides nothing: it is the same on every image. */
@@ -26,7 +27,8 @@ export const saysNothing = ({ output }: Pick<Loss, "output">): FilterBasisError 
     ],
   });
 
-function losesFunction({ loss, outputs, inputs }: ComparedOnData, most: number): FilterBasisError {
+/** @param less what to ask for instead */
+export function losesFunction({ loss, outputs, inputs }: ComparedOnData, most: number, less: string): FilterBasisError {
   return new FilterBasisError(
     "loses-function",
     `the result loses ${loss.mean.toPrecision(3)} of ${loss.output} (${loss.kind}) on ${inputs} images`,
@@ -34,7 +36,7 @@ function losesFunction({ loss, outputs, inputs }: ComparedOnData, most: number):
       field: "max-loss",
       expected: `at most ${most}`,
       got: loss.mean.toPrecision(3),
-      cures: ["ask for less: a larger --keep-macs, a smaller --speedup", "give more images"],
+      cures: [less, "give more images"],
       facts: { loss, outputs },
     },
   );

@@ -85,13 +85,20 @@ export interface CalibratedJob {
 /** A network that was calibrated and can be planned, for one budget after another. */
 export interface Planner {
   readonly calibration: Calibration;
-  /** What was calibrated on and is to be fitted to: the images, with their mirror images where the network takes them. */
+  /**
+   * What was calibrated on and is to be fitted to: the images, with their mirror images where the network takes them.
+   */
   readonly images: CalibrationImages;
   /** @throws FilterBasisError `budget-unreachable`; what timing throws */
   plan(budget: CalibratedBudget): Promise<CalibratedPlan>;
-  /** Each layer that was timed, the slowest first, with the fastest candidate that was timed. Empty before a plan by time. */
+  /**
+   * Each layer that was timed, the slowest first, with the fastest candidate that was timed. Empty before a plan by
+   * time.
+   */
   times(): readonly TimedCandidate[];
-  /** Milliseconds of each layer as it is and as a plan has it, in their order; undefined where a layer was not timed. */
+  /**
+   * Milliseconds of each layer as it is and as a plan has it, in their order; undefined where a layer was not timed.
+   */
   layerTimes(chosen: readonly PlannedChoice[]): readonly LayerTime[];
   /** What speed costs, from times of single layers: the whole trade-off after a plan by time, else nothing. */
   curve(): readonly CurvePoint[];
@@ -214,7 +221,9 @@ function noLayers({ skipped }: Calibration): FilterBasisError {
 
 /** Rounds in which what a plan chose is timed and the plan made anew. */
 const rounds = 4;
-/** Times a plan is made to save more, or less, because the whole network saved less or more than its layers promised. */
+/**
+ * Times a plan is made to save more, or less, because the whole network saved less or more than its layers promised.
+ */
 const attempts = 6;
 
 async function timedPlan(

@@ -20,6 +20,7 @@ import { simulationEngine } from "./best-engine.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { floatForm, precisionKey } from "./eight-bits.js";
 import { type Given, type JobHooks, type JobOptions, type Place, placeOf, stepsOf } from "./job.js";
+import { losesFunction } from "./pays-on-data.js";
 import { searchPrecision, type Trial } from "./precision-search.js";
 import { type Times, timeNetworks } from "./time.js";
 import { referenceOf, verifyExact } from "./verify.js";
@@ -72,8 +73,8 @@ const verifiedOn = 3;
 
 /**
  * Quantises a model into a file. Nothing is written when anything fails.
- * @throws FilterBasisError `unsupported` (no layer can run in eight bits, the opset cannot be raised), `loses-function`,
- * `does-not-pay` (larger than the original), `verification-failed`
+ * @throws FilterBasisError `unsupported` (no layer can run in eight bits, the opset cannot be raised),
+ * `loses-function`, `does-not-pay` (larger than the original), `verification-failed`
  */
 export async function quantizeOnData(
   given: Given,
@@ -100,7 +101,8 @@ export async function quantizeOnData(
     const verified = trial && (await verifyEightBits(file, graph, float, feeds, engine, sessionOf(options)));
     if (trial === undefined) await verifyExact(file, await referenceOf(given.file ?? given.graph, place));
     const compared = await compareHeldOut(original, file, data, options, hooks);
-    if (maxLoss !== undefined && compared.loss.mean > maxLoss) throw losesFunction(compared, maxLoss);
+    if (maxLoss !== undefined && compared.loss.mean > maxLoss)
+      throw losesFunction(compared, maxLoss, "--precision fp32, or a larger --max-loss");
     const times = await timeNetworks(original.file ?? original.graph, file, place, hooks);
     return { bytes, verified, compared, times };
   });
@@ -229,18 +231,4 @@ async function compareHeldOut(
     progress: (applied) => bar?.update(applied),
   }).finally(() => bar?.stop());
   return { ...compared, fitted: data.heldOut === undefined };
-}
-
-function losesFunction({ loss, outputs, inputs }: ComparedOnData, most: number): FilterBasisError {
-  return new FilterBasisError(
-    "loses-function",
-    `the result loses ${loss.mean.toPrecision(3)} of ${loss.output} (${loss.kind}) on ${inputs} images`,
-    {
-      field: "max-loss",
-      expected: `at most ${most}`,
-      got: loss.mean.toPrecision(3),
-      cures: ["--precision fp32", "allow more: a larger --max-loss", "give more images"],
-      facts: { loss, outputs },
-    },
-  );
 }

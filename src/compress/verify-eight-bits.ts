@@ -1,6 +1,6 @@
-// A network in eight bits is verified against its own simulation in floats: every value rounded as the file says, nothing
-// computed in integers. Values half-way between two steps may go either way, and one that does moves others: how far that
-// goes is measured on the simulation itself, with its steps moved by a rounding of float32.
+// A network in eight bits is verified against its own simulation in floats: every value rounded as the file says,
+// nothing computed in integers. Values half-way between two steps may go either way, and one that does moves others:
+// how far that goes is measured on the simulation itself, with its steps moved by a rounding of float32.
 import type { Engine } from "../calibrate/engine.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph, TensorData } from "../graph/types.js";

@@ -31,8 +31,8 @@ export interface InputOptions {
   /** Data with two parts; by default the training images. */
   readonly part?: "train" | "test";
   /**
-   * Super-resolution: the low-resolution images of this scale instead of the high-resolution ones. A size then cuts them
-   * in the middle, and never stretches them.
+   * Super-resolution: the low-resolution images of this scale instead of the high-resolution ones. A size then cuts
+   * them in the middle, and never stretches them.
    */
   readonly scale?: number;
   /** Enlarges what goes in by this factor (bicubic, on floats), for networks that only sharpen. */

@@ -27,8 +27,8 @@ export function pairData(folder: string): Data {
 }
 
 /**
- * The low-resolution images of pairs, with their truths; those that are not there are made from the high-resolution ones.
- * A size is cut from the middle of both; a smaller image is enlarged to it before it is degraded.
+ * The low-resolution images of pairs, with their truths; those that are not there are made from the high-resolution
+ * ones. A size is cut from the middle of both; a smaller image is enlarged to it before it is degraded.
  */
 export function lowResolution(pairs: readonly PairFiles[], scale: number): readonly Candidate[] {
   return pairs.map((files) => {

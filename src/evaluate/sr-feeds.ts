@@ -34,8 +34,8 @@ interface ImageInput {
 const scales: readonly number[] = [2, 3, 4];
 
 /**
- * How images go into a super-resolution network; undefined for any other network, and for data that is no images. A scale
- * is what is stated, what the model's metadata says, or by how much the output is larger than the input.
+ * How images go into a super-resolution network; undefined for any other network, and for data that is no images. A
+ * scale is what is stated, what the model's metadata says, or by how much the output is larger than the input.
  * @throws FilterBasisError `data-mismatch` where a scale is stated that the network has not
  */
 export async function srFeeds(

@@ -21,8 +21,8 @@ export interface GraphIndex {
   /** The tensor behind a value: an initializer, the output of a Constant node, or Identity of such; else undefined. */
   readonly constant: (value: string) => TensorData | undefined;
   /**
-   * The same behind Identity, Cast, and what widens stored integers to the floats that they stand for, with where it is stored and the type in which
-   * it is read.
+   * The same behind Identity, Cast, and what widens stored integers to the floats that they stand for, with where it is
+   * stored and the type in which it is read.
    */
   readonly stored: (value: string) => Stored | undefined;
   /** The value behind any Identity and Cast, constant or not, and behind what widens stored integers. */

@@ -1,5 +1,5 @@
-// The convolutions of a graph that can be written as chains: with their windows and sizes, in the order of the graph; for
-// all others the reason why not.
+// The convolutions of a graph that can be written as chains: with their windows and sizes, in the order of the graph;
+// for all others the reason why not.
 import type { SkippedLayer } from "../basis/convolution.js";
 import type { LayerShape, Pair } from "../basis/factors.js";
 import { nodeName } from "../graph/attributes.js";

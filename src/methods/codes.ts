@@ -1,5 +1,5 @@
-// Layers whose filters are looked up in a codebook, as a graph has them; and undone: the filters that codebook and indices
-// amount to become one weight again.
+// Layers whose filters are looked up in a codebook, as a graph has them; and undone: the filters that codebook and
+// indices amount to become one weight again.
 import { isError } from "../errors/error.js";
 import { elementBytes, elements, readInt } from "../graph/attributes.js";
 import { type GraphIndex, indexOf } from "../graph/graph-index.js";

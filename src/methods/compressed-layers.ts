@@ -30,8 +30,8 @@ interface Common {
 }
 
 /**
- * A layer over a basis, as one node; a chain of ordinary nodes that the metadata tells of; or a convolution whose filters
- * are looked up in a codebook.
+ * A layer over a basis, as one node; a chain of ordinary nodes that the metadata tells of; or a convolution whose
+ * filters are looked up in a codebook.
  */
 export type CompressedLayer = Common &
   (

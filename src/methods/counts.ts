@@ -1,5 +1,5 @@
-// What a network costs, in the three kinds that papers use: parameters as their method's paper counts them, all parameters,
-// and bits; multiply-accumulates as they are executed, and as the paper counts them where that differs.
+// What a network costs, in the three kinds that papers use: parameters as their method's paper counts them, all
+// parameters, and bits; multiply-accumulates as they are executed, and as the paper counts them where that differs.
 
 import { elements } from "../graph/attributes.js";
 import { indexOf } from "../graph/graph-index.js";
@@ -17,8 +17,8 @@ export interface Counts {
   readonly storedBits: number;
   readonly macs: number;
   /**
-   * KSE: each centroid is convolved once. kh x 1 and 1 x kw in a row: both at the output's size, as where the first takes
-   * both strides. All else as executed.
+   * KSE: each centroid is convolved once. kh x 1 and 1 x kw in a row: both at the output's size, as where the first
+   * takes both strides. All else as executed.
    */
   readonly paperMacs: number;
 }

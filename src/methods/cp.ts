@@ -1,8 +1,8 @@
-// CP decomposition (Lebedev et al., 2015): W[i, j, y, x] = sum_r A[i, r] B[j, r] C[y, r] D[x, r], written as 1x1 c -> R,
-// depthwise kh x 1, depthwise 1 x kw, 1x1 R -> n: R (c + kh + kw + n) weights. How the terms are found: basis/cp.ts. Under a
-// budget every layer keeps the same fraction of its cost, R = F c n kh kw / (c + kh + kw + n).
-// Source: the form is the paper's (its identity is a test); that its solver is clearly better than plain ALS is its
-// abstract's; solver and starts here are our own.
+// CP decomposition (Lebedev et al., 2015): W[i, j, y, x] = sum_r A[i, r] B[j, r] C[y, r] D[x, r], written as 1x1 c ->
+// R, depthwise kh x 1, depthwise 1 x kw, 1x1 R -> n: R (c + kh + kw + n) weights. How the terms are found: basis/cp.ts.
+// Under a budget every layer keeps the same fraction of its cost, R = F c n kh kw / (c + kh + kw + n). Source: the form
+// is the paper's (its identity is a test); that its solver is clearly better than plain ALS is its abstract's; solver
+// and starts here are our own.
 import * as z from "zod/mini";
 import { cpTerms } from "../basis/cp.js";
 import { type Candidate, type Factors, makeFactors } from "../basis/factors.js";

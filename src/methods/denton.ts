@@ -1,9 +1,9 @@
 // Denton et al., 2014: input channels in G clusters, filters in H, and for each of the G H blocks of the weight
 //   biclustered    HOSVD with K1 filters and K2 channels: GH ((c/G) K2 + K1 K2 kh kw + K1 n/H) weights; G = H = 1: Tucker-2
 //   outer-product  K outer products of channels, kernel and filters: GH K (c/G + kh kw + n/H) weights
-// Written as grouped convolutions; a Gather puts channels in the order of their clusters where they are not.
-// Source: the authors' code. Its third tool, one colour for each filter of the first layer, is not here: the first layer
-// stays, as in the other methods.
+// Written as grouped convolutions; a Gather puts channels in the order of their clusters where they are not. Source:
+// the authors' code. Its third tool, one colour for each filter of the first layer, is not here: the first layer stays,
+// as in the other methods.
 import * as z from "zod/mini";
 import { biclustered, biclusteredCandidate } from "../basis/biclustered.js";
 import { blockOf, type Clusters, clustered } from "../basis/blocks.js";

@@ -4,9 +4,9 @@
 //   model  the largest product of the layers' y whose ranks lie between those of map at budgets 10 % smaller and larger; the
 //          paper enumerates layers of equal cost in groups and adds measured accuracies, here a Lagrange multiplier solves it
 //   inf    of twenty such, found with y perturbed, the one with the best result on validation data, which has to be handed in
-// Source: the form and map are checked against the authors' published singular values and ranks of ResNet-56 (a test); the
-// solver of model and inf is our own. The first convolution stays, as in the authors' settings. Their strides both stand in
-// the first stage; here each axis strides in its own stage, so that the original is what full rank gives.
+// Source: the form and map are checked against the authors' published singular values and ranks of ResNet-56 (a test);
+// the solver of model and inf is our own. The first convolution stays, as in the authors' settings. Their strides both
+// stand in the first stage; here each axis strides in its own stage, so that the original is what full rank gives.
 import * as z from "zod/mini";
 import { encMostRank, encQuality, encRank } from "../basis/enc.js";
 import { separableSpectrum } from "../basis/separable-svd.js";

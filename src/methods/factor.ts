@@ -86,9 +86,9 @@ function writeLayers(net: GraphBuilder, layer: ConvLayer, settings: Settings): R
 }
 
 /**
- * Sets the weights of the layer that changes the shape to the separable convolution nearest to the filters (less what its
- * skip adds), and the 1x1 of the others to 0, so that behind a ReLU they hand on what they get. Says what the layers begin
- * with.
+ * Sets the weights of the layer that changes the shape to the separable convolution nearest to the filters (less what
+ * its skip adds), and the 1x1 of the others to 0, so that behind a ReLU they hand on what they get. Says what the
+ * layers begin with.
  */
 function startFrom(
   net: GraphBuilder,

@@ -87,8 +87,8 @@ function findChain(chain: ChainRecord, index: GraphIndex): FoundChain | ChangedC
 }
 
 /**
- * What the only node makes that reads the last stage's weight; "" where there is none. Only chains that a method made may
- * have had a norm folded into them: compression on data folds them before.
+ * What the only node makes that reads the last stage's weight; "" where there is none. Only chains that a method made
+ * may have had a norm folded into them: compression on data folds them before.
  */
 function movedOutput({ method, weights, orders = [] }: ChainRecord, { producers, root }: GraphIndex): string {
   if (method === undefined) return "";
@@ -97,7 +97,9 @@ function movedOutput({ method, weights, orders = [] }: ChainRecord, { producers,
   return readers.length === 1 && (orders[weights.length] ?? null) === null ? (readers[0]!.outputs[0] ?? "") : "";
 }
 
-/** The weight that a stage reads; where it is repeated at load, what is repeated; "" where it is not what it should be. */
+/**
+ * The weight that a stage reads; where it is repeated at load, what is repeated; "" where it is not what it should be.
+ */
 function weightOf(chain: ChainRecord, node: Node, at: number, { producers, stored }: GraphIndex): string {
   const value = node.inputs[1] ?? "";
   const repeats = storedRepeats(candidateOf(chain), chain.shape)[at] ?? 1;

@@ -1,8 +1,9 @@
-// Filter groups from a trained network (Peng et al., 2018): W is cut along its input channels into g blocks [n, (c/g) kh kw],
-// of each the truncated SVD with min(c/g, n) components; D = sqrt(S) V^T becomes a grouped convolution, P = U sqrt(S) a 1x1:
-// c (c/g) kh kw + n c weights. The squared error is the sum of the blocks' discarded squared singular values, which is the
-// least for this structure; nothing stands between D and P, so that g = 1 is the original where n <= c.
-// Source: the closed form is checked; that Peng et al. begin so is remembered. As an architecture to be trained: `group`.
+// Filter groups from a trained network (Peng et al., 2018): W is cut along its input channels into g blocks [n, (c/g)
+// kh kw], of each the truncated SVD with min(c/g, n) components; D = sqrt(S) V^T becomes a grouped convolution, P = U
+// sqrt(S) a 1x1: c (c/g) kh kw + n c weights. The squared error is the sum of the blocks' discarded squared singular
+// values, which is the least for this structure; nothing stands between D and P, so that g = 1 is the original where n
+// <= c. Source: the closed form is checked; that Peng et al. begin so is remembered. As an architecture to be trained:
+// `group`.
 import { type Candidate, makeFactors } from "../basis/factors.js";
 import { tails } from "../basis/spectrum.js";
 import { divisors } from "../basis/split.js";

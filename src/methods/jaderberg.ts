@@ -1,9 +1,9 @@
 // Separable filters (Jaderberg et al., 2014). Scheme 1: every filter of two dimensions is a combination of M separable
-// ones, W[i, j] = sum_m a[i, j, m] v_m h_m^T, written as two depthwise convolutions (kh x 1, 1 x kw) and a 1x1; M (kh + kw)
-// + c M n weights where all channels share the M filters, c M (kh + kw + n) where each has its own. Scheme 2: kh x 1 from c
-// to K channels, then 1 x kw to n, K (c kh + n kw) weights, by one truncated SVD.
-// Source: the schemes are those of the paper's abstract and of its two implementations in the field; that each channel has
-// a basis of its own in scheme 1 is remembered, not read.
+// ones, W[i, j] = sum_m a[i, j, m] v_m h_m^T, written as two depthwise convolutions (kh x 1, 1 x kw) and a 1x1; M (kh +
+// kw) + c M n weights where all channels share the M filters, c M (kh + kw + n) where each has its own. Scheme 2: kh x
+// 1 from c to K channels, then 1 x kw to n, K (c kh + n kw) weights, by one truncated SVD. Source: the schemes are
+// those of the paper's abstract and of its two implementations in the field; that each channel has a basis of its own
+// in scheme 1 is remembered, not read.
 import * as z from "zod/mini";
 import { channelSeparable } from "../basis/channel-separable.js";
 import type { Candidate } from "../basis/factors.js";

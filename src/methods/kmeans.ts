@@ -1,9 +1,10 @@
-// Kernels from a codebook (Son et al., 2018): every kernel of two dimensions is a scale times one of k centroids, W[i, j] =
-// a[i, j] C[index[i, j]], which all layers of the network share (or each layer has its own). The paper's count is one
-// parameter for each scale, one for each index and the codebook: 2/9 of 3 x 3 layers. Multiply-accumulates stay.
-// Source: the authors' code, with guards for kernels of zeros and empty clusters; how clusters are found: basis/kmeans.ts,
-// basis/kernel-codes.ts. Scales are stored in half precision, as the authors round them; they are rounded when the model is
-// stored, not in every step of training. Under a budget k is the largest that keeps it, at most 1024: that bound is our own.
+// Kernels from a codebook (Son et al., 2018): every kernel of two dimensions is a scale times one of k centroids, W[i,
+// j] = a[i, j] C[index[i, j]], which all layers of the network share (or each layer has its own). The paper's count is
+// one parameter for each scale, one for each index and the codebook: 2/9 of 3 x 3 layers. Multiply-accumulates stay.
+// Source: the authors' code, with guards for kernels of zeros and empty clusters; how clusters are found:
+// basis/kmeans.ts, basis/kernel-codes.ts. Scales are stored in half precision, as the authors round them; they are
+// rounded when the model is stored, not in every step of training. Under a budget k is the largest that keeps it, at
+// most 1024: that bound is our own.
 import * as z from "zod/mini";
 import { codeKernels, type KernelCodes, kernelTransforms } from "../basis/kernel-codes.js";
 import { FilterBasisError } from "../errors/error.js";

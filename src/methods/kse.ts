@@ -1,11 +1,11 @@
-// Kernel sparsity and entropy (Li et al., 2019): the n kernels of every input channel are clustered into q centroids, q by
-// the channel's indicator (basis/kernel-indicator.ts): 0 (the channel is dropped, the convolution reads the others), n (it
-// stays) or something between, by G levels and T further halvings. Weights: sum over the channels of q h w, and of an index
-// for each kernel where 0 < q < n. Multiply-accumulates in the paper's count: every centroid is convolved once, sum q h w;
-// as executed, all kernels of the channels that are left.
-// Source: the paper's definition, the authors' code where it agrees; `legacyEntropy` reads the array as their code does.
-// That the paper's figures of multiply-accumulates are the first count is remembered. G and T under a budget: those in 3..8
-// and 0..2 whose count comes nearest from below; a budget in multiply-accumulates is of the paper's count.
+// Kernel sparsity and entropy (Li et al., 2019): the n kernels of every input channel are clustered into q centroids, q
+// by the channel's indicator (basis/kernel-indicator.ts): 0 (the channel is dropped, the convolution reads the others),
+// n (it stays) or something between, by G levels and T further halvings. Weights: sum over the channels of q h w, and
+// of an index for each kernel where 0 < q < n. Multiply-accumulates in the paper's count: every centroid is convolved
+// once, sum q h w; as executed, all kernels of the channels that are left. Source: the paper's definition, the authors'
+// code where it agrees; `legacyEntropy` reads the array as their code does. That the paper's figures of
+// multiply-accumulates are the first count is remembered. G and T under a budget: those in 3..8 and 0..2 whose count
+// comes nearest from below; a budget in multiply-accumulates is of the paper's count.
 import * as z from "zod/mini";
 import { centroidsOf, channelIndicator, kernelsOf } from "../basis/kernel-indicator.js";
 import { kmeans } from "../basis/kmeans.js";

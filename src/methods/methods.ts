@@ -1,39 +1,25 @@
 // The table of methods, and the one way from a name and options to a pass.
-import { FilterBasisError } from "../errors/error.js";
 import type { Pass } from "../graph/types.js";
 import { type AmcOptions, amcMethod } from "./amc.js";
+import { baseMethods } from "./base-methods.js";
 import { type BasisOptions, basisFields } from "./basis.js";
-import { basisMethod, channelWise, filterWise, svd } from "./basis-methods.js";
-import { basisScratchMethod } from "./basis-scratch.js";
 import { type CapOptions, capMethod } from "./cap.js";
 import { cp } from "./cp.js";
 import { denton } from "./denton.js";
 import { type EncKnown, enc } from "./enc.js";
-import { factorMethod } from "./factor.js";
-import { groupMethod } from "./group.js";
 import { groupSvd } from "./group-svd.js";
 import { jaderberg } from "./jaderberg.js";
 import { kmeansMethod } from "./kmeans.js";
 import { kse } from "./kse.js";
 import type { Method } from "./method.js";
-import { checkedOptions } from "./options.js";
+import { methodIn, passIn, table } from "./method-table.js";
 import { simpleSvd } from "./simple-svd.js";
 import { slimmingMethod } from "./slimming.js";
-import { transitionMethod } from "./transition.js";
 import { type ZhangKnown, zhang } from "./zhang.js";
-
-const table = <T extends { readonly [Name in keyof T]: Method<Name & string> }>(all: T): T => all;
 
 /** Methods by their names. */
 export const methods = table({
-  basis: basisMethod,
-  "filter-wise": filterWise,
-  "channel-wise": channelWise,
-  svd,
-  "basis-scratch": basisScratchMethod,
-  factor: factorMethod,
-  group: groupMethod,
-  transition: transitionMethod,
+  ...baseMethods,
   "simple-svd": simpleSvd,
   zhang,
   enc,
@@ -69,14 +55,7 @@ export type Known = Pick<BasisOptions, "moments" | "linear"> &
   Pick<AmcOptions, "kept">;
 
 /** A method by its name. @throws FilterBasisError `not-found` */
-export function methodNamed(name: string): Method {
-  if (Object.hasOwn(methods, name)) return methods[name as MethodName];
-  throw new FilterBasisError("not-found", "there is no such method", {
-    field: "method",
-    expected: Object.keys(methods).join(", "),
-    got: name,
-  });
-}
+export const methodNamed = (name: string): Method => methodIn(methods, name);
 
 /**
  * The pass of a method, by options as a recipe gives them. @throws FilterBasisError `not-found` (no such method),
@@ -90,8 +69,4 @@ export function methodNamed(name: string): Method {
  * console.log(graph.name);
  * ```
  */
-export function methodPass(name: string, given: object, known: Known = {}): Pass {
-  const method = methodNamed(name);
-  const options = { ...checkedOptions(name, method.options, given), ...known };
-  return (graph) => method.apply(graph, options);
-}
+export const methodPass = (name: string, given: object, known: Known = {}): Pass => passIn(methods, name, given, known);

@@ -1,4 +1,5 @@
-// Whole filters over a basis, W ~ A B with B [d, c, kh, kw]: what methods with one split share. Written as BasisConv nodes.
+// Whole filters over a basis, W ~ A B with B [d, c, kh, kw]: what methods with one split share. Written as BasisConv
+// nodes.
 import { type Candidate, type Factors, makeFactors } from "../basis/factors.js";
 import { type ActivationMoments, blockMoments, outputSpectrum } from "../basis/moments.js";
 import { tails } from "../basis/spectrum.js";

@@ -1,7 +1,7 @@
 // A plan for methods that write layers as chains: for every layer its k on the method's line, as asked for or under a
-// budget. Where the losses of all k are known before decomposing, the budget is solved as for bases: the largest product
-// of the shares of the squared norms that are kept. Where they are not, every layer keeps the same fraction of its cost,
-// or stands at the same level of what its method says.
+// budget. Where the losses of all k are known before decomposing, the budget is solved as for bases: the largest
+// product of the shares of the squared norms that are kept. Where they are not, every layer keeps the same fraction of
+// its cost, or stands at the same level of what its method says.
 
 import * as z from "zod/mini";
 import type { SkippedLayer } from "../basis/convolution.js";

@@ -1,5 +1,5 @@
-// The options with which a method keeps a budget: the budget itself where the method plans by one, else the first of its
-// sizes, from large to small, that is within it.
+// The options with which a method keeps a budget: the budget itself where the method plans by one, else the first of
+// its sizes, from large to small, that is within it.
 import { FilterBasisError, isError } from "../errors/error.js";
 import type { Dim, Graph } from "../graph/types.js";
 import { countsOf } from "./counts.js";

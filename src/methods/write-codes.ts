@@ -1,7 +1,7 @@
-// Codebooks into a graph: the convolution stays, its weight is computed from codebook and indices by ordinary nodes, which
-// a runtime computes once when it loads the model. So the file holds codebook and indices alone, and the model is as fast
-// as the original. (Stored dense, it would be as large as that.) Indices take whole bytes in the file: packed to their true
-// width they would save an eighth of themselves at 128 kernels, for a chain of shifts and masks at load.
+// Codebooks into a graph: the convolution stays, its weight is computed from codebook and indices by ordinary nodes,
+// which a runtime computes once when it loads the model. So the file holds codebook and indices alone, and the model is
+// as fast as the original. (Stored dense, it would be as large as that.) Indices take whole bytes in the file: packed
+// to their true width they would save an eighth of themselves at 128 kernels, for a chain of shifts and masks at load.
 import { int, makeNode } from "../graph/attributes.js";
 import type { Graph, Node } from "../graph/types.js";
 import type { ChainLayer } from "./chain-layers.js";

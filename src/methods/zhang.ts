@@ -4,9 +4,9 @@
 //   asymmetric   with responses of the original network and of the network compressed so far: layer after layer, the best of
 //                rank d for what the layer then gets
 //   nonlinear    the same through the ReLU that follows (basis/reduced-rank.ts)
-// Ranks: the largest product of the shares of the squared singular values (of the responses where they are known) that are
-// kept, under the budget. Batch norms are to be folded before, so that the ReLU follows the convolution.
-// Source: the paper's algebra, the optimum checked against alternating least squares; the lambdas of the nonlinear steps are
+// Ranks: the largest product of the shares of the squared singular values (of the responses where they are known) that
+// are kept, under the budget. Batch norms are to be folded before, so that the ReLU follows the convolution. Source:
+// the paper's algebra, the optimum checked against alternating least squares; the lambdas of the nonlinear steps are
 // remembered. The paper's "asym. 3D", this on the second convolution of the method jaderberg's scheme 2, is not here.
 import * as z from "zod/mini";
 import { composed } from "../basis/composed.js";

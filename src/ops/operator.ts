@@ -52,7 +52,9 @@ export interface Operator {
   readonly stepwise?: true;
   /** Results lie within 1: always, or where its first input or all of its inputs do. */
   readonly bounded?: "always" | "first" | "all";
-  /** What becomes of the channels of its first input: see `ChannelRule`. Absent: they cannot be told apart behind it. */
+  /**
+   * What becomes of the channels of its first input: see `ChannelRule`. Absent: they cannot be told apart behind it.
+   */
   readonly channels?: ChannelRule;
   /** Its gradient does not need its result, which shares memory with no other: the next operator may write over it. */
   readonly overwritable?: true;

@@ -40,8 +40,8 @@ const alike: Readonly<Record<string, number>> = {
 };
 
 /**
- * Raises a model below opset 13 to it. Where one node may mean something else there, the very same graph comes back, with
- * the reason.
+ * Raises a model below opset 13 to it. Where one node may mean something else there, the very same graph comes back,
+ * with the reason.
  */
 export const raiseOpset: Pass = (graph) => {
   const opset = graph.opsets.get("") ?? 1;

@@ -1,5 +1,5 @@
-// A compression as one self-contained HTML page: before and after, what is lost, what speed costs, layer by layer what was
-// done, and pictures that both networks make.
+// A compression as one self-contained HTML page: before and after, what is lost, what speed costs, layer by layer what
+// was done, and pictures that both networks make.
 import { escapeHtml, htmlPage, section, table, thousands } from "./html.js";
 import { chart, short } from "./plots.js";
 import { type State, statesTable } from "./states.js";

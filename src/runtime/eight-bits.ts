@@ -12,8 +12,8 @@ export const targets = ["this", "x86-avx2", "x86-vnni", "arm", "wasm"] as const;
 export type Target = (typeof targets)[number];
 
 /**
- * Formats of weights for a target, the fastest first: full integers where sums are exact; where pairs saturate, integers
- * of seven bits, or unsigned ones, which are multiplied otherwise.
+ * Formats of weights for a target, the fastest first: full integers where sums are exact; where pairs saturate,
+ * integers of seven bits, or unsigned ones, which are multiplied otherwise.
  */
 export const weightFormatsFor: Readonly<Record<Exclude<Target, "this">, readonly ("int8" | "int7" | "uint8")[]>> = {
   "x86-avx2": ["int7", "uint8"],

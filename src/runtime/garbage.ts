@@ -1,5 +1,5 @@
-// Arrays that nobody reads any more hold memory outside V8's heap until it collects, which it does late: a heap of 30 MB
-// may keep a gigabyte of outputs. Whoever is about to need as much says so.
+// Arrays that nobody reads any more hold memory outside V8's heap until it collects, which it does late: a heap of 30
+// MB may keep a gigabyte of outputs. Whoever is about to need as much says so.
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 

@@ -1,5 +1,6 @@
-// A layer as it is timed; a convolution between two 1 x 1 depthwise convolutions, which cost next to nothing but keep ONNX Runtime's
-// blocked layout, since it keeps its tensors so from convolution to convolution and a reshape costs it that.
+// A layer as it is timed; a convolution between two 1 x 1 depthwise convolutions, which cost next to nothing but keep
+// ONNX Runtime's blocked layout, since it keeps its tensors so from convolution to convolution and a reshape costs it
+// that.
 import { elements, int, ints, makeNode } from "../graph/attributes.js";
 import { makeBasisConv } from "../graph/basis-conv.js";
 import type { Graph, Node, TensorData } from "../graph/types.js";

@@ -1,5 +1,5 @@
-// How long each kind of operator takes in a network, as ONNX Runtime's own profile says it: after its rewriting, so that
-// what it fused or laid out anew is told under its own names.
+// How long each kind of operator takes in a network, as ONNX Runtime's own profile says it: after its rewriting, so
+// that what it fused or laid out anew is told under its own names.
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -19,8 +19,8 @@ export function cacheLimit(environment: Readonly<Record<string, string | undefin
 }
 
 /**
- * Removes the entries of a folder (files, or folders of files) that were used longest ago, until the others take at most
- * so many bytes. The newest always stays. What cannot be read or removed stays too.
+ * Removes the entries of a folder (files, or folders of files) that were used longest ago, until the others take at
+ * most so many bytes. The newest always stays. What cannot be read or removed stays too.
  * @returns names of what was removed
  */
 export async function pruneFolder(folder: string, most: number): Promise<readonly string[]> {

@@ -20,8 +20,8 @@ export interface Verification {
 }
 
 /**
- * Runs a model (a graph, a file's bytes or a path) on each reference's inputs and compares.
- * `tolerance` is relative to the largest value of an output.
+ * Runs a model (a graph, a file's bytes or a path) on each reference's inputs and compares. `tolerance` is relative to
+ * the largest value of an output.
  * @throws FilterBasisError `verification-failed`, and what opening and running throw
  * @example
  * ```ts

@@ -75,8 +75,8 @@ export const learnProjections: Learner = async ({ graph, network, source, batche
 };
 
 /**
- * What the layers behind projections give, each once; of one whose own outputs are projected what its norm gives, and by
- * which projection that is taken back.
+ * What the layers behind projections give, each once; of one whose own outputs are projected what its norm gives, and
+ * by which projection that is taken back.
  */
 function watchedValues(start: readonly Projected[]): readonly { readonly name: string; readonly projected?: number }[] {
   const readers = new Set(start.flatMap((one) => one.readers.map(({ node }) => node)));

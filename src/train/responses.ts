@@ -19,8 +19,8 @@ export interface ResponsesOptions {
 const positions = 10;
 
 /**
- * Holds the first batches; the function runs them. @throws FilterBasisError `unsupported` for a network without an input,
- * or for a value that has no channels at positions
+ * Holds the first batches; the function runs them. @throws FilterBasisError `unsupported` for a network without an
+ * input, or for a value that has no channels at positions
  */
 export async function sampledResponses(
   source: BatchSource,

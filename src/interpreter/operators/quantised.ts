@@ -1,5 +1,5 @@
-// Rounding to integers that stand for floats, and back: a network with such pairs computes here in floats what a runtime
-// computes in integers, but for values that lie half-way between two steps.
+// Rounding to integers that stand for floats, and back: a network with such pairs computes here in floats what a
+// runtime computes in integers, but for values that lie half-way between two steps.
 import { readInt } from "../../graph/attributes.js";
 import { dataTypes } from "../../graph/types.js";
 import type { DType } from "../../torch/tensor.js";

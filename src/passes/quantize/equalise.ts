@@ -1,6 +1,6 @@
 // Two layers with nothing between them: the maps between them may be scaled, channel by channel, if the second layer's
-// columns are scaled back. B' = D B, A' = A D^-1 compute the same; with D = 1 / (largest size of each map) the rounding of
-// the maps, whose one step the largest of them decides, treats all alike.
+// columns are scaled back. B' = D B, A' = A D^-1 compute the same; with D = 1 / (largest size of each map) the rounding
+// of the maps, whose one step the largest of them decides, treats all alike.
 import { nodeName, readInt } from "../../graph/attributes.js";
 import { freshNames } from "../../graph/edit.js";
 import { type GraphIndex, indexOf } from "../../graph/graph-index.js";

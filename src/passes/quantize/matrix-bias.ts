@@ -1,5 +1,5 @@
-// MatMul and the Add of a bias behind it as one Gemm. ONNX Runtime makes them one when it loads a model, and then finds a
-// bias in floats beside a weight in integers, which it runs in floats.
+// MatMul and the Add of a bias behind it as one Gemm. ONNX Runtime makes them one when it loads a model, and then finds
+// a bias in floats beside a weight in integers, which it runs in floats.
 import { makeNode } from "../../graph/attributes.js";
 import { indexOf } from "../../graph/graph-index.js";
 import type { Node, Outcome, Pass } from "../../graph/types.js";

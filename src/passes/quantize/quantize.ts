@@ -1,5 +1,6 @@
 // Static quantisation to eight bits: layers, and what stands between them, read and make values that are rounded by
-// QuantizeLinear and widened by DequantizeLinear. ONNX Runtime runs such nodes in integers; everything else sees floats.
+// QuantizeLinear and widened by DequantizeLinear. ONNX Runtime runs such nodes in integers; everything else sees
+// floats.
 import { elements, int, makeNode, nodeName } from "../../graph/attributes.js";
 import { freshNames } from "../../graph/edit.js";
 import { type GraphIndex, indexOf } from "../../graph/graph-index.js";
@@ -33,13 +34,15 @@ export interface QuantizeOptions {
   readonly float?: ReadonlyMap<string, string>;
   readonly weights?: WeightFormatName;
   readonly activations?: EightBits;
-  /** Mean of every channel of what layers read: biases are corrected by what the rounding of weights adds on average. */
+  /**
+   * Mean of every channel of what layers read: biases are corrected by what the rounding of weights adds on average.
+   */
   readonly means?: ReadonlyMap<string, ArrayLike<number>>;
 }
 
 /**
- * The pass. A value without a range leaves its nodes float, with the reason; a graph below opset 13 is left as it is (see
- * `raiseOpset`).
+ * The pass. A value without a range leaves its nodes float, with the reason; a graph below opset 13 is left as it is
+ * (see `raiseOpset`).
  */
 export function quantize(options: QuantizeOptions): Pass {
   return (graph) => {

@@ -1,5 +1,5 @@
-// What ONNX Runtime computes in eight bits between QuantizeLinear and DequantizeLinear, operator by operator. Everything
-// that is not here runs in floats.
+// What ONNX Runtime computes in eight bits between QuantizeLinear and DequantizeLinear, operator by operator.
+// Everything that is not here runs in floats.
 import { readFloat, readInt, readString } from "../../graph/attributes.js";
 import type { GraphIndex } from "../../graph/graph-index.js";
 import type { Node, TensorData } from "../../graph/types.js";

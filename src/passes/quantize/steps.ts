@@ -1,5 +1,5 @@
-// Eight-bit numbers: which step and zero point stand for a range of floats, and rounding to them. A float x is stood for
-// by the integer q = clamp(round(x / scale) + zero), and q stands for (q - zero) scale (ONNX QuantizeLinear,
+// Eight-bit numbers: which step and zero point stand for a range of floats, and rounding to them. A float x is stood
+// for by the integer q = clamp(round(x / scale) + zero), and q stands for (q - zero) scale (ONNX QuantizeLinear,
 // DequantizeLinear).
 import { tensorOf } from "../../graph/index.js";
 import type { TensorData } from "../../graph/types.js";

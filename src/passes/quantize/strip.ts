@@ -1,5 +1,6 @@
-// Back from a network with pairs of QuantizeLinear and DequantizeLinear to floats: stored integers become the floats that
-// they stand for (behind Cast and Mul too), and pairs go. Where a pair cuts at 0 it does the work of a ReLU, and a Clip takes its place.
+// Back from a network with pairs of QuantizeLinear and DequantizeLinear to floats: stored integers become the floats
+// that they stand for (behind Cast and Mul too), and pairs go. Where a pair cuts at 0 it does the work of a ReLU, and a
+// Clip takes its place.
 import { makeNode, nodeName } from "../../graph/attributes.js";
 import { isDequantize } from "../../graph/dequantized.js";
 import { freshNames, renameReads } from "../../graph/edit.js";
