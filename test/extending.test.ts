@@ -83,10 +83,10 @@ beforeAll(() => {
   writeFileSync(at("src/methods/two-filters.ts"), twoFilters);
   insert(
     "src/methods/methods.ts",
-    "import { transitionMethod } from",
+    "import { type ZhangKnown, zhang } from",
     'import { twoFilters } from "./two-filters.js";',
   );
-  insert("src/methods/methods.ts", "  transition: transitionMethod,", '  "two-filters": twoFilters,');
+  insert("src/methods/methods.ts", "  amc: amcMethod,", '  "two-filters": twoFilters,');
   writeFileSync(at("recipes/two-filters.yaml"), recipe);
 }, 240_000);
 

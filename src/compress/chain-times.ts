@@ -11,6 +11,9 @@ import { sidesOf } from "../calibrate/replacement.js";
 import type { Graph } from "../graph/types.js";
 import type { Clock, TimedLayer } from "../methods/latencies.js";
 import { attributesToJson } from "../methods/record.js";
+import { inferShapes } from "../ops/infer.js";
+import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
+import type { Place } from "./job.js";
 
 /** Sizes of the inputs of a layer's nodes; undefined where one is not known. */
 export type LayerInputs = (layer: CalibratedLayer) => readonly (readonly number[])[] | undefined;
@@ -101,3 +104,13 @@ export function firstTimed({ choices }: LayerChoices): readonly LayerChoice[] {
 }
 
 export const opsetOf = (graph: Graph): number => graph.opsets.get("") ?? 17;
+
+/** Of a network at the sizes at which it is timed. */
+export function layerInputs({ prepared, place }: { readonly prepared: Graph; readonly place: Place }): LayerInputs {
+  const shapes = inferShapes(prepared, concreteInputs(prepared, place.inputs.shapes));
+  return ({ nodes }) => {
+    const sizes = nodes.map(({ input }) => shapes.get(input)?.dims);
+    const known = sizes.every((dims) => dims?.every((dim) => typeof dim === "number" && dim > 0));
+    return known ? (sizes as readonly (readonly number[])[]) : undefined;
+  };
+}

@@ -17,12 +17,10 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { type Selection, skipReason } from "../methods/pattern.js";
 import type { Cost } from "../ops/cost/cost.js";
-import { inferShapes } from "../ops/infer.js";
-import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
 import { type LatencyTable, openLatencyTable } from "../runtime/latency-table.js";
 import { type Approach, approached, beginApproach } from "./approach.js";
 import type { CalibrationData } from "./calibration-data.js";
-import { chainClock, chainQuestions, firstTimed, type LayerInputs, opsetOf } from "./chain-times.js";
+import { chainClock, chainQuestions, firstTimed, layerInputs, opsetOf } from "./chain-times.js";
 import { fastestCandidates, type TimedCandidate } from "./fastest-candidates.js";
 import { type JobHooks, type Place, stepsOf, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
@@ -296,13 +294,4 @@ async function timeOf(
     timeNetworks(original, graph, place, hooks),
   );
   return (written / first) * whole;
-}
-
-function layerInputs({ prepared, place }: CalibratedJob): LayerInputs {
-  const shapes = inferShapes(prepared, concreteInputs(prepared, place.inputs.shapes));
-  return ({ nodes }) => {
-    const sizes = nodes.map(({ input }) => shapes.get(input)?.dims);
-    const known = sizes.every((dims) => dims?.every((dim) => typeof dim === "number" && dim > 0));
-    return known ? (sizes as readonly (readonly number[])[]) : undefined;
-  };
 }

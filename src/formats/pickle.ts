@@ -37,9 +37,7 @@ interface Machine {
   readonly memo: Map<number, PickleValue>;
 }
 
-/**
- * One pickle that starts at `offset`: its value and where it ends. @throws FilterBasisError `malformed`, `unsupported`
- */
+/** The pickle that starts at `offset`: its value and its end. @throws FilterBasisError `malformed`, `unsupported` */
 export function readPickle(bytes: Uint8Array, rules: PickleRules, offset = 0): { value: PickleValue; end: number } {
   const reader = new Reader(bytes, offset);
   const machine: Machine = { reader, rules, stack: [], marks: [], memo: new Map() };
