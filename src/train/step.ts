@@ -75,7 +75,8 @@ export function trainStep(trainer: Trainer, batch: Batch, rate: number, progress
     if (trainer.clip !== undefined) clipGradients(parameters, trainer.clip);
     optimizer.step(rate);
   }
-  const number = (part: Tensor | null): number | null => (part === null ? null : Number(part.item()));
+  const number = (part: Tensor | null): number | null =>
+    part === parts.total ? value : part === null ? null : Number(part.item());
   return {
     loss: value,
     task: number(parts.task),
