@@ -7,12 +7,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import compress from "../src/cli/compress.js";
 import type { Command } from "../src/cli/frame.js";
 import plan from "../src/cli/plan.js";
+import { makeNode } from "../src/graph/attributes.js";
 import { tensorOf } from "../src/graph/values.js";
 import { readRecord } from "../src/methods/record.js";
 import { edsr } from "../src/nets/edsr.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
-import { oneConv } from "./small-graphs.js";
+import { oneConv, randomTensor, smallGraph } from "./small-graphs.js";
 
 const folder = mkdtempSync(join(tmpdir(), "filterbasis-compress-"));
 const model = join(folder, "model.onnx");
@@ -49,6 +50,25 @@ describe("plan", () => {
 });
 
 describe("compress", () => {
+  test("tells of convolutions that read one weight as one layer, as a plan does", async () => {
+    const tied = join(folder, "tied.onnx");
+    const conv = (name: string, from: string, to: string) => makeNode("Conv", [from, "w"], [to], {}, { name });
+    const graph = smallGraph({
+      nodes: [conv("first", "x", "a"), conv("second", "a", "b"), conv("third", "b", "y")],
+      initializers: { w: randomTensor([8, 8, 3, 3], 1) },
+      inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 8, 16, 16] } }],
+      outputs: ["y"],
+    });
+    await saveModel(graph, tied);
+    const planned = await run(plan, tied, "--keep-params", "0.5", "--layout", "split");
+    const { json, stderr } = await run(compress, tied, "-o", out, "--keep-params", "0.5", "--layout", "split");
+    rmSync(tied);
+    const told = (layers: readonly { name: string; splits: number; basis: number; nodes: number }[]) =>
+      layers.map(({ name, splits, basis, nodes }) => ({ name, splits, basis, nodes }));
+    expect(told(json.layers), stderr).toEqual(told(planned.json.layers));
+    expect(told(json.layers)).toMatchObject([{ name: "first", nodes: 3 }]);
+  });
+
   test("writes a verified model of the planned size and tells what it skipped", async () => {
     const planned = await run(plan, model, "--keep-params", "0.5");
     const { code, json, stderr } = await run(compress, model, "-o", out, "--keep-params", "0.5", ...quick);

@@ -122,16 +122,16 @@ async function undo(given: Given, output: string, place: Place, hooks: Context) 
   };
 }
 
+/** As in a plan, nodes that read the same weight are one layer, which has the first one's name. */
 function layerReport(graph: Graph) {
-  return (readRecord(graph)?.layers ?? []).map(({ name, output, splits, basisSize, shared, layout, error, shape }) => ({
-    name: name || output,
-    filters: shape,
-    splits,
-    basis: basisSize,
-    ...(shared === undefined ? {} : { shared }),
-    layout,
-    error,
-  }));
+  const recorded = readRecord(graph)?.layers ?? [];
+  const layers = new Map<string, typeof recorded>();
+  for (const layer of recorded) layers.set(layer.coefficients, [...(layers.get(layer.coefficients) ?? []), layer]);
+  return [...layers.values()].map((nodes) => {
+    const { name, output, splits, basisSize, shared, layout, error, shape } = nodes[0]!;
+    const about = { name: name || output, filters: shape, splits, basis: basisSize, nodes: nodes.length };
+    return { ...about, ...(shared === undefined ? {} : { shared }), layout, error };
+  });
 }
 
 function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<FineTunedRun>): string {
