@@ -203,4 +203,38 @@ describeEngine("a training", () => {
       expect(steps.slice(0, 4)).toEqual([1, 2, 3, 4]);
     },
   );
+
+  it("goes on on another device, from the same weights", async () => {
+    const run = async (name: string, onward: string) => {
+      const seen: number[] = [];
+      const folder = join(root, name);
+      const onStep = ({ loss }: { loss: number }) => void seen.push(loss);
+      const recipe = parseRecipe({ name: "device", ...common, ...recipes.classification(), device });
+      await runTraining(folder, recipe, { onStep, stopping: () => seen.length === 2 });
+      expect((await runTraining(folder, "resume", { onStep, device: onward })).finished).toBe(true);
+      return seen;
+    };
+    expect(await run("moved", "cpu")).toEqual(await run("stayed", device));
+  });
+
+  it("in bfloat16 learns what it learns in float32, nearly, on any device; float16 needs a GPU", async () => {
+    const run = async (name: string, precision: string, on: string) => {
+      const seen: number[] = [];
+      const recipe = parseRecipe({ name: "device", ...common, ...recipes.classification(), device: on, precision });
+      await runTraining(join(root, name), recipe, { onStep: ({ loss }) => void seen.push(loss) });
+      return seen;
+    };
+    const [plain, half, there] = [
+      await run("float", "float32", "cpu"),
+      await run("bfloat", "bfloat16", "cpu"),
+      await run("bfloat-there", "bfloat16", device),
+    ];
+    expect(half).not.toEqual(plain);
+    for (const [i, loss] of half.entries()) expect(Math.abs(loss - plain[i]!)).toBeLessThan(0.05 * plain[i]!);
+    expect(there).toEqual(half);
+    await expect(run("none", "float16", "cpu")).rejects.toMatchObject({
+      code: "unsupported",
+      place: { field: "precision" },
+    });
+  });
 });
