@@ -122,6 +122,25 @@ describe.skipIf(unloadableReason() !== undefined)("what methods leave", () => {
       await expectSame(trained, x, own(network));
     },
   );
+
+  test("kmeans with more kernels than eight bits number runs alike here and in ONNX Runtime", async () => {
+    const wide = oneConv({ outChannels: 20, inChannels: 20, kernel: [3, 3] });
+    const { graph } = methodPass("kmeans", { kernels: 300, scales: "float32" })(wide);
+    expect([...graph.initializers.values()].map(({ type }) => type)).toContain("uint16");
+    const [shape, x] = [[1, 20, 5, 5], Float32Array.from(randomValues(500, 5))];
+    using network = new Network(graph);
+    using _scope = new TensorScope();
+    const own = noGrad(() =>
+      network
+        .forward(new Map([["x", fromArray(x, shape)]]))
+        .get("y")!
+        .floats(),
+    );
+    const session = await openOrtSession(writeModel(graph), { threads: 1 });
+    const { y } = await session.run({ x: tensorOf("float32", shape, x) });
+    await session.release();
+    for (const [i, value] of numbers(y!).entries()) expect(Math.abs(own[i]! - value)).toBeLessThan(1e-4);
+  });
 });
 
 async function expectSame(graph: Graph, x: Float32Array, expected: Float32Array): Promise<void> {

@@ -2,7 +2,7 @@
 import { FilterBasisError } from "../../errors/error.js";
 import { elements } from "../../graph/attributes.js";
 import type { DataType, TensorData } from "../../graph/types.js";
-import { floats } from "../../graph/values.js";
+import { floats, numbers } from "../../graph/values.js";
 import { fromArray, keptFor, Tensor } from "./aten.js";
 import { Host } from "./host.js";
 import { boundedList } from "./limits.js";
@@ -39,10 +39,16 @@ const arrays = {
   bool: Uint8Array,
 };
 
+/** Constants of unsigned types that libtorch lacks hold their numbers in the next larger type: indices behind a Cast. */
+const widened = { uint16: "int32", uint32: "int64" } as const satisfies Partial<Record<DataType, EngineType>>;
+
 /**
- * A constant as a tensor in its engine type (float16 widened to float32). A copy: the bytes may lie in a file's buffer.
+ * A constant as a tensor in its engine type (float16 widened to float32, uint16 to int32). A copy: the bytes may lie in a file's buffer.
  */
 export function tensorFrom(constant: TensorData, name?: string): Tensor {
+  const wide = (widened as Partial<Record<DataType, "int32" | "int64">>)[constant.type];
+  if (wide === "int32") return fromArray(Int32Array.from(numbers(constant)), constant.dims, wide);
+  if (wide === "int64") return fromArray(BigInt64Array.from(numbers(constant), BigInt), constant.dims, wide);
   const type = engineType(constant.type);
   if (type === undefined) {
     const place = name === undefined ? {} : { tensor: name };
