@@ -10,6 +10,7 @@ import { cost } from "../ops/cost/cost.js";
 import { type Counted, compare, footnotes, type Line, type Ours } from "../report/compare.js";
 import { type PaperRow, type PaperTable, paperTables } from "../report/paper.js";
 import { parseResults, type RunResult } from "../report/results.js";
+import { type SmallTable, smallTableCells } from "../report/small-table.js";
 import { loadRecipe } from "../train/recipe-files.js";
 import { columns, grouped } from "./columns.js";
 import { command } from "./frame.js";
@@ -19,17 +20,20 @@ export default command({
   summary: "a table of the paper beside what was counted and measured here",
   args: {
     number: { type: "positional", description: "1 to 6; all without it", required: false },
+    small: {
+      type: "boolean",
+      description: "the table in small: all methods on a small network, trained here for a few epochs",
+    },
     results: { type: "string", description: "folder of the results; by default the project's", valueHint: "FOLDER" },
   },
   readsOnly: true,
-  async run({ number, results: folder }) {
+  async run({ number, small, results: folder }) {
+    const place = folder ?? fileURLToPath(new URL("../../results/", import.meta.url));
+    if (small === true) return await smallTables(place, number);
     const chosen = number === undefined ? paperTables : paperTables.filter((table) => String(table.number) === number);
     if (chosen.length === 0)
       throw new FilterBasisError("usage", "the paper has no such table", { expected: "1 to 6", got: number ?? "" });
-    const results = await readResults(
-      folder ?? fileURLToPath(new URL("../../results/", import.meta.url)),
-      folder !== undefined,
-    );
+    const results = await readResults(place, folder !== undefined);
     const made = await Promise.all(chosen.map((table) => oursOf(table, results)));
     const tables = chosen.map((table, i) => {
       const ours = (row: PaperRow): Ours => made[i]?.get(row.row) ?? { results: [] };
@@ -43,6 +47,26 @@ export default command({
     return { json: { tables }, text: [...text, "-: not printed in the paper, or nothing was run here"].join("\n\n") };
   },
 });
+
+/** The tables in small that lie in a folder, or the one asked for. */
+async function smallTables(folder: string, number: string | undefined) {
+  const names = await readdir(folder).catch(() => []);
+  const files = names.filter((name) => /^table\d-small\.json$/.test(name)).sort();
+  const wanted = files.filter((name) => number === undefined || name === `table${number}-small.json`);
+  if (wanted.length === 0)
+    throw new FilterBasisError("not-found", "no such table was run in small", {
+      file: folder,
+      expected: files.map((name) => name.slice(5, 6)).join(", ") || "the results of a checkout",
+      got: number ?? "",
+    });
+  const tables = await Promise.all(
+    wanted.map(async (name) => JSON.parse(await readFile(join(folder, name), "utf8")) as SmallTable),
+  );
+  const text = tables.map((table) =>
+    [`Table ${table.small} in small. ${table.title}`, columns(smallTableCells(table)), table.note ?? ""].join("\n"),
+  );
+  return { json: { tables }, text: text.join("\n") };
+}
 
 /** Every result file below a folder. A folder that was named has to be there. */
 async function readResults(folder: string, named: boolean): Promise<readonly RunResult[]> {
