@@ -48,10 +48,10 @@ export class Contender implements Disposable {
   }
 
   /** One step: its loss and nanoseconds, the batch's copy included. */
-  step(batch: Batch): { loss: number; ns: number } {
+  async step(batch: Batch): Promise<{ loss: number; ns: number }> {
     const start = process.hrtime.bigint();
-    const { loss } = trainStep(this.#trainer, batch, this.#rate, 0);
-    return { loss, ns: Number(process.hrtime.bigint() - start) };
+    const { losses } = await trainStep(this.#trainer, batch, this.#rate, 0);
+    return { loss: losses.loss, ns: Number(process.hrtime.bigint() - start) };
   }
 
   [Symbol.dispose](): void {

@@ -44,6 +44,7 @@ NAPI_MODULE_INIT() {
     engine::defineAsync(env, exports);
     engine::defineAutograd(env, exports);
     engine::defineSettings(env, exports);
+    engine::defineGroups(env, exports);
     return exports;
   });
 }

@@ -12,5 +12,6 @@ void defineData(napi_env env, napi_value exports);
 void defineAsync(napi_env env, napi_value exports);
 void defineAutograd(napi_env env, napi_value exports);
 void defineSettings(napi_env env, napi_value exports);
+void defineGroups(napi_env env, napi_value exports);
 
 }  // namespace engine

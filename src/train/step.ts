@@ -12,7 +12,7 @@ import { type ApproximatedLayer, totalLoss } from "./losses.js";
 import type { Optimizer } from "./optimizers.js";
 import type { Recipe } from "./recipe.js";
 import type { Batch } from "./sources.js";
-import { alone, type World } from "./world.js";
+import type { SharedGradients } from "./world.js";
 
 /** What is trained, and with which loss. */
 export interface Trainer {
@@ -29,8 +29,8 @@ export interface Trainer {
   readonly layers: readonly ApproximatedLayer[];
   /** Scales of batch norms, where the loss makes them small. */
   readonly scales?: readonly Tensor[];
-  /** Who trains together; alone where it is left out. */
-  readonly world?: World;
+  /** Where several processes train together. */
+  readonly shared?: SharedGradients;
 }
 
 /** Losses of one step, averaged over its batch. */
@@ -41,11 +41,24 @@ export interface StepLosses {
   readonly distillation: number | null;
 }
 
+/** What came of one step. */
+export interface StepResult {
+  readonly losses: StepLosses;
+  /** True where any of the processes asked to stop. */
+  readonly stop: boolean;
+}
+
 /**
- * Trains on one batch. `progress` is how much of the training is done, from 0 to 1.
- * @throws FilterBasisError `non-finite`, naming the first layer that is
+ * Trains on one batch, or on this process's share of it. `progress` is how much of the training is done, from 0 to 1.
+ * @throws FilterBasisError `non-finite`, naming the first layer that is; `group`
  */
-export function trainStep(trainer: Trainer, batch: Batch, rate: number, progress: number): StepLosses {
+export async function trainStep(
+  trainer: Trainer,
+  batch: Batch,
+  rate: number,
+  progress: number,
+  stop = false,
+): Promise<StepResult> {
   using _scope = new TensorScope();
   const { network, teacher, optimizer, loss, layers, scales = [] } = trainer;
   const placed = (values: NonNullable<Batch["target"]>, dims: readonly number[]) =>
@@ -58,16 +71,44 @@ export function trainStep(trainer: Trainer, batch: Batch, rate: number, progress
   const parts = totalLoss(loss, progress, { output, target, teacher: answer, layers, scales });
   const value = Number(parts.total.item());
   if (!Number.isFinite(value)) throw notFinite(trainer, input, value);
-  backward(parts.total);
-  shareGradients(trainer);
+  const losses = {
+    loss: value,
+    task: numberOf(parts.task),
+    approximation: numberOf(parts.approximation),
+    distillation: numberOf(parts.distillation),
+  };
+  const own: StepResult = { losses, stop };
+  const { shared } = trainer;
+  // Alone, nothing is awaited while the scope is open.
+  const result = shared === undefined ? own : await backwardTogether(shared, parts.total, batch.share ?? 1, own);
+  if (shared === undefined) backward(parts.total);
   if (trainer.clip !== undefined) clipGradients([...network.parameters.values()], trainer.clip);
   optimizer.step(rate);
-  const number = (part: Tensor | null): number | null => (part === null ? null : Number(part.item()));
+  return result;
+}
+
+const numberOf = (part: Tensor | null): number | null => (part === null ? null : Number(part.item()));
+
+/**
+ * The backward pass, after which every process holds the gradients and losses of the whole batch: means over the
+ * processes, each weighed by its share.
+ */
+async function backwardTogether(
+  shared: SharedGradients,
+  total: Tensor,
+  share: number,
+  own: StepResult,
+): Promise<StepResult> {
+  const { loss, task, approximation, distillation } = own.losses;
+  const parts = [loss, task, approximation, distillation].map((part) => (part ?? 0) * share);
+  shared.begin([...parts, own.stop ? 1 : 0]);
+  const weight = share * shared.size; // 1 where the batch was shared out evenly
+  backward(weight === 1 ? total : call("mul.Scalar", total, weight));
+  const [sum = 0, ...sums] = await shared.finish();
+  const of = (part: number | null, at: number): number | null => (part === null ? null : sums[at]!);
   return {
-    loss: value,
-    task: number(parts.task),
-    approximation: number(parts.approximation),
-    distillation: number(parts.distillation),
+    losses: { loss: sum, task: of(task, 0), approximation: of(approximation, 1), distillation: of(distillation, 2) },
+    stop: sums[3]! > 0,
   };
 }
 
@@ -76,16 +117,6 @@ function outputOf(network: Network, inputName: string, outputName: string, input
   if (output === undefined)
     throw new FilterBasisError("internal", "the network did not give its output", { tensor: outputName });
   return output;
-}
-
-/** Every process goes on with the mean of all gradients. */
-function shareGradients({ network, world = alone }: Trainer): void {
-  if (world.size === 1) return;
-  noGrad(() => {
-    const gradients = [...network.parameters.values()].map(({ grad }) => grad).filter((gradient) => gradient !== null);
-    world.allReduce(gradients);
-    callAll("_foreach_div_.Scalar", gradients, world.size);
-  });
 }
 
 /** torch.nn.utils.clip_grad_norm_ with the Euclidean norm. */

@@ -1,6 +1,7 @@
 // Runs a training on a thread of its own, so that whoever asked for it stays awake: progress is drawn, signals are
 // answered.
 import { FilterBasisError } from "../errors/error.js";
+import type { JoinOptions } from "./join.js";
 import type { EpochReport, LoopResult, StepReport } from "./loop.js";
 import type { Recipe } from "./recipe.js";
 import type { RunHooks } from "./run.js";
@@ -12,6 +13,8 @@ export interface WorkerStart {
   readonly recipe: Recipe | "resume";
   /** One int32; not 0: save and stop. */
   readonly stop: SharedArrayBuffer;
+  /** Where it trains with others. */
+  readonly join?: JoinOptions;
 }
 
 /** What the thread says. */
@@ -28,9 +31,10 @@ export async function trainInWorker(
   recipe: Recipe | "resume",
   hooks: Omit<RunHooks, "stopping"> = {},
   signal?: AbortSignal,
+  join?: JoinOptions,
 ): Promise<LoopResult> {
   const stop = new SharedArrayBuffer(4);
-  const start: WorkerStart = { folder, recipe, stop };
+  const start: WorkerStart = { folder, recipe, stop, ...(join && { join }) };
   const worker = startThread("worker", start);
   const abort = (): void => void Atomics.store(new Int32Array(stop), 0, 1);
   if (signal?.aborted) abort();
