@@ -34,7 +34,7 @@ c10::intrusive_ptr<c10d::Store> tcpStore(const std::string& host, int64_t port, 
   options.port = static_cast<uint16_t>(port);
   options.isServer = serve;
   options.waitWorkers = false;
-  options.timeout = timeout;
+  options.timeout = std::chrono::seconds((timeout.count() + 999) / 1000);  // parts of a second are cut off
   return c10::make_intrusive<c10d::TCPStore>(host, options);
 }
 
@@ -331,7 +331,7 @@ Backend& Group::connected() {
 
 Work Group::sum(at::Tensor& tensor) {
   c10d::AllreduceOptions options;
-  options.timeout = timeout;
+  options.timeout = std::chrono::seconds((timeout.count() + 999) / 1000);  // parts of a second are cut off
   std::vector<at::Tensor> one{tensor};
   started++;
   return connected().allreduce(one, options);

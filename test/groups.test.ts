@@ -15,7 +15,6 @@ import {
   program,
   startGroup,
   startMember,
-  variables,
   writeImages,
   writeRecipe,
 } from "./groups.js";
@@ -72,21 +71,5 @@ describeEngine("a training by several processes", () => {
     expect((await allEnded(resumed)).map(({ code }) => code)).toEqual([0, 0]);
     expect(outcome(killed)).toEqual(outcome(calm));
     expect(readFileSync(join(killed, "log.txt"), "utf8")).toMatch(/failed: .*rank 1 is gone/);
-  });
-
-  it("does not begin where the processes disagree on how many they are", { timeout: 60_000 }, async () => {
-    const port = await freePort();
-    const words = train(
-      writeRecipe(join(root, "sizes.json"), classifier(root)),
-      "-o",
-      join(root, "sizes"),
-      "--timeout",
-      "6",
-    );
-    const ended = await allEnded([2, 3].map((size, rank) => startMember(rank, words, variables(rank, size, port))));
-    for (const { code, said } of ended) {
-      expect(code).toBe(1);
-      expect(said).toMatch(/error group: field "WORLD_SIZE": the processes do not agree/);
-    }
   });
 });
