@@ -47,9 +47,10 @@ struct Reducer {
     if (overlap) launch();
   }
 
-  // Starts the sums of the buckets that are complete, up to the first that is not.
+  // Starts the sums of the buckets that are complete, up to the first that is not; the last one waits for the numbers.
   void launch() {
-    for (; next < buckets.size() && buckets[next].pending == 0; next++) buckets[next].work = group->sum(buckets[next].flat);
+    const size_t end = armed ? buckets.size() - 1 : buckets.size();
+    for (; next < end && buckets[next].pending == 0; next++) buckets[next].work = group->sum(buckets[next].flat);
   }
 };
 
@@ -130,36 +131,40 @@ std::shared_ptr<Reducer>& readReducer(napi_env env, napi_value value) {
   return reducer;
 }
 
-napi_value reducerBegin(napi_env env, napi_callback_info info) {  // (reducer, numbers, overlap): before a backward pass
+napi_value reducerBegin(napi_env env, napi_callback_info info) {  // (reducer, overlap): before a backward pass
   return guard(env, [&] {
     const Arguments given(env, info);
     Reducer& reducer = *readReducer(env, given[0]);
     const std::lock_guard<std::mutex> lock(reducer.mutex);
-    const uint32_t count = readLength(env, given[1]);
-    if (count > kExtras) throw Error(code::kArgument, "too many numbers");
-    std::vector<double> numbers(kExtras, 0);
-    for (uint32_t i = 0; i < count; i++) numbers[i] = readDouble(env, element(env, given[1], i));
-    const at::NoGradGuard none;
-    reducer.extras.copy_(at::tensor(numbers, at::kDouble));
     reducer.seen.assign(reducer.parameters.size(), false);
     for (Bucket& bucket : reducer.buckets) bucket.pending = bucket.members.size();
     reducer.next = 0;
-    reducer.overlap = readBoolOr(env, given[2], true);
+    reducer.overlap = readBoolOr(env, given[1], true);
     reducer.armed = true;
     return makeUndefined(env);
   });
 }
 
-// (reducer): a promise of the numbers' sums, when every gradient is the mean over the processes. A parameter without a
+std::vector<double> readNumbers(napi_env env, napi_value array) {
+  const uint32_t count = readLength(env, array);
+  if (count > kExtras) throw Error(code::kArgument, "too many numbers");
+  std::vector<double> numbers(kExtras, 0);
+  for (uint32_t i = 0; i < count; i++) numbers[i] = readDouble(env, element(env, array, i));
+  return numbers;
+}
+
+// (reducer, numbers): a promise of the numbers' sums, when every gradient is the mean over the processes. A parameter without a
 // gradient here counts as zeros.
 napi_value reducerFinish(napi_env env, napi_callback_info info) {
   return guard(env, [&] {
     const Arguments given(env, info);
     const auto reducer = readReducer(env, given[0]);
+    const std::vector<double> numbers = readNumbers(env, given[1]);
     {
       const std::lock_guard<std::mutex> lock(reducer->mutex);
       const at::NoGradGuard none;
       reducer->armed = false;
+      reducer->extras.copy_(at::tensor(numbers, at::kDouble));
       for (size_t i = 0; i < reducer->parameters.size(); i++)
         if (!reducer->seen[i]) reducer->views[i].zero_();
       for (Bucket& bucket : reducer->buckets) bucket.pending = 0;

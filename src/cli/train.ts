@@ -4,6 +4,7 @@ import { checkDataSource } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutputFolder } from "../runtime/output.js";
+import { deviceForms } from "../torch/device.js";
 import { parseDevice } from "../torch/index.js";
 import { type Launch, readLaunch } from "../torch/launcher.js";
 import type { JoinOptions } from "../train/join.js";
@@ -39,7 +40,7 @@ export default command({
       description: "the most threads of each kind: that compute, that load data",
       valueHint: "N",
     },
-    device: { type: "string", description: "device to train on: cpu, cuda or cuda:N", valueHint: "DEVICE" },
+    device: { type: "string", description: `device to train on: ${deviceForms}`, valueHint: "DEVICE" },
     processes: { type: "string", description: "train in N processes of this machine together", valueHint: "N" },
     timeout: {
       type: "string",
@@ -50,7 +51,7 @@ export default command({
   rules: [
     {
       option: "resume",
-      excludes: ["set", "seed", "threads", "device"],
+      excludes: ["set", "seed", "threads"],
       why: "a resumed run uses the recipe that it was started with",
     },
     { option: "resume", excludes: ["output"], why: "a resumed run stays in its folder" },
@@ -65,7 +66,8 @@ export default command({
         `--processes starts processes, and ${launch.launcher} has started some already`,
       );
     const overrides = [...context.repeated("set"), ...fields(args)];
-    if (device !== undefined) overrides.push(`device=${parseDevice(device)}`);
+    const where = device === undefined ? undefined : parseDevice(device);
+    if (where !== undefined) overrides.push(`device=${where}`);
     const recipe = resume === true ? ("resume" as const) : await loadRecipe(name, overrides);
     const folder = recipe === "resume" ? name : (output ?? `runs/${recipe.name}`);
     if (launch !== undefined && launch.rank > 0) return await trainBeside(folder, recipe, args, launch, context);
@@ -76,14 +78,19 @@ export default command({
     if (size > 1) {
       const words = ["train", name, "-o", folder, ...overrides.map((field) => `--set=${field}`)];
       const timeout = args.timeout === undefined ? [] : [`--timeout=${args.timeout}`];
-      const own = recipe === "resume" ? ["train", name, "--resume"] : words;
+      const own =
+        recipe === "resume"
+          ? ["train", name, "--resume", ...(where === undefined ? [] : [`--device=${where}`])]
+          : words;
       return outcome((await runTogether([...own, ...timeout], size, context)) as Told);
     }
     if (launch !== undefined) endWithParent();
     const { hooks, epochs, stop } = trainingProgress(recipe === "resume" ? folder : recipe.name, context);
     try {
-      const join = launch && (await joinOptions(launch, recipe, folder, args.timeout));
-      return outcome({ folder, ...(await trainInWorker(folder, recipe, hooks, context.signal, join)), epochs });
+      const join = launch && (await joinOptions(launch, recipe, folder, args));
+      const other = recipe === "resume" && where !== undefined ? { device: where } : {};
+      const result = await trainInWorker(folder, recipe, { ...hooks, ...other }, context.signal, join);
+      return outcome({ folder, ...result, epochs });
     } finally {
       stop();
     }
@@ -95,7 +102,7 @@ interface Told extends LoopResult {
   readonly epochs: readonly EpochReport[];
 }
 
-type TrainArguments = Readonly<Record<"seed" | "threads" | "timeout", string | undefined>>;
+type TrainArguments = Readonly<Record<"seed" | "threads" | "timeout" | "device", string | undefined>>;
 
 const fields = (args: TrainArguments): readonly string[] =>
   (["seed", "threads"] as const).flatMap((field) => (args[field] === undefined ? [] : [`${field}=${args[field]}`]));
@@ -119,12 +126,12 @@ function outcome(told: Told): Outcome {
 async function trainBeside(
   folder: string,
   recipe: Recipe | "resume",
-  { timeout }: TrainArguments,
+  args: TrainArguments,
   launch: Launch,
   { signal }: Context,
 ): Promise<Outcome> {
   endWithParent();
-  const join = await joinOptions(launch, recipe, folder, timeout);
+  const join = await joinOptions(launch, recipe, folder, args);
   await trainInWorker(folder, recipe, {}, signal, join);
   return { json: {}, text: "", silent: true };
 }
@@ -133,14 +140,14 @@ async function joinOptions(
   launch: Launch,
   recipe: Recipe | "resume",
   folder: string,
-  timeout: string | undefined,
+  { timeout, device }: TrainArguments,
 ): Promise<JoinOptions> {
   const told = recipe === "resume" ? await readJson<Pick<Recipe, "device">>(folder, runFiles.recipe) : recipe;
   const seconds = number("--timeout", timeout, 1, 86_400);
   const networkInterface = process.env.GLOO_SOCKET_IFNAME;
   return {
     launch,
-    device: told?.device ?? "cpu",
+    device: device ?? told?.device ?? "cpu",
     ...(seconds !== undefined && { timeout: 1000 * seconds }),
     ...(networkInterface && { networkInterface }),
   };

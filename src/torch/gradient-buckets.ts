@@ -39,17 +39,18 @@ export class GradientBuckets implements Disposable {
     return loadEngine().reducerSizes(this.#reducer);
   }
 
-  /** To be called before every backward pass. Up to eight numbers go with the gradients. */
-  begin(numbers: readonly number[] = []): void {
-    guarded("buckets", () => loadEngine().reducerBegin(this.#reducer, numbers, this.#overlap));
+  /** To be called before every backward pass. */
+  begin(): void {
+    guarded("buckets", () => loadEngine().reducerBegin(this.#reducer, this.#overlap));
   }
 
   /**
-   * Waits after the backward pass until every gradient is the mean; gives the sums of the numbers.
+   * Waits after the backward pass until every gradient is the mean. Up to eight numbers go with the last bucket: the
+   * result are their sums.
    * @throws FilterBasisError `group`
    */
-  finish(): Promise<readonly number[]> {
-    return this.#group.during("the mean of gradients", () => loadEngine().reducerFinish(this.#reducer));
+  finish(numbers: readonly number[] = []): Promise<readonly number[]> {
+    return this.#group.during("the mean of gradients", () => loadEngine().reducerFinish(this.#reducer, numbers));
   }
 
   [Symbol.dispose](): void {

@@ -37,8 +37,8 @@ export interface GroupBindings {
   groupLeave(group: GroupHandle): Promise<void>;
 
   reducerOpen(group: GroupHandle, parameters: readonly Handle[], firstBytes: number, otherBytes: number): ReducerHandle;
-  reducerBegin(reducer: ReducerHandle, numbers: readonly number[], overlap: boolean): void;
-  reducerFinish(reducer: ReducerHandle): Promise<number[]>;
+  reducerBegin(reducer: ReducerHandle, overlap: boolean): void;
+  reducerFinish(reducer: ReducerHandle, numbers: readonly number[]): Promise<number[]>;
   reducerSizes(reducer: ReducerHandle): number[];
   reducerClose(reducer: ReducerHandle): void;
 }

@@ -90,12 +90,12 @@ describe.skipIf(reason !== undefined)(
         });
         for (let round = 0; round < 2; round++) {
           const means = own.map(({ parameters, buckets }, rank) => {
-            buckets.begin([rank + 1, 5]);
+            buckets.begin();
             // d/dp of sum p^2 / 2; the last parameter takes no part.
             const squares = parameters.slice(0, 3).map((p) => call("sum", call("mul.Tensor", p, p)));
             const [a, b, c] = squares as [Tensor, Tensor, Tensor];
             backward(call("mul.Scalar", call("add.Tensor", call("add.Tensor", a, b), c), 0.5));
-            return buckets.finish();
+            return buckets.finish([rank + 1, 5]);
           });
           for (const sums of await Promise.all(means)) expect(sums.slice(0, 2)).toEqual([3, 10]);
           for (const { parameters } of own) {

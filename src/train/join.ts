@@ -1,5 +1,5 @@
 // A world of several processes, over libtorch's process groups.
-import { type Device, parseDevice } from "../torch/device.js";
+import { type Device, requireDevice } from "../torch/device.js";
 import { GradientBuckets } from "../torch/gradient-buckets.js";
 import { type Group, joinGroup, usualTimeout } from "../torch/group.js";
 import type { Launch } from "../torch/launcher.js";
@@ -37,10 +37,8 @@ export async function together<T>(
 }
 
 /** Each process of a machine takes a GPU of its own. */
-function deviceOf(text: string, localRank: number): Device {
-  const device = parseDevice(text);
-  return device === "cpu" ? device : `cuda:${localRank}`;
-}
+const deviceOf = (text: string, localRank: number): Device =>
+  requireDevice(text) === "cpu" ? "cpu" : requireDevice(`cuda:${localRank}`);
 
 function worldOf(group: Group, device: Device): World {
   return {

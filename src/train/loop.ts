@@ -21,6 +21,8 @@ export interface LoopState {
   /** Steps done within the epoch. */
   readonly step: number;
   readonly optimizerSteps: number;
+  /** Of the loss, in float16. */
+  readonly scaler?: { readonly scale: number; readonly good: number };
   /** Sums over the steps of the present epoch. */
   readonly sums: {
     readonly loss: number;
@@ -123,7 +125,8 @@ export async function trainLoop(
     const tensors = await tensorsOf(trainer, options);
     const optimizerSteps = trainer.optimizer.state().steps;
     const processes = world.size > 1 ? { processes: world.size } : {};
-    const state = { epoch, step, sums, best, optimizerSteps, seconds: seconds(), ...processes };
+    const scaler = trainer.scaler === undefined ? {} : { scaler: trainer.scaler.save() };
+    const state = { epoch, step, sums, best, optimizerSteps, seconds: seconds(), ...processes, ...scaler };
     await hooks.save({ step: epoch * stepsPerEpoch + step, state, tensors });
     await world.barrier(); // a slow disk of one must not look like a dead process to the others
   };
@@ -221,8 +224,11 @@ function restoreTrainer(
 ): void {
   for (const [name, tensor] of named(trainer)) restore(name, tensor, tensors.get(name));
   trainer.optimizer.load(state.optimizerSteps);
+  if (state.scaler !== undefined) trainer.scaler?.load(state.scaler);
   const saved = tensors.get(generatorName(world.rank));
-  if (saved !== undefined) generator?.set(saved.data.slice());
+  if (saved === undefined || generator === undefined) return;
+  // Generators of processor and GPU keep other states: a run that changes its device draws from the seed anew.
+  if (saved.data.length === generator.get().length) generator.set(saved.data.slice());
 }
 
 /** A checkpoint that cannot be gone on from must not replace one that can. */

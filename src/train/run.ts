@@ -7,11 +7,13 @@ import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
 import { loadModel, saveModel } from "../runtime/files.js";
 import {
+  checkPrecision,
   type Device,
   generatorState,
   manualSeed,
   requireDevice,
   setGeneratorState,
+  setSwitch,
   setThreads,
 } from "../torch/index.js";
 import { assemble, recipeGraph, type Training } from "./assemble.js";
@@ -41,6 +43,8 @@ export interface RunHooks {
   onEpoch?(report: EpochReport): void;
   note?(text: string): void;
   stopping?(): boolean;
+  /** Where a run goes on, instead of where it began. */
+  readonly device?: string;
 }
 
 /** Begins a run in a folder that holds none (or one that never came to a step), or resumes the one that is there. */
@@ -50,10 +54,11 @@ export async function runTraining(
   hooks: RunHooks = {},
   world: World = alone,
 ): Promise<LoopResult> {
-  if (world.rank > 0) return await runBeside(await sharedRecipe(world, recipe), hooks, world);
+  if (world.rank > 0) return await runBeside(placed(await sharedRecipe(world, recipe), hooks, world), hooks, world);
   const release = await holdRun(folder);
   try {
-    const settled = await sharedRecipe(world, await beginRun(folder, recipe));
+    const asked = await beginRun(folder, recipe);
+    const settled = placed(await sharedRecipe(world, asked), hooks, world);
     return await heldRun(folder, settled, hooks, world).catch((error: unknown) => {
       logFailure(folder, error);
       throw error;
@@ -61,6 +66,17 @@ export async function runTraining(
   } finally {
     await release();
   }
+}
+
+/** The recipe with the device on which this process trains, and the switches of the process that it asks for. */
+function placed(recipe: Recipe, hooks: RunHooks, world: World): Recipe & { readonly device: Device } {
+  const device = world.size > 1 ? world.device : requireDevice(hooks.device ?? recipe.device);
+  checkPrecision(recipe.precision, device);
+  if (device !== "cpu") {
+    setSwitch("deterministic", recipe.deterministic);
+    setSwitch("cudnnBenchmark", !recipe.deterministic);
+  }
+  return { ...recipe, device };
 }
 
 /** On a full disk the log cannot take it either; what is told then is the failure itself. */
@@ -141,12 +157,11 @@ async function runBeside(recipe: Recipe, hooks: RunHooks, world: World): Promise
   );
 }
 
-/** Threads and seeds. Each process draws numbers of its own. */
-function prepareEngine({ device, threads, seed }: Recipe, { rank, size, device: shared }: World): Device {
-  const own = requireDevice(size > 1 ? shared : device);
+/** Threads and seeds; the device. Each process draws numbers of its own. */
+function prepareEngine({ device, threads, seed }: Recipe, { rank }: World): Device {
   if (threads !== undefined) setThreads(threads);
   manualSeed(seed + rank);
-  return own;
+  return requireDevice(device);
 }
 
 /** Sets the statistics of batch norms anew, and keeps what a compressed network is before it is trained. */
@@ -178,7 +193,7 @@ async function trainHeld(
   world: World,
 ): Promise<LoopResult> {
   const log = (text: string): void => appendLog(folder, text);
-  const device = requireDevice(world.size > 1 ? world.device : recipe.device);
+  const device = requireDevice(recipe.device);
   const metrics = await openJournal(join(folder, runFiles.metrics), resume?.state.journals.metrics ?? 0);
   const startedAt = Date.now();
   const events = openEventFile(folder, {

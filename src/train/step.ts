@@ -7,7 +7,8 @@ import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
 import { backward, noGrad } from "../torch/autograd.js";
 import { call, callAll } from "../torch/call.js";
-import { fromArray, type Tensor, TensorScope } from "../torch/index.js";
+import { fromArray, inPrecision, type Precision, type Tensor, TensorScope } from "../torch/index.js";
+import type { LossScaler } from "./loss-scaler.js";
 import { type ApproximatedLayer, totalLoss } from "./losses.js";
 import type { Optimizer } from "./optimizers.js";
 import type { Recipe } from "./recipe.js";
@@ -24,6 +25,10 @@ export interface Trainer {
   readonly loss: Recipe["loss"];
   /** Largest norm of all gradients together. */
   readonly clip?: number | undefined;
+  /** Of convolutions and products; float32 where it is left out. */
+  readonly precision?: Precision;
+  /** What keeps gradients of float16 from vanishing. */
+  readonly scaler?: LossScaler;
   /** The original network, for distillation. */
   readonly teacher?: { readonly network: Network; readonly input: string; readonly output: string } | undefined;
   readonly layers: readonly ApproximatedLayer[];
@@ -60,57 +65,61 @@ export async function trainStep(
   stop = false,
 ): Promise<StepResult> {
   using _scope = new TensorScope();
-  const { network, teacher, optimizer, loss, layers, scales = [] } = trainer;
+  const { network, teacher, optimizer, loss, layers, scales = [], precision = "float32", scaler } = trainer;
   const placed = (values: NonNullable<Batch["target"]>, dims: readonly number[]) =>
     fromArray(values, dims, undefined, network.device);
   const input = placed(batch.input, batch.inputDims);
   const target = batch.target === null ? null : placed(batch.target, batch.targetDims);
-  const answer =
-    teacher === undefined ? null : noGrad(() => outputOf(teacher.network, teacher.input, teacher.output, input, false));
-  const output = outputOf(network, trainer.input, trainer.output, input, true);
-  const parts = totalLoss(loss, progress, { output, target, teacher: answer, layers, scales });
+  const parts = inPrecision(precision, network.device, () => {
+    const answer =
+      teacher === undefined
+        ? null
+        : noGrad(() => outputOf(teacher.network, teacher.input, teacher.output, input, false));
+    const output = inFloat32(outputOf(network, trainer.input, trainer.output, input, true));
+    return totalLoss(loss, progress, { output, target, teacher: answer && inFloat32(answer), layers, scales });
+  });
+  const { share = 1 } = batch;
+  const weight = share * (trainer.shared?.size ?? 1); // 1 where the batch was shared out evenly
+  const total = weight === 1 ? parts.total : call("mul.Scalar", parts.total, weight);
+  trainer.shared?.begin();
+  backward(scaler === undefined ? total : scaler.scaled(total));
+  // Behind the backward: on a GPU the first number that is read waits for all that was queued.
   const value = Number(parts.total.item());
   if (!Number.isFinite(value)) throw notFinite(trainer, input, value);
+  const { shared } = trainer;
   const losses = {
     loss: value,
     task: numberOf(parts.task),
     approximation: numberOf(parts.approximation),
     distillation: numberOf(parts.distillation),
   };
-  const own: StepResult = { losses, stop };
-  const { shared } = trainer;
   // Alone, nothing is awaited while the scope is open.
-  const result = shared === undefined ? own : await backwardTogether(shared, parts.total, batch.share ?? 1, own);
-  if (shared === undefined) backward(parts.total);
-  if (trainer.clip !== undefined) clipGradients([...network.parameters.values()], trainer.clip);
-  optimizer.step(rate);
+  const result = shared === undefined ? { losses, stop } : await ofAll(shared, share, { losses, stop });
+  const parameters = [...network.parameters.values()];
+  if (scaler === undefined || scaler.unscale(parameters)) {
+    if (trainer.clip !== undefined) clipGradients(parameters, trainer.clip);
+    optimizer.step(rate);
+  }
   return result;
 }
 
 const numberOf = (part: Tensor | null): number | null => (part === null ? null : Number(part.item()));
 
-/**
- * The backward pass, after which every process holds the gradients and losses of the whole batch: means over the
- * processes, each weighed by its share.
- */
-async function backwardTogether(
-  shared: SharedGradients,
-  total: Tensor,
-  share: number,
-  own: StepResult,
-): Promise<StepResult> {
+/** Waits for the mean of the gradients; the losses of the whole batch, which are the sums of what each process weighs. */
+async function ofAll(shared: SharedGradients, share: number, own: StepResult): Promise<StepResult> {
   const { loss, task, approximation, distillation } = own.losses;
   const parts = [loss, task, approximation, distillation].map((part) => (part ?? 0) * share);
-  shared.begin([...parts, own.stop ? 1 : 0]);
-  const weight = share * shared.size; // 1 where the batch was shared out evenly
-  backward(weight === 1 ? total : call("mul.Scalar", total, weight));
-  const [sum = 0, ...sums] = await shared.finish();
+  const [sum = 0, ...sums] = await shared.finish([...parts, own.stop ? 1 : 0]);
   const of = (part: number | null, at: number): number | null => (part === null ? null : sums[at]!);
   return {
     losses: { loss: sum, task: of(task, 0), approximation: of(approximation, 1), distillation: of(distillation, 2) },
     stop: sums[3]! > 0,
   };
 }
+
+/** Losses are computed in float32, whatever the last layer computed in. */
+const inFloat32 = (output: Tensor): Tensor =>
+  output.dtype === "float32" ? output : call("to.dtype", output, "float32");
 
 function outputOf(network: Network, inputName: string, outputName: string, input: Tensor, training: boolean): Tensor {
   const output = network.forward(new Map([[inputName, input]]), { training }).get(outputName);

@@ -11,6 +11,8 @@ import { type ErrorMessage, errorFromMessage, startThread } from "./thread.js";
 export interface WorkerStart {
   readonly folder: string;
   readonly recipe: Recipe | "resume";
+  /** Where a run goes on, instead of where it began. */
+  readonly device?: Recipe["device"];
   /** One int32; not 0: save and stop. */
   readonly stop: SharedArrayBuffer;
   /** Where it trains with others. */
@@ -34,7 +36,14 @@ export async function trainInWorker(
   join?: JoinOptions,
 ): Promise<LoopResult> {
   const stop = new SharedArrayBuffer(4);
-  const start: WorkerStart = { folder, recipe, stop, ...(join && { join }) };
+  const { device } = hooks;
+  const start: WorkerStart = {
+    folder,
+    recipe,
+    stop,
+    ...(device === undefined ? {} : { device }),
+    ...(join && { join }),
+  };
   const worker = startThread("worker", start);
   const abort = (): void => void Atomics.store(new Int32Array(stop), 0, 1);
   if (signal?.aborted) abort();

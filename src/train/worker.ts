@@ -7,7 +7,7 @@ import { errorToMessage } from "./thread.js";
 import type { WorkerMessage, WorkerStart } from "./worker-client.js";
 import type { World } from "./world.js";
 
-const { folder, recipe, stop, join } = workerData as WorkerStart;
+const { folder, recipe, stop, device, join } = workerData as WorkerStart;
 const flag = new Int32Array(stop);
 const say = (message: WorkerMessage): void => parentPort?.postMessage(message);
 
@@ -16,6 +16,7 @@ try {
     onStep: (report) => say({ kind: "step", report }),
     onEpoch: (report) => say({ kind: "epoch", report }),
     note: (text) => say({ kind: "note", text }),
+    ...(device === undefined ? {} : { device }),
     stopping: () => Atomics.load(flag, 0) !== 0,
   };
   const train = (world?: World): Promise<LoopResult> => runTraining(folder, recipe, hooks, world);

@@ -5,10 +5,10 @@ import { type Device, fromArray, type Tensor } from "../torch/index.js";
 export interface SharedGradients extends Disposable {
   /** How many processes there are. */
   readonly size: number;
-  /** Before a backward pass; the numbers go with the gradients. */
-  begin(numbers: readonly number[]): void;
-  /** After it: every gradient is the mean; the sums of the numbers. */
-  finish(): Promise<readonly number[]>;
+  /** Before a backward pass. */
+  begin(): void;
+  /** After it: every gradient becomes the mean; the sums of the numbers. */
+  finish(numbers: readonly number[]): Promise<readonly number[]>;
 }
 
 export interface World {
@@ -38,7 +38,7 @@ export const alone: World = {
   shareGradients: () => ({
     size: 1,
     begin: () => undefined,
-    finish: async () => [],
+    finish: async (numbers) => numbers,
     [Symbol.dispose]: () => undefined,
   }),
 };
