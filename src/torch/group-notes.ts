@@ -135,11 +135,13 @@ async function linger(board: Board, { silence, beat }: Patience): Promise<void> 
   if (rank !== 0 || meeting.kind === "file" || !meeting.own) return;
   const until = performance.now() + 2 * silence;
   const before = await signsOf(board);
+  const came = await get(all("hello"));
   while (performance.now() < until) {
     const left = await get(all("left"));
     const now = await signsOf(board);
     const late = performance.now() > until - silence; // whoever is silent by then does not come any more
-    if (left.every((text, k) => text !== null || (late && now[k]?.count === before[k]?.count))) return;
+    if (left.every((text, k) => text !== null || came[k] === null || (late && now[k]?.count === before[k]?.count)))
+      return;
     await sleep(Math.min(beat, 50));
   }
 }
