@@ -178,6 +178,18 @@ describeEngine("sweep", () => {
       [{ "optimizer.lr": "0.1" }, "finished"],
       [{ "optimizer.lr": "0.01" }, "finished"],
     ]);
+    const array = [recipe, "--set", "optimizer.lr=0.2,0.02", "-o", join(root, "array")];
+    const tasks = await Promise.all(["0", "1"].map((task) => ask(sweep, [...array, "--task", task])));
+    expect(tasks.map(({ json: own }) => own.runs.map(({ state }: { state: string }) => state))).toEqual([
+      ["finished"],
+      ["finished"],
+    ]);
+    const gathered = (await ask(sweep, [...array, "--gather"])).json.runs;
+    expect(gathered.map(({ set, state }: { set: object; state: string }) => [set, state])).toEqual([
+      [{ "optimizer.lr": "0.2" }, "finished"],
+      [{ "optimizer.lr": "0.02" }, "finished"],
+    ]);
+    expect((await ask(sweep, [...array, "--task", "2"])).json.error.code).toBe("usage");
     const model = readFileSync(join(out, "optimizer.lr=0.1/last.onnx"));
     await ask(sweep, line);
     expect(readFileSync(join(out, "optimizer.lr=0.1/last.onnx"))).toEqual(model);

@@ -1,7 +1,6 @@
 // A training as a run: a folder that says what was asked, remembers what was measured, survives any end, and holds the
 // model that came out.
 import { join } from "node:path";
-import { startNetwork } from "../compress/start.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
@@ -19,7 +18,7 @@ import {
 import { assemble, recipeGraph, type Training } from "./assemble.js";
 import { beginRun } from "./begin.js";
 import { type Checkpoint, readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
-import { knowledgeOf } from "./knowledge.js";
+import { abortable, compressFor } from "./compress-for.js";
 import {
   type EpochReport,
   type LoopOptions,
@@ -28,6 +27,7 @@ import {
   type StepReport,
   trainLoop,
 } from "./loop.js";
+import { activationMoments } from "./moments.js";
 import { recalibrate } from "./recalibrate.js";
 import type { Recipe } from "./recipe.js";
 import { appendLog, holdRun, openJournal, runFiles, writeJson } from "./run-folder.js";
@@ -35,7 +35,7 @@ import { otherNumber, sharedCheckpoint, sharedGraph, sharedRecipe, shareStart } 
 import type { BatchSource } from "./sources.js";
 import { openEventFile } from "./tensorboard.js";
 import { versions } from "./versions.js";
-import { alone, type World } from "./world.js";
+import { alone, sharesOf, type World } from "./world.js";
 
 /** What a run tells while it goes on. */
 export interface RunHooks {
@@ -115,7 +115,7 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks, world: W
   const compress = (network: Network, source: BatchSource): Promise<Graph> =>
     begun
       ? loadModel(join(folder, runFiles.start))
-      : compressFor(recipe, graph, network, abortable(source, throwIfAborted), note);
+      : compressFor(recipe, graph, network, abortable(source, throwIfAborted), note, world);
   using training = await assemble(
     recipe,
     graph,
@@ -134,7 +134,14 @@ async function runBeside(recipe: Recipe, hooks: RunHooks, world: World): Promise
   const resume = await sharedCheckpoint(world, undefined);
   const graph = await recipeGraph(recipe);
   const note = (): void => undefined;
-  using training = await assemble(recipe, graph, () => sharedGraph(world, graph, recipe, undefined), note, world);
+  const compress = async (_: Network, source: BatchSource): Promise<Graph> => {
+    const { compress: asked, calibrate: batches, seed } = recipe;
+    // Its share of what rank 0 wants to know before it compresses.
+    const how = { batches, seed, note, device, shares: sharesOf(world)! };
+    if (resume === undefined && asked !== undefined && batches > 0) await activationMoments(graph, source, how);
+    return await sharedGraph(world, graph, recipe, undefined);
+  };
+  using training = await assemble(recipe, graph, compress, note, world);
   if (resume === undefined) {
     await shareStart(world, training.trainer);
     if (recipe.compress !== undefined) {
@@ -254,34 +261,6 @@ function loopOptions(
     ...{ source, schedule, rate: optimizer.lr, epochs, steps, saveEverySteps: checkpoint.everySteps, primaryMetric },
     generator: { get: () => generatorState(device), set: (state) => setGeneratorState(state, device) },
   };
-}
-
-/** The source, which asks before every batch whether to go on: until the first step there is nothing to save. */
-function abortable(source: BatchSource, throwIfAborted: () => void): BatchSource {
-  const { stepsPerEpoch, batchSize } = source;
-  return {
-    stepsPerEpoch,
-    batchSize,
-    batch(epoch, step) {
-      throwIfAborted();
-      return source.batch(epoch, step);
-    },
-  };
-}
-
-/** The network as the recipe compresses it. */
-async function compressFor(
-  { compress, calibrate: batches, seed }: Recipe,
-  graph: Graph,
-  network: Network,
-  source: BatchSource,
-  note: (text: string) => void,
-): Promise<Graph> {
-  if (compress === undefined) return graph;
-  const { method, ...options } = compress;
-  const task = { graph, network, source, batches, seed, note, options };
-  const known = batches > 0 ? await knowledgeOf(method, task) : {};
-  return startNetwork(graph, compress, known, { note });
 }
 
 function stepScalars({ loss, task, approximation, distillation, rate }: StepReport): Record<string, number> {

@@ -62,6 +62,25 @@ export async function gather(world: World, numbers: ArrayLike<number>): Promise<
   }
 }
 
+/** Replaces numbers by their sums over all processes. */
+export async function sumNumbers(world: World, numbers: Float64Array): Promise<void> {
+  if (world.size === 1) return;
+  await world.barrier();
+  const tensor = fromArray(numbers, [numbers.length], "float64", world.device);
+  try {
+    await world.allReduce([tensor]);
+    tensor.copyTo(numbers);
+  } finally {
+    tensor.dispose();
+  }
+}
+
+/** The processes as a calibration sees them; undefined where there is one. */
+export const sharesOf = (world: World) =>
+  world.size === 1
+    ? undefined
+    : { rank: world.rank, size: world.size, sum: (numbers: Float64Array) => sumNumbers(world, numbers) };
+
 /** Bytes of rank 0 on every process; the others' own count for nothing. Undefined stays undefined. */
 export async function fromFirst(world: World, bytes: Uint8Array | undefined): Promise<Uint8Array | undefined> {
   if (world.size === 1) return bytes;
