@@ -135,7 +135,10 @@ export async function joinGroup(options: GroupOptions): Promise<Group> {
     await group.fail(error);
     throw error;
   }
-  const towards = meeting.kind === "tcp" ? meeting.host : "localhost";
+  // Kubernetes tells the first process that it is at localhost itself: then the name of the machine says how it is
+  // reached, as PyTorch has it.
+  const towards =
+    meeting.kind === "file" ? "localhost" : /^(localhost$|127\.|::1$)/.test(meeting.host) ? "" : meeting.host;
   await group.during("connecting", () => engine.groupConnect(handle, backend, networkInterface, towards));
   return group;
 }

@@ -63,7 +63,7 @@ export async function gather(world: World, numbers: ArrayLike<number>): Promise<
 }
 
 /** Replaces numbers by their sums over all processes. */
-export async function sumNumbers(world: World, numbers: Float64Array): Promise<void> {
+async function sumNumbers(world: World, numbers: Float64Array): Promise<void> {
   if (world.size === 1) return;
   await world.barrier();
   const tensor = fromArray(numbers, [numbers.length], "float64", world.device);
