@@ -87,11 +87,14 @@ export async function trainStep(
   const value = Number(parts.total.item());
   if (!Number.isFinite(value)) throw notFinite(trainer, input, value);
   const { shared } = trainer;
+  const number = (part: Tensor | null): number | null =>
+    part === parts.total ? value : part === null ? null : Number(part.item());
+  const { task, approximation, distillation } = parts;
   const losses = {
     loss: value,
-    task: numberOf(parts.task),
-    approximation: numberOf(parts.approximation),
-    distillation: numberOf(parts.distillation),
+    task: number(task),
+    approximation: number(approximation),
+    distillation: number(distillation),
   };
   // Alone, nothing is awaited while the scope is open.
   const result = shared === undefined ? { losses, stop } : await ofAll(shared, share, { losses, stop });
@@ -102,8 +105,6 @@ export async function trainStep(
   }
   return result;
 }
-
-const numberOf = (part: Tensor | null): number | null => (part === null ? null : Number(part.item()));
 
 /** Waits for the mean of the gradients; the losses of the whole batch, which are the sums of what each process weighs. */
 async function ofAll(shared: SharedGradients, share: number, own: StepResult): Promise<StepResult> {
