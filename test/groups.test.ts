@@ -32,11 +32,11 @@ afterAll(() => {
   rmSync(root, { recursive: true, force: true });
 });
 
-const train = (...words: readonly string[]): readonly string[] => [...program("sources"), "train", ...words];
+const train = (...words: readonly string[]): readonly string[] => [...program(), "train", ...words];
 const within = ["--timeout", "20"];
 
 describeEngine("a training by several processes", () => {
-  it("started with --processes has the losses of one process with the whole batch", { timeout: 120_000 }, async () => {
+  it("started with --processes has the losses of one process with the whole batch", { timeout: 180_000 }, async () => {
     const recipe = writeRecipe(join(root, "patches.json"), patches(root));
     const [one, two] = [join(root, "one"), join(root, "two")];
     const ended = await allEnded([
@@ -50,7 +50,7 @@ describeEngine("a training by several processes", () => {
     expect(apart(losses(one), losses(two))).toBeLessThan(1e-5);
   });
 
-  it("killed at one rank is told by the other, and ends bit for bit once resumed", { timeout: 120_000 }, async () => {
+  it("killed at one rank is told by the other, and ends bit for bit once resumed", { timeout: 180_000 }, async () => {
     const recipe = writeRecipe(join(root, "classifier.json"), classifier(root, { checkpoint: { everySteps: 4 } }));
     const [calm, killed] = [join(root, "calm"), join(root, "killed")];
     const undisturbed = startGroup(train(recipe, "-o", calm, ...within), 2, await freePort());

@@ -1,6 +1,6 @@
 // Trainings by several processes, for tests: small data and recipes, and processes started as launchers start them.
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -70,14 +70,17 @@ export interface Member {
   readonly ended: Promise<Ended>;
 }
 
-const sources = ["--import", "tsx", fileURLToPath(new URL("../src/cli/main.ts", import.meta.url))];
-const built = [fileURLToPath(new URL("../dist/cli/main.js", import.meta.url))];
+const at = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
-/** The program as it is built, or from its sources. */
-export const program = (from: "dist" | "sources"): readonly string[] => [
-  process.execPath,
-  ...(from === "dist" ? built : sources),
-];
+/** The program as it is built, which starts much sooner; from its sources where they are newer. */
+export function program(): readonly string[] {
+  const built = at("dist/cli/main.js");
+  const isFresh = existsSync(built) && newest(at("src")) <= statSync(built).mtimeMs;
+  return [process.execPath, ...(isFresh ? [built] : ["--import", "tsx", at("src/cli/main.ts")])];
+}
+
+const newest = (folder: string): number =>
+  Math.max(...readdirSync(folder, { recursive: true }).map((name) => statSync(join(folder, String(name))).mtimeMs));
 
 /** Starts a command as one rank; `words` is a whole command line. */
 export function startMember(rank: number, words: readonly string[], environment: NodeJS.ProcessEnv): Member {
