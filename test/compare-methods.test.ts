@@ -92,8 +92,12 @@ describeEngine("compare --methods", () => {
       out,
       ...common,
     ];
-    const { code, json, stderr } = await ask(compare, line);
+    const task = await ask(compare, [...line, "--task", "0"]);
+    expect([...rowsOf(task.json).keys()], task.stderr).toEqual(["slimming"]);
+    const made = readFileSync(join(out, "slimming/model.onnx"));
+    const { code, json, stderr } = await ask(compare, line); // gathers it, and makes the others
     expect(code, stderr).toBe(0);
+    expect(readFileSync(join(out, "slimming/model.onnx"))).toEqual(made);
     const rows = rowsOf(json);
     for (const name of ["slimming", "cap"]) {
       const row = rows.get(name)!;

@@ -10,7 +10,8 @@ describe("what a launcher says", () => {
     expect(readLaunch({})).toBeUndefined();
     expect(readLaunch({ RANK: "", WORLD_SIZE: "" })).toBeUndefined();
     expect(readLaunch({ ...torchrun, RANK: "0", WORLD_SIZE: "1" })).toBeUndefined();
-    expect(readLaunch({ SLURM_PROCID: "0", SLURM_NTASKS: "4", SLURM_JOB_NODELIST: "a" })).toBeUndefined(); // sbatch's script itself
+    // The script of a batch job itself.
+    expect(readLaunch({ SLURM_PROCID: "0", SLURM_NTASKS: "4", SLURM_JOB_NODELIST: "a" })).toBeUndefined();
   });
 
   it("is read as torchrun, plain variables and Kubernetes set it", () => {

@@ -70,5 +70,7 @@ export function otherNumber(state: LoopState | undefined, { size }: World): stri
   const before = state?.processes ?? 1;
   if (state === undefined || before === size) return undefined;
   const count = (n: number): string => (n === 1 ? "one process" : `${n} processes`);
-  return `the run goes on with ${count(size)}, before it had ${count(before)}: batches are shared out in another order, and batch norms see other shares, so that it does not end bit for bit as it would have`;
+  const why = "batches are shared out in another order, and batch norms see other shares";
+  const end = "so that it does not end bit for bit as it would have";
+  return `the run goes on with ${count(size)}, before it had ${count(before)}: ${why}, ${end}`;
 }

@@ -57,8 +57,8 @@ export async function openSource(plan: SourcePlan): Promise<BatchMaker> {
 }
 
 /**
- * The rows of a batch that are a process's own. The batch is made whole first: so the draws of its augmentation are those of one
- * process, and all processes together see what one would.
+ * The rows of a batch that are a process's own. The batch is made whole first: so the draws of its augmentation are
+ * those of one process, and all processes together see what one would. Rows move within the batch's own arrays.
  */
 export function partOf(batch: Batch, part: Part): Batch {
   const { input, inputDims, target, targetDims } = batch;

@@ -106,7 +106,7 @@ export async function trainStep(
   return result;
 }
 
-/** Waits for the mean of the gradients; the losses of the whole batch, which are the sums of what each process weighs. */
+/** Waits for the mean of the gradients; gives the losses of the whole batch: sums of each process's, weighed by share. */
 async function ofAll(shared: SharedGradients, share: number, own: StepResult): Promise<StepResult> {
   const { loss, task, approximation, distillation } = own.losses;
   const parts = [loss, task, approximation, distillation].map((part) => (part ?? 0) * share);

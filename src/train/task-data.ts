@@ -165,11 +165,12 @@ async function unlabelled(
   const limit = data.subset === undefined ? {} : { limit: data.subset };
   const inputs = await from.inputs({ batch, normalize, range, seed, note, ...size, ...limit });
   note(`${inputs.count} images without labels: there is nothing to measure quality on`);
+  const ownRows: BatchSource["batch"] = async (epoch, step) => {
+    const batch = await inputs.batch(epoch, step);
+    return partOf({ ...batch, input: batch.input.slice() }, world); // rows move within the array: not within the data's own
+  };
   return {
-    source:
-      world.size === 1
-        ? inputs
-        : { ...inputs, batch: async (epoch, step) => partOf(await inputs.batch(epoch, step), world) },
+    source: world.size === 1 ? inputs : { ...inputs, batch: ownRows },
     whole: inputs,
     primaryMetric: { name: "top1Error", higher: false },
     evaluate: async () => ({}),
