@@ -1,6 +1,6 @@
 // Makes a result out of a run: its last model evaluated in ONNX Runtime on the test data, with the conditions, as a
 // file of results/; with --weights its model too, as a file that ships. Usage: npm run record -- RUN --data cifar10
-// --name NAME [--weights weights/FILE.onnx]
+// --name NAME [--weights weights/FILE.onnx] [--commit ID]
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
@@ -18,6 +18,7 @@ const { values, positionals } = parseArgs({
     name: { type: "string" },
     weights: { type: "string" },
     scale: { type: "string" },
+    commit: { type: "string" },
   },
 });
 const [run] = positionals;
@@ -29,6 +30,8 @@ await mkdir("results", { recursive: true });
 await checkOutput(join("results", `${name}.json`));
 const recipe = (await readJson<Recipe>(run, runFiles.recipe)) as Recipe;
 const about = (await readJson<{ seed: number; versions: Record<string, unknown> }>(run, runFiles.run))!;
+/** Of the tree that trained; stated where that was a copy without its repository. */
+const commit = values.commit ?? about.versions.commit;
 const { epochs } = parseMetrics(await readFile(join(run, runFiles.metrics), "utf8"));
 const last = epochs.at(-1)!;
 const model = join(run, runFiles.last);
@@ -57,9 +60,9 @@ const result = {
   seed: about.seed,
   changes: [],
   machine: `${about.versions.processor}, ${about.versions.threads} threads`,
-  commit: about.versions.commit ?? null,
+  commit: commit ?? null,
   hours: (last.seconds ?? 0) / 3600,
-  versions: about.versions,
+  versions: { ...about.versions, commit: commit ?? null },
   weights: evaluated.weights,
   parameters,
   macs,
@@ -71,6 +74,6 @@ console.log(JSON.stringify({ metrics, hours: result.hours }));
 if (weights !== undefined) {
   await mkdir(dirname(weights), { recursive: true });
   const graph = await loadModel(model);
-  const note = `trained by recipe ${recipe.name}, seed ${about.seed}${about.versions.commit ? `, commit ${about.versions.commit}` : ""}; see results/${name}.json`;
+  const note = `trained by recipe ${recipe.name}, seed ${about.seed}${commit ? `, commit ${commit}` : ""}; see results/${name}.json`;
   await saveModel({ ...graph, metadata: new Map([...graph.metadata, ["filterbasis.trained", note]]) }, weights);
 }

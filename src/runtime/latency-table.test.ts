@@ -113,6 +113,9 @@ test("of a layer on a large image a piece is timed, of no more elements than are
   const [, channels = 0, height = 0, width = 0] = piece.input;
   expect(channels * height * width).toBeLessThanOrEqual(1.01 * 2 ** 22);
   expect(times).toBeCloseTo((1440 * 720) / (height * width), 12);
+  const many = { splits: 16, basisSize: 20, layout: "split" } as const;
+  const small = pieceOf({ ...layer, input: [1, 16, 512, 512], basis: many }).layer.input;
+  expect(16 * 20 * small[2]! * small[3]!).toBeLessThan(1.1 * 2 * 2 ** 22);
   expect(pieceOf({ ...layer, input: [64, 4096, 40, 40], shape: [4096, 4096, 3, 3] }).layer.input.slice(2)).toEqual([
     32, 32,
   ]);

@@ -196,13 +196,26 @@ const [settle, settleThreads, burst, bursts] = [4, 25, 4, 5] as const;
  * Elements of a layer's larger tensor beyond which a piece of it is timed: time goes with the area, memory need not.
  */
 const largest = 2 ** 22;
+/**
+ * How much larger what lies between a layer's convolutions may be: a basis for each of many splits can have twenty times
+ * the layer's own maps, whose copies (split, concatenated) took gigabytes.
+ */
+const between = 2;
+
+/** Maps that a layer's factors write before its own output. */
+const mapsBetween = ({ basis, chain = [] }: TimedLayer): number =>
+  Math.max(
+    basis === undefined ? 0 : basis.splits * basis.basisSize,
+    ...chain.slice(0, -1).map(({ shape }) => shape[0] ?? 0),
+  );
 
 /** The layer on a piece of its input, and how many times its own area that is. */
 export function pieceOf(layer: TimedLayer): { readonly layer: TimedLayer; readonly times: number } {
   if (layer.shape.length === 2) return { layer, times: 1 }; // a matrix: its input is small
   const [batch = 1, channels = 1, ...size] = layer.input;
   const area = size.reduce((product, side) => product * side, 1);
-  const elements = batch * Math.max(channels, layer.shape[0] ?? 1) * area;
+  const own = Math.max(channels, layer.shape[0] ?? 1);
+  const elements = batch * Math.max(own, mapsBetween(layer) / between) * area;
   if (elements <= largest) return { layer, times: 1 };
   const shrink = (elements / largest) ** (1 / size.length);
   const piece = size.map((side) => Math.min(side, Math.max(32, Math.round(side / shrink))));
