@@ -16,6 +16,7 @@
 
 #include "handle.h"
 #include "thread.h"
+#include "values.h"
 
 namespace engine {
 
@@ -81,6 +82,10 @@ std::shared_ptr<Owned>& readShared(napi_env env, napi_value value, uint64_t magi
   return static_cast<Shared<Owned>*>(data)->owned;
 }
 
+// Runs a piece of work on a thread of the group: a promise of what `finish` makes.
+napi_value submit(napi_env env, PrivateThread& thread, std::function<void()> run, std::function<napi_value(napi_env)> finish = makeUndefined);
+
+void defineNotes(napi_env env, napi_value exports);
 void defineReducer(napi_env env, napi_value exports);
 
 }  // namespace engine
