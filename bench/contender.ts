@@ -3,11 +3,12 @@
 import { writeFileSync } from "node:fs";
 import type { Graph } from "../src/graph/types.js";
 import { Network } from "../src/interpreter/network.js";
-import type { Device, Precision } from "../src/torch/index.js";
+import type { Device, Precision, Tensor } from "../src/torch/index.js";
 import { LossScaler } from "../src/train/loss-scaler.js";
 import { type OptimizerOptions, optimizer } from "../src/train/optimizers.js";
 import type { Batch } from "../src/train/sources.js";
 import { type Trainer, trainStep } from "../src/train/step.js";
+import type { SharedGradients } from "../src/train/world.js";
 
 /** Tensors in one raw file: name -> [dtype, shape, offset in bytes]. */
 export type Index = Record<string, ["float32" | "int64", readonly number[], number]>;
@@ -30,6 +31,13 @@ export function writeTensors(path: string, tensors: Iterable<Elements>): Index {
   return index;
 }
 
+interface ContenderOptions {
+  readonly device?: Device;
+  readonly precision?: Precision;
+  /** Of several processes, each of which takes an equal share of every batch. */
+  readonly shared?: (parameters: readonly Tensor[]) => SharedGradients;
+}
+
 /** Steps of a graph with one input `input` and one output `output`. */
 export class Contender implements Disposable {
   readonly #trainer: Trainer;
@@ -40,7 +48,7 @@ export class Contender implements Disposable {
     task: Trainer["loss"]["task"],
     options: OptimizerOptions,
     rate: number,
-    { device = "cpu", precision = "float32" }: { readonly device?: Device; readonly precision?: Precision } = {},
+    { device = "cpu", precision = "float32", shared }: ContenderOptions = {},
   ) {
     const network = new Network(graph, { device });
     const loss: Trainer["loss"] = { task, labelSmoothing: 0, gamma: 0, anneal: "none" };
@@ -48,7 +56,7 @@ export class Contender implements Disposable {
     const scaler = precision === "float16" ? { scaler: new LossScaler() } : {};
     this.#trainer = {
       ...{ graph, network, input: "input", output: "output", optimizer: update, loss, layers: [] },
-      ...{ precision, ...scaler },
+      ...{ precision, ...scaler, ...(shared && { shared: shared([...network.parameters.values()]) }) },
     };
     this.#rate = rate;
   }
@@ -60,13 +68,14 @@ export class Contender implements Disposable {
   }
 
   /** One step: its loss and nanoseconds, the batch's copy included. */
-  step(batch: Batch): { loss: number; ns: number } {
+  async step(batch: Batch): Promise<{ loss: number; ns: number }> {
     const start = process.hrtime.bigint();
-    const { loss } = trainStep(this.#trainer, batch, this.#rate, 0);
-    return { loss, ns: Number(process.hrtime.bigint() - start) };
+    const { losses } = await trainStep(this.#trainer, batch, this.#rate, 0);
+    return { loss: losses.loss, ns: Number(process.hrtime.bigint() - start) };
   }
 
   [Symbol.dispose](): void {
+    this.#trainer.shared?.[Symbol.dispose]();
     this.#trainer.optimizer[Symbol.dispose]();
     this.#trainer.network[Symbol.dispose]();
   }

@@ -60,22 +60,29 @@ function batches(images: number, many: number): readonly Batch[] {
   });
 }
 
-function losses(net: string, where: Device, precision: Precision): readonly number[] {
+async function losses(net: string, where: Device, precision: Precision): Promise<readonly number[]> {
   manualSeed(seed);
   using one = new Contender(nets[net]!(), "cross-entropy", sgd, rate, { device: where, precision });
-  return batches(options.brief ? 16 : size, 20).map((batch) => one.step(batch).loss);
+  const found: number[] = [];
+  for (const batch of batches(options.brief ? 16 : size, 20)) found.push((await one.step(batch)).loss);
+  return found;
 }
 
-function agreement(net: string) {
+async function agreement(net: string) {
   setSwitch("tf32", false);
   setSwitch("deterministic", true);
-  const cpu = losses(net, "cpu", "float32");
+  const cpu = await losses(net, "cpu", "float32");
   const all = ["float32", "bfloat16", ...(device === "cpu" ? [] : ["float16" as const])] as const;
-  const precisions = all.map((precision) => {
-    const found = losses(net, device, precision);
-    return { precision, losses: found, furthest: Math.max(...found.map((loss, i) => Math.abs(loss - cpu[i]!))) };
-  });
-  const again = losses(net, device, "float32");
+  const precisions: { precision: Precision; losses: readonly number[]; furthest: number }[] = [];
+  for (const precision of all) {
+    const found = await losses(net, device, precision);
+    precisions.push({
+      precision,
+      losses: found,
+      furthest: Math.max(...found.map((loss, i) => Math.abs(loss - cpu[i]!))),
+    });
+  }
+  const again = await losses(net, device, "float32");
   setSwitch("deterministic", false);
   const same = again.every((loss, i) => loss === precisions[0]!.losses[i]);
   return { net, steps: 20, cpu, repeatable: same, [device]: precisions };
@@ -85,17 +92,17 @@ function agreement(net: string) {
 async function speed(net: string, precision: Precision, python: Python | undefined) {
   using one = new Contender(nets[net]!(), "cross-entropy", sgd, rate, { device, precision });
   const [batch] = batches(size, 1);
-  const steps = (many: number): number => {
+  const steps = async (many: number): Promise<number> => {
     const start = performance.now();
-    for (let i = 0; i < many; i++) one.step(batch!);
+    for (let i = 0; i < many; i++) await one.step(batch!);
     return (performance.now() - start) / 1000;
   };
-  steps(10);
+  await steps(10);
   await python?.ask("begin", { net, precision, batch: size, benchmark: true });
   await python?.ask("steps", { count: 10 });
   const [ours, theirs]: [number[], number[]] = [[], []];
   for (let round = 0; round < rounds; round++) {
-    ours.push((size * count) / steps(count));
+    ours.push((size * count) / (await steps(count)));
     const answer = await python?.ask<{ seconds: number }>("steps", { count });
     if (answer !== undefined) theirs.push((size * count) / answer.seconds);
   }
@@ -105,7 +112,8 @@ async function speed(net: string, precision: Precision, python: Python | undefin
 
 const gpu = gpus()[Number(device.slice(5))];
 setSwitch("tf32", false);
-const agreements = Object.keys(nets).map(agreement);
+const agreements: Awaited<ReturnType<typeof agreement>>[] = [];
+for (const net of Object.keys(nets)) agreements.push(await agreement(net));
 for (const { net, repeatable, ...rest } of agreements)
   console.log(
     `${net}: furthest losses of 20 steps`,

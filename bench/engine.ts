@@ -48,12 +48,12 @@ const median = (values: readonly number[]): number => values.toSorted((a, b) => 
 async function alternate(
   name: string,
   times: number,
-  ours: () => number,
+  ours: () => number | Promise<number>,
   pytorch: (() => Promise<number>) | undefined,
 ): Promise<Measured> {
   const [mine, other]: [number[], number[]] = [[], []];
   for (let round = 0; round <= times; round++) {
-    const steps = [async () => mine.push(ours()), async () => pytorch && other.push(await pytorch())];
+    const steps = [async () => mine.push(await ours()), async () => pytorch && other.push(await pytorch())];
     for (const step of round % 2 === 0 ? steps : steps.toReversed()) await step();
   }
   const [a, b] = [median(mine.slice(1)), pytorch === undefined ? null : median(other.slice(1))];
@@ -94,7 +94,7 @@ try {
       using ours = await startResnet(depth, name, join(folder, name), python);
       const [mine, other]: [number[], number[]] = [[], []];
       for (const [batch, data] of batches.entries()) {
-        mine.push(ours.step(data).loss);
+        mine.push((await ours.step(data)).loss);
         if (python !== undefined) other.push((await python.ask<{ loss: number }>("step", { key: name, batch })).loss);
       }
       const worst =
@@ -104,7 +104,12 @@ try {
       losses.push({ name, ours: mine, pytorch: other, worst });
       const step = python && (async () => (await python.ask<{ ns: number }>("step", { key: name, batch: 0 })).ns / 1e6);
       training.push(
-        await alternate(`${name}, batch 128`, rounds.training, () => ours.step(batches[0]!).ns / 1e6, step),
+        await alternate(
+          `${name}, batch 128`,
+          rounds.training,
+          async () => (await ours.step(batches[0]!)).ns / 1e6,
+          step,
+        ),
       );
     }
   }

@@ -3,6 +3,10 @@
   "variables": {
     "torch_includes%": [],
     "torch_libraries%": "",
+    # Process groups, where libtorch has c10d: defines, and libraries beside libtorch_cpu.
+    "group_defines%": "",
+    "group_includes%": "",
+    "group_libraries%": "",
     "torch_cxx11_abi%": "1",
     "cxx_standard%": "c++17"
   },
@@ -20,13 +24,13 @@
     {
       "target_name": "engine",
       "sources": [
-        "autograd.cpp", "convert.cpp", "data.cpp", "devices.cpp", "errors.cpp", "handle.cpp", "lists.cpp", "module.cpp",
-        "names.cpp", "operators.cpp", "plan.cpp", "settings.cpp", "tensors.cpp", "thread.cpp", "values.cpp"
+        "autograd.cpp", "convert.cpp", "data.cpp", "devices.cpp", "errors.cpp", "group.cpp", "handle.cpp", "lists.cpp", "module.cpp",
+        "names.cpp", "notes.cpp", "operators.cpp", "plan.cpp", "reducer.cpp", "settings.cpp", "tensors.cpp", "thread.cpp", "values.cpp"
       ],
-      "defines": ["_GLIBCXX_USE_CXX11_ABI=<(torch_cxx11_abi)"],
-      "cflags_cc": ["<@(torch_includes)"],
+      "defines": ["_GLIBCXX_USE_CXX11_ABI=<(torch_cxx11_abi)", "<@(group_defines)"],
+      "cflags_cc": ["<@(torch_includes)", "<@(group_includes)", "-idirafter", "<(module_root_dir)/gloo-declarations"],
       # no-as-needed: else the linker drops libtorch.so, and with it the registration of CUDA kernels.
-      "libraries": ["-L<(torch_libraries)", "-Wl,-rpath,<(torch_libraries)", "-Wl,--no-as-needed", "-ltorch", "-ltorch_cpu", "-lc10"]
+      "libraries": ["-L<(torch_libraries)", "-Wl,-rpath,<(torch_libraries)", "-Wl,--no-as-needed", "-ltorch", "<@(group_libraries)", "-ltorch_cpu", "-lc10"]
     }
   ]
 }

@@ -47,6 +47,7 @@ NAPI_MODULE_INIT() {
     engine::defineAutograd(env, exports);
     engine::defineDevices(env, exports);
     engine::defineSettings(env, exports);
+    engine::defineGroups(env, exports);
     return exports;
   });
 }

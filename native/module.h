@@ -13,5 +13,6 @@ void defineAsync(napi_env env, napi_value exports);
 void defineAutograd(napi_env env, napi_value exports);
 void defineDevices(napi_env env, napi_value exports);
 void defineSettings(napi_env env, napi_value exports);
+void defineGroups(napi_env env, napi_value exports);
 
 }  // namespace engine

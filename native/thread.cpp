@@ -22,6 +22,12 @@ PrivateThread& PrivateThread::of(napi_env env) {
   return *made.release();
 }
 
+PrivateThread& PrivateThread::start(napi_env env) {
+  auto* made = new PrivateThread(env);
+  made->patient_ = true;
+  return *made;
+}
+
 PrivateThread::PrivateThread(napi_env env) {
   check(napi_create_threadsafe_function(env, nullptr, nullptr, makeString(env, "filterbasis engine"), 0, 1, nullptr, nullptr, this, settle, &finished_),
         "thread-safe function");
@@ -39,7 +45,11 @@ void PrivateThread::stop() {
     stopping_ = true;
   }
   wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  if (!thread_.joinable()) return;
+  if (patient_)
+    thread_.detach();  // what it waits for may never come; it says nothing any more and is never freed
+  else
+    thread_.join();
 }
 
 void PrivateThread::loop() {
@@ -58,6 +68,8 @@ void PrivateThread::loop() {
     } catch (...) {
       job->failure = currentFailure();
     }
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (stopping_ && patient_) return;
     // Refused only while the environment ends: then nobody waits for the result.
     if (napi_call_threadsafe_function(finished_, job.get(), napi_tsfn_nonblocking) == napi_ok) job.release();
   }

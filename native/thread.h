@@ -29,6 +29,8 @@ class PrivateThread {
  public:
   // The thread of this environment; started on first use, joined when the environment ends.
   static PrivateThread& of(napi_env env);
+  // One more thread of this environment, for what may wait long. It is left behind when the environment ends.
+  static PrivateThread& start(napi_env env);
   ~PrivateThread();
   // A promise for what `finish` makes.
   napi_value submit(napi_env env, std::unique_ptr<Job> job);
@@ -43,6 +45,7 @@ class PrivateThread {
   std::condition_variable wake_;
   std::queue<std::unique_ptr<Job>> queue_;
   bool stopping_ = false;
+  bool patient_ = false;
   size_t pending_ = 0;  // of the JavaScript thread only: keeps the event loop alive while it is not zero
   napi_threadsafe_function finished_ = nullptr;
   std::thread thread_;

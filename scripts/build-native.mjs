@@ -119,7 +119,9 @@ function isAlive(pid) {
 
 function hashSources() {
   const hash = createHash("sha256");
-  const files = readdirSync(native).filter((file) => /\.(cpp|h|gyp)$/.test(file));
+  const files = readdirSync(native, { recursive: true }).filter(
+    (file) => /\.(cpp|h|gyp)$/.test(file) && !file.startsWith("build"),
+  );
   for (const file of files.sort())
     hash
       .update(file)
@@ -149,6 +151,7 @@ function build({ root, include, libraries, version, cxx11Abi }) {
     `torch_libraries=${libraries}`,
     `torch_cxx11_abi=${cxx11Abi}`,
     `cxx_standard=${major > 2 || (major === 2 && minor >= 9) ? "c++20" : "c++17"}`,
+    ...groupVariables(include, libraries),
   ];
   // Node-API's headers ship with most Node installations; otherwise node-gyp fetches them.
   const headers = resolve(dirname(process.execPath), "..");
@@ -173,6 +176,39 @@ function build({ root, include, libraries, version, cxx11Abi }) {
       `Tried: libtorch ${version} in ${root}, Node ${process.version}. LIBTORCH=/path chooses another libtorch.`,
     ]);
   }
+}
+
+/** Process groups where libtorch has c10d with Gloo; NCCL where CUDA's and NCCL's headers lie about too. */
+function groupVariables(include, libraries) {
+  const header = (name) => existsSync(join(include, "torch/csrc/distributed/c10d", name));
+  const holds = (library, name) =>
+    existsSync(join(libraries, library)) && readFileSync(join(libraries, library)).includes(name);
+  if (!header("ProcessGroupGloo.hpp") || !holds("libtorch_cpu.so", "16ProcessGroupGloo")) return [];
+  const defines = ["FILTERBASIS_GROUPS", "USE_C10D_GLOO"];
+  const cuda = cudaFolders(include);
+  const nccl = header("ProcessGroupNCCL.hpp") && holds("libtorch_cuda.so", "16ProcessGroupNCCL") && cuda !== undefined;
+  if (!nccl) return [`group_defines=${defines.join(" ")}`];
+  return [
+    `group_defines=${[...defines, "USE_C10D_NCCL"].join(" ")}`,
+    `group_includes=${cuda.map((folder) => `-isystem ${folder}`).join(" ")}`,
+    "group_libraries=-ltorch_cuda -lc10_cuda",
+  ];
+}
+
+/** Folders with the headers of CUDA and NCCL: those of a toolkit, or of the packages beside a Python torch. */
+function cudaFolders(include) {
+  const packages = resolve(include, "../../nvidia");
+  const beside = existsSync(packages) ? readdirSync(packages).map((name) => join(packages, name, "include")) : [];
+  const toolkit = [process.env.CUDA_HOME, "/usr/local/cuda", "/usr"].flatMap((root) =>
+    root ? [join(root, "include")] : [],
+  );
+  const found = [...beside, ...toolkit].filter(existsSync);
+  const needed = ["cuda_runtime_api.h", "nccl.h", "cusparse.h", "cublas_v2.h", "cusolverDn.h"].map((name) =>
+    found.find((folder) => existsSync(join(folder, name))),
+  );
+  if (needed.includes(undefined)) return undefined;
+  // /usr/include may not be named again.
+  return [...new Set([...needed, ...beside.filter(existsSync)])].filter((folder) => folder !== "/usr/include");
 }
 
 function configuredNodedir() {

@@ -92,8 +92,12 @@ describeEngine("compare --methods", () => {
       out,
       ...common,
     ];
-    const { code, json, stderr } = await ask(compare, line);
+    const task = await ask(compare, [...line, "--task", "0"]);
+    expect([...rowsOf(task.json).keys()], task.stderr).toEqual(["slimming"]);
+    const made = readFileSync(join(out, "slimming/model.onnx"));
+    const { code, json, stderr } = await ask(compare, line); // gathers it, and makes the others
     expect(code, stderr).toBe(0);
+    expect(readFileSync(join(out, "slimming/model.onnx"))).toEqual(made);
     const rows = rowsOf(json);
     for (const name of ["slimming", "cap"]) {
       const row = rows.get(name)!;
@@ -178,6 +182,18 @@ describeEngine("sweep", () => {
       [{ "optimizer.lr": "0.1" }, "finished"],
       [{ "optimizer.lr": "0.01" }, "finished"],
     ]);
+    const array = [recipe, "--set", "optimizer.lr=0.2,0.02", "-o", join(root, "array")];
+    const tasks = await Promise.all(["0", "1"].map((task) => ask(sweep, [...array, "--task", task])));
+    expect(tasks.map(({ json: own }) => own.runs.map(({ state }: { state: string }) => state))).toEqual([
+      ["finished"],
+      ["finished"],
+    ]);
+    const gathered = (await ask(sweep, [...array, "--gather"])).json.runs;
+    expect(gathered.map(({ set, state }: { set: object; state: string }) => [set, state])).toEqual([
+      [{ "optimizer.lr": "0.2" }, "finished"],
+      [{ "optimizer.lr": "0.02" }, "finished"],
+    ]);
+    expect((await ask(sweep, [...array, "--task", "2"])).json.error.code).toBe("usage");
     const model = readFileSync(join(out, "optimizer.lr=0.1/last.onnx"));
     await ask(sweep, line);
     expect(readFileSync(join(out, "optimizer.lr=0.1/last.onnx"))).toEqual(model);

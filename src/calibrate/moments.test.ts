@@ -10,7 +10,16 @@ import type { CalibrationImages, Values } from "./engine.js";
 import { findCalibratedLayers } from "./layers.js";
 import { activationMoments, type MomentOptions } from "./moments.js";
 import { ortEngine, pureProducts } from "./ort-engine.js";
-import { addSamples, finishCross, type Moments, mergedSums, newSums } from "./sums.js";
+import {
+  addSamples,
+  finishCross,
+  finishMoments,
+  type Moments,
+  mergedSums,
+  newSums,
+  type Shares,
+  sumShares,
+} from "./sums.js";
 import { torchEngine } from "./torch-engine.js";
 
 const random = new Random("moments");
@@ -43,6 +52,23 @@ function imagesOf(count: number, dims: readonly number[], mean = 0): Calibration
       x: float32Tensor([number, ...dims], all.slice(first * size, (first + number) * size)),
     }),
   };
+}
+
+/** Runs what several processes do; their sums meet here. */
+function together<T>(size: number, run: (shares: Shares) => Promise<T>): Promise<T[]> {
+  let waiting: { readonly values: Float64Array; resolve(): void }[] = [];
+  const sum = (own: Float64Array): Promise<void> =>
+    new Promise((resolve) => {
+      waiting.push({ values: own, resolve });
+      if (waiting.length < size) return;
+      const total = own.map((_, i) => waiting.reduce((all, { values: one }) => all + one[i]!, 0));
+      for (const one of waiting) {
+        one.values.set(total);
+        one.resolve();
+      }
+      waiting = [];
+    });
+  return Promise.all(Array.from({ length: size }, (_, rank) => run({ rank, size, sum })));
 }
 
 const weight = (...dims: number[]) => float32Tensor(dims, values(dims.reduce((product, dim) => product * dim, 1)));
@@ -291,6 +317,47 @@ describe("sums of moments", () => {
         },
       ),
     );
+  });
+
+  test("over the shares of several processes are those of one, also where some saw nothing", async () => {
+    const shares = fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 5 });
+    await fc.assert(
+      fc.asyncProperty(shares, fc.integer({ min: 1, max: 4 }), fc.constantFrom(0, 1, 1e4), async (rows, d, mean) => {
+        fc.pre(rows.some((count) => count > 0));
+        const parts = rows.map((count) => values(count * d, mean));
+        const whole = newSums(d);
+        const all = Float32Array.from(parts.flatMap((part) => [...part]));
+        addSamples(whole, all.length / d, all, pureProducts);
+        const found = await together(rows.length, async (own) => {
+          const sums = newSums(d);
+          addSamples(sums, rows[own.rank]!, parts[own.rank]!, pureProducts);
+          await sumShares(sums, own);
+          return finishMoments(sums, "layer");
+        });
+        const expected = finishMoments(whole, "layer");
+        for (const one of found) {
+          expect(one.places).toBe(expected.places);
+          for (const [i, value] of one.mean.entries()) expect(value).toBeCloseTo(expected.mean[i]!, 8);
+          for (const [i, value] of one.covariance.data.entries())
+            expect(Math.abs(value - expected.covariance.data[i]!)).toBeLessThan(1e-6 * Math.max(1, Math.abs(value)));
+        }
+      }),
+    );
+  });
+
+  test("of a network that several processes look at together are those of one process", async () => {
+    const graph = model([conv(["x", "w"], "y")], { w: weight(4, 3, 3, 3) }, ["n", 3, 8, 8]);
+    const images = imagesOf(7, [3, 8, 8]);
+    const alone = await momentsOf(graph, images, { batch: 2, places: 20, seed: 3 });
+    const found = await together(3, (shares) => momentsOf(graph, images, { batch: 2, places: 20, seed: 3, shares }));
+    for (const one of found) {
+      expect([...one.keys()]).toEqual([...alone.keys()]);
+      for (const [name, { places, covariance }] of one) {
+        expect(places).toBe(alone.get(name)!.places);
+        for (const [i, value] of covariance.data.entries())
+          expect(value).toBeCloseTo(alone.get(name)!.covariance.data[i]!, 5);
+      }
+    }
   });
 
   test("of values that are not finite are an error that names the layer", () => {

@@ -19,11 +19,13 @@ import type { CalibratedLayer } from "./layers.js";
 import { samplesOf } from "./look.js";
 import { openPieces, type Stop } from "./pieces.js";
 import { inferred, type Types, typesOf } from "./segment.js";
-import { addSamples, finishMoments, type MomentSums, type Moments, newSums } from "./sums.js";
+import { addSamples, finishMoments, type MomentSums, type Moments, newSums, type Shares, sumShares } from "./sums.js";
 
 export interface MomentOptions extends Partial<Sampling>, Hooks {
   /** Bytes of sums, or of inputs in their place, that are held at once. */
   readonly memory?: number;
+  /** Where several processes look at the same images together, a batch each in turn: all of them get all moments. */
+  readonly shares?: Shares;
 }
 
 export interface LayerMoments {
@@ -63,6 +65,7 @@ export async function* activationMoments(
       seen.delete(layer);
       const own = samplingFor(layer.weight.cols, sampling, images, engine);
       const sums = summed(layer, seenOf, own, engine);
+      if (options.shares !== undefined) await sumShares(sums, options.shares);
       yield { layer, moments: finishMoments(sums, layer.name, sums.products) };
     }
     done += portion.length;
@@ -106,8 +109,10 @@ async function lookAt(
   );
   const pieces = await openPieces(engine, graph, stops, types, pieceBytes);
   try {
-    for (const [first, count] of batchesOf(images.count, sampling.batch)) {
+    const { rank = 0, size: processes = 1 } = options.shares ?? {};
+    for (const [at, [first, count]] of [...batchesOf(images.count, sampling.batch)].entries()) {
       stopIfAborted(options);
+      if (at % processes !== rank) continue;
       await pieces.run(await images.feeds(first, count), (values, stopsHere) => {
         for (const { node, value } of stopsHere) {
           const layer = readers.get(node)!;

@@ -135,6 +135,29 @@ export function mergedSums(a: MomentSums, b: MomentSums): MomentSums {
   return merged;
 }
 
+/** One of several processes, each of which looks at its share of the images. */
+export interface Shares {
+  readonly rank: number;
+  readonly size: number;
+  /** Replaces numbers by their sums over all processes. */
+  sum(values: Float64Array): Promise<void>;
+}
+
+/** Makes of the sums over each process's samples the sums over all, on every process. */
+export async function sumShares(sums: MomentSums, { sum }: Shares): Promise<void> {
+  const { places, mean, products } = sums;
+  const totals = Float64Array.of(places, ...mean.map((value) => places * value));
+  await sum(totals);
+  const [all = 0] = totals;
+  if (all === 0) return;
+  const common = totals.subarray(1).map((value) => value / all);
+  const shift = common.map((value, i) => value - mean[i]!);
+  if (places > 0) addOuter(products, shift, shift, places, true);
+  await sum(products);
+  mean.set(common);
+  sums.places = all;
+}
+
 function addTo(into: Float64Array, other: Float64Array): void {
   for (let i = 0; i < into.length; i++) into[i] = into[i]! + other[i]!;
 }

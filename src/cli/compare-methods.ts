@@ -40,6 +40,7 @@ export const methodOptions = {
   "train-threads": text("with --methods: threads of libtorch", "N"),
   device: text(`with --methods: where libtorch trains: ${deviceForms}`, "DEVICE"),
   out: text("with --methods: the folder of the rows (default: compared/ and the model's name)", "FOLDER"),
+  task: text("with --methods: only row N, from 0: a task of an array job", "N"),
   jobs: text("with --methods: rows that are made at the same time, each in a process", "N"),
 };
 
@@ -54,7 +55,9 @@ export type MethodArguments = { readonly [K in keyof typeof methodOptions]?: str
   };
 
 export async function compareMethods(file: string, args: MethodArguments, context: Context) {
-  const names = methodNames(args.methods!);
+  const all = methodNames(args.methods!);
+  const row = whole("--task", args.task, 0, all.length - 1);
+  const names = row === undefined ? all : [all[row]!];
   const request = requestOf(args);
   const folder = args.out ?? `compared/${baseName(args.model)}`;
   const jobs = whole("--jobs", args.jobs, 1, 256) ?? 1;
@@ -63,9 +66,9 @@ export async function compareMethods(file: string, args: MethodArguments, contex
   if (jobs > 1) await inProcesses(names, folder, jobs, args, context);
   const rows: MethodRow[] = [];
   for (const name of names) {
-    const row = await methodRow(name, task, context);
-    context.note(`${name}: ${row.reason ?? "done"}`);
-    rows.push(row);
+    const made = await methodRow(name, task, context);
+    context.note(`${name}: ${made.reason ?? "done"}`);
+    rows.push(made);
   }
   const original = await originalRow(task);
   return { json: { model: file, folder, ...request, original, rows }, text: show(task, original, rows) };
@@ -166,7 +169,9 @@ async function inProcesses(
   const open = names.filter((_, at) => finished[at] === undefined);
   const passed = Object.entries(args).filter(
     ([key, value]) =>
-      value !== undefined && typeof value === "string" && !["_", "model", "methods", "jobs", "out"].includes(key),
+      value !== undefined &&
+      typeof value === "string" &&
+      !["_", "model", "methods", "jobs", "out", "task"].includes(key),
   );
   const options = passed.map(([key, value]) => `--${key}=${value}`);
   const repeated = ["input", "value"].flatMap((key) => context.repeated(key).map((value) => `--${key}=${value}`));

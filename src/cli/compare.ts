@@ -47,6 +47,7 @@ export default command({
       why: "methods are compared with the model",
     },
     { oneOf: ["keep-params", "keep-macs", "speedup"], why: "each says how far to compress; give one" },
+    { oneOf: ["task", "jobs"], why: "a task makes one row" },
     { oneOf: ["epochs", "steps"], why: "both say how long to fine-tune" },
     ...Object.keys(methodOptions)
       .filter((option) => option !== "methods")

@@ -28,6 +28,8 @@ export interface Context {
 export interface Outcome {
   readonly json: object;
   readonly text: string;
+  /** Nothing is written: another process of the same group says what came out. */
+  readonly silent?: boolean;
 }
 
 /** A command, ready to run; made by `command()`. */
@@ -105,7 +107,8 @@ export function command<const A extends ArgsDef>(spec: CommandSpec<A>): Command 
         const readsOnly = typeof spec.readsOnly === "function" ? spec.readsOnly(own) : spec.readsOnly;
         const result = await (readsOnly ? orStopped(running, signal) : running);
         await signalsHeard();
-        stdout.write(json ? `${toJson(result.json)}\n` : `${visible(result.text.trimEnd())}\n`);
+        if (result.silent !== true)
+          stdout.write(json ? `${toJson(result.json)}\n` : `${visible(result.text.trimEnd())}\n`);
         return signal.aborted ? exitOf(signal) : 0;
       } catch (error) {
         for (const bar of bars) bar.stop(); // a bar leaves the line it was drawing on

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { isError } from "../errors/error.js";
 import { gridOf, runName } from "./sweep-grid.js";
-import { commandLine, slurmScript } from "./sweep-text.js";
+import { commandLine, gatherLine, slurmScript } from "./sweep-text.js";
 
 describe("the grid of a sweep", () => {
   test("is every combination of values, the last field fastest", () => {
@@ -57,7 +57,8 @@ describe("a sweep as text", () => {
   });
 
   test("is an array job with a task for each command", () => {
-    const script = slurmScript("r", ["one", "two"]);
+    const script = slurmScript("r", ["one", "two"], gatherLine("r.yaml", ["a=1,2"], "out"));
+    expect(script).toContain("filterbasis sweep r.yaml --set a=1,2 -o out --gather");
     expect(script.split("\n")).toContain("#SBATCH --array=0-1");
     expect(script).toContain("1) two ;;");
   });

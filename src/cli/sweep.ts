@@ -12,7 +12,7 @@ import { command } from "./frame.js";
 import { makeFolder } from "./method-comparison.js";
 import { runProcesses, sameProgram } from "./processes.js";
 import { type GridPoint, gridOf, runName } from "./sweep-grid.js";
-import { commandLine, slurmScript } from "./sweep-text.js";
+import { commandLine, gatherLine, slurmScript } from "./sweep-text.js";
 import { metricText, whole } from "./values.js";
 
 const file = "sweep.json";
@@ -37,9 +37,10 @@ export default command({
     print: { type: "boolean", description: "print a command for each run instead of running it" },
     slurm: { type: "boolean", description: "print the script of an array job (sbatch) instead" },
     gather: { type: "boolean", description: "only the table of what there is" },
+    task: { type: "string", description: "only run N of the grid, from 0: a task of an array job", valueHint: "N" },
     jobs: { type: "string", description: "runs at the same time (default 1)", valueHint: "N" },
   },
-  rules: [{ oneOf: ["print", "slurm", "gather", "jobs"], why: "each says what to do with the runs" }],
+  rules: [{ oneOf: ["print", "slurm", "gather", "task", "jobs"], why: "each says what to do with the runs" }],
   async run(args, context) {
     const sets = context.repeated("set");
     const points = gridOf(sets);
@@ -50,18 +51,20 @@ export default command({
     const commands = points.map((point) => commandLine(args.recipe, point, folder));
     if (args.print === true) return { json: { folder, commands }, text: commands.join("\n") };
     if (args.slurm === true) {
-      const script = slurmScript(recipes[0]!.name, commands);
+      const script = slurmScript(recipes[0]!.name, commands, gatherLine(args.recipe, sets, folder));
       return { json: { folder, commands, script }, text: script };
     }
     await beginSweep(folder, args.recipe, points, args.gather === true);
+    const task = whole("--task", args.task, 0, runs.length - 1);
     if (args.gather !== true) {
       const states = await Promise.all(runs.map((run) => stateOf(run.folder)));
-      const open = runs.filter((_, at) => states[at]!.state !== "finished");
+      const open = runs.filter((_, at) => states[at]!.state !== "finished" && (task === undefined || at === task));
       const jobs = whole("--jobs", args.jobs, 1, 1024) ?? 1;
       const processes = await Promise.all(open.map((run) => process_(args.recipe, run)));
       await runProcesses(processes, jobs, context);
     }
-    const rows = await Promise.all(runs.map(async (run) => ({ ...run, ...(await stateOf(run.folder)) })));
+    const shown = task === undefined ? runs : [runs[task]!];
+    const rows = await Promise.all(shown.map(async (run) => ({ ...run, ...(await stateOf(run.folder)) })));
     return {
       json: { folder, runs: rows.map(({ point, ...row }) => ({ set: Object.fromEntries(point), ...row })) },
       text: show(rows),

@@ -7,6 +7,8 @@ export interface Batch {
   /** Absent (null) where nothing is labelled. */
   readonly target: Float32Array | BigInt64Array | null;
   readonly targetDims: readonly number[];
+  /** Where several processes share a batch out: how much of it this is, 0 to 1. */
+  readonly share?: number;
 }
 
 /**

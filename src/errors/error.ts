@@ -25,6 +25,7 @@ export type ErrorCode =
   | "verification-failed" // what was written does not compute what it should
   | "checksum"
   | "data-mismatch" // data that does not fit the model
+  | "group" // processes that train together: one is gone, late, or does not fit to the others
   | "busy" // somebody else holds the folder
   | "interrupted"
   | "internal"; // a bug here

@@ -14,7 +14,7 @@ interface Quality {
   readonly ssim: number;
 }
 
-interface ImageQuality extends Quality {
+export interface ImageQuality extends Quality {
   readonly name: string;
   readonly bicubic: Quality;
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
 import { environmentDefaults } from "./environment.js";
 import { packageRoot } from "./files.js";
+import type { GroupBindings } from "./group-bindings.js";
 
 declare const handleBrand: unique symbol;
 declare const operatorBrand: unique symbol;
@@ -56,7 +57,7 @@ export interface Gpu {
 }
 
 /** The exports of native/*.cpp. Every function throws an Error with a `code` of native/errors.h. */
-export interface NativeEngine {
+export interface NativeEngine extends GroupBindings {
   find(name: string, overload?: string): OperatorHandle;
   /**
    * Names; how many may be given without one; the places of lists of tensors and of integers. Null where the overload

@@ -19,11 +19,13 @@ import { runnable } from "./runnable.js";
 import type { BatchSource } from "./sources.js";
 import type { Trainer } from "./step.js";
 import { openTaskData, type TaskData } from "./task-data.js";
+import { alone, type World } from "./world.js";
 
 /** Everything that a training owns. */
 export interface Training extends Disposable {
   readonly trainer: Trainer;
   readonly source: BatchSource;
+  readonly whole: BatchSource;
   readonly primaryMetric: TaskData["primaryMetric"];
   evaluate(): Promise<Metrics>;
   /** Judges the network as it was before compression. */
@@ -60,13 +62,14 @@ export async function assemble(
   original: Graph,
   compress: Compress,
   note: (text: string) => void,
+  world: World = alone,
 ): Promise<Training> {
   using owned = new DisposableStackLike();
   const device = requireDevice(recipe.device);
   const teacherNetwork = owned.use(new Network(original, { device }));
   const before = runnable(teacherNetwork, original);
-  const data = owned.use(await openTaskData(recipe, before, note));
-  const graph = await compress(teacherNetwork, data.source);
+  const data = owned.use(await openTaskData(recipe, before, note, world));
+  const graph = await compress(teacherNetwork, data.whole);
   const only = recipe.train === "basis" ? basisParameters(graph) : undefined;
   const network = owned.use(new Network(graph, { device, ...(only && { trainable: (name) => only.has(name) }) }));
   const layers = recipe.loss.gamma > 0 ? approximatedLayers(graph, original, network) : [];
@@ -85,6 +88,7 @@ export async function assemble(
     ...(recipe.precision === "float16" ? { scaler: new LossScaler() } : {}),
     teacher: recipe.loss.distill && { network: teacherNetwork, input: teacherInput, output: teacherOutput },
     layers,
+    ...(world.size > 1 && { shared: owned.use(world.shareGradients([...network.parameters.values()])) }),
     ...((recipe.loss.sparsity ?? 0) > 0 ? { scales: scalesOf(graph, network) } : {}),
   };
   const evaluated = runnable(network, graph);
@@ -92,6 +96,7 @@ export async function assemble(
   return {
     trainer,
     source: data.source,
+    whole: data.whole,
     primaryMetric: data.primaryMetric,
     evaluate: () => data.evaluate(evaluated),
     evaluateOriginal: () => data.evaluate(before),

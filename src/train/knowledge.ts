@@ -1,5 +1,6 @@
 // What a method is told beside its options, from calibration batches: what layers see, and what is learned before the
 // network is rewritten (projections, numbers of channels).
+import type { Shares } from "../calibrate/sums.js";
 import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
 import { type Known, type MethodName, methodNamed } from "../methods/methods.js";
@@ -21,6 +22,8 @@ export interface LearningTask {
   readonly options: object;
   readonly seed: number;
   readonly note: (text: string) => void;
+  /** Where several processes calibrate together: each runs `activationMoments` with the same batches. */
+  readonly shares?: Shares;
 }
 
 /** A method's own learning, which begins with the moments. */
@@ -29,9 +32,9 @@ export type Learner = (task: LearningTask & Pick<Known, "moments">) => Promise<K
 const learners: Partial<Readonly<Record<MethodName, Learner>>> = { cap: learnProjections, amc: searchChannels };
 
 export async function knowledgeOf(method: string, task: LearningTask): Promise<Known> {
-  const { graph, source, batches, seed, note } = task;
+  const { graph, source, batches, seed, note, shares } = task;
   const { device } = task.network;
-  const moments = await activationMoments(graph, source, { batches, seed, note, device });
+  const moments = await activationMoments(graph, source, { batches, seed, note, device, ...(shares && { shares }) });
   const responses = await sampledResponses(source, { batches, seed, device });
   const learner = Object.hasOwn(learners, method) ? learners[method as MethodName] : undefined;
   const options = checkedOptions(method, methodNamed(method).options, task.options);

@@ -3,15 +3,15 @@ import { type ImageSet, normalizations } from "../data/image-set.js";
 import { Network } from "../interpreter/network.js";
 import { Random } from "../linalg/random.js";
 import { resnet } from "../nets/resnet.js";
-import { callAll, generatorState, liveTensors, noGrad, setGeneratorState } from "../torch/index.js";
+import { callAll, generatorState, liveTensors, noGrad, setGeneratorState, type Tensor } from "../torch/index.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { type EpochReport, type LoopHooks, type LoopState, type StepReport, trainLoop } from "./loop.js";
 import { optimizer } from "./optimizers.js";
 import { recipeSchema } from "./recipe.js";
 import { snapshot } from "./snapshot.js";
-import { imageSource } from "./sources.js";
+import { type BatchSource, imageSource } from "./sources.js";
 import type { Trainer } from "./step.js";
-import { alone, type World } from "./world.js";
+import type { SharedGradients } from "./world.js";
 
 // 40 images whose class is the channel that is bright: easy enough to be trained in a few steps.
 function images(): ImageSet {
@@ -40,7 +40,7 @@ async function train(
     resume?: Checkpoint<LoopState>;
     rate?: number;
     spoil?: string;
-    world?: World;
+    shared?: (parameters: readonly Tensor[]) => SharedGradients;
   } = {},
 ): Promise<Made> {
   const graph = resnet(8, { classes: 3, widths: [4, 4, 8], init: "kaiming", seed: o.seed ?? 1 });
@@ -56,7 +56,7 @@ async function train(
     optimizer: rule,
     loss: recipe.loss,
     layers: [],
-    ...(o.world && { world: o.world }),
+    ...(o.shared && { shared: o.shared([...network.parameters.values()]) }),
   };
   const [steps, epochs, checkpoints]: [StepReport[], EpochReport[], Checkpoint<LoopState>[]] = [[], [], []];
   const hooks: LoopHooks = {
@@ -69,7 +69,7 @@ async function train(
     stopping: () => steps.length === o.stopAfter,
     now: () => 0,
   };
-  const source = imageSource(images(), {
+  const whole = imageSource(images(), {
     batch: 16,
     augment: true,
     normalization: normalizations.cifar10,
@@ -77,6 +77,10 @@ async function train(
     seed: o.seed ?? 1,
     labelled: true,
   });
+  const source: BatchSource = {
+    ...whole,
+    batch: (epoch, step) => ({ ...whole.batch(epoch, step), ...(o.shared && { share: 1 / 2 }) }),
+  };
   await trainLoop(
     trainer,
     {
@@ -120,15 +124,21 @@ describe("trainLoop", () => {
     expect(rest.epochs.at(-1)).toMatchObject({ trainLoss: whole.epochs.at(-1)!.trainLoss });
   });
   it("goes on with the mean of the gradients of all processes", async () => {
-    const twins = (factor: number): World => ({
-      ...alone,
+    // The other process has the same shard, or nothing but zeros.
+    const twins = (factor: number) => (parameters: readonly Tensor[]) => ({
       size: 2,
-      allReduce: (tensors) => void callAll("_foreach_mul_.Scalar", tensors, factor),
+      begin: () => undefined,
+      finish: async () => {
+        const gradients = parameters.map(({ grad }) => grad!);
+        noGrad(() => void callAll("_foreach_mul_.Scalar", gradients, factor));
+        for (const gradient of gradients) gradient.dispose();
+        return [];
+      },
+      [Symbol.dispose]: () => undefined,
     });
     const single = await train({ stopAfter: 3 });
-    expect((await train({ stopAfter: 3, world: alone })).weights).toEqual(single.weights);
-    expect((await train({ stopAfter: 3, world: twins(2) })).weights).toEqual(single.weights); // the other's are the same: (g + g) / 2
-    expect((await train({ stopAfter: 3, world: twins(1) })).weights).not.toEqual(single.weights); // the other's are zero
+    expect((await train({ stopAfter: 3, shared: twins(1) })).weights).toEqual(single.weights); // (g + g) / 2
+    expect((await train({ stopAfter: 3, shared: twins(1 / 2) })).weights).not.toEqual(single.weights);
   });
   it("stops on a loss that is not finite and says which layer went wrong first", async () => {
     await expect(train({ rate: 1e30 })).rejects.toMatchObject({ code: "non-finite" });

@@ -9,6 +9,8 @@ import { learningRate, type Schedule } from "./schedules.js";
 import { restore, snapshot } from "./snapshot.js";
 import type { BatchSource } from "./sources.js";
 import { type StepLosses, type Trainer, trainStep } from "./step.js";
+import { sameWeights, shareBuffers, sharedGenerators } from "./together.js";
+import { alone, type World } from "./world.js";
 
 /** A metric on data that is not trained on. */
 export type Metrics = Readonly<Record<string, number>>;
@@ -31,6 +33,8 @@ export interface LoopState {
   readonly best: { readonly epoch: number; readonly metric: number } | null;
   /** Seconds spent before this process. */
   readonly seconds: number;
+  /** How many processes train together; one where it is left out. */
+  readonly processes?: number;
   /** Lengths of the journals. */
   readonly journals: Readonly<Record<string, number>>;
 }
@@ -79,7 +83,14 @@ export interface LoopOptions {
   readonly saveEverySteps?: number | undefined;
   /** Which metric decides "best", and whether more of it is better. */
   readonly primaryMetric: { readonly name: string; readonly higher: boolean };
-  readonly generator?: { get(): Uint8Array; set(state: Uint8Array): void };
+  readonly generator?: Generator;
+  /** Who trains together: every process runs this loop. Default: this one alone. */
+  readonly world?: World;
+}
+
+interface Generator {
+  get(): Uint8Array;
+  set(state: Uint8Array): void;
 }
 
 export interface LoopResult {
@@ -98,26 +109,27 @@ export async function trainLoop(
   hooks: LoopHooks,
   resume?: Checkpoint<LoopState>,
 ): Promise<LoopResult> {
-  const { source, schedule, rate: base } = options;
+  const { source, schedule, rate: base, world = alone } = options;
   const { stepsPerEpoch } = source;
   const totalSteps = options.steps ?? Math.max(1, Math.round(options.epochs * stepsPerEpoch));
   const epochs = totalSteps / stepsPerEpoch;
-  if (resume !== undefined) restoreTrainer(trainer, resume, options.generator);
+  if (resume !== undefined) restoreTrainer(trainer, resume, options);
   let { epoch, step, sums, best } = resume?.state ?? { epoch: 0, step: 0, sums: empty, best: null };
   const [started, before] = [hooks.now(), resume?.state.seconds ?? 0];
   const seconds = (): number => before + (hooks.now() - started) / 1000;
   let metrics: Metrics | null = null;
   let rate = base;
 
-  const save = (): Promise<void> =>
-    hooks.save({
-      step: epoch * stepsPerEpoch + step,
-      state: {
-        ...{ epoch, step, sums, best, optimizerSteps: trainer.optimizer.state().steps, seconds: seconds() },
-        ...(trainer.scaler === undefined ? {} : { scaler: trainer.scaler.save() }),
-      },
-      tensors: tensorsOf(trainer, options.generator),
-    });
+  const save = async (): Promise<void> => {
+    await shareBuffers(world, trainer.network);
+    const tensors = await tensorsOf(trainer, options);
+    const optimizerSteps = trainer.optimizer.state().steps;
+    const processes = world.size > 1 ? { processes: world.size } : {};
+    const scaler = trainer.scaler === undefined ? {} : { scaler: trainer.scaler.save() };
+    const state = { epoch, step, sums, best, optimizerSteps, seconds: seconds(), ...processes, ...scaler };
+    await hooks.save({ step: epoch * stepsPerEpoch + step, state, tensors });
+    await world.barrier(); // a slow disk of one must not look like a dead process to the others
+  };
   const result = (finished: boolean): LoopResult => ({
     ...{ finished, epoch, globalStep: epoch * stepsPerEpoch + step, metrics, best, seconds: seconds() },
   });
@@ -125,13 +137,17 @@ export async function trainLoop(
   while (epoch * stepsPerEpoch + step < totalSteps) {
     const globalStep = epoch * stepsPerEpoch + step;
     rate = learningRate(schedule, base, { epoch, step, stepsPerEpoch, epochs });
-    const losses = trainStep(trainer, await source.batch(epoch, step), rate, globalStep / totalSteps);
+    const batch = await source.batch(epoch, step);
+    const asked = world.size > 1 && hooks.stopping();
+    const { losses, stop } = await trainStep(trainer, batch, rate, globalStep / totalSteps, asked);
     step += 1;
     sums = withStep(sums, losses);
     await hooks.onStep({ ...losses, epoch, step, globalStep: globalStep + 1, totalSteps, rate });
 
     const last = globalStep + 1 === totalSteps;
     if (step === stepsPerEpoch || last) {
+      await shareBuffers(world, trainer.network);
+      await sameWeights(world, named(trainer));
       metrics = await hooks.evaluate();
       const better = betterThan(best, metrics, options.primaryMetric);
       if (better !== undefined) best = { epoch: epoch + 1, metric: better };
@@ -147,7 +163,7 @@ export async function trainLoop(
       assertFinite(trainer);
       await save();
     }
-    if (!last && hooks.stopping()) {
+    if (!last && (world.size > 1 ? stop : hooks.stopping())) {
       await save();
       return result(false);
     }
@@ -180,7 +196,7 @@ function betterThan(
 }
 
 const empty: LoopState["sums"] = { loss: 0, task: 0, approximation: 0, steps: 0 };
-const generatorName = "generator";
+const generatorName = (rank: number): string => (rank === 0 ? "generator" : `generator.${rank}`);
 
 function named(trainer: Trainer): [string, Tensor][] {
   return [
@@ -190,22 +206,26 @@ function named(trainer: Trainer): [string, Tensor][] {
   ];
 }
 
-function tensorsOf(trainer: Trainer, generator: LoopOptions["generator"]): ReadonlyMap<string, TensorData> {
+async function tensorsOf(
+  trainer: Trainer,
+  { generator, world = alone }: LoopOptions,
+): Promise<ReadonlyMap<string, TensorData>> {
   const tensors = new Map(named(trainer).map(([name, tensor]) => [name, snapshot(tensor)]));
-  const state = generator?.get();
-  if (state !== undefined) tensors.set(generatorName, { type: "uint8", dims: [state.length], data: state });
+  const states = generator === undefined ? [] : await sharedGenerators(world, generator.get());
+  for (const [rank, data] of states.entries())
+    tensors.set(generatorName(rank), { type: "uint8", dims: [data.length], data });
   return tensors;
 }
 
 function restoreTrainer(
   trainer: Trainer,
   { state, tensors }: Checkpoint<LoopState>,
-  generator: LoopOptions["generator"],
+  { generator, world = alone }: LoopOptions,
 ): void {
   for (const [name, tensor] of named(trainer)) restore(name, tensor, tensors.get(name));
   trainer.optimizer.load(state.optimizerSteps);
   if (state.scaler !== undefined) trainer.scaler?.load(state.scaler);
-  const saved = tensors.get(generatorName);
+  const saved = tensors.get(generatorName(world.rank));
   if (saved === undefined || generator === undefined) return;
   // Generators of processor and GPU keep other states: a run that changes its device draws from the seed anew.
   if (saved.data.length === generator.get().length) generator.set(saved.data.slice());

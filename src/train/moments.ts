@@ -4,7 +4,7 @@ import type { ActivationMoments } from "../basis/moments.js";
 import { divisors } from "../basis/split.js";
 import { type CalibratedLayer, findCalibratedLayers } from "../calibrate/layers.js";
 import { activationMoments as momentsOnImages } from "../calibrate/moments.js";
-import type { Moments } from "../calibrate/sums.js";
+import type { Moments, Shares } from "../calibrate/sums.js";
 import { torchEngine } from "../calibrate/torch-engine.js";
 import { FilterBasisError } from "../errors/error.js";
 import { float32Tensor } from "../graph/attributes.js";
@@ -22,6 +22,8 @@ export interface MomentsOptions {
   /** Told which layers have none, and why. */
   readonly note: (text: string) => void;
   readonly device?: Device;
+  /** Where several processes calibrate together. */
+  readonly shares?: Shares;
 }
 
 /** The widest patch whose moments are kept whole, c h w; wider ones go by blocks of channels. 10 MB of doubles. */
@@ -45,7 +47,7 @@ const [leastPlaces, placesForEach] = [4096, 4];
 export async function activationMoments(
   graph: Graph,
   source: BatchSource,
-  { batches, seed, note, device }: MomentsOptions,
+  { batches, seed, note, device, shares }: MomentsOptions,
 ): Promise<ReadonlyMap<string, ActivationMoments>> {
   const [feed] = feeds(graph);
   if (feed === undefined) throw new FilterBasisError("unsupported", "the network has no input");
@@ -60,7 +62,12 @@ export async function activationMoments(
       return { [feed.name]: float32Tensor(inputDims, input) };
     },
   };
-  const found = momentsOnImages(graph, layers, images, torchEngine(device), { batch: 1, places, seed });
+  const found = momentsOnImages(graph, layers, images, torchEngine(device), {
+    batch: 1,
+    places,
+    seed,
+    ...(shares && { shares }),
+  });
   const all = new Map<string, ActivationMoments>();
   for await (const { layer, moments } of found)
     all.set(layer.name, inBlocks(layer, moments, forgivesShift(graph, layer)));

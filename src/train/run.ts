@@ -1,12 +1,6 @@
 // A training as a run: a folder that says what was asked, remembers what was measured, survives any end, and holds the
 // model that came out.
-import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
-import { cpus } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { startNetwork } from "../compress/start.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
@@ -14,7 +8,6 @@ import { loadModel, saveModel } from "../runtime/files.js";
 import {
   checkPrecision,
   type Device,
-  engineInfo,
   generatorState,
   manualSeed,
   requireDevice,
@@ -25,7 +18,7 @@ import {
 import { assemble, recipeGraph, type Training } from "./assemble.js";
 import { beginRun } from "./begin.js";
 import { type Checkpoint, readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
-import { knowledgeOf } from "./knowledge.js";
+import { abortable, compressFor } from "./compress-for.js";
 import {
   type EpochReport,
   type LoopOptions,
@@ -34,11 +27,15 @@ import {
   type StepReport,
   trainLoop,
 } from "./loop.js";
+import { activationMoments } from "./moments.js";
 import { recalibrate } from "./recalibrate.js";
 import type { Recipe } from "./recipe.js";
 import { appendLog, holdRun, openJournal, runFiles, writeJson } from "./run-folder.js";
+import { otherNumber, sharedCheckpoint, sharedGraph, sharedRecipe, shareStart } from "./shared-start.js";
 import type { BatchSource } from "./sources.js";
 import { openEventFile } from "./tensorboard.js";
+import { versions } from "./versions.js";
+import { alone, sharesOf, type World } from "./world.js";
 
 /** What a run tells while it goes on. */
 export interface RunHooks {
@@ -50,31 +47,19 @@ export interface RunHooks {
   readonly device?: string;
 }
 
-/** Conditions under which a number was measured. */
-interface Versions {
-  readonly filterbasis: string;
-  readonly commit: string | null;
-  readonly node: string;
-  readonly libtorch: string;
-  readonly onnxruntime: string;
-  readonly processor: string;
-  readonly threads: number;
-  readonly device: string;
-}
-
 /** Begins a run in a folder that holds none (or one that never came to a step), or resumes the one that is there. */
 export async function runTraining(
   folder: string,
   recipe: Recipe | "resume",
   hooks: RunHooks = {},
+  world: World = alone,
 ): Promise<LoopResult> {
+  if (world.rank > 0) return await runBeside(placed(await sharedRecipe(world, recipe), hooks, world), hooks, world);
   const release = await holdRun(folder);
   try {
     const asked = await beginRun(folder, recipe);
-    const settled = { ...asked, device: requireDevice(hooks.device ?? asked.device) };
-    checkPrecision(settled.precision, settled.device);
-    useDevice(settled);
-    return await heldRun(folder, settled, hooks).catch((error: unknown) => {
+    const settled = placed(await sharedRecipe(world, asked), hooks, world);
+    return await heldRun(folder, settled, hooks, world).catch((error: unknown) => {
       logFailure(folder, error);
       throw error;
     });
@@ -83,11 +68,15 @@ export async function runTraining(
   }
 }
 
-/** The switches of the process that a recipe's device asks for. */
-function useDevice({ device, deterministic }: Recipe): void {
-  if (device === "cpu") return;
-  setSwitch("deterministic", deterministic);
-  setSwitch("cudnnBenchmark", !deterministic);
+/** The recipe with the device on which this process trains, and the switches of the process that it asks for. */
+function placed(recipe: Recipe, hooks: RunHooks, world: World): Recipe & { readonly device: Device } {
+  const device = world.size > 1 ? world.device : requireDevice(hooks.device ?? recipe.device);
+  checkPrecision(recipe.precision, device);
+  if (device !== "cpu") {
+    setSwitch("deterministic", recipe.deterministic);
+    setSwitch("cudnnBenchmark", !recipe.deterministic);
+  }
+  return { ...recipe, device };
 }
 
 /** On a full disk the log cannot take it either; what is told then is the failure itself. */
@@ -97,40 +86,89 @@ function logFailure(folder: string, error: unknown): void {
   } catch {}
 }
 
-async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks): Promise<LoopResult> {
+async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks, world: World): Promise<LoopResult> {
   const log = (text: string): void => appendLog(folder, text);
   const note = (text: string): void => {
     log(text);
     hooks.note?.(text);
   };
-  const device = requireDevice(recipe.device);
-  if (recipe.threads !== undefined) setThreads(recipe.threads);
-  manualSeed(recipe.seed);
-  const resume = await readNewestCheckpoint<LoopState>(join(folder, runFiles.checkpoints), note);
+  const device = prepareEngine(recipe, world);
+  const found = await readNewestCheckpoint<LoopState>(join(folder, runFiles.checkpoints), note);
+  const resume = await sharedCheckpoint(world, found);
   const graph = await recipeGraph(recipe);
   if (resume === undefined) {
-    await writeJson(folder, runFiles.run, { seed: recipe.seed, versions: await versions(device) });
+    await writeJson(folder, runFiles.run, {
+      seed: recipe.seed,
+      ...(world.size > 1 && { processes: world.size }),
+      versions: await versions(device),
+    });
     await saveModel(graph, join(folder, runFiles.original));
-  }
-  if (resume !== undefined) log(`resumed at step ${resume.step}`);
+  } else log(`resumed at step ${resume.step}${world.size > 1 ? ` by ${world.size} processes` : ""}`);
+  const other = otherNumber(resume?.state, world);
+  if (other !== undefined) note(other);
   /** Until the first step there is nothing to save. */
   const throwIfAborted = (): void => {
     if (hooks.stopping?.())
       throw new FilterBasisError("interrupted", "stopped before the first step; run the same command to start again");
   };
   const begun = resume !== undefined && recipe.compress !== undefined && recipe.calibrate > 0;
+  const compress = (network: Network, source: BatchSource): Promise<Graph> =>
+    begun
+      ? loadModel(join(folder, runFiles.start))
+      : compressFor(recipe, graph, network, abortable(source, throwIfAborted), note, world);
   using training = await assemble(
     recipe,
     graph,
     // What layers see need not come out to the last bit again: a run that goes on takes the network that it began with.
-    (network, source) =>
-      begun
-        ? loadModel(join(folder, runFiles.start))
-        : compressFor(recipe, graph, network, abortable(source, throwIfAborted), note),
+    async (network, source) => await sharedGraph(world, graph, recipe, () => compress(network, source)),
     note,
+    world,
   );
-  if (resume === undefined) await beforeFirstStep(folder, recipe, training, throwIfAborted);
-  return await trainHeld(folder, recipe, training, resume, hooks);
+  if (resume === undefined) await beforeFirstStep(folder, recipe, training, throwIfAborted, world);
+  return await trainHeld(folder, recipe, training, resume, hooks, world);
+}
+
+/** A process that is not the first: it computes what the first does and writes nothing. */
+async function runBeside(recipe: Recipe, hooks: RunHooks, world: World): Promise<LoopResult> {
+  const device = prepareEngine(recipe, world);
+  const resume = await sharedCheckpoint(world, undefined);
+  const graph = await recipeGraph(recipe);
+  const note = (): void => undefined;
+  const compress = async (_: Network, source: BatchSource): Promise<Graph> => {
+    const { compress: asked, calibrate: batches, seed } = recipe;
+    // Its share of what rank 0 wants to know before it compresses.
+    const how = { batches, seed, note, device, shares: sharesOf(world)! };
+    if (resume === undefined && asked !== undefined && batches > 0) await activationMoments(graph, source, how);
+    return await sharedGraph(world, graph, recipe, undefined);
+  };
+  using training = await assemble(recipe, graph, compress, note, world);
+  if (resume === undefined) {
+    await shareStart(world, training.trainer);
+    if (recipe.compress !== undefined) {
+      await training.evaluateOriginal();
+      await training.evaluate();
+    }
+  }
+  return await trainLoop(
+    training.trainer,
+    loopOptions(recipe, training, device, world),
+    {
+      onStep: () => undefined,
+      onEpoch: () => undefined,
+      evaluate: () => training.evaluate(),
+      save: async () => undefined,
+      stopping: () => hooks.stopping?.() ?? false,
+      now: Date.now,
+    },
+    resume,
+  );
+}
+
+/** Threads and seeds; the device. Each process draws numbers of its own. */
+function prepareEngine({ device, threads, seed }: Recipe, { rank }: World): Device {
+  if (threads !== undefined) setThreads(threads);
+  manualSeed(seed + rank);
+  return requireDevice(device);
 }
 
 /** Sets the statistics of batch norms anew, and keeps what a compressed network is before it is trained. */
@@ -139,9 +177,11 @@ async function beforeFirstStep(
   { recalibrate: batches, compress }: Recipe,
   training: Training,
   throwIfAborted: () => void,
+  world: World,
 ): Promise<void> {
   const { network, input } = training.trainer;
-  if (batches > 0) await recalibrate(network, input, abortable(training.source, throwIfAborted), batches);
+  if (batches > 0) await recalibrate(network, input, abortable(training.whole, throwIfAborted), batches);
+  await shareStart(world, training.trainer);
   if (compress === undefined) return;
   await saveModel(training.model(), join(folder, runFiles.start));
   throwIfAborted();
@@ -157,6 +197,7 @@ async function trainHeld(
   training: Training,
   resume: Checkpoint<LoopState> | undefined,
   hooks: RunHooks,
+  world: World,
 ): Promise<LoopResult> {
   const log = (text: string): void => appendLog(folder, text);
   const device = requireDevice(recipe.device);
@@ -171,7 +212,7 @@ async function trainHeld(
   try {
     const result = await trainLoop(
       training.trainer,
-      loopOptions(recipe, training, device),
+      loopOptions(recipe, training, device, world),
       {
         async onStep(report) {
           await metrics.append(`${JSON.stringify({ kind: "step", ...report })}\n`);
@@ -213,39 +254,13 @@ function loopOptions(
   { schedule, optimizer, epochs, steps, checkpoint }: Recipe,
   { source, primaryMetric }: Training,
   device: Device,
+  world: World,
 ): LoopOptions {
   return {
+    world,
     ...{ source, schedule, rate: optimizer.lr, epochs, steps, saveEverySteps: checkpoint.everySteps, primaryMetric },
     generator: { get: () => generatorState(device), set: (state) => setGeneratorState(state, device) },
   };
-}
-
-/** The source, which asks before every batch whether to go on: until the first step there is nothing to save. */
-function abortable(source: BatchSource, throwIfAborted: () => void): BatchSource {
-  const { stepsPerEpoch, batchSize } = source;
-  return {
-    stepsPerEpoch,
-    batchSize,
-    batch(epoch, step) {
-      throwIfAborted();
-      return source.batch(epoch, step);
-    },
-  };
-}
-
-/** The network as the recipe compresses it. */
-async function compressFor(
-  { compress, calibrate: batches, seed }: Recipe,
-  graph: Graph,
-  network: Network,
-  source: BatchSource,
-  note: (text: string) => void,
-): Promise<Graph> {
-  if (compress === undefined) return graph;
-  const { method, ...options } = compress;
-  const task = { graph, network, source, batches, seed, note, options };
-  const known = batches > 0 ? await knowledgeOf(method, task) : {};
-  return startNetwork(graph, compress, known, { note });
 }
 
 function stepScalars({ loss, task, approximation, distillation, rate }: StepReport): Record<string, number> {
@@ -257,29 +272,4 @@ function stepScalars({ loss, task, approximation, distillation, rate }: StepRepo
 
 function prefixed(prefix: string, values: Readonly<Record<string, number>>): Record<string, number> {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}/${name}`, value]));
-}
-
-/** Versions and machine, for the record beside every number. */
-async function versions(device: Device): Promise<Versions> {
-  const own = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
-  const runtime = await import("onnxruntime-common").then(
-    (module) => module.env.versions.common,
-    () => "unknown",
-  );
-  const root = fileURLToPath(new URL("../../", import.meta.url));
-  const commit = await promisify(execFile)("git", ["rev-parse", "--short", "HEAD"], { cwd: root }).then(
-    ({ stdout }) => stdout.trim(),
-    () => null,
-  );
-  const engine = engineInfo();
-  return {
-    filterbasis: own.version,
-    commit,
-    node: process.version,
-    libtorch: engine.version,
-    onnxruntime: runtime ?? "unknown",
-    processor: cpus()[0]?.model ?? "unknown",
-    threads: engine.threads,
-    device,
-  };
 }

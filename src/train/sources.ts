@@ -6,6 +6,7 @@ import { type ImageSet, type Normalization, permutation } from "../data/image-se
 import { openPatches, type PatchOptions } from "../data/patches.js";
 import type { PairFiles } from "../data/sr-pairs.js";
 import { Random } from "../linalg/random.js";
+import { rowsOf, type World } from "./world.js";
 
 export type { Batch, BatchSource } from "../data/batches.js";
 
@@ -27,7 +28,11 @@ export interface ImageSourceOptions {
   readonly dropLast: boolean;
   readonly seed: number;
   readonly labelled: boolean;
+  /** Which of how many processes this is: it gets its rows of every batch. */
+  readonly part?: Part;
 }
+
+type Part = Pick<World, "rank" | "size">;
 
 interface PatchSourceOptions extends PatchOptions {
   readonly batch: number;
@@ -35,6 +40,7 @@ interface PatchSourceOptions extends PatchOptions {
   readonly labelled: boolean;
   /** Batches that make an epoch; by default as many as there are images for. */
   readonly stepsPerEpoch?: number | undefined;
+  readonly part?: Part;
 }
 
 /** A source as plain data, from which every thread makes the same batches. */
@@ -44,7 +50,32 @@ export type SourcePlan =
 
 /** @throws what opening the images throws */
 export async function openSource(plan: SourcePlan): Promise<BatchMaker> {
-  return plan.kind === "images" ? imageSource(plan.set, plan.options) : patchSource(plan.pairs, plan.options);
+  const whole =
+    plan.kind === "images" ? imageSource(plan.set, plan.options) : await patchSource(plan.pairs, plan.options);
+  const { part } = plan.options;
+  return part === undefined ? whole : { ...whole, batch: (epoch, step) => partOf(whole.batch(epoch, step), part) };
+}
+
+/**
+ * The rows of a batch that are a process's own. The batch is made whole first: so the draws of its augmentation are
+ * those of one process, and all processes together see what one would. Rows move within the batch's own arrays.
+ */
+export function partOf(batch: Batch, part: Part): Batch {
+  const { input, inputDims, target, targetDims } = batch;
+  const [count = 0, ...image] = inputDims;
+  const { rows, share } = rowsOf(count, part);
+  const taken = <T extends Float32Array | BigInt64Array>(values: T, dims: readonly number[]): T => {
+    const length = dims.reduce((product, side) => product * side, 1);
+    for (const [to, row] of rows.entries()) values.copyWithin(to * length, row * length, (row + 1) * length);
+    return values.subarray(0, rows.length * length) as T;
+  };
+  return {
+    input: taken(input, image),
+    inputDims: [rows.length, ...image],
+    target: target === null ? null : taken(target, targetDims.slice(1)),
+    targetDims: [rows.length, ...targetDims.slice(1)],
+    share,
+  };
 }
 
 /** Batches of a labelled image set: every image once an epoch, in an order of its own. */

@@ -13,7 +13,7 @@ import { type ApproximatedLayer, totalLoss } from "./losses.js";
 import type { Optimizer } from "./optimizers.js";
 import type { Recipe } from "./recipe.js";
 import type { Batch } from "./sources.js";
-import { alone, type World } from "./world.js";
+import type { SharedGradients } from "./world.js";
 
 /** What is trained, and with which loss. */
 export interface Trainer {
@@ -34,8 +34,8 @@ export interface Trainer {
   readonly layers: readonly ApproximatedLayer[];
   /** Scales of batch norms, where the loss makes them small. */
   readonly scales?: readonly Tensor[];
-  /** Who trains together; alone where it is left out. */
-  readonly world?: World;
+  /** Where several processes train together. */
+  readonly shared?: SharedGradients;
 }
 
 /** Losses of one step, averaged over its batch. */
@@ -46,11 +46,24 @@ export interface StepLosses {
   readonly distillation: number | null;
 }
 
+/** What came of one step. */
+export interface StepResult {
+  readonly losses: StepLosses;
+  /** True where any of the processes asked to stop. */
+  readonly stop: boolean;
+}
+
 /**
- * Trains on one batch. `progress` is how much of the training is done, from 0 to 1.
- * @throws FilterBasisError `non-finite`, naming the first layer that is
+ * Trains on one batch, or on this process's share of it. `progress` is how much of the training is done, from 0 to 1.
+ * @throws FilterBasisError `non-finite`, naming the first layer that is; `group`
  */
-export function trainStep(trainer: Trainer, batch: Batch, rate: number, progress: number): StepLosses {
+export async function trainStep(
+  trainer: Trainer,
+  batch: Batch,
+  rate: number,
+  progress: number,
+  stop = false,
+): Promise<StepResult> {
   using _scope = new TensorScope();
   const { network, teacher, optimizer, loss, layers, scales = [], precision = "float32", scaler } = trainer;
   const placed = (values: NonNullable<Batch["target"]>, dims: readonly number[]) =>
@@ -65,23 +78,43 @@ export function trainStep(trainer: Trainer, batch: Batch, rate: number, progress
     const output = inFloat32(outputOf(network, trainer.input, trainer.output, input, true));
     return totalLoss(loss, progress, { output, target, teacher: answer && inFloat32(answer), layers, scales });
   });
-  backward(scaler === undefined ? parts.total : scaler.scaled(parts.total));
-  shareGradients(trainer);
+  const { share = 1 } = batch;
+  const weight = share * (trainer.shared?.size ?? 1); // 1 where the batch was shared out evenly
+  const total = weight === 1 ? parts.total : call("mul.Scalar", parts.total, weight);
+  trainer.shared?.begin();
+  backward(scaler === undefined ? total : scaler.scaled(total));
   // Behind the backward: on a GPU the first number that is read waits for all that was queued.
   const value = Number(parts.total.item());
   if (!Number.isFinite(value)) throw notFinite(trainer, input, value);
+  const { shared } = trainer;
+  const number = (part: Tensor | null): number | null =>
+    part === parts.total ? value : part === null ? null : Number(part.item());
+  const { task, approximation, distillation } = parts;
+  const losses = {
+    loss: value,
+    task: number(task),
+    approximation: number(approximation),
+    distillation: number(distillation),
+  };
+  // Alone, nothing is awaited while the scope is open.
+  const result = shared === undefined ? { losses, stop } : await ofAll(shared, share, { losses, stop });
   const parameters = [...network.parameters.values()];
   if (scaler === undefined || scaler.unscale(parameters)) {
     if (trainer.clip !== undefined) clipGradients(parameters, trainer.clip);
     optimizer.step(rate);
   }
-  const number = (part: Tensor | null): number | null =>
-    part === parts.total ? value : part === null ? null : Number(part.item());
+  return result;
+}
+
+/** Waits for the mean of the gradients; gives the losses of the whole batch: sums of each process's, weighed by share. */
+async function ofAll(shared: SharedGradients, share: number, own: StepResult): Promise<StepResult> {
+  const { loss, task, approximation, distillation } = own.losses;
+  const parts = [loss, task, approximation, distillation].map((part) => (part ?? 0) * share);
+  const [sum = 0, ...sums] = await shared.finish([...parts, own.stop ? 1 : 0]);
+  const of = (part: number | null, at: number): number | null => (part === null ? null : sums[at]!);
   return {
-    loss: value,
-    task: number(parts.task),
-    approximation: number(parts.approximation),
-    distillation: number(parts.distillation),
+    losses: { loss: sum, task: of(task, 0), approximation: of(approximation, 1), distillation: of(distillation, 2) },
+    stop: sums[3]! > 0,
   };
 }
 
@@ -94,16 +127,6 @@ function outputOf(network: Network, inputName: string, outputName: string, input
   if (output === undefined)
     throw new FilterBasisError("internal", "the network did not give its output", { tensor: outputName });
   return output;
-}
-
-/** Every process goes on with the mean of all gradients. */
-function shareGradients({ network, world = alone }: Trainer): void {
-  if (world.size === 1) return;
-  noGrad(() => {
-    const gradients = [...network.parameters.values()].map(({ grad }) => grad).filter((gradient) => gradient !== null);
-    world.allReduce(gradients);
-    callAll("_foreach_div_.Scalar", gradients, world.size);
-  });
 }
 
 /** torch.nn.utils.clip_grad_norm_ with the Euclidean norm. */

@@ -3,23 +3,26 @@
 import { basename } from "node:path";
 import { type Data, imagePairs, labelledImages } from "../data/dataset.js";
 import type { Image } from "../data/image.js";
-import { firstImages, parseNormalization } from "../data/image-set.js";
+import { firstImages, type ImageSet, parseNormalization } from "../data/image-set.js";
 import { loadPair, type PairFiles } from "../data/sr-pairs.js";
 import { namedDatasets, openData } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
 import { selfEnsemble } from "../evaluate/chop.js";
 import { type Runnable, topOne } from "../evaluate/classify.js";
-import { measureSr } from "../evaluate/measure-sr.js";
+import { type ImageQuality, measureSr } from "../evaluate/measure-sr.js";
 import { describeSrModel, inputPlanes, type SrModel } from "../evaluate/sr-model.js";
 import { threads } from "../torch/index.js";
 import { openBatches } from "./loaders.js";
 import type { Metrics } from "./loop.js";
 import type { Recipe } from "./recipe.js";
-import type { BatchSource } from "./sources.js";
+import { type BatchSource, openSource, partOf, type SourcePlan } from "./sources.js";
+import { alone, gather, type World } from "./world.js";
 
 /** Owns open files: dispose it. */
 export interface TaskData extends Disposable {
   readonly source: BatchSource;
+  /** Whole batches, where several processes share them out: for what one process does for all before the first step. */
+  readonly whole: BatchSource;
   /** The metric that decides which epoch was best, and whether more of it is better. */
   readonly primaryMetric: { readonly name: string; readonly higher: boolean };
   evaluate(model: Runnable): Promise<Metrics>;
@@ -27,19 +30,26 @@ export interface TaskData extends Disposable {
   readonly conventions: Readonly<Record<string, string>>;
 }
 
-type Opener = (recipe: Recipe, data: Data, original: Runnable, note: (text: string) => void) => Promise<TaskData>;
+type Opener = (
+  recipe: Recipe,
+  data: Data,
+  original: Runnable,
+  note: (text: string) => void,
+  world: World,
+) => Promise<TaskData>;
 
 /** Opens the data that a recipe names. `original` is the network as it was before compression; its conventions hold. */
 export async function openTaskData(
   recipe: Recipe,
   original: Runnable,
   note: (text: string) => void,
+  world: World = alone,
 ): Promise<TaskData> {
   const { name, scale } = recipe.data;
   const data = await openData(sourceOf(recipe.data), { note });
   const labels = data.labelled !== undefined || recipe.loss.task !== "none";
   const open: Opener = name === "pairs" || scale !== undefined ? superResolution : labels ? classification : unlabelled;
-  return await open(recipe, data, original, note);
+  return await open(recipe, data, original, note, world);
 }
 
 /**
@@ -64,6 +74,7 @@ async function classification(
   from: Data,
   original: Runnable,
   note: (text: string) => void,
+  world: World = alone,
 ): Promise<TaskData> {
   if (from.labelled === undefined)
     throw new FilterBasisError("data-mismatch", "the images have no labels", {
@@ -85,15 +96,17 @@ async function classification(
   const { batch, augment, dropLast } = data;
   const set = firstImages(train, data.subset ?? train.count);
   const options = { batch, augment, dropLast, normalization, seed, labelled: loss.task !== "none" };
-  const batches = await openBatches({ kind: "images", set, options }, loadersOf(recipe, note));
+  const batches = await openShared({ kind: "images", set, options }, loadersOf(recipe, note), world);
+  const own = imagesOf(evaluated, world);
   return {
-    source: batches,
+    ...batches,
     primaryMetric: { name: "top1Error", higher: false },
-    evaluate: async (model) => ({
-      top1Error: (await topOne(model, evaluated, normalization, { batch: 250 })).top1Error,
-    }),
+    async evaluate(model) {
+      const { wrong } = await topOne(model, own, normalization, { batch: 250 });
+      const all = await gather(world, [wrong]);
+      return { top1Error: (100 * all.reduce((sum, [count = 0]) => sum + count, 0)) / evaluated.count };
+    },
     conventions: { "filterbasis.normalize": data.normalize },
-    [Symbol.dispose]: () => batches[Symbol.dispose](),
   };
 }
 
@@ -106,6 +119,7 @@ async function superResolution(
   from: Data,
   original: Runnable,
   note: (text: string) => void,
+  world: World = alone,
 ): Promise<TaskData> {
   const { data, loss, seed } = recipe;
   const { scale, patch = 48 * (scale ?? 2), batch, augment, stepsPerEpoch } = data;
@@ -121,18 +135,18 @@ async function superResolution(
   const infer = recipe.selfEnsemble ? { infer: (sr: SrModel, lr: Image) => selfEnsemble(sr, inputPlanes(sr, lr)) } : {};
   const how = { scale, patch, range, channels, enlarged, augment };
   const options = { ...how, batch, stepsPerEpoch, seed, labelled: loss.task !== "none" };
-  const batches = await openBatches({ kind: "patches", pairs, options }, loadersOf(recipe, note));
+  const batches = await openShared({ kind: "patches", pairs, options }, loadersOf(recipe, note), world);
   return {
-    source: batches,
+    ...batches,
     primaryMetric: { name: "psnr", higher: true },
     async evaluate(model) {
       if (testPairs.length === 0) return {};
       const sr: SrModel = { model, channels, range, scale, enlarged };
-      const { psnr, ssim, bicubic } = await measureSr(sr, testPairs, infer);
-      return { psnr, ssim, bicubicPsnr: bicubic.psnr };
+      const own = testPairs.filter((_, at) => at % world.size === world.rank);
+      const measured = own.length === 0 ? [] : (await measureSr(sr, own, infer)).perImage;
+      return meanQuality(await gather(world, rowsOfQuality(measured, testPairs.length, world)), testPairs.length);
     },
     conventions: { "filterbasis.range": String(range), "filterbasis.scale": String(scale) },
-    [Symbol.dispose]: () => batches[Symbol.dispose](),
   };
 }
 
@@ -142,6 +156,7 @@ async function unlabelled(
   from: Data,
   original: Runnable,
   note: (text: string) => void,
+  world: World = alone,
 ): Promise<TaskData> {
   const { data, seed } = recipe;
   const { batch, normalize, range = 1 } = data;
@@ -150,13 +165,71 @@ async function unlabelled(
   const limit = data.subset === undefined ? {} : { limit: data.subset };
   const inputs = await from.inputs({ batch, normalize, range, seed, note, ...size, ...limit });
   note(`${inputs.count} images without labels: there is nothing to measure quality on`);
+  const ownRows: BatchSource["batch"] = async (epoch, step) => {
+    const batch = await inputs.batch(epoch, step);
+    return partOf({ ...batch, input: batch.input.slice() }, world); // rows move within the array: not within the data's own
+  };
   return {
-    source: inputs,
+    source: world.size === 1 ? inputs : { ...inputs, batch: ownRows },
+    whole: inputs,
     primaryMetric: { name: "top1Error", higher: false },
     evaluate: async () => ({}),
     conventions: { "filterbasis.normalize": normalize, ...(range === 255 && { "filterbasis.range": "255" }) },
     [Symbol.dispose]: () => undefined,
   };
+}
+
+/** Batches, and where several processes share them out, the whole ones beside. */
+async function openShared(plan: SourcePlan, loaders: number, world: World) {
+  if (world.size === 1) {
+    const batches = await openBatches(plan, loaders);
+    return { source: batches, whole: batches, [Symbol.dispose]: () => batches[Symbol.dispose]() };
+  }
+  const part = { rank: world.rank, size: world.size };
+  const shared =
+    plan.kind === "images"
+      ? { ...plan, options: { ...plan.options, part } }
+      : { ...plan, options: { ...plan.options, part } };
+  const [source, whole] = [await openBatches(shared, loaders), await openSource(plan)];
+  return {
+    source,
+    whole,
+    [Symbol.dispose]() {
+      source[Symbol.dispose]();
+      whole[Symbol.dispose]();
+    },
+  };
+}
+
+/** The images that a process evaluates. */
+function imagesOf(set: ImageSet, { rank, size }: World): ImageSet {
+  const [first, end] = [rank, rank + 1].map((k) => Math.floor((set.count * k) / size)) as [number, number];
+  const length = 3 * set.height * set.width;
+  return {
+    ...set,
+    count: end - first,
+    images: set.images.subarray(first * length, end * length),
+    labels: set.labels.subarray(first, end),
+  };
+}
+
+const qualities = 3;
+
+/** PSNR, SSIM and bicubic PSNR of a process's images at their places among all: the mean is summed in one order. */
+function rowsOfQuality(measured: readonly ImageQuality[], count: number, { rank, size }: World): Float64Array {
+  const rows = new Float64Array(qualities * count);
+  for (const [k, { psnr, ssim, bicubic }] of measured.entries())
+    rows.set([psnr, ssim, bicubic.psnr], qualities * (rank + k * size));
+  return rows;
+}
+
+function meanQuality(all: readonly Float64Array[], count: number): Metrics {
+  const mean = (which: number): number => {
+    let sum = 0;
+    for (let image = 0; image < count; image++) sum += all[image % all.length]![qualities * image + which]!;
+    return sum / count;
+  };
+  return { psnr: mean(0), ssim: mean(1), bicubicPsnr: mean(2) };
 }
 
 /** How many loader threads are started: those asked for, bounded like every other kind of thread. */

@@ -23,8 +23,13 @@ export function errorToMessage(error: unknown): ErrorMessage {
   const stack = error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {};
   if (!(error instanceof FilterBasisError))
     return { problem: error instanceof Error ? error.message : String(error), details: {}, ...stack };
-  const { code, problem, place, expected, got, cures } = error;
-  return { code, problem, details: { ...place, cures, ...(expected && { expected }), ...(got && { got }) }, ...stack };
+  const { code, problem, place, expected, got, cures, facts } = error;
+  return {
+    code,
+    problem,
+    details: { ...place, cures, facts, ...(expected && { expected }), ...(got && { got }) },
+    ...stack,
+  };
 }
 
 export function errorFromMessage({ code, problem, details, stack }: ErrorMessage): Error {

@@ -1,6 +1,7 @@
 // Runs a training on a thread of its own, so that whoever asked for it stays awake: progress is drawn, signals are
 // answered.
 import { FilterBasisError } from "../errors/error.js";
+import type { JoinOptions } from "./join.js";
 import type { EpochReport, LoopResult, StepReport } from "./loop.js";
 import type { Recipe } from "./recipe.js";
 import type { RunHooks } from "./run.js";
@@ -14,6 +15,8 @@ export interface WorkerStart {
   readonly device?: Recipe["device"];
   /** One int32; not 0: save and stop. */
   readonly stop: SharedArrayBuffer;
+  /** Where it trains with others. */
+  readonly join?: JoinOptions;
 }
 
 /** What the thread says. */
@@ -30,10 +33,17 @@ export async function trainInWorker(
   recipe: Recipe | "resume",
   hooks: Omit<RunHooks, "stopping"> = {},
   signal?: AbortSignal,
+  join?: JoinOptions,
 ): Promise<LoopResult> {
   const stop = new SharedArrayBuffer(4);
   const { device } = hooks;
-  const start: WorkerStart = { folder, recipe, stop, ...(device === undefined ? {} : { device }) };
+  const start: WorkerStart = {
+    folder,
+    recipe,
+    stop,
+    ...(device === undefined ? {} : { device }),
+    ...(join && { join }),
+  };
   const worker = startThread("worker", start);
   const abort = (): void => void Atomics.store(new Int32Array(stop), 0, 1);
   if (signal?.aborted) abort();
