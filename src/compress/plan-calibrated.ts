@@ -78,7 +78,20 @@ export interface CalibratedJob {
   /** Bases alone, and of so many splits. */
   readonly splits?: number | "channels";
   readonly basesOnly?: boolean;
+  /** Where somebody waits for it: what is looked at, and what is tried. */
+  readonly effort?: Effort;
 }
+
+export interface Effort {
+  /** Places that all images together show of a layer, about. */
+  readonly places: number;
+  /** Patches of more values than this get few candidates, of families that are fitted quickly. */
+  readonly largePatch: number;
+}
+
+/** Places of one of so many images. */
+export const placesOf = ({ effort }: Pick<CalibratedJob, "effort">, count: number) =>
+  effort === undefined ? {} : { places: Math.ceil(effort.places / Math.max(1, count)) };
 
 /** A network that was calibrated and can be planned, for one budget after another. */
 export interface Planner {
@@ -141,8 +154,10 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   const cache = openCalibrationCache(prepared, images, engine, {});
   const progress = stepsOf(hooks);
   const options: CalibrateOptions = {
-    candidates: (shape) => restricted(candidatesFor(shape, saves, widestBy(engine)), shape, job),
+    candidates: (shape) =>
+      restricted(candidatesFor(shape, saves, { widest: widestBy(engine), ...job.effort }), shape, job),
     cache,
+    ...placesOf(job, images.count),
     ...(data.batch === undefined ? {} : { batch: data.batch }),
     ...(signal ? { signal } : {}),
     progress: progress.report,

@@ -1,0 +1,54 @@
+// Planning in this tab: what layers lose on the pictures, what their candidates take here, and the curve of both.
+import { calibrationData } from "../../src/compress/calibration-data.js";
+import { calibratedJob } from "../../src/compress/choose-plan.js";
+import {
+  type CalibratedJob,
+  type CalibratedPlan,
+  type Effort,
+  openPlanner,
+  type Planner,
+} from "../../src/compress/plan-calibrated.js";
+import { FilterBasisError } from "../../src/errors/error.js";
+import { describeChain } from "../../src/methods/chain-record.js";
+import { bestEngine } from "../host/best-engine.js";
+import type { Planned, PlannedLayer, Requests } from "../protocol.js";
+import { pictureData, readPictures } from "./pictures.js";
+import { known, options, state, type Tell } from "./state.js";
+
+/** A visitor waits: TypeScript alone takes a minute for what libtorch takes seconds for. */
+const effort: Effort = { places: 2 ** 12, largePatch: 128 };
+const timing = { rounds: 9, budget: 2500, patience: 4000 };
+
+export async function planOn({ pictures }: Requests["plan"]["ask"], tell: Tell): Promise<Planned> {
+  const { given, inputs } = known("network");
+  delete state.plan;
+  const names = await readPictures(pictures);
+  const data = await calibrationData(given.graph, pictureData(names), inputs, { note: tell.note });
+  const whole = calibratedJob(given, data, options, bestEngine(), tell);
+  const job: CalibratedJob = { ...whole, place: { ...whole.place, ...timing }, effort };
+  const planner = await openPlanner(job, "time");
+  await planner.measure();
+  const points = planner.curve();
+  if (points.length === 0) throw new FilterBasisError("does-not-pay", "no layer could be timed");
+  state.plan = { data, job, planner };
+  const plans = planner.plans();
+  return {
+    points: points.map((point, i) => ({ ...point, layers: layersOf(planner, plans[i]!) })),
+    milliseconds: points[0]!.speedup * points[0]!.milliseconds,
+    ...{ images: data.images.count, heldOut: data.heldOut?.count ?? 0, guessed: data.all.guessed },
+    size: data.all.dims.join(" × "),
+  };
+}
+
+export function layersOf(planner: Planner, { chosen }: CalibratedPlan): readonly PlannedLayer[] {
+  const times = planner.layerTimes(chosen);
+  return chosen.map(({ layer, candidate, error }, i) => {
+    const { original, written } = times[i] ?? {};
+    return {
+      ...{ name: layer.name, error },
+      became: candidate.family === "dense" ? "as it is" : describeChain(candidate),
+      ...(original === undefined ? {} : { original }),
+      ...(written === undefined ? {} : { written }),
+    };
+  });
+}
