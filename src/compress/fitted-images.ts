@@ -9,11 +9,17 @@ const mirroredPixels = 2 ** 14;
 /** Fewer channels than an image has rows: which axis is which. */
 const mostChannels = 4;
 
-export async function fittedImages({ data, prepared, engine, hooks }: CalibratedJob): Promise<CalibrationImages> {
+export async function fittedImages({
+  data,
+  prepared,
+  engine,
+  hooks,
+  effort,
+}: CalibratedJob): Promise<CalibrationImages> {
   const { images, all, batch } = data;
   const [channels = 0, height = 0, width = 0] = all.dims;
   const plain = all.images && batch === undefined && channels <= mostChannels && width > mostChannels;
-  if (!plain || height * width > mirroredPixels) return images;
+  if (!plain || effort !== undefined || height * width > mirroredPixels) return images;
   if (!(await takesMirrored(prepared, images, engine))) return images;
   hooks.note?.("fitted to mirror images too: the network takes them as well");
   return withMirrored(images);

@@ -15,6 +15,7 @@ import type { ClassScore, Compared, Requests } from "../protocol.js";
 import { differenceOf, imageOf, type Range, rangeOf } from "./output-pixels.js";
 import { pictureData, readPicture, toPixels } from "./pictures.js";
 import { known, type Tell } from "./state.js";
+import { onlySharpens } from "./super-resolution.js";
 
 const shown = "the picture that is compared";
 /** Multiply-accumulates that one run on the picture may take where its size is free. */
@@ -57,7 +58,8 @@ async function feedsOf(image: Image): Promise<{ readonly feeds: Feeds; readonly 
   const [, height = 0, width = 0] = data.all.dims;
   const declared = given.graph.inputs.find(({ name }) => name === data.all.input)?.tensor?.dims ?? [];
   const free = scale !== undefined && declared.slice(2).every((dim) => typeof dim !== "number");
-  const factor = enlargedBefore() ? (scale ?? 1) : 1;
+  const sharpens = scale !== undefined && onlySharpens(given.graph, inputs.shapes, data.all.input);
+  const factor = sharpens ? scale : 1;
   const size = free
     ? within(image, (mostMacs / Math.max(1, job.before.macs)) * height * width, factor)
     : { width, height };
@@ -78,15 +80,6 @@ async function feedsOf(image: Image): Promise<{ readonly feeds: Feeds; readonly 
   } finally {
     pictures.delete(shown);
   }
-}
-
-/** Whether the network only sharpens what was enlarged: its output is as large as its input. */
-function enlargedBefore(): boolean {
-  const { compared, after } = known("result");
-  if (compared.loss.kind !== "decibels") return false;
-  const [first] = [...after.inputs.values()];
-  const last = after.layers.at(-1)?.output ?? [];
-  return first !== undefined && last.at(-1) === first.at(-1);
 }
 
 /** Of the picture's proportions, of so many pixels at most, sides that a scale divides. */

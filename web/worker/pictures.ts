@@ -1,6 +1,6 @@
 // The visitor's pictures as data for a network.
 import type { Data } from "../../src/data/dataset.js";
-import type { Image } from "../../src/data/image.js";
+import { crop, type Image } from "../../src/data/image.js";
 import { inputsOf } from "../../src/data/inputs.js";
 import { lowResolution } from "../../src/data/low-resolution.js";
 import { FilterBasisError } from "../../src/errors/error.js";
@@ -41,6 +41,41 @@ export async function readPictures(given: readonly NamedFile[]): Promise<readonl
   pictures.clear();
   for (const [i, one] of given.entries()) pictures.set(`${i} ${one.name}`, await readPicture(one));
   return [...pictures.keys()];
+}
+
+/** So many pieces of pictures are enough to look at. */
+const enough = 24;
+
+/**
+ * Pieces of the pictures that lie beside each other, where there are few pictures and they are much larger than what
+ * the network sees: the middle of a picture alone shows little. Pieces of so many pixels, the pictures in turns.
+ */
+export function cutPictures(names: readonly string[], { width, height }: Size) {
+  const each = Math.ceil(enough / Math.max(1, names.length));
+  return names.flatMap((name) => {
+    const image = pictures.get(name)!;
+    const [across, down] = [Math.floor(image.width / width), Math.floor(image.height / height)];
+    if (each < 2 || across * down < 2) return [name];
+    const step = Math.max(1, (across * down) / each);
+    return Array.from({ length: Math.min(each, across * down) }, (_, i) => {
+      const at = Math.floor(i * step);
+      const piece = `${name} ${at}`;
+      pictures.set(piece, crop(image, (at % across) * width, Math.floor(at / across) * height, width, height));
+      return piece;
+    });
+  });
+}
+
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Half as wide and high as the smallest picture, but not smaller than what the network sees. */
+export function halvesOf(names: readonly string[], { width, height }: Size): Size {
+  const all = names.map((name) => pictures.get(name)!);
+  const half = (side: "width" | "height") => Math.floor(Math.min(...all.map((image) => image[side])) / 2);
+  return { width: Math.max(width, half("width"), 1), height: Math.max(height, half("height"), 1) };
 }
 
 /** @param pairs whether a super-resolution network may degrade them */

@@ -1,5 +1,5 @@
 // Planning in this tab: what layers lose on the pictures, what their candidates take here, and the curve of both.
-import { calibrationData } from "../../src/compress/calibration-data.js";
+import { type CalibrationData, calibrationData } from "../../src/compress/calibration-data.js";
 import { calibratedJob } from "../../src/compress/choose-plan.js";
 import {
   type CalibratedJob,
@@ -12,18 +12,18 @@ import { FilterBasisError } from "../../src/errors/error.js";
 import { describeChain } from "../../src/methods/chain-record.js";
 import { bestEngine } from "../host/best-engine.js";
 import type { Planned, PlannedLayer, Requests } from "../protocol.js";
-import { pictureData, readPictures } from "./pictures.js";
+import { cutPictures, halvesOf, pictureData, readPictures } from "./pictures.js";
 import { known, options, state, type Tell } from "./state.js";
+import { onlySharpens } from "./super-resolution.js";
 
 /** A visitor waits: TypeScript alone takes a minute for what libtorch takes seconds for. */
 const effort: Effort = { places: 2 ** 12, largePatch: 128 };
 const timing = { rounds: 9, budget: 2500, patience: 4000 };
 
 export async function planOn({ pictures }: Requests["plan"]["ask"], tell: Tell): Promise<Planned> {
-  const { given, inputs } = known("network");
+  const { given } = known("network");
   delete state.plan;
-  const names = await readPictures(pictures);
-  const data = await calibrationData(given.graph, pictureData(names), inputs, { note: tell.note });
+  const data = await piecesFor(await readPictures(pictures), tell);
   const whole = calibratedJob(given, data, options, bestEngine(), tell);
   const job: CalibratedJob = { ...whole, place: { ...whole.place, ...timing }, effort };
   const planner = await openPlanner(job, "time");
@@ -38,6 +38,28 @@ export async function planOn({ pictures }: Requests["plan"]["ask"], tell: Tell):
     ...{ images: data.images.count, heldOut: data.heldOut?.count ?? 0, guessed: data.all.guessed },
     size: data.all.dims.join(" × "),
   };
+}
+
+/** Side of what a super-resolution network of free sizes is shown. */
+const side = 48;
+
+/** The pictures as the network takes them: pieces of theirs, where they are few and large. */
+async function piecesFor(names: readonly string[], { note }: Tell): Promise<CalibrationData> {
+  const { given, inputs } = known("network");
+  const dataOf = (of: readonly string[], size?: { readonly width: number; readonly height: number }) =>
+    calibrationData(given.graph, pictureData(of), inputs, { note, ...(size && { size }) });
+  const plain = await dataOf(names);
+  const { how, dims, input } = plain.all;
+  const [, height = 0, width = 0] = dims;
+  if (!plain.all.images) return plain;
+  if (how.scale === undefined) return dataOf(cutPictures(names, halvesOf(names, { width, height })));
+  const sharpens = onlySharpens(given.graph, inputs.shapes, input);
+  const unit = sharpens ? how.scale : 1;
+  const own = inputs.chosen.some((one) => one.input === input)
+    ? { width: side * unit, height: side * unit }
+    : { width, height };
+  const factor = sharpens ? 1 : how.scale;
+  return dataOf(cutPictures(names, { width: own.width * factor, height: own.height * factor }), own);
 }
 
 export function layersOf(planner: Planner, { chosen }: CalibratedPlan): readonly PlannedLayer[] {
