@@ -7,7 +7,7 @@ import type { Plugin } from "vite";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Path under src/ -> file under web/host/; both without their ending. */
-export const hostModules = {
+const hostModules = {
   "runtime/open": "open",
   "runtime/files": "files",
   "runtime/model-bytes": "model-bytes",

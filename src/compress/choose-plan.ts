@@ -12,6 +12,7 @@ import type { Selection } from "../methods/pattern.js";
 import { cost } from "../ops/cost/cost.js";
 import { cacheLimit, pruneFolder } from "../runtime/prune-folder.js";
 import type { CalibrationData } from "./calibration-data.js";
+import { placesOf } from "./effort.js";
 import { explicitPlan, type Sizes } from "./explicit-plan.js";
 import { type FittedPlan, fastestWithin, type Tried } from "./fastest-within.js";
 import { type Given, type JobHooks, type JobOptions, placeOf, stepsOf } from "./job.js";
@@ -22,7 +23,6 @@ import {
   type CalibratedPlan,
   openPlanner,
   type Planner,
-  placesOf,
 } from "./plan-calibrated.js";
 import { prepare } from "./prepare.js";
 import { withReasons } from "./why-not.js";

@@ -20,6 +20,7 @@ import { type LatencyTable, type NetworkTimes, openLatencyTable } from "../runti
 import { type Approach, approached, beginApproach } from "./approach.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { chainClock, chainQuestions, firstTimed, layerInputs, opsetOf } from "./chain-times.js";
+import { type Effort, placesOf } from "./effort.js";
 import { fastestCandidates, type TimedCandidate } from "./fastest-candidates.js";
 import { fittedImages } from "./fitted-images.js";
 import { type JobHooks, type Place, stepsOf, withBar } from "./job.js";
@@ -81,17 +82,6 @@ export interface CalibratedJob {
   /** Where somebody waits for it: what is looked at, and what is tried. */
   readonly effort?: Effort;
 }
-
-export interface Effort {
-  /** Places that all images together show of a layer, about. */
-  readonly places: number;
-  /** Patches of more values than this get few candidates, of families that are fitted quickly. */
-  readonly largePatch: number;
-}
-
-/** Places of one of so many images. */
-export const placesOf = ({ effort }: Pick<CalibratedJob, "effort">, count: number) =>
-  effort === undefined ? {} : { places: Math.ceil(effort.places / Math.max(1, count)) };
 
 /** A network that was calibrated and can be planned, for one budget after another. */
 export interface Planner {

@@ -31,7 +31,7 @@ function timesLine({ milliseconds: { original, written } }: Compared): HTMLEleme
   );
 }
 
-export function canvasOf({ width, height, rgba }: Pixels, label: string): HTMLCanvasElement {
+function canvasOf({ width, height, rgba }: Pixels, label: string): HTMLCanvasElement {
   const canvas = el("canvas", { role: "img", "aria-label": label });
   canvas.width = width;
   canvas.height = height;

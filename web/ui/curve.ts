@@ -2,7 +2,7 @@
 import type { PlanPoint } from "../protocol.js";
 
 const space = "http://www.w3.org/2000/svg";
-const [width, height, edge] = [640, 180, 34] as const;
+const [height, edge] = [180, 34] as const;
 
 function svg(tag: string, attributes: Readonly<Record<string, string | number>>, text = ""): SVGElement {
   const made = document.createElementNS(space, tag);
@@ -12,6 +12,8 @@ function svg(tag: string, attributes: Readonly<Record<string, string | number>>,
 }
 
 export function drawCurve(place: HTMLElement, points: readonly PlanPoint[], chosen: number): void {
+  // As wide as its place, so that letters are as large as everywhere.
+  const width = Math.max(260, place.clientWidth);
   const fastest = Math.max(1.01, ...points.map(({ speedup }) => speedup));
   const most = Math.max(1e-9, ...points.map(({ loss }) => Math.sqrt(Math.max(0, loss))));
   const x = (speedup: number): number => edge + ((speedup - 1) / (fastest - 1)) * (width - 2 * edge);

@@ -17,7 +17,7 @@ export function showNumbers({ milliseconds: times, bytes: sizes, macs, weights, 
 
 let address: string | undefined;
 
-export function offerModel({ file, model, verified, milliseconds: { ratio } }: Made, original: string): void {
+export function offerModel({ file, model, verified, macs }: Made, original: string): void {
   if (address !== undefined) URL.revokeObjectURL(address);
   address = URL.createObjectURL(new Blob([model as Uint8Array<ArrayBuffer>], { type: "application/octet-stream" }));
   const link = byId<HTMLAnchorElement>("download");
@@ -28,16 +28,18 @@ export function offerModel({ file, model, verified, milliseconds: { ratio } }: M
     `Verified in this tab: the file was opened and run again; it is ${verified.toExponential(1)} of the largest output from what it should compute.`,
   );
   setText("command", `npx filterbasis compress ${quoted(original)} -o ${quoted(file)} --data PICTURES --runtime web`);
-  setText("snippet", snippet(original, file, ratio));
+  setText("snippet", snippet(original, file, (macs[1] / macs[0]).toFixed(2)));
 }
 
 const quoted = (name: string): string => (/^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`);
 
-const snippet = (original: string, file: string, ratio: number): string =>
-  `import * as ort from "onnxruntime-web";
+/** By filters alone: the library's function for pictures is the command's. */
+const snippet = (original: string, file: string, keepMacs: string): string =>
+  `import { compressModel, loadModel } from "filterbasis"; // in Node, once
 
-// in place of ${original}: ${ratio.toFixed(2)} x as fast where it was measured
-const session = await ort.InferenceSession.create("${file.replaceAll('"', '\\"')}");`;
+const [file, small] = [${JSON.stringify(original)}, ${JSON.stringify(file)}];
+// planned by times in WebAssembly, without pictures; with them: the command above
+await compressModel({ graph: await loadModel(file), file }, small, { runtime: "web", plan: { keepMacs: ${keepMacs} } });`;
 
 export async function offerReport(client: Client): Promise<void> {
   const html = await client.ask("report", { pictures: shownPictures() });

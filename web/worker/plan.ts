@@ -1,10 +1,10 @@
 // Planning in this tab: what layers lose on the pictures, what their candidates take here, and the curve of both.
 import { type CalibrationData, calibrationData } from "../../src/compress/calibration-data.js";
 import { calibratedJob } from "../../src/compress/choose-plan.js";
+import type { Effort } from "../../src/compress/effort.js";
 import {
   type CalibratedJob,
   type CalibratedPlan,
-  type Effort,
   openPlanner,
   type Planner,
 } from "../../src/compress/plan-calibrated.js";
