@@ -57,6 +57,7 @@ async function run(model: string, browserPath: string): Promise<object> {
       await page.setInputFiles("#model", model);
       await page.waitForTimeout(500);
     }, "open");
+    if ("refused" in opened) return { opened, chromium: browser.version() };
     const said = { network: await page.textContent("#opened-text"), memory: await page.textContent("#memory") };
     const planned = await step(() => page.click("#measure"), "plan");
     const compressed = await step(async () => {

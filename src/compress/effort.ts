@@ -5,6 +5,8 @@ export interface Effort {
   readonly places: number;
   /** Patches of more values than this get few candidates, of families that are fitted quickly. */
   readonly largePatch: number;
+  /** Bytes of moments that are held at once. */
+  readonly memory: number;
 }
 
 /** Places of one of so many images. */

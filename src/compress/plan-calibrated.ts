@@ -148,6 +148,7 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
       restricted(candidatesFor(shape, saves, { widest: widestBy(engine), ...job.effort }), shape, job),
     cache,
     ...placesOf(job, images.count),
+    ...(job.effort && { memory: job.effort.memory }),
     ...(data.batch === undefined ? {} : { batch: data.batch }),
     ...(signal ? { signal } : {}),
     progress: progress.report,

@@ -8,11 +8,11 @@ import { nodeName } from "../../src/graph/attributes.js";
 import { indexOf } from "../../src/graph/graph-index.js";
 import type { Graph } from "../../src/graph/types.js";
 import { cost } from "../../src/ops/cost/cost.js";
-import { roughWork } from "../../src/ops/cost/layers.js";
 import { inferShapes } from "../../src/ops/infer.js";
 import { findInputs, type ModelInputs, openSession } from "../../src/runtime/index.js";
 import { files } from "../host/memory.js";
 import type { LayerRow, NamedFile, Opened, Requests } from "../protocol.js";
+import { memoryOf } from "./memory.js";
 import { state, type Tell } from "./state.js";
 
 /** WebAssembly has 4 GB, of which a network takes several times its own size. */
@@ -107,15 +107,13 @@ const tooLarge = (file: string, got: string): FilterBasisError =>
 
 function describe(graph: Graph, inputs: ModelInputs, bytes: number, name: string, notes: readonly string[]): Opened {
   const counted = cost(graph, inputs.shapes);
-  const work = roughWork(graph, inferShapes(graph, inputs.shapes));
   const { layers, skipped } = findCalibratedLayers(prepare(graph).graph);
-  const wide = layers.reduce((sum, { weight }) => sum + 8 * weight.cols ** 2, 0);
   return {
     ...{ name, bytes, notes: [...notes, ...counted.notes] },
     ...{ parameters: counted.parameters, macs: counted.macs, guessed: inputs.guessed },
     inputs: [...inputs.shapes].map(([input, dims]) => `${input} ${dims.join(" × ")}`).join(", "),
     layers: rowsOf(graph, counted.layers, new Map(skipped.map((one) => [one.name, one.reason]))),
-    memory: 6 * bytes + 8 * work.elements + Math.min(wide, 2 ** 30),
+    memory: memoryOf(bytes, graph, inferShapes(graph, inputs.shapes), layers),
   };
 }
 

@@ -1,7 +1,6 @@
 // Planning in this tab: what layers lose on the pictures, what their candidates take here, and the curve of both.
 import { type CalibrationData, calibrationData } from "../../src/compress/calibration-data.js";
 import { calibratedJob } from "../../src/compress/choose-plan.js";
-import type { Effort } from "../../src/compress/effort.js";
 import {
   type CalibratedJob,
   type CalibratedPlan,
@@ -12,13 +11,10 @@ import { FilterBasisError } from "../../src/errors/error.js";
 import { describeChain } from "../../src/methods/chain-record.js";
 import { bestEngine } from "../host/best-engine.js";
 import type { Planned, PlannedLayer, Requests } from "../protocol.js";
+import { effort, timing } from "./effort.js";
 import { cutPictures, halvesOf, pictureData, readPictures } from "./pictures.js";
 import { known, options, state, type Tell } from "./state.js";
 import { onlySharpens } from "./super-resolution.js";
-
-/** A visitor waits: TypeScript alone takes a minute for what libtorch takes seconds for. */
-const effort: Effort = { places: 2 ** 12, largePatch: 128 };
-const timing = { rounds: 9, budget: 2500, patience: 4000 };
 
 export async function planOn({ pictures }: Requests["plan"]["ask"], tell: Tell): Promise<Planned> {
   const { given } = known("network");
