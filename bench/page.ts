@@ -128,7 +128,7 @@ function transfer() {
   };
   return {
     own: sizes(/^(index\.html|assets\/.*\.(js|css))$/),
-    ofThemForTheReport: sizes(/^assets\/(compression|worker)-.*\.js$/),
+    ofThemForTheReport: sizes(/^assets\/compression-.*\.js$/),
     runtime: sizes(/^ort\//),
     examples: sizes(/^(weights|examples)\//),
   };

@@ -2,6 +2,7 @@
 import type { CurvePoint } from "../src/compress/solve-calibrated.js";
 import type { ErrorCode } from "../src/errors/error.js";
 import type { LossKind } from "../src/evaluate/loss.js";
+import type { CompressionReport, Picture } from "../src/report/compression.js";
 import type { KnownTimes } from "./host/latency-table.js";
 
 export interface NamedFile {
@@ -104,12 +105,7 @@ export interface Requests {
   /** Without a point: the fastest plan that loses little. */
   compress: { readonly ask: { readonly point?: number }; readonly answer: Made };
   compare: { readonly ask: { readonly picture: NamedFile }; readonly answer: Compared };
-  report: { readonly ask: { readonly pictures: readonly ReportPicture[] }; readonly answer: string };
-}
-
-export interface ReportPicture {
-  readonly caption: string;
-  readonly panels: readonly { readonly label: string; readonly url: string }[];
+  report: { readonly ask: { readonly pictures: readonly Picture[] }; readonly answer: CompressionReport };
 }
 
 export type Kind = keyof Requests;

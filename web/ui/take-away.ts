@@ -1,5 +1,6 @@
 // What the visitor takes away: the file, the report, and how to do the same elsewhere.
-import type { Made, ReportPicture } from "../protocol.js";
+import type { Picture } from "../../src/report/compression.js";
+import type { Made } from "../protocol.js";
 import type { Client } from "./client.js";
 import { byId, bytes, el, milliseconds, setText, short } from "./dom.js";
 
@@ -42,7 +43,10 @@ const [file, small] = [${JSON.stringify(original)}, ${JSON.stringify(file)}];
 await compressModel({ graph: await loadModel(file), file }, small, { runtime: "web", plan: { keepMacs: ${keepMacs} } });`;
 
 export async function offerReport(client: Client): Promise<void> {
-  const html = await client.ask("report", { pictures: shownPictures() });
+  const data = await client.ask("report", { pictures: shownPictures() });
+  // Its charts are a chunk of their own, loaded now.
+  const { compressionPage } = await import("../../src/report/compression.js");
+  const html = compressionPage(data, document);
   const link = el("a", { href: URL.createObjectURL(new Blob([html], { type: "text/html" })) });
   link.download = byId<HTMLAnchorElement>("download").download.replace(/\.onnx$/i, ".html");
   link.click();
@@ -50,7 +54,7 @@ export async function offerReport(client: Client): Promise<void> {
 }
 
 /** The pictures of the comparison as it is shown. */
-function shownPictures(): readonly ReportPicture[] {
+function shownPictures(): readonly Picture[] {
   const panels = [...byId("comparison").querySelectorAll("canvas")].map((canvas) => ({
     label: canvas.getAttribute("aria-label") ?? "",
     url: canvas.toDataURL("image/png"),

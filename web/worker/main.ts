@@ -7,7 +7,7 @@ import { compareOn } from "./compare.js";
 import { compressAt } from "./compress.js";
 import { openNetwork } from "./open.js";
 import { planOn } from "./plan.js";
-import { reportPage } from "./report.js";
+import { reportData } from "./report.js";
 import type { Tell } from "./state.js";
 
 interface WorkerScope {
@@ -39,7 +39,7 @@ const handlers: { readonly [K in Kind]: (ask: Requests[K]["ask"], tell: Tell) =>
   plan: planOn,
   compress: compressAt,
   compare: compareOn,
-  report: reportPage,
+  report: reportData,
 };
 
 scope.onmessage = ({ data }) => {
