@@ -3,6 +3,8 @@
 import { writeFileSync } from "node:fs";
 import type { Graph } from "../src/graph/types.js";
 import { Network } from "../src/interpreter/network.js";
+import type { Device, Precision } from "../src/torch/index.js";
+import { LossScaler } from "../src/train/loss-scaler.js";
 import { type OptimizerOptions, optimizer } from "../src/train/optimizers.js";
 import type { Batch } from "../src/train/sources.js";
 import { type Trainer, trainStep } from "../src/train/step.js";
@@ -33,11 +35,21 @@ export class Contender implements Disposable {
   readonly #trainer: Trainer;
   readonly #rate: number;
 
-  constructor(graph: Graph, task: Trainer["loss"]["task"], options: OptimizerOptions, rate: number) {
-    const network = new Network(graph);
+  constructor(
+    graph: Graph,
+    task: Trainer["loss"]["task"],
+    options: OptimizerOptions,
+    rate: number,
+    { device = "cpu", precision = "float32" }: { readonly device?: Device; readonly precision?: Precision } = {},
+  ) {
+    const network = new Network(graph, { device });
     const loss: Trainer["loss"] = { task, labelSmoothing: 0, gamma: 0, anneal: "none" };
     const update = optimizer(network.parameters, options);
-    this.#trainer = { graph, network, input: "input", output: "output", optimizer: update, loss, layers: [] };
+    const scaler = precision === "float16" ? { scaler: new LossScaler() } : {};
+    this.#trainer = {
+      ...{ graph, network, input: "input", output: "output", optimizer: update, loss, layers: [] },
+      ...{ precision, ...scaler },
+    };
     this.#rate = rate;
   }
 

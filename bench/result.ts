@@ -14,12 +14,15 @@ export interface Conditions {
   readonly onnxruntime: string;
 }
 
+const describeHead = ["rev-parse", "--short", "HEAD"];
+
 /** Writes `results/NAME.json` and says so. */
 export async function writeResult(name: string, command: string, metrics: object): Promise<void> {
   const conditions: Conditions = {
     command,
     date: new Date().toISOString(),
-    commit: execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim(),
+    // a copy of the tree on another machine has no repository
+    commit: process.env.FILTERBASIS_COMMIT ?? execFileSync("git", describeHead, { encoding: "utf8" }).trim(),
     machine: describeMachine(),
     onnxruntime: await runtimeVersion("node"),
   };

@@ -20,7 +20,7 @@
     {
       "target_name": "engine",
       "sources": [
-        "autograd.cpp", "convert.cpp", "data.cpp", "errors.cpp", "handle.cpp", "lists.cpp", "module.cpp",
+        "autograd.cpp", "convert.cpp", "data.cpp", "devices.cpp", "errors.cpp", "handle.cpp", "lists.cpp", "module.cpp",
         "names.cpp", "operators.cpp", "plan.cpp", "settings.cpp", "tensors.cpp", "thread.cpp", "values.cpp"
       ],
       "defines": ["_GLIBCXX_USE_CXX11_ABI=<(torch_cxx11_abi)"],

@@ -27,7 +27,16 @@ at::ScalarType naturalType(napi_typedarray_type type) {
   }
 }
 
-// (typed array, shape, dtype?): a tensor with a copy of the elements. A dtype of the same size reads the same bytes anew: bool from uint8, bfloat16 from uint16.
+// On a GPU the elements come through pinned memory, so that the copy runs beside the kernels already queued; libtorch keeps that memory until it has been read.
+at::Tensor moved(napi_env env, at::Tensor tensor, napi_value device) {
+  if (isMissing(env, device)) return tensor;
+  const c10::Device where(readString(env, device));
+  return where.is_cpu() ? tensor : tensor.to(where, tensor.scalar_type(), /*non_blocking=*/true);
+}
+
+bool goesToCuda(napi_env env, napi_value device) { return !isMissing(env, device) && c10::Device(readString(env, device)).is_cuda(); }
+
+// (typed array, shape, dtype?, device?): a tensor with a copy of the elements. A dtype of the same size reads the same bytes anew: bool from uint8, bfloat16 from uint16.
 napi_value fromTypedArray(napi_env env, napi_callback_info info) {
   return guard(env, [&] {
     const Arguments given(env, info);
@@ -43,9 +52,9 @@ napi_value fromTypedArray(napi_env env, napi_callback_info info) {
     }
     if (elements != static_cast<double>(bytes.length))
       throw Error(code::kArgument, "the shape needs " + std::to_string(static_cast<int64_t>(elements)) + " elements, the array has " + std::to_string(bytes.length));
-    at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(type));
+    at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(type).pinned_memory(goesToCuda(env, given[3])));
     if (bytes.byteLength > 0) std::memcpy(tensor.data_ptr(), bytes.data, bytes.byteLength);
-    return wrap(env, std::move(tensor));
+    return wrap(env, moved(env, std::move(tensor), given[3]));
   });
 }
 

@@ -12,10 +12,12 @@ Failure currentFailure() noexcept {
     throw;
   } catch (const Error& error) {
     return {error.code(), error.what()};
+  } catch (const c10::OutOfMemoryError& error) {
+    return {code::kMemory, error.what_without_backtrace()};
   } catch (const c10::Error& error) {
     return {code::kLibtorch, error.what_without_backtrace()};
   } catch (const std::bad_alloc&) {
-    return {code::kLibtorch, "out of memory"};
+    return {code::kMemory, "out of memory"};
   } catch (const std::exception& error) {
     return {code::kLibtorch, error.what()};
   } catch (...) {

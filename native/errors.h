@@ -15,6 +15,7 @@ constexpr const char* kDisposed = "disposed";          // a tensor that was give
 constexpr const char* kForeign = "foreign";            // an object that the addon did not make
 constexpr const char* kUnknown = "unknown-operator";   // no such name in the dispatcher
 constexpr const char* kLibtorch = "libtorch";          // libtorch refused
+constexpr const char* kMemory = "out-of-memory";       // a device has no room for a tensor
 constexpr const char* kInternal = "internal";          // Node-API refused: a bug here
 }  // namespace code
 

@@ -1,9 +1,11 @@
 // The addon's entry. It may be loaded once in every thread: nothing here belongs to one thread alone.
 #include "module.h"
 
-#include <malloc.h>
-
 #include <cstdlib>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "values.h"
 
@@ -43,6 +45,7 @@ NAPI_MODULE_INIT() {
     engine::defineData(env, exports);
     engine::defineAsync(env, exports);
     engine::defineAutograd(env, exports);
+    engine::defineDevices(env, exports);
     engine::defineSettings(env, exports);
     return exports;
   });

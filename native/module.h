@@ -11,6 +11,7 @@ void defineTensors(napi_env env, napi_value exports);
 void defineData(napi_env env, napi_value exports);
 void defineAsync(napi_env env, napi_value exports);
 void defineAutograd(napi_env env, napi_value exports);
+void defineDevices(napi_env env, napi_value exports);
 void defineSettings(napi_env env, napi_value exports);
 
 }  // namespace engine

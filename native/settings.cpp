@@ -74,11 +74,14 @@ napi_value setSwitch(napi_env env, napi_callback_info info) {  // (name, on)
     } else if (name == "deterministic") {
       context.setDeterministicAlgorithms(on, false);
       context.setDeterministicCuDNN(on);
-      context.setBenchmarkCuDNN(!on);
+    } else if (name == "cudnnBenchmark") {  // cuDNN times its algorithms once for each shape
+      context.setBenchmarkCuDNN(on);
+    } else if (name == "tf32") {  // convolutions in float32 with 10 bits of mantissa, on GPUs that can
+      context.setAllowTF32CuDNN(on);
     } else if (name == "flushDenormals") {
       context.setFlushDenormal(on);
     } else {
-      throw Error(code::kArgument, "unknown switch \"" + name + "\": expected mkldnn, deterministic or flushDenormals");
+      throw Error(code::kArgument, "unknown switch \"" + name + "\": expected mkldnn, deterministic, cudnnBenchmark, tf32 or flushDenormals");
     }
     return makeUndefined(env);
   });

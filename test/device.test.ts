@@ -44,15 +44,21 @@ describe("a device", () => {
 
   it.each(["", "gpu", "cuda:", "cuda:-1", "cuda:1000", "cpu:0", "CUDA", "cuda:0 "])("%j is none", (text) => {
     expect(() => parseDevice(text)).toThrow(
-      expect.objectContaining({ code: "usage", expected: "cpu, cuda or cuda:N" }),
+      expect.objectContaining({ code: "usage", expected: "cpu, cuda, cuda:N or auto" }),
     );
   });
 
   it("that is not here is refused, with cures", () => {
-    const none = { cpu: () => true, cuda: () => false };
+    const none = { cpu: () => 1, cuda: () => 0 };
     expect(requireDevice("cpu", none)).toBe("cpu");
     expect(() => requireDevice("cuda", none)).toThrow(expect.objectContaining({ code: "unsupported", got: "cuda:0" }));
-    expect(requireDevice("cuda", { ...none, cuda: () => true })).toBe("cuda:0");
+    expect(requireDevice("cuda", { ...none, cuda: () => 1 })).toBe("cuda:0");
+    expect(requireDevice("auto", none)).toBe("cpu");
+    expect(requireDevice("auto", { ...none, cuda: () => 2 })).toBe("cuda:0");
+    expect(requireDevice("cuda:1", { ...none, cuda: () => 2 })).toBe("cuda:1");
+    expect(() => requireDevice("cuda:2", { ...none, cuda: () => 2 })).toThrow(
+      expect.objectContaining({ code: "unsupported", expected: "cuda:0 to cuda:1", got: "cuda:2" }),
+    );
   });
 });
 

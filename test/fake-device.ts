@@ -5,6 +5,14 @@ import type { Handle, NativeEngine, NativeResult, OperatorHandle } from "../src/
 
 const device = /^cuda:\d+$/;
 
+/** What a GPU says of itself, and its switches. */
+const settingsOf = (engine: NativeEngine) => ({
+  devices: () => [0, 1].map((i) => ({ name: `fake ${i}`, driver: "0.0", memoryBytes: 1, freeBytes: 1 })),
+  synchronize: () => undefined,
+  autocast: (name: string, dtype: string | null) => engine.autocast(device.test(name) ? "cpu" : name, dtype),
+  setSwitch: (name: string, on: boolean) => (/cudnn|tf32/.test(name) ? undefined : engine.setSwitch(name, on)),
+});
+
 /** The engine with `cuda` devices. */
 export function withFakeDevices(engine: NativeEngine): NativeEngine {
   const places = new WeakMap<object, string>();
@@ -57,7 +65,8 @@ export function withFakeDevices(engine: NativeEngine): NativeEngine {
       return put(result, place);
     },
     device: (tensor) => places.get(tensor) ?? engine.device(tensor),
-    fromTypedArray: (data, shape, dtype) => made(engine.fromTypedArray(data, shape, dtype), "cpu"),
+    fromTypedArray: (data, shape, dtype, place = "cpu") => made(engine.fromTypedArray(data, shape, dtype), place),
+    ...settingsOf(engine),
     getGradient(tensor) {
       const gradient = engine.getGradient(tensor);
       return gradient === null ? null : made(gradient, places.get(tensor)!);

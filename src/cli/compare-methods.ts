@@ -13,6 +13,8 @@ import { countsOf } from "../methods/counts.js";
 import { loadModel } from "../runtime/files.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutputFolder } from "../runtime/output.js";
+import { deviceForms } from "../torch/device.js";
+import { requireDevice } from "../torch/index.js";
 import { columns, grouped } from "./columns.js";
 import { type InputArguments, readInputOptions } from "./data-options.js";
 import type { Context } from "./frame.js";
@@ -36,6 +38,7 @@ export const methodOptions = {
   lr: text("with --methods: learning rate (default 0.01 for classifiers, else 0.0002)", "RATE"),
   calibrate: text("with --methods: calibration batches (default 4)", "N"),
   "train-threads": text("with --methods: threads of libtorch", "N"),
+  device: text(`with --methods: where libtorch trains: ${deviceForms}`, "DEVICE"),
   out: text("with --methods: the folder of the rows (default: compared/ and the model's name)", "FOLDER"),
   jobs: text("with --methods: rows that are made at the same time, each in a process", "N"),
 };
@@ -95,6 +98,7 @@ function requestOf(args: MethodArguments): ComparisonRequest {
     batch: whole("--batch", args.batch, 1, 65536) ?? 128,
     ...given("lr", number("--lr", args.lr, 1e-12, 1e3)),
     seed: whole("--seed", args.seed, 0, 2 ** 31) ?? 1,
+    ...given("device", args.device === undefined ? undefined : requireDevice(args.device)),
     ...given("threads", whole("--train-threads", args["train-threads"], 1, 1024)),
     calibrate: whole("--calibrate", args.calibrate, 0, 1e6) ?? 4,
     ...given("limit", limit),

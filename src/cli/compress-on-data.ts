@@ -12,6 +12,8 @@ import { openData } from "../data/table.js";
 import { lossKinds } from "../evaluate/loss.js";
 import type { Graph } from "../graph/types.js";
 import type { ModelInputs } from "../runtime/index.js";
+import { deviceForms } from "../torch/device.js";
+import { type Device, requireDevice } from "../torch/index.js";
 import { isDense, layersOf, reportOf } from "./calibrated-report.js";
 import { columns } from "./columns.js";
 import { changesText, timesText, withBytes } from "./compress-text.js";
@@ -37,6 +39,7 @@ export const planningOptions = {
   },
   images: text("with data: images to calibrate on (default 256; 16 of more than 100,000 pixels)", "N"),
   "data-input": text("with data: the input that the images go into", "NAME"),
+  device: text(`with data: where libtorch calibrates and fine-tunes: ${deviceForms}`, "DEVICE"),
 };
 
 export interface CalibrationArguments extends InputArguments, PrecisionArguments {
@@ -46,6 +49,7 @@ export interface CalibrationArguments extends InputArguments, PrecisionArguments
   readonly "max-loss"?: string | undefined;
   readonly images?: string | undefined;
   readonly "data-input"?: string | undefined;
+  readonly device?: string | undefined;
   readonly "loss-output"?: string | undefined;
   readonly loss?: Exclude<(typeof lossKinds)[number], "decibels"> | undefined;
   readonly scale?: string | undefined;
@@ -87,6 +91,7 @@ export async function onData({ graph, file, output, inputs, options, args }: OnD
       ...planOptionsOf(options, args),
       ...(options.layout === undefined || options.layout === "auto" ? {} : { layout: options.layout }),
       ...given("steps", whole("--steps", args.steps, 0, 1e6)),
+      ...given("device", deviceOf(args)),
     },
     context,
   );
@@ -111,6 +116,10 @@ export async function onData({ graph, file, output, inputs, options, args }: OnD
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   }
 }
+
+/** The device that was asked for, if it is here. @throws FilterBasisError `usage`, `unsupported` */
+export const deviceOf = ({ device }: Pick<CalibrationArguments, "device">): Device | undefined =>
+  device === undefined ? undefined : requireDevice(device);
 
 /** What a report needs to show images again. */
 const sourceOf = async (file: string, args: CalibrationArguments, limit: number) => ({

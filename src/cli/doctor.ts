@@ -5,8 +5,8 @@ import { isError } from "../errors/error.js";
 import { saturatesPairs, thisTarget } from "../runtime/eight-bits.js";
 import { type RuntimeName, runtimeNames, runtimeVersion } from "../runtime/index.js";
 import { describeMachine, type Machine, measureFrequency } from "../runtime/machine.js";
-import { engineInfo } from "../torch/index.js";
-import { measureSpeed, type Speed } from "../torch/speed.js";
+import { type Device, engineInfo, type Gpu, gpus } from "../torch/index.js";
+import { type GpuSpeed, measureGpu, measureSpeed, type Speed } from "../torch/speed.js";
 import { diagnose, expectedGflops, type Findings, type Problem, percent } from "./diagnosis.js";
 import { command } from "./frame.js";
 
@@ -32,6 +32,7 @@ export default command({
     const frequencyGhz = measureFrequency();
     const counts = [...new Set([1, machine.threads])];
     const speeds = engine ? counts.map((count) => measureSpeed(count)) : [];
+    const devices = engine ? gpus().map(measuredGpu) : [];
     const findings: Findings = {
       machine,
       frequencyGhz,
@@ -53,6 +54,7 @@ export default command({
         frequencyGhz,
         expected,
         speeds,
+        gpus: devices,
         problems,
       },
       text: [
@@ -64,11 +66,37 @@ export default command({
         ),
         ...section("eight bits", [eightBits.text]),
         ...section("speed", speedLines(findings)),
+        ...(devices.length > 0 ? section("GPUs", devices.flatMap(gpuLines)) : []),
         ...section("advice", adviceLines(problems)),
       ].join("\n"),
     };
   },
 });
+
+type MeasuredGpu = Gpu & { readonly device: Device } & Partial<GpuSpeed>;
+
+/** A GPU that something else fills is listed without its speed. */
+function measuredGpu(gpu: Gpu, index: number): MeasuredGpu {
+  const device = `cuda:${index}` as const;
+  try {
+    return { ...gpu, ...measureGpu(device) };
+  } catch (error) {
+    if (!isError(error)) throw error;
+    return { ...gpu, device };
+  }
+}
+
+function gpuLines({ device, name, driver, memoryBytes, freeBytes, ...speed }: MeasuredGpu): readonly string[] {
+  const gigabytes = (bytes: number | null) => (bytes === null ? "an unknown amount" : `${(bytes / 1e9).toFixed(1)} GB`);
+  const rate = ({ float32, bfloat16 }: { readonly float32: number; readonly bfloat16: number }) =>
+    `${(float32 / 1000).toFixed(1)} TFLOP/s in float32, ${(bfloat16 / 1000).toFixed(1)} in bfloat16`;
+  return [
+    `${device}: ${name}, ${gigabytes(memoryBytes)}, ${gigabytes(freeBytes)} free, driver for CUDA ${driver}`,
+    ...(speed.matrixGflops === undefined ? ["  not measured: no room"] : []),
+    ...(speed.matrixGflops === undefined ? [] : [`  matrix product: ${rate(speed.matrixGflops)}`]),
+    ...(speed.convolutionGflops === undefined ? [] : [`  convolution: ${rate(speed.convolutionGflops)}`]),
+  ];
+}
 
 /** What sums of products of eight bits are here, as ONNX Runtime computes them. */
 async function describeEightBits(machine: Machine) {

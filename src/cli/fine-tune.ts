@@ -7,7 +7,7 @@ import type { Graph } from "../graph/types.js";
 import type { PlanOptions } from "../methods/plan-options.js";
 import { loadModel } from "../runtime/files.js";
 import { checkOutputFolder } from "../runtime/output.js";
-import { engineInfo } from "../torch/index.js";
+import { engineInfo, requireDevice } from "../torch/index.js";
 import { holdsTrained } from "../train/begin.js";
 import { parseRecipe, type Recipe } from "../train/recipe.js";
 import { runFiles } from "../train/run-folder.js";
@@ -52,17 +52,22 @@ export const fineTuningRules: readonly OptionRule[] = [
 /** Their values as citty hands them over. */
 export type FineTuningArguments = {
   readonly [K in keyof typeof fineTuningOptions]?: (K extends "distill" ? boolean : string) | undefined;
-} & { readonly output: string };
+} & { readonly output: string; readonly device?: string | undefined };
 
 /**
  * What stands in the way of fine-tuning, as far as it can be known before the model is read: the data, libtorch, the
  * run's folder.
  * @throws FilterBasisError `not-found`, `engine-missing`, `io`
  */
-export async function checkFineTuning({ data, run }: Pick<FineTuningArguments, "data" | "run">): Promise<void> {
+export async function checkFineTuning({
+  data,
+  run,
+  device,
+}: Pick<FineTuningArguments, "data" | "run" | "device">): Promise<void> {
   if (data === undefined) return;
   await checkDataSource(data);
   engineInfo();
+  if (device !== undefined) requireDevice(device);
   if (run !== undefined) await checkOutputFolder(run);
 }
 
@@ -173,6 +178,7 @@ function fineTuningRecipe(
       steps: number("steps"),
       seed: number("seed"),
       threads: number("train-threads"),
+      device: args.device && requireDevice(args.device),
     }),
   );
 }

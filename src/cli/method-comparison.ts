@@ -8,6 +8,7 @@ import type { Graph } from "../graph/types.js";
 import { methods } from "../methods/methods.js";
 import { prepareForPlanning } from "../methods/prepare.js";
 import { saveModel } from "../runtime/files.js";
+import type { Device } from "../torch/index.js";
 import { readJson, writeJson } from "../train/run-folder.js";
 
 export interface ComparisonRequest {
@@ -21,6 +22,8 @@ export interface ComparisonRequest {
   readonly seed: number;
   /** Threads of libtorch. */
   readonly threads?: number;
+  /** Where libtorch trains. */
+  readonly device?: Device;
   /** Calibration batches. */
   readonly calibrate: number;
   /** Images that are evaluated on. */

@@ -225,7 +225,7 @@ async function calibratedAndTuned(
 
 /** The same for every method but the method itself. */
 function rowRecipe(method: string, options: object, { request, network, graph, feeds, labelled }: RowTask) {
-  const { epochs, steps, batch, lr, seed, threads, calibrate } = request;
+  const { epochs, steps, batch, lr, seed, threads, device, calibrate } = request;
   const classifies = (graph.outputs[0]?.tensor?.dims?.length ?? 2) === 2;
   const labels = labelled !== undefined;
   const { normalize, range } = feeds.how;
@@ -245,6 +245,7 @@ function rowRecipe(method: string, options: object, { request, network, graph, f
     ...(epochs === undefined ? {} : { epochs }),
     ...(steps === undefined ? {} : { steps }),
     ...(threads === undefined ? {} : { threads }),
+    ...(device === undefined ? {} : { device }),
     seed,
   });
 }

@@ -4,7 +4,7 @@ import { type ChosenPlan, calibratedJob, choosePlan } from "../compress/choose-p
 import { dataHelp } from "../data/table.js";
 import { describeChain } from "../methods/chain-record.js";
 import { columns, grouped } from "./columns.js";
-import { imagesFor, type OnData, planningOptions, planOptionsOf } from "./compress-on-data.js";
+import { deviceOf, imagesFor, type OnData, planningOptions, planOptionsOf } from "./compress-on-data.js";
 import { inputOptions } from "./data-options.js";
 import type { Context } from "./frame.js";
 import { lossLines } from "./loss-text.js";
@@ -22,7 +22,7 @@ export const planOnDataOptions = {
 export async function planOnData({ graph, file, inputs, options, args }: Omit<OnData, "output">, context: Context) {
   const images = await imagesFor({ graph, inputs, args }, context);
   const asked = planOptionsOf(options, args);
-  const job = calibratedJob({ graph, file }, images, asked, bestEngine(), context);
+  const job = calibratedJob({ graph, file }, images, asked, bestEngine(deviceOf(args)), context);
   const chosen = await choosePlan({ graph, file }, job, asked);
   const json = { file, method: "calibrated", before: job.before, ...reportOf(chosen) };
   return { json, text: show(file, json) };

@@ -4,6 +4,7 @@ import { checkDataSource } from "../data/table.js";
 import { FilterBasisError } from "../errors/error.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutputFolder } from "../runtime/output.js";
+import { deviceForms } from "../torch/device.js";
 import { parseDevice } from "../torch/index.js";
 import type { Recipe } from "../train/recipe.js";
 import { loadRecipe } from "../train/recipe-files.js";
@@ -34,12 +35,12 @@ export default command({
       description: "the most threads of each kind: that compute, that load data",
       valueHint: "N",
     },
-    device: { type: "string", description: "device to train on: cpu, cuda or cuda:N", valueHint: "DEVICE" },
+    device: { type: "string", description: `device to train on: ${deviceForms}`, valueHint: "DEVICE" },
   },
   rules: [
     {
       option: "resume",
-      excludes: ["set", "seed", "threads", "device"],
+      excludes: ["set", "seed", "threads"],
       why: "a resumed run uses the recipe that it was started with",
     },
     { option: "resume", excludes: ["output"], why: "a resumed run stays in its folder" },
@@ -48,7 +49,8 @@ export default command({
     const number = (field: string, value: string | undefined): string[] =>
       value === undefined ? [] : [`${field}=${value}`];
     const overrides = [...context.repeated("set"), ...number("seed", seed), ...number("threads", threads)];
-    if (device !== undefined) overrides.push(`device=${parseDevice(device)}`);
+    const where = device === undefined ? undefined : parseDevice(device);
+    if (where !== undefined) overrides.push(`device=${where}`);
     const recipe = resume === true ? ("resume" as const) : await loadRecipe(name, overrides);
     const folder = recipe === "resume" ? name : (output ?? `runs/${recipe.name}`);
     if (recipe === "resume" && !(await stat(folder).catch(() => undefined))?.isDirectory()) {
@@ -57,7 +59,8 @@ export default command({
     await checkStart(folder, recipe);
     const { hooks, epochs, stop } = trainingProgress(recipe === "resume" ? folder : recipe.name, context);
     try {
-      const result = await trainInWorker(folder, recipe, hooks, context.signal);
+      const other = recipe === "resume" && where !== undefined ? { device: where } : {};
+      const result = await trainInWorker(folder, recipe, { ...hooks, ...other }, context.signal);
       const { finished, best, seconds, metrics } = result;
       const lines = [
         finished

@@ -3,14 +3,14 @@ import type { Engine } from "../calibrate/engine.js";
 import { ortEngine } from "../calibrate/ort-engine.js";
 import { torchEngine } from "../calibrate/torch-engine.js";
 import { isError } from "../errors/error.js";
-import { unloadableReason } from "../torch/index.js";
+import { type Device, unloadableReason } from "../torch/index.js";
 
 /**
- * Without libtorch all is slower; with it only graphs of operators that it does not know (convolutions in integers, If,
+ * libtorch on a device, by default the processor. Without libtorch all is slower; with it only graphs of operators that it does not know (convolutions in integers, If,
  * Loop).
  */
-export const bestEngine = (): Engine =>
-  unloadableReason() === undefined ? elseBy(torchEngine(), ortEngine()) : ortEngine();
+export const bestEngine = (device?: Device): Engine =>
+  unloadableReason() === undefined ? elseBy(torchEngine(device), ortEngine()) : ortEngine();
 
 /**
  * Who computes in floats what a file rounds and computes in integers: ONNX Runtime only with all of its rewriting off,

@@ -1,7 +1,7 @@
 // The main job with data: calibrate, plan by what is lost on images, fit, refit, write, verify against the network with
 // the fitted filters, compare with the original file in turns and on images that nothing was fitted to.
 import type { Layout } from "../basis/layouts.js";
-import { blockSteps } from "../calibrate/block-steps.js";
+import { type BlockOptions, blockSteps } from "../calibrate/block-steps.js";
 import type { LayerResult } from "../calibrate/calibrated.js";
 import type { Engine } from "../calibrate/engine.js";
 import { withReplacements } from "../calibrate/replacement.js";
@@ -14,7 +14,7 @@ import { type Cost, cost } from "../ops/cost/cost.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import type { ReferenceSet } from "../runtime/reference.js";
 import { saveVerified } from "../runtime/save-verified.js";
-import { engineInfo } from "../torch/index.js";
+import { type Device, engineInfo } from "../torch/index.js";
 import { bestEngine } from "./best-engine.js";
 import type { CalibrationData } from "./calibration-data.js";
 import {
@@ -40,6 +40,8 @@ import { writeChains } from "./write-chains.js";
 
 export interface CalibratedOptions extends PlanOnDataOptions {
   readonly engine?: Engine;
+  /** Where libtorch calibrates and takes steps. Default: the processor. */
+  readonly device?: Device;
   /**
    * How layers over a basis are written. Default: the fastest for given sizes, `dense` for a budget in weights or
    * bytes, else `split`.
@@ -82,7 +84,7 @@ export async function compressOnData(
   hooks: JobHooks = {},
 ): Promise<CalibratedResult> {
   const { steps = 0 } = options;
-  const engine = options.engine ?? bestEngine();
+  const engine = options.engine ?? bestEngine(options.device);
   if (steps > 0 && engine.name !== "libtorch") engineInfo(); // says what is missing
   const job = calibratedJob(given, data, options, engine, hooks);
   const reference = await openReference(given, job);
@@ -118,8 +120,7 @@ export async function carryOut(
   if (steps > 0) checkSteps(plan);
   const fitted = chosen.fitted ?? (await fitPlanned(plan, job, images));
   if (plan.chosen.every(({ candidate }) => candidate.family === "dense")) throw nothingChosen(budget);
-  const replacements =
-    steps > 0 ? await taught(prepared, fitted, { ...data, images }, engine, steps, hooks) : fitted.replacements;
+  const replacements = await taught(prepared, fitted, { ...data, images }, engine, options, hooks);
   const smaller = budget.keepParams !== undefined || budget.keepBytes !== undefined;
   const layout = options.layout ?? (smaller ? "dense" : "split");
   const made = writeChains(plan.calibration.graph, replacements, plan.chosen, layout).graph;
@@ -171,19 +172,20 @@ const isObeyed = ({ sizes, layout, budget }: CalibratedOptions): boolean =>
   sizes !== undefined ||
   (layout !== undefined && [budget.keepMacs, budget.keepParams, budget.keepBytes].some((keep) => keep !== undefined));
 
-/** Block steps behind the refit. */
+/** Block steps behind the refit, where they are asked for. */
 async function taught(
   prepared: Graph,
   { replacements }: FittedPlan,
   data: CalibrationData,
   engine: Engine,
-  count: number,
+  { steps = 0, device }: Pick<BlockOptions, "steps" | "device">,
   hooks: JobHooks,
 ): Promise<FittedPlan["replacements"]> {
+  if (steps === 0) return replacements;
   const progress = stepsOf(hooks);
   const { signal } = hooks;
   const options = {
-    ...{ steps: count, progress: progress.report },
+    ...{ steps, ...(device === undefined ? {} : { device }), progress: progress.report },
     ...(signal ? { signal } : {}),
     ...(data.batch === undefined ? {} : { batch: data.batch, draws: data.batch }),
   };

@@ -11,6 +11,7 @@ export type ErrorCode =
   | "shape-mismatch"
   | "type-mismatch"
   | "too-large" // a limit on size, memory or time
+  | "out-of-memory" // the device, or the machine, has no room for a tensor
   | "budget-unreachable"
   | "does-not-pay" // the result would be no better than the file that was given
   | "loses-function" // the result is too far from the original

@@ -2,10 +2,11 @@
 // does.
 export { backward, backwardAsync, gradients, noGrad, withGrad } from "./autograd.js";
 export { type Argument, call, callAll, callAsync, schemas, type Value } from "./call.js";
-export { type Device, hasCuda, parseDevice, requireDevice } from "./device.js";
+export { type Device, type Gpu, gpus, hasCuda, parseDevice, requireDevice, synchronize } from "./device.js";
 export { packageRoot } from "./files.js";
 export { arange, empty, fromArray, full, ones, randn, scalar, zeros, zerosLike } from "./make.js";
 export { type NumberArray, unloadableReason } from "./native.js";
+export { checkPrecision, inPrecision, type Precision } from "./precision.js";
 export { TensorScope, tidy, unowned } from "./scope.js";
 export {
   engineInfo,

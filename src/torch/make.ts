@@ -1,9 +1,10 @@
 // New tensors, from a shape or from typed arrays, on a device. Elements are float32 unless said otherwise, whatever the
 // numbers look like.
 import { call } from "./call.js";
-import { type Device, defaultDevice } from "./device.js";
-import type { NumberArray } from "./native.js";
-import { type DType, fromArray as onHost, type Tensor } from "./tensor.js";
+import type { Device } from "./device.js";
+import { type DType, fromArray, type Tensor } from "./tensor.js";
+
+export { fromArray } from "./tensor.js";
 
 export interface MakeOptions {
   readonly dtype?: DType;
@@ -52,23 +53,6 @@ export function arange(end: number, o: MakeOptions = {}): Tensor {
 /** Zeros of the shape, dtype and device of another tensor. */
 export function zerosLike(tensor: Tensor): Tensor {
   return call("zeros_like", tensor);
-}
-
-/**
- * A tensor with a copy of the elements, on a device. A dtype of the same element size reads the same bytes anew (bool
- * from Uint8Array, bfloat16 from Uint16Array); without one it follows the array.
- */
-export function fromArray(
-  data: NumberArray,
-  shape: readonly number[],
-  dtype?: DType,
-  device: Device = defaultDevice,
-): Tensor {
-  const made = onHost(data, shape, dtype);
-  if (device === defaultDevice) return made;
-  const moved = call("to.device", made, device, made.dtype);
-  made.dispose();
-  return moved;
 }
 
 /** A tensor of no dimensions. */

@@ -46,6 +46,15 @@ export interface Information {
   readonly blasThreads: number | null;
 }
 
+/** A GPU as libtorch sees it. */
+export interface Gpu {
+  readonly name: string;
+  /** The newest version of CUDA that the driver knows. */
+  readonly driver: string;
+  readonly memoryBytes: number | null;
+  readonly freeBytes: number | null;
+}
+
 /** The exports of native/*.cpp. Every function throws an Error with a `code` of native/errors.h. */
 export interface NativeEngine {
   find(name: string, overload?: string): OperatorHandle;
@@ -76,7 +85,7 @@ export interface NativeEngine {
   isDisposed(tensor: Handle): boolean;
   liveTensors(): number;
 
-  fromTypedArray(data: NumberArray, shape: readonly number[], dtype?: string): Handle;
+  fromTypedArray(data: NumberArray, shape: readonly number[], dtype?: string, device?: string): Handle;
   copyTo(tensor: Handle, data: NumberArray): void;
   memory(tensor: Handle): ArrayBuffer;
 
@@ -111,6 +120,9 @@ export interface NativeEngine {
   setGeneratorState(state: Handle, device?: string): void;
   threads(count?: number): number;
   setSwitch(name: string, on: boolean): void;
+  devices(): readonly Gpu[];
+  synchronize(device: string): void;
+  autocast(device: string, dtype: string | null): void;
   information(): Information;
 }
 

@@ -39,8 +39,15 @@ export function liveTensors(): number {
   return loadEngine().liveTensors();
 }
 
-/** Switches: mkldnn (oneDNN's kernels), deterministic, flushDenormals. */
-export function setSwitch(name: "mkldnn" | "deterministic" | "flushDenormals", on: boolean): void {
+/**
+ * Switches: mkldnn (oneDNN's kernels), deterministic, flushDenormals, and of CUDA cudnnBenchmark (algorithms are timed
+ * once for each shape) and tf32 (its convolutions in float32 with 10 bits of
+ * mantissa).
+ */
+export function setSwitch(
+  name: "mkldnn" | "deterministic" | "flushDenormals" | "cudnnBenchmark" | "tf32",
+  on: boolean,
+): void {
   guarded("setSwitch", () => loadEngine().setSwitch(name, on));
 }
 

@@ -3,9 +3,11 @@
 
 import { noGrad } from "./autograd.js";
 import { call } from "./call.js";
+import { type Device, synchronize } from "./device.js";
 import { randn } from "./make.js";
 import { TensorScope } from "./scope.js";
 import { setThreads, threads } from "./settings.js";
+import type { Tensor } from "./tensor.js";
 
 export interface Speed {
   readonly threads: number;
@@ -15,6 +17,51 @@ export interface Speed {
   readonly convolutionGflops: number;
   /** Milliseconds of a convolution too small to gain from threads: 16 to 16 channels on 1 x 8 x 8. */
   readonly smallMs: number;
+}
+
+/** What a GPU gives, billions of operations a second. */
+export interface GpuSpeed {
+  readonly device: Device;
+  /** 4096 x 4096 by 4096 x 4096. */
+  readonly matrixGflops: { readonly float32: number; readonly bfloat16: number };
+  /** 256 to 256 channels, 3 x 3, on 64 x 56 x 56. */
+  readonly convolutionGflops: { readonly float32: number; readonly bfloat16: number };
+}
+
+/** Measures a GPU. Takes about a second, after libtorch has loaded its kernels. */
+export function measureGpu(device: Device, now: () => number = () => performance.now()): GpuSpeed {
+  using _scope = new TensorScope();
+  const waited = (run: () => Tensor) => () => {
+    const made = run();
+    synchronize(device);
+    return made;
+  };
+  const rates = (dtype: "float32" | "bfloat16") => {
+    const made = (shape: readonly number[]) => call("to.dtype", randn(shape, { device }), dtype);
+    const [square, image, filters] = [made([4096, 4096]), made([64, 256, 56, 56]), made([256, 256, 3, 3])];
+    const matrix = best(
+      waited(() => call("mm", square, square)),
+      200,
+      now,
+    );
+    const convolution = best(
+      waited(() => call("conv2d", image, filters, null, [1, 1], [1, 1])),
+      200,
+      now,
+    );
+    return {
+      matrix: (2 * 4096 ** 3) / (matrix * 1e6),
+      convolution: (2 * 256 * 256 * 9 * 64 * 56 * 56) / (convolution * 1e6),
+    };
+  };
+  return noGrad(() => {
+    const [float32, bfloat16] = [rates("float32"), rates("bfloat16")];
+    return {
+      device,
+      matrixGflops: { float32: float32.matrix, bfloat16: bfloat16.matrix },
+      convolutionGflops: { float32: float32.convolution, bfloat16: bfloat16.convolution },
+    };
+  });
 }
 
 /** Measures with a given number of threads, then sets back the number there was. Takes about a second. */

@@ -143,10 +143,10 @@ export class Tensor implements Disposable {
 }
 
 /**
- * A tensor with a copy of the elements, where typed arrays lie (see `make.ts` for other devices). A dtype of the same
- * element size reads the same bytes anew (bool from Uint8Array, bfloat16 from Uint16Array); without one it follows the
- * array.
+ * A tensor with a copy of the elements, on a device. A dtype of the same element size reads the same bytes anew (bool
+ * from Uint8Array, bfloat16 from Uint16Array); without one it follows the array. A copy to a GPU goes through pinned
+ * memory, beside the kernels that are queued there.
  */
-export function fromArray(data: NumberArray, shape: readonly number[], dtype?: DType): Tensor {
-  return new Tensor(guarded("fromArray", () => loadEngine().fromTypedArray(data, shape, dtype)));
+export function fromArray(data: NumberArray, shape: readonly number[], dtype?: DType, device?: Device): Tensor {
+  return new Tensor(guarded("fromArray", () => loadEngine().fromTypedArray(data, shape, dtype, device)));
 }

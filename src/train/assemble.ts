@@ -12,6 +12,7 @@ import { loadModel } from "../runtime/files.js";
 import { requireDevice, type Tensor } from "../torch/index.js";
 import { approximatedLayers, basisParameters } from "./approximation.js";
 import type { Metrics } from "./loop.js";
+import { LossScaler } from "./loss-scaler.js";
 import { optimizer } from "./optimizers.js";
 import type { Recipe } from "./recipe.js";
 import { runnable } from "./runnable.js";
@@ -80,6 +81,8 @@ export async function assemble(
     optimizer: owned.use(optimizer(network.parameters, recipe.optimizer)),
     loss: recipe.loss,
     clip: recipe.optimizer.clip,
+    precision: recipe.precision,
+    ...(recipe.precision === "float16" ? { scaler: new LossScaler() } : {}),
     teacher: recipe.loss.distill && { network: teacherNetwork, input: teacherInput, output: teacherOutput },
     layers,
     ...((recipe.loss.sparsity ?? 0) > 0 ? { scales: scalesOf(graph, network) } : {}),

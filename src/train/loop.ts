@@ -19,6 +19,8 @@ export interface LoopState {
   /** Steps done within the epoch. */
   readonly step: number;
   readonly optimizerSteps: number;
+  /** Of the loss, in float16. */
+  readonly scaler?: { readonly scale: number; readonly good: number };
   /** Sums over the steps of the present epoch. */
   readonly sums: {
     readonly loss: number;
@@ -110,7 +112,10 @@ export async function trainLoop(
   const save = (): Promise<void> =>
     hooks.save({
       step: epoch * stepsPerEpoch + step,
-      state: { epoch, step, sums, best, optimizerSteps: trainer.optimizer.state().steps, seconds: seconds() },
+      state: {
+        ...{ epoch, step, sums, best, optimizerSteps: trainer.optimizer.state().steps, seconds: seconds() },
+        ...(trainer.scaler === undefined ? {} : { scaler: trainer.scaler.save() }),
+      },
       tensors: tensorsOf(trainer, options.generator),
     });
   const result = (finished: boolean): LoopResult => ({
@@ -199,8 +204,11 @@ function restoreTrainer(
 ): void {
   for (const [name, tensor] of named(trainer)) restore(name, tensor, tensors.get(name));
   trainer.optimizer.load(state.optimizerSteps);
+  if (state.scaler !== undefined) trainer.scaler?.load(state.scaler);
   const saved = tensors.get(generatorName);
-  if (saved !== undefined) generator?.set(saved.data.slice());
+  if (saved === undefined || generator === undefined) return;
+  // Generators of processor and GPU keep other states: a run that changes its device draws from the seed anew.
+  if (saved.data.length === generator.get().length) generator.set(saved.data.slice());
 }
 
 /** A checkpoint that cannot be gone on from must not replace one that can. */

@@ -5,7 +5,7 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Method } from "../methods/method.js";
 import { type MethodName, methods } from "../methods/methods.js";
 import { optionFaults } from "../methods/options.js";
-import { defaultDevice } from "../torch/device.js";
+import { defaultDevice, deviceForms, devicePattern } from "../torch/device.js";
 
 const positive = z.number().positive();
 const count = z.int().positive();
@@ -168,9 +168,19 @@ export const recipeSchema = z.strictObject({
   threads: count.optional(),
   device: z
     .string()
-    .regex(/^(cpu|cuda(:\d{1,2})?)$/, { error: "expected cpu, cuda or cuda:N" })
+    .regex(devicePattern, { error: `expected ${deviceForms}` })
     .default(defaultDevice)
-    .describe("device to train on: cpu, cuda or cuda:N"),
+    .describe(`device to train on: ${deviceForms}`),
+  precision: z
+    .enum(["float32", "bfloat16", "float16"])
+    .default("float32")
+    .describe(
+      "of convolutions and products while training; weights, statistics and losses stay float32; float16 scales the loss",
+    ),
+  deterministic: z
+    .boolean()
+    .default(false)
+    .describe("on a GPU: kernels whose sums have one order, so that a run that goes on ends bit for bit the same"),
   checkpoint: z.strictObject({ everySteps: count.optional(), keep: count.default(2) }).prefault({}),
   selfEnsemble: z
     .boolean()

@@ -12,12 +12,14 @@ import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
 import { loadModel, saveModel } from "../runtime/files.js";
 import {
+  checkPrecision,
   type Device,
   engineInfo,
   generatorState,
   manualSeed,
   requireDevice,
   setGeneratorState,
+  setSwitch,
   setThreads,
 } from "../torch/index.js";
 import { assemble, recipeGraph, type Training } from "./assemble.js";
@@ -44,6 +46,8 @@ export interface RunHooks {
   onEpoch?(report: EpochReport): void;
   note?(text: string): void;
   stopping?(): boolean;
+  /** Where a run goes on, instead of where it began. */
+  readonly device?: string;
 }
 
 /** Conditions under which a number was measured. */
@@ -66,7 +70,10 @@ export async function runTraining(
 ): Promise<LoopResult> {
   const release = await holdRun(folder);
   try {
-    const settled = await beginRun(folder, recipe);
+    const asked = await beginRun(folder, recipe);
+    const settled = { ...asked, device: requireDevice(hooks.device ?? asked.device) };
+    checkPrecision(settled.precision, settled.device);
+    useDevice(settled);
     return await heldRun(folder, settled, hooks).catch((error: unknown) => {
       logFailure(folder, error);
       throw error;
@@ -74,6 +81,13 @@ export async function runTraining(
   } finally {
     await release();
   }
+}
+
+/** The switches of the process that a recipe's device asks for. */
+function useDevice({ device, deterministic }: Recipe): void {
+  if (device === "cpu") return;
+  setSwitch("deterministic", deterministic);
+  setSwitch("cudnnBenchmark", !deterministic);
 }
 
 /** On a full disk the log cannot take it either; what is told then is the failure itself. */

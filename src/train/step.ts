@@ -7,7 +7,8 @@ import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
 import { backward, noGrad } from "../torch/autograd.js";
 import { call, callAll } from "../torch/call.js";
-import { fromArray, type Tensor, TensorScope } from "../torch/index.js";
+import { fromArray, inPrecision, type Precision, type Tensor, TensorScope } from "../torch/index.js";
+import type { LossScaler } from "./loss-scaler.js";
 import { type ApproximatedLayer, totalLoss } from "./losses.js";
 import type { Optimizer } from "./optimizers.js";
 import type { Recipe } from "./recipe.js";
@@ -24,6 +25,10 @@ export interface Trainer {
   readonly loss: Recipe["loss"];
   /** Largest norm of all gradients together. */
   readonly clip?: number | undefined;
+  /** Of convolutions and products; float32 where it is left out. */
+  readonly precision?: Precision;
+  /** What keeps gradients of float16 from vanishing. */
+  readonly scaler?: LossScaler;
   /** The original network, for distillation. */
   readonly teacher?: { readonly network: Network; readonly input: string; readonly output: string } | undefined;
   readonly layers: readonly ApproximatedLayer[];
@@ -47,22 +52,31 @@ export interface StepLosses {
  */
 export function trainStep(trainer: Trainer, batch: Batch, rate: number, progress: number): StepLosses {
   using _scope = new TensorScope();
-  const { network, teacher, optimizer, loss, layers, scales = [] } = trainer;
+  const { network, teacher, optimizer, loss, layers, scales = [], precision = "float32", scaler } = trainer;
   const placed = (values: NonNullable<Batch["target"]>, dims: readonly number[]) =>
     fromArray(values, dims, undefined, network.device);
   const input = placed(batch.input, batch.inputDims);
   const target = batch.target === null ? null : placed(batch.target, batch.targetDims);
-  const answer =
-    teacher === undefined ? null : noGrad(() => outputOf(teacher.network, teacher.input, teacher.output, input, false));
-  const output = outputOf(network, trainer.input, trainer.output, input, true);
-  const parts = totalLoss(loss, progress, { output, target, teacher: answer, layers, scales });
+  const parts = inPrecision(precision, network.device, () => {
+    const answer =
+      teacher === undefined
+        ? null
+        : noGrad(() => outputOf(teacher.network, teacher.input, teacher.output, input, false));
+    const output = inFloat32(outputOf(network, trainer.input, trainer.output, input, true));
+    return totalLoss(loss, progress, { output, target, teacher: answer && inFloat32(answer), layers, scales });
+  });
+  backward(scaler === undefined ? parts.total : scaler.scaled(parts.total));
+  shareGradients(trainer);
+  // Behind the backward: on a GPU the first number that is read waits for all that was queued.
   const value = Number(parts.total.item());
   if (!Number.isFinite(value)) throw notFinite(trainer, input, value);
-  backward(parts.total);
-  shareGradients(trainer);
-  if (trainer.clip !== undefined) clipGradients([...network.parameters.values()], trainer.clip);
-  optimizer.step(rate);
-  const number = (part: Tensor | null): number | null => (part === null ? null : Number(part.item()));
+  const parameters = [...network.parameters.values()];
+  if (scaler === undefined || scaler.unscale(parameters)) {
+    if (trainer.clip !== undefined) clipGradients(parameters, trainer.clip);
+    optimizer.step(rate);
+  }
+  const number = (part: Tensor | null): number | null =>
+    part === parts.total ? value : part === null ? null : Number(part.item());
   return {
     loss: value,
     task: number(parts.task),
@@ -70,6 +84,10 @@ export function trainStep(trainer: Trainer, batch: Batch, rate: number, progress
     distillation: number(parts.distillation),
   };
 }
+
+/** Losses are computed in float32, whatever the last layer computed in. */
+const inFloat32 = (output: Tensor): Tensor =>
+  output.dtype === "float32" ? output : call("to.dtype", output, "float32");
 
 function outputOf(network: Network, inputName: string, outputName: string, input: Tensor, training: boolean): Tensor {
   const output = network.forward(new Map([[inputName, input]]), { training }).get(outputName);

@@ -10,6 +10,8 @@ import { type ErrorMessage, errorFromMessage, startThread } from "./thread.js";
 export interface WorkerStart {
   readonly folder: string;
   readonly recipe: Recipe | "resume";
+  /** Where a run goes on, instead of where it began. */
+  readonly device?: Recipe["device"];
   /** One int32; not 0: save and stop. */
   readonly stop: SharedArrayBuffer;
 }
@@ -30,7 +32,8 @@ export async function trainInWorker(
   signal?: AbortSignal,
 ): Promise<LoopResult> {
   const stop = new SharedArrayBuffer(4);
-  const start: WorkerStart = { folder, recipe, stop };
+  const { device } = hooks;
+  const start: WorkerStart = { folder, recipe, stop, ...(device === undefined ? {} : { device }) };
   const worker = startThread("worker", start);
   const abort = (): void => void Atomics.store(new Int32Array(stop), 0, 1);
   if (signal?.aborted) abort();

@@ -4,7 +4,7 @@ import { runTraining } from "./run.js";
 import { errorToMessage } from "./thread.js";
 import type { WorkerMessage, WorkerStart } from "./worker-client.js";
 
-const { folder, recipe, stop } = workerData as WorkerStart;
+const { folder, recipe, stop, device } = workerData as WorkerStart;
 const flag = new Int32Array(stop);
 const say = (message: WorkerMessage): void => parentPort?.postMessage(message);
 
@@ -13,6 +13,7 @@ try {
     onStep: (report) => say({ kind: "step", report }),
     onEpoch: (report) => say({ kind: "epoch", report }),
     note: (text) => say({ kind: "note", text }),
+    ...(device === undefined ? {} : { device }),
     stopping: () => Atomics.load(flag, 0) !== 0,
   });
   say({ kind: "done", result });
