@@ -114,6 +114,19 @@ describe.skipIf(executablePath === undefined)(`the page${executablePath ? "" : `
     await page.close();
   }, 180_000);
 
+  test("once loaded it works without a connection", async () => {
+    const context = await open.browser.newContext();
+    const page = await context.newPage();
+    await page.goto(open.url);
+    await page.waitForFunction(() => document.documentElement.dataset.offline === "kept");
+    await context.setOffline(true);
+    await page.reload();
+    await page.getByRole("button", { name: "ResNet-20" }).click();
+    await page.waitForFunction(() => document.getElementById("opened")?.hidden === false);
+    expect(await page.textContent("#opened-text")).toContain("resnet20.onnx");
+    await context.close();
+  }, 60_000);
+
   test("Cancel ends the work at once, and one can begin again", async () => {
     const { page, faults } = await opened(open);
     await page.click("#faster");

@@ -8,6 +8,7 @@ import { byId, bytes, el, milliseconds, percent, setText, short, show } from "./
 import { examplePictures, examples, fetched } from "./ui/examples.js";
 import { showFailure } from "./ui/failure.js";
 import { layerTables } from "./ui/layer-tables.js";
+import { keepForOffline } from "./ui/offline.js";
 import { beginProgress, endProgress, progress } from "./ui/progress.js";
 import { offerModel, offerReport, showNumbers } from "./ui/take-away.js";
 
@@ -205,3 +206,4 @@ function listenToButtons(): void {
 listenToFiles();
 listenToButtons();
 setText("place", `Here: WebAssembly, ${threads === 1 ? "one thread" : `${threads} threads`}.`);
+void keepForOffline();

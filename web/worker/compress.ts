@@ -10,7 +10,8 @@ import { known, options, state, type Tell } from "./state.js";
 export async function compressAt({ point }: Requests["compress"]["ask"], tell: Tell): Promise<Made> {
   const { given } = known("network");
   const { planner, job: planned } = known("plan");
-  const job = { ...planned, hooks: tell };
+  const { rounds: _, budget: __, patience: ___, ...place } = planned.place; // what is handed over is timed for longer
+  const job = { ...planned, hooks: tell, place };
   delete state.result;
   const reference = await openReference(given, job);
   const chosen: ChosenPlan =
@@ -18,7 +19,9 @@ export async function compressAt({ point }: Requests["compress"]["ask"], tell: T
       ? await choosePlanned(planner, given, job, options)
       : { planner, images: planner.images, plan: planAt(point) };
   const name = `${given.file.replace(/\.onnx$/i, "")}-small.onnx`;
-  const result = await carryOut(given, name, { job, chosen, reference }, options);
+  // A point that was chosen is obeyed, as long as it is not slower.
+  const asked = point === undefined ? options : { ...options, budget: { speedup: 1 } };
+  const result = await carryOut(given, name, { job, chosen, reference }, asked);
   state.result = result;
   const { before, after, bytes, times, compared, verified, plan } = result;
   return {

@@ -5,7 +5,7 @@ import type { Graph, ValueType } from "../../src/graph/types.js";
 import { momentBytes } from "./effort.js";
 
 /** Bytes of the values that are there at once, at most, while the network runs: each until its last reader. */
-export function liveBytes(graph: Graph, shapes: ReadonlyMap<string, ValueType>): number {
+function liveBytes(graph: Graph, shapes: ReadonlyMap<string, ValueType>): number {
   const last = new Map(graph.nodes.flatMap(({ inputs }, at) => inputs.map((name) => [name, at] as const)));
   const sizeOf = (name: string): number => {
     const dims = shapes.get(name)?.dims;
