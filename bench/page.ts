@@ -138,7 +138,7 @@ try {
   await buildPage(folder);
   const { browser, url, close } = await openBrowser(folder, executablePath);
   const version = browser.version();
-  const page = await browser.newPage();
+  const page = await browser.newPage({ serviceWorkers: "block" }); // whose own requests no test sees
   await page.goto(url);
   const place = await page.textContent("#place");
   const single = await convolutions(page, url);
@@ -146,16 +146,11 @@ try {
   for (const file of [join(root, "weights/edsr-8-56-x2.onnx"), ...others]) {
     await page.reload();
     networks.push(await network(page, file));
-    console.log(JSON.stringify(networks.at(-1)));
+    // What was measured so far is kept, should a later network take too long.
+    const metrics = { chromium: version, place, transfer: transfer(), convolutions: single, networks };
+    await writeResult("bench-page", "npx tsx bench/page.ts", metrics);
   }
   await close();
-  await writeResult("bench-page", "npx tsx bench/page.ts", {
-    chromium: version,
-    place,
-    transfer: transfer(),
-    convolutions: single,
-    networks,
-  });
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

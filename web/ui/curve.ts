@@ -16,9 +16,12 @@ export function drawCurve(place: HTMLElement, points: readonly PlanPoint[], chos
   const width = Math.max(260, place.clientWidth);
   const fastest = Math.max(1.01, ...points.map(({ speedup }) => speedup));
   const most = Math.max(1e-9, ...points.map(({ loss }) => Math.sqrt(Math.max(0, loss))));
-  const x = (speedup: number): number => edge + ((speedup - 1) / (fastest - 1)) * (width - 2 * edge);
+  const times = points.map(({ milliseconds }) => milliseconds);
+  const [slowest, least] = [Math.max(...times), Math.min(...times)];
+  const x = (milliseconds: number): number =>
+    edge + ((slowest - milliseconds) / Math.max(1e-9, slowest - least)) * (width - 2 * edge);
   const y = (loss: number): number => height - edge - (Math.sqrt(Math.max(0, loss)) / most) * (height - 2 * edge);
-  const line = points.map(({ speedup, loss }) => `${x(speedup).toFixed(1)},${y(loss).toFixed(1)}`).join(" ");
+  const line = points.map(({ milliseconds, loss }) => `${x(milliseconds).toFixed(1)},${y(loss).toFixed(1)}`).join(" ");
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
   drawing.setAttribute("aria-label", `speed against loss: up to ${fastest.toFixed(2)} times as fast`);
   const soft = { stroke: "var(--line)", "stroke-width": 1 };
@@ -26,8 +29,8 @@ export function drawCurve(place: HTMLElement, points: readonly PlanPoint[], chos
     svg("line", { x1: edge, y1: height - edge, x2: width - edge, y2: height - edge, ...soft }),
     svg("line", { x1: edge, y1: edge, x2: edge, y2: height - edge, ...soft }),
     svg("polyline", { points: line, fill: "none", stroke: "var(--accent)", "stroke-width": 2 }),
-    ...points.map(({ speedup, loss }, i) =>
-      svg("circle", { cx: x(speedup), cy: y(loss), r: i === chosen ? 7 : 3, fill: "var(--accent)" }),
+    ...points.map(({ milliseconds, loss }, i) =>
+      svg("circle", { cx: x(milliseconds), cy: y(loss), r: i === chosen ? 7 : 3, fill: "var(--accent)" }),
     ),
     svg("text", { x: edge, y: height - 12 }, "as it is"),
     svg("text", { x: width - edge, y: height - 12, "text-anchor": "end" }, `${fastest.toFixed(2)} x as fast`),

@@ -16,6 +16,9 @@ import { cutPictures, halvesOf, pictureData, readPictures } from "./pictures.js"
 import { known, options, state, type Tell } from "./state.js";
 import { onlySharpens } from "./super-resolution.js";
 
+/** Beyond it the layers' times add up to nearly nothing: what is left is what else the network does, and noise. */
+const mostSpeedup = 10;
+
 export async function planOn({ pictures }: Requests["plan"]["ask"], tell: Tell): Promise<Planned> {
   const { given } = known("network");
   delete state.plan;
@@ -24,7 +27,7 @@ export async function planOn({ pictures }: Requests["plan"]["ask"], tell: Tell):
   const job: CalibratedJob = { ...whole, place: { ...whole.place, ...timing }, effort };
   const planner = await openPlanner(job, "time");
   await planner.measure();
-  const points = planner.curve();
+  const points = planner.curve().filter(({ speedup }) => speedup <= mostSpeedup);
   if (points.length === 0) throw new FilterBasisError("does-not-pay", "no layer could be timed");
   state.plan = { data, job, planner };
   const plans = planner.plans();
