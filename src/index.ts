@@ -20,8 +20,9 @@ export type { Image } from "./data/image.js";
 export { type ImageSet, type Normalization, normalizations, parseNormalization } from "./data/image-set.js";
 export { imresize } from "./data/imresize.js";
 export type { InputOptions, Inputs } from "./data/inputs.js";
+export { loadPair, type Pair } from "./data/load-pair.js";
 export { openPatches, type Patches, type PatchOptions, type PatchSource } from "./data/patches.js";
-export { findPairs, loadPair, type Pair, type PairFiles } from "./data/sr-pairs.js";
+export { findPairs, type PairFiles } from "./data/sr-pairs.js";
 export { datasets, loadImageData, openData } from "./data/table.js";
 export { type ErrorCode, type ErrorPlace, FilterBasisError, isError } from "./errors/error.js";
 // Judging

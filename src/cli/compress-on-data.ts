@@ -11,10 +11,10 @@ import type { CalibratedBudget } from "../compress/plan-calibrated.js";
 import { openData } from "../data/table.js";
 import { lossKinds } from "../evaluate/loss.js";
 import type { Graph } from "../graph/types.js";
-import { describeChain } from "../methods/chain-record.js";
 import type { ModelInputs } from "../runtime/index.js";
 import { deviceForms } from "../torch/device.js";
 import { type Device, requireDevice } from "../torch/index.js";
+import { isDense, layersOf, reportOf } from "./calibrated-report.js";
 import { columns } from "./columns.js";
 import { changesText, timesText, withBytes } from "./compress-text.js";
 import { type InputArguments, readInputOptions } from "./data-options.js";
@@ -173,51 +173,6 @@ function budgetOf({ plan = {}, keepBytes }: JobOptions, args: CalibrationArgumen
     ...given("keepBytes", keepBytes),
   };
 }
-
-/** The result as plain data. */
-function reportOf(result: CalibratedResult, images: number) {
-  const { file, before, after, bytes, verified, times, compared, plan, skipped } = result;
-  return {
-    file,
-    method: "calibrated",
-    before: withBytes(before, bytes.original),
-    ...withBytes(after, bytes.written),
-    layers: layersOf(result).filter((one) => !isDense(one)),
-    /** Layers that the plan leaves as they are. */
-    dense: layersOf(result).filter(isDense),
-    skipped,
-    verified: true,
-    maxDifference: verified.maxDifference,
-    agreement: verified.original,
-    milliseconds: times,
-    ...(plan.times ? { predicted: plan.times } : {}),
-    ...(result.predictedLoss === undefined ? {} : { predictedLoss: result.predictedLoss }),
-    images,
-    compared,
-    curve: result.curve,
-    layersLoss: plan.chosen.reduce((sum, { loss }) => sum + loss, 0),
-    tried: result.tried,
-  };
-}
-
-function layersOf({ layers, layerTimes }: CalibratedResult) {
-  return layers.map(({ layer, choice, refit }, i) => {
-    const { original, written } = layerTimes[i] ?? {};
-    return {
-      name: layer,
-      filters: [choice.layer.shape.n, choice.layer.shape.c, ...choice.layer.shape.kernel],
-      factors: choice.candidate.family === "dense" ? "dense" : describeChain(choice.candidate),
-      weights: choice.weights,
-      macs: choice.macs,
-      /** Share of the output's energy that is lost on the calibration images, before the refit. */
-      error: choice.error,
-      ...(refit ? { refit: refit.took } : {}),
-      ...(original === undefined || written === undefined ? {} : { milliseconds: { original, written } }),
-    };
-  });
-}
-
-const isDense = ({ factors }: { readonly factors: string }): boolean => factors === "dense";
 
 function show(result: CalibratedResult, images: number): string {
   const { file, before, after, bytes, verified, times, compared, plan } = result;

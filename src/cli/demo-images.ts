@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { decodeImage, encodeImage, encodeRaster, imageFormat, interleave } from "../data/codec.js";
 import { crop, type Image, toRgb } from "../data/image.js";
 import { imresize } from "../data/imresize.js";
-import { loadPair } from "../data/sr-pairs.js";
+import { loadPair } from "../data/load-pair.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { toImage } from "../evaluate/measure-sr.js";
 import { psnr } from "../evaluate/psnr.js";

@@ -26,6 +26,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   recipes: async () => (await import("./recipes.js")).default,
   demo: async () => (await import("./demo.js")).default,
   report: async () => (await import("./report.js")).default,
+  serve: async () => (await import("./serve.js")).default,
 };
 
 const version = (): string =>

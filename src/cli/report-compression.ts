@@ -3,13 +3,13 @@ import { basename } from "node:path";
 import type { FeedOptions } from "../evaluate/model-feeds.js";
 import type { Graph } from "../graph/types.js";
 import { cost } from "../ops/cost/cost.js";
-import type { CompressionReport, OutputRow } from "../report/compression.js";
+import type { CompressionReport } from "../report/compression.js";
 import { basisRows, chainRows } from "../report/recorded-layers.js";
 import { loadModel } from "../runtime/files.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import type { Context } from "./frame.js";
-import { type KeptReport, keptReport, readReport } from "./kept-reports.js";
-import { lossNames } from "./loss-text.js";
+import { fromKept } from "./kept-page.js";
+import { keptReport, readReport } from "./kept-reports.js";
 import { picturesOf } from "./report-pictures.js";
 
 export interface CompressionReportOptions {
@@ -40,57 +40,8 @@ export async function compressionReport(
       ? await picturesOf(file, { model: source.model, data: source.data, options }, output, context)
       : [];
   const title = basename(file);
-  if (kept !== undefined) return { title, ...fromKept(kept, model), pictures: drawn };
+  if (kept !== undefined) return { title, ...fromKept(kept, model && basename(model)), pictures: drawn };
   return { title, ...(await fromFile(file, graph, original)), pictures: drawn };
-}
-
-function fromKept(kept: KeptReport, model: string | undefined): Omit<CompressionReport, "title" | "pictures"> {
-  const { before, layers, dense, skipped, milliseconds, compared, curve, tried, images, layersLoss } = kept;
-  const { loss, inputs } = compared;
-  const measured = tried.flatMap(({ milliseconds: time, layers: sum, loss: own }) =>
-    time === undefined || sum === undefined || own === undefined
-      ? []
-      : [{ milliseconds: time, loss: sum, measured: own }],
-  );
-  const chosen = { milliseconds: milliseconds.written, loss: layersLoss ?? 0, measured: loss.mean };
-  return {
-    about: [
-      `${model === undefined ? "" : `of ${basename(model)}; `}calibrated on ${images} images without labels, evaluated on ${inputs} ${compared.fitted ? "of them, for there were no others" : "others"}`,
-      "milliseconds of the original file and of the written file were taken in turns when it was written",
-    ],
-    states: [
-      { name: "original", metrics: { ...countsOf(before), latencyMs: milliseconds.original } },
-      { name: "compressed", metrics: { ...countsOf(kept), latencyMs: milliseconds.written } },
-    ],
-    lost: {
-      text: `${loss.output} lost ${loss.mean.toPrecision(3)} +- ${loss.interval.toPrecision(2)} (${lossNames[loss.kind]})`,
-      outputs: compared.outputs.map(outputRow),
-    },
-    ...(curve.length > 0 && layersLoss !== undefined
-      ? { curve: { predicted: curve, measured, chosen, lossName: lossNames[loss.kind] } }
-      : {}),
-    layers: [...layers, ...dense],
-    skipped,
-  };
-}
-
-const countsOf = ({ weights, macs, bytes }: Pick<KeptReport, "weights" | "macs" | "bytes">) => ({
-  weights,
-  macs,
-  bytes,
-});
-
-function outputRow(one: KeptReport["compared"]["outputs"][number]): OutputRow {
-  const { output, kind, loss, relative, correlation, iou, classesAgree, psnr, psnrToTruth, top1Error } = one;
-  const more = [
-    iou && `IoU ${iou.mean.toFixed(4)}`,
-    classesAgree && `${(100 * classesAgree.mean).toFixed(2)} % of classes agree`,
-    psnr === null ? null : `PSNR between ${psnr.toFixed(2)} dB`,
-    psnrToTruth && `to the truth ${psnrToTruth.original.mean.toFixed(2)} -> ${psnrToTruth.other.mean.toFixed(2)} dB`,
-    top1Error && `top-1 error ${top1Error.original.toFixed(2)} -> ${top1Error.other.toFixed(2)} %`,
-  ].filter(Boolean);
-  const text = `${loss.mean.toPrecision(3)} (${lossNames[kind]})`;
-  return { output, loss: text, relative: relative.mean, correlation, more: more.join("; ") };
 }
 
 /** What the file itself tells, beside the original's counts where that is named. */

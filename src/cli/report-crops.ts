@@ -3,7 +3,8 @@
 import { encodeImage, interleave, type Raster } from "../data/codec.js";
 import { crop, type Image, toRgb } from "../data/image.js";
 import { imresize } from "../data/imresize.js";
-import { findPairs, loadPair, type Pair, type PairFiles } from "../data/sr-pairs.js";
+import { loadPair, type Pair } from "../data/load-pair.js";
+import { findPairs, type PairFiles } from "../data/sr-pairs.js";
 import { FilterBasisError } from "../errors/error.js";
 import { psnr } from "../evaluate/psnr.js";
 import { receptiveField } from "../evaluate/receptive-field.js";

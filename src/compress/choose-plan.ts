@@ -12,6 +12,7 @@ import type { Selection } from "../methods/pattern.js";
 import { cost } from "../ops/cost/cost.js";
 import { cacheLimit, pruneFolder } from "../runtime/prune-folder.js";
 import type { CalibrationData } from "./calibration-data.js";
+import { placesOf } from "./effort.js";
 import { explicitPlan, type Sizes } from "./explicit-plan.js";
 import { type FittedPlan, fastestWithin, type Tried } from "./fastest-within.js";
 import { type Given, type JobHooks, type JobOptions, placeOf, stepsOf } from "./job.js";
@@ -95,6 +96,16 @@ async function planOf(given: Given, job: CalibratedJob, options: PlanOnDataOptio
     { ...job, ...bases },
     weights ? (steps > 0 ? "weights, unshared" : "weights") : "time",
   );
+  return choosePlanned(planner, given, job, options);
+}
+
+/** The same of a network that was calibrated before. */
+export async function choosePlanned(
+  planner: Planner,
+  given: Given,
+  job: CalibratedJob,
+  options: PlanOnDataOptions,
+): Promise<ChosenPlan> {
   try {
     return { planner, images: planner.images, ...(await chosenBy(planner, given, job, options)) };
   } catch (error) {
@@ -138,12 +149,15 @@ async function chosenBy(
 /** The factors of a plan, refitted to what the compressed network feeds its layers. */
 export async function fitPlanned(
   plan: CalibratedPlan,
-  { data, engine, hooks }: Pick<CalibratedJob, "data" | "engine" | "hooks">,
+  { data, engine, hooks, effort }: Pick<CalibratedJob, "data" | "engine" | "hooks" | "effort">,
   images: CalibrationImages,
 ): Promise<FittedPlan> {
   const progress = stepsOf(hooks);
   const stepHooks = { progress: progress.report, ...(hooks.signal ? { signal: hooks.signal } : {}) };
-  const sampling = data.batch === undefined ? {} : { batch: data.batch };
+  const sampling = {
+    ...(data.batch === undefined ? {} : { batch: data.batch }),
+    ...placesOf({ ...(effort && { effort }) }, images.count),
+  };
   return compressCalibrated(plan.calibration, plan.chosen, images, engine, {
     ...stepHooks,
     refit: { ...sampling, ...stepHooks, fewer: true, ...(hooks.note ? { note: hooks.note } : {}) },

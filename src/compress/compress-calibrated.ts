@@ -12,11 +12,13 @@ import type { Graph } from "../graph/types.js";
 import { readRecord } from "../methods/record.js";
 import { type Cost, cost } from "../ops/cost/cost.js";
 import { modelBytes } from "../runtime/model-bytes.js";
+import type { ReferenceSet } from "../runtime/reference.js";
 import { saveVerified } from "../runtime/save-verified.js";
 import { type Device, engineInfo } from "../torch/index.js";
 import { bestEngine } from "./best-engine.js";
 import type { CalibrationData } from "./calibration-data.js";
 import {
+  type ChosenPlan,
   calibratedJob,
   choosePlan,
   compareReported,
@@ -27,10 +29,10 @@ import {
 } from "./choose-plan.js";
 import { fastestLayouts } from "./fastest-layouts.js";
 import type { FittedPlan, Tried } from "./fastest-within.js";
-import { type Given, type JobHooks, placeOf, stepsOf } from "./job.js";
+import { type Given, type JobHooks, stepsOf } from "./job.js";
 import { checkSize } from "./pays.js";
 import { checkBytes, checkLoss, checkTimes, nothingChosen } from "./pays-on-data.js";
-import type { CalibratedPlan, Planner } from "./plan-calibrated.js";
+import type { CalibratedJob, CalibratedPlan, Planner } from "./plan-calibrated.js";
 import { type Times, timeNetworks } from "./time.js";
 import { referenceOf, type Verified, verifyAgainst, verifyPrepared } from "./verify.js";
 import { withReasons } from "./why-not.js";
@@ -81,17 +83,39 @@ export async function compressOnData(
   options: CalibratedOptions,
   hooks: JobHooks = {},
 ): Promise<CalibratedResult> {
-  const { budget, maxLoss, steps = 0 } = options;
-  const { inputs } = data;
+  const { steps = 0 } = options;
   const engine = options.engine ?? bestEngine(options.device);
   if (steps > 0 && engine.name !== "libtorch") engineInfo(); // says what is missing
-  const place = placeOf(options, inputs);
-  const original = given.file === undefined ? undefined : await modelBytes(given.file);
-  const reference = await referenceOf(given.file ?? given.graph, place);
   const job = calibratedJob(given, data, options, engine, hooks);
-  const { prepared, before } = job;
-  if (prepared !== given.graph) await verifyPrepared(prepared, reference);
+  const reference = await openReference(given, job);
   const chosen = await choosePlan(given, job, options);
+  return carryOut(given, output, { job, chosen, reference }, options);
+}
+
+/** The original's outputs; what is planned computes the same. @throws FilterBasisError `verification-failed` */
+export async function openReference(given: Given, { prepared, place }: CalibratedJob): Promise<ReferenceSet> {
+  const reference = await referenceOf(given.file ?? given.graph, place);
+  if (prepared !== given.graph) await verifyPrepared(prepared, reference);
+  return reference;
+}
+
+export interface Decided {
+  readonly job: CalibratedJob;
+  readonly chosen: ChosenPlan;
+  readonly reference: ReferenceSet;
+}
+
+/** What follows once a plan is chosen: factors, file, verification, comparison. @throws as `compressOnData` */
+export async function carryOut(
+  given: Given,
+  output: string,
+  { job, chosen, reference }: Decided,
+  options: CalibratedOptions,
+): Promise<CalibratedResult> {
+  const { budget, maxLoss, steps = 0 } = options;
+  const { data, engine, hooks, prepared, before, place } = job;
+  const { inputs } = data;
+  const original = given.file === undefined ? undefined : await modelBytes(given.file);
   const { plan, planner, images } = chosen;
   if (steps > 0) checkSteps(plan);
   const fitted = chosen.fitted ?? (await fitPlanned(plan, job, images));

@@ -23,6 +23,8 @@ function plannerTo(most: number) {
     times: () => [],
     layerTimes: () => [],
     curve: () => [],
+    measure: async () => undefined,
+    plans: () => [],
   };
   return { planner, last: () => last };
 }

@@ -44,6 +44,10 @@ export interface Place {
   readonly runtime?: RuntimeName;
   readonly threads?: number;
   readonly inputs: Pick<ModelInputs, "shapes" | "values">;
+  /** How long whole networks are timed, where it is not as long as `timeInTurns` has it. */
+  readonly rounds?: number;
+  readonly budget?: number;
+  readonly patience?: number;
 }
 
 /** The place that options name, once the inputs are decided. */

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { writeModelChunks } from "../formats/onnx/index.js";
 import type { Graph } from "../graph/types.js";
-import { externalWriter } from "../runtime/external.js";
+import { externalWriter } from "../runtime/external-writer.js";
 
 /** A key of networks' bytes, however many, and of the sizes of their inputs. */
 export function networkKey(graphs: readonly Graph[], shapes: Iterable<unknown> | undefined): string {

@@ -12,23 +12,24 @@ import {
 import { extentsOf, type LayerChoice } from "../calibrate/choices.js";
 import type { CalibrationImages, Engine } from "../calibrate/engine.js";
 import type { CalibratedLayer } from "../calibrate/layers.js";
-import { takesMirrored, withMirrored } from "../calibrate/mirrored.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { type Selection, skipReason } from "../methods/pattern.js";
 import type { Cost } from "../ops/cost/cost.js";
-import { type LatencyTable, openLatencyTable } from "../runtime/latency-table.js";
+import { type LatencyTable, type NetworkTimes, openLatencyTable } from "../runtime/latency-table.js";
 import { type Approach, approached, beginApproach } from "./approach.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { chainClock, chainQuestions, firstTimed, layerInputs, opsetOf } from "./chain-times.js";
+import { type Effort, placesOf } from "./effort.js";
 import { fastestCandidates, type TimedCandidate } from "./fastest-candidates.js";
+import { fittedImages } from "./fitted-images.js";
 import { type JobHooks, type Place, stepsOf, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
 import { fastEnough, outOfReach } from "./out-of-reach.js";
 import { planByBytes } from "./plan-by-bytes.js";
 import { candidatesFor, type Saves, tellWide, widestBy, worthTiming } from "./plan-candidates.js";
 import { restricted } from "./restricted.js";
-import { byWeights, type Counts, predictedTime, solveTimed, speedCurve } from "./solve-calibrated.js";
+import { byWeights, type Counts, type CurvePoint, predictedTime, solveTimed, speedCurve } from "./solve-calibrated.js";
 import { timeNetwork, timeNetworks } from "./time.js";
 import { writeChains } from "./write-chains.js";
 
@@ -78,6 +79,8 @@ export interface CalibratedJob {
   /** Bases alone, and of so many splits. */
   readonly splits?: number | "channels";
   readonly basesOnly?: boolean;
+  /** Where somebody waits for it: what is looked at, and what is tried. */
+  readonly effort?: Effort;
 }
 
 /** A network that was calibrated and can be planned, for one budget after another. */
@@ -100,6 +103,10 @@ export interface Planner {
   layerTimes(chosen: readonly PlannedChoice[]): readonly LayerTime[];
   /** What speed costs, from times of single layers: the whole trade-off after a plan by time, else nothing. */
   curve(): readonly CurvePoint[];
+  /** Times the network and the first candidates of its layers, as a plan by time begins. */
+  measure(): Promise<void>;
+  /** The plans at the points of the curve. */
+  plans(): readonly CalibratedPlan[];
 }
 
 export interface LayerTime {
@@ -126,28 +133,6 @@ function selected(calibration: Calibration, selection: Selection = {}): Calibrat
   return { ...calibration, layers, skipped: [...calibration.skipped, ...skipped] };
 }
 
-export interface CurvePoint {
-  readonly speedup: number;
-  readonly milliseconds: number;
-  /** The sum over layers of -log(1 - e). */
-  readonly loss: number;
-}
-
-/** Images of more pixels are not mirrored: they cost too much, and show many places each. */
-const mirroredPixels = 2 ** 14;
-/** Fewer channels than an image has rows: which axis is which. */
-const mostChannels = 4;
-
-async function fittedImages({ data, prepared, engine, hooks }: CalibratedJob): Promise<CalibrationImages> {
-  const { images, all, batch } = data;
-  const [channels = 0, height = 0, width = 0] = all.dims;
-  const plain = all.images && batch === undefined && channels <= mostChannels && width > mostChannels;
-  if (!plain || height * width > mirroredPixels) return images;
-  if (!(await takesMirrored(prepared, images, engine))) return images;
-  hooks.note?.("fitted to mirror images too: the network takes them as well");
-  return withMirrored(images);
-}
-
 /**
  * Calibrates for plans by weights, or by time and multiply-accumulates. @throws FilterBasisError what calibrating
  * throws
@@ -159,8 +144,11 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   const cache = openCalibrationCache(prepared, images, engine, {});
   const progress = stepsOf(hooks);
   const options: CalibrateOptions = {
-    candidates: (shape) => restricted(candidatesFor(shape, saves, widestBy(engine)), shape, job),
+    candidates: (shape) =>
+      restricted(candidatesFor(shape, saves, { widest: widestBy(engine), ...job.effort }), shape, job),
     cache,
+    ...placesOf(job, images.count),
+    ...(job.effort && { memory: job.effort.memory }),
     ...(data.batch === undefined ? {} : { batch: data.batch }),
     ...(signal ? { signal } : {}),
     progress: progress.report,
@@ -195,7 +183,14 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
         original: clock.dense(layer),
         written: clock.exact(layer, candidate),
       })),
-    curve: () => (original === undefined ? [] : speedCurve(calibration, clock, original)),
+    curve: () => (original === undefined ? [] : speedCurve(calibration, clock, original).map(({ point }) => point)),
+    async measure() {
+      original = (await firstTimes(job, calibration, table)).original;
+    },
+    plans: () =>
+      original === undefined
+        ? []
+        : speedCurve(calibration, clock, original).map(({ chosen }) => ({ calibration, chosen: chosen() })),
   };
 }
 
@@ -224,30 +219,37 @@ const rounds = 4;
  */
 const attempts = 6;
 
+/** Times what is asked of the choices of layers. */
+function measurer(job: CalibratedJob, table: LatencyTable) {
+  const { hooks, prepared } = job;
+  const [inputs, opset] = [layerInputs(job), opsetOf(prepared)];
+  return (label: string, wanted: readonly (readonly [CalibratedLayer, LayerChoice])[]): Promise<void> => {
+    const questions = wanted.flatMap(([layer, { candidate }]) => chainQuestions(layer, candidate, inputs, opset) ?? []);
+    const { signal } = hooks;
+    return withBar(label, hooks, (progress) => table.measure(questions, { progress, ...(signal ? { signal } : {}) }));
+  };
+}
+
+/** The first candidates of every layer, and the whole network as it is. */
+async function firstTimes(job: CalibratedJob, { layers }: Calibration, table: LatencyTable): Promise<NetworkTimes> {
+  const { original, place, hooks } = job;
+  const wanted = layers.flatMap((one) => firstTimed(one).map((choice) => [one.layer, choice] as const));
+  await measurer(job, table)("timing layers", wanted);
+  return table.networks(networkKey([original], place.inputs.shapes), async () => {
+    const milliseconds = await timeNetwork(original, place, hooks);
+    return { original: milliseconds, written: milliseconds };
+  });
+}
+
 async function timedPlan(
   job: CalibratedJob,
   calibration: Calibration,
   table: LatencyTable,
   { whole: counts, ...budget }: CalibratedBudget & { readonly whole: Counts },
 ): Promise<CalibratedPlan> {
-  const { original, place, hooks } = job;
-  const opset = opsetOf(job.prepared);
-  const clock = chainClock(table.clock, layerInputs(job), opset);
-  const measure = (label: string, wanted: readonly (readonly [CalibratedLayer, LayerChoice])[]) => {
-    const questions = wanted.flatMap(
-      ([layer, { candidate }]) => chainQuestions(layer, candidate, layerInputs(job), opset) ?? [],
-    );
-    const { signal } = hooks;
-    return withBar(label, hooks, (progress) => table.measure(questions, { progress, ...(signal ? { signal } : {}) }));
-  };
-  await measure(
-    "timing layers",
-    calibration.layers.flatMap((one) => firstTimed(one).map((choice) => [one.layer, choice] as const)),
-  );
-  const whole = await table.networks(networkKey([original], place.inputs.shapes), async () => {
-    const milliseconds = await timeNetwork(original, place, hooks);
-    return { original: milliseconds, written: milliseconds };
-  });
+  const clock = chainClock(table.clock, layerInputs(job), opsetOf(job.prepared));
+  const measure = measurer(job, table);
+  const whole = await firstTimes(job, calibration, table);
   const target = budget.latency ?? whole.written / (budget.speedup ?? 1);
   const timed = budget.latency !== undefined || budget.speedup !== undefined;
   if (budget.latency !== undefined && target >= whole.written) throw fastEnough(target, whole.written);

@@ -18,7 +18,7 @@ export type Saves = keyof typeof families;
 const fractions = [0.08, 0.12, 0.17, 0.24, 0.32, 0.42, 0.54, 0.68, 0.82, 0.95];
 
 /** Patches of more values than this are fitted by the families that take seconds, and at fewer ranks. */
-const largePatch = 600;
+const usualLargePatch = 600;
 const quick: readonly FittedFamily[] = ["one-split", "separable", "shared-bases", "low-rank"];
 const fewFractions = [0.12, 0.22, 0.36, 0.54, 0.75];
 /** Patches of more values than this take one basis, whose factors need no decomposition of that size. */
@@ -31,8 +31,18 @@ export const widestBy = ({ algebra }: Pick<Engine, "algebra">): number =>
 
 const patchOf = ({ c, kernel: [kh, kw] }: LayerShape): number => c * kh * kw;
 
-/** @param widest patches of more values take one basis */
-export function candidatesFor(shape: LayerShape, saves: Saves, widest = widestPatch): CandidateOptions {
+export interface PatchLimits {
+  /** Patches of more values take one basis. */
+  readonly widest?: number;
+  /** Patches of more values get few candidates, of families that are fitted quickly. */
+  readonly largePatch?: number;
+}
+
+export function candidatesFor(
+  shape: LayerShape,
+  saves: Saves,
+  { widest = widestPatch, largePatch = usualLargePatch }: PatchLimits = {},
+): CandidateOptions {
   const size = patchOf(shape);
   const all: readonly FittedFamily[] = families[saves];
   const allowed = size > widest ? closed : size > largePatch ? quick : all;

@@ -7,7 +7,7 @@ import { FilterBasisError } from "../errors/error.js";
 import { planCurve } from "../plan/curve.js";
 import { isUnreachable, type Solution, solvePlan } from "../plan/solve.js";
 import type { chainClock } from "./chain-times.js";
-import type { CalibratedBudget, CurvePoint } from "./plan-calibrated.js";
+import type { CalibratedBudget } from "./plan-calibrated.js";
 
 /** Of the original: what a budget is a share of. */
 export interface Counts {
@@ -110,19 +110,32 @@ export function predictedTime(chosen: readonly PlannedChoice[], clock: ChainCloc
   return whole - saved.reduce((sum, one) => sum + one, 0);
 }
 
+export interface CurvePoint {
+  readonly speedup: number;
+  readonly milliseconds: number;
+  /** The sum over layers of -log(1 - e). */
+  readonly loss: number;
+}
+
 /** Points of a curve that are shown. */
 const points = 12;
 
 /** The whole trade-off of speed against loss, by the times of single layers. */
-export function speedCurve(calibration: Calibration, clock: ChainClock, whole: number): readonly CurvePoint[] {
+export function speedCurve(
+  calibration: Calibration,
+  clock: ChainClock,
+  whole: number,
+): readonly { readonly point: CurvePoint; readonly chosen: () => readonly PlannedChoice[] }[] {
   const items = itemsBySpeed(calibration, clock);
   const dense = items.reduce((sum, choices) => sum + choices[0]!.price, 0);
-  const all = planCurve(items).map(({ price, loss }) => ({ milliseconds: whole - dense + price, loss }));
+  const all = planCurve(items).map(({ price, ...rest }) => ({ milliseconds: whole - dense + price, ...rest }));
   const shown = all.filter(({ milliseconds }) => milliseconds > 0 && milliseconds <= whole);
   const [fastest, slowest] = [shown[0]?.milliseconds ?? whole, shown.at(-1)?.milliseconds ?? whole];
   const wanted = Array.from({ length: points }, (_, i) => slowest + (i / (points - 1)) * (fastest - slowest));
   const nearest = wanted.map((ms) => shown.findLast(({ milliseconds }) => milliseconds <= ms + 1e-9) ?? shown[0]);
-  return [...new Set(nearest)].flatMap((one) =>
-    one === undefined ? [] : [{ speedup: whole / one.milliseconds, ...one }],
-  );
+  return [...new Set(nearest)].flatMap((one) => {
+    if (one === undefined) return [];
+    const { milliseconds, loss, chosen } = one;
+    return [{ point: { speedup: whole / milliseconds, milliseconds, loss }, chosen }];
+  });
 }

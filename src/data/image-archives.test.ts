@@ -12,7 +12,8 @@ import { someImage } from "../../test/images.js";
 import { encodeImage } from "./codec.js";
 import { download } from "./download.js";
 import { checkImageArchives, getImageArchives, type ImageArchives } from "./image-archives.js";
-import { findPairs, loadPair } from "./sr-pairs.js";
+import { loadPair } from "./load-pair.js";
+import { findPairs } from "./sr-pairs.js";
 
 let root: string;
 let server: Server;

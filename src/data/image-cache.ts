@@ -9,7 +9,8 @@ import { cacheFolder } from "../runtime/cache-folder.js";
 import { writeAside } from "../runtime/write.js";
 import { fileSize, makeFolder } from "./cache.js";
 import { toRgb } from "./image.js";
-import { loadPair, type PairFiles } from "./sr-pairs.js";
+import { loadPair } from "./load-pair.js";
+import type { PairFiles } from "./sr-pairs.js";
 
 /** Where a stored image lies: [3, height, width] bytes from `offset` on. */
 interface Stored {

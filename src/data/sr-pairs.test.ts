@@ -6,7 +6,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { someImage, writePng } from "../../test/images.js";
 import { cropToMultiple } from "./image.js";
 import { imresize } from "./imresize.js";
-import { findPairs, loadPair } from "./sr-pairs.js";
+import { loadPair } from "./load-pair.js";
+import { findPairs } from "./sr-pairs.js";
 
 let root: string;
 beforeEach(async () => {

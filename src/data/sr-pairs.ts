@@ -3,23 +3,14 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FilterBasisError } from "../errors/error.js";
-import { decodeImage, imageFormat } from "./codec.js";
-import { crop, cropToMultiple, type Image, toRgb } from "./image.js";
+import { imageFormat } from "./codec.js";
 import { imageNames as images, listFolder as list } from "./image-files.js";
-import { imresize } from "./imresize.js";
 
 /** One image: where its truth is, and where its low-resolution version is unless that is made here. */
 export interface PairFiles {
   readonly name: string;
   readonly hr: string;
   readonly lr?: string;
-}
-
-export interface Pair {
-  readonly name: string;
-  /** Exactly `scale` times the size of `lr`. */
-  readonly hr: Image;
-  readonly lr: Image;
 }
 
 export interface PairSet {
@@ -74,43 +65,6 @@ export async function findPairs(
     layout: "HR images, LR made here",
     pairs: required(folder, alone(folder, names.length > 0 ? names : await imagesBelow(folder, top))),
   };
-}
-
-/**
- * Decodes a pair. Without an LR file the HR image is cut to a multiple of the scale and LR is made from it. With one,
- * HR may be up to scale - 1 pixels larger than scale x LR and is then cut at the right and below, as the authors' code
- * does.
- * @throws FilterBasisError `data-mismatch` (sizes that do not belong together), and what decoding throws
- */
-export async function loadPair({ name, hr: hrFile, lr: lrFile }: PairFiles, scale: number): Promise<Pair> {
-  const hr = await decodeImage(hrFile);
-  if (lrFile === undefined) {
-    if (Math.min(hr.width, hr.height) < scale) {
-      throw new FilterBasisError("data-mismatch", "the image is too small for this scale", {
-        file: hrFile,
-        got: `${hr.width} x ${hr.height}`,
-      });
-    }
-    const cut = cropToMultiple(hr, scale);
-    return { name, hr: cut, lr: imresize(cut, 1 / scale) };
-  }
-  const lr = await decodeImage(lrFile);
-  const [width, height] = [lr.width * scale, lr.height * scale];
-  const [right, below] = [hr.width - width, hr.height - height];
-  if (right < 0 || below < 0 || right >= scale || below >= scale) {
-    throw new FilterBasisError(
-      "data-mismatch",
-      `this is not the low-resolution version of ${hrFile} at scale ${scale}`,
-      {
-        file: lrFile,
-        expected: `${Math.floor(hr.width / scale)} x ${Math.floor(hr.height / scale)}`,
-        got: `${lr.width} x ${lr.height}`,
-      },
-    );
-  }
-  const cut = crop(hr, 0, 0, width, height);
-  // Some sets keep one image of a pair in grey and the other in RGB.
-  return hr.channels === lr.channels ? { name, hr: cut, lr } : { name, hr: toRgb(cut), lr: toRgb(lr) };
 }
 
 function selfExPairs(folder: string, names: readonly string[]): PairFiles[] {

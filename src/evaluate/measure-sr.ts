@@ -2,7 +2,8 @@
 
 import { type Image, luma, toRgb } from "../data/image.js";
 import { imresize } from "../data/imresize.js";
-import { loadPair, type PairFiles } from "../data/sr-pairs.js";
+import { loadPair } from "../data/load-pair.js";
+import type { PairFiles } from "../data/sr-pairs.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type Measure, psnr, psnrPlane, quantize } from "./psnr.js";
 import { type Planes, type SrModel, superResolve } from "./sr-model.js";

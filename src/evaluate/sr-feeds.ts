@@ -3,7 +3,7 @@
 import type { Data } from "../data/dataset.js";
 import type { Image } from "../data/image.js";
 import type { InputOptions } from "../data/inputs.js";
-import { loadPair } from "../data/sr-pairs.js";
+import { loadPair } from "../data/load-pair.js";
 import { isError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { inferShapes } from "../ops/infer.js";

@@ -7,7 +7,8 @@ import { type Identified, identify, notWanted } from "../formats/foreign/identif
 import { largestModel, type ReadOptions, readModel, writeModelChunks } from "../formats/onnx/index.js";
 import type { Graph } from "../graph/types.js";
 import { verifyGraph } from "../ops/verify/verify.js";
-import { externalReader, externalWriter } from "./external.js";
+import { externalReader } from "./external.js";
+import { externalWriter } from "./external-writer.js";
 import { identifyOpen } from "./identify-file.js";
 import { fitting } from "./model-bytes.js";
 import { writeAside } from "./write.js";

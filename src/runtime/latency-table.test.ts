@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { TimedLayer } from "../methods/latencies.js";
-import { openLatencyTable, pieceOf } from "./latency-table.js";
+import { openLatencyTable } from "./latency-table.js";
+import { pieceOf } from "./time-layers.js";
 
 let folder: string;
 beforeEach(() => {

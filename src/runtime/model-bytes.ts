@@ -4,7 +4,8 @@ import { dirname, join } from "node:path";
 import { isError } from "../errors/error.js";
 import { readModel, writeModelChunks } from "../formats/onnx/index.js";
 import type { Graph } from "../graph/types.js";
-import { externalReader, externalWriter } from "./external.js";
+import { externalReader } from "./external.js";
+import { externalWriter } from "./external-writer.js";
 
 /**
  * The files of a model: its own first, then those beside it that its tensors lie in. Of a file that cannot be read as a

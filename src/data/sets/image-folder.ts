@@ -6,7 +6,7 @@ import type { Dataset } from "../dataset.js";
 import { imageCandidate, imageFiles } from "../image-files.js";
 import { hasClasses, loadImageFolder } from "../image-folder.js";
 import { inputsOf } from "../inputs.js";
-import { lowResolution } from "../pair-data.js";
+import { lowResolution } from "../low-resolution.js";
 import { findPairs, type PairSet, type Split } from "../sr-pairs.js";
 
 export const imageFolder: Dataset = {

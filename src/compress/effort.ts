@@ -1,0 +1,14 @@
+// How closely a calibration looks, and how much it tries, where somebody waits for it.
+
+export interface Effort {
+  /** Places that all images together show of a layer, about. */
+  readonly places: number;
+  /** Patches of more values than this get few candidates, of families that are fitted quickly. */
+  readonly largePatch: number;
+  /** Bytes of moments that are held at once. */
+  readonly memory: number;
+}
+
+/** Places of one of so many images. */
+export const placesOf = ({ effort }: { readonly effort?: Effort }, count: number) =>
+  effort === undefined ? {} : { places: Math.ceil(effort.places / Math.max(1, count)) };

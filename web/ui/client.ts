@@ -1,0 +1,96 @@
+// The page's end of the worker: one request after the other; `stop` ends the worker and begins a new one.
+import type { KnownTimes } from "../host/latency-table.js";
+import type { Begin, Failure, Kind, Request, Requests, Said } from "../protocol.js";
+
+/** A request that the worker refused, or that was stopped. */
+export class Refused extends Error {
+  readonly failure: Failure;
+  constructor(failure: Failure) {
+    super(failure.problem);
+    this.failure = failure;
+  }
+}
+
+export interface Hooks {
+  progress(label: string, done: number, total: number): void;
+  note(text: string): void;
+}
+
+const stopped: Failure = { code: "interrupted", problem: "stopped", place: "", cures: [] };
+const broken: Failure = {
+  ...{ code: "too-large", problem: "the worker ended: the tab may have run out of memory", place: "" },
+  cures: ["close other tabs and try again", "on the command line: npx filterbasis compress"],
+};
+
+/** Threads that WebAssembly may have: more than one needs a page that is isolated from others. */
+export const threads = globalThis.crossOriginIsolated ? Math.max(1, Math.min(4, navigator.hardwareConcurrency)) : 1;
+
+interface Pending {
+  resolve(value: unknown): void;
+  reject(error: Refused): void;
+}
+
+export class Client {
+  readonly #hooks: Hooks;
+  readonly #pending = new Map<number, Pending>();
+  readonly #known: KnownTimes[number][] = [];
+  #worker: Worker;
+  #next = 1;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(hooks: Hooks) {
+    this.#hooks = hooks;
+    this.#worker = this.#start();
+  }
+
+  ask<K extends Kind>(kind: K, ask: Requests[K]["ask"]): Promise<Requests[K]["answer"]> {
+    const answer = this.#last.then(() => this.#send(kind, ask));
+    this.#last = answer.catch(() => undefined);
+    return answer;
+  }
+
+  /** Ends what is going on at once. What the worker knew is gone, but for the times that it measured. */
+  stop(): void {
+    this.#worker.terminate();
+    this.#end(stopped);
+    this.#worker = this.#start();
+  }
+
+  #send<K extends Kind>(kind: K, ask: Requests[K]["ask"]): Promise<Requests[K]["answer"]> {
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve: resolve as Pending["resolve"], reject });
+      this.#worker.postMessage({ id, kind, ask } as Request);
+    });
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL("../worker/main.ts", import.meta.url), { type: "module" });
+    worker.onmessage = ({ data }: MessageEvent<Said>) => this.#hear(data);
+    worker.onerror = () => {
+      if (worker === this.#worker) this.#end(broken);
+    };
+    const begin: Begin = { kind: "begin", base: document.baseURI, threads, known: this.#known };
+    worker.postMessage(begin);
+    return worker;
+  }
+
+  #hear(said: Said): void {
+    if (said.kind === "progress") this.#hooks.progress(said.label, said.done, said.total);
+    else if (said.kind === "note") this.#hooks.note(said.text);
+    else if (said.kind === "times") this.#known.push(...said.times);
+    else this.#answer(said);
+  }
+
+  #answer(said: Extract<Said, { readonly id: number }>): void {
+    const pending = this.#pending.get(said.id);
+    this.#pending.delete(said.id);
+    if (said.kind === "answer") pending?.resolve(said.value);
+    else pending?.reject(new Refused(said.failure));
+  }
+
+  #end(failure: Failure): void {
+    for (const { reject } of this.#pending.values()) reject(new Refused(failure));
+    this.#pending.clear();
+  }
+}
