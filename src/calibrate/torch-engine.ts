@@ -5,7 +5,7 @@ import { elementBytes } from "../graph/attributes.js";
 import type { Graph, TensorData } from "../graph/types.js";
 import { Network } from "../interpreter/network.js";
 import { call, type Device, type DType, fromArray, noGrad, type Tensor, TensorScope } from "../torch/index.js";
-import { bestLinearAlgebra } from "../torch/linalg.js";
+import { bestLinearAlgebra, crossing } from "../torch/linalg.js";
 import type { NumberArray } from "../torch/native.js";
 import type { Engine, OpenGraph } from "./engine.js";
 import type { Products } from "./sums.js";
@@ -18,7 +18,7 @@ export function torchEngine(device?: Device): Engine {
   const place = device === undefined ? {} : { device };
   return {
     name: "libtorch",
-    algebra: bestLinearAlgebra(),
+    algebra: bestLinearAlgebra(undefined, crossing),
     products: torchProducts(device),
     async open(graph) {
       return openNetwork(graph, new Network(graph, { ...place, trainable: () => false }));

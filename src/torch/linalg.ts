@@ -39,16 +39,19 @@ export const torchLinearAlgebra: LinearAlgebra = {
  * and its loading.
  */
 const large = 1e7;
+/** The same where libtorch is loaded anyway: only the crossing counts. */
+export const crossing = 1e5;
 
 /**
  * The faster implementation for each size: TypeScript for small matrices, libtorch for large ones, as far as it is
- * there. libtorch is loaded with the first large matrix, so that small networks never wait for it. The choice depends
+ * there. libtorch is loaded with the first matrix of at least `from` multiplications, so that small networks never
+ * wait for it. The choice depends
  * on sizes alone: the same input gives the same numbers whatever was computed before.
  */
-export function bestLinearAlgebra(load: () => unknown = loadEngine): LinearAlgebra {
+export function bestLinearAlgebra(load: () => unknown = loadEngine, from: number = large): LinearAlgebra {
   let available: boolean | undefined;
   const by = (work: number): LinearAlgebra =>
-    work >= large && (available ??= succeeds(load)) ? torchLinearAlgebra : pureLinearAlgebra;
+    work >= from && (available ??= succeeds(load)) ? torchLinearAlgebra : pureLinearAlgebra;
   return {
     name: "by-size",
     multiply: (a, b) => by(a.rows * a.cols * b.cols).multiply(a, b),
