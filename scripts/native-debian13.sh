@@ -40,7 +40,7 @@ for path in src test scripts bench package.json tsconfig.json vitest.config.ts; 
 done
 # The build stays: make sees what changed.
 mkdir -p "$work/native"
-cp -a "$repo"/native/*.cpp "$repo"/native/*.h "$repo"/native/binding.gyp "$work/native/"
+cp -a "$repo"/native/*.cpp "$repo"/native/*.h "$repo"/native/binding.gyp "$repo"/native/gloo-declarations "$work/native/"
 mount --bind "$repo/node_modules" "$work/node_modules"
 mount -t proc proc "$folder/proc"
 trap 'umount "$work/node_modules" "$folder/proc"' EXIT
