@@ -11,7 +11,7 @@ import { cost } from "../ops/cost/cost.js";
 import type { LatencyTable, NetworkTimes } from "../runtime/latency-table.js";
 import { type JobHooks, type Place, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
-import { timeNetwork, timeNetworks } from "./time.js";
+import { type Times, timeNetwork, timeNetworks } from "./time.js";
 
 /** A whole network counts as slower than the original from here on. */
 const slower = 1.015;
@@ -180,9 +180,22 @@ export async function timesOf(
 ): Promise<NetworkTimes> {
   const { graph } = apply(plan);
   return table.networks(networkKey([original, graph], planOptions.inputs), async () => {
-    const { original: milliseconds, written } = await timeNetworks(original, graph, place, hooks);
-    return { original: milliseconds, written };
+    let best = await timeNetworks(original, graph, place, hooks);
+    // A plan is not given up for what one timing found within its noise: networks of microseconds differ by a few per
+    // cent from one timing to the next.
+    for (let again = 1; again < timings && isDoubtful(best); again++) {
+      const next = await timeNetworks(original, graph, place, hooks);
+      if (next.ratio > best.ratio) best = next;
+    }
+    return { original: best.original, written: best.written };
   });
 }
+
+const timings = 3;
+
+/** Slower than is allowed, but not by so much that another timing could not find otherwise. */
+const isDoubtful = ({ original, written }: Times): boolean =>
+  written > slower * original && written < doubtfulUpTo * original;
+const doubtfulUpTo = 1.15;
 
 const opsetOf = (graph: Graph): number => graph.opsets.get("") ?? 17;
