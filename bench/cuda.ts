@@ -38,7 +38,7 @@ const device = requireDevice(options.device);
 const [rounds, count, size] = [Number(options.rounds), Number(options.steps), Number(options.batch)];
 const seed = 1;
 const sgd = { name: "sgd", momentum: 0.9, nesterov: true, weightDecay: 1e-4 } as const;
-/** Small enough that roundings stay what they are: at 0.01 the first steps of ResNet-56 make of 1e-4 a difference of 4e-2. */
+/** Small: at 0.01 the first steps of ResNet-56 make of a difference of 1e-4 one of 4e-2. */
 const rate = 1e-3;
 
 const nets: Readonly<Record<string, () => Graph>> = {

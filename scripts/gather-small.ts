@@ -1,6 +1,6 @@
 // A small version of a table of the paper: rows of `compare --methods` gathered into results/tableN-small.json, which
 // `tables N --small` and the README show. Rows may lie in several folders (made on other machines); of a method the row
-// that was fine-tuned counts. A run that was fine-tuned to its end but not judged again in ONNX Runtime gives what
+// that was fine-tuned counts. A run that was fine-tuned to its end but not evaluated in ONNX Runtime gives what
 // libtorch measured behind its last epoch; one that was not is listed with how far it came.
 //   tsx scripts/gather-small.ts --table 5 --model weights/resnet20.onnx --title TEXT [--note TEXT] FOLDER ...
 import { existsSync } from "node:fs";
@@ -70,7 +70,7 @@ async function rowIn(folder: string, method: string): Promise<SmallRow | undefin
     ...(tuned === undefined ? {} : { tuned }),
     ...(tuned === undefined
       ? { reason: row?.reason ?? `stopped after ${steps.length} steps, epoch ${epochs.length}: ${last ?? "-"} %` }
-      : { judge: row?.tuned === undefined ? "libtorch" : "ONNX Runtime" }),
+      : { evaluatedBy: row?.tuned === undefined ? "libtorch" : "ONNX Runtime" }),
     ...(about === undefined ? {} : { device: about.versions.device, libtorch: about.versions.libtorch }),
   };
 }

@@ -1,7 +1,7 @@
 // The page: what the visitor does, step by step. All that computes is in the worker.
 import { lossNames } from "../src/cli/loss-text.js";
 import type { NamedFile, Opened, Planned } from "./protocol.js";
-import { Client, Refused, threads } from "./ui/client.js";
+import { Client, Declined, threads } from "./ui/client.js";
 import { drawComparison } from "./ui/compare-view.js";
 import { drawCurve } from "./ui/curve.js";
 import { byId, bytes, el, milliseconds, percent, setText, short, show } from "./ui/dom.js";
@@ -33,7 +33,7 @@ async function step(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
+    if (!(error instanceof Declined)) throw error;
     if (error.failure.code !== "interrupted") showFailure(error.failure);
     setText("status", error.failure.problem);
   } finally {

@@ -51,14 +51,14 @@ export async function servePage(
     throw new FilterBasisError("not-found", "the page is not built", { file: folder, cures: ["npm run build:web"] });
   const server = createServer((request, response) => void answer(folder, request, response));
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause: NodeJS.ErrnoException) => reject(refusal(cause, port)));
+    server.once("error", (cause: NodeJS.ErrnoException) => reject(portError(cause, port)));
     server.listen(port, "127.0.0.1", resolve);
   });
   const bound = server.address();
   return { server, url: `http://127.0.0.1:${typeof bound === "object" && bound ? bound.port : port}/` };
 }
 
-function refusal(cause: NodeJS.ErrnoException, port: number): FilterBasisError {
+function portError(cause: NodeJS.ErrnoException, port: number): FilterBasisError {
   const taken = cause.code === "EADDRINUSE";
   return new FilterBasisError(taken ? "busy" : "io", taken ? "the port is taken" : "cannot listen on the port", {
     field: "port",

@@ -9,8 +9,8 @@ export interface SmallRow {
   readonly compressed?: number;
   readonly calibrated?: number;
   readonly tuned?: number;
-  /** Who measured the last error. */
-  readonly judge?: string;
+  /** What measured the last error. */
+  readonly evaluatedBy?: string;
   readonly device?: string;
   readonly libtorch?: string;
   /** Why there is no fine-tuned error. */

@@ -74,11 +74,11 @@ async function findOut(notes: GroupNotes, { beat, silence, timeout }: Patience, 
     await sleep(beat);
   }
   const last = await notes.signs();
-  return (await notes.told()) ?? judged(first, last, what, timeout);
+  return (await notes.told()) ?? verdictOf(first, last, what, timeout);
 }
 
 /** What two looks at the signs of life say. */
-export function judged(first: LifeSigns, last: LifeSigns, what: string, timeout: number): Verdict {
+export function verdictOf(first: LifeSigns, last: LifeSigns, what: string, timeout: number): Verdict {
   const dead = last.flatMap(({ count }, rank) => (count === first[rank]?.count ? [rank] : []));
   if (dead.length > 0) return { message: `${ranks(dead)} gone: no sign of life`, rank: dead[0]! };
   const furthest = Math.max(...last.map(({ calls }) => calls));

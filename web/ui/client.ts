@@ -2,8 +2,8 @@
 import type { KnownTimes } from "../host/latency-table.js";
 import type { Begin, Failure, Kind, Request, Requests, Said } from "../protocol.js";
 
-/** A request that the worker refused, or that was stopped. */
-export class Refused extends Error {
+/** A request that the worker declined, or that was stopped. */
+export class Declined extends Error {
   readonly failure: Failure;
   constructor(failure: Failure) {
     super(failure.problem);
@@ -27,7 +27,7 @@ export const threads = globalThis.crossOriginIsolated ? Math.max(1, Math.min(4, 
 
 interface Pending {
   resolve(value: unknown): void;
-  reject(error: Refused): void;
+  reject(error: Declined): void;
 }
 
 export class Client {
@@ -86,11 +86,11 @@ export class Client {
     const pending = this.#pending.get(said.id);
     this.#pending.delete(said.id);
     if (said.kind === "answer") pending?.resolve(said.value);
-    else pending?.reject(new Refused(said.failure));
+    else pending?.reject(new Declined(said.failure));
   }
 
   #end(failure: Failure): void {
-    for (const { reject } of this.#pending.values()) reject(new Refused(failure));
+    for (const { reject } of this.#pending.values()) reject(new Declined(failure));
     this.#pending.clear();
   }
 }
