@@ -59,6 +59,8 @@ const full = process.env.FILTERBASIS_FULL !== undefined;
 const budgetCases = full
   ? models
   : models.filter((name) => !["bn_train9", "noise2", "state_axis1", "w_transpose", "functions"].includes(name));
+/** Of budgets in multiply-accumulates, which time layers, those by which a fault was found. */
+const macsCases = full ? models : ["dead_block", "dyn_norank", "effdet_head", "small_macs", "unet_dyn32"];
 const exportCases = full
   ? models
   : models.filter((name) => ["bn_train9", "const_bn", "effdet_head", "heatmap", "ir3_net"].includes(name));
@@ -67,7 +69,7 @@ describe.skipIf(models.length === 0)(`cases (else skipped: ${noShared})`, () => 
   describe.each(budgetCases)("%s", (name) => {
     const own = more[name] ?? [];
 
-    test.each(budgets)(
+    test.each(budgets.filter(([, key]) => key === "weights" || macsCases.includes(name)))(
       "keeps %s 0.6 as planned, in a smaller file that is undone to no larger a one",
       { timeout: 120_000 },
       async (option, key) => {
@@ -134,9 +136,13 @@ test.skipIf(models.length === 0)(
   async () => {
     for (const [name, option] of [
       ["effdet_head", "--keep-params"],
-      ["ir3_net", "--keep-params"],
       ["small_macs", "--keep-macs"],
-      ["ir3_net", "--keep-macs"],
+      ...(full
+        ? ([
+            ["ir3_net", "--keep-params"],
+            ["ir3_net", "--keep-macs"],
+          ] as const)
+        : []),
     ] as const) {
       const refused = await run(compress, file(name), "-o", out, option, "0.001", "--threads", "1");
       expect(refused.json.error.code).toBe("budget-unreachable");

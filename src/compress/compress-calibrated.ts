@@ -31,9 +31,9 @@ import { fastestLayouts } from "./fastest-layouts.js";
 import type { FittedPlan, Tried } from "./fastest-within.js";
 import { type Given, type JobHooks, stepsOf } from "./job.js";
 import { checkSize } from "./pays.js";
-import { checkBytes, checkLoss, checkTimes, nothingChosen } from "./pays-on-data.js";
+import { checkBytes, checkLoss, nothingChosen, whyNotFast } from "./pays-on-data.js";
 import type { CalibratedJob, CalibratedPlan, Planner } from "./plan-calibrated.js";
-import { type Times, timeNetworks } from "./time.js";
+import { type Times, timeNetworks, timeTillSure } from "./time.js";
 import { referenceOf, type Verified, verifyAgainst, verifyPrepared } from "./verify.js";
 import { withReasons } from "./why-not.js";
 import { writeChains } from "./write-chains.js";
@@ -136,8 +136,11 @@ export async function carryOut(
     const verified = await verifyAgainst(against, graph, file, reference);
     const compared = await compareReported(given, file, data, options, hooks);
     if (maxLoss !== undefined) checkLoss(compared, maxLoss);
-    const times = await timeNetworks(given.file ?? given.graph, file, place, hooks);
-    if (!isObeyed(options)) checkTimes(times, budget);
+    const why = (found: Times) => (isObeyed(options) ? undefined : whyNotFast(found, budget));
+    const time = () => timeNetworks(given.file ?? given.graph, file, place, hooks);
+    const times = await timeTillSure(time, (found) => why(found) !== undefined);
+    const problem = why(times);
+    if (problem !== undefined) throw problem;
     return { verified, bytes, compared, times };
   }).catch(async (error: unknown) => {
     throw await withReasons(error, given, planner, place, hooks);

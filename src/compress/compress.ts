@@ -10,9 +10,9 @@ import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { saveVerified } from "../runtime/save-verified.js";
 import { type Given, type JobHooks, type JobOptions, placeOf } from "./job.js";
-import { checkSize, checkSpeed } from "./pays.js";
+import { checkSize, isTooSlow, tooSlow } from "./pays.js";
 import { type PlannedModel, planModel } from "./plan.js";
-import { type Times, timeNetworks } from "./time.js";
+import { type Times, timeNetworks, timeTillSure } from "./time.js";
 import { referenceOf, type Verified, verifyPrepared, verifyWritten } from "./verify.js";
 
 /** What fine-tuning makes of a plan: the trained network, batch normalisation and all. */
@@ -64,9 +64,11 @@ export async function compressModel<T = unknown>(
     const written = await modelBytes(file);
     checkSize(planned.bytes.original, written, options);
     const verified = await verifyWritten(candidate, file, reference);
-    const times = await timeNetworks(given.file ?? given.graph, file, place, hooks);
     // Filters rebuilt at load are the original's convolutions: what a timing then finds is noise.
-    if (!isDense(candidate)) checkSpeed(times, options);
+    const isSlow = (found: Times) => !isDense(candidate) && isTooSlow(found, options);
+    const time = () => timeNetworks(given.file ?? given.graph, file, place, hooks);
+    const times = await timeTillSure(time, isSlow);
+    if (isSlow(times)) throw tooSlow(times);
     return { graph: candidate, verified, written, times };
   };
   const saved = await saveVerified(graph, output, check(graph)).catch((error: unknown) => {

@@ -61,36 +61,36 @@ export function checkBytes(keep: number, original: number | undefined, bytes: nu
   });
 }
 
-/** @throws FilterBasisError `does-not-pay` */
-export function checkTimes(times: Times, budget: CalibratedBudget): void {
+/** Why a file is not what was asked for: `does-not-pay`; undefined where it is. */
+export function whyNotFast(times: Times, budget: CalibratedBudget): FilterBasisError | undefined {
   const { original, written, ratio, verdict } = times;
   const { speedup, latency } = budget;
   const facts = { times };
   const change = `${ratio.toFixed(2)} x (${original.toFixed(2)} ms -> ${written.toFixed(2)} ms)`;
   if (speedup !== undefined && ratio * noise < speedup)
-    throw new FilterBasisError("does-not-pay", "the written file is not as much faster as was asked for", {
+    return new FilterBasisError("does-not-pay", "the written file is not as much faster as was asked for", {
       expected: `${speedup} x`,
       got: change,
       cures: [`--speedup ${Math.floor(100 * ratio) / 100}`],
       facts,
     });
   if (latency !== undefined && written > noise * latency)
-    throw new FilterBasisError("does-not-pay", "the written file is not as fast as was asked for", {
+    return new FilterBasisError("does-not-pay", "the written file is not as fast as was asked for", {
       expected: `${latency} ms`,
       got: change,
       cures: [`--latency ${Math.ceil(100 * written) / 100}`],
       facts,
     });
   if (Object.values(budget).every((value) => value === undefined) && verdict !== "faster")
-    throw new FilterBasisError("does-not-pay", "the written file is not faster than the original", {
+    return new FilterBasisError("does-not-pay", "the written file is not faster than the original", {
       expected: "faster",
       got: change,
       cures: ["allow more loss: --max-loss", "give a budget in weights: --keep-params"],
       facts,
     });
   const smaller = budget.keepParams !== undefined || budget.keepBytes !== undefined;
-  if (smaller || verdict !== "slower" || noise * ratio >= 1) return;
-  throw new FilterBasisError("does-not-pay", "the written file would be slower than the original", {
+  if (smaller || verdict !== "slower" || noise * ratio >= 1) return undefined;
+  return new FilterBasisError("does-not-pay", "the written file would be slower than the original", {
     expected: `at most ${original.toFixed(2)} ms`,
     got: `${written.toFixed(2)} ms`,
     cures: ["give a budget in weights: --keep-params"],

@@ -26,16 +26,15 @@ export const worthwhile = 0.985;
 /** What a written file may be slower than the original by. */
 const slowest = 1.03;
 
-/**
- * @throws FilterBasisError `does-not-pay` where a file that a budget asked for was measured to be slower than the
- * original
- */
-export function checkSpeed(times: Times, options: JobOptions): void {
-  if (isObeyed(options) || times.verdict !== "slower" || slowest * times.ratio >= 1) return;
-  throw new FilterBasisError("does-not-pay", "the written file would be slower than the original", {
+/** Whether a file that a budget asked for was measured to be slower than the original. */
+export const isTooSlow = (times: Times, options: JobOptions): boolean =>
+  !isObeyed(options) && times.verdict === "slower" && slowest * times.ratio < 1;
+
+/** `does-not-pay` */
+export const tooSlow = (times: Times): FilterBasisError =>
+  new FilterBasisError("does-not-pay", "the written file would be slower than the original", {
     expected: `at most ${times.original.toFixed(2)} ms`,
     got: `${times.written.toFixed(2)} ms`,
     cures: ["give a budget in weights: --keep-params", "give sizes, which are obeyed: --basis M"],
     facts: { times },
   });
-}

@@ -8,10 +8,10 @@ import { type Plan, planCompression, withLayouts } from "../methods/plan.js";
 import type { PlanOptions } from "../methods/plan-options.js";
 import { budgetQuestions, layoutQuestions } from "../methods/questions.js";
 import { cost } from "../ops/cost/cost.js";
-import type { LatencyTable, NetworkTimes } from "../runtime/latency-table.js";
+import type { LatencyTable, NetworkTimes } from "../runtime/known-times.js";
 import { type JobHooks, type Place, withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
-import { type Times, timeNetwork, timeNetworks } from "./time.js";
+import { type Times, timeNetwork, timeNetworks, timeTillSure } from "./time.js";
 
 /** A whole network counts as slower than the original from here on. */
 const slower = 1.015;
@@ -65,6 +65,18 @@ export interface TimedPlan {
 export async function planInTime(job: Job): Promise<TimedPlan> {
   const { prepared, planOptions, hooks } = job;
   await measure(job, budgetQuestions(prepared, planOptions), "timing layers", hooks);
+  try {
+    return await planChecked(job, planOptions);
+  } catch (error) {
+    if (!isError(error, "budget-unreachable")) throw error;
+    return await planSurely({ ...job, table: job.table.confirmed() });
+  }
+}
+
+/** Once more with every time confirmed: a budget is not out of reach because something else ran while layers were timed. */
+async function planSurely(job: Job): Promise<TimedPlan> {
+  const { prepared, planOptions, hooks } = job;
+  await measure(job, budgetQuestions(prepared, planOptions), "timing layers again", hooks);
   try {
     return await planChecked(job, planOptions);
   } catch (error) {
@@ -180,18 +192,11 @@ export async function timesOf(
 ): Promise<NetworkTimes> {
   const { graph } = apply(plan);
   return table.networks(networkKey([original, graph], planOptions.inputs), async () => {
-    let best = await timeNetworks(original, graph, place, hooks);
-    // A plan is not given up for what one timing found within its noise: networks of microseconds differ by a few per
-    // cent from one timing to the next.
-    for (let again = 1; again < timings && isDoubtful(best); again++) {
-      const next = await timeNetworks(original, graph, place, hooks);
-      if (next.ratio > best.ratio) best = next;
-    }
-    return { original: best.original, written: best.written };
+    const time = () => timeNetworks(original, graph, place, hooks);
+    const { original: before, written } = await timeTillSure(time, isDoubtful);
+    return { original: before, written };
   });
 }
-
-const timings = 3;
 
 /** Slower than is allowed, but not by so much that another timing could not find otherwise. */
 const isDoubtful = ({ original, written }: Times): boolean =>

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -99,6 +99,31 @@ describe("the table of latencies", () => {
       await table.measure([whole, { ...whole, chain }]);
       for (const one of [whole, { ...whole, chain }]) expect(table.clock(one)).toBeGreaterThan(0);
     }
+  });
+
+  test("confirms once, for all: the lesser of two times counts", async () => {
+    const table = await open();
+    await table.measure([layer]);
+    const file = join(folder, readdirSync(folder)[0]!);
+    const disturbed = readFileSync(file, "utf8").replace(/"milliseconds":[^,}]+/, '"milliseconds":1000');
+    writeFileSync(file, disturbed);
+    const slow = await open();
+    expect(slow.clock(layer)).toBe(1000);
+    await slow.confirmed().measure([layer]);
+    const sure = slow.clock(layer)!;
+    expect(sure).toBeLessThan(1000);
+    const again = await open();
+    expect(again.clock(layer)).toBe(sure);
+    await again.confirmed().measure([layer], { progress: () => expect.unreachable("it was confirmed before") });
+  });
+
+  test("confirms times of networks: those at which the second is faster beside the first count", async () => {
+    const table = await open();
+    await table.networks("a b", async () => ({ original: 2, written: 3 }));
+    const again = await table.confirmed().networks("a b", async () => ({ original: 4, written: 2 }));
+    expect(again).toEqual({ original: 4, written: 2 });
+    expect(await (await open()).networks("a b", async () => expect.unreachable("known"))).toEqual(again);
+    expect(await table.confirmed().networks("a b", async () => expect.unreachable("confirmed"))).toEqual(again);
   });
 
   test("keeps times of whole networks under their key", async () => {

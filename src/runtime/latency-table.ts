@@ -5,27 +5,9 @@ import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { arch, cpus } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
-import type { Clock, TimedLayer } from "../methods/latencies.js";
 import { cacheFolder } from "./cache-folder.js";
+import { type Entry, type KnownTimes, type LatencyTable, nothingKnown, tableOf, take } from "./known-times.js";
 import { defaultRuntime, type RuntimeName, runtimeVersion } from "./session.js";
-import { type MeasureOptions, measureMissing, timedKey } from "./time-layers.js";
-
-export interface LatencyTable {
-  /** What was measured so far. */
-  readonly clock: Clock;
-  /**
-   * Times what is not known yet, and keeps it.
-   * @throws FilterBasisError `interrupted`; what ONNX Runtime throws
-   */
-  measure(layers: readonly TimedLayer[], options?: MeasureOptions): Promise<void>;
-  /** Times of two whole networks, by a key that stands for both: what was measured before, or what `time` says now. */
-  networks(key: string, time: () => Promise<NetworkTimes>): Promise<NetworkTimes>;
-}
-
-export interface NetworkTimes {
-  readonly original: number;
-  readonly written: number;
-}
 
 export interface TableOptions {
   readonly runtime?: RuntimeName;
@@ -37,16 +19,16 @@ export interface TableOptions {
 /** Raised when what is timed, or how, changes: older lines are then not read. */
 const version = 2;
 const positive = z.number().positive();
+const again = z.literal(true).optional();
 const line = z.union([
-  z.object({ version: z.literal(version), layer: z.string(), milliseconds: positive }),
-  z.object({ version: z.literal(version), network: z.string(), original: positive, written: positive }),
+  z.object({ version: z.literal(version), layer: z.string(), milliseconds: positive, again }),
+  z.object({ version: z.literal(version), network: z.string(), original: positive, written: positive, again }),
 ]);
-type Line = z.infer<typeof line>;
 
 /**
  * Opens the table of this machine. It is a file of lines, which grows at its end: processes that measure at the same
- * time lose nothing of each other's, and of two times for one thing the first counts, for all of them. Lines that
- * cannot be read (damaged, of another version) do not count.
+ * time lose nothing of each other's, and of two times for one thing the first counts, for all of them, or the lesser where
+ * one was made to confirm the other. Lines that cannot be read (damaged, of another version) do not count.
  */
 export async function openLatencyTable({ threads, folder, ...options }: TableOptions = {}): Promise<LatencyTable> {
   const runtime = options.runtime ?? (await defaultRuntime());
@@ -64,54 +46,30 @@ export async function openLatencyTable({ threads, folder, ...options }: TableOpt
   const where = folder ?? join(cacheFolder(), "latencies");
   const file = join(where, `${name}.jsonl`);
   const known = await readTable(file);
-  const clock: Clock = (layer) => known.milliseconds.get(timedKey(layer));
   /** Writes lines behind the others, then reads all: what another process had written before counts. */
-  const keep = async (lines: readonly Line[]): Promise<void> => {
-    if (lines.length === 0) return;
+  const keep = async (entries: readonly Entry[]): Promise<void> => {
+    if (entries.length === 0) return;
     await mkdir(where, { recursive: true });
-    await appendFile(file, `\n${lines.map((one) => JSON.stringify(one)).join("\n")}\n`);
+    await appendFile(file, `\n${entries.map((one) => JSON.stringify({ version, ...one })).join("\n")}\n`);
     const all = await readTable(file);
     for (const [key, value] of all.milliseconds) known.milliseconds.set(key, value);
     for (const [key, value] of all.networks) known.networks.set(key, value);
+    for (const key of all.confirmed) known.confirmed.add(key);
   };
-  return {
-    clock,
-    measure: (layers, options = {}) =>
-      measureMissing(layers, clock, { runtime, ...(threads === undefined ? {} : { threads }) }, options, (timed) =>
-        keep(timed.map(({ layer, milliseconds }) => ({ version, layer: timedKey(layer), milliseconds }))),
-      ),
-    async networks(key, time) {
-      const found = known.networks.get(key);
-      if (found !== undefined) return found;
-      const { original, written } = await time();
-      await keep([{ version, network: key, original, written }]);
-      return known.networks.get(key)!;
-    },
-  };
+  return tableOf(known, { runtime, ...(threads === undefined ? {} : { threads }) }, keep);
 }
 
-interface Known {
-  readonly milliseconds: Map<string, number>;
-  readonly networks: Map<string, NetworkTimes>;
-}
-
-async function readTable(file: string): Promise<Known> {
+async function readTable(file: string): Promise<KnownTimes> {
   const text = await readFile(file, "utf8").catch(() => "");
-  const known: Known = { milliseconds: new Map(), networks: new Map() };
+  const known = nothingKnown();
   for (const one of text.split("\n")) {
     const read = one === "" ? undefined : readLine(one);
-    if (read === undefined) continue;
-    if ("layer" in read) {
-      if (!known.milliseconds.has(read.layer)) known.milliseconds.set(read.layer, read.milliseconds);
-    } else if (!known.networks.has(read.network)) {
-      const { network, original, written } = read;
-      known.networks.set(network, { original, written });
-    }
+    if (read !== undefined) take(read, known);
   }
   return known;
 }
 
-function readLine(text: string): Line | undefined {
+function readLine(text: string): Entry | undefined {
   try {
     return line.safeParse(JSON.parse(text)).data;
   } catch {

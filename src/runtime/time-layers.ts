@@ -1,7 +1,7 @@
 // Timing layers: all candidates of one layer one after another, several times over, one session at a time, so that what
 // else the machine does meanwhile falls on all of them alike and memory stays that of one layer.
 import { FilterBasisError } from "../errors/error.js";
-import type { Clock, TimedLayer } from "../methods/latencies.js";
+import type { TimedLayer } from "../methods/latencies.js";
 import { lowerQuartile } from "./latency.js";
 import { layerGraph } from "./layer-graph.js";
 import { openSession } from "./open.js";
@@ -13,23 +13,20 @@ export interface MeasureOptions {
   readonly progress?: (done: number, total: number) => void;
 }
 
-/** Times what the clock does not know yet; `keep` is given what was timed, layer by layer. */
-export async function measureMissing(
+/** Times each of some layers once; `keep` is given what was timed, layer by layer. */
+export async function measureAll(
   layers: readonly TimedLayer[],
-  clock: Clock,
   place: TimingPlace,
   { signal, progress }: MeasureOptions,
   keep: (timed: readonly { readonly layer: TimedLayer; readonly milliseconds: number }[]) => Promise<void>,
 ): Promise<void> {
-  const missing = new Map(
-    layers.filter((layer) => clock(layer) === undefined).map((layer) => [timedKey(layer), layer]),
-  );
+  const distinct = new Map(layers.map((layer) => [timedKey(layer), layer]));
   let done = 0;
-  for (const group of alike([...missing.values()])) {
+  for (const group of alike([...distinct.values()])) {
     const timed = await timeLayers(group, place, signal);
     await keep(group.map((layer, i) => ({ layer, milliseconds: timed[i]! })));
     done += group.length;
-    progress?.(done, missing.size);
+    progress?.(done, distinct.size);
   }
 }
 
