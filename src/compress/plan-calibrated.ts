@@ -2,37 +2,25 @@
 // costs least of the outputs. With times, a layer is only replaced by what was measured to be no slower, and the whole
 // network is timed before the plan counts.
 import { openCalibrationCache } from "../calibrate/cache.js";
-import {
-  type CalibrateOptions,
-  type Calibration,
-  calibrate,
-  fitPlan,
-  type PlannedChoice,
-} from "../calibrate/calibrated.js";
-import { extentsOf, type LayerChoice } from "../calibrate/choices.js";
+import { type CalibrateOptions, type Calibration, calibrate, type PlannedChoice } from "../calibrate/calibrated.js";
+import { extentsOf } from "../calibrate/choices.js";
 import type { CalibrationImages, Engine } from "../calibrate/engine.js";
-import type { CalibratedLayer } from "../calibrate/layers.js";
-import { FilterBasisError, isError } from "../errors/error.js";
+import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { type Selection, skipReason } from "../methods/pattern.js";
 import type { Cost } from "../ops/cost/cost.js";
-import type { LatencyTable, NetworkTimes } from "../runtime/known-times.js";
 import { openLatencyTable } from "../runtime/latency-table.js";
-import { type Approach, approached, beginApproach } from "./approach.js";
+import { firstTimes, surelyTimedPlan } from "./calibrated-in-time.js";
 import type { CalibrationData } from "./calibration-data.js";
-import { chainClock, chainQuestions, firstTimed, layerInputs, opsetOf } from "./chain-times.js";
+import { chainClock, layerInputs, opsetOf } from "./chain-times.js";
 import { type Effort, placesOf } from "./effort.js";
 import { fastestCandidates, type TimedCandidate } from "./fastest-candidates.js";
 import { fittedImages } from "./fitted-images.js";
-import { type JobHooks, type Place, stepsOf, withBar } from "./job.js";
-import { networkKey } from "./network-key.js";
-import { fastEnough, outOfReach } from "./out-of-reach.js";
+import { type JobHooks, type Place, stepsOf } from "./job.js";
 import { planByBytes } from "./plan-by-bytes.js";
 import { candidatesFor, type Saves, tellWide, widestBy, worthTiming } from "./plan-candidates.js";
 import { restricted } from "./restricted.js";
-import { byWeights, type Counts, type CurvePoint, predictedTime, solveTimed, speedCurve } from "./solve-calibrated.js";
-import { timeNetwork, timeNetworks } from "./time.js";
-import { writeChains } from "./write-chains.js";
+import { byWeights, type Counts, type CurvePoint, speedCurve } from "./solve-calibrated.js";
 
 export interface CalibratedBudget {
   readonly keepMacs?: number;
@@ -211,111 +199,4 @@ function noLayers({ skipped }: Calibration): FilterBasisError {
     got: reasons.slice(0, 5).join("; ") || "none",
     facts: { skipped },
   });
-}
-
-/** Rounds in which what a plan chose is timed and the plan made anew. */
-const rounds = 4;
-/**
- * Times a plan is made to save more, or less, because the whole network saved less or more than its layers promised.
- */
-const attempts = 6;
-
-/** Times what is asked of the choices of layers. */
-function measurer(job: CalibratedJob, table: LatencyTable) {
-  const { hooks, prepared } = job;
-  const [inputs, opset] = [layerInputs(job), opsetOf(prepared)];
-  return (label: string, wanted: readonly (readonly [CalibratedLayer, LayerChoice])[]): Promise<void> => {
-    const questions = wanted.flatMap(([layer, { candidate }]) => chainQuestions(layer, candidate, inputs, opset) ?? []);
-    const { signal } = hooks;
-    return withBar(label, hooks, (progress) => table.measure(questions, { progress, ...(signal ? { signal } : {}) }));
-  };
-}
-
-/** The first candidates of every layer, and the whole network as it is. */
-async function firstTimes(job: CalibratedJob, { layers }: Calibration, table: LatencyTable): Promise<NetworkTimes> {
-  const { original, place, hooks } = job;
-  const wanted = layers.flatMap((one) => firstTimed(one).map((choice) => [one.layer, choice] as const));
-  await measurer(job, table)("timing layers", wanted);
-  return table.networks(networkKey([original], place.inputs.shapes), async () => {
-    const milliseconds = await timeNetwork(original, place, hooks);
-    return { original: milliseconds, written: milliseconds };
-  });
-}
-
-type TimedBudget = CalibratedBudget & { readonly whole: Counts };
-
-/** Milliseconds of a network whose layers are timed in no time, and so briefly that what else runs shows. */
-const small = 10;
-
-/** A small network's budget is not out of reach because something else ran while its layers were timed. */
-async function surelyTimedPlan(
-  job: CalibratedJob,
-  calibration: Calibration,
-  table: LatencyTable,
-  budget: TimedBudget,
-): Promise<CalibratedPlan> {
-  try {
-    return await timedPlan(job, calibration, table, budget);
-  } catch (error) {
-    const { written } = await firstTimes(job, calibration, table);
-    if (!isError(error, "budget-unreachable") || written > small) throw error;
-    return await timedPlan(job, calibration, table.confirmed(), budget);
-  }
-}
-
-async function timedPlan(
-  job: CalibratedJob,
-  calibration: Calibration,
-  table: LatencyTable,
-  { whole: counts, ...budget }: TimedBudget,
-): Promise<CalibratedPlan> {
-  const clock = chainClock(table.clock, layerInputs(job), opsetOf(job.prepared));
-  const measure = measurer(job, table);
-  const whole = await firstTimes(job, calibration, table);
-  const target = budget.latency ?? whole.written / (budget.speedup ?? 1);
-  const timed = budget.latency !== undefined || budget.speedup !== undefined;
-  if (budget.latency !== undefined && target >= whole.written) throw fastEnough(target, whole.written);
-  let state: Approach<CalibratedPlan> = beginApproach(target, whole.written);
-  let first: { readonly predicted: number; readonly written: number } | undefined;
-  for (let attempt = 0; attempt < attempts && !state.done; attempt++) {
-    let solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, state.most);
-    for (let round = 0; round < rounds; round++) {
-      const open = solved.chosen.filter(
-        ({ layer, candidate }) => clock.exact(layer, candidate) === undefined && clock.dense(layer),
-      );
-      if (open.length === 0) break;
-      await measure(
-        "timing the plan",
-        open.map((choice) => [choice.layer, choice] as const),
-      );
-      solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, state.most);
-    }
-    const predicted = predictedTime(solved.chosen, clock, whole.written);
-    const written = await timeOf(job, calibration, table, solved.chosen, whole.written);
-    first ??= { predicted, written };
-    const times = { original: whole.written, predicted, written, first };
-    const plan = { calibration, chosen: solved.chosen, times };
-    if (!timed) return plan;
-    state = approached(state, target, { plan, predicted, written, loss: lossOf(plan) });
-  }
-  if (state.enough !== undefined) return state.enough.timed.plan;
-  throw outOfReach(budget, state.fastest!.plan);
-}
-
-const lossOf = ({ chosen }: CalibratedPlan): number => chosen.reduce((sum, { loss }) => sum + loss, 0);
-
-/** Milliseconds of the whole network with a plan's chains, on the original's clock. */
-async function timeOf(
-  { original, engine, place, hooks }: CalibratedJob,
-  calibration: Calibration,
-  table: LatencyTable,
-  chosen: readonly PlannedChoice[],
-  whole: number,
-): Promise<number> {
-  const factors = await fitPlan(calibration, chosen, engine.algebra);
-  const { graph } = writeChains(calibration.graph, factors, chosen);
-  const { original: first, written } = await table.networks(networkKey([original, graph], place.inputs.shapes), () =>
-    timeNetworks(original, graph, place, hooks),
-  );
-  return (written / first) * whole;
 }

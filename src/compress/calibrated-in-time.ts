@@ -1,0 +1,127 @@
+// A calibrated plan by time: layers are timed as they are asked for, and the whole network with what was chosen, which
+// counts.
+import { type Calibration, fitPlan, type PlannedChoice } from "../calibrate/calibrated.js";
+import type { LayerChoice } from "../calibrate/choices.js";
+import type { CalibratedLayer } from "../calibrate/layers.js";
+import { isError } from "../errors/error.js";
+import type { LatencyTable, NetworkTimes } from "../runtime/known-times.js";
+import { type Approach, approached, beginApproach } from "./approach.js";
+import { chainClock, chainQuestions, firstTimed, layerInputs, opsetOf } from "./chain-times.js";
+import { withBar } from "./job.js";
+import { networkKey } from "./network-key.js";
+import { fastEnough, outOfReach } from "./out-of-reach.js";
+import type { CalibratedBudget, CalibratedJob, CalibratedPlan } from "./plan-calibrated.js";
+import { type Counts, predictedTime, solveTimed } from "./solve-calibrated.js";
+import { timeNetwork, timeNetworks } from "./time.js";
+import { writeChains } from "./write-chains.js";
+
+/** Rounds in which what a plan chose is timed and the plan made anew. */
+const rounds = 4;
+/**
+ * Times a plan is made to save more, or less, because the whole network saved less or more than its layers promised.
+ */
+const attempts = 6;
+
+/** Times what is asked of the choices of layers. */
+function measurer(job: CalibratedJob, table: LatencyTable) {
+  const { hooks, prepared } = job;
+  const [inputs, opset] = [layerInputs(job), opsetOf(prepared)];
+  return (label: string, wanted: readonly (readonly [CalibratedLayer, LayerChoice])[]): Promise<void> => {
+    const questions = wanted.flatMap(([layer, { candidate }]) => chainQuestions(layer, candidate, inputs, opset) ?? []);
+    const { signal } = hooks;
+    return withBar(label, hooks, (progress) => table.measure(questions, { progress, ...(signal ? { signal } : {}) }));
+  };
+}
+
+/** The first candidates of every layer, and the whole network as it is. */
+export async function firstTimes(
+  job: CalibratedJob,
+  { layers }: Calibration,
+  table: LatencyTable,
+): Promise<NetworkTimes> {
+  const { original, place, hooks } = job;
+  const wanted = layers.flatMap((one) => firstTimed(one).map((choice) => [one.layer, choice] as const));
+  await measurer(job, table)("timing layers", wanted);
+  return table.networks(networkKey([original], place.inputs.shapes), async () => {
+    const milliseconds = await timeNetwork(original, place, hooks);
+    return { original: milliseconds, written: milliseconds };
+  });
+}
+
+type TimedBudget = CalibratedBudget & { readonly whole: Counts };
+
+/** Milliseconds of a network whose layers are timed in no time, and so briefly that what else runs shows. */
+const small = 10;
+
+/** A small network's budget is not out of reach because something else ran while its layers were timed. */
+export async function surelyTimedPlan(
+  job: CalibratedJob,
+  calibration: Calibration,
+  table: LatencyTable,
+  budget: TimedBudget,
+): Promise<CalibratedPlan> {
+  try {
+    return await timedPlan(job, calibration, table, budget);
+  } catch (error) {
+    const { written } = await firstTimes(job, calibration, table);
+    if (!isError(error, "budget-unreachable") || written > small) throw error;
+    return await timedPlan(job, calibration, table.confirmed(), budget);
+  }
+}
+
+async function timedPlan(
+  job: CalibratedJob,
+  calibration: Calibration,
+  table: LatencyTable,
+  { whole: counts, ...budget }: TimedBudget,
+): Promise<CalibratedPlan> {
+  const clock = chainClock(table.clock, layerInputs(job), opsetOf(job.prepared));
+  const measure = measurer(job, table);
+  const whole = await firstTimes(job, calibration, table);
+  const target = budget.latency ?? whole.written / (budget.speedup ?? 1);
+  const timed = budget.latency !== undefined || budget.speedup !== undefined;
+  if (budget.latency !== undefined && target >= whole.written) throw fastEnough(target, whole.written);
+  let state: Approach<CalibratedPlan> = beginApproach(target, whole.written);
+  let first: { readonly predicted: number; readonly written: number } | undefined;
+  for (let attempt = 0; attempt < attempts && !state.done; attempt++) {
+    let solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, state.most);
+    for (let round = 0; round < rounds; round++) {
+      const open = solved.chosen.filter(
+        ({ layer, candidate }) => clock.exact(layer, candidate) === undefined && clock.dense(layer),
+      );
+      if (open.length === 0) break;
+      await measure(
+        "timing the plan",
+        open.map((choice) => [choice.layer, choice] as const),
+      );
+      solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, state.most);
+    }
+    const predicted = predictedTime(solved.chosen, clock, whole.written);
+    const written = await timeOf(job, calibration, table, solved.chosen, whole.written);
+    first ??= { predicted, written };
+    const times = { original: whole.written, predicted, written, first };
+    const plan = { calibration, chosen: solved.chosen, times };
+    if (!timed) return plan;
+    state = approached(state, target, { plan, predicted, written, loss: lossOf(plan) });
+  }
+  if (state.enough !== undefined) return state.enough.timed.plan;
+  throw outOfReach(budget, state.fastest!.plan);
+}
+
+const lossOf = ({ chosen }: CalibratedPlan): number => chosen.reduce((sum, { loss }) => sum + loss, 0);
+
+/** Milliseconds of the whole network with a plan's chains, on the original's clock. */
+async function timeOf(
+  { original, engine, place, hooks }: CalibratedJob,
+  calibration: Calibration,
+  table: LatencyTable,
+  chosen: readonly PlannedChoice[],
+  whole: number,
+): Promise<number> {
+  const factors = await fitPlan(calibration, chosen, engine.algebra);
+  const { graph } = writeChains(calibration.graph, factors, chosen);
+  const { original: first, written } = await table.networks(networkKey([original, graph], place.inputs.shapes), () =>
+    timeNetworks(original, graph, place, hooks),
+  );
+  return (written / first) * whole;
+}
