@@ -12,6 +12,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { cacheFolder } from "../src/runtime/cache-folder.js";
 import { describeMachine } from "../src/runtime/machine.js";
 import { runtimeVersion } from "../src/runtime/session.js";
 import { writeAside } from "../src/runtime/write.js";
@@ -68,7 +69,7 @@ async function rowOf(model: WildModel): Promise<PaysRow | undefined> {
   const pictures = takesPictures(found.feeds[0]!);
   const photographs = shared("data/bsds500/train")!;
   const data = isClassifier(model)
-    ? "cifar10"
+    ? join(cacheFolder(), join(cacheFolder(), "cifar10"))
     : pictures
       ? photographs
       : randomArrays(model.name, found.feeds[0]!, folder);
