@@ -7,8 +7,10 @@ import { collectArrays } from "./garbage.js";
 test("arrays that are held are collected for once, not before every run", async () => {
   let collections = 0;
   const observer = new PerformanceObserver((list) => {
-    for (const { detail } of list.getEntries()) {
-      const { kind, flags } = detail as { readonly kind: number; readonly flags: number };
+    for (const entry of list.getEntries()) {
+      const { kind, flags } = (
+        entry as unknown as { readonly detail: { readonly kind: number; readonly flags: number } }
+      ).detail;
       const forced = (flags & constants.NODE_PERFORMANCE_GC_FLAGS_FORCED) !== 0;
       if (kind === constants.NODE_PERFORMANCE_GC_MAJOR && forced) collections++;
     }
