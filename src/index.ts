@@ -5,10 +5,14 @@
 export { type Layout, layouts } from "./basis/layouts.js";
 export type { ActivationMoments } from "./basis/moments.js";
 export { bestSplits, optimalSplits, rate } from "./basis/split.js";
+export { type CalibrationData, type CalibrationOptions, calibrationData } from "./compress/calibration-data.js";
 export { type Compressed, compressModel } from "./compress/compress.js";
+export { type CalibratedOptions, type CalibratedResult, compressOnData } from "./compress/compress-calibrated.js";
 export { type ChooseLayoutOptions, fastestLayouts, type LayoutChoice } from "./compress/fastest-layouts.js";
 export type { Given, JobHooks, JobOptions } from "./compress/job.js";
 export { type PlannedModel, planModel } from "./compress/plan.js";
+export type { CalibratedBudget } from "./compress/plan-calibrated.js";
+export { type EightBitOptions, type EightBitResult, quantizeOnData } from "./compress/quantize-on-data.js";
 export { type Rewritten, undoModel } from "./compress/rewrite.js";
 export type { Batch, BatchSource } from "./data/batches.js";
 // Images and data sets
@@ -19,7 +23,7 @@ export type { Data, Dataset, OpenOptions } from "./data/dataset.js";
 export type { Image } from "./data/image.js";
 export { type ImageSet, type Normalization, normalizations, parseNormalization } from "./data/image-set.js";
 export { imresize } from "./data/imresize.js";
-export type { InputOptions, Inputs } from "./data/inputs.js";
+export { type Candidate, type InputOptions, type Inputs, inputsOf } from "./data/inputs.js";
 export { loadPair, type Pair } from "./data/load-pair.js";
 export { openPatches, type Patches, type PatchOptions, type PatchSource } from "./data/patches.js";
 export { findPairs, type PairFiles } from "./data/sr-pairs.js";
@@ -27,7 +31,9 @@ export { datasets, loadImageData, openData } from "./data/table.js";
 export { type ErrorCode, type ErrorPlace, FilterBasisError, isError } from "./errors/error.js";
 // Judging
 export { type TopOne, topOne } from "./evaluate/classify.js";
+export { type ComparedOnData, type CompareOptions, compareOnData } from "./evaluate/compare-on-data.js";
 export { type EvaluateOptions, type Evaluation, evaluateModel } from "./evaluate/evaluate.js";
+export { type FeedOptions, type ModelFeeds, modelFeeds } from "./evaluate/model-feeds.js";
 export { psnr } from "./evaluate/psnr.js";
 export { type ReceptiveField, receptiveField } from "./evaluate/receptive-field.js";
 export { ssim } from "./evaluate/ssim.js";
@@ -102,7 +108,10 @@ export {
   Tensor,
   TensorScope,
 } from "./torch/index.js";
-// FineTuning
+// Training
+export type { EpochReport, LoopResult, StepReport } from "./train/loop.js";
 export { activationMoments, type MomentsOptions } from "./train/moments.js";
 export { parseRecipe, type Recipe, recipeJsonSchema } from "./train/recipe.js";
 export { listRecipes, loadRecipe } from "./train/recipe-files.js";
+export type { RunHooks } from "./train/run.js";
+export { trainInWorker } from "./train/worker-client.js";
