@@ -47,6 +47,7 @@ const notRun: Readonly<Record<string, string>> = {
   "compare model.onnx --methods all --keep-params 0.25 --data cifar10": "it trains thirteen networks on CIFAR-10",
   "data get cifar10": "it goes to the network",
   "data check set5 --folder sets/set5": "it needs the set",
+  "setup --dry-run": "whether anything stands in its way depends on the machine; test/cli-output.test.ts runs it",
   "setup --libtorch libtorch/": "it needs a libtorch that was unpacked there, and builds",
   "train resnet20-cifar10 --set epochs=2 -o runs/short": "it needs minutes and CIFAR-10",
   "train runs/short --resume": "it needs that run",
