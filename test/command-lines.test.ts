@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { parse } from "yaml";
 import { commands } from "../src/cli/commands.js";
 import type { Command } from "../src/cli/frame.js";
 import { buildNet } from "../src/nets/table.js";
@@ -147,6 +148,20 @@ describe("the documentation shows", () => {
       return found === undefined ? [] : [`line ${line}: ${found}`];
     });
     expect(wrong).toEqual([]);
+  });
+
+  test("no script in the workflows of CI that package.json has not", () => {
+    const workflows = join(root, ".github/workflows");
+    const called = readdirSync(workflows).flatMap((file) => {
+      const { jobs } = parse(readFileSync(join(workflows, file), "utf8")) as {
+        jobs: Record<string, { steps: { run?: string }[] }>;
+      };
+      return Object.values(jobs).flatMap(({ steps }) => steps.flatMap(({ run = "" }) => words(run)[2] ?? []));
+    });
+    expect(called.filter((name) => scripts[name] === undefined && !name.startsWith("-"))).toEqual([]);
+    expect(called).toEqual(
+      expect.arrayContaining(["lint", "typecheck", "layers", "test:unit", "package:check", "docs:api"]),
+    );
   });
 
   const exists = (path: string): boolean => statSync(join(root, path), { throwIfNoEntry: false }) !== undefined;
