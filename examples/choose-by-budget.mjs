@@ -11,7 +11,7 @@ const [file = "model.onnx", output = "small.onnx", limit = "0.3"] = process.argv
 const given = { graph: await loadModel(file), file };
 
 let chosen;
-for (const keepParams of [0.8, 0.6, 0.4, 0.2]) {
+for (const keepParams of [0.75, 0.5, 0.25]) {
   const { plan } = await planModel(given, { plan: { keepParams } });
   const worst = Math.max(...plan.groups.map(({ error }) => error));
   console.log(`${keepParams} of the weights: the largest error of a layer is ${worst.toFixed(3)}`);
