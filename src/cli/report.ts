@@ -19,6 +19,7 @@ import { given, whole } from "./values.js";
 export default command({
   name: "report",
   summary: "one self-contained HTML page of a run, or of a compressed model",
+  examples: ["report runs/short", "report small.onnx --original model.onnx --data photos/ --no-times"],
   args: {
     run: { type: "positional", description: "a run folder, or a file that compress wrote", required: true },
     output: {

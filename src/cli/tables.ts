@@ -18,6 +18,7 @@ import { command } from "./frame.js";
 export default command({
   name: "tables",
   summary: "a table of the paper beside what was counted and measured here",
+  examples: ["tables 4", "tables 5 --small"],
   args: {
     number: { type: "positional", description: "1 to 6; all without it", required: false },
     small: {
