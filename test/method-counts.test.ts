@@ -8,7 +8,7 @@ import { matrix } from "../src/linalg/matrix.js";
 import { compressedLayers } from "../src/methods/compressed-layers.js";
 import { countsOf } from "../src/methods/counts.js";
 import { expand } from "../src/methods/expand.js";
-import { methodPass } from "../src/methods/methods.js";
+import { methodNamed, methodPass } from "../src/methods/methods.js";
 import { buildNet } from "../src/nets/table.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { constantEvaluator } from "../src/passes/constant/evaluate.js";
@@ -18,11 +18,6 @@ const zeros = (name: string): Graph => buildNet(name, { init: "zeros" });
 const countedBy = (name: string, options: object, graph: Graph) => countsOf(methodPass(name, options)(graph).graph);
 
 describe("the paper's counts", () => {
-  test("of Simple-SVD: 359,520 weights, 112,177,104 multiply-accumulates", () => {
-    const { weights, macs } = countedBy("simple-svd", { rank: 3 }, zeros("densenet-12-40"));
-    expect({ weights, macs }).toEqual({ weights: 359_520, macs: 112_177_104 });
-  });
-
   test.each([
     ["vgg16", { kernels: 128 }, 3_268_992 + 9 * 128 + 5_120],
     ["resnet56", { kernels: 128 }, 190_304],
@@ -34,22 +29,51 @@ describe("the paper's counts", () => {
     expect([macs, paperMacs]).toEqual([cost(plain).macs, cost(plain).macs]);
   });
 
+  const resnetBasis = { preset: "resnet", basis: { "16": 24, "32": 48, "64": 84 } };
+  const densenetBasis = { preset: "densenet", basis: 36, transition: 6 };
+  const densenetGroups = [{ upTo: 252, groups: 3 }, { groups: 6 }];
+
+  /** Weights, millions of multiply-accumulates, and percent of the network's own; whole ones to the last digit. */
   test.each([
-    ["vgg16", "factor", { preset: "vgg" }, 3_344_064, 114_729_984],
-    ["vgg16", "group", { preset: "vgg", channelsPerGroup: 64 }, 3_803_840, 144_512_000],
-    ["resnet56", "factor", { preset: "resnet" }, 223_632, 37_278_336],
-    ["resnet56", "group", { preset: "resnet", channelsPerGroup: { "16": 4, "32": 4, "64": 8 } }, 206_448, 35_275_392],
-    ["densenet-12-40", "factor", { preset: "densenet" }, 316_752, 102_970_320],
+    ["vgg16", "", {}, 14_715_584, 313_201_664, 100],
+    ["vgg16", "factor", { preset: "vgg" }, 3_344_064, 114_729_984, 36.63],
+    ["vgg16", "group", { preset: "vgg", channelsPerGroup: 64 }, 3_803_840, 144_512_000, 46.14],
+    ["vgg16", "basis-scratch", { preset: "vgg", basis: 128, channels: 128 }, 3_214_016, 202_314_752, 64.6],
+    ["resnet56", "", {}, 848_944, 125_485_696, 100],
+    ["resnet56", "factor", { preset: "resnet" }, 223_632, 37_278_336, 29.71],
     [
-      "densenet-12-40",
-      "group",
-      { preset: "densenet", groups: [{ upTo: 252, groups: 3 }, { groups: 6 }] },
-      337_272,
-      122_531_280,
+      ...(["resnet56", "group"] as const),
+      { preset: "resnet", channelsPerGroup: { "16": 4, "32": 4, "64": 8 } },
+      ...([206_448, 35_275_392, 28.11] as const),
     ],
-  ])("of %s by %s", (net, name, options, weights, macs) => {
-    const counted = countedBy(name, { ...options, init: "zeros" }, zeros(net));
-    expect([counted.weights, counted.macs]).toEqual([weights, macs]);
+    ["resnet56", "basis-scratch", resnetBasis, 194_992, 198.7, 158],
+    ["resnet56", "cap", { keep: 0.5 }, 425_008, 62_964_352, 50.18],
+    ["densenet-12-40", "", {}, 1_040_568, 282_917_328, 100],
+    ["densenet-12-40", "factor", { preset: "densenet" }, 316_752, 102_970_320, 36.4],
+    ["densenet-12-40", "group", { preset: "densenet", groups: densenetGroups }, 337_272, 122_531_280, 43.31],
+    ["densenet-12-40", "simple-svd", { rank: 3 }, 359_520, 112_177_104, 39.65],
+    ["densenet-12-40", "basis-scratch", densenetBasis, 330_888, 766.6, 271],
+  ])("of %s, %s %j", (net, name, options, weights, macs, percent) => {
+    const plain = zeros(net);
+    const init = name !== "" && "init" in methodNamed(name).options ? { init: "zeros" } : {};
+    const counted = name === "" ? countsOf(plain) : countedBy(name, { ...options, ...init }, plain);
+    const millions = Number((counted.macs / 1e6).toFixed(1));
+    const digits = Number.isInteger(percent) ? 0 : 2;
+    const share = (100 * counted.macs) / cost(plain).macs;
+    expect([counted.weights, macs < 1e6 ? millions : counted.macs]).toEqual([weights, macs]);
+    expect(Number(share.toFixed(digits))).toBe(percent);
+  });
+
+  test.each([
+    ["srresnet", {}, { preset: "srresnet", layers: 2 }, 18_688],
+    ["srresnet", {}, { preset: "srresnet", layers: 3 }, 28_032],
+    ["edsr", { blocks: 1, width: 128 }, { preset: "edsr", layers: 2 }, 70_144],
+    ["edsr", { blocks: 1, width: 128 }, { preset: "edsr", layers: 3 }, 105_216],
+    ["edsr", { blocks: 1, width: 256 }, { preset: "edsr", layers: 1 }, 135_680],
+  ])("of a residual block of %s %j by Factor %j", (net, options, given, weights) => {
+    const { graph } = methodPass("factor", { ...given, init: "zeros" })(buildNet(net, { ...options, init: "zeros" }));
+    const block = cost(graph).layers.filter(({ node }) => node.startsWith("body.0."));
+    expect(block.reduce((sum, layer) => sum + layer.weights, 0)).toBe(weights);
   });
 
   test("of filter groups from trained filters are those of the architecture without its norms", () => {
