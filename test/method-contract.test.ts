@@ -2,10 +2,11 @@
 // it reconstructs is what the written nodes compute, at full rank it is the original, files come back, and wrong
 // options are typed errors.
 import { describe, expect, test } from "vitest";
+import { isError } from "../src/errors/error.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
-import { ints } from "../src/graph/attributes.js";
+import { elements, ints, makeNode } from "../src/graph/attributes.js";
 import type { Attribute, Graph } from "../src/graph/types.js";
-import { tensorOf } from "../src/graph/values.js";
+import { isFloat, numbers, tensorOf } from "../src/graph/values.js";
 import { findChainLayers } from "../src/methods/chain-layers.js";
 import { priceOf } from "../src/methods/chain-line.js";
 import { candidateOf } from "../src/methods/chain-record.js";
@@ -25,7 +26,7 @@ import { lowerBasisConv } from "../src/passes/lower-basis-conv.js";
 import { recipeSchema } from "../src/train/recipe.js";
 import { fed, network, shapes, trials } from "./method-trials.js";
 import { outputsDiffer } from "./same-outputs.js";
-import { oneConv } from "./small-graphs.js";
+import { oneConv, randomTensor, smallGraph } from "./small-graphs.js";
 
 function conv(kernel: readonly number[], attributes: Readonly<Record<string, Attribute>> = {}, bias = true): Graph {
   return fed(oneConv({ outChannels: 6, inChannels: 4, kernel, bias, attributes }));
@@ -36,6 +37,28 @@ const convolutions: Readonly<Record<string, Graph>> = {
   "3 x 3 padded, stride 2, without a bias": conv([3, 3], { strides: ints([2, 2]), pads: ints([1, 1, 1, 1]) }, false),
   "3 x 1 padded on one side": conv([3, 1], { pads: ints([1, 0, 0, 0]) }),
   "2 x 3, strides that differ, dilated": conv([2, 3], { strides: ints([1, 2]), dilations: ints([2, 1]) }, false),
+};
+
+/** No convolution. */
+const products = smallGraph({
+  nodes: [
+    makeNode("MatMul", ["x", "w"], ["a"], {}, { name: "product" }),
+    makeNode("Relu", ["a"], ["y"], {}, { name: "relu" }),
+  ],
+  initializers: { w: randomTensor([6, 4], 1) },
+  inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 6] } }],
+  outputs: ["y"],
+});
+
+const zerosLike = (name: string) => {
+  const { dims } = network.initializers.get(name)!;
+  return [name, tensorOf("float32", dims, new Float64Array(elements(dims)))] as const;
+};
+
+/** The network, whose first convolution gives nothing. */
+const dead: Graph = {
+  ...network,
+  initializers: new Map([...network.initializers, zerosLike("a.weight"), zerosLike("a.bias")]),
 };
 
 /** The graph with dense filters in the place of every layer that the method made. */
@@ -103,6 +126,23 @@ describe.each(Object.values<Method>(methods).map((method) => [method.name, metho
     test("leaves what it has rewritten alone when it is applied again, or says why", () => {
       const again = findLayers(graph).skipped.filter(({ reason }) => reason.startsWith("it is compressed already"));
       expect(again).toHaveLength(compressedLayers(graph).length);
+    });
+
+    test("finds nothing in a network of matrix products alone, and says so", () => {
+      try {
+        const told = methodPass(name, trial.options)(products).outcomes;
+        expect(told.map(({ applied, reason }) => [applied, reason !== ""])).toEqual([[false, true]]);
+      } catch (error) {
+        expect(isError(error, "not-found", "unsupported", "budget-unreachable"), String(error)).toBe(true);
+      }
+    });
+
+    test("takes channels that are dead, whose filters are zeros: no weight that is not finite, the same outputs", async () => {
+      const { graph: made } = methodPass(name, trial.options)(dead);
+      verifyGraph(made);
+      for (const tensor of made.initializers.values())
+        if (isFloat(tensor.type)) expect(numbers(tensor).every(Number.isFinite)).toBe(true);
+      if (method.from === "weights") expect((await outputsDiffer(writeModel(dead), made)).absolute).toBe(0);
     });
 
     test.each(trial.wrong)("with the options %j is refused, naming %s", (options, field) => {

@@ -228,6 +228,12 @@ describe("what cannot be done", () => {
     ["cp", { rank: 37, keepFirst: 0 }],
     ["denton", { rank: 7, keepFirst: 0 }],
     ["simple-svd", { rank: 7, keepFirst: 0 }],
+    ["zhang", { rank: 7, keepFirst: 0 }],
+    ["enc", { rank: 13, keepFirst: 0 }],
+    ["basis", { basis: 37 }],
+    ["filter-wise", { basis: 7 }],
+    ["channel-wise", { basis: 10 }],
+    ["svd", { basis: 37 }],
   ])("%s with %j, more than there is, is refused", (name, options) => {
     expect(() => methodPass(name, options)(plain)).toThrow(expect.objectContaining({ code: "invalid-plan" }));
   });
