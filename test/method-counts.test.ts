@@ -1,14 +1,19 @@
 // What prior methods count on the paper's networks, to the last digit; budgets; and what cannot be done.
 import { describe, expect, test } from "vitest";
+import { composed } from "../src/basis/composed.js";
 import { writeModel } from "../src/formats/onnx/index.js";
 import { ints, makeNode } from "../src/graph/attributes.js";
 import type { Graph } from "../src/graph/types.js";
 import { numbers, tensorOf } from "../src/graph/values.js";
-import { matrix } from "../src/linalg/matrix.js";
+import { pureLinearAlgebra } from "../src/linalg/low-rank.js";
+import { matrix, squaredNorm } from "../src/linalg/matrix.js";
+import { findChainLayers } from "../src/methods/chain-layers.js";
 import { compressedLayers } from "../src/methods/compressed-layers.js";
 import { countsOf } from "../src/methods/counts.js";
 import { expand } from "../src/methods/expand.js";
+import { spatialOnly } from "../src/methods/jaderberg.js";
 import { methodNamed, methodPass } from "../src/methods/methods.js";
+import { spatialLine } from "../src/methods/zhang-3d.js";
 import { buildNet } from "../src/nets/table.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { constantEvaluator } from "../src/passes/constant/evaluate.js";
@@ -349,6 +354,48 @@ describe("Zhang's modes", () => {
       return found.data.reduce((sum, value, i) => sum + (value - original.data[i]!) ** 2, 0);
     });
     for (const [i, value] of lost.slice(1).entries()) expect(value).toBeLessThan(lost[i]!);
+  });
+
+  test.each([
+    [[3, 3], 12],
+    [[3, 1], 6],
+    [[2, 3], 8],
+    [[1, 5], 6],
+  ])("in the form 3d at full rank are the original: a kernel of %j", (kernel, rank) => {
+    const plain = oneConv({ outChannels: 6, inChannels: 4, kernel });
+    const { graph } = methodPass("zhang", { form: "3d", rank, keepFirst: 0 })(plain);
+    const [layer] = compressedLayers(graph);
+    expect(layer).toMatchObject({ kind: "chain", chain: { family: "separable-pointwise" } });
+    const [dense, own] = [expand(graph).graph, plain].map((one) => numbers(one.initializers.get("conv.weight")!));
+    for (const [i, value] of dense!.entries()) expect(value).toBeCloseTo(own![i]!, 5);
+    expect(() => methodPass("zhang", { form: "3d", rank: rank + 1, keepFirst: 0 })(plain)).toThrow(
+      expect.objectContaining({ code: "invalid-plan" }),
+    );
+  });
+
+  test("in the form 3d keep budgets, and lose no more than was planned", () => {
+    const plain = buildNet("resnet", { depth: 8, widths: [8, 16, 32], seed: 3 });
+    for (const [key, price] of [
+      ["keepParams", "weights"],
+      ["keepMacs", "macs"],
+    ] as const) {
+      const { graph } = methodPass("zhang", { form: "3d", [key]: 0.5 })(plain);
+      const kept = cost(graph)[price] / cost(plain)[price];
+      expect(kept).toBeLessThanOrEqual(0.5);
+      expect(kept).toBeGreaterThan(0.45);
+    }
+    const { layers } = findChainLayers(plain, new Map(), { keepFirst: 1 });
+    for (const layer of layers.filter((one) => spatialOnly(one) === undefined).slice(0, 2)) {
+      const { n, c } = layer.shape;
+      const filters = matrix(n, c * layer.layer.kernelElements, numbers(layer.layer.weight));
+      const line = spatialLine(layer, filters, pureLinearAlgebra);
+      const all = squaredNorm(filters.data);
+      for (const k of [1, Math.ceil(line.most / 2), line.most]) {
+        const made = composed(line.factors(k)).data;
+        const lost = squaredNorm(filters.data.map((value, i) => value - made[i]!)) / all;
+        expect(lost).toBeLessThanOrEqual(line.lost!(k) + 1e-12);
+      }
+    }
   });
 
   test("at full rank are the original, whatever they see", () => {

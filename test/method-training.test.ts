@@ -19,6 +19,7 @@ const first = { keepFirst: 0 };
 const rows: readonly (readonly [string, object])[] = [
   ["simple-svd", { rank: 3, ...first }],
   ["zhang", { rank: 3, ...first }],
+  ["zhang", { rank: 3, form: "3d", ...first }],
   ["enc", { rank: 3, ...first }],
   ["jaderberg", { rank: 3, ...first }],
   ["jaderberg", { rank: 2, scheme: 1, ...first }],

@@ -65,7 +65,11 @@ export const trials: Readonly<Record<MethodName, Trial>> = {
     ],
   },
   "simple-svd": { options: { rank: 3, ...first }, wrong: chains },
-  zhang: { options: { rank: 3, ...first }, wrong: [...chains, [{ mode: "cubic" }, "mode"]] },
+  zhang: {
+    options: { rank: 3, ...first },
+    wrong: [...chains, [{ mode: "cubic" }, "mode"], [{ form: "2d" }, "form"]],
+    variants: [{ rank: 3, form: "3d", ...first }],
+  },
   enc: {
     options: { rank: 3, ...first },
     wrong: [...chains, [{ search: "best" }, "search"]],
