@@ -271,6 +271,13 @@ describe("what cannot be done", () => {
       ["a", true],
       ["b", "6 channels and 4 filters do not go into 1 x 3 clusters"],
     ]);
+    expect(reasons("denton", { rank: 3, form: "monochromatic" })).toEqual([
+      ["a", true],
+      ["b", "only the first convolution is written by colours"],
+    ]);
+    expect(() => methodPass("denton", { rank: 4, form: "monochromatic" })(graph)).toThrow(
+      /6 filters do not go into 4 colours/,
+    );
     expect(reasons("cp", { rank: 2 })).toEqual([
       ["b", true],
       ["a", "the first convolution stays as it was"],

@@ -26,6 +26,7 @@ const rows: readonly (readonly [string, object])[] = [
   ["jaderberg", { rank: 2, scheme: 1, basis: "own", ...first }],
   ["denton", { rank: 2, channelClusters: 2, filterClusters: 3, ...first }],
   ["denton", { rank: 2, form: "outer-product", channelClusters: 2, filterClusters: 3, ...first }],
+  ["denton", { rank: 3, form: "monochromatic" }],
   ["cp", { rank: 3, ...first }],
   ["group-svd", { groups: 2, ...first }],
   ["kmeans", { kernels: 5, scales: "float32" }],

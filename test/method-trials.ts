@@ -91,6 +91,7 @@ export const trials: Readonly<Record<MethodName, Trial>> = {
       { rank: 2, channelClusters: 2, filterClusters: 2, grouping: "contiguous", ...first },
       { rank: 3, form: "outer-product", ...first },
       { rank: 2, form: "outer-product", channelClusters: 2, filterClusters: 3, ...first },
+      { rank: 3, form: "monochromatic" },
     ],
     wholes: [
       { rank: 2, channelClusters: 4, filterClusters: 3, ...first },
