@@ -122,9 +122,10 @@ const defined = <T extends object>(values: T): Defined<T> =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
 
 function about(folder: string, { data, epochs, steps, batch, seed, calibrate, device }: Request): readonly string[] {
-  const length = steps !== undefined ? `${steps} steps` : `${epochs ?? 1} epochs`;
+  const some = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
+  const length = steps === undefined ? some(epochs ?? 1, "epoch") : some(steps, "step");
   const where = device === undefined ? "" : `, on ${device}`;
   return [
-    `${basename(resolve(folder))}, on ${data}: ${length} of fine-tuning in batches of ${batch}, ${calibrate} calibration batches, seed ${seed}${where}`,
+    `${basename(resolve(folder))}, on ${data}: ${length} of fine-tuning in batches of ${batch}; calibration batches ${calibrate}; seed ${seed}${where}`,
   ];
 }
