@@ -55,7 +55,7 @@ const notRun: Readonly<Record<string, string>> = {
   "sweep recipe.yaml --set seed=1,2,3 --jobs 2": "it trains three networks",
   "report runs/short": "it needs that run; test/report.test.ts makes one",
   demo: "it needs minutes",
-  "demo --seconds 60 --keep-params 0.5": "it needs minutes",
+  "demo --seconds 60 --speedup 2": "it needs minutes",
   doctor: "it measures for seconds; `doctor --json` is run",
   serve: "it runs until it is stopped; test/page-server.test.ts asks it",
   "serve --port 8000": "it runs until it is stopped; test/page-server.test.ts asks it",

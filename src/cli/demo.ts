@@ -20,7 +20,7 @@ import { given, whole } from "./values.js";
 export default command({
   name: "demo",
   summary: "the main job on real data in minutes",
-  examples: ["demo", "demo --seconds 60 --keep-params 0.5"],
+  examples: ["demo", "demo --seconds 60 --speedup 2"],
   args: {
     output: {
       type: "string",
