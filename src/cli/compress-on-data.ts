@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { type CalibrationData, calibrationData } from "../compress/calibration-data.js";
 import type { PlanOnDataOptions } from "../compress/choose-plan.js";
 import { type CalibratedResult, compressOnData } from "../compress/compress-calibrated.js";
-import type { JobOptions } from "../compress/job.js";
+import type { Given, JobOptions } from "../compress/job.js";
 import type { CalibratedBudget } from "../compress/plan-calibrated.js";
 import { openData } from "../data/table.js";
+import { isError } from "../errors/error.js";
 import { lossKinds } from "../evaluate/loss.js";
 import type { Graph } from "../graph/types.js";
 import type { ModelInputs } from "../runtime/index.js";
@@ -78,42 +79,73 @@ export async function imagesFor(
   return images;
 }
 
-export async function onData({ graph, file, output, inputs, options, args }: OnData, context: Context) {
+export async function onData(task: OnData, context: Context) {
+  const { graph, file, output, inputs, options, args } = task;
   const images = await imagesFor({ graph, inputs, args }, context);
-  const small = inEightBits(args);
-  const folder = small ? await mkdtemp(join(tmpdir(), "filterbasis-float-")) : undefined;
-  const float = folder === undefined ? output : join(folder, "float.onnx");
-  const job = compressOnData(
-    { graph, file },
-    float,
-    images,
-    {
-      ...planOptionsOf(options, args),
-      ...(options.layout === undefined || options.layout === "auto" ? {} : { layout: options.layout }),
-      ...given("steps", whole("--steps", args.steps, 0, 1e6)),
-      ...given("device", deviceOf(args)),
-    },
-    context,
-  );
-  try {
-    const result = await job;
+  const { count } = images.images;
+  const source = await sourceOf(file, args, images.all.count);
+  const compressed = async (to: string) => {
+    const result = await compressOnData({ graph, file }, to, images, calibratedOptions(options, args), context);
     for (const { name, reason } of result.skipped) context.note(`skipped ${name}: ${reason}`);
-    const { count } = images.images;
-    const source = await sourceOf(file, args, images.all.count);
-    const json = { ...reportOf({ ...result, file: output }, count), source };
-    const told = show(result, count);
-    if (!small) {
-      await keepReport(output, json);
-      return { json, text: told };
+    return { result, json: { ...reportOf({ ...result, file: output }, count), source }, text: show(result, count) };
+  };
+  if (inEightBits(args)) return inPrecision(task, images, compressed, context);
+  const { json, text: told } = await compressed(output);
+  await keepReport(output, json);
+  return { json, text: told };
+}
+
+const calibratedOptions = (options: JobOptions, args: CalibrationArguments) => ({
+  ...planOptionsOf(options, args),
+  ...(options.layout === undefined || options.layout === "auto" ? {} : { layout: options.layout }),
+  ...given("steps", whole("--steps", args.steps, 0, 1e6)),
+  ...given("device", deviceOf(args)),
+});
+
+interface InFloats {
+  readonly result: CalibratedResult;
+  readonly json: ReturnType<typeof reportOf> & { readonly source: object };
+  readonly text: string;
+}
+
+/** Compresses in floats first, then chooses precisions; the original in eight bits takes part where it is allowed. */
+async function inPrecision(
+  { graph, file, output, options, args }: OnData,
+  images: CalibrationData,
+  compressed: (to: string) => Promise<InFloats>,
+  context: Context,
+) {
+  const folder = await mkdtemp(join(tmpdir(), "filterbasis-float-"));
+  const float = join(folder, "float.onnx");
+  const { count } = images.images;
+  const original = { graph, file };
+  const { budget, sizes } = planOptionsOf(options, args);
+  const counted = Object.entries(budget).find(([name, value]) => name.startsWith("keep") && value !== undefined);
+  const obeyed = sizes !== undefined || (options.layout !== undefined && options.layout !== "auto");
+  const excluded = counted !== undefined || obeyed ? "its layers are not compressed, which was asked for" : undefined;
+  const pays = obeyed || (counted !== undefined && args.precision === "int8") ? {} : { budget };
+  const eightBits = (model: Given, beside: Parameters<typeof quantizeFile>[6]) =>
+    quantizeFile(model, output, images, args, options, context, { ...beside, ...pays });
+  try {
+    const made = await compressed(float).catch((error: unknown) => {
+      const tried = excluded === undefined && args.precision === "auto";
+      if (!tried || !isError(error, "does-not-pay", "budget-unreachable")) throw error;
+      return error;
+    });
+    if (made instanceof Error) {
+      context.note(`${made.message}: the original is tried in eight bits alone`);
+      const eight = await eightBits(original, {});
+      return { json: eightBitReport(eight, count), text: eightBitText(eight, count) };
     }
-    const model = { graph: result.graph, file: float };
-    const eight = await quantizeFile(model, output, images, args, options, context, { graph, file });
+    const { result, json, text: told } = made;
+    const beside = { original, ...given("notAlone", excluded) };
+    const eight = await eightBits({ graph: result.graph, file: float }, beside);
     return {
-      json: { ...json, ...eightBitReport(eight, count), float: { ...json, skipped: undefined, layers: undefined } },
+      json: { ...json, ...eightBitReport(eight, count), floats: { ...json, skipped: undefined, layers: undefined } },
       text: `${told.replace(float, "the float network")}\n\n${eightBitText(eight, count)}`,
     };
   } finally {
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   }
 }
 

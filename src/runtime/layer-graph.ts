@@ -8,10 +8,12 @@ import { tensorOf } from "../graph/values.js";
 import { Random } from "../linalg/random.js";
 import type { TimedLayer } from "../methods/latencies.js";
 import { attributesFromJson } from "../methods/record.js";
+import { quantizedForTiming } from "../passes/quantize/for-timing.js";
 
 /** The graph, with input "x" of the layer's size, output "y" and random weights. */
 export function layerGraph(layer: TimedLayer): Graph {
-  return layer.shape.length === 2 ? matrixGraph(layer) : convolutionGraph(layer);
+  const graph = layer.shape.length === 2 ? matrixGraph(layer) : convolutionGraph(layer);
+  return layer.precision === "int8" ? quantizedForTiming(graph) : graph;
 }
 
 /** Fully connected layers: of [N, c] as Gemm, of more axes as MatMul; then the bias and a ReLU. */
