@@ -128,6 +128,17 @@ describe("compress --precision", () => {
     const report = json();
     expect(["int8", "fp32"]).toContain(report.precision);
     expect(report.macs).toBeLessThan(0.86 * report.before.macs);
+    const written = report.contestants.filter(({ chosen }: { chosen?: true }) => chosen);
+    expect(written).toHaveLength(1);
+    expect(written[0].layers).toBe(report.layers.length);
+    const names = report.contestants.map(({ name }: { name: string }) => name);
+    expect(names).toEqual(expect.arrayContaining(["floats", expect.stringMatching(/^the original in eight bits/)]));
+    const fastest = Math.min(
+      ...report.contestants.flatMap((one: { reason?: string; milliseconds?: number }) =>
+        one.reason === undefined && one.milliseconds !== undefined ? [one.milliseconds] : [],
+      ),
+    );
+    expect(written[0].milliseconds).toBeLessThanOrEqual(1.031 * fastest);
     expect(report.bytes).toBe(await modelBytes(out()));
     expect(report.before.bytes).toBe(await modelBytes(model));
   });

@@ -119,7 +119,7 @@ async function inPrecision(
   const float = join(folder, "float.onnx");
   const { count } = images.images;
   const original = { graph, file };
-  const { budget, sizes } = planOptionsOf(options, args);
+  const { budget, sizes, maxLoss } = planOptionsOf(options, args);
   const counted = Object.entries(budget).find(([name, value]) => name.startsWith("keep") && value !== undefined);
   const obeyed = sizes !== undefined || (options.layout !== undefined && options.layout !== "auto");
   const excluded = counted !== undefined || obeyed ? "its layers are not compressed, which was asked for" : undefined;
@@ -128,8 +128,7 @@ async function inPrecision(
     quantizeFile(model, output, images, args, options, context, { ...beside, ...pays });
   try {
     const made = await compressed(float).catch((error: unknown) => {
-      const tried = excluded === undefined && args.precision === "auto";
-      if (!tried || !isError(error, "does-not-pay", "budget-unreachable")) throw error;
+      if (excluded !== undefined || !isError(error, "does-not-pay", "budget-unreachable")) throw error;
       return error;
     });
     if (made instanceof Error) {
@@ -138,7 +137,9 @@ async function inPrecision(
       return { json: eightBitReport(eight, count), text: eightBitText(eight, count) };
     }
     const { result, json, text: told } = made;
-    const beside = { original, ...given("notAlone", excluded) };
+    // Without a budget, or with a limit, what may be lost is lost by factors and rounding together.
+    const together = maxLoss !== undefined || (sizes === undefined && Object.keys(budget).length === 0);
+    const beside = { original, ...given("notAlone", excluded), ...(together ? { against: original } : {}) };
     const eight = await eightBits({ graph: result.graph, file: float }, beside);
     return {
       json: { ...json, ...eightBitReport(eight, count), floats: { ...json, skipped: undefined, layers: undefined } },
@@ -192,6 +193,7 @@ export function planOptionsOf(options: JobOptions, args: CalibrationArguments): 
     ...given("maxLoss", number("--max-loss", args["max-loss"], 0, 1e3)),
     ...given("output", args["loss-output"]),
     ...given("loss", args.loss),
+    ...given("precision", args.precision),
   };
 }
 

@@ -1,7 +1,7 @@
 // What `compress` and `export` share about eight bits: options, the call, and how the result is told.
 import type { CalibrationData } from "../compress/calibration-data.js";
 import type { Given, JobOptions } from "../compress/job.js";
-import { precisions } from "../compress/precision-choice.js";
+import { precisions } from "../compress/precisions.js";
 import { type EightBitOptions, type EightBitResult, quantizeOnData } from "../compress/quantize-on-data.js";
 import { targets } from "../runtime/eight-bits.js";
 import { columns } from "./columns.js";
@@ -28,6 +28,9 @@ export const precisionOptions = {
 export const precisionRules: readonly OptionRule[] = [
   { option: "precision=int8", needs: ["data"], why: "ranges and losses are measured on images" },
   { option: "precision=auto", needs: ["data"], why: "ranges and losses are measured on images" },
+];
+
+export const targetRules: readonly OptionRule[] = [
   { option: "target", needs: ["precision=int8", "precision=auto"], why: "it is about eight bits" },
 ];
 
@@ -50,7 +53,7 @@ export async function quantizeFile(
   args: PrecisionArguments,
   place: Pick<JobOptions, "runtime" | "threads" | "latencies">,
   context: Context,
-  beside: Pick<EightBitOptions, "original" | "notAlone" | "budget"> = {},
+  beside: Pick<EightBitOptions, "original" | "notAlone" | "budget" | "against"> = {},
 ): Promise<EightBitResult> {
   const { precision, target, loss } = args;
   const result = await quantizeOnData(

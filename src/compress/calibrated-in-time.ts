@@ -6,12 +6,13 @@ import type { CalibratedLayer } from "../calibrate/layers.js";
 import { isError } from "../errors/error.js";
 import type { LatencyTable, NetworkTimes } from "../runtime/known-times.js";
 import { type Approach, approached, beginApproach } from "./approach.js";
-import { chainClock, chainQuestions, firstTimed, layerInputs, opsetOf } from "./chain-times.js";
+import { chainQuestions, clockOf, firstTimed, layerInputs, opsetOf, precisionQuestions } from "./chain-times.js";
 import { withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
 import { fastEnough, outOfReach } from "./out-of-reach.js";
 import type { CalibratedBudget, CalibratedJob, CalibratedPlan } from "./plan-calibrated.js";
-import { type Counts, predictedTime, solveTimed } from "./solve-calibrated.js";
+import { formsInPrecision } from "./planned-precision.js";
+import { type ChainClock, type Counts, predictedTime, solveTimed } from "./solve-calibrated.js";
 import { timeNetwork, timeNetworks } from "./time.js";
 import { writeChains } from "./write-chains.js";
 
@@ -24,10 +25,14 @@ const attempts = 6;
 
 /** Times what is asked of the choices of layers. */
 function measurer(job: CalibratedJob, table: LatencyTable) {
-  const { hooks, prepared } = job;
+  const { hooks, prepared, precision = "fp32" } = job;
   const [inputs, opset] = [layerInputs(job), opsetOf(prepared)];
   return (label: string, wanted: readonly (readonly [CalibratedLayer, LayerChoice])[]): Promise<void> => {
-    const questions = wanted.flatMap(([layer, { candidate }]) => chainQuestions(layer, candidate, inputs, opset) ?? []);
+    const questions = wanted.flatMap(([layer, { candidate }]) => {
+      const asked = precisionQuestions(layer, candidate, inputs, opset, precision);
+      const original = candidate.family === "dense" ? chainQuestions(layer, candidate, inputs, opset) : [];
+      return [...Object.values(asked).flat(), ...(original ?? [])];
+    });
     const { signal } = hooks;
     return withBar(label, hooks, (progress) => table.measure(questions, { progress, ...(signal ? { signal } : {}) }));
   };
@@ -75,7 +80,7 @@ async function timedPlan(
   table: LatencyTable,
   { whole: counts, ...budget }: TimedBudget,
 ): Promise<CalibratedPlan> {
-  const clock = chainClock(table.clock, layerInputs(job), opsetOf(job.prepared));
+  const clock = clockOf(job, table);
   const measure = measurer(job, table);
   const whole = await firstTimes(job, calibration, table);
   const target = budget.latency ?? whole.written / (budget.speedup ?? 1);
@@ -97,7 +102,7 @@ async function timedPlan(
       solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, state.most);
     }
     const predicted = predictedTime(solved.chosen, clock, whole.written);
-    const written = await timeOf(job, calibration, table, solved.chosen, whole.written);
+    const written = await timeOf(job, calibration, { table, clock }, solved.chosen, whole.written);
     first ??= { predicted, written };
     const times = { original: whole.written, predicted, written, first };
     const plan = { calibration, chosen: solved.chosen, times };
@@ -110,18 +115,22 @@ async function timedPlan(
 
 const lossOf = ({ chosen }: CalibratedPlan): number => chosen.reduce((sum, { loss }) => sum + loss, 0);
 
-/** Milliseconds of the whole network with a plan's chains, on the original's clock. */
+/** Milliseconds of the whole network with a plan's chains, in its fastest form, on the original's clock. */
 async function timeOf(
-  { original, engine, place, hooks }: CalibratedJob,
+  { original, engine, place, hooks, precision = "fp32" }: CalibratedJob,
   calibration: Calibration,
-  table: LatencyTable,
+  { table, clock }: { readonly table: LatencyTable; readonly clock: ChainClock },
   chosen: readonly PlannedChoice[],
   whole: number,
 ): Promise<number> {
   const factors = await fitPlan(calibration, chosen, engine.algebra);
   const { graph } = writeChains(calibration.graph, factors, chosen);
-  const { original: first, written } = await table.networks(networkKey([original, graph], place.inputs.shapes), () =>
-    timeNetworks(original, graph, place, hooks),
-  );
-  return (written / first) * whole;
+  let least = Number.POSITIVE_INFINITY;
+  for (const form of formsInPrecision(graph, chosen, clock, precision)) {
+    const { original: first, written } = await table.networks(networkKey([original, form], place.inputs.shapes), () =>
+      timeNetworks(original, form, place, hooks),
+    );
+    least = Math.min(least, (written / first) * whole);
+  }
+  return least;
 }

@@ -14,6 +14,7 @@ import { attributesToJson } from "../methods/record.js";
 import { inferShapes } from "../ops/infer.js";
 import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
 import type { Place } from "./job.js";
+import type { Precision } from "./precisions.js";
 
 /** Sizes of the inputs of a layer's nodes; undefined where one is not known. */
 export type LayerInputs = (layer: CalibratedLayer) => readonly (readonly number[])[] | undefined;
@@ -35,6 +36,28 @@ export function chainQuestions(
   return sizes.map((input) => ({ input, ...common, ...(chain && { chain }) }));
 }
 
+/** The same in each precision that a plan may have; layers that are not of float32 have one. */
+export function precisionQuestions(
+  layer: CalibratedLayer,
+  candidate: Candidate,
+  inputs: LayerInputs,
+  opset: number,
+  precision: Precision,
+): Readonly<Partial<Record<"fp32" | "int8", readonly TimedLayer[]>>> {
+  const fp32 = chainQuestions(layer, candidate, inputs, opset);
+  if (fp32 === undefined) return {};
+  if (precision === "fp32" || layer.type !== "float32") return { fp32 };
+  const int8 = fp32.map(inEightBits);
+  return precision === "int8" ? { int8 } : { fp32, int8 };
+}
+
+/** The same layer in eight bits, which want opset 13. */
+export const inEightBits = (layer: TimedLayer): TimedLayer => ({
+  ...layer,
+  opset: Math.max(13, layer.opset),
+  precision: "int8",
+});
+
 /** A candidate's convolutions: weights' shapes and attributes. */
 function stagesOf(geometry: Window, candidate: Candidate, { shape }: CalibratedLayer) {
   return stageShapes(candidate, shape).map((stage) => {
@@ -50,22 +73,37 @@ function stagesOf(geometry: Window, candidate: Candidate, { shape }: CalibratedL
 const matricesOf = (candidate: Candidate, { shape }: CalibratedLayer) =>
   stageShapes(candidate, shape).map((stage) => ({ shape: [stage.out, stage.in], attributes: {} }));
 
-/** Answers from a clock. */
-export function chainClock(clock: Clock, inputs: LayerInputs, opset: number) {
-  const exact = (layer: CalibratedLayer, candidate: Candidate): number | undefined => {
+/** Answers from a clock: of a candidate the time in the precision in which it is fastest. */
+export function chainClock(clock: Clock, inputs: LayerInputs, opset: number, precision: Precision = "fp32") {
+  const total = (questions: readonly TimedLayer[] | undefined): number | undefined => {
     let sum = 0;
-    for (const question of chainQuestions(layer, candidate, inputs, opset) ?? [undefined]) {
+    for (const question of questions ?? [undefined]) {
       const answer = question && clock(question);
       if (answer === undefined) return undefined;
       sum += answer;
     }
     return sum;
   };
+  /** Undefined before all precisions were timed. */
+  const timed = (layer: CalibratedLayer, candidate: Candidate) => {
+    const { fp32, int8 } = precisionQuestions(layer, candidate, inputs, opset, precision);
+    const [float, eight] = [total(fp32), total(int8)];
+    if ((fp32 && float === undefined) || (int8 && eight === undefined)) return undefined;
+    if (float === undefined || (eight !== undefined && eight < float))
+      return eight === undefined ? undefined : { precision: "int8" as const, milliseconds: eight };
+    return { precision: "fp32" as const, milliseconds: float };
+  };
+  const exact = (layer: CalibratedLayer, candidate: Candidate): number | undefined =>
+    timed(layer, candidate)?.milliseconds;
   /** Milliseconds of a choice, measured or between measured ones of its family; undefined where nothing is known. */
   const milliseconds = ({ layer, choices }: LayerChoices, choice: LayerChoice): number | undefined =>
     exact(layer, choice.candidate) ??
     between(familyOf(choices, choice), choice, (candidate) => exact(layer, candidate));
-  return { exact, milliseconds, dense: (layer: CalibratedLayer) => exact(layer, dense) };
+  return {
+    ...{ exact, milliseconds, precision: (...of: Parameters<typeof exact>) => timed(...of)?.precision },
+    /** The layer as it is, in floats. */
+    dense: (layer: CalibratedLayer) => total(chainQuestions(layer, dense, inputs, opset)),
+  };
 }
 
 const familyOf = (choices: readonly LayerChoice[], { candidate }: LayerChoice): readonly LayerChoice[] =>
@@ -102,6 +140,12 @@ export function firstTimed({ choices }: LayerChoices): readonly LayerChoice[] {
     return [...new Set([sorted[0]!, sorted[Math.floor((sorted.length - 1) / 2)]!, sorted.at(-1)!])];
   });
 }
+
+/** The clock of a job's layers, in the precisions that it may have. */
+export const clockOf = (
+  job: { readonly prepared: Graph; readonly place: Place; readonly precision?: Precision },
+  { clock }: { readonly clock: Clock },
+) => chainClock(clock, layerInputs(job), opsetOf(job.prepared), job.precision);
 
 export const opsetOf = (graph: Graph): number => graph.opsets.get("") ?? 17;
 

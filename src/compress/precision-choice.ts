@@ -13,9 +13,7 @@ import { floatForm } from "./eight-bits.js";
 import { type Given, type JobHooks, type JobOptions, placeOf, stepsOf } from "./job.js";
 import { type Contestant, contest, type Entrant, entrantsOf, layersIn } from "./precision-contest.js";
 import { type Searched, searchPrecision, type Trial } from "./precision-search.js";
-
-export const precisions = ["fp32", "int8", "auto"] as const;
-export type Precision = (typeof precisions)[number];
+import type { Precision } from "./precisions.js";
 
 export interface PrecisionOptions extends Pick<JobOptions, "runtime" | "threads" | "latencies"> {
   /** `auto` takes the fastest of the float network and those in eight bits whose loss is within the limit. */
@@ -24,6 +22,8 @@ export interface PrecisionOptions extends Pick<JobOptions, "runtime" | "threads"
   readonly target?: Target;
   /** A result that loses more than this beside the original is not written. Layers stay float to stay below it. */
   readonly maxLoss?: number;
+  /** What a loss is beside, where that is not the network that is quantised: the limit is then of both steps. */
+  readonly against?: Given;
   /** The output whose loss counts, and what it is. */
   readonly output?: string;
   readonly loss?: Exclude<LossKind, "decibels">;
@@ -132,13 +132,18 @@ async function searchedTrials(
     ...(signal ? { signal } : {}),
   };
   let kind: LossKind = "relative";
-  const lossOf = async (candidate: Graph): Promise<number> => {
-    const compared = await compareOnData(given.file ?? given.graph, candidate, feeds, compare);
+  const limit = () => maxLoss ?? usualLoss[kind];
+  const lossBeside = async (reference: Given, candidate: Graph | string): Promise<number> => {
+    const compared = await compareOnData(reference.file ?? reference.graph, candidate, feeds, compare);
     kind = compared.loss.kind;
     return compared.loss.mean;
   };
+  // What the network lost before leaves nothing to rounding where it is all that is allowed.
+  const { against = given } = options;
+  const spent = against === given ? 0 : await lossBeside(against, given.file ?? given.graph);
+  const reference = spent < limit() ? against : given;
+  const lossOf = (candidate: Graph): Promise<number> => lossBeside(reference, candidate);
   const steps = stepsOf(hooks);
-  const limit = () => maxLoss ?? usualLoss[kind];
   const searched = await searchPrecision(float, data.images, ortEngine(sessionOf(options)), lossOf, {
     ...{ weights: weightFormatsFor[target], limit, progress: steps.report },
     ...(signal ? { signal } : {}),

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { everyOperator, NetworkDraft } from "../../test/quantized-graphs.js";
+import { everyOperator, NetworkDraft, optimisedOperators } from "../../test/quantized-graphs.js";
 import type { Graph } from "../graph/types.js";
 import { layerGraph } from "../runtime/layer-graph.js";
 import { timedKey } from "../runtime/time-layers.js";
@@ -76,10 +76,13 @@ test("every layer has a question in both precisions, and graphs that can be time
   expect(asked).toHaveLength(2 * layers.length);
   for (const question of asked) {
     const { nodes } = layerGraph(question);
-    const rounds = nodes.filter(({ op }) => op === "QuantizeLinear").length;
+    const rounds = nodes.filter(({ op }) => op === "DequantizeLinear").length;
     if (question.precision === undefined) expect(rounds).toBe(0);
     else expect(rounds, JSON.stringify(question)).toBeGreaterThan(0);
   }
+  const first = layerGraph(asked.find(({ precision }) => precision === "int8")!);
+  const ran = await optimisedOperators(first);
+  expect([ran.QLinearConv, ran.Conv, ran.QuantizeLinear, ran.DequantizeLinear]).toEqual([3, undefined, undefined, undefined]);
 });
 
 test("of networks that are timed in turns the fastest that may be written is chosen", { timeout: 30_000 }, async () => {

@@ -33,7 +33,7 @@ export interface Contestant {
   readonly reason?: string;
 }
 
-/** A network in eight bits that is slower than this beside the one in floats is not taken for its bytes. */
+/** Networks whose times differ by less are as fast: the one of fewer bytes is taken. */
 const noise = 1.03;
 
 /** Layers in eight bits of a trial. */
@@ -87,9 +87,7 @@ function floatsForSpeed(
   return [...new Set(counts)].filter((count) => count > 0).map((count) => slow.slice(0, count));
 }
 
-/**
- * Times the entrants in turns. The first is in floats; where one in eight bits is about as fast, its fewer bytes decide.
- */
+/** Times the entrants in turns: the first in floats, the others by how many layers are in eight bits. */
 export async function contest(
   entrants: readonly [Entrant, ...Entrant[]],
   { inputs, ...place }: Place,
@@ -105,7 +103,7 @@ export async function contest(
   const speeds = ratios.map(({ wall, processor }) => ((single && processor) || wall).median);
   const eligible = speeds.map((speed, i) => (entrants[i + 1]!.excluded === undefined ? speed : 0));
   const best = Math.max(0, ...eligible);
-  const at = best * noise < 1 ? 0 : 1 + eligible.indexOf(best);
+  const at = best * noise < 1 ? 0 : 1 + eligible.findIndex((speed) => speed * noise >= best);
   const first = times[0]!;
   const floats = ((single && first.processorMilliseconds) || first.milliseconds).median;
   const contestants = entrants.map(({ name, trial, excluded: reason }, i): Contestant => {

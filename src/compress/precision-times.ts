@@ -10,6 +10,7 @@ import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
 import { regionsOf } from "../passes/quantize/regions.js";
 import { ruleOf, weightOf } from "../passes/quantize/rules.js";
 import type { LatencyTable } from "../runtime/known-times.js";
+import { inEightBits } from "./chain-times.js";
 import { type JobHooks, type Place, withBar } from "./job.js";
 
 export interface PrecisionTimes {
@@ -36,13 +37,6 @@ export async function precisionTimes(
     return float === undefined || int8 === undefined ? [] : [{ layer, float, int8 }];
   });
 }
-
-/** The same layer in eight bits, which want opset 13. */
-const inEightBits = (layer: TimedLayer): TimedLayer => ({
-  ...layer,
-  opset: Math.max(13, layer.opset),
-  precision: "int8",
-});
 
 function questionsOf(graph: Graph, stated: Place["inputs"]["shapes"]): ReadonlyMap<string, TimedLayer> {
   const index = indexOf(graph);

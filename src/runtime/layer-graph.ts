@@ -3,7 +3,7 @@
 // that.
 import { elements, int, ints, makeNode } from "../graph/attributes.js";
 import { makeBasisConv } from "../graph/basis-conv.js";
-import type { Graph, Node, TensorData } from "../graph/types.js";
+import type { Graph, Node, TensorData, Value } from "../graph/types.js";
 import { tensorOf } from "../graph/values.js";
 import { Random } from "../linalg/random.js";
 import type { TimedLayer } from "../methods/latencies.js";
@@ -13,7 +13,22 @@ import { quantizedForTiming } from "../passes/quantize/for-timing.js";
 /** The graph, with input "x" of the layer's size, output "y" and random weights. */
 export function layerGraph(layer: TimedLayer): Graph {
   const graph = layer.shape.length === 2 ? matrixGraph(layer) : convolutionGraph(layer);
-  return layer.precision === "int8" ? quantizedForTiming(graph) : graph;
+  return layer.precision === "int8" ? betweenIntegers(quantizedForTiming(graph)) : graph;
+}
+
+/** Without the rounding of its input and the widening of its output: neighbours in eight bits have neither. */
+function betweenIntegers(graph: Graph): Graph {
+  const rounding = graph.nodes.find(({ op, inputs }) => op === "QuantizeLinear" && inputs[0] === "x");
+  const widening = graph.nodes.find(({ op, outputs }) => op === "DequantizeLinear" && outputs[0] === "y");
+  const integers = (value: Value, name: string | undefined): Value =>
+    name === undefined ? value : { name, tensor: { ...value.tensor!, type: "uint8" } };
+  const [made, read] = [rounding?.outputs[0], widening?.inputs[0]];
+  return {
+    ...graph,
+    nodes: graph.nodes.filter((node) => node !== rounding && node !== widening),
+    inputs: graph.inputs.map((value) => integers(value, made)),
+    outputs: graph.outputs.map((value) => integers(value, read)),
+  };
 }
 
 /** Fully connected layers: of [N, c] as Gemm, of more axes as MatMul; then the bias and a ReLU. */
