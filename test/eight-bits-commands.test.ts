@@ -1,20 +1,23 @@
 // Eight bits from the command line: `export --precision`, `compress --precision`, `export --store`, and what is
 // refused.
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import compare from "../src/cli/compare.js";
 import compress from "../src/cli/compress.js";
 import exporting from "../src/cli/export.js";
 import type { Command } from "../src/cli/frame.js";
 import inspect from "../src/cli/inspect.js";
-import { precisionKey } from "../src/compress/eight-bits.js";
+import report from "../src/cli/report.js";
 import { indexOf } from "../src/graph/index.js";
 import { basis } from "../src/methods/basis.js";
 import { expand } from "../src/methods/expand.js";
 import { findLayers } from "../src/methods/layers.js";
+import { precisionKey } from "../src/methods/precision-record.js";
 import { readRecord } from "../src/methods/record.js";
 import { cost } from "../src/ops/cost/cost.js";
+import { sequence } from "../src/passes/sequence.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { modelBytes } from "../src/runtime/model-bytes.js";
 import { openSession } from "../src/runtime/open.js";
@@ -128,13 +131,14 @@ describe("compress --precision", () => {
     const report = json();
     expect(["int8", "fp32"]).toContain(report.precision);
     expect(report.macs).toBeLessThan(0.86 * report.before.macs);
-    const written = report.contestants.filter(({ chosen }: { chosen?: true }) => chosen);
+    const { contestants, layers } = report.eightBits;
+    const written = contestants.filter(({ chosen }: { chosen?: true }) => chosen);
     expect(written).toHaveLength(1);
-    expect(written[0].layers).toBe(report.layers.length);
-    const names = report.contestants.map(({ name }: { name: string }) => name);
+    expect(written[0].layers).toBe(layers.length);
+    const names = contestants.map(({ name }: { name: string }) => name);
     expect(names).toEqual(expect.arrayContaining(["floats", expect.stringMatching(/^the original in eight bits/)]));
     const fastest = Math.min(
-      ...report.contestants.flatMap((one: { reason?: string; milliseconds?: number }) =>
+      ...contestants.flatMap((one: { reason?: string; milliseconds?: number }) =>
         one.reason === undefined && one.milliseconds !== undefined ? [one.milliseconds] : [],
       ),
     );
@@ -205,6 +209,51 @@ describe("export --store", () => {
     expect((await run(exporting, model, "-o", other, "--fp16", "--threads", "1")).code).toBe(0);
     expect(await loadModel(one)).toEqual(await loadModel(other));
     expect(await modelBytes(one)).toBe(await modelBytes(other));
+  });
+});
+
+describe("a compressed model in eight bits", () => {
+  test("says what was done, and gets its dense filters back as far as its nodes tell", {
+    timeout: 60_000,
+  }, async () => {
+    const [floats, eight, dense] = ["floats", "eight", "dense"].map((name) => join(folder, `${name}.onnx`));
+    const over = (splits: number, layer: string) => basis({ splits, basis: 8, only: [layer] });
+    await saveModel(sequence(over(1, "second"), over(2, "third"))(await loadModel(model)).graph, floats!);
+    const words = [floats!, "-o", eight!, "--precision", "int8", "--max-loss", "0.9", ...onImages()];
+    expect((await run(exporting, ...words)).code).toBe(0);
+
+    const told = (await run(inspect, eight!, "--json")).json();
+    expect(told.chains).toMatchObject([{ name: "second", chain: "one split 8", filters: [32, 32, 3, 3] }]);
+    expect(told.precision).toMatchObject({ int8: 6, float: 0, record: { lost: [{ name: "third" }] } });
+    expect((await run(inspect, eight!)).stdout).toMatch(
+      /6 of 6 layers in eight bits[\s\S]*third was compressed; its 2 splits/,
+    );
+
+    const undone = await run(compress, eight!, "-o", dense!, "--undo", "--threads", "1", "--json");
+    expect([undone.code, undone.stderr]).toEqual([
+      0,
+      expect.stringMatching(/skipped third: its 2 splits share a basis/),
+    ]);
+    expect(undone.json().layers).toEqual([{ name: "second" }]);
+    const graph = await loadModel(dense!);
+    expect(graph.nodes.filter(({ op }) => /Quantize/.test(op))).toEqual([]);
+    expect([...graph.metadata.keys()].filter((key) => /precision|chains/.test(key))).toEqual([]);
+    expect(graph.nodes.filter(({ op }) => op === "Conv").map(({ name }) => name)).toContain("second");
+    expect(findLayers(graph).layers.find(({ name }) => name === "second")?.kernel).toEqual([3, 3]);
+
+    const compared = await run(compare, floats!, eight!, ...onImages().slice(0, 6));
+    expect(compared.stdout).toMatch(/layers in eight bits 0 of 4 -> 6 of 6/);
+    const page = join(folder, "eight.html");
+    expect((await run(report, eight!, "-o", page)).code).toBe(0);
+    expect(readFileSync(page, "utf8")).toMatch(/layers in eight bits<\/th><td>6/);
+  });
+
+  test("says that there is nothing to undo where nothing was compressed", async () => {
+    const eight = join(folder, "plain.onnx");
+    const words = [model, "-o", eight, "--precision", "int8", "--max-loss", "0.9", ...onImages()];
+    expect((await run(exporting, ...words)).code).toBe(0);
+    const { code, json } = await run(compress, eight, "-o", out(), "--undo", "--json");
+    expect([code, json().error.code, json().error.cures]).toEqual([1, "unsupported", [expect.stringMatching(/float/)]]);
   });
 });
 

@@ -1,15 +1,13 @@
 // `compress --data` without training: calibrated on the data, planned by what is lost on it, evaluated on images that
 // nothing was fitted to.
-import { mkdtemp, realpath, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { realpath } from "node:fs/promises";
+import type { Layout } from "../basis/layouts.js";
 import { type CalibrationData, calibrationData } from "../compress/calibration-data.js";
 import type { PlanOnDataOptions } from "../compress/choose-plan.js";
 import { type CalibratedResult, compressOnData } from "../compress/compress-calibrated.js";
-import type { Given, JobOptions } from "../compress/job.js";
+import type { JobOptions } from "../compress/job.js";
 import type { CalibratedBudget } from "../compress/plan-calibrated.js";
 import { openData } from "../data/table.js";
-import { isError } from "../errors/error.js";
 import { lossKinds } from "../evaluate/loss.js";
 import type { Graph } from "../graph/types.js";
 import type { ModelInputs } from "../runtime/index.js";
@@ -17,9 +15,10 @@ import { deviceForms } from "../torch/device.js";
 import { type Device, requireDevice } from "../torch/index.js";
 import { isDense, layersOf, reportOf } from "./calibrated-report.js";
 import { columns } from "./columns.js";
+import { inPrecision } from "./compress-in-precision.js";
 import { changesText, timesText, withBytes } from "./compress-text.js";
 import { type InputArguments, readInputOptions } from "./data-options.js";
-import { eightBitReport, eightBitText, inEightBits, type PrecisionArguments, quantizeFile } from "./eight-bits.js";
+import { inEightBits, type PrecisionArguments } from "./eight-bits.js";
 import type { Context } from "./frame.js";
 import { keepReport } from "./kept-reports.js";
 import { lossLines, warning } from "./loss-text.js";
@@ -79,8 +78,7 @@ export async function imagesFor(
   return images;
 }
 
-export async function onData(task: OnData, context: Context) {
-  const { graph, file, output, inputs, options, args } = task;
+export async function onData({ graph, file, output, inputs, options, args }: OnData, context: Context) {
   const images = await imagesFor({ graph, inputs, args }, context);
   const { count } = images.images;
   const source = await sourceOf(file, args, images.all.count);
@@ -89,66 +87,25 @@ export async function onData(task: OnData, context: Context) {
     for (const { name, reason } of result.skipped) context.note(`skipped ${name}: ${reason}`);
     return { result, json: { ...reportOf({ ...result, file: output }, count), source }, text: show(result, count) };
   };
-  if (inEightBits(args)) return inPrecision(task, images, compressed, context);
+  if (inEightBits(args)) {
+    const asked = { ...planOptionsOf(options, args), fixed: isFixed(options) };
+    return inPrecision({ graph, file }, output, images, { asked, place: options, args, source, compressed }, context);
+  }
   const { json, text: told } = await compressed(output);
   await keepReport(output, json);
   return { json, text: told };
 }
 
+/** A layout that was asked for is obeyed. */
+const isFixed = (options: JobOptions): options is JobOptions & { readonly layout: Layout } =>
+  options.layout !== undefined && options.layout !== "auto";
+
 const calibratedOptions = (options: JobOptions, args: CalibrationArguments) => ({
   ...planOptionsOf(options, args),
-  ...(options.layout === undefined || options.layout === "auto" ? {} : { layout: options.layout }),
+  ...(isFixed(options) ? { layout: options.layout } : {}),
   ...given("steps", whole("--steps", args.steps, 0, 1e6)),
   ...given("device", deviceOf(args)),
 });
-
-interface InFloats {
-  readonly result: CalibratedResult;
-  readonly json: ReturnType<typeof reportOf> & { readonly source: object };
-  readonly text: string;
-}
-
-/** Compresses in floats first, then chooses precisions; the original in eight bits takes part where it is allowed. */
-async function inPrecision(
-  { graph, file, output, options, args }: OnData,
-  images: CalibrationData,
-  compressed: (to: string) => Promise<InFloats>,
-  context: Context,
-) {
-  const folder = await mkdtemp(join(tmpdir(), "filterbasis-float-"));
-  const float = join(folder, "float.onnx");
-  const { count } = images.images;
-  const original = { graph, file };
-  const { budget, sizes, maxLoss } = planOptionsOf(options, args);
-  const counted = Object.entries(budget).find(([name, value]) => name.startsWith("keep") && value !== undefined);
-  const obeyed = sizes !== undefined || (options.layout !== undefined && options.layout !== "auto");
-  const excluded = counted !== undefined || obeyed ? "its layers are not compressed, which was asked for" : undefined;
-  const pays = obeyed || (counted !== undefined && args.precision === "int8") ? {} : { budget };
-  const eightBits = (model: Given, beside: Parameters<typeof quantizeFile>[6]) =>
-    quantizeFile(model, output, images, args, options, context, { ...beside, ...pays });
-  try {
-    const made = await compressed(float).catch((error: unknown) => {
-      if (excluded !== undefined || !isError(error, "does-not-pay", "budget-unreachable")) throw error;
-      return error;
-    });
-    if (made instanceof Error) {
-      context.note(`${made.message}: the original is tried in eight bits alone`);
-      const eight = await eightBits(original, {});
-      return { json: eightBitReport(eight, count), text: eightBitText(eight, count) };
-    }
-    const { result, json, text: told } = made;
-    // Without a budget, or with a limit, what may be lost is lost by factors and rounding together.
-    const together = maxLoss !== undefined || (sizes === undefined && Object.keys(budget).length === 0);
-    const beside = { original, ...given("notAlone", excluded), ...(together ? { against: original } : {}) };
-    const eight = await eightBits({ graph: result.graph, file: float }, beside);
-    return {
-      json: { ...json, ...eightBitReport(eight, count), floats: { ...json, skipped: undefined, layers: undefined } },
-      text: `${told.replace(float, "the float network")}\n\n${eightBitText(eight, count)}`,
-    };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
 
 /** The device that was asked for, if it is here. @throws FilterBasisError `usage`, `unsupported` */
 export const deviceOf = ({ device }: Pick<CalibrationArguments, "device">): Device | undefined =>

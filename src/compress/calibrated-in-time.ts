@@ -6,7 +6,15 @@ import type { CalibratedLayer } from "../calibrate/layers.js";
 import { isError } from "../errors/error.js";
 import type { LatencyTable, NetworkTimes } from "../runtime/known-times.js";
 import { type Approach, approached, beginApproach } from "./approach.js";
-import { chainQuestions, clockOf, firstTimed, layerInputs, opsetOf, precisionQuestions } from "./chain-times.js";
+import {
+  chainQuestions,
+  clockOf,
+  firstTimed,
+  layerInputs,
+  neighboursOf,
+  opsetOf,
+  precisionQuestions,
+} from "./chain-times.js";
 import { withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
 import { fastEnough, outOfReach } from "./out-of-reach.js";
@@ -31,7 +39,8 @@ function measurer(job: CalibratedJob, table: LatencyTable) {
     const questions = wanted.flatMap(([layer, { candidate }]) => {
       const asked = precisionQuestions(layer, candidate, inputs, opset, precision);
       const original = candidate.family === "dense" ? chainQuestions(layer, candidate, inputs, opset) : [];
-      return [...Object.values(asked).flat(), ...(original ?? [])];
+      const all = [...Object.values(asked).flat(), ...(original ?? [])];
+      return precision === "fp32" ? all : [...all, ...all.flatMap(neighboursOf)];
     });
     const { signal } = hooks;
     return withBar(label, hooks, (progress) => table.measure(questions, { progress, ...(signal ? { signal } : {}) }));

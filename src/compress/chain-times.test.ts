@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { findCalibratedLayers } from "../calibrate/layers.js";
 import { float32Tensor, int, ints, makeNode } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
+import type { TimedLayer } from "../methods/latencies.js";
 import { chainClock, chainQuestions } from "./chain-times.js";
 import { formsInPrecision } from "./planned-precision.js";
 
@@ -67,8 +68,8 @@ test("where the precision is free a candidate is as fast as in the faster one, a
 });
 
 test("a planned network is timed in floats and with each layer in the precision that it was timed faster in", () => {
-  const times = (question: { readonly shape: readonly number[]; readonly precision?: "int8" }) =>
-    (question.shape.length === 4) === (question.precision === "int8") ? 1 : 2;
+  const times = ({ chain, shape, precision }: TimedLayer) =>
+    chain?.length === 0 ? 0 : (shape.length === 4) === (precision === "int8") ? 1 : 2;
   const chosen = [conv, last].map((layer) => ({
     ...{ layer, candidate: { family: "dense", ranks: [] } as const },
     ...{ error: 0, weights: 0, macs: 0, price: 0, loss: 0 },

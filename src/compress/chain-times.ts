@@ -51,6 +51,33 @@ export function precisionQuestions(
   return precision === "int8" ? { int8 } : { fp32, int8 };
 }
 
+/**
+ * What a layer is timed between, by itself: at the sizes of its input, and of its output. Half of each belongs to the
+ * layer's time, and more in one precision than in another. None where there are no neighbours.
+ */
+export function neighboursOf(layer: TimedLayer): readonly TimedLayer[] {
+  const { input, shape, attributes, type, opset, precision } = layer;
+  if (shape.length === 2) return [];
+  const [batch = 1, channels = 1, ...sides] = input;
+  const strides = Array.isArray(attributes.strides) ? attributes.strides : [];
+  const made = sides.map((side, i) => Math.ceil(side / (strides[i] ?? 1)));
+  const alone = (width: number, sizes: readonly number[]): TimedLayer => ({
+    ...{ input: [batch, width, ...sizes], shape: [width, width, ...sizes.map(() => 1)], attributes: {}, type, opset },
+    ...(precision && { precision }),
+    chain: [],
+  });
+  return [alone(channels, sides), alone(shape[0] ?? 1, made)];
+}
+
+/** Milliseconds of a layer without those of its neighbours; undefined before all are known. */
+export function withoutNeighbours(clock: Clock): Clock {
+  return (layer) => {
+    const [own, ...beside] = [layer, ...neighboursOf(layer)].map(clock);
+    if (own === undefined || beside.some((one) => one === undefined)) return undefined;
+    return Math.max(1e-6, own - beside.reduce<number>((sum, one) => sum + one! / 2, 0));
+  };
+}
+
 /** The same layer in eight bits, which want opset 13. */
 export const inEightBits = (layer: TimedLayer): TimedLayer => ({
   ...layer,
@@ -75,10 +102,12 @@ const matricesOf = (candidate: Candidate, { shape }: CalibratedLayer) =>
 
 /** Answers from a clock: of a candidate the time in the precision in which it is fastest. */
 export function chainClock(clock: Clock, inputs: LayerInputs, opset: number, precision: Precision = "fp32") {
+  // Of one precision the neighbours are the same, whatever the layer is.
+  const answered = precision === "fp32" ? clock : withoutNeighbours(clock);
   const total = (questions: readonly TimedLayer[] | undefined): number | undefined => {
     let sum = 0;
     for (const question of questions ?? [undefined]) {
-      const answer = question && clock(question);
+      const answer = question && answered(question);
       if (answer === undefined) return undefined;
       sum += answer;
     }

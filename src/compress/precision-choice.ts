@@ -9,7 +9,7 @@ import { type Target, targets, thisTarget, weightFormatsFor } from "../runtime/e
 import { openLatencyTable } from "../runtime/latency-table.js";
 import { describeMachine } from "../runtime/machine.js";
 import type { CalibrationData } from "./calibration-data.js";
-import { floatForm } from "./eight-bits.js";
+import { type FloatForm, floatForm } from "./eight-bits.js";
 import { type Given, type JobHooks, type JobOptions, placeOf, stepsOf } from "./job.js";
 import { type Contestant, contest, type Entrant, entrantsOf, layersIn } from "./precision-contest.js";
 import { type Searched, searchPrecision, type Trial } from "./precision-search.js";
@@ -70,7 +70,7 @@ export async function choosePrecision(
   const { latencies: folder } = options;
   const table = await openLatencyTable({ ...sessionOf(options), ...(folder === undefined ? {} : { folder }) });
   const contestants: Contestant[] = [];
-  const entrants: [Entrant, ...Entrant[]] = [{ name: "floats", given, float: given.graph }];
+  const entrants: [Entrant, ...Entrant[]] = [{ name: "floats", given, float: bare(given.graph) }];
   let own: Trial | undefined;
   const enter = async (name: string, one: Given, excluded?: string): Promise<void> => {
     try {
@@ -89,6 +89,8 @@ export async function choosePrecision(
   const { chosen, contestants: timed } = await contest(entrants, place, hooks);
   return { chosen, contestants: [...timed, ...contestants], ...precisionsOf(chosen.trial, own), target };
 }
+
+const bare = (graph: Graph): FloatForm => ({ graph, outcomes: [], chains: [], lost: [] });
 
 /** @param own what was tried in eight bits where the network in floats was chosen */
 function precisionsOf(chosen: Trial | undefined, own?: Trial): Pick<PrecisionChoice, "layers" | "float"> {
@@ -119,8 +121,8 @@ async function searchedTrials(
   target: PrecisionChoice["target"],
   options: PrecisionOptions,
   { signal, ...hooks }: JobHooks,
-): Promise<{ readonly float: Graph; readonly searched: Searched; readonly limit: number }> {
-  const float = floatForm(given.graph).graph;
+): Promise<{ readonly float: FloatForm; readonly searched: Searched; readonly limit: number }> {
+  const float = floatForm(given.graph);
   const pixels = data.all.dims.slice(1).reduce((product, size) => product * size, 1);
   const most = pixels > chosenOn.pixels ? chosenOn.large : chosenOn.small;
   const feeds = data.all.part(0, Math.max(1, Math.min(most, data.images.count)));
@@ -144,7 +146,7 @@ async function searchedTrials(
   const reference = spent < limit() ? against : given;
   const lossOf = (candidate: Graph): Promise<number> => lossBeside(reference, candidate);
   const steps = stepsOf(hooks);
-  const searched = await searchPrecision(float, data.images, ortEngine(sessionOf(options)), lossOf, {
+  const searched = await searchPrecision(float.graph, data.images, ortEngine(sessionOf(options)), lossOf, {
     ...{ weights: weightFormatsFor[target], limit, progress: steps.report },
     ...(signal ? { signal } : {}),
   }).finally(() => steps.stop());

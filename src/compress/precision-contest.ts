@@ -1,10 +1,10 @@
 // Which form of a network is written where its precision is free: in floats, in eight bits as far as its loss allows,
 // the same with the layers in floats that are slower in eight bits, or the original in eight bits. All are timed in
 // turns, and as whole networks, so that every change of precision counts as what it costs.
-import type { Graph } from "../graph/types.js";
 import { timeInTurns } from "../runtime/compare-times.js";
 import { sampleFeeds } from "../runtime/index.js";
 import type { LatencyTable } from "../runtime/known-times.js";
+import type { FloatForm } from "./eight-bits.js";
 import type { Given, JobHooks, Place } from "./job.js";
 import type { Searched, Trial } from "./precision-search.js";
 import { type PrecisionTimes, precisionTimes } from "./precision-times.js";
@@ -14,7 +14,7 @@ export interface Entrant {
   readonly name: string;
   /** What it was made of, and that in floats as it was quantised. */
   readonly given: Given;
-  readonly float: Graph;
+  readonly float: FloatForm;
   /** Absent: the network as it was given. */
   readonly trial?: Trial;
   /** Why it is timed, but not to be written. */
@@ -54,7 +54,7 @@ export async function entrantsOf(
     const reason = `it loses ${loss.toPrecision(2)} where ${limit} is allowed`;
     return { entrants: [], skipped: [{ name, loss, layers: layersIn(trials.at(-1)!).length, reason }] };
   }
-  const times = await precisionTimes(float, place, table, hooks);
+  const times = await precisionTimes(float.graph, place, table, hooks);
   const tried = [...within];
   const skipped: Contestant[] = [];
   for (const more of floatsForSpeed(times, new Set(layersIn(base)))) {

@@ -10,7 +10,7 @@ import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
 import { regionsOf } from "../passes/quantize/regions.js";
 import { ruleOf, weightOf } from "../passes/quantize/rules.js";
 import type { LatencyTable } from "../runtime/known-times.js";
-import { inEightBits } from "./chain-times.js";
+import { inEightBits, neighboursOf, withoutNeighbours } from "./chain-times.js";
 import { type JobHooks, type Place, withBar } from "./job.js";
 
 export interface PrecisionTimes {
@@ -28,12 +28,14 @@ export async function precisionTimes(
 ): Promise<readonly PrecisionTimes[]> {
   const { signal } = hooks;
   const questions = questionsOf(graph, inputs.shapes);
-  const asked = [...questions.values()].flatMap((float) => [float, inEightBits(float)]);
+  const layers = [...questions.values()].flatMap((float) => [float, inEightBits(float)]);
+  const asked = [...layers, ...layers.flatMap(neighboursOf)];
+  const clock = withoutNeighbours(table.clock);
   await withBar("timing both precisions", hooks, (progress) =>
     table.measure(asked, { progress, ...(signal ? { signal } : {}) }),
   );
   return [...questions].flatMap(([layer, question]): readonly PrecisionTimes[] => {
-    const [float, int8] = [table.clock(question), table.clock(inEightBits(question))];
+    const [float, int8] = [clock(question), clock(inEightBits(question))];
     return float === undefined || int8 === undefined ? [] : [{ layer, float, int8 }];
   });
 }

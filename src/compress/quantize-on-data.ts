@@ -7,13 +7,13 @@ import { type ComparedOnData, compareOnData } from "../evaluate/compare-on-data.
 import { conventionsOf } from "../evaluate/conventions.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
+import { withPrecision } from "../methods/precision-record.js";
 import { type Cost, cost } from "../ops/cost/cost.js";
 import type { Feeds } from "../runtime/index.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { saveVerified } from "../runtime/save-verified.js";
 import { simulationEngine } from "./best-engine.js";
 import type { CalibrationData } from "./calibration-data.js";
-import { precisionKey } from "./eight-bits.js";
 import { type Given, type JobHooks, placeOf } from "./job.js";
 import { losesFunction, whyNotFast } from "./pays-on-data.js";
 import type { CalibratedBudget } from "./plan-calibrated.js";
@@ -85,7 +85,7 @@ export async function quantizeOnData(
   const saved = await saveVerified(graph, output, async (file) => {
     const bytes = await modelBytes(file);
     if (!inPairs(original.graph)) checkBytes(originalBytes, bytes, trial);
-    const verified = trial && (await verifyEightBits(file, graph, float, feeds, engine, sessionOf(options)));
+    const verified = trial && (await verifyEightBits(file, graph, float.graph, feeds, engine, sessionOf(options)));
     if (trial === undefined) await verifyExact(file, await referenceOf(source.file ?? source.graph, place));
     const compared = await compareHeldOut(original, file, data, options, hooks);
     if (maxLoss !== undefined && compared.loss.mean > maxLoss)
@@ -108,9 +108,10 @@ export async function quantizeOnData(
   };
 }
 
-function described({ graph, rounding }: Trial, { target }: PrecisionChoice, data: CalibrationData): Graph {
-  const text = JSON.stringify({ precision: "int8", target, ...rounding });
-  return withMetadata(graph, { [precisionKey]: text, ...(data.all.images ? conventionsOf(data.all.how) : {}) });
+function described({ graph, rounding }: Trial, { target, chosen }: PrecisionChoice, data: CalibrationData): Graph {
+  const { graph: float, chains, lost } = chosen.float;
+  const recorded = withPrecision(graph, { target, ...rounding }, float, chains, lost);
+  return withMetadata(recorded, data.all.images ? conventionsOf(data.all.how) : {});
 }
 
 async function feedsOf({ heldOut, all }: CalibrationData): Promise<readonly Feeds[]> {

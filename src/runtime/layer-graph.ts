@@ -119,6 +119,8 @@ function convolutionGraph({ input, shape, attributes, type, opset, basis, chain 
     metadata: new Map(),
   };
   const first = neighbour("first", input[1] ?? inChannels, "x", "before");
-  const last = [makeNode("Relu", ["after"], ["active"]), neighbour("last", outChannels, "active", "y")];
+  // Without any convolution the neighbours are left, whose own time that is.
+  const between = chain?.length === 0 ? "before" : "after";
+  const last = [makeNode("Relu", [between], ["active"]), neighbour("last", outChannels, "active", "y")];
   return { ...graph, nodes: [first, ...layers(), ...last] };
 }
