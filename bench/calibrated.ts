@@ -145,4 +145,16 @@ for (const seed of seeds.split(",").map(Number)) {
   }
 }
 if (!aside && process.env.RECORD === "1")
-  await writeResult("bench-calibrated", "npm run bench:calibrated", { network, images: count, rows });
+  await writeResult(
+    network === "resnet20" ? "bench-calibrated" : `bench-calibrated-${network}`,
+    "npm run bench:calibrated",
+    {
+      ...{
+        network,
+        images: count,
+        mirrored: process.env.MIRROR !== "0",
+        evaluated: "10,000 test images of CIFAR-10",
+        rows,
+      },
+    },
+  );

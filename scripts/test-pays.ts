@@ -12,6 +12,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { cacheFolder } from "../src/runtime/cache-folder.js";
 import { describeMachine } from "../src/runtime/machine.js";
 import { runtimeVersion } from "../src/runtime/session.js";
 import { writeAside } from "../src/runtime/write.js";
@@ -57,22 +58,34 @@ async function write({ rows }: PaysTable): Promise<void> {
   await writeAside(resultFile, new TextEncoder().encode(`${JSON.stringify(table, null, 2)}\n`));
 }
 
+/** Networks that were trained on CIFAR-10 here or by others. */
+const isClassifier = ({ name }: WildModel): boolean => /^(resnet(20|56)|vgg16-half)/.test(name);
+
 /** The network's row, or undefined where ONNX Runtime does not run it. */
 async function rowOf(model: WildModel): Promise<PaysRow | undefined> {
   const told = readAnswer((await runCommand(["inspect", model.path])).stdout).sizes;
   const found = await runnableFeeds(model, told);
   if ("why" in found) return undefined;
   const pictures = takesPictures(found.feeds[0]!);
-  const data = pictures ? shared("data/bsds500/train")! : randomArrays(model.name, found.feeds[0]!, folder);
+  const photographs = shared("data/bsds500/train")!;
+  const data = isClassifier(model)
+    ? join(cacheFolder(), join(cacheFolder(), "cifar10"))
+    : pictures
+      ? photographs
+      : randomArrays(model.name, found.feeds[0]!, folder);
   const sizes = [...found.sizes].map(([name, dims]) => `${found.sizes.size > 1 ? `${name}=` : ""}${dims.join("x")}`);
   return payingRow({
     name: model.name,
     path: model.path,
     data,
-    dataName: pictures ? "photographs (BSDS500 train)" : "random arrays",
+    dataName: isClassifier(model) ? "CIFAR-10" : pictures ? "photographs (BSDS500 train)" : "random arrays",
     feeds: found.feeds.slice(-1),
     speedup,
-    words: ["--threads", values.threads, ...sizes.flatMap((size) => ["--input", size])],
+    words: [
+      ...["--threads", values.threads],
+      ...(model.name.startsWith("resnet") ? ["--normalize", "imagenet"] : []),
+      ...sizes.flatMap((size) => ["--input", size]),
+    ],
     folder,
     commit,
     effort: { seconds: 8, leastRounds: 11, mostRounds: 101 },
@@ -86,9 +99,7 @@ async function main(): Promise<void> {
     if (!existsSync(program)) throw new Error("the command line is not built: npm run build");
     mkdirSync(folder, { recursive: true });
     const wanted = new RegExp(values.only ?? "");
-    for (const model of [...wildModels(), ...fetchedModels(), ...(await ownModels(folder))].filter(({ name }) =>
-      wanted.test(name),
-    )) {
+    for (const model of [...wildModels(), ...fetchedModels(), ...ownModels()].filter(({ name }) => wanted.test(name))) {
       const isRow = (row: PaysRow) => row.model === model.name && row.speedup === speedup;
       if (values.only === undefined && table.rows.some(isRow)) continue;
       const row = await rowOf(model);

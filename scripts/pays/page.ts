@@ -17,7 +17,8 @@ const foundAgain = 1.15 / 1.2;
 /** These answer the question; any other outcome is a fault. */
 const answers = new Set(["written", "does-not-pay", "loses-function", "nothing-to-compress"]);
 /** Networks that have to be written. */
-const mustBeWritten = /^(vdsr|imdn_x2|imdn_x4|SINet|candy|prisma_nchw|super_resolution_10)$/;
+const mustBeWritten =
+  /^(vdsr|edsr-8-56-x2|imdn_x2|imdn_x4|vgg16-half|isnet|SINet|candy|prisma_nchw|super_resolution_10)$/;
 
 const gain = ({ second }: PaysRow): number => (second === undefined ? Number.NaN : 1 / second.ratio);
 

@@ -2,9 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { vgg16 } from "../../src/nets/vgg.js";
 import { cacheFolder } from "../../src/runtime/cache-folder.js";
-import { saveModel } from "../../src/runtime/files.js";
 import { noShared, shared } from "../../test/shared.js";
 
 export interface WildModel {
@@ -47,13 +45,11 @@ export function fetchedModels(): readonly WildModel[] {
   return paths.filter((path) => existsSync(path)).map(modelOf);
 }
 
-/** Networks of this project: EDSR-8-56 as it ships, and a VGG-16 whose random weights say something of times alone. */
-export async function ownModels(folder: string): Promise<readonly WildModel[]> {
-  const vgg = join(folder, "vgg16-random.onnx");
-  if (!existsSync(vgg)) await saveModel(vgg16({ widthDivisor: 2 }), vgg);
-  const edsr = fileURLToPath(new URL("../../weights/edsr-8-56-x2.onnx", import.meta.url));
-  return [edsr, vgg].map(modelOf);
-}
+/** Networks of this project, as they ship. */
+export const ownModels = (): readonly WildModel[] =>
+  ["edsr-8-56-x2", "vgg16-half"].map((name) =>
+    modelOf(fileURLToPath(new URL(`../../weights/${name}.onnx`, import.meta.url))),
+  );
 
 function modelOf(path: string): WildModel {
   const name = basename(path, ".onnx");

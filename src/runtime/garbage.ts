@@ -4,13 +4,18 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 let collect: (() => void) | undefined;
+/** Bytes of arrays that the last collection left: somebody holds them, and another one would find nothing. */
+let held = 0;
 
-/** Collects where array buffers take more than so many bytes. */
+/** Collects where array buffers take so many bytes more than the last collection left. */
 export function collectArrays(above: number): void {
-  if (process.memoryUsage().arrayBuffers <= above) return;
+  const now = process.memoryUsage().arrayBuffers;
+  held = Math.min(held, now);
+  if (now - held <= above) return;
   if (collect === undefined) {
     setFlagsFromString("--expose-gc");
     collect = runInNewContext("gc") as () => void;
   }
   collect();
+  held = process.memoryUsage().arrayBuffers;
 }

@@ -48,10 +48,10 @@ describe("the table of latencies", () => {
 
   test.each([
     ["empty", ""],
-    ["cut short", '{"version":2,"layer":"a","millise'],
+    ["cut short", '{"version":3,"layer":"a","millise'],
     ["of another version", '{"version":0,"layer":"a","milliseconds":1}'],
     ["of something else", "[1,2,3]"],
-    ["with a time below zero", '{"version":2,"layer":"a","milliseconds":-1}'],
+    ["with a time below zero", '{"version":3,"layer":"a","milliseconds":-1}'],
   ])("measures anew where its file is %s, and reads what is written behind that", async (_, text) => {
     await (await open()).measure([layer]);
     const file = join(folder, readdirSync(folder)[0]!);

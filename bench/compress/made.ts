@@ -1,0 +1,114 @@
+// One row of npm run bench:compress: the command, the comparison on other pictures, and the quality where truths are
+// there, each in a process of its own.
+import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { runCommand } from "../../scripts/wild/command.js";
+import type { Wanted } from "./rows.js";
+
+export interface Made {
+  readonly name: string;
+  readonly budget: readonly string[];
+  readonly threads: number;
+  readonly commit: string;
+  readonly date: string;
+  /** `written`, the code of the error, or why there is no row. */
+  readonly outcome: string;
+  readonly message?: string;
+  readonly seconds?: number;
+  readonly peakMiB?: number;
+  /** As `compress` says: its first prediction beside what was measured, the loss on images held out. */
+  readonly told?: unknown;
+  readonly bytes?: { readonly original: number; readonly written: number };
+  /** As `compare` says, on other pictures. */
+  readonly second?: Compared;
+  /** As `evaluate` says: PSNR on luma of the original and of the result. */
+  readonly quality?: { readonly data: string; readonly original: number; readonly written: number };
+}
+
+export interface Compared {
+  readonly milliseconds: {
+    readonly original: number;
+    readonly written: number;
+    readonly ratio: number;
+    readonly interval: readonly number[];
+  };
+  readonly loss: { readonly kind: string; readonly mean: number; readonly interval?: number };
+  readonly inputs: number;
+  readonly outputs: readonly Record<string, unknown>[];
+}
+
+const minutes = 25;
+
+/** @param folder for the written files */
+export async function makeRow(row: Wanted, threads: number, commit: string, folder: string): Promise<Made> {
+  const { name, budget, model, data, others, input, limit, truths } = row;
+  const base = { name, budget, threads, commit, date: new Date().toISOString() };
+  if (model === undefined) return { ...base, outcome: "skipped", message: "the network is not here" };
+  if (data === undefined || others === undefined)
+    return { ...base, outcome: "skipped", message: "the pictures are not here" };
+  mkdirSync(folder, { recursive: true });
+  const output = join(folder, `${name}-${budget[0]!.slice(2)}-${budget[1]}.onnx`);
+  rmSync(output, { force: true });
+  const place = ["--threads", `${threads}`];
+  const asked = ["compress", model, "-o", output, "--data", data, ...budget, ...input, ...place];
+  const ran = await runCommand(asked, { timeoutSeconds: 60 * minutes });
+  const cost = { seconds: Math.round(ran.seconds), peakMiB: Math.round(ran.peakKiB / 1024) };
+  if (ran.timedOut) return { ...base, ...cost, outcome: "timed-out", message: `after ${minutes} minutes` };
+  const answer = read(ran.stdout);
+  if (ran.exit !== 0 || !existsSync(output)) {
+    const { code = "no-answer", message = ran.stderr.slice(-300), ...facts } = answer?.error ?? {};
+    return { ...base, ...cost, outcome: code, message, ...(answer?.error ? { told: facts } : {}) };
+  }
+  const { milliseconds, compared, predicted, layers = [] } = answer ?? {};
+  const drawn = limit === undefined ? [] : ["--limit", `${limit}`, "--seed", "1"];
+  const second = read(
+    (
+      await runCommand(["compare", model, output, "--data", others, ...input, ...drawn, ...place], {
+        timeoutSeconds: 1800,
+      })
+    ).stdout,
+  ) as Compared | undefined;
+  const quality = truths?.[0] === undefined ? undefined : await qualityOf(model, output, truths[0], truths[1]);
+  return {
+    ...base,
+    ...cost,
+    outcome: "written",
+    told: { milliseconds, loss: compared?.loss, inputs: compared?.inputs, predicted, layers: layers.length },
+    bytes: { original: statSync(model).size, written: statSync(output).size },
+    ...(second === undefined
+      ? {}
+      : {
+          second: {
+            milliseconds: second.milliseconds,
+            loss: second.loss,
+            inputs: second.inputs,
+            outputs: second.outputs,
+          },
+        }),
+    ...(quality === undefined ? {} : { quality }),
+  };
+}
+
+async function qualityOf(model: string, output: string, truths: string, scale: number): Promise<Made["quality"]> {
+  const psnr = async (file: string): Promise<number> => {
+    const asked = ["evaluate", file, "--data", truths, "--scale", `${scale}`, "--no-latency"];
+    return (read((await runCommand(asked)).stdout) as { psnr?: number } | undefined)?.psnr ?? Number.NaN;
+  };
+  return { data: "Set5", original: await psnr(model), written: await psnr(output) };
+}
+
+interface Answer {
+  readonly milliseconds?: unknown;
+  readonly compared?: { readonly loss: unknown; readonly inputs: number };
+  readonly predicted?: unknown;
+  readonly layers?: readonly unknown[];
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+function read(text: string): Answer | undefined {
+  try {
+    return JSON.parse(text) as Answer;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,109 @@
+// What is compressed by npm run bench:compress: each network with the words that a user would give, and what its result
+// is compared on.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { cacheFolder } from "../../src/runtime/cache-folder.js";
+import { shared } from "../../test/shared.js";
+
+export interface Wanted {
+  /** Network and budget; what --only is matched with. */
+  readonly name: string;
+  /** Why the file is not here, or its path. */
+  readonly model: string | undefined;
+  /** Budget, and how pictures become inputs. */
+  readonly budget: readonly string[];
+  readonly input: readonly string[];
+  readonly data: string | undefined;
+  /** Other pictures, and how many of them are drawn. */
+  readonly others: string | undefined;
+  readonly limit?: number;
+  /** Pairs with their truths, and the scale. */
+  readonly truths?: readonly [folder: string | undefined, scale: number];
+}
+
+const train = shared("data/bsds500/train");
+const test = shared("data/bsds500/test");
+const cifar = existsSync(join(cacheFolder(), "cifar10")) ? join(cacheFolder(), "cifar10") : undefined;
+const ours = (name: string) => fileURLToPath(new URL(`../../weights/${name}.onnx`, import.meta.url));
+const fetched = (name: string) => {
+  const path = join(cacheFolder(), `${name}.onnx`);
+  return existsSync(path) ? path : undefined;
+};
+const set5 = (scale: number) => [shared(`data/set5/image_SRF_${scale}`), scale] as const;
+const photographs = { data: train, others: test } as const;
+
+/** As its publisher does: mean 128, deviation 256, of 1024 x 1024 pixels. */
+const isnet = {
+  ...photographs,
+  model: fetched("isnet"),
+  input: ["--normalize", "0.50196/1.00392", "--size", "1024x1024"],
+  limit: 24,
+};
+const text = { ...photographs, limit: 24 };
+
+const pictures = (name: string, model: string | undefined, scale: number, input: readonly string[] = []) =>
+  ({ name, model, input, ...photographs, limit: 24, truths: set5(scale) }) as const;
+
+const speedups: readonly Wanted[] = [
+  { ...pictures("edsr-8-56-x2", ours("edsr-8-56-x2"), 2), budget: ["--speedup", "1.5"] },
+  { ...pictures("vdsr", shared("data/models/vdsr.onnx"), 2), budget: ["--speedup", "1.5"] },
+  {
+    name: "vgg16-half",
+    model: ours("vgg16-half"),
+    input: [],
+    data: cifar,
+    others: cifar,
+    budget: ["--speedup", "1.5"],
+  },
+  { ...isnet, name: "isnet", budget: ["--speedup", "1.5", "--images", "16"] },
+];
+
+const agreements: readonly Wanted[] = [
+  { ...isnet, name: "isnet", budget: ["--keep-macs", "0.5", "--images", "16"] },
+  {
+    ...text,
+    name: "ppocrv4_det",
+    model: fetched("ppocrv4_det"),
+    input: ["--normalize", "imagenet", "--size", "640x640"],
+    budget: ["--speedup", "1.1", "--max-loss", "0.01"],
+  },
+  {
+    ...text,
+    name: "ppocrv4_rec",
+    model: fetched("ppocrv4_rec"),
+    input: ["--normalize", "0.5,0.5,0.5/0.5,0.5,0.5", "--size", "320x48"],
+    budget: ["--speedup", "1.1", "--max-loss", "0.01"],
+  },
+  {
+    ...text,
+    name: "version-RFB-320",
+    model: shared("data/models/version-RFB-320.onnx"),
+    input: ["--normalize", "0.498039/0.501961", "--size", "320x240"],
+    budget: ["--speedup", "1.1", "--max-loss", "0.01"],
+  },
+];
+
+const halves: readonly Wanted[] = [
+  ...[0.7, 0.5, 0.35].map((keep) => ({
+    ...pictures("vdsr", shared("data/models/vdsr.onnx"), 2),
+    budget: ["--keep-macs", `${keep}`],
+  })),
+  ...(
+    [
+      ["imdn_x2", 2],
+      ["rfdn_x4", 4],
+      ["rlfn_x4", 4],
+    ] as const
+  ).map(([name, scale]) => ({
+    ...pictures(name, shared(`data/models/${name}.onnx`), scale),
+    budget: ["--keep-macs", "0.5"],
+  })),
+];
+
+/** Every row, by the part of the table that it stands in. */
+export const wanted: Readonly<Record<string, readonly Wanted[]>> = {
+  "Asked to be faster": speedups,
+  "Asked for agreement": agreements,
+  "Super-resolution at a share of the multiply-accumulates": halves,
+};
