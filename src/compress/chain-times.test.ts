@@ -57,13 +57,18 @@ test("where the precision is free a candidate is as fast as in the faster one, a
   const lowRank = { family: "low-rank", ranks: [5] } as const;
   const times = (question: { readonly chain?: unknown; readonly precision?: "int8" }) =>
     question.precision === "int8" ? (question.chain === undefined ? 3 : 2) : question.chain === undefined ? 4 : 1;
-  const [auto, eight] = [chainClock(times, sizes, 11, "auto"), chainClock(times, sizes, 11, "int8")];
+  const [auto, eight] = [
+    chainClock(times, sizes, 11, { precision: "auto" }),
+    chainClock(times, sizes, 11, { precision: "int8" }),
+  ];
   const dense = { family: "dense", ranks: [] } as const;
   expect([auto.exact(last, dense), auto.precision(last, dense), auto.dense(last)]).toEqual([3, "int8", 4]);
   expect([auto.exact(last, lowRank), auto.precision(last, lowRank)]).toEqual([1, "fp32"]);
   expect([eight.exact(last, lowRank), eight.precision(last, lowRank)]).toEqual([2, "int8"]);
   // Nothing is known before both were timed.
-  const half = chainClock((question) => (question.precision ? undefined : times(question)), sizes, 11, "auto");
+  const half = chainClock((question) => (question.precision ? undefined : times(question)), sizes, 11, {
+    precision: "auto",
+  });
   expect(half.exact(last, lowRank)).toBeUndefined();
 });
 
@@ -74,7 +79,7 @@ test("a planned network is timed in floats and with each layer in the precision 
     ...{ layer, candidate: { family: "dense", ranks: [] } as const },
     ...{ error: 0, weights: 0, macs: 0, price: 0, loss: 0 },
   }));
-  const clock = chainClock(times, sizes, 17, "auto");
+  const clock = chainClock(times, sizes, 17, { precision: "auto" });
   const [floats, mixed] = formsInPrecision(graph, chosen, clock, "auto");
   expect(floats).toBe(graph);
   const reads = (op: string) => mixed!.nodes.find((node) => node.op === op)!.inputs[1]!;

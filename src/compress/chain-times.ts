@@ -13,6 +13,7 @@ import type { Clock, TimedLayer } from "../methods/latencies.js";
 import { attributesToJson } from "../methods/record.js";
 import { inferShapes } from "../ops/infer.js";
 import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
+import { weightBytes } from "./cold-weights.js";
 import type { Place } from "./job.js";
 import type { Precision } from "./precisions.js";
 
@@ -100,8 +101,16 @@ function stagesOf(geometry: Window, candidate: Candidate, { shape }: CalibratedL
 const matricesOf = (candidate: Candidate, { shape }: CalibratedLayer) =>
   stageShapes(candidate, shape).map((stage) => ({ shape: [stage.out, stage.in], attributes: {} }));
 
-/** Answers from a clock: of a candidate the time in the precision in which it is fastest. */
-export function chainClock(clock: Clock, inputs: LayerInputs, opset: number, precision: Precision = "fp32") {
+/**
+ * Answers from a clock: of a candidate the time in the precision in which it is fastest.
+ * @param perByte - what a byte of weights takes beside the clock's times (cold-weights.ts)
+ */
+export function chainClock(
+  clock: Clock,
+  inputs: LayerInputs,
+  opset: number,
+  { perByte = 0, precision = "fp32" }: { readonly perByte?: number; readonly precision?: Precision | undefined } = {},
+) {
   // Of one precision the neighbours are the same, whatever the layer is.
   const answered = precision === "fp32" ? clock : withoutNeighbours(clock);
   const total = (questions: readonly TimedLayer[] | undefined): number | undefined => {
@@ -109,7 +118,7 @@ export function chainClock(clock: Clock, inputs: LayerInputs, opset: number, pre
     for (const question of questions ?? [undefined]) {
       const answer = question && answered(question);
       if (answer === undefined) return undefined;
-      sum += answer;
+      sum += answer + perByte * weightBytes(question!);
     }
     return sum;
   };
@@ -132,8 +141,13 @@ export function chainClock(clock: Clock, inputs: LayerInputs, opset: number, pre
     ...{ exact, milliseconds, precision: (...of: Parameters<typeof exact>) => timed(...of)?.precision },
     /** The layer as it is, in floats. */
     dense: (layer: CalibratedLayer) => total(chainQuestions(layer, dense, inputs, opset)),
+    /** Bytes of a layer's weights, as often as they are read. */
+    weightBytes: (layer: CalibratedLayer): number =>
+      (chainQuestions(layer, dense, inputs, opset) ?? []).reduce((sum, question) => sum + weightBytes(question), 0),
   };
 }
+
+export type ChainClock = ReturnType<typeof chainClock>;
 
 const familyOf = (choices: readonly LayerChoice[], { candidate }: LayerChoice): readonly LayerChoice[] =>
   choices.filter((other) => other.candidate.family === candidate.family && other.candidate.splits === candidate.splits);
@@ -174,7 +188,8 @@ export function firstTimed({ choices }: LayerChoices): readonly LayerChoice[] {
 export const clockOf = (
   job: { readonly prepared: Graph; readonly place: Place; readonly precision?: Precision },
   { clock }: { readonly clock: Clock },
-) => chainClock(clock, layerInputs(job), opsetOf(job.prepared), job.precision);
+  perByte = 0,
+) => chainClock(clock, layerInputs(job), opsetOf(job.prepared), { perByte, precision: job.precision });
 
 export const opsetOf = (graph: Graph): number => graph.opsets.get("") ?? 17;
 

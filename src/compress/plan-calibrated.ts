@@ -12,7 +12,7 @@ import type { Cost } from "../ops/cost/cost.js";
 import { openLatencyTable } from "../runtime/latency-table.js";
 import { firstTimes, surelyTimedPlan } from "./calibrated-in-time.js";
 import type { CalibrationData } from "./calibration-data.js";
-import { clockOf } from "./chain-times.js";
+import { type ChainClock, clockOf } from "./chain-times.js";
 import { type Effort, placesOf } from "./effort.js";
 import { fastestCandidates, type TimedCandidate } from "./fastest-candidates.js";
 import { fittedImages } from "./fitted-images.js";
@@ -21,7 +21,7 @@ import { planByBytes } from "./plan-by-bytes.js";
 import { candidatesFor, type Saves, tellWide, widestBy, worthTiming } from "./plan-candidates.js";
 import type { Precision } from "./precisions.js";
 import { restricted } from "./restricted.js";
-import { byWeights, type ChainClock, type Counts, type CurvePoint, speedCurve } from "./solve-calibrated.js";
+import { byWeights, type Counts, type CurvePoint, speedCurve } from "./solve-calibrated.js";
 
 export interface CalibratedBudget {
   readonly keepMacs?: number;
@@ -162,8 +162,8 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
     ...(job.place.threads === undefined ? {} : { threads: job.place.threads }),
     ...(job.latencies === undefined ? {} : { folder: job.latencies }),
   });
-  const clock = clockOf(job, table);
-  let original: number | undefined;
+  let known: Awaited<ReturnType<typeof firstTimes>> | undefined;
+  const clock = () => known?.clock ?? clockOf(job, table);
   return {
     calibration,
     images,
@@ -172,25 +172,25 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
       if (budget.keepParams !== undefined)
         return { calibration, chosen: byWeights(whole, calibration, budget.keepParams) };
       const plan = await surelyTimedPlan(job, calibration, table, { ...budget, whole });
-      original = plan.times?.original;
+      known = await firstTimes(job, calibration, table);
       return plan;
     },
-    times: () => fastestCandidates(calibration, clock),
+    times: () => fastestCandidates(calibration, clock()),
     layerTimes: (chosen) =>
       chosen.map(({ layer, candidate }) => ({
         layer: layer.name,
-        original: clock.dense(layer),
-        written: clock.exact(layer, candidate),
-        ...(job.precision === undefined || job.precision === "fp32" ? {} : precisionOf(clock, layer, candidate)),
+        original: clock().dense(layer),
+        written: clock().exact(layer, candidate),
+        ...(job.precision === undefined || job.precision === "fp32" ? {} : precisionOf(clock(), layer, candidate)),
       })),
-    curve: () => (original === undefined ? [] : speedCurve(calibration, clock, original).map(({ point }) => point)),
+    curve: () => (known ? speedCurve(calibration, known.clock, known.whole).map(({ point }) => point) : []),
     async measure() {
-      original = (await firstTimes(job, calibration, table)).original;
+      known = await firstTimes(job, calibration, table);
     },
     plans: () =>
-      original === undefined
-        ? []
-        : speedCurve(calibration, clock, original).map(({ chosen }) => ({ calibration, chosen: chosen() })),
+      known
+        ? speedCurve(calibration, known.clock, known.whole).map(({ chosen }) => ({ calibration, chosen: chosen() }))
+        : [],
   };
 }
 

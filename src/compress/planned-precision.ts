@@ -6,9 +6,9 @@ import { nodeName } from "../graph/attributes.js";
 import { indexOf } from "../graph/graph-index.js";
 import type { Graph } from "../graph/types.js";
 import { quantizedForTiming } from "../passes/quantize/for-timing.js";
+import type { ChainClock } from "./chain-times.js";
 import { floatForm } from "./eight-bits.js";
 import type { Precision } from "./precisions.js";
-import type { ChainClock } from "./solve-calibrated.js";
 
 /** Forms of which the fastest counts: in floats where that is allowed, and in eight bits where a layer is faster so. */
 export function formsInPrecision(
