@@ -1,11 +1,12 @@
-// Low rank and eight bits, each alone and together, beside the original: milliseconds in turns, bytes, and what is lost
-// on images that nothing was fitted to. Networks and images are looked for in FILTERBASIS_SHARED, else in `shared`
-// beside the project. Run: npm run bench:quantized [-- NETWORK,NETWORK [KEEP]]; KEEP of the multiply-accumulates, 0.5
-// by default.
+// Low rank and eight bits, each alone and together, beside the original: milliseconds in turns, in Node and in
+// WebAssembly, bytes, and what is lost on images that nothing was fitted to. Networks and images are looked for in
+// FILTERBASIS_SHARED, else in `shared` beside the project, and in the cache (scripts/get-networks.mjs). Run: npm run
+// bench:quantized [-- NETWORK,NETWORK [KEEP]]; KEEP of the multiply-accumulates, 0.5 by default.
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type CalibrationOptions, calibrationData } from "../src/compress/calibration-data.js";
+import { type CalibrationData, type CalibrationOptions, calibrationData } from "../src/compress/calibration-data.js";
 import { compressOnData } from "../src/compress/compress-calibrated.js";
 import type { Given } from "../src/compress/job.js";
 import { quantizeOnData } from "../src/compress/quantize-on-data.js";
@@ -13,10 +14,13 @@ import { openData } from "../src/data/table.js";
 import { isError } from "../src/errors/error.js";
 import { compareOnData } from "../src/evaluate/compare-on-data.js";
 import type { Graph } from "../src/graph/types.js";
-import { timeInTurns } from "../src/runtime/compare-times.js";
+import { cacheFolder } from "../src/runtime/cache-folder.js";
+import { type TimedModel, timeInTurns } from "../src/runtime/compare-times.js";
 import { loadModel } from "../src/runtime/files.js";
 import { findInputs, sampleFeeds } from "../src/runtime/index.js";
+import { describeMachine } from "../src/runtime/machine.js";
 import { modelBytes } from "../src/runtime/model-bytes.js";
+import type { RuntimeName } from "../src/runtime/session.js";
 import { shared } from "../test/shared.js";
 import { writeResult } from "./result.js";
 
@@ -26,28 +30,52 @@ interface Subject {
   readonly options: CalibrationOptions;
 }
 
+/** What is in the cache, where it was fetched. */
+const fetched = (name: string): string | undefined => {
+  const path = join(cacheFolder(), `${name}.onnx`);
+  return existsSync(path) ? path : undefined;
+};
+
 const photos = shared("data/bsds500/train");
-const size = { width: 96, height: 96 };
+/** Images as a network takes them; sixteen to fit to, and as many that are held out. */
+const pictures = (width: number, height: number, how: CalibrationOptions): CalibrationOptions => ({
+  ...{ size: { width, height }, fit: "cover", images: 16, heldOut: 16, ...how },
+});
+const cifar = (normalize: string): CalibrationOptions => ({ normalize, images: 256, heldOut: 512 });
+
 const subjects: Readonly<Record<string, Subject>> = {
+  resnet20: { model: "weights/resnet20.onnx", data: "cifar10", options: cifar("cifar10") },
+  resnet56: { model: shared("data/models/resnet56.onnx"), data: "cifar10", options: cifar("imagenet") },
+  "vgg16-half": { model: "weights/vgg16-half.onnx", data: "cifar10", options: cifar("cifar10") },
   "edsr-8-56-x2": {
     model: "weights/edsr-8-56-x2.onnx",
     data: photos,
-    options: { size, fit: "cover", range: 255, normalize: "none", images: 16, heldOut: 16 },
+    options: pictures(96, 96, { range: 255, normalize: "none" }),
   },
   vdsr: {
     model: shared("data/models/vdsr.onnx"),
     data: photos,
-    options: { size, fit: "cover", range: 1, normalize: "none", images: 16, heldOut: 16 },
+    options: pictures(96, 96, { range: 1, normalize: "none" }),
   },
   imdn_x2: {
     model: shared("data/models/imdn_x2.onnx"),
     data: photos,
-    options: { size, fit: "cover", range: 1, normalize: "none", images: 16, heldOut: 16 },
+    options: pictures(96, 96, { range: 1, normalize: "none" }),
   },
-  resnet56: {
-    model: shared("data/models/resnet56.onnx"),
-    data: "cifar10",
-    options: { normalize: "imagenet", images: 256, heldOut: 512 },
+  "rfb-320": {
+    model: shared("data/models/version-RFB-320.onnx"),
+    data: photos,
+    options: pictures(320, 240, { range: 255, normalize: "127,127,127/128,128,128" }),
+  },
+  ppocrv4_det: {
+    model: fetched("ppocrv4_det"),
+    data: photos,
+    options: pictures(320, 320, { range: 1, normalize: "imagenet" }),
+  },
+  isnet: {
+    model: fetched("isnet"),
+    data: photos,
+    options: pictures(1024, 1024, { range: 255, normalize: "128,128,128/256,256,256", images: 6, heldOut: 6 }),
   },
 };
 
@@ -55,6 +83,7 @@ const [names = Object.keys(subjects).join(","), keep = "0.5"] = process.argv.sli
 const threads = 1;
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const hooks = { note: say };
+const { instructions } = describeMachine();
 
 /** What a form of the network is, or why there is none. */
 type Made = { readonly file: string; readonly how: object } | { readonly reason: string };
@@ -69,66 +98,108 @@ async function made(make: () => Promise<Made>): Promise<Made> {
 }
 
 /** Every input at the size that images are brought to. */
-const sizedShapes = (graph: Graph) =>
+const sizedShapes = (graph: Graph, { width, height }: NonNullable<CalibrationOptions["size"]>) =>
   new Map(
     graph.inputs
       .filter(({ name }) => !graph.initializers.has(name))
-      .map(({ name, tensor }) => [name, [1, Number(tensor!.dims![1]), size.height, size.width]] as const),
+      .map(({ name, tensor }) => [name, [1, Number(tensor!.dims![1]), height, width]] as const),
   );
 
+/** The forms, each in a file of its own. */
+async function formsOf(given: Given, images: CalibrationData, folder: string): Promise<Readonly<Record<string, Made>>> {
+  const factors = (to: string, precision: "fp32" | "int8") =>
+    made(async () => {
+      const file = join(folder, to);
+      await compressOnData(given, file, images, { budget: { keepMacs: Number(keep) }, threads, precision });
+      return { file, how: { keepMacs: Number(keep) } };
+    });
+  const eight = (of: Given, to: string) =>
+    made(async () => {
+      const file = join(folder, to);
+      const { rounding, float, layers } = await quantizeOnData(of, file, images, {
+        ...{ precision: "int8", threads, original: given },
+      });
+      return { file, how: { rounding, layers: layers.length, float } };
+    });
+  const int8 = await eight(given, "int8.onnx");
+  const basis = await factors("basis.onnx", "fp32");
+  // Ranks are chosen by times in eight bits where that is what they will be.
+  const planned = await factors("planned.onnx", "int8");
+  const both =
+    "reason" in planned
+      ? planned
+      : await eight({ graph: await loadModel(planned.file), file: planned.file }, "both.onnx");
+  // What `--precision auto` makes of the same factors where nothing asks for them.
+  const auto =
+    "reason" in planned
+      ? planned
+      : await made(async () => {
+          const file = join(folder, "auto.onnx");
+          const float = { graph: await loadModel(planned.file), file: planned.file };
+          const { contestants, layers, alone } = await quantizeOnData(float, file, images, {
+            ...{ precision: "auto", threads, original: given, against: given },
+          });
+          return { file, how: { contestants, layers: layers.length, alone } };
+        });
+  return { original: { file: given.file!, how: {} }, int8, basis, both, auto };
+}
+
+/** Milliseconds of all files in turns, and how many times as fast as the first each is. */
+async function timesOf(files: readonly TimedModel[], { inputs }: CalibrationData, runtime: RuntimeName) {
+  const options = { threads, runtime };
+  const { models, ratios, rounds } = await timeInTurns(files, (ports) => sampleFeeds(ports, inputs), options);
+  return {
+    rounds,
+    rows: new Map(
+      models.map(({ name, milliseconds }, i) => [name, { milliseconds, faster: ratios[i - 1]?.wall ?? null }] as const),
+    ),
+  };
+}
+
 async function measure(name: string, { model, data, options }: Subject): Promise<object> {
-  if (model === undefined || data === undefined) return { network: name, skipped: "it is not here" };
+  if (model === undefined) return { network: name, skipped: "the network is not here (scripts/get-networks.mjs)" };
+  if (data === undefined) return { network: name, skipped: "its images are not here" };
+  const started = performance.now();
   const graph = await loadModel(model);
-  const inputs = await findInputs(graph, { shapes: options.size === undefined ? new Map() : sizedShapes(graph) });
+  const shapes = options.size === undefined ? new Map() : sizedShapes(graph, options.size);
+  const inputs = await findInputs(graph, { shapes });
   const images = await calibrationData(graph, await openData(data, hooks), inputs, { ...options, ...hooks });
   const folder = await mkdtemp(join(tmpdir(), "filterbasis-bench-"));
   try {
-    const given: Given = { graph, file: model };
-    say(`${name}: low rank`);
-    const basis = await made(async () => {
-      const file = join(folder, "basis.onnx");
-      await compressOnData(given, file, images, { budget: { keepMacs: Number(keep) }, threads });
-      return { file, how: { keepMacs: Number(keep) } };
-    });
-    const eight = (of: Given, to: string) =>
-      made(async () => {
-        const file = join(folder, to);
-        const { rounding, float, layers } = await quantizeOnData(of, file, images, {
-          ...{ precision: "int8", threads, original: given },
-        });
-        return { file, how: { rounding, layers: layers.length, float } };
-      });
-    say(`${name}: eight bits`);
-    const int8 = await eight(given, "int8.onnx");
-    const both =
-      "reason" in basis ? basis : await eight({ graph: await loadModel(basis.file), file: basis.file }, "both.onnx");
-    const forms: Readonly<Record<string, Made>> = { original: { file: model, how: {} }, int8, basis, both };
+    const forms = await formsOf({ graph, file: model }, images, folder);
     const there = Object.entries(forms).flatMap(([form, one]) =>
       "file" in one ? [{ name: form, model: one.file }] : [],
     );
     say(`${name}: timing ${there.map(({ name: form }) => form).join(", ")}`);
-    const { models, ratios, rounds } = await timeInTurns(there, (ports) => sampleFeeds(ports, images.inputs), {
-      threads,
-    });
+    const node = await timesOf(there, images, "node");
+    const web = await timesOf(there, images, "web");
     const rows: object[] = [];
     for (const [form, one] of Object.entries(forms)) {
       if ("reason" in one) {
-        rows.push({ form, skipped: one.reason });
+        rows.push({ form, instructions, skipped: one.reason });
+        say(`${name} ${form}: ${one.reason}`);
         continue;
       }
-      const at = there.findIndex(({ name: other }) => other === form);
       const { loss, outputs } = await compareOnData(model, one.file, images.heldOut!, { threads });
-      const row = {
-        ...{ form, milliseconds: models[at]!.milliseconds, faster: ratios[at - 1]?.wall ?? null },
-        ...{ bytes: await modelBytes(one.file), loss, psnr: outputs[0]!.psnr, relative: outputs[0]!.relative.mean },
+      const [inNode, inWeb] = [node.rows.get(form)!, web.rows.get(form)!];
+      const bytes = await modelBytes(one.file);
+      const lost = { loss, psnr: outputs[0]!.psnr, relative: outputs[0]!.relative.mean };
+      rows.push({
+        form,
+        instructions,
+        node: inNode,
+        web: inWeb,
+        bytes,
+        ...lost,
+        top1: outputs[0]!.top1Error,
         how: one.how,
-      };
-      rows.push(row);
-      say(
-        `${name} ${form}: ${models[at]!.milliseconds.median.toFixed(2)} ms, ${row.bytes} bytes, loss ${loss.mean}, ${row.psnr} dB`,
-      );
+      });
+      const ms = [inNode, inWeb].map(({ milliseconds: { median } }) => median.toFixed(2));
+      say(`${name} ${form}: ${ms[0]} ms, wasm ${ms[1]} ms, ${bytes} bytes, loss ${loss.mean} (${loss.kind})`);
     }
-    return { network: name, threads, rounds, images: images.images.count, heldOut: images.heldOut!.count, rows };
+    const minutes = (performance.now() - started) / 60_000;
+    const counts = { images: images.images.count, heldOut: images.heldOut!.count };
+    return { network: name, threads, rounds: { node: node.rounds, web: web.rounds }, ...counts, minutes, rows };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -136,7 +207,9 @@ async function measure(name: string, { model, data, options }: Subject): Promise
 
 const networks: object[] = [];
 for (const name of names.split(",")) {
-  networks.push(await measure(name, subjects[name]!));
+  const subject = subjects[name];
+  if (subject === undefined) throw new Error(`there is no network ${name}: ${Object.keys(subjects).join(", ")}`);
+  networks.push(await measure(name, subject));
   // What was measured stays, should a later network take too long.
   await writeResult("bench-quantized", "npm run bench:quantized", { keepMacs: Number(keep), networks });
 }

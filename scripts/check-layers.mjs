@@ -22,7 +22,7 @@ export const rooms = {
   report: ["errors", "graph", "basis", "methods"],
   torch: ["errors", "linalg"],
   interpreter: ["errors", "graph", "ops", "torch"],
-  runtime: ["errors", "linalg", "graph", "ops", "formats", "methods", "torch"],
+  runtime: ["errors", "linalg", "graph", "ops", "passes", "formats", "methods", "torch"],
   data: ["errors", "linalg", "graph", "formats", "runtime"],
   evaluate: ["errors", "graph", "ops", "runtime", "data"],
   calibrate: "errors linalg graph ops passes formats basis methods plan torch interpreter runtime".split(" "),

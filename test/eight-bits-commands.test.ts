@@ -1,20 +1,24 @@
 // Eight bits from the command line: `export --precision`, `compress --precision`, `export --store`, and what is
 // refused.
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import compare from "../src/cli/compare.js";
 import compress from "../src/cli/compress.js";
 import exporting from "../src/cli/export.js";
 import type { Command } from "../src/cli/frame.js";
 import inspect from "../src/cli/inspect.js";
-import { precisionKey } from "../src/compress/eight-bits.js";
+import plan from "../src/cli/plan.js";
+import report from "../src/cli/report.js";
 import { indexOf } from "../src/graph/index.js";
 import { basis } from "../src/methods/basis.js";
 import { expand } from "../src/methods/expand.js";
 import { findLayers } from "../src/methods/layers.js";
+import { precisionKey } from "../src/methods/precision-record.js";
 import { readRecord } from "../src/methods/record.js";
 import { cost } from "../src/ops/cost/cost.js";
+import { sequence } from "../src/passes/sequence.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { modelBytes } from "../src/runtime/model-bytes.js";
 import { openSession } from "../src/runtime/open.js";
@@ -128,8 +132,26 @@ describe("compress --precision", () => {
     const report = json();
     expect(["int8", "fp32"]).toContain(report.precision);
     expect(report.macs).toBeLessThan(0.86 * report.before.macs);
+    const { contestants, layers: inEightBits } = report.eightBits;
+    const written = contestants.filter(({ chosen }: { chosen?: true }) => chosen);
+    expect(written).toHaveLength(1);
+    expect(written[0].layers).toBe(inEightBits.length);
+    const names = contestants.map(({ name }: { name: string }) => name);
+    expect(names).toEqual(expect.arrayContaining(["floats", expect.stringMatching(/^the original in eight bits/)]));
+    const fastest = Math.min(
+      ...contestants.flatMap((one: { reason?: string; milliseconds?: number }) =>
+        one.reason === undefined && one.milliseconds !== undefined ? [one.milliseconds] : [],
+      ),
+    );
+    expect(written[0].milliseconds).toBeLessThanOrEqual(1.031 * fastest);
     expect(report.bytes).toBe(await modelBytes(out()));
     expect(report.before.bytes).toBe(await modelBytes(model));
+
+    // What is timed by now is in the cache.
+    const planned = await run(plan, ...words.filter((word) => word !== "-o" && word !== out()));
+    const layers = planned.json().layers as { name: string; precision?: string; milliseconds?: object }[];
+    expect(layers.map(({ name }) => name)).toEqual(["first", "second", "third", "last"]);
+    for (const one of layers) expect(one).toMatchObject({ precision: expect.stringMatching(/^(int8|fp32)$/) });
   });
 
   test("is refused where a network is trained", async () => {
@@ -197,6 +219,43 @@ describe("export --store", () => {
   });
 });
 
+describe("a compressed model in eight bits", () => {
+  test("says what was done, and gets its dense filters back as far as its nodes tell", {
+    timeout: 60_000,
+  }, async () => {
+    const [floats, eight, dense] = ["floats", "eight", "dense"].map((name) => join(folder, `${name}.onnx`));
+    const over = (splits: number, layer: string) => basis({ splits, basis: 8, only: [layer] });
+    await saveModel(sequence(over(1, "second"), over(2, "third"))(await loadModel(model)).graph, floats!);
+    const words = [floats!, "-o", eight!, "--precision", "int8", "--max-loss", "0.9", ...onImages()];
+    expect((await run(exporting, ...words)).code).toBe(0);
+
+    const told = (await run(inspect, eight!, "--json")).json();
+    expect(told.chains).toMatchObject([{ name: "second", chain: "one split 8", filters: [32, 32, 3, 3] }]);
+    expect(told.precision).toMatchObject({ int8: 6, float: 0, record: { lost: [{ name: "third" }] } });
+    expect((await run(inspect, eight!)).stdout).toMatch(
+      /6 of 6 layers in eight bits[\s\S]*third was compressed; its 2 splits/,
+    );
+
+    const undone = await run(compress, eight!, "-o", dense!, "--undo", "--threads", "1", "--json");
+    expect([undone.code, undone.stderr]).toEqual([
+      0,
+      expect.stringMatching(/skipped third: its 2 splits share a basis/),
+    ]);
+    expect(undone.json().layers).toEqual([{ name: "second" }]);
+    const graph = await loadModel(dense!);
+    expect(graph.nodes.filter(({ op }) => /Quantize/.test(op))).toEqual([]);
+    expect([...graph.metadata.keys()].filter((key) => /precision|chains/.test(key))).toEqual([]);
+    expect(graph.nodes.filter(({ op }) => op === "Conv").map(({ name }) => name)).toContain("second");
+    expect(findLayers(graph).layers.find(({ name }) => name === "second")?.kernel).toEqual([3, 3]);
+
+    const compared = await run(compare, floats!, eight!, ...onImages().slice(0, 6));
+    expect(compared.stdout).toMatch(/layers in eight bits 0 of 4 -> 6 of 6/);
+    const page = join(folder, "eight.html");
+    expect((await run(report, eight!, "-o", page)).code).toBe(0);
+    expect(readFileSync(page, "utf8")).toMatch(/layers in eight bits<\/th><td>6/);
+  });
+});
+
 describe("models that are quantised already", () => {
   test("weights behind DequantizeLinear are layers; convolutions in integers are named with the cure", async () => {
     const quantized = join(folder, "quantized.onnx");
@@ -209,6 +268,9 @@ describe("models that are quantised already", () => {
     expect(indexOf(graph).stored(layers[0]!.nodes[0]!.node.inputs[1]!)?.integers).toMatch(/int8/);
     const again = [quantized, "-o", out(), "--precision", "int8", "--max-loss", "0.5", ...onImages(), "--json"];
     expect((await run(exporting, ...again)).json().layers).toHaveLength(4);
+    // Nothing was compressed in it.
+    const { code, json } = await run(compress, quantized, "-o", out(), "--undo", "--json");
+    expect([code, json().error.code, json().error.cures]).toEqual([1, "unsupported", [expect.stringMatching(/float/)]]);
   });
 
   test.skipIf(!shared("wild/micro_kws_qdq.onnx"))(`a public QDQ model has layers (${noShared})`, async () => {

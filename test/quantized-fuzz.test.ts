@@ -9,15 +9,20 @@ import { indexOf } from "../src/graph/graph-index.js";
 import type { Graph, Node, TensorData } from "../src/graph/types.js";
 import { tensorOf } from "../src/graph/values.js";
 import { Random } from "../src/linalg/random.js";
+import { basis } from "../src/methods/basis.js";
 import { findLayers } from "../src/methods/layers.js";
+import { inFloats, layerPrecisions, withPrecision } from "../src/methods/precision-record.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { inferShapes } from "../src/ops/infer.js";
 import { verifyGraph } from "../src/ops/verify/verify.js";
 import { int8Weights, roundedToInt8 } from "../src/passes/int8-weights.js";
+import { lowerBasisConv } from "../src/passes/lower-basis-conv.js";
+import { quantizedForTiming } from "../src/passes/quantize/for-timing.js";
 import { quantize } from "../src/passes/quantize/quantize.js";
 import { regionsOf } from "../src/passes/quantize/regions.js";
 import { stripQuantization } from "../src/passes/quantize/strip.js";
 import { raiseOpset } from "../src/passes/raise-opset.js";
+import { sequence } from "../src/passes/sequence.js";
 import { openOrtSession } from "../src/runtime/session.js";
 import { everyOperator } from "./quantized-graphs.js";
 
@@ -29,8 +34,25 @@ const everySession = 20;
 const rangesOf = (graph: Graph) =>
   new Map([...new Set(regionsOf(graph).rounded.values())].map((value) => [value, { low: -1, high: 2 }] as const));
 
+/** Means of fewer channels than some layers have. */
+const meansOf = (graph: Graph) => new Map([...rangesOf(graph).keys()].map((value) => [value, [0.5, -0.25, 0.125]]));
+const how = { target: "x86-vnni", ranges: "all", weights: "int8", corrected: true, equalised: false };
+
+/** As a file is written: with the record of what was compressed. */
+function recorded(graph: Graph): Graph {
+  const { graph: form, chains, lost } = floatForm(graph);
+  const quantized = quantize({ ranges: rangesOf(form), means: meansOf(form) })(form).graph;
+  return withPrecision(quantized, how, form, chains, lost);
+}
+
 const float = everyOperator();
+const overBases = sequence(
+  basis({ splits: 1, basis: 4, only: ["left"] }),
+  basis({ splits: 2, basis: 4, only: ["tail"] }),
+)(float).graph;
 const bases: readonly Graph[] = [
+  recorded(overBases),
+  lowerBasisConv(overBases),
   quantize({ ranges: rangesOf(float) })(float).graph,
   quantize({ ranges: rangesOf(float), weights: "uint8", activations: "int8" })(float).graph,
   quantize({ ranges: rangesOf(float), float: new Map([["mixed", "asked"]]) })(float).graph,
@@ -176,6 +198,11 @@ function everything(graph: Graph, seed: number): void {
   step("roundedToInt8", seed, () => roundedToInt8(graph));
   step("raiseOpset", seed, () => raiseOpset(graph).graph);
   step("stripQuantization", seed, () => stripQuantization(graph).graph);
+  read("layerPrecisions", () => layerPrecisions(graph));
+  step("inFloats", seed, () => inFloats(graph));
+  const again = step("recorded", seed, () => recorded(graph));
+  if (again !== undefined) step("inFloats of what is recorded", seed, () => inFloats(again));
+  step("quantizedForTiming", seed, () => quantizedForTiming(graph));
   step("quantize", seed, () => quantize({ ranges: rangesOf(graph) })(graph).graph);
   const form = step("floatForm", seed, () => floatForm(graph).graph);
   if (form !== undefined)

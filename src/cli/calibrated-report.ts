@@ -31,7 +31,7 @@ export function reportOf(result: CalibratedResult, images: number) {
 
 export function layersOf({ layers, layerTimes }: CalibratedResult) {
   return layers.map(({ layer, choice, refit }, i) => {
-    const { original, written } = layerTimes[i] ?? {};
+    const { original, written, precision } = layerTimes[i] ?? {};
     return {
       name: layer,
       filters: [choice.layer.shape.n, choice.layer.shape.c, ...choice.layer.shape.kernel],
@@ -42,6 +42,8 @@ export function layersOf({ layers, layerTimes }: CalibratedResult) {
       error: choice.error,
       ...(refit ? { refit: refit.took } : {}),
       ...(original === undefined || written === undefined ? {} : { milliseconds: { original, written } }),
+      /** In which it was timed faster, where the plan may choose; what is lost by it decides later. */
+      ...(precision === undefined ? {} : { precision }),
     };
   });
 }

@@ -9,6 +9,7 @@ import { lossKinds } from "../evaluate/loss.js";
 import { type ModelFeeds, modelFeeds } from "../evaluate/model-feeds.js";
 import { dataInput } from "../evaluate/placement.js";
 import type { Graph } from "../graph/types.js";
+import { layerPrecisions } from "../methods/precision-record.js";
 import { loadModel } from "../runtime/files.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { grouped } from "./columns.js";
@@ -76,10 +77,8 @@ export default command({
     };
     const inputs = await modelInputs(graph, context, options);
     const named = given("input", args["data-input"]);
-    const together = fixedBatch(
-      await loadModel(other, { note }),
-      dataInput(graph, inputs, { ...stated, ...named }).name,
-    );
+    const beside = await loadModel(other, { note });
+    const together = fixedBatch(beside, dataInput(graph, inputs, { ...stated, ...named }).name);
     const data = await openData(args.data, { note, signal });
     const feeds = await modelFeeds(graph, data, inputs, {
       ...stated,
@@ -101,15 +100,17 @@ export default command({
     const place = placeOf(options, inputs);
     const times = args.latency ? await timeNetworks(file, other, place, context) : undefined;
     const bytes = { original: await modelBytes(file), other: await modelBytes(other) };
+    const precision = { original: layersOf(graph), other: layersOf(beside) };
     const json = {
       model: file,
       other,
       data: args.data,
       ...report(compared, feeds),
       bytes,
+      precision,
       ...(times && { milliseconds: times }),
     };
-    return { json, text: show({ file, other, compared, bytes, times, feeds }) };
+    return { json, text: show({ file, other, compared, bytes, precision, times, feeds }) };
   },
 });
 
@@ -117,6 +118,12 @@ export default command({
 function fixedBatch(graph: Graph, input: string): number | undefined {
   const dim = graph.inputs.find(({ name }) => name === input)?.tensor?.dims?.[0];
   return typeof dim === "number" && dim > 0 ? dim : undefined;
+}
+
+/** How many layers compute in eight bits, and how many in floats. */
+function layersOf(graph: Graph) {
+  const { int8, float } = layerPrecisions(graph);
+  return { int8: int8.length, float: float.length };
 }
 
 /** A comparison as plain data. */
@@ -132,18 +139,26 @@ interface Shown {
   readonly other: string;
   readonly compared: ComparedOnData;
   readonly bytes: { readonly original: number; readonly other: number };
+  readonly precision: Readonly<Record<"original" | "other", ReturnType<typeof layersOf>>>;
   readonly times: Times | undefined;
   readonly feeds: ModelFeeds;
 }
 
-function show({ file, other, compared, bytes, times, feeds }: Shown): string {
+function show({ file, other, compared, bytes, precision, times, feeds }: Shown): string {
   return [
     `${file} and ${other} on ${compared.inputs} inputs`,
     ...lossLines(compared),
     `bytes ${grouped(bytes.original)} -> ${grouped(bytes.other)}`,
+    ...precisionLine(precision),
     ...(times === undefined ? [] : [timesLine(times)]),
     ...(feeds.skipped.length > 0 ? [`${feeds.skipped.length} files could not be used`] : []),
   ].join("\n");
+}
+
+function precisionLine({ original, other }: Shown["precision"]): readonly string[] {
+  if (original.int8 + other.int8 === 0) return [];
+  const told = ({ int8, float }: typeof original) => `${int8} of ${int8 + float}`;
+  return [`layers in eight bits ${told(original)} -> ${told(other)}`];
 }
 
 const timesLine = ({ original, written, ratio, interval: [low, high], verdict }: Times): string =>

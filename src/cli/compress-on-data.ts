@@ -1,8 +1,7 @@
 // `compress --data` without training: calibrated on the data, planned by what is lost on it, evaluated on images that
 // nothing was fitted to.
-import { mkdtemp, realpath, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { realpath } from "node:fs/promises";
+import type { Layout } from "../basis/layouts.js";
 import { type CalibrationData, calibrationData } from "../compress/calibration-data.js";
 import type { PlanOnDataOptions } from "../compress/choose-plan.js";
 import { type CalibratedResult, compressOnData } from "../compress/compress-calibrated.js";
@@ -16,9 +15,10 @@ import { deviceForms } from "../torch/device.js";
 import { type Device, requireDevice } from "../torch/index.js";
 import { isDense, layersOf, reportOf } from "./calibrated-report.js";
 import { columns } from "./columns.js";
+import { inPrecision } from "./compress-in-precision.js";
 import { changesText, timesText, withBytes } from "./compress-text.js";
 import { type InputArguments, readInputOptions } from "./data-options.js";
-import { eightBitReport, eightBitText, inEightBits, type PrecisionArguments, quantizeFile } from "./eight-bits.js";
+import { inEightBits, type PrecisionArguments } from "./eight-bits.js";
 import type { Context } from "./frame.js";
 import { keepReport } from "./kept-reports.js";
 import { lossLines, warning } from "./loss-text.js";
@@ -80,42 +80,32 @@ export async function imagesFor(
 
 export async function onData({ graph, file, output, inputs, options, args }: OnData, context: Context) {
   const images = await imagesFor({ graph, inputs, args }, context);
-  const small = inEightBits(args);
-  const folder = small ? await mkdtemp(join(tmpdir(), "filterbasis-float-")) : undefined;
-  const float = folder === undefined ? output : join(folder, "float.onnx");
-  const job = compressOnData(
-    { graph, file },
-    float,
-    images,
-    {
-      ...planOptionsOf(options, args),
-      ...(options.layout === undefined || options.layout === "auto" ? {} : { layout: options.layout }),
-      ...given("steps", whole("--steps", args.steps, 0, 1e6)),
-      ...given("device", deviceOf(args)),
-    },
-    context,
-  );
-  try {
-    const result = await job;
+  const { count } = images.images;
+  const source = await sourceOf(file, args, images.all.count);
+  const compressed = async (to: string) => {
+    const result = await compressOnData({ graph, file }, to, images, calibratedOptions(options, args), context);
     for (const { name, reason } of result.skipped) context.note(`skipped ${name}: ${reason}`);
-    const { count } = images.images;
-    const source = await sourceOf(file, args, images.all.count);
-    const json = { ...reportOf({ ...result, file: output }, count), source };
-    const told = show(result, count);
-    if (!small) {
-      await keepReport(output, json);
-      return { json, text: told };
-    }
-    const model = { graph: result.graph, file: float };
-    const eight = await quantizeFile(model, output, images, args, options, context, { graph, file });
-    return {
-      json: { ...json, ...eightBitReport(eight, count), float: { ...json, skipped: undefined, layers: undefined } },
-      text: `${told.replace(float, "the float network")}\n\n${eightBitText(eight, count)}`,
-    };
-  } finally {
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+    return { result, json: { ...reportOf({ ...result, file: output }, count), source }, text: show(result, count) };
+  };
+  if (inEightBits(args)) {
+    const asked = { ...planOptionsOf(options, args), fixed: isFixed(options) };
+    return inPrecision({ graph, file }, output, images, { asked, place: options, args, source, compressed }, context);
   }
+  const { json, text: told } = await compressed(output);
+  await keepReport(output, json);
+  return { json, text: told };
 }
+
+/** A layout that was asked for is obeyed. */
+const isFixed = (options: JobOptions): options is JobOptions & { readonly layout: Layout } =>
+  options.layout !== undefined && options.layout !== "auto";
+
+const calibratedOptions = (options: JobOptions, args: CalibrationArguments) => ({
+  ...planOptionsOf(options, args),
+  ...(isFixed(options) ? { layout: options.layout } : {}),
+  ...given("steps", whole("--steps", args.steps, 0, 1e6)),
+  ...given("device", deviceOf(args)),
+});
 
 /** The device that was asked for, if it is here. @throws FilterBasisError `usage`, `unsupported` */
 export const deviceOf = ({ device }: Pick<CalibrationArguments, "device">): Device | undefined =>
@@ -160,6 +150,7 @@ export function planOptionsOf(options: JobOptions, args: CalibrationArguments): 
     ...given("maxLoss", number("--max-loss", args["max-loss"], 0, 1e3)),
     ...given("output", args["loss-output"]),
     ...given("loss", args.loss),
+    ...given("precision", args.precision),
   };
 }
 

@@ -23,7 +23,7 @@ import { checkPatterns, compressionOptions, jobOptions } from "./compress-option
 import { compressRules, isCalibrated } from "./compress-rules.js";
 import { changesText, timesText, withBytes } from "./compress-text.js";
 import { inputOptions as imageOptions } from "./data-options.js";
-import { inEightBits, precisionOptions, precisionRules } from "./eight-bits.js";
+import { inEightBits, precisionOptions, precisionRules, targetRules } from "./eight-bits.js";
 import { checkFineTuning, fineTune, fineTuningOptions } from "./fine-tune.js";
 import { type FineTunedRun, keepFineTuned, removeFineTuned } from "./fine-tuned-run.js";
 import { type Context, command, stopIfAsked } from "./frame.js";
@@ -47,7 +47,7 @@ export default command({
     ...imageOptions,
     undo: { type: "boolean", description: "expand a compressed model back to dense filters" },
   },
-  rules: [...compressRules, ...precisionRules],
+  rules: [...compressRules, ...precisionRules, ...targetRules],
   async run(args, context) {
     const file = await modelFile(args.model);
     const options = jobOptions(args, context);

@@ -59,7 +59,12 @@ export async function classifierHalf(half: Classifier, context: Context): Promis
     files.push({ label: "trained", file: at("trained"), graph: tuned.graph });
   }
   const float = files.at(-1)!;
-  const eight = { precision: "auto", original: source, ...threads } as const;
+  const eight = {
+    precision: "auto",
+    original: source,
+    notAlone: "its filters are the original's",
+    ...threads,
+  } as const;
   const {
     file: small,
     graph: quantized,

@@ -1,8 +1,10 @@
 // What `compress` and `export` share about eight bits: options, the call, and how the result is told.
 import type { CalibrationData } from "../compress/calibration-data.js";
 import type { Given, JobOptions } from "../compress/job.js";
-import { type EightBitResult, precisions, quantizeOnData } from "../compress/quantize-on-data.js";
+import { precisions } from "../compress/precisions.js";
+import { type EightBitOptions, type EightBitResult, quantizeOnData } from "../compress/quantize-on-data.js";
 import { targets } from "../runtime/eight-bits.js";
+import { columns } from "./columns.js";
 import { changesText, timesText, withBytes } from "./compress-text.js";
 import type { Context } from "./frame.js";
 import { lossLines } from "./loss-text.js";
@@ -26,6 +28,9 @@ export const precisionOptions = {
 export const precisionRules: readonly OptionRule[] = [
   { option: "precision=int8", needs: ["data"], why: "ranges and losses are measured on images" },
   { option: "precision=auto", needs: ["data"], why: "ranges and losses are measured on images" },
+];
+
+export const targetRules: readonly OptionRule[] = [
   { option: "target", needs: ["precision=int8", "precision=auto"], why: "it is about eight bits" },
 ];
 
@@ -46,9 +51,9 @@ export async function quantizeFile(
   output: string,
   data: CalibrationData,
   args: PrecisionArguments,
-  place: Pick<JobOptions, "runtime" | "threads">,
+  place: Pick<JobOptions, "runtime" | "threads" | "latencies">,
   context: Context,
-  original?: Given,
+  beside: Pick<EightBitOptions, "original" | "notAlone" | "budget" | "against"> = {},
 ): Promise<EightBitResult> {
   const { precision, target, loss } = args;
   const result = await quantizeOnData(
@@ -63,7 +68,8 @@ export async function quantizeFile(
       ...given("maxLoss", number("--max-loss", args["max-loss"], 0, 1e3)),
       ...given("output", args["loss-output"]),
       ...given("loss", loss),
-      ...given("original", original),
+      ...given("latencies", place.latencies),
+      ...beside,
     },
     context,
   );
@@ -73,33 +79,23 @@ export async function quantizeFile(
 
 /** The result as plain data. */
 export function eightBitReport(result: EightBitResult, images: number) {
-  const { file, before, after, bytes, precision, target, rounding, layers, float, verified, times, compared } = result;
+  const { before, after, bytes, verified, times, graph: _, ...told } = result;
   return {
-    file,
-    precision,
-    target,
+    ...told,
     before: withBytes(before, bytes.original),
     ...withBytes(after, bytes.written),
-    rounding,
-    layers,
-    float,
     verified: verified ?? true,
     milliseconds: times,
     images,
-    compared,
   };
 }
 
 export function eightBitText(result: EightBitResult, images: number): string {
-  const { file, before, after, bytes, precision, target, rounding, layers, float, verified, times, compared } = result;
-  const { ranges, weights, corrected, equalised } = rounding;
-  const extras = [...(corrected ? ["biases corrected"] : []), ...(equalised ? ["maps between layers equalised"] : [])];
+  const { before, after, bytes, float, verified, times, compared } = result;
   return [
-    precision === "fp32"
-      ? `wrote ${file} in floats: no form in eight bits was faster within the loss allowed`
-      : `wrote ${file}: ${layers.length} layers in eight bits, ${float.length} in floats, chosen on ${images} images`,
-    `for ${target}: ranges by ${ranges}, weights ${weights}${extras.map((one) => `, ${one}`).join("")}`,
+    ...headLines(result, images),
     ...float.map(({ name, reason }) => `  float ${name}: ${reason}`),
+    ...contestLines(result),
     changesText(withBytes(before, bytes.original), withBytes(after, bytes.written)),
     timesText(times),
     ...(verified === undefined
@@ -111,4 +107,29 @@ export function eightBitText(result: EightBitResult, images: number): string {
     `${compared.inputs} images ${compared.fitted ? "that it was calibrated on, for there were no others" : "that it was not calibrated on"}:`,
     ...lossLines(compared),
   ].join("\n");
+}
+
+function headLines({ file, rounding, layers, float, target, alone }: EightBitResult, images: number): string[] {
+  if (rounding === undefined)
+    return [`wrote ${file} in floats: no form in eight bits was faster within the loss allowed`];
+  const { ranges, weights, corrected, equalised } = rounding;
+  const extras = [...(corrected ? ["biases corrected"] : []), ...(equalised ? ["maps between layers equalised"] : [])];
+  return [
+    ...(alone ? ["the original in eight bits is the fastest: nothing is replaced by factors"] : []),
+    `wrote ${file}: ${layers.length} layers in eight bits, ${float.length} in floats, chosen on ${images} images`,
+    `for ${target}: ranges by ${ranges}, weights ${weights}${extras.map((one) => `, ${one}`).join("")}`,
+  ];
+}
+
+/** What was tried, in one table. */
+function contestLines({ contestants }: EightBitResult): readonly string[] {
+  if (contestants.length === 0) return [];
+  const rows = contestants.map(({ name, layers, loss, milliseconds, chosen, reason = "" }) => [
+    name,
+    String(layers),
+    loss?.toPrecision(2) ?? "",
+    milliseconds?.toFixed(2) ?? "",
+    chosen ? "written" : reason,
+  ]);
+  return ["timed in turns:", columns([["form", "int8 layers", "loss", "ms", ""], ...rows])];
 }

@@ -20,7 +20,7 @@ import { checkRunnable } from "../runtime/runnable.js";
 import { agreementLines } from "./agreement-text.js";
 import { grouped } from "./columns.js";
 import { inputOptions as imageOptions } from "./data-options.js";
-import { inEightBits, precisionOptions, precisionRules } from "./eight-bits.js";
+import { inEightBits, precisionOptions, precisionRules, targetRules } from "./eight-bits.js";
 import { eightBitData, exportInEightBits } from "./export-eight-bits.js";
 import { type Context, command, stopIfAsked } from "./frame.js";
 import { type ChosenModel, chooseModel } from "./model-file.js";
@@ -39,6 +39,7 @@ const storages = {
 const exportRules: readonly OptionRule[] = [
   { oneOf: ["store", "fp16"], why: "each says how weights are stored" },
   ...precisionRules,
+  ...targetRules,
   ...["int8", "auto"].map((precision) => ({
     option: `precision=${precision}`,
     excludes: ["store", "fp16", "layout", "fold-bn"],

@@ -10,6 +10,7 @@ import { codesFault } from "../methods/codes.js";
 import { compressedNodes } from "../methods/compressed-layers.js";
 import { chainsFault } from "../methods/find-chains.js";
 import { findLayers } from "../methods/layers.js";
+import { inFloats } from "../methods/precision-record.js";
 import { type CompressionRecord, readRecord } from "../methods/record.js";
 import { type Cost, cost, type LayerCost } from "../ops/cost/cost.js";
 import { roughWork } from "../ops/cost/layers.js";
@@ -21,6 +22,7 @@ import { columns, grouped, someNames } from "./columns.js";
 import { command } from "./frame.js";
 import { readStatedInputs } from "./input-values.js";
 import { type CompressedReport, compressedReport, showCompressed } from "./inspect-compressed.js";
+import { type ModelPrecision, precisionLines, precisionsOf } from "./inspect-precision.js";
 import { modelFile } from "./model-file.js";
 import { inputLines, inputOptions } from "./model-inputs.js";
 import { oneLine } from "./visible.js";
@@ -85,6 +87,8 @@ export interface NodeReport {
   readonly weights: number;
   readonly parameters: number;
   readonly macs: number;
+  /** Of layers, where any computes in eight bits. */
+  readonly precision?: "int8" | "fp32";
   /** For nodes that carry weights: can a basis replace it, and if not, why. */
   readonly replaceable?: boolean;
   readonly reason?: string;
@@ -109,6 +113,8 @@ export interface ModelReport
   readonly layers: readonly NodeReport[];
   readonly skipped: readonly SkippedLayer[];
   readonly compression: CompressionRecord | undefined;
+  /** Where layers compute in eight bits. */
+  readonly precision?: ModelPrecision;
 }
 
 /**
@@ -125,12 +131,18 @@ export function inspectModel(
   const types = inferShapes(graph, shapes);
   const { replaceable, skipped } = replaceableNodes(graph);
   const costs = new Map(counted.layers.map((layer) => [layer.value, layer]));
-  const done = compressedNodes(graph);
+  // What a file in eight bits was compressed to is known of the float network that it is otherwise.
+  const floats = inFloats(graph);
+  const done = compressedNodes(floats);
+  const { precision, of: precisionOf } = precisionsOf(graph);
   const reasons = new Map(skipped.map(({ name, reason }) => [name, reason]));
   for (const [node, layer] of done) reasons.set(nodeName(node), layer?.reason ?? partOfLayer);
-  const layers = graph.nodes.map((node) => nodeReport(node, types, costs, replaceable, reasons));
+  const layers = graph.nodes.map((node) => ({
+    ...nodeReport(node, types, costs, replaceable, reasons),
+    ...precisionOf(node),
+  }));
   const interfaces = inferShapes(graph, stated);
-  const faults = [chainsFault(graph), codesFault(graph)].filter((fault) => fault !== undefined);
+  const faults = [chainsFault(floats), codesFault(graph)].filter((fault) => fault !== undefined);
   const port = ({ name, tensor }: Value) => {
     const used = types.get(name)?.dims;
     return { name, type: tensor?.type, shape: interfaces.get(name)?.dims ?? tensor?.dims, ...(used && { used }) };
@@ -153,7 +165,8 @@ export function inspectModel(
     layers,
     skipped,
     compression: readRecord(graph),
-    ...compressedReport(graph),
+    ...compressedReport(floats),
+    ...(precision && { precision }),
   };
 }
 
@@ -212,6 +225,7 @@ function show(file: string, report: ModelReport, inputs: ModelInputs): string {
     shape(layer),
     grouped(layer.weights),
     grouped(layer.macs),
+    ...(report.precision ? [layer.precision ?? ""] : []),
     verdict(layer),
   ]);
   const at = [...report.countedAt].map(([name, dims]) => `${oneLine(name)} ${dims.join("x")}`).join(", ");
@@ -220,10 +234,14 @@ function show(file: string, report: ModelReport, inputs: ModelInputs): string {
     ...report.inputs.map((port) => `  in   ${showPort(port as Port)}`),
     ...report.outputs.map((port) => `  out  ${showPort(port as Port)}`),
     "",
-    columns([["layer", "op", "output", "weights", "MACs", "basis"], ...rows]),
+    columns([
+      ["layer", "op", "output", "weights", "MACs", ...(report.precision ? ["precision"] : []), "basis"],
+      ...rows,
+    ]),
     "",
     `${grouped(report.weights)} weights, ${grouped(report.parameters)} parameters in all, ${grouped(report.bytes)} bytes`,
     `${grouped(report.macs)} MACs at ${at}${report.uncounted.length > 0 ? ` (without ${someNames(report.uncounted)}: sizes unknown)` : ""}`,
+    ...precisionLines(report.precision),
     ...report.notes,
     ...inputLines(inputs),
     otherNodes(report.layers, weighted),

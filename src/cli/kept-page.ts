@@ -5,8 +5,9 @@ import { lossNames } from "./loss-text.js";
 
 /** @param model the name of the original's file */
 export function fromKept(kept: KeptReport, model: string | undefined): Omit<CompressionReport, "title" | "pictures"> {
-  const { before, layers, dense, skipped, milliseconds, compared, curve, tried, images, layersLoss } = kept;
+  const { before, layers, dense, skipped, milliseconds, compared, curve, tried, images, layersLoss, eightBits } = kept;
   const { loss, inputs } = compared;
+  const int8 = (count: number | undefined) => (eightBits && count !== undefined ? { int8Layers: count } : {});
   const measured = tried.flatMap(({ milliseconds: time, layers: sum, loss: own }) =>
     time === undefined || sum === undefined || own === undefined
       ? []
@@ -19,8 +20,11 @@ export function fromKept(kept: KeptReport, model: string | undefined): Omit<Comp
       "milliseconds of the original file and of the written file were taken in turns when it was written",
     ],
     states: [
-      { name: "original", metrics: { ...countsOf(before), latencyMs: milliseconds.original } },
-      { name: "compressed", metrics: { ...countsOf(kept), latencyMs: milliseconds.written } },
+      { name: "original", metrics: { ...countsOf(before), ...int8(0), latencyMs: milliseconds.original } },
+      {
+        name: "compressed",
+        metrics: { ...countsOf(kept), ...int8(eightBits?.layers.length), latencyMs: milliseconds.written },
+      },
     ],
     lost: {
       text: `${loss.output} lost ${loss.mean.toPrecision(3)} +- ${loss.interval.toPrecision(2)} (${lossNames[loss.kind]})`,
@@ -31,6 +35,7 @@ export function fromKept(kept: KeptReport, model: string | undefined): Omit<Comp
       : {}),
     layers: [...layers, ...dense],
     skipped,
+    ...(eightBits && { precision: { int8: eightBits.layers, float: eightBits.float } }),
   };
 }
 

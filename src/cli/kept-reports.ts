@@ -57,6 +57,10 @@ const schema = counts.extend({
       }),
     ),
   }),
+  /** Where the precision was chosen: which layers compute in eight bits, and why the others do not. */
+  eightBits: z
+    .object({ layers: z.array(z.string()), float: z.array(z.object({ name: z.string(), reason: z.string() })) })
+    .optional(),
   curve: z.array(z.object({ milliseconds: z.number(), loss: z.number() })).default([]),
   /** Of the layers together, as the curve has it. */
   layersLoss: z.number().optional(),

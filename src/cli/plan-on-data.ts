@@ -1,11 +1,13 @@
 // `plan --data`: what `compress --data` would do to each layer with the same options, and what speed costs.
 import { bestEngine } from "../compress/best-engine.js";
 import { type ChosenPlan, calibratedJob, choosePlan } from "../compress/choose-plan.js";
+import type { LayerTime } from "../compress/plan-calibrated.js";
 import { dataHelp } from "../data/table.js";
 import { describeChain } from "../methods/chain-record.js";
 import { columns, grouped } from "./columns.js";
 import { deviceOf, imagesFor, type OnData, planningOptions, planOptionsOf } from "./compress-on-data.js";
 import { inputOptions } from "./data-options.js";
+import { precisionOptions } from "./eight-bits.js";
 import type { Context } from "./frame.js";
 import { lossLines } from "./loss-text.js";
 
@@ -14,6 +16,7 @@ export const planOnDataOptions = {
   data: { type: "string" as const, description: `calibrate on this: ${dataHelp}`, valueHint: "DATA" },
   ...inputOptions,
   ...planningOptions,
+  precision: precisionOptions.precision,
   scale: { type: "string" as const, description: "for super-resolution: 2, 3 or 4", valueHint: "S" },
   seed: { type: "string" as const, description: "draws the images", valueHint: "N" },
 };
@@ -30,6 +33,7 @@ export async function planOnData({ graph, file, inputs, options, args }: Omit<On
 
 function reportOf({ planner, plan, lost }: ChosenPlan) {
   const { chosen, times, calibration } = plan;
+  const layerTimes = planner?.layerTimes(chosen) ?? [];
   const layers = chosen.map(({ layer, candidate, error, weights, macs }, i) => ({
     name: layer.name,
     filters: [layer.shape.n, layer.shape.c, ...layer.shape.kernel],
@@ -38,6 +42,7 @@ function reportOf({ planner, plan, lost }: ChosenPlan) {
     macs,
     macsBefore: calibration.layers[i]!.choices[0]!.macs,
     error,
+    ...timesOf(layerTimes[i]),
   }));
   return {
     layers,
@@ -48,7 +53,16 @@ function reportOf({ planner, plan, lost }: ChosenPlan) {
   };
 }
 
+function timesOf({ original, written, precision }: Partial<LayerTime> = {}) {
+  return {
+    ...(original === undefined || written === undefined ? {} : { milliseconds: { original, written } }),
+    /** In which it was timed faster; what is lost by it decides when the plan is carried out. */
+    ...(precision === undefined ? {} : { precision }),
+  };
+}
+
 function show(file: string, { layers, milliseconds, lost, curve, skipped }: ReturnType<typeof reportOf>): string {
+  const free = layers.some(({ precision }) => precision !== undefined);
   const rows = layers.map((one) => [
     one.name,
     one.filters.join("x"),
@@ -56,6 +70,7 @@ function show(file: string, { layers, milliseconds, lost, curve, skipped }: Retu
     grouped(one.weights),
     grouped(one.macs),
     one.error.toFixed(4),
+    ...(free ? [one.precision ?? "", one.milliseconds?.written.toFixed(3) ?? ""] : []),
   ]);
   const points = curve.map(({ speedup, milliseconds: time, loss }) => [
     `${speedup.toFixed(2)} x`,
@@ -64,7 +79,10 @@ function show(file: string, { layers, milliseconds, lost, curve, skipped }: Retu
   ]);
   return [
     file,
-    columns([["layer", "filters", "factors", "weights", "MACs", "error"], ...rows]),
+    columns([
+      ["layer", "filters", "factors", "weights", "MACs", "error", ...(free ? ["precision", "ms"] : [])],
+      ...rows,
+    ]),
     "",
     ...skipped.map(({ name, reason }) => `skipped ${name}: ${reason}`),
     ...(milliseconds

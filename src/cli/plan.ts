@@ -5,6 +5,7 @@ import { checkRunnable } from "../runtime/runnable.js";
 import { columns, grouped } from "./columns.js";
 import { checkPatterns, compressionOptions, jobOptions } from "./compress-options.js";
 import { isCalibrated, planOnDataRules } from "./compress-rules.js";
+import { precisionRules } from "./eight-bits.js";
 import { command, stopIfAsked } from "./frame.js";
 import { modelFile } from "./model-file.js";
 import { modelInputs } from "./model-inputs.js";
@@ -19,7 +20,7 @@ export default command({
     ...compressionOptions,
     ...planOnDataOptions,
   },
-  rules: planOnDataRules,
+  rules: [...planOnDataRules, ...precisionRules],
   readsOnly: true,
   async run(args, context) {
     const file = await modelFile(args.model);

@@ -2,6 +2,7 @@
 import { basename } from "node:path";
 import type { FeedOptions } from "../evaluate/model-feeds.js";
 import type { Graph } from "../graph/types.js";
+import { inFloats, layerPrecisions } from "../methods/precision-record.js";
 import { cost } from "../ops/cost/cost.js";
 import type { CompressionReport } from "../report/compression.js";
 import { basisRows, chainRows } from "../report/recorded-layers.js";
@@ -52,7 +53,8 @@ async function fromFile(
 ): Promise<Omit<CompressionReport, "title" | "pictures">> {
   const counted = async (path: string, model: Graph) => {
     const { weights, parameters, macs } = cost(model);
-    return { weights, parameters, macs, bytes: await modelBytes(path) };
+    const int8Layers = layerPrecisions(model).int8.length;
+    return { weights, parameters, macs, bytes: await modelBytes(path), ...(int8Layers > 0 && { int8Layers }) };
   };
   return {
     about: ["counted in the file itself; nothing was measured for this page"],
@@ -62,7 +64,7 @@ async function fromFile(
         : [{ name: "original", metrics: await counted(original, await loadModel(original)) }]),
       { name: "compressed", metrics: await counted(file, graph) },
     ],
-    layers: [...basisRows(graph), ...chainRows(graph)],
+    layers: [...basisRows(graph), ...chainRows(inFloats(graph))],
     skipped: [],
   };
 }

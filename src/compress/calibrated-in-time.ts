@@ -6,12 +6,22 @@ import type { CalibratedLayer } from "../calibrate/layers.js";
 import { isError } from "../errors/error.js";
 import type { LatencyTable } from "../runtime/known-times.js";
 import { type Approach, approached, beginApproach } from "./approach.js";
-import { type ChainClock, chainClock, chainQuestions, firstTimed, layerInputs, opsetOf } from "./chain-times.js";
+import {
+  type ChainClock,
+  chainQuestions,
+  clockOf,
+  firstTimed,
+  layerInputs,
+  neighboursOf,
+  opsetOf,
+  precisionQuestions,
+} from "./chain-times.js";
 import { millisecondsPerByte } from "./cold-weights.js";
 import { withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
 import { fastEnough, outOfReach } from "./out-of-reach.js";
 import type { CalibratedBudget, CalibratedJob, CalibratedPlan } from "./plan-calibrated.js";
+import { formsInPrecision } from "./planned-precision.js";
 import { type Counts, predictedTime, solveTimed } from "./solve-calibrated.js";
 import { timeNetwork, timeNetworks } from "./time.js";
 import { writeChains } from "./write-chains.js";
@@ -25,10 +35,15 @@ const attempts = 6;
 
 /** Times what is asked of the choices of layers. */
 function measurer(job: CalibratedJob, table: LatencyTable) {
-  const { hooks, prepared } = job;
+  const { hooks, prepared, precision = "fp32" } = job;
   const [inputs, opset] = [layerInputs(job), opsetOf(prepared)];
   return (label: string, wanted: readonly (readonly [CalibratedLayer, LayerChoice])[]): Promise<void> => {
-    const questions = wanted.flatMap(([layer, { candidate }]) => chainQuestions(layer, candidate, inputs, opset) ?? []);
+    const questions = wanted.flatMap(([layer, { candidate }]) => {
+      const asked = precisionQuestions(layer, candidate, inputs, opset, precision);
+      const original = candidate.family === "dense" ? chainQuestions(layer, candidate, inputs, opset) : [];
+      const all = [...Object.values(asked).flat(), ...(original ?? [])];
+      return precision === "fp32" ? all : [...all, ...all.flatMap(neighboursOf)];
+    });
     const { signal } = hooks;
     return withBar(label, hooks, (progress) => table.measure(questions, { progress, ...(signal ? { signal } : {}) }));
   };
@@ -40,15 +55,15 @@ export async function firstTimes(
   calibration: Calibration,
   table: LatencyTable,
 ): Promise<{ readonly whole: number; readonly clock: ChainClock }> {
-  const { original, place, hooks, prepared } = job;
+  const { original, place, hooks } = job;
   const wanted = calibration.layers.flatMap((one) => firstTimed(one).map((choice) => [one.layer, choice] as const));
   await measurer(job, table)("timing layers", wanted);
   const { written: whole } = await table.networks(networkKey([original], place.inputs.shapes), async () => {
     const milliseconds = await timeNetwork(original, place, hooks);
     return { original: milliseconds, written: milliseconds };
   });
-  const clockAt = (perByte: number) => chainClock(table.clock, layerInputs(job), opsetOf(prepared), perByte);
-  const clock = clockAt(await millisecondsPerByte(job, calibration, clockAt(0), table, whole));
+  const perByte = await millisecondsPerByte(job, calibration, clockOf(job, table), table, whole);
+  const clock = clockOf(job, table, perByte);
   return { whole, clock };
 }
 
@@ -100,7 +115,7 @@ async function timedPlan(
       solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole, state.most);
     }
     const predicted = predictedTime(solved.chosen, clock, whole);
-    const written = await timeOf(job, calibration, table, solved.chosen, whole);
+    const written = await timeOf(job, calibration, { table, clock }, solved.chosen, whole);
     first ??= { predicted, written };
     const times = { original: whole, predicted, written, first };
     const plan = { calibration, chosen: solved.chosen, times };
@@ -113,18 +128,22 @@ async function timedPlan(
 
 const lossOf = ({ chosen }: CalibratedPlan): number => chosen.reduce((sum, { loss }) => sum + loss, 0);
 
-/** Milliseconds of the whole network with a plan's chains, on the original's clock. */
+/** Milliseconds of the whole network with a plan's chains, in its fastest form, on the original's clock. */
 async function timeOf(
-  { original, engine, place, hooks }: CalibratedJob,
+  { original, engine, place, hooks, precision = "fp32" }: CalibratedJob,
   calibration: Calibration,
-  table: LatencyTable,
+  { table, clock }: { readonly table: LatencyTable; readonly clock: ChainClock },
   chosen: readonly PlannedChoice[],
   whole: number,
 ): Promise<number> {
   const factors = await fitPlan(calibration, chosen, engine.algebra);
   const { graph } = writeChains(calibration.graph, factors, chosen);
-  const { original: first, written } = await table.networks(networkKey([original, graph], place.inputs.shapes), () =>
-    timeNetworks(original, graph, place, hooks),
-  );
-  return (written / first) * whole;
+  let least = Number.POSITIVE_INFINITY;
+  for (const form of formsInPrecision(graph, chosen, clock, precision)) {
+    const { original: first, written } = await table.networks(networkKey([original, form], place.inputs.shapes), () =>
+      timeNetworks(original, form, place, hooks),
+    );
+    least = Math.min(least, (written / first) * whole);
+  }
+  return least;
 }

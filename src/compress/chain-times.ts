@@ -15,6 +15,7 @@ import { inferShapes } from "../ops/infer.js";
 import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
 import { weightBytes } from "./cold-weights.js";
 import type { Place } from "./job.js";
+import type { Precision } from "./precisions.js";
 
 /** Sizes of the inputs of a layer's nodes; undefined where one is not known. */
 export type LayerInputs = (layer: CalibratedLayer) => readonly (readonly number[])[] | undefined;
@@ -36,6 +37,55 @@ export function chainQuestions(
   return sizes.map((input) => ({ input, ...common, ...(chain && { chain }) }));
 }
 
+/** The same in each precision that a plan may have; layers that are not of float32 have one. */
+export function precisionQuestions(
+  layer: CalibratedLayer,
+  candidate: Candidate,
+  inputs: LayerInputs,
+  opset: number,
+  precision: Precision,
+): Readonly<Partial<Record<"fp32" | "int8", readonly TimedLayer[]>>> {
+  const fp32 = chainQuestions(layer, candidate, inputs, opset);
+  if (fp32 === undefined) return {};
+  if (precision === "fp32" || layer.type !== "float32") return { fp32 };
+  const int8 = fp32.map(inEightBits);
+  return precision === "int8" ? { int8 } : { fp32, int8 };
+}
+
+/**
+ * What a layer is timed between, by itself: at the sizes of its input, and of its output. Half of each belongs to the
+ * layer's time, and more in one precision than in another. None where there are no neighbours.
+ */
+export function neighboursOf(layer: TimedLayer): readonly TimedLayer[] {
+  const { input, shape, attributes, type, opset, precision } = layer;
+  if (shape.length === 2) return [];
+  const [batch = 1, channels = 1, ...sides] = input;
+  const strides = Array.isArray(attributes.strides) ? attributes.strides : [];
+  const made = sides.map((side, i) => Math.ceil(side / (strides[i] ?? 1)));
+  const alone = (width: number, sizes: readonly number[]): TimedLayer => ({
+    ...{ input: [batch, width, ...sizes], shape: [width, width, ...sizes.map(() => 1)], attributes: {}, type, opset },
+    ...(precision && { precision }),
+    chain: [],
+  });
+  return [alone(channels, sides), alone(shape[0] ?? 1, made)];
+}
+
+/** Milliseconds of a layer without those of its neighbours; undefined before all are known. */
+export function withoutNeighbours(clock: Clock): Clock {
+  return (layer) => {
+    const [own, ...beside] = [layer, ...neighboursOf(layer)].map(clock);
+    if (own === undefined || beside.some((one) => one === undefined)) return undefined;
+    return Math.max(1e-6, own - beside.reduce<number>((sum, one) => sum + one! / 2, 0));
+  };
+}
+
+/** The same layer in eight bits, which want opset 13. */
+export const inEightBits = (layer: TimedLayer): TimedLayer => ({
+  ...layer,
+  opset: Math.max(13, layer.opset),
+  precision: "int8",
+});
+
 /** A candidate's convolutions: weights' shapes and attributes. */
 function stagesOf(geometry: Window, candidate: Candidate, { shape }: CalibratedLayer) {
   return stageShapes(candidate, shape).map((stage) => {
@@ -51,25 +101,46 @@ function stagesOf(geometry: Window, candidate: Candidate, { shape }: CalibratedL
 const matricesOf = (candidate: Candidate, { shape }: CalibratedLayer) =>
   stageShapes(candidate, shape).map((stage) => ({ shape: [stage.out, stage.in], attributes: {} }));
 
-/** @param perByte - what a byte of weights takes beside the clock's times (cold-weights.ts); 0 by default */
-export function chainClock(clock: Clock, inputs: LayerInputs, opset: number, perByte = 0) {
-  const exact = (layer: CalibratedLayer, candidate: Candidate): number | undefined => {
+/**
+ * Answers from a clock: of a candidate the time in the precision in which it is fastest.
+ * @param perByte - what a byte of weights takes beside the clock's times (cold-weights.ts)
+ */
+export function chainClock(
+  clock: Clock,
+  inputs: LayerInputs,
+  opset: number,
+  { perByte = 0, precision = "fp32" }: { readonly perByte?: number; readonly precision?: Precision | undefined } = {},
+) {
+  // Of one precision the neighbours are the same, whatever the layer is.
+  const answered = precision === "fp32" ? clock : withoutNeighbours(clock);
+  const total = (questions: readonly TimedLayer[] | undefined): number | undefined => {
     let sum = 0;
-    for (const question of chainQuestions(layer, candidate, inputs, opset) ?? [undefined]) {
-      const answer = question && clock(question);
+    for (const question of questions ?? [undefined]) {
+      const answer = question && answered(question);
       if (answer === undefined) return undefined;
       sum += answer + perByte * weightBytes(question!);
     }
     return sum;
   };
+  /** Undefined before all precisions were timed. */
+  const timed = (layer: CalibratedLayer, candidate: Candidate) => {
+    const { fp32, int8 } = precisionQuestions(layer, candidate, inputs, opset, precision);
+    const [float, eight] = [total(fp32), total(int8)];
+    if ((fp32 && float === undefined) || (int8 && eight === undefined)) return undefined;
+    if (float === undefined || (eight !== undefined && eight < float))
+      return eight === undefined ? undefined : { precision: "int8" as const, milliseconds: eight };
+    return { precision: "fp32" as const, milliseconds: float };
+  };
+  const exact = (layer: CalibratedLayer, candidate: Candidate): number | undefined =>
+    timed(layer, candidate)?.milliseconds;
   /** Milliseconds of a choice, measured or between measured ones of its family; undefined where nothing is known. */
   const milliseconds = ({ layer, choices }: LayerChoices, choice: LayerChoice): number | undefined =>
     exact(layer, choice.candidate) ??
     between(familyOf(choices, choice), choice, (candidate) => exact(layer, candidate));
   return {
-    exact,
-    milliseconds,
-    dense: (layer: CalibratedLayer) => exact(layer, dense),
+    ...{ exact, milliseconds, precision: (...of: Parameters<typeof exact>) => timed(...of)?.precision },
+    /** The layer as it is, in floats. */
+    dense: (layer: CalibratedLayer) => total(chainQuestions(layer, dense, inputs, opset)),
     /** Bytes of a layer's weights, as often as they are read. */
     weightBytes: (layer: CalibratedLayer): number =>
       (chainQuestions(layer, dense, inputs, opset) ?? []).reduce((sum, question) => sum + weightBytes(question), 0),
@@ -112,6 +183,13 @@ export function firstTimed({ choices }: LayerChoices): readonly LayerChoice[] {
     return [...new Set([sorted[0]!, sorted[Math.floor((sorted.length - 1) / 2)]!, sorted.at(-1)!])];
   });
 }
+
+/** The clock of a job's layers, in the precisions that it may have. */
+export const clockOf = (
+  job: { readonly prepared: Graph; readonly place: Place; readonly precision?: Precision },
+  { clock }: { readonly clock: Clock },
+  perByte = 0,
+) => chainClock(clock, layerInputs(job), opsetOf(job.prepared), { perByte, precision: job.precision });
 
 export const opsetOf = (graph: Graph): number => graph.opsets.get("") ?? 17;
 

@@ -24,6 +24,7 @@ import {
   openPlanner,
   type Planner,
 } from "./plan-calibrated.js";
+import type { Precision } from "./precisions.js";
 import { prepare } from "./prepare.js";
 import { withReasons } from "./why-not.js";
 
@@ -44,6 +45,8 @@ export interface PlanOnDataOptions extends Pick<JobOptions, "runtime" | "threads
   readonly steps?: number;
   /** Which layers may be replaced, by patterns of their names; all by default. */
   readonly selection?: Selection;
+  /** In which layers may compute once the plan is carried out: a plan by time counts on it. Default: floats. */
+  readonly precision?: Precision;
 }
 
 export interface ChosenPlan {
@@ -68,13 +71,14 @@ export function calibratedJob(
   engine: Engine,
   hooks: JobHooks,
 ): CalibratedJob {
-  const { latencies, selection } = options;
+  const { latencies, selection, precision } = options;
   return {
     ...{ original: given.graph, prepared: prepare(given.graph, options).graph, engine, data, hooks },
     ...{ before: cost(given.graph, data.inputs.shapes), place: placeOf(options, data.inputs) },
     ...(given.file === undefined ? {} : { file: given.file }),
     ...(latencies === undefined ? {} : { latencies }),
     ...(selection === undefined ? {} : { selection }),
+    ...(precision === undefined ? {} : { precision }),
   };
 }
 

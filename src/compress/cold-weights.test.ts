@@ -28,7 +28,7 @@ test("what layers take longer in their network is spread over the bytes of their
   const extra = 5e-8 * bytes;
   const found = await perByte(sum + extra, sum + extra);
   expect(found).toBeCloseTo(5e-8, 12);
-  const whole = chainClock(() => alone, layerInputs(job), 17, found);
+  const whole = chainClock(() => alone, layerInputs(job), 17, { perByte: found });
   expect(layers.reduce((all, layer) => all + whole.dense(layer)!, 0)).toBeCloseTo(sum + extra, 9);
 });
 

@@ -18,8 +18,9 @@ const noticed = 0.03;
 const layerOperators = /Conv|Gemm|MatMul/;
 
 /** Bytes of the weights that a timed layer reads. */
-export const weightBytes = ({ shape, chain, type }: TimedLayer): number =>
-  (type === "float16" ? 2 : 4) * (chain ?? [{ shape }]).reduce((sum, one) => sum + elements(one.shape), 0);
+export const weightBytes = ({ shape, chain, type, precision }: TimedLayer): number =>
+  (precision === "int8" ? 1 : type === "float16" ? 2 : 4) *
+  (chain ?? [{ shape }]).reduce((sum, one) => sum + elements(one.shape), 0);
 
 /**
  * Milliseconds that a byte of a layer's weights takes in its network beyond what the layer takes alone. 0 where that

@@ -4,9 +4,12 @@ import { FilterBasisError } from "../errors/error.js";
 import { nodeName } from "../graph/attributes.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph, Outcome } from "../graph/types.js";
-import { chainKey } from "../methods/chain-record.js";
+import { basesAsChains } from "../methods/basis-chains.js";
+import { type ChainRecord, chainKey, readChains } from "../methods/chain-record.js";
 import { expandBases } from "../methods/expand-bases.js";
+import { chainsFault } from "../methods/find-chains.js";
 import { chooseLayouts } from "../methods/layout.js";
+import { inFloats, type LostLayer } from "../methods/precision-record.js";
 import { prepareForPlanning } from "../methods/prepare.js";
 import { readRecord } from "../methods/record.js";
 import { recordKey } from "../passes/compression-record.js";
@@ -19,18 +22,25 @@ import { stripQuantization } from "../passes/quantize/strip.js";
 import { raiseOpset } from "../passes/raise-opset.js";
 import { sequence } from "../passes/sequence.js";
 
-/** Metadata that says in which precision a file computes. */
-export const precisionKey = "filterbasis.precision";
-
 /** Layers whose floats are no longer there. */
 const inIntegers = new Set(["QLinearConv", "ConvInteger", "QLinearMatMul", "MatMulInteger"]);
+
+/** A float network that can be quantised, and what it knows of the compression before. */
+export interface FloatForm {
+  readonly graph: Graph;
+  readonly outcomes: readonly Outcome[];
+  /** Compressed layers that are chains of the graph's nodes; its own metadata has no record of them. */
+  readonly chains: readonly ChainRecord[];
+  /** Others, with the reason why nothing is left of how they were compressed. */
+  readonly lost: readonly LostLayer[];
+}
 
 /**
  * The float network that is quantised. It computes what the given one computes but for the rounding of pairs that it
  * had.
  * @throws FilterBasisError `unsupported` where its opset cannot be raised, or layers are in integers already
  */
-export function floatForm(graph: Graph): { readonly graph: Graph; readonly outcomes: readonly Outcome[] } {
+export function floatForm(graph: Graph): FloatForm {
   const integer = graph.nodes.find(({ op, domain }) => domain === "" && inIntegers.has(op));
   if (integer !== undefined)
     throw new FilterBasisError("unsupported", "the model computes in integers already", {
@@ -38,7 +48,9 @@ export function floatForm(graph: Graph): { readonly graph: Graph; readonly outco
       op: integer.op,
       cures: [quantisedCure],
     });
-  const lowered = lowerBasisConv(inWritableLayouts(stripQuantization(graph).graph));
+  const floats = stripQuantization(inFloats(graph)).graph;
+  const writable = inWritableLayouts(floats);
+  const lowered = lowerBasisConv(writable);
   // Layers are no longer what records say of them.
   const bare = withMetadata(lowered, { [recordKey]: undefined, [chainKey]: undefined });
   const prepared = sequence(prepareForPlanning, foldBatchNorm)(bare);
@@ -51,7 +63,9 @@ export function floatForm(graph: Graph): { readonly graph: Graph; readonly outco
       cures: [`export the model for opset ${leastOpset} or later`],
     });
   }
-  return { graph: joinMatrixBias(raised).graph, outcomes: prepared.outcomes };
+  const over = basesAsChains(floats, writable);
+  const chains = [...(chainsFault(floats) === undefined ? readChains(floats) : []), ...over.chains];
+  return { graph: joinMatrixBias(raised).graph, outcomes: prepared.outcomes, chains, lost: over.lost };
 }
 
 /** Filters that are rebuilt at load become stored ones; a grouped basis, repeated at load, one that is folded. */

@@ -24,7 +24,10 @@ export function fastestCandidates(
     let best = { factors: "dense", milliseconds, error: 0 };
     for (const choice of choices) {
       const own = clock.exact(layer, choice.candidate);
-      if (own !== undefined && own < best.milliseconds) best = { ...described(choice), milliseconds: own };
+      if (own === undefined || own >= best.milliseconds) continue;
+      const { factors, error } = described(choice);
+      const eight = clock.precision(layer, choice.candidate) === "int8";
+      best = { factors: eight ? `${factors} in eight bits` : factors, error, milliseconds: own };
     }
     return [{ layer: layer.name, milliseconds, best }];
   });

@@ -12,13 +12,14 @@ import type { Cost } from "../ops/cost/cost.js";
 import { openLatencyTable } from "../runtime/latency-table.js";
 import { firstTimes, surelyTimedPlan } from "./calibrated-in-time.js";
 import type { CalibrationData } from "./calibration-data.js";
-import { chainClock, layerInputs, opsetOf } from "./chain-times.js";
+import { type ChainClock, clockOf } from "./chain-times.js";
 import { type Effort, placesOf } from "./effort.js";
 import { fastestCandidates, type TimedCandidate } from "./fastest-candidates.js";
 import { fittedImages } from "./fitted-images.js";
 import { type JobHooks, type Place, stepsOf } from "./job.js";
 import { planByBytes } from "./plan-by-bytes.js";
 import { candidatesFor, type Saves, tellWide, widestBy, worthTiming } from "./plan-candidates.js";
+import type { Precision } from "./precisions.js";
 import { restricted } from "./restricted.js";
 import { byWeights, type Counts, type CurvePoint, speedCurve } from "./solve-calibrated.js";
 
@@ -68,6 +69,8 @@ export interface CalibratedJob {
   /** Bases alone, and of so many splits. */
   readonly splits?: number | "channels";
   readonly basesOnly?: boolean;
+  /** Of the layers: candidates are timed in all that is allowed, and count as fast as the fastest. Default: floats. */
+  readonly precision?: Precision;
   /** Where somebody waits for it: what is looked at, and what is tried. */
   readonly effort?: Effort;
 }
@@ -102,6 +105,13 @@ export interface LayerTime {
   readonly layer: string;
   readonly original: number | undefined;
   readonly written: number | undefined;
+  /** In which it was timed fastest, where a plan may choose. */
+  readonly precision?: "fp32" | "int8";
+}
+
+function precisionOf(clock: ChainClock, ...of: Parameters<ChainClock["precision"]>): Pick<LayerTime, "precision"> {
+  const precision = clock.precision(...of);
+  return precision === undefined ? {} : { precision };
 }
 
 const quickest = (calibration: Calibration): Calibration => ({
@@ -153,7 +163,7 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
     ...(job.latencies === undefined ? {} : { folder: job.latencies }),
   });
   let known: Awaited<ReturnType<typeof firstTimes>> | undefined;
-  const clockOf = () => known?.clock ?? chainClock(table.clock, layerInputs(job), opsetOf(prepared));
+  const clock = () => known?.clock ?? clockOf(job, table);
   return {
     calibration,
     images,
@@ -165,12 +175,13 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
       known = await firstTimes(job, calibration, table);
       return plan;
     },
-    times: () => fastestCandidates(calibration, clockOf()),
+    times: () => fastestCandidates(calibration, clock()),
     layerTimes: (chosen) =>
       chosen.map(({ layer, candidate }) => ({
         layer: layer.name,
-        original: clockOf().dense(layer),
-        written: clockOf().exact(layer, candidate),
+        original: clock().dense(layer),
+        written: clock().exact(layer, candidate),
+        ...(job.precision === undefined || job.precision === "fp32" ? {} : precisionOf(clock(), layer, candidate)),
       })),
     curve: () => (known ? speedCurve(calibration, known.clock, known.whole).map(({ point }) => point) : []),
     async measure() {

@@ -41,24 +41,28 @@ interface Material {
 export interface SearchOptions extends Hooks {
   /** Formats of weights, the fastest first: a later one is taken where the one before loses too much. */
   readonly weights: readonly WeightFormatName[];
-  /** What eight bits may lose beside the float network. */
-  readonly limit: number;
+  /** What eight bits may lose beside the float network; asked once a loss is known, whose kind may decide. */
+  readonly limit: () => number;
   /** Milliseconds after which no further layers are tried. */
   readonly budget?: number;
   readonly now?: () => number;
 }
 
-/**
- * Tries roundings with every layer in eight bits, then layers that stay float while the loss is above the limit.
- * @returns all trials; the first is the best with every layer in eight bits, the last the one to take
- */
+export interface Searched {
+  /** The first is the best with every layer in eight bits, the last the one to take. */
+  readonly trials: readonly Trial[];
+  /** The network with the best rounding, and these layers in floats. */
+  readonly keeping: (float: Trial["float"]) => Promise<Trial>;
+}
+
+/** Tries roundings with every layer in eight bits, then layers that stay float while the loss is above the limit. */
 export async function searchPrecision(
   graph: Graph,
   images: CalibrationImages,
   engine: Engine,
   lossOf: (candidate: Graph) => Promise<number>,
   { weights, limit, budget = 60_000, now = () => performance.now(), ...hooks }: SearchOptions,
-): Promise<readonly Trial[]> {
+): Promise<Searched> {
   const materials = await materialsOf(graph, images, engine, hooks);
   const attempt = async (material: Material, rounding: Rounding, float: Trial["float"]): Promise<Trial> => {
     const { graph: candidate, outcomes } = rounded(material, rounding, float);
@@ -72,12 +76,13 @@ export async function searchPrecision(
       if (best === undefined || trial.loss < best.trial.loss) best = { material, trial };
       hooks.progress?.("roundings", all.push(trial), weights.length * materials.length * 4);
     }
-    if (best!.trial.loss <= limit) break;
+    if (best!.trial.loss <= limit()) break;
   }
   const { material, trial } = best!;
-  if (trial.loss <= limit) return [trial];
-  const kept = (float: Trial["float"]) => attempt(material, trial.rounding, float);
-  return [trial, ...(await keepingFloat(material.graph, trial, kept, limit, { end: now() + budget, now, ...hooks }))];
+  const keeping = (float: Trial["float"]) => attempt(material, trial.rounding, float);
+  if (trial.loss <= limit()) return { trials: [trial], keeping };
+  const deadline = { end: now() + budget, now, ...hooks };
+  return { trials: [trial, ...(await keepingFloat(material.graph, trial, keeping, limit(), deadline))], keeping };
 }
 
 /** Ranges in every way with corrected biases; with the equalised maps too where there are any; once uncorrected. */

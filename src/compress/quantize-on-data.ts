@@ -2,45 +2,34 @@
 // stay float, write, verify against the simulation, compare with the file that was given in turns and on images that
 // nothing was fitted to.
 import type { Engine } from "../calibrate/engine.js";
-import { ortEngine } from "../calibrate/ort-engine.js";
 import { FilterBasisError } from "../errors/error.js";
 import { type ComparedOnData, compareOnData } from "../evaluate/compare-on-data.js";
 import { conventionsOf } from "../evaluate/conventions.js";
-import type { LossKind } from "../evaluate/loss.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
+import { withPrecision } from "../methods/precision-record.js";
 import { type Cost, cost } from "../ops/cost/cost.js";
-import { timeInTurns } from "../runtime/compare-times.js";
-import { type Target, targets, thisTarget, weightFormatsFor } from "../runtime/eight-bits.js";
-import { type Feeds, sampleFeeds } from "../runtime/index.js";
-import { describeMachine } from "../runtime/machine.js";
+import type { Feeds } from "../runtime/index.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { saveVerified } from "../runtime/save-verified.js";
 import { simulationEngine } from "./best-engine.js";
 import type { CalibrationData } from "./calibration-data.js";
-import { floatForm, precisionKey } from "./eight-bits.js";
-import { type Given, type JobHooks, type JobOptions, type Place, placeOf, stepsOf } from "./job.js";
-import { losesFunction } from "./pays-on-data.js";
-import { searchPrecision, type Trial } from "./precision-search.js";
-import { type Times, timeNetworks } from "./time.js";
+import { type Given, type JobHooks, placeOf } from "./job.js";
+import { losesFunction, whyNotFast } from "./pays-on-data.js";
+import type { CalibratedBudget } from "./plan-calibrated.js";
+import { choosePrecision, type PrecisionChoice, type PrecisionOptions, sessionOf } from "./precision-choice.js";
+import type { Trial } from "./precision-search.js";
+import { type Times, timeNetworks, timeTillSure } from "./time.js";
 import { referenceOf, verifyExact } from "./verify.js";
 import { type EightBitsVerified, verifyEightBits } from "./verify-eight-bits.js";
 
-export const precisions = ["fp32", "int8", "auto"] as const;
-export type Precision = (typeof precisions)[number];
-
-export interface EightBitOptions extends Pick<JobOptions, "runtime" | "threads"> {
-  /** `auto` takes the fastest of the float network and those in eight bits whose loss is within the limit. */
-  readonly precision: Exclude<Precision, "fp32">;
-  /** Where the file is to run. Default: this machine. */
-  readonly target?: Target;
-  /** A result that loses more than this beside the original is not written. Layers stay float to stay below it. */
-  readonly maxLoss?: number;
-  /** The output whose loss counts, and what it is. */
-  readonly output?: string;
-  readonly loss?: Exclude<LossKind, "decibels">;
+export interface EightBitOptions extends PrecisionOptions {
   /** What the result is compared with, where that is not the model that is quantised. */
   readonly original?: Given;
+  /** Where that is so and the precision is free: why the original in eight bits is not to be written by itself. */
+  readonly notAlone?: string;
+  /** What the result is to be for speed: with it, one that does not pay is not written. */
+  readonly budget?: CalibratedBudget;
   /** Who runs the simulation. Default: libtorch's interpreter where it is there. */
   readonly engine?: Engine;
 }
@@ -49,12 +38,16 @@ export interface EightBitResult {
   readonly file: string;
   readonly graph: Graph;
   readonly precision: "int8" | "fp32";
-  readonly target: Exclude<Target, "this">;
-  /** How values were rounded, and what was lost on the images that it was chosen on. */
-  readonly rounding: Trial["rounding"] & { readonly loss: number };
+  readonly target: PrecisionChoice["target"];
+  /** How values were rounded, and what was lost on the images that it was chosen on; absent in floats. */
+  readonly rounding?: Trial["rounding"] & { readonly loss: number };
   /** Layers in eight bits, and those that stayed float with the reason. */
-  readonly layers: readonly string[];
-  readonly float: readonly { readonly name: string; readonly reason: string }[];
+  readonly layers: PrecisionChoice["layers"];
+  readonly float: PrecisionChoice["float"];
+  /** Where the precision was free: all forms that were tried. */
+  readonly contestants: PrecisionChoice["contestants"];
+  /** What was written is the original in eight bits, not the network that was made of it. */
+  readonly alone: boolean;
   readonly before: Cost;
   readonly after: Cost;
   readonly bytes: { readonly original: number | undefined; readonly written: number };
@@ -64,10 +57,6 @@ export interface EightBitResult {
   readonly compared: ComparedOnData & { readonly fitted: boolean };
 }
 
-/** What eight bits may lose beside the float network where nothing is said. */
-const usualLoss = 0.01;
-/** Images on which roundings are compared; fewer where they are large. */
-const chosenOn = { small: 32, large: 4, pixels: 1e5 } as const;
 /** Inputs on which file and simulation are compared. */
 const verifiedOn = 3;
 
@@ -93,108 +82,46 @@ export async function quantizeOnData(
   options: EightBitOptions,
   hooks: JobHooks = {},
 ): Promise<EightBitResult> {
-  const { original = given, maxLoss, engine = simulationEngine() } = options;
+  const { original = given, maxLoss, budget, notAlone, engine = simulationEngine() } = options;
   const place = placeOf(options, data.inputs);
-  const target = await targetOf(options);
-  const float = floatForm(given.graph).graph;
-  const trials = await trialsOf(given, float, data, target, options, hooks);
-  const last = trials.at(-1)!;
-  if (!last.outcomes.some(({ pass, applied }) => pass === "quantize" && applied)) throw nothingRuns(last);
-  const trial = options.precision === "int8" ? last : await fastest(given, trials, place, options, hooks);
-  const graph = trial === undefined ? given.graph : described(trial, target, data);
+  const alone =
+    original === given ? undefined : { original, ...(notAlone === undefined ? {} : { excluded: notAlone }) };
+  const choice = await choosePrecision(given, data, options, alone, hooks);
+  const { trial, float, given: source } = choice.chosen;
+  const graph = trial === undefined ? source.graph : described(trial, choice, data);
   const feeds = await feedsOf(data);
   const originalBytes = original.file === undefined ? undefined : await modelBytes(original.file);
   const before = cost(original.graph, data.inputs.shapes);
   const saved = await saveVerified(graph, output, async (file) => {
     const bytes = await modelBytes(file);
     if (!inPairs(original.graph)) checkBytes(originalBytes, bytes, trial);
-    const verified = trial && (await verifyEightBits(file, graph, float, feeds, engine, sessionOf(options)));
-    if (trial === undefined) await verifyExact(file, await referenceOf(given.file ?? given.graph, place));
+    const verified = trial && (await verifyEightBits(file, graph, float.graph, feeds, engine, sessionOf(options)));
+    if (trial === undefined) await verifyExact(file, await referenceOf(source.file ?? source.graph, place));
     const compared = await compareHeldOut(original, file, data, options, hooks);
     if (maxLoss !== undefined && compared.loss.mean > maxLoss)
       throw losesFunction(compared, maxLoss, "--precision fp32, or a larger --max-loss");
-    const times = await timeNetworks(original.file ?? original.graph, file, place, hooks);
+    const why = (found: Times) => budget && whyNotFast(found, budget);
+    const time = () => timeNetworks(original.file ?? original.graph, file, place, hooks);
+    const times = await timeTillSure(time, (found) => why(found) !== undefined);
+    const problem = why(times);
+    if (problem !== undefined) throw problem;
     return { bytes, verified, compared, times };
   });
-  const outcomes = (trial ?? last).outcomes.filter(({ pass }) => pass === "quantize");
+  const { target, layers, float: inFloats, contestants } = choice;
   return {
     ...{ file: output, graph, target, before, times: saved.times, compared: saved.compared, verified: saved.verified },
     precision: trial === undefined ? "fp32" : "int8",
-    rounding: { ...(trial ?? last).rounding, loss: (trial ?? last).loss },
-    layers: outcomes.filter(({ applied }) => applied).map(({ layer }) => layer),
-    float: outcomes.filter(({ applied }) => !applied).map(({ layer, reason }) => ({ name: layer, reason })),
+    ...(trial === undefined ? {} : { rounding: { ...trial.rounding, loss: trial.loss } }),
+    ...{ layers, float: inFloats, contestants, alone: alone !== undefined && source === original },
     after: cost(graph, data.inputs.shapes),
     bytes: { original: originalBytes, written: saved.bytes },
   };
 }
 
-const sessionOf = ({ runtime, threads }: EightBitOptions) => ({
-  ...(runtime === undefined ? {} : { runtime }),
-  ...(threads === undefined ? {} : { threads }),
-});
-
-async function targetOf({ target = "this", ...options }: EightBitOptions): Promise<EightBitResult["target"]> {
-  if (!targets.includes(target))
-    throw new FilterBasisError("usage", "there is no such target", { expected: targets.join(", "), got: target });
-  return target === "this" ? thisTarget(describeMachine(), sessionOf(options)) : target;
-}
-
-/** Trials on the images that ranges are taken of; their loss is that beside the float network. */
-async function trialsOf(
-  given: Given,
-  float: Graph,
-  data: CalibrationData,
-  target: EightBitResult["target"],
-  options: EightBitOptions,
-  { signal, ...hooks }: JobHooks,
-): Promise<readonly Trial[]> {
-  const pixels = data.all.dims.slice(1).reduce((product, size) => product * size, 1);
-  const most = pixels > chosenOn.pixels ? chosenOn.large : chosenOn.small;
-  const feeds = data.all.part(0, Math.max(1, Math.min(most, data.images.count)));
-  const { output, loss } = options;
-  const compare = {
-    ...sessionOf(options),
-    ...(output === undefined ? {} : { output }),
-    ...(loss === undefined ? {} : { kind: loss }),
-    ...(signal ? { signal } : {}),
-  };
-  const lossOf = async (candidate: Graph): Promise<number> =>
-    (await compareOnData(given.file ?? given.graph, candidate, feeds, compare)).loss.mean;
-  const steps = stepsOf(hooks);
-  const search = {
-    weights: weightFormatsFor[target],
-    limit: options.maxLoss ?? usualLoss,
-    progress: steps.report,
-    ...(signal ? { signal } : {}),
-  };
-  return searchPrecision(float, data.images, ortEngine(sessionOf(options)), lossOf, search).finally(() => steps.stop());
-}
-
-/** The fastest within the limit, in turns; undefined where that is the float network. */
-async function fastest(
-  given: Given,
-  trials: readonly Trial[],
-  { inputs, ...place }: Place,
-  { maxLoss = usualLoss }: EightBitOptions,
-  { signal }: JobHooks,
-): Promise<Trial | undefined> {
-  const within = [...new Set([trials[0]!, trials.at(-1)!])].filter(({ loss }) => loss <= maxLoss);
-  if (within.length === 0) return undefined;
-  const models = [
-    { name: "float", model: given.file ?? given.graph },
-    ...within.map(({ graph }, i) => ({ name: `int8 ${i}`, model: graph })),
-  ];
-  const timing = { ...place, ...(signal ? { signal } : {}) };
-  const { ratios } = await timeInTurns(models, (ports) => sampleFeeds(ports, inputs), timing);
-  const speeds = ratios.map(({ wall, processor }) => ((place.threads === 1 && processor) || wall).median);
-  const best = Math.max(...speeds);
-  // Of equals the one in eight bits is smaller.
-  return best * 1.03 < 1 ? undefined : within[speeds.indexOf(best)];
-}
-
-function described({ graph, rounding }: Trial, target: string, data: CalibrationData): Graph {
-  const text = JSON.stringify({ precision: "int8", target, ...rounding });
-  return withMetadata(graph, { [precisionKey]: text, ...(data.all.images ? conventionsOf(data.all.how) : {}) });
+function described({ graph, rounding }: Trial, { target, chosen }: PrecisionChoice, data: CalibrationData): Graph {
+  const { graph: float, chains, lost } = chosen.float;
+  const recorded = withPrecision(graph, { target, ...rounding }, float, chains, lost);
+  return withMetadata(recorded, data.all.images ? conventionsOf(data.all.how) : {});
 }
 
 async function feedsOf({ heldOut, all }: CalibrationData): Promise<readonly Feeds[]> {
@@ -214,14 +141,6 @@ function checkBytes(original: number | undefined, written: number, trial: Trial 
     "the written file would be larger than the original: its few weights are less than what describes their rounding",
     { expected: `at most ${original} bytes`, got: `${written} bytes`, facts: { bytes: { original, written } } },
   );
-}
-
-function nothingRuns({ outcomes }: Trial): FilterBasisError {
-  const reasons = outcomes.filter(({ applied }) => !applied).map(({ layer, reason }) => `${layer}: ${reason}`);
-  return new FilterBasisError("unsupported", "no layer of the model can run in eight bits", {
-    got: reasons.slice(0, 3).join("; ") || "it has no layer with a stored weight",
-    cures: ["export --store int8 stores weights in eight bits and computes in floats"],
-  });
 }
 
 async function compareHeldOut(

@@ -2,7 +2,9 @@
 // The written file is run against the file that was given, before it takes its place.
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph, Outcome } from "../graph/types.js";
+import { compressedLayers } from "../methods/compressed-layers.js";
 import { expandAs } from "../methods/expand.js";
+import { inFloats, readPrecision } from "../methods/precision-record.js";
 import { type Cost, cost } from "../ops/cost/cost.js";
 import { type Agreement, compareWithOriginal } from "../runtime/agreement.js";
 import { modelBytes } from "../runtime/model-bytes.js";
@@ -78,6 +80,8 @@ export async function writeRewritten(
  * ```
  */
 export async function undoModel(given: Given, output: string, place: Place, hooks: JobHooks = {}): Promise<Rewritten> {
+  const source = inFloats(given.graph);
+  if (source !== given.graph) return undoInEightBits(given, source, output, place, hooks);
   const { graph, outcomes } = expandAs(given.graph, "computed");
   const [first] = outcomes;
   if (outcomes.every(({ applied }) => !applied))
@@ -89,6 +93,23 @@ export async function undoModel(given: Given, output: string, place: Place, hook
   await verifyExactGraph(graph, await referenceOf(given.file ?? given.graph, place));
   return writeRewritten(given, stored, outcomes, output, place, hooks, stored);
 }
+
+/** Of a file in eight bits: its float network, expanded. What rounding had changed stays changed. */
+async function undoInEightBits(given: Given, source: Graph, output: string, place: Place, hooks: JobHooks) {
+  const lost = (readPrecision(given.graph)?.lost ?? []).map(
+    ({ name, reason }): Outcome => ({ pass: "undo", layer: name, applied: false, reason }),
+  );
+  const { graph, outcomes } = compressedLayers(source).length > 0 ? expandAs(source, "computed") : nothing(source);
+  const all = [...outcomes, ...lost];
+  if (all.every(({ applied }) => !applied))
+    throw new FilterBasisError("unsupported", "nothing can be expanded: the model is in eight bits", {
+      got: all.map(({ layer, reason }) => `${layer}: ${reason}`).join("; ") || "it has no record of a compression",
+      cures: ["the float model that it was made from"],
+    });
+  return writeRewritten(given, graph, all, output, place, hooks, source);
+}
+
+const nothing = (graph: Graph) => ({ graph, outcomes: [] as readonly Outcome[] });
 
 const weightBytes = ({ initializers }: Graph): number =>
   [...initializers.values()].reduce((sum, { data }) => sum + data.length, 0);

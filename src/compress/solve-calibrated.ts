@@ -1,7 +1,7 @@
 // Choosing for every layer what loses least within a budget: in weights, in multiply-accumulates by what is no slower,
 // or in milliseconds.
 import { type Calibration, type PlannedChoice, planItems } from "../calibrate/calibrated.js";
-import type { LayerChoice, LayerChoices } from "../calibrate/choices.js";
+import { dense, type LayerChoice, type LayerChoices } from "../calibrate/choices.js";
 import type { CalibratedLayer } from "../calibrate/layers.js";
 import { FilterBasisError } from "../errors/error.js";
 import { planCurve } from "../plan/curve.js";
@@ -67,13 +67,17 @@ function itemsBySpeed(calibration: Calibration, clock: ChainClock) {
   const timeOf = timesOf(calibration, clock);
   return planItems(calibration, {
     price: (layer, choice) => {
-      const dense = clock.dense(layer);
+      const known = clock.dense(layer);
       // What cannot be timed, for its sizes are not known, stays as it is.
-      if (dense === undefined) return choice.candidate.family === "dense" ? 0 : undefined;
+      if (known === undefined) return choice.candidate.family === "dense" ? 0 : undefined;
       return timeOf(layer, choice);
     },
   });
 }
+
+/** Milliseconds of all layers as they are, as far as they were timed. */
+const inFloats = ({ layers }: Calibration, clock: ChainClock): number =>
+  layers.reduce((sum, { layer }) => sum + (clock.dense(layer) ?? 0), 0);
 
 /** The least loss within a budget in multiply-accumulates by choices that are no slower, or within milliseconds. */
 export function solveTimed(
@@ -86,15 +90,14 @@ export function solveTimed(
 ): Solution<PlannedChoice> {
   if (timed) {
     const bySpeed = itemsBySpeed(calibration, clock);
-    const dense = bySpeed.reduce((sum, choices) => sum + choices[0]!.price, 0);
-    const found = solvePlan(bySpeed, most - whole + dense);
+    const found = solvePlan(bySpeed, most - whole + inFloats(calibration, clock));
     return isUnreachable(found) ? found.least : found;
   }
   const timeOf = timesOf(calibration, clock);
   const items = planItems(calibration, {
     price: (layer, choice) => {
-      const [dense, own] = [clock.dense(layer), timeOf(layer, choice)];
-      return dense === undefined || own === undefined || own <= noSlower * dense ? choice.macs : undefined;
+      const [as, own] = [clock.exact(layer, dense), timeOf(layer, choice)];
+      return as === undefined || own === undefined || own <= noSlower * as ? choice.macs : undefined;
     },
   });
   const fixed = calibration.extents.macs - items.reduce((sum, choices) => sum + choices[0]!.macs, 0);
@@ -126,8 +129,8 @@ export function speedCurve(
   whole: number,
 ): readonly { readonly point: CurvePoint; readonly chosen: () => readonly PlannedChoice[] }[] {
   const items = itemsBySpeed(calibration, clock);
-  const dense = items.reduce((sum, choices) => sum + choices[0]!.price, 0);
-  const all = planCurve(items).map(({ price, ...rest }) => ({ milliseconds: whole - dense + price, ...rest }));
+  const rest = whole - inFloats(calibration, clock);
+  const all = planCurve(items).map(({ price, ...own }) => ({ milliseconds: rest + price, ...own }));
   const shown = all.filter(({ milliseconds }) => milliseconds > 0 && milliseconds <= whole);
   const [fastest, slowest] = [shown[0]?.milliseconds ?? whole, shown.at(-1)?.milliseconds ?? whole];
   const wanted = Array.from({ length: points }, (_, i) => slowest + (i / (points - 1)) * (fastest - slowest));

@@ -30,6 +30,8 @@ export interface TimedLayer {
   };
   /** Convolutions that stand in the layer's place, one behind the other: their weights' shapes and attributes. */
   readonly chain?: readonly Pick<TimedLayer, "shape" | "attributes">[];
+  /** In eight bits, its neighbours too; absent: in floats. */
+  readonly precision?: "int8";
 }
 
 /** Milliseconds of a timed layer, between neighbours as a network has them; undefined where it was not measured. */

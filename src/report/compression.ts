@@ -15,6 +15,8 @@ export interface CompressionReport {
   readonly curve?: Curve;
   readonly layers: readonly CompressedLayerRow[];
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
+  /** Where layers compute in eight bits: which ones, and the reason of each that does not. */
+  readonly precision?: { readonly int8: readonly string[]; readonly float: CompressionReport["skipped"] };
   /** Of each input what goes in, what both networks make, and the truth where there is one; images as data URLs. */
   readonly pictures: readonly Picture[];
 }
@@ -68,7 +70,7 @@ export interface Picture {
 
 /** The page as HTML. `document` is any DOM that can make SVG elements; it is only used to draw. */
 export function compressionPage(report: CompressionReport, document: Document): string {
-  const { title, about, states, lost, curve, layers, skipped, pictures } = report;
+  const { title, about, states, lost, curve, layers, skipped, precision, pictures } = report;
   return htmlPage(title, [
     `<h1>${escapeHtml(title)}</h1>`,
     ...about.map((line) => `<p class="soft">${escapeHtml(line)}</p>`),
@@ -77,6 +79,7 @@ export function compressionPage(report: CompressionReport, document: Document): 
     section("What speed costs", curve === undefined ? "" : curves(curve, document)),
     section("Pictures", pictures.map(pictureFigure).join("\n")),
     section("Layers", layers.length > 0 ? compressedLayersTable(layers) : ""),
+    section("Precision", precision === undefined ? "" : precisionList(precision)),
     section("Skipped", skippedList(skipped)),
   ]);
 }
@@ -163,6 +166,12 @@ function skippedList(skipped: CompressionReport["skipped"]): string {
   if (skipped.length === 0) return "";
   const items = skipped.map(({ name, reason }) => `<li>${escapeHtml(name)}: ${escapeHtml(reason)}</li>`);
   return `<details><summary>layers that calibration does not know: ${skipped.length}</summary><ul>${items.join("")}</ul></details>`;
+}
+
+function precisionList({ int8, float }: NonNullable<CompressionReport["precision"]>): string {
+  const items = float.map(({ name, reason }) => `<li>${escapeHtml(name)}: ${escapeHtml(reason)}</li>`);
+  const others = `<details><summary>layers in floats: ${float.length}</summary><ul>${items.join("")}</ul></details>`;
+  return `<p>Layers in eight bits: ${int8.length}; a layer that was replaced by factors is several.</p>${float.length === 0 ? "" : others}`;
 }
 
 function pictureFigure({ caption, panels }: Picture): string {

@@ -26,6 +26,7 @@ const figureRows: readonly {
   { key: "parameters", label: "parameters", print: thousands },
   { key: "macs", label: "MACs", print: (value) => `${short(value / 1e6)} M` },
   { key: "bytes", label: "file", print: (value) => `${(value / 1000).toFixed(0)} kB` },
+  { key: "int8Layers", label: "layers in eight bits", print: thousands },
   { key: "latencyMs", label: "latency", print: (value) => `${value.toFixed(2)} ms` },
 ];
 

@@ -3,15 +3,32 @@
 // that.
 import { elements, int, ints, makeNode } from "../graph/attributes.js";
 import { makeBasisConv } from "../graph/basis-conv.js";
-import type { Graph, Node, TensorData } from "../graph/types.js";
+import type { Graph, Node, TensorData, Value } from "../graph/types.js";
 import { tensorOf } from "../graph/values.js";
 import { Random } from "../linalg/random.js";
 import type { TimedLayer } from "../methods/latencies.js";
 import { attributesFromJson } from "../methods/record.js";
+import { quantizedForTiming } from "../passes/quantize/for-timing.js";
 
 /** The graph, with input "x" of the layer's size, output "y" and random weights. */
 export function layerGraph(layer: TimedLayer): Graph {
-  return layer.shape.length === 2 ? matrixGraph(layer) : convolutionGraph(layer);
+  const graph = layer.shape.length === 2 ? matrixGraph(layer) : convolutionGraph(layer);
+  return layer.precision === "int8" ? betweenIntegers(quantizedForTiming(graph)) : graph;
+}
+
+/** Without the rounding of its input and the widening of its output: neighbours in eight bits have neither. */
+function betweenIntegers(graph: Graph): Graph {
+  const rounding = graph.nodes.find(({ op, inputs }) => op === "QuantizeLinear" && inputs[0] === "x");
+  const widening = graph.nodes.find(({ op, outputs }) => op === "DequantizeLinear" && outputs[0] === "y");
+  const integers = (value: Value, name: string | undefined): Value =>
+    name === undefined ? value : { name, tensor: { ...value.tensor!, type: "uint8" } };
+  const [made, read] = [rounding?.outputs[0], widening?.inputs[0]];
+  return {
+    ...graph,
+    nodes: graph.nodes.filter((node) => node !== rounding && node !== widening),
+    inputs: graph.inputs.map((value) => integers(value, made)),
+    outputs: graph.outputs.map((value) => integers(value, read)),
+  };
 }
 
 /** Fully connected layers: of [N, c] as Gemm, of more axes as MatMul; then the bias and a ReLU. */
@@ -102,6 +119,8 @@ function convolutionGraph({ input, shape, attributes, type, opset, basis, chain 
     metadata: new Map(),
   };
   const first = neighbour("first", input[1] ?? inChannels, "x", "before");
-  const last = [makeNode("Relu", ["after"], ["active"]), neighbour("last", outChannels, "active", "y")];
+  // Without any convolution the neighbours are left, whose own time that is.
+  const between = chain?.length === 0 ? "before" : "after";
+  const last = [makeNode("Relu", [between], ["active"]), neighbour("last", outChannels, "active", "y")];
   return { ...graph, nodes: [first, ...layers(), ...last] };
 }

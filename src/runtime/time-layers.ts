@@ -31,7 +31,7 @@ export async function measureAll(
 }
 
 /** What a table of times knows a layer by. */
-export const timedKey = ({ input, shape, attributes, type, opset, basis, chain }: TimedLayer): string =>
+export const timedKey = ({ input, shape, attributes, type, opset, basis, chain, precision }: TimedLayer): string =>
   JSON.stringify([
     input,
     shape,
@@ -40,13 +40,14 @@ export const timedKey = ({ input, shape, attributes, type, opset, basis, chain }
     opset >= 13 ? 13 : opset,
     basis ?? null,
     ...(chain ? [chain] : []),
+    ...(precision ? [precision] : []),
   ]);
 
 /** Those of one layer together: they are compared with each other. */
 function alike(layers: readonly TimedLayer[]): readonly (readonly TimedLayer[])[] {
   const groups = new Map<string, TimedLayer[]>();
   for (const layer of layers) {
-    const { basis: _, chain: __, ...bare } = layer;
+    const { basis: _, chain: __, precision: ___, ...bare } = layer;
     const key = timedKey(bare);
     groups.set(key, [...(groups.get(key) ?? []), layer]);
   }

@@ -103,6 +103,8 @@ class Writer {
   readonly #widened = new Map<string, string>();
   readonly #steps = new Map<string, { readonly step: Step; readonly scale: string; readonly zero: string }>();
   readonly #weights = new Map<string, LayerParts>();
+  /** What values lack on average because their layer left its correction to the next. */
+  readonly #missing = new Map<string, Float64Array>();
 
   constructor(graph: Graph, regions: Regions, options: QuantizeOptions) {
     this.#graph = graph;
@@ -181,12 +183,8 @@ class Writer {
     const parts = this.#weight(node, before);
     inputs[1] = parts.weight;
     this.layers.push(nodeName(node));
-    const means = this.#options.means?.get(node.inputs[0]!);
-    const shift =
-      node.op === "MatMul" || means === undefined
-        ? undefined
-        : biasShift(node, this.#tensor(node), parts.rounded.values, means);
-    if (bias === undefined && shift === undefined) return;
+    const shift = this.#shift(node, parts.rounded.values);
+    if (bias === undefined && (shift === undefined || this.#passesOn(node, shift))) return;
     const values = Float64Array.from(parts.scales, (_, o) => (bias?.[o] ?? 0) + (shift?.[o] ?? 0));
     const scales = Float32Array.from(parts.scales, (scale) => Math.fround(scale * step.scale));
     const stem = biasName || `${nodeName(node)}_bias`;
@@ -202,8 +200,21 @@ class Writer {
     inputs[2] = widened;
   }
 
-  #tensor(node: Node): TensorData {
-    return weightOf(node, this.#index)!.tensor;
+  /** What its bias has to gain, with what the layer before it left to it. */
+  #shift(node: Node, rounded: ArrayLike<number>): Float64Array | undefined {
+    const [value = ""] = node.inputs;
+    const [means, missing] = [this.#options.means?.get(value), this.#missing.get(value)];
+    if (node.op === "MatMul" || (means ?? missing) === undefined) return undefined;
+    return biasShift(node, weightOf(node, this.#index)!.tensor, rounded, means ?? [], missing);
+  }
+
+  /** A convolution without a bias leaves its correction to the one behind it: a chain of factors stays what it is. */
+  #passesOn(node: Node, shift: Float64Array): boolean {
+    const [value = ""] = node.outputs;
+    const next = node.op === "Conv" ? this.#index.soleReader(value) : undefined;
+    if (next?.op !== "Conv" || next.inputs[0] !== value || !this.#regions.nodes.has(next)) return false;
+    this.#missing.set(value, shift);
+    return true;
   }
 
   /** The rounded weight, once for all layers that read it. */
