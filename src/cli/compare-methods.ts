@@ -132,8 +132,7 @@ async function rowTask(
     ...{ note, signal, part: "test" },
   });
   if (feeds.guessed.length > 0) note(`images: ${feeds.guessed.join(", ")} (guessed; state others)`);
-  const dims = [inputs.shapes.get(feeds.input)?.[0] ?? 1, ...feeds.dims];
-  const at = { ...inputs, shapes: new Map([...inputs.shapes, [feeds.input, dims]]) };
+  const at = { ...inputs, shapes: feeds.shapes };
   const { network, graph } = await beginComparison(folder, model, request, at.shapes);
   const labelled = await labelsFor(model, data, context);
   const timed = args.latency !== false;
@@ -236,7 +235,7 @@ function show(
   const { kind, value } = request.budget;
   const time = rows.find(({ milliseconds }) => milliseconds)?.milliseconds?.original;
   return [
-    `${rows.length} methods at ${kind} ${value} on ${request.data}: ${what} on ${feeds.count} inputs, seed ${request.seed}`,
+    `${rows.length} methods at ${kind} ${value} on ${request.data}: ${what} on ${feeds.count * feeds.each} inputs, seed ${request.seed}`,
     columns([head, ...cells]),
     `original: ${grouped(original.weights)} weights, ${grouped(original.macs)} MACs, ${grouped(original.bytes)} bytes${time === undefined ? "" : `, ${time.toFixed(2)} ms`}`,
     ...otherwise,

@@ -72,11 +72,11 @@ export default command({
     };
     const inputs = await modelInputs(graph, context, options);
     const named = given("input", args["data-input"]);
+    const data = await openData(args.data, { note, signal });
     const together = fixedBatch(
       await loadModel(other, { note }),
-      dataInput(graph, inputs, { ...stated, ...named }).name,
+      dataInput(graph, data, inputs, { ...stated, ...named }).name,
     );
-    const data = await openData(args.data, { note, signal });
     const feeds = await modelFeeds(graph, data, inputs, {
       ...stated,
       ...given("fixed", together),

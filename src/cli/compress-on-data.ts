@@ -98,8 +98,8 @@ export async function onData({ graph, file, output, inputs, options, args }: OnD
   try {
     const result = await job;
     for (const { name, reason } of result.skipped) context.note(`skipped ${name}: ${reason}`);
-    const { count } = images.images;
-    const source = await sourceOf(file, args, images.all.count);
+    const count = images.images.count * images.all.each;
+    const source = await sourceOf(file, args, images.all.count * images.all.each);
     const json = { ...reportOf({ ...result, file: output }, count), source };
     const told = show(result, count);
     if (!small) {
