@@ -77,7 +77,7 @@ export async function modelFeeds(
   { input, fixed: beside, ...stated }: FeedOptions = {},
 ): Promise<ModelFeeds> {
   const named = namedInputs(graph, data, inputs, { ...stated, ...(input === undefined ? {} : { input }) });
-  const placement = placementOf(graph, inputs, named?.primary ?? input);
+  const placement = placementOf(graph, inputs, input ?? named?.primary);
   const sr = await srFeeds(graph, data, { ...placement, free: isFree(placement, inputs) }, inputs, stated);
   const { how, guessed } = guessConventions(graph, placement, inputs, { ...stated, ...(sr && { sr }) });
   const { fixed = beside, along } = inputBatch(graph, placement.name, inputs.shapes);

@@ -66,7 +66,7 @@ export function dataInput(
     ...(input === undefined ? {} : { input }),
     ...(array === undefined ? {} : { array }),
   });
-  const placement = placementOf(graph, inputs, named?.primary ?? input);
+  const placement = placementOf(graph, inputs, input ?? named?.primary);
   const { fixed } = inputBatch(graph, placement.name, inputs.shapes);
   return { name: placement.name, fixed, pixels: pixelsOf(placement, stated) };
 }
