@@ -69,7 +69,7 @@ async function rowOf(model: WildModel): Promise<PaysRow | undefined> {
   const pictures = takesPictures(found.feeds[0]!);
   const photographs = shared("data/bsds500/train")!;
   const data = isClassifier(model)
-    ? join(cacheFolder(), join(cacheFolder(), "cifar10"))
+    ? join(cacheFolder(), "cifar10")
     : pictures
       ? photographs
       : randomArrays(model.name, found.feeds[0]!, folder);

@@ -9,9 +9,10 @@ import { fileURLToPath } from "node:url";
 import { type Browser, chromium as driver } from "playwright-core";
 import { build, type Rollup } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { writeModel } from "../src/formats/onnx/index.js";
+import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { edsr } from "../src/nets/edsr.js";
 import { resnet } from "../src/nets/resnet.js";
+import { cost } from "../src/ops/index.js";
 import { chromium, noBrowser } from "./browser.js";
 import type { PageResult } from "./browser-page/main.js";
 
@@ -30,7 +31,10 @@ async function bundle(
     root,
     configFile: false,
     logLevel: "error",
-    resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "module", "browser", "import"] },
+    resolve: {
+      conditions: ["onnxruntime-web-use-extern-wasm", "module", "browser", "import"],
+      alias: { "filterbasis/browser": join(root, "src/browser.ts") },
+    },
     build: {
       outDir,
       emptyOutDir: true,
@@ -76,6 +80,7 @@ describe.skipIf(executablePath === undefined)(
 
     beforeAll(async () => {
       await bundle("test/browser-page/main.ts", join(folder, "page"));
+      await bundle("examples/browser-worker.mjs", join(folder, "worker"));
       writeFileSync(join(folder, "resnet.onnx"), writeModel(resnet(8, { seed: 3 })));
       writeFileSync(join(folder, "edsr.onnx"), writeModel(edsr({ blocks: 2, width: 16, scale: 2 })));
       server = createServer((request, response) => {
@@ -118,6 +123,26 @@ describe.skipIf(executablePath === undefined)(
     afterAll(async () => {
       await browser?.close();
       server?.close();
+    });
+
+    test("the program examples/browser-worker.mjs compresses in a worker and hands the file over", async () => {
+      const page = await browser.newPage();
+      await page.goto(address);
+      const answer = await page.evaluate(async () => {
+        const bytes = await (await fetch("resnet.onnx")).arrayBuffer();
+        const worker = new Worker("/worker/main.js", { type: "module" });
+        const answered = new Promise<{ bytes: Uint8Array; before: number; after: number }>((resolve, reject) => {
+          worker.onmessage = ({ data }) => resolve(data);
+          worker.onerror = ({ message }) => reject(new Error(message));
+        });
+        worker.postMessage({ bytes, keepParams: 0.5 }, [bytes]);
+        const { bytes: small, before, after } = await answered;
+        worker.terminate();
+        return { small: Array.from(small), before, after };
+      });
+      expect(answer.after).toBeLessThanOrEqual(answer.before / 2);
+      expect(cost(readModel(Uint8Array.from(answer.small))).weights).toBe(answer.after);
+      await page.close();
     });
 
     test.each([

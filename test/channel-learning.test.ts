@@ -1,5 +1,5 @@
-// What the methods over channels learn from batches: projections stay orthonormal and come nearer to the original, the
-// agent keeps its budget, and sparsity training makes the scales of batch norms small.
+// What methods learn from batches: projections stay orthonormal and come nearer to the original, the agent keeps its
+// budget, ENC-Inf validates its ranks, and sparsity training makes the scales of batch norms small.
 import { afterAll, expect, test } from "vitest";
 import { int, ints, makeNode } from "../src/graph/attributes.js";
 import type { Graph } from "../src/graph/types.js";
@@ -131,6 +131,38 @@ describeEngine("learning of methods over channels", () => {
     const { graph: made, outcomes } = methodPass("amc", { keepMacs: 0.6 }, once)(graph);
     expect(cost(made).macs).toBeLessThanOrEqual(0.6 * cost(graph).macs);
     expect(outcomes.some(({ applied, reason }) => applied && reason.endsWith("decided by the agent"))).toBe(true);
+  });
+
+  test("ENC-Inf takes the ranks that get most of the batches right, and the same ones again", async () => {
+    const wide = buildNet("resnet", { depth: 8, widths: [8, 16, 32], init: "kaiming", seed: 3 });
+    using network = new Network(wide);
+    const options = { search: "inf", keepMacs: 0.5 };
+    const notes: string[] = [];
+    const task = {
+      graph: wide,
+      network,
+      source,
+      batches: 2,
+      options,
+      seed: 1,
+      note: (text: string) => void notes.push(text),
+    };
+    const known = await knowledgeOf("enc", task);
+    const scores: number[] = [];
+    const counting = {
+      ...known,
+      validate: (candidate: Graph) => {
+        const score = known.validate!(candidate);
+        scores.push(score);
+        return score;
+      },
+    };
+    const made = methodPass("enc", options, counting)(wide).graph;
+    expect(scores.length).toBeGreaterThan(3);
+    expect(known.validate!(made)).toBe(Math.max(...scores));
+    expect(notes[0]).toMatch(/^ENC-Inf: candidate 1 has an error of /);
+    expect(cost(made).macs).toBeLessThanOrEqual(0.5 * cost(wide).macs);
+    expect(await knowledgeOf("enc", { ...task, options: { keepMacs: 0.5 } })).not.toHaveProperty("validate");
   });
 
   test("sparsity training makes scales smaller, and a network without batch norms has none", async () => {

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import compare from "../src/cli/compare.js";
 import type { Command } from "../src/cli/frame.js";
 import type { MethodRow } from "../src/cli/method-rows.js";
+import report from "../src/cli/report.js";
 import sweep from "../src/cli/sweep.js";
 import { isError } from "../src/errors/error.js";
 import { withMetadata } from "../src/graph/index.js";
@@ -77,6 +78,28 @@ test("every method keeps a budget in weights and in multiply-accumulates, or say
   expect(kept).toBeGreaterThan(2 * 8);
 });
 
+/** A page with a row for the original and one for each method. */
+async function hasPage(folder: string, names: readonly string[]): Promise<void> {
+  const { code, json, stderr } = await ask(report, [folder]);
+  expect([code, json.methods, json.failed], stderr).toEqual([0, names.length, 1]);
+  const page = readFileSync(json.file, "utf8");
+  for (const name of ["original", ...names]) expect(page).toContain(`<td class="name">${name}`);
+  expect((await ask(report, [folder, "--data", "photos"])).json.error.code).toBe("usage");
+}
+
+test("the folder of a comparison that is damaged has no page, but an error that names the file and the field", async () => {
+  const folder = join(root, "damaged");
+  mkdirSync(join(folder, "svd"), { recursive: true });
+  writeFileSync(join(folder, "comparison.json"), JSON.stringify({ budget: { kind: "size", value: 1 }, data: "x" }));
+  expect((await ask(report, [folder])).json.error).toMatchObject({ code: "malformed", field: "budget.kind" });
+  const asked = { budget: { kind: "keepParams", value: 0.5 }, data: "x", batch: 8, seed: 1, calibrate: 1, images: {} };
+  writeFileSync(join(folder, "comparison.json"), JSON.stringify(asked));
+  writeFileSync(join(folder, "svd/row.json"), JSON.stringify({ method: "svd", weights: "many" }));
+  const { error } = (await ask(report, [folder])).json;
+  expect(error).toMatchObject({ code: "malformed", field: "weights", file: join(folder, "svd/row.json") });
+  expect(existsSync(join(folder, "report.html"))).toBe(false);
+});
+
 describeEngine("compare --methods", () => {
   test("gives every method a row at the budget, on labels, and does not make it twice", async () => {
     const out = join(root, "out");
@@ -112,6 +135,8 @@ describeEngine("compare --methods", () => {
       expect(row.milliseconds!.written).toBeGreaterThan(0);
     }
     expect(rows.get("transition")).toMatchObject({ reason: expect.stringContaining("no budget") });
+    expect(json.original.top1Error).toBeGreaterThanOrEqual(0);
+    await hasPage(out, ["slimming", "cap", "transition"]);
     const before = statSync(join(out, "cap/row.json")).mtimeMs;
     expect((await ask(compare, line)).json.rows).toEqual(json.rows);
     expect(statSync(join(out, "cap/row.json")).mtimeMs).toBe(before);

@@ -2,10 +2,11 @@
 // it reconstructs is what the written nodes compute, at full rank it is the original, files come back, and wrong
 // options are typed errors.
 import { describe, expect, test } from "vitest";
+import { isError } from "../src/errors/error.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
-import { ints, makeNode } from "../src/graph/attributes.js";
+import { elements, ints, makeNode } from "../src/graph/attributes.js";
 import type { Attribute, Graph } from "../src/graph/types.js";
-import { tensorOf } from "../src/graph/values.js";
+import { isFloat, numbers, tensorOf } from "../src/graph/values.js";
 import { findChainLayers } from "../src/methods/chain-layers.js";
 import { priceOf } from "../src/methods/chain-line.js";
 import { candidateOf } from "../src/methods/chain-record.js";
@@ -23,170 +24,9 @@ import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { halfWeights } from "../src/passes/half-weights.js";
 import { lowerBasisConv } from "../src/passes/lower-basis-conv.js";
 import { recipeSchema } from "../src/train/recipe.js";
+import { fed, network, shapes, trials } from "./method-trials.js";
 import { outputsDiffer } from "./same-outputs.js";
 import { oneConv, randomTensor, smallGraph } from "./small-graphs.js";
-
-interface Trial {
-  /** Options that change the network below. */
-  readonly options: object;
-  /** Options of the wrong kind, and the field that the error names. */
-  readonly wrong: readonly (readonly [object, string])[];
-  /** Further options by which it writes layers otherwise. */
-  readonly variants?: readonly object[];
-  /** The same at full rank. */
-  readonly wholes?: readonly object[];
-}
-
-const weights: Trial = {
-  options: { basis: 3 },
-  wrong: [
-    [{ basis: 0 }, "basis"],
-    [{ keepParams: 2 }, "keepParams"],
-    [{ share: "everything" }, "share"],
-    [{ layers: { "*": { bases: 3 } } }, "layers"],
-  ],
-};
-
-const chains: Trial["wrong"] = [
-  [{ rank: 0 }, "rank"],
-  [{ keepMacs: 1.5 }, "keepMacs"],
-  [{ layers: { "*": { ranks: 3 } } }, "layers"],
-];
-const first = { keepFirst: 0 };
-
-/** A row for every method; the compiler asks for it. */
-const trials: Readonly<Record<MethodName, Trial>> = {
-  basis: { ...weights, options: { basis: 3, splits: 2 } },
-  "filter-wise": weights,
-  "channel-wise": weights,
-  svd: weights,
-  "basis-scratch": {
-    options: { basis: 3, splits: 2, keepFirst: 0 },
-    wrong: [
-      [{ basis: "many" }, "basis"],
-      [{ basis: 3, coefficientKernel: 2 }, "coefficientKernel"],
-      [{ basis: 3, preset: "alexnet" }, "preset"],
-    ],
-  },
-  factor: {
-    options: { layers: 1, keepFirst: 0 },
-    wrong: [
-      [{ layers: 1.5 }, "layers"],
-      [{ norm: true }, "norm"],
-      [{ init: "xavier" }, "init"],
-    ],
-  },
-  group: {
-    options: { groups: 2, keepFirst: 0 },
-    wrong: [
-      [{ groups: [] }, "groups"],
-      [{ groups: [{ upTo: 8 }] }, "groups"],
-      [{ keepFirst: -1 }, "keepFirst"],
-    ],
-  },
-  "simple-svd": { options: { rank: 3, ...first }, wrong: chains },
-  zhang: { options: { rank: 3, ...first }, wrong: [...chains, [{ mode: "cubic" }, "mode"]] },
-  enc: {
-    options: { rank: 3, ...first },
-    wrong: [...chains, [{ search: "best" }, "search"]],
-    variants: [{ keepMacs: 0.7, inputs: { x: [1, 4, 9, 8] }, ...first }],
-  },
-  jaderberg: {
-    options: { rank: 3, ...first },
-    wrong: [...chains, [{ scheme: 3 }, "scheme"]],
-    variants: [
-      { rank: 2, scheme: 1, ...first },
-      { rank: 2, scheme: 1, basis: "own", ...first },
-    ],
-  },
-  denton: {
-    options: { rank: 3, ...first },
-    wrong: [...chains, [{ channelClusters: 0 }, "channelClusters"]],
-    variants: [
-      { rank: 2, channelClusters: 2, filterClusters: 3, ...first },
-      { rank: 2, channelClusters: 2, filterClusters: 2, grouping: "contiguous", ...first },
-      { rank: 3, form: "outer-product", ...first },
-      { rank: 2, form: "outer-product", channelClusters: 2, filterClusters: 3, ...first },
-    ],
-    wholes: [
-      { rank: 2, channelClusters: 4, filterClusters: 3, ...first },
-      { rank: 24, form: "outer-product", ...first },
-      { rank: 4, form: "outer-product", channelClusters: 2, filterClusters: 3, ...first },
-    ],
-  },
-  cp: { options: { rank: 3, ...first }, wrong: chains },
-  "group-svd": {
-    options: { groups: 2, ...first },
-    wrong: [
-      [{ groups: 0 }, "groups"],
-      [{ channelsPerGroup: 1.5 }, "channelsPerGroup"],
-    ],
-    variants: [{ channelsPerGroup: 1, ...first }],
-  },
-  kmeans: {
-    options: { kernels: 5 },
-    wrong: [
-      [{ kernels: 0 }, "kernels"],
-      [{ transforms: 4 }, "transforms"],
-      [{ codebook: "shared" }, "codebook"],
-    ],
-    variants: [
-      { kernels: 3, codebook: "layer", scales: "float32" },
-      { kernels: 4, transforms: 2 },
-      { kernels: 4, transforms: 8 },
-    ],
-    wholes: [{ kernels: 24, codebook: "layer", scales: "float32", transforms: 8 }],
-  },
-  kse: {
-    options: { levels: 4, ...first },
-    wrong: [
-      [{ levels: 1 }, "levels"],
-      [{ halvings: -1 }, "halvings"],
-      [{ dropped: "masked" }, "dropped"],
-    ],
-    variants: [
-      { levels: 3, halvings: 2, ...first },
-      { levels: 3, halvings: 2, dropped: "zeros", ...first },
-      { levels: 8, halvings: 1, legacyEntropy: true, ...first },
-    ],
-    wholes: [],
-  },
-  slimming: {
-    options: { rate: 0.5 },
-    wrong: [
-      [{ rate: 1 }, "rate"],
-      [{ keepParams: 0 }, "keepParams"],
-      [{ score: "size" }, "score"],
-    ],
-  },
-  cap: {
-    options: { keep: 0.5 },
-    wrong: [
-      [{ keep: 0 }, "keep"],
-      [{ keepMacs: 2 }, "keepMacs"],
-    ],
-  },
-  amc: {
-    options: { keepParams: 0.6 },
-    wrong: [
-      [{ episodes: 0 }, "episodes"],
-      [{ coupled: "yes" }, "coupled"],
-    ],
-  },
-  transition: {
-    options: { bottleneck: 3 },
-    wrong: [
-      [{}, "bottleneck"],
-      [{ bottleneck: 0 }, "bottleneck"],
-    ],
-  },
-};
-
-const shapes = new Map([["x", [1, 4, 9, 8]]]);
-const fed = (graph: Graph): Graph => ({
-  ...graph,
-  inputs: [{ name: "x", tensor: { type: "float32", dims: shapes.get("x")! } }],
-});
 
 function conv(kernel: readonly number[], attributes: Readonly<Record<string, Attribute>> = {}, bias = true): Graph {
   return fed(oneConv({ outChannels: 6, inChannels: 4, kernel, bias, attributes }));
@@ -199,26 +39,27 @@ const convolutions: Readonly<Record<string, Graph>> = {
   "2 x 3, strides that differ, dilated": conv([2, 3], { strides: ints([1, 2]), dilations: ints([2, 1]) }, false),
 };
 
-/** conv - norm - ReLU - 1 x 1 - average pooling: every method finds something in it. */
-const network = fed(
-  smallGraph({
-    nodes: [
-      makeNode("Conv", ["x", "a.weight", "a.bias"], ["a"], { pads: ints([1, 1, 1, 1]) }, { name: "a" }),
-      makeNode("BatchNormalization", ["a", "one", "zero", "zero", "one"], ["n"], {}, { name: "n" }),
-      makeNode("Relu", ["n"], ["r"], {}, { name: "r" }),
-      makeNode("Conv", ["r", "t.weight"], ["t"], {}, { name: "t" }),
-      makeNode("AveragePool", ["t"], ["y"], { kernel_shape: ints([2, 2]), strides: ints([2, 2]) }, { name: "pool" }),
-    ],
-    initializers: {
-      "a.weight": randomTensor([6, 4, 3, 3], 1),
-      "a.bias": randomTensor([6], 2),
-      "t.weight": randomTensor([6, 6, 1, 1], 3),
-      one: tensorOf("float32", [6], [1, 1, 1, 1, 1, 1]),
-      zero: tensorOf("float32", [6], [0, 0, 0, 0, 0, 0]),
-    },
-    outputs: ["y"],
-  }),
-);
+/** No convolution. */
+const products = smallGraph({
+  nodes: [
+    makeNode("MatMul", ["x", "w"], ["a"], {}, { name: "product" }),
+    makeNode("Relu", ["a"], ["y"], {}, { name: "relu" }),
+  ],
+  initializers: { w: randomTensor([6, 4], 1) },
+  inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 6] } }],
+  outputs: ["y"],
+});
+
+const zerosLike = (name: string) => {
+  const { dims } = network.initializers.get(name)!;
+  return [name, tensorOf("float32", dims, new Float64Array(elements(dims)))] as const;
+};
+
+/** The network, whose first convolution gives nothing. */
+const dead: Graph = {
+  ...network,
+  initializers: new Map([...network.initializers, zerosLike("a.weight"), zerosLike("a.bias")]),
+};
 
 /** The graph with dense filters in the place of every layer that the method made. */
 function rebuilt(method: Method, graph: Graph): Graph {
@@ -285,6 +126,23 @@ describe.each(Object.values<Method>(methods).map((method) => [method.name, metho
     test("leaves what it has rewritten alone when it is applied again, or says why", () => {
       const again = findLayers(graph).skipped.filter(({ reason }) => reason.startsWith("it is compressed already"));
       expect(again).toHaveLength(compressedLayers(graph).length);
+    });
+
+    test("finds nothing in a network of matrix products alone, and says so", () => {
+      try {
+        const told = methodPass(name, trial.options)(products).outcomes;
+        expect(told.map(({ applied, reason }) => [applied, reason !== ""])).toEqual([[false, true]]);
+      } catch (error) {
+        expect(isError(error, "not-found", "unsupported", "budget-unreachable"), String(error)).toBe(true);
+      }
+    });
+
+    test("takes channels that are dead, whose filters are zeros: no weight that is not finite, the same outputs", async () => {
+      const { graph: made } = methodPass(name, trial.options)(dead);
+      verifyGraph(made);
+      for (const tensor of made.initializers.values())
+        if (isFloat(tensor.type)) expect(numbers(tensor).every(Number.isFinite)).toBe(true);
+      if (method.from === "weights") expect((await outputsDiffer(writeModel(dead), made)).absolute).toBe(0);
     });
 
     test.each(trial.wrong)("with the options %j is refused, naming %s", (options, field) => {

@@ -1,14 +1,19 @@
 // What prior methods count on the paper's networks, to the last digit; budgets; and what cannot be done.
 import { describe, expect, test } from "vitest";
+import { composed } from "../src/basis/composed.js";
 import { writeModel } from "../src/formats/onnx/index.js";
 import { ints, makeNode } from "../src/graph/attributes.js";
 import type { Graph } from "../src/graph/types.js";
 import { numbers, tensorOf } from "../src/graph/values.js";
-import { matrix } from "../src/linalg/matrix.js";
+import { pureLinearAlgebra } from "../src/linalg/low-rank.js";
+import { matrix, squaredNorm } from "../src/linalg/matrix.js";
+import { findChainLayers } from "../src/methods/chain-layers.js";
 import { compressedLayers } from "../src/methods/compressed-layers.js";
 import { countsOf } from "../src/methods/counts.js";
 import { expand } from "../src/methods/expand.js";
-import { methodPass } from "../src/methods/methods.js";
+import { spatialOnly } from "../src/methods/jaderberg.js";
+import { methodNamed, methodPass } from "../src/methods/methods.js";
+import { spatialLine } from "../src/methods/zhang-3d.js";
 import { buildNet } from "../src/nets/table.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { constantEvaluator } from "../src/passes/constant/evaluate.js";
@@ -18,11 +23,6 @@ const zeros = (name: string): Graph => buildNet(name, { init: "zeros" });
 const countedBy = (name: string, options: object, graph: Graph) => countsOf(methodPass(name, options)(graph).graph);
 
 describe("the paper's counts", () => {
-  test("of Simple-SVD: 359,520 weights, 112,177,104 multiply-accumulates", () => {
-    const { weights, macs } = countedBy("simple-svd", { rank: 3 }, zeros("densenet-12-40"));
-    expect({ weights, macs }).toEqual({ weights: 359_520, macs: 112_177_104 });
-  });
-
   test.each([
     ["vgg16", { kernels: 128 }, 3_268_992 + 9 * 128 + 5_120],
     ["resnet56", { kernels: 128 }, 190_304],
@@ -34,22 +34,51 @@ describe("the paper's counts", () => {
     expect([macs, paperMacs]).toEqual([cost(plain).macs, cost(plain).macs]);
   });
 
+  const resnetBasis = { preset: "resnet", basis: { "16": 24, "32": 48, "64": 84 } };
+  const densenetBasis = { preset: "densenet", basis: 36, transition: 6 };
+  const densenetGroups = [{ upTo: 252, groups: 3 }, { groups: 6 }];
+
+  /** Weights, millions of multiply-accumulates, and percent of the network's own; whole ones to the last digit. */
   test.each([
-    ["vgg16", "factor", { preset: "vgg" }, 3_344_064, 114_729_984],
-    ["vgg16", "group", { preset: "vgg", channelsPerGroup: 64 }, 3_803_840, 144_512_000],
-    ["resnet56", "factor", { preset: "resnet" }, 223_632, 37_278_336],
-    ["resnet56", "group", { preset: "resnet", channelsPerGroup: { "16": 4, "32": 4, "64": 8 } }, 206_448, 35_275_392],
-    ["densenet-12-40", "factor", { preset: "densenet" }, 316_752, 102_970_320],
+    ["vgg16", "", {}, 14_715_584, 313_201_664, 100],
+    ["vgg16", "factor", { preset: "vgg" }, 3_344_064, 114_729_984, 36.63],
+    ["vgg16", "group", { preset: "vgg", channelsPerGroup: 64 }, 3_803_840, 144_512_000, 46.14],
+    ["vgg16", "basis-scratch", { preset: "vgg", basis: 128, channels: 128 }, 3_214_016, 202_314_752, 64.6],
+    ["resnet56", "", {}, 848_944, 125_485_696, 100],
+    ["resnet56", "factor", { preset: "resnet" }, 223_632, 37_278_336, 29.71],
     [
-      "densenet-12-40",
-      "group",
-      { preset: "densenet", groups: [{ upTo: 252, groups: 3 }, { groups: 6 }] },
-      337_272,
-      122_531_280,
+      ...(["resnet56", "group"] as const),
+      { preset: "resnet", channelsPerGroup: { "16": 4, "32": 4, "64": 8 } },
+      ...([206_448, 35_275_392, 28.11] as const),
     ],
-  ])("of %s by %s", (net, name, options, weights, macs) => {
-    const counted = countedBy(name, { ...options, init: "zeros" }, zeros(net));
-    expect([counted.weights, counted.macs]).toEqual([weights, macs]);
+    ["resnet56", "basis-scratch", resnetBasis, 194_992, 198.7, 158],
+    ["resnet56", "cap", { keep: 0.5 }, 425_008, 62_964_352, 50.18],
+    ["densenet-12-40", "", {}, 1_040_568, 282_917_328, 100],
+    ["densenet-12-40", "factor", { preset: "densenet" }, 316_752, 102_970_320, 36.4],
+    ["densenet-12-40", "group", { preset: "densenet", groups: densenetGroups }, 337_272, 122_531_280, 43.31],
+    ["densenet-12-40", "simple-svd", { rank: 3 }, 359_520, 112_177_104, 39.65],
+    ["densenet-12-40", "basis-scratch", densenetBasis, 330_888, 766.6, 271],
+  ])("of %s, %s %j", (net, name, options, weights, macs, percent) => {
+    const plain = zeros(net);
+    const init = name !== "" && "init" in methodNamed(name).options ? { init: "zeros" } : {};
+    const counted = name === "" ? countsOf(plain) : countedBy(name, { ...options, ...init }, plain);
+    const millions = Number((counted.macs / 1e6).toFixed(1));
+    const digits = Number.isInteger(percent) ? 0 : 2;
+    const share = (100 * counted.macs) / cost(plain).macs;
+    expect([counted.weights, macs < 1e6 ? millions : counted.macs]).toEqual([weights, macs]);
+    expect(Number(share.toFixed(digits))).toBe(percent);
+  });
+
+  test.each([
+    ["srresnet", {}, { preset: "srresnet", layers: 2 }, 18_688],
+    ["srresnet", {}, { preset: "srresnet", layers: 3 }, 28_032],
+    ["edsr", { blocks: 1, width: 128 }, { preset: "edsr", layers: 2 }, 70_144],
+    ["edsr", { blocks: 1, width: 128 }, { preset: "edsr", layers: 3 }, 105_216],
+    ["edsr", { blocks: 1, width: 256 }, { preset: "edsr", layers: 1 }, 135_680],
+  ])("of a residual block of %s %j by Factor %j", (net, options, given, weights) => {
+    const { graph } = methodPass("factor", { ...given, init: "zeros" })(buildNet(net, { ...options, init: "zeros" }));
+    const block = cost(graph).layers.filter(({ node }) => node.startsWith("body.0."));
+    expect(block.reduce((sum, layer) => sum + layer.weights, 0)).toBe(weights);
   });
 
   test("of filter groups from trained filters are those of the architecture without its norms", () => {
@@ -204,6 +233,12 @@ describe("what cannot be done", () => {
     ["cp", { rank: 37, keepFirst: 0 }],
     ["denton", { rank: 7, keepFirst: 0 }],
     ["simple-svd", { rank: 7, keepFirst: 0 }],
+    ["zhang", { rank: 7, keepFirst: 0 }],
+    ["enc", { rank: 13, keepFirst: 0 }],
+    ["basis", { basis: 37 }],
+    ["filter-wise", { basis: 7 }],
+    ["channel-wise", { basis: 10 }],
+    ["svd", { basis: 37 }],
   ])("%s with %j, more than there is, is refused", (name, options) => {
     expect(() => methodPass(name, options)(plain)).toThrow(expect.objectContaining({ code: "invalid-plan" }));
   });
@@ -236,6 +271,13 @@ describe("what cannot be done", () => {
       ["a", true],
       ["b", "6 channels and 4 filters do not go into 1 x 3 clusters"],
     ]);
+    expect(reasons("denton", { rank: 3, form: "monochromatic" })).toEqual([
+      ["a", true],
+      ["b", "only the first convolution is written by colours"],
+    ]);
+    expect(() => methodPass("denton", { rank: 4, form: "monochromatic" })(graph)).toThrow(
+      /6 filters do not go into 4 colours/,
+    );
     expect(reasons("cp", { rank: 2 })).toEqual([
       ["b", true],
       ["a", "the first convolution stays as it was"],
@@ -319,6 +361,48 @@ describe("Zhang's modes", () => {
       return found.data.reduce((sum, value, i) => sum + (value - original.data[i]!) ** 2, 0);
     });
     for (const [i, value] of lost.slice(1).entries()) expect(value).toBeLessThan(lost[i]!);
+  });
+
+  test.each([
+    [[3, 3], 12],
+    [[3, 1], 6],
+    [[2, 3], 8],
+    [[1, 5], 6],
+  ])("in the form 3d at full rank are the original: a kernel of %j", (kernel, rank) => {
+    const plain = oneConv({ outChannels: 6, inChannels: 4, kernel });
+    const { graph } = methodPass("zhang", { form: "3d", rank, keepFirst: 0 })(plain);
+    const [layer] = compressedLayers(graph);
+    expect(layer).toMatchObject({ kind: "chain", chain: { family: "separable-pointwise" } });
+    const [dense, own] = [expand(graph).graph, plain].map((one) => numbers(one.initializers.get("conv.weight")!));
+    for (const [i, value] of dense!.entries()) expect(value).toBeCloseTo(own![i]!, 5);
+    expect(() => methodPass("zhang", { form: "3d", rank: rank + 1, keepFirst: 0 })(plain)).toThrow(
+      expect.objectContaining({ code: "invalid-plan" }),
+    );
+  });
+
+  test("in the form 3d keep budgets, and lose no more than was planned", () => {
+    const plain = buildNet("resnet", { depth: 8, widths: [8, 16, 32], seed: 3 });
+    for (const [key, price] of [
+      ["keepParams", "weights"],
+      ["keepMacs", "macs"],
+    ] as const) {
+      const { graph } = methodPass("zhang", { form: "3d", [key]: 0.5 })(plain);
+      const kept = cost(graph)[price] / cost(plain)[price];
+      expect(kept).toBeLessThanOrEqual(0.5);
+      expect(kept).toBeGreaterThan(0.45);
+    }
+    const { layers } = findChainLayers(plain, new Map(), { keepFirst: 1 });
+    for (const layer of layers.filter((one) => spatialOnly(one) === undefined).slice(0, 2)) {
+      const { n, c } = layer.shape;
+      const filters = matrix(n, c * layer.layer.kernelElements, numbers(layer.layer.weight));
+      const line = spatialLine(layer, filters, pureLinearAlgebra);
+      const all = squaredNorm(filters.data);
+      for (const k of [1, Math.ceil(line.most / 2), line.most]) {
+        const made = composed(line.factors(k)).data;
+        const lost = squaredNorm(filters.data.map((value, i) => value - made[i]!)) / all;
+        expect(lost).toBeLessThanOrEqual(line.lost!(k) + 1e-12);
+      }
+    }
   });
 
   test("at full rank are the original, whatever they see", () => {

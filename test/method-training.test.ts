@@ -1,6 +1,6 @@
-// What methods leave in a graph can be trained: it runs alike here and in ONNX Runtime, its gradients are those of
-// finite differences, also through weights that are computed from a codebook, and a step changes its parameters and
-// nothing else.
+// What methods leave in a graph can be trained: it runs alike here and in ONNX Runtime, for Node and for browsers, its
+// gradients are those of finite differences, also through weights that are computed from a codebook, and a step changes
+// its parameters and nothing else.
 import { describe, expect, test } from "vitest";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { elements, ints } from "../src/graph/attributes.js";
@@ -9,21 +9,24 @@ import { numbers, tensorOf } from "../src/graph/values.js";
 import { Network } from "../src/interpreter/network.js";
 import { call } from "../src/interpreter/operators/aten.js";
 import { compressedLayers } from "../src/methods/compressed-layers.js";
-import { methodPass } from "../src/methods/methods.js";
-import { openOrtSession } from "../src/runtime/session.js";
+import { type MethodName, methodPass, methods } from "../src/methods/methods.js";
+import { openOrtSession, type RuntimeName, runtimeNames } from "../src/runtime/session.js";
 import { backward, fromArray, noGrad, TensorScope, unloadableReason } from "../src/torch/index.js";
+import { network, shapes, trials } from "./method-trials.js";
 import { oneConv, randomValues } from "./small-graphs.js";
 
 const first = { keepFirst: 0 };
 const rows: readonly (readonly [string, object])[] = [
   ["simple-svd", { rank: 3, ...first }],
   ["zhang", { rank: 3, ...first }],
+  ["zhang", { rank: 3, form: "3d", ...first }],
   ["enc", { rank: 3, ...first }],
   ["jaderberg", { rank: 3, ...first }],
   ["jaderberg", { rank: 2, scheme: 1, ...first }],
   ["jaderberg", { rank: 2, scheme: 1, basis: "own", ...first }],
   ["denton", { rank: 2, channelClusters: 2, filterClusters: 3, ...first }],
   ["denton", { rank: 2, form: "outer-product", channelClusters: 2, filterClusters: 3, ...first }],
+  ["denton", { rank: 3, form: "monochromatic" }],
   ["cp", { rank: 3, ...first }],
   ["group-svd", { groups: 2, ...first }],
   ["kmeans", { kernels: 5, scales: "float32" }],
@@ -140,6 +143,55 @@ describe.skipIf(unloadableReason() !== undefined)("what methods leave", () => {
     const { y } = await session.run({ x: tensorOf("float32", shape, x) });
     await session.release();
     for (const [i, value] of numbers(y!).entries()) expect(Math.abs(own[i]! - value)).toBeLessThan(1e-4);
+  });
+});
+
+const names = Object.keys(methods) as MethodName[];
+const input = { dims: shapes.get("x")!, values: Float32Array.from(randomValues(elements(shapes.get("x")!), 7)) };
+
+/** What ONNX Runtime makes of a written network. */
+async function ranBy(runtime: RuntimeName, graph: Graph): Promise<Float64Array> {
+  const session = await openOrtSession(writeModel(graph), { threads: 1, runtime });
+  try {
+    const { y } = await session.run({ x: tensorOf("float32", input.dims, input.values) });
+    return numbers(y!);
+  } finally {
+    await session.release();
+  }
+}
+
+function expectNear(found: Float64Array, expected: Float64Array): void {
+  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  expect(found).toHaveLength(expected.length);
+  for (const [i, value] of found.entries()) expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-5 * largest);
+}
+
+test.each(names)("what %s writes computes the same in ONNX Runtime for Node and for browsers", async (name) => {
+  const { graph } = methodPass(name, trials[name].options)(network);
+  expectNear(await ranBy("web", graph), await ranBy("node", graph));
+});
+
+describe.skipIf(unloadableReason() !== undefined)("a network that is compressed", () => {
+  test.each(names)("by %s is trained for a step, and computes in both runtimes what it computes here", async (name) => {
+    const { graph } = methodPass(name, trials[name].options)(network);
+    using trained = new Network(graph);
+    using _scope = new TensorScope();
+    const outputOf = (of: Network) => of.forward(new Map([["x", fromArray(input.values, input.dims)]])).get("y")!;
+    const squares = () => {
+      const y = outputOf(trained);
+      return call("mean", call("mul.Tensor", y, y));
+    };
+    const loss = squares();
+    backward(loss);
+    noGrad(() => {
+      for (const parameter of trained.parameters.values())
+        call("add_.Tensor", parameter, parameter.grad!, { alpha: -0.01 });
+    });
+    expect(noGrad(() => squares().item())).toBeLessThan(loss.item());
+    const written = readModel(writeModel(trained.toGraph()));
+    using again = new Network(written); // what is stored in half precision is rounded
+    const own = Float64Array.from(noGrad(() => outputOf(again).floats()));
+    for (const runtime of runtimeNames) expectNear(await ranBy(runtime, written), own);
   });
 });
 

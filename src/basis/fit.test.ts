@@ -6,16 +6,9 @@ import { pureLinearAlgebra as pure } from "../linalg/pure.js";
 import { Random } from "../linalg/random.js";
 import { svd } from "../linalg/svd.js";
 import { composed } from "./composed.js";
-import {
-  type Candidate,
-  type Family,
-  fullRanks,
-  type LayerShape,
-  makeFactors,
-  type Pair,
-  stageShapes,
-} from "./factors.js";
+import { type Candidate, type Family, type LayerShape, makeFactors, type Pair, stageShapes } from "./factors.js";
 import { fitCandidate, fitCandidates, ridged } from "./fit.js";
+import { fullRanks } from "./full-ranks.js";
 import { outputError } from "./output-error.js";
 
 /** The families with the splits that fit the channels, at all ranks of a short list. */

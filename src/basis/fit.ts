@@ -9,7 +9,6 @@ import {
   type Factors,
   type Family,
   type FittedFamily,
-  fullRanks,
   type LayerShape,
   stageShapes,
 } from "./factors.js";
@@ -19,6 +18,7 @@ import { type FitProblem, fitProblem, fitted, type ProblemOptions } from "./fit-
 import { fitSeparable, fitSeparablePointwise } from "./fit-separable.js";
 import { fitSharedBases } from "./fit-shared-bases.js";
 import { fitTucker } from "./fit-tucker.js";
+import { fullRanks } from "./full-ranks.js";
 import type { FamilyFit } from "./slot-family.js";
 
 export { ridged } from "./fit-problem.js";

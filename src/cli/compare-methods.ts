@@ -9,7 +9,6 @@ import { checkDataSource, namedDatasets, openData } from "../data/table.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { modelFeeds } from "../evaluate/model-feeds.js";
 import type { Graph } from "../graph/types.js";
-import { countsOf } from "../methods/counts.js";
 import { loadModel } from "../runtime/files.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutputFolder } from "../runtime/output.js";
@@ -19,7 +18,8 @@ import { columns, grouped } from "./columns.js";
 import { type InputArguments, readInputOptions } from "./data-options.js";
 import type { Context } from "./frame.js";
 import { beginComparison, type ComparisonRequest, methodNames } from "./method-comparison.js";
-import { finishedRow, type MethodRow, methodRow, type Quality, type RowTask } from "./method-rows.js";
+import { type OriginalRow, originalRow, type Quality } from "./method-quality.js";
+import { finishedRow, type MethodRow, methodRow, type RowTask } from "./method-rows.js";
 import { modelInputs } from "./model-inputs.js";
 import { runProcesses, sameProgram } from "./processes.js";
 import { given, number, whole } from "./values.js";
@@ -63,6 +63,7 @@ export async function compareMethods(file: string, args: MethodArguments, contex
   const jobs = whole("--jobs", args.jobs, 1, 256) ?? 1;
   await checkOutputFolder(folder, { bytes: 4 * names.length * (await modelBytes(file)) });
   const task = await rowTask(file, folder, request, args, context);
+  const original = await originalRow(task, context);
   if (jobs > 1) await inProcesses(names, folder, jobs, args, context);
   const rows: MethodRow[] = [];
   for (const name of names) {
@@ -70,8 +71,10 @@ export async function compareMethods(file: string, args: MethodArguments, contex
     context.note(`${name}: ${made.reason ?? "done"}`);
     rows.push(made);
   }
-  const original = await originalRow(task);
-  return { json: { model: file, folder, ...request, original, rows }, text: show(task, original, rows) };
+  return {
+    json: { model: file, folder, ...request, original: { folder, ...original }, rows },
+    text: show(task, original, rows),
+  };
 }
 
 const baseName = (path: string): string =>
@@ -186,33 +189,8 @@ async function inProcesses(
   );
 }
 
-/** The network as it was, counted and measured as the rows are. */
-async function originalRow({ original, graph, inputs, folder }: RowTask) {
-  return { folder, ...countsOf(graph, inputs.shapes), bytes: await modelBytes(original) };
-}
-
-function show(
-  { request, feeds }: RowTask,
-  original: Awaited<ReturnType<typeof originalRow>>,
-  rows: readonly MethodRow[],
-) {
+function show({ request, feeds, folder }: RowTask, original: OriginalRow, rows: readonly MethodRow[]) {
   const errors = rows.some(({ compressed }) => compressed?.top1Error !== undefined);
-  const quality = (one: Quality | undefined): string =>
-    one === undefined ? "-" : errors ? `${one.top1Error?.toFixed(2)} %` : one.loss.mean.toPrecision(3);
-  const share = (value: number | undefined, all: number): string =>
-    value === undefined ? "-" : `${grouped(value)} (${((100 * value) / all).toFixed(1)} %)`;
-  const cells = rows.map((row) => [
-    row.method,
-    quality(row.compressed),
-    quality(row.calibrated),
-    quality(row.tuned),
-    share(row.weights, original.weights),
-    row.parameters === undefined ? "-" : grouped(row.parameters),
-    share(row.macs, original.macs),
-    row.bytes === undefined ? "-" : grouped(row.bytes),
-    row.milliseconds === undefined ? "-" : row.milliseconds.written.toFixed(2),
-    row.milliseconds === undefined ? "-" : `${row.milliseconds.ratio.toFixed(2)} x`,
-  ]);
   const otherwise = rows.flatMap(({ method, macs, paperMacs }) =>
     paperMacs === undefined || paperMacs === macs
       ? []
@@ -220,26 +198,42 @@ function show(
   );
   const reasons = rows.flatMap(({ method, reason }) => (reason === undefined ? [] : [`${method}: ${reason}`]));
   const what = errors ? "top-1 error" : `loss (${rows.find((row) => row.compressed)?.compressed?.loss.kind ?? "-"})`;
-  const head = [
-    "method",
-    "compressed",
-    "calibrated",
-    "fine-tuned",
-    "weights",
-    "parameters",
-    "MACs",
-    "bytes",
-    "ms",
-    "faster",
-  ];
   const { kind, value } = request.budget;
   const time = rows.find(({ milliseconds }) => milliseconds)?.milliseconds?.original;
+  const before = [
+    ...(original.top1Error === undefined ? [] : [`${original.top1Error.toFixed(2)} % top-1 error`]),
+    `${grouped(original.weights)} weights, ${grouped(original.macs)} MACs, ${grouped(original.bytes)} bytes`,
+    ...(time === undefined ? [] : [`${time.toFixed(2)} ms`]),
+  ];
   return [
     `${rows.length} methods at ${kind} ${value} on ${request.data}: ${what} on ${feeds.count * feeds.each} inputs, seed ${request.seed}`,
-    columns([head, ...cells]),
-    `original: ${grouped(original.weights)} weights, ${grouped(original.macs)} MACs, ${grouped(original.bytes)} bytes${time === undefined ? "" : `, ${time.toFixed(2)} ms`}`,
+    columns([heads, ...rows.map((row) => cellsOf(row, original, errors))]),
+    `original: ${before.join(", ")}`,
     ...otherwise,
     ...reasons,
-    `rows: ${original.folder}`,
+    `rows: ${folder}`,
   ].join("\n");
+}
+
+const heads = [
+  ...["method", "compressed", "calibrated", "fine-tuned", "weights"],
+  ...["parameters", "MACs", "bytes", "ms", "faster"],
+];
+
+const share = (value: number | undefined, all: number): string =>
+  value === undefined ? "-" : `${grouped(value)} (${((100 * value) / all).toFixed(1)} %)`;
+
+function cellsOf(row: MethodRow, original: OriginalRow, errors: boolean): readonly string[] {
+  const quality = (one: Quality | undefined): string =>
+    one === undefined ? "-" : errors ? `${one.top1Error?.toFixed(2)} %` : one.loss.mean.toPrecision(3);
+  return [
+    row.method,
+    ...[row.compressed, row.calibrated, row.tuned].map(quality),
+    share(row.weights, original.weights),
+    row.parameters === undefined ? "-" : grouped(row.parameters),
+    share(row.macs, original.macs),
+    row.bytes === undefined ? "-" : grouped(row.bytes),
+    row.milliseconds === undefined ? "-" : row.milliseconds.written.toFixed(2),
+    row.milliseconds === undefined ? "-" : `${row.milliseconds.ratio.toFixed(2)} x`,
+  ];
 }

@@ -25,6 +25,10 @@ const kinds = lossKinds.filter((kind) => kind !== "decibels");
 export default command({
   name: "compare",
   summary: "are two models the same function on data? or, with --methods, all methods on one model at one budget",
+  examples: [
+    "compare model.onnx small.onnx --data photos/",
+    "compare model.onnx --methods all --keep-params 0.25 --data cifar10",
+  ],
   args: {
     model: { type: "positional", description: "the original: an ONNX file or a run folder", required: true },
     other: { type: "positional", description: "the other one", required: false },

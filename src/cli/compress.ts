@@ -33,6 +33,10 @@ import { modelInputs } from "./model-inputs.js";
 export default command({
   name: "compress",
   summary: "replace filters by a basis, on --data by what keeps the outputs; verified in ONNX Runtime",
+  examples: [
+    "compress model.onnx -o small.onnx --keep-params 0.5",
+    "compress model.onnx -o small.onnx --data photos/ --speedup 1.5",
+  ],
   args: {
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     output: { type: "string", alias: "o", description: "the file to write", required: true, valueHint: "FILE" },

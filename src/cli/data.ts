@@ -10,6 +10,7 @@ const names = namedDatasets.map(({ name }) => name);
 export default command({
   name: "data",
   summary: "fetch, verify and convert a data set",
+  examples: ["data get cifar10", "data check set5 --folder sets/set5"],
   args: {
     action: { type: "positional", description: "get or check", required: true },
     name: { type: "positional", description: names.join(", "), required: true },

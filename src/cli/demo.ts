@@ -1,7 +1,7 @@
 // `demo`: the main job on real data in minutes. The networks that ship with the project are compressed, fine-tuned for
 // a while, verified, evaluated.
 import { mkdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { getCifar10 } from "../data/cifar10.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import { loadModel } from "../runtime/files.js";
@@ -10,9 +10,9 @@ import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutputFolder } from "../runtime/output.js";
 import { runtimeVersion } from "../runtime/session.js";
 import { engineInfo, packageRoot } from "../torch/index.js";
-import { compressHalf } from "./demo-half.js";
+import { classifierHalf } from "./demo-classifier.js";
 import { type ImageOutcome, imageDemo, prepareImages } from "./demo-images.js";
-import { countOnly, evaluateAll, type Row, showRows, type Threads } from "./demo-models.js";
+import { countOnly, type Row, showRows, type Threads } from "./demo-models.js";
 import { type Context, command } from "./frame.js";
 import { modelFile } from "./model-file.js";
 import { given, whole } from "./values.js";
@@ -20,6 +20,7 @@ import { given, whole } from "./values.js";
 export default command({
   name: "demo",
   summary: "the main job on real data in minutes",
+  examples: ["demo", "demo --seconds 60 --keep-params 0.5"],
   args: {
     output: {
       type: "string",
@@ -33,11 +34,11 @@ export default command({
       default: "300",
       valueHint: "S",
     },
-    "keep-params": {
+    speedup: {
       type: "string",
-      description: "fraction of the classifier's weights to keep",
-      default: "0.25",
-      valueHint: "F",
+      description: "how many times faster the classifier shall be",
+      default: "2.5",
+      valueHint: "X",
     },
     threads: { type: "string", description: "threads of libtorch and ONNX Runtime", valueHint: "N" },
     model: { type: "string", description: "another classifier of CIFAR-10", valueHint: "FILE" },
@@ -50,10 +51,10 @@ export default command({
   },
   rules: [{ option: "normalize", needs: ["model"], why: "the shipped model states its normalisation" }],
   async run(args, context) {
-    const [seconds, keepParams] = [number("--seconds", args.seconds), number("--keep-params", args["keep-params"], 1)];
+    const [seconds, speedup] = [number("--seconds", args.seconds), number("--speedup", args.speedup, 100)];
     const threads: Threads = args.threads === undefined ? {} : { threads: whole("--threads", args.threads, 1, 1024)! };
     const file = await modelFile(
-      args.model !== undefined ? resolve(args.model) : join(packageRoot(), "weights", "resnet20.onnx"),
+      args.model !== undefined ? resolve(args.model) : join(packageRoot(), "weights", "vgg16-half.onnx"),
     );
     const output = args.output ?? join("runs", `demo-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}`);
     await checkOutputFolder(output, { bytes: 20 * (await modelBytes(file)) }); // models, checkpoints, and what becomes of them
@@ -66,22 +67,17 @@ export default command({
     const machine = conditionsOf(describeMachine());
     const original = await loadModel(file);
     const normalize = args.normalize ?? original.metadata.get("filterbasis.normalize") ?? "cifar10";
-    const half = {
-      output,
-      file,
-      original,
-      job: { plan: { keepParams }, ...threads },
-      seconds: seconds * classifierShare,
-    };
-    const recipe = hasData && canFineTune ? { recipe: recipeFor(normalize) } : {};
-    const { files, fineTuning } = await compressHalf({ ...half, ...recipe }, context);
-    const rows = hasData
-      ? (await evaluateAll(files, { data: "cifar10", normalize, ...threads }, context)).rows
-      : countOnly(files);
+    const { rows, fineTuning } = hasData
+      ? await classifierHalf(
+          { output, file, original, normalize, speedup, threads, seconds: canFineTune ? seconds * classifierShare : 0 },
+          context,
+        )
+      : { rows: countOnly([{ label: "original", file, graph: original }]), fineTuning: undefined };
     const rest = { seconds: seconds * (1 - classifierShare), keepMacs: 0.5, canFineTune };
     const images = await imageDemo(join(output, "pictures"), photographs, rest, threads, context);
-    const title = `ResNet-20 on CIFAR-10, ${keepParams} of its weights kept${fineTuning ? `, fine-tuned for ${Math.round(fineTuning.seconds)} s` : ""}`;
-    const command = `filterbasis demo --seconds ${seconds} --keep-params ${keepParams}`;
+    const network = args.model === undefined ? "VGG-16 at half width" : basename(file);
+    const title = `${network} on CIFAR-10, ${speedup} x faster asked for${fineTuning ? `, fine-tuned for ${Math.round(fineTuning.seconds)} s` : ""}`;
+    const command = `filterbasis demo --seconds ${seconds} --speedup ${speedup}`;
     return {
       json: {
         ...{ title, date: new Date().toISOString().slice(0, 10), machine, versions: await programVersions() },
@@ -137,18 +133,6 @@ async function whatIsMissing(context: Context): Promise<readonly string[]> {
     missing.push(`libtorch is missing, so nothing is trained: ${reason(error)}`);
   }
   return missing;
-}
-
-function recipeFor(normalize: string): object {
-  return {
-    name: "demo",
-    calibrate: 4,
-    recalibrate: 50,
-    data: { name: "cifar10", batch: 128, normalize },
-    loss: { task: "cross-entropy", distill: { weight: 0.5, temperature: 3 } },
-    optimizer: { name: "sgd", lr: 0.02, nesterov: true, weightDecay: 1e-4 },
-    schedule: { name: "cosine", per: "step", warmup: 0.1 },
-  };
 }
 
 function conditionsOf({ system, processor, threads, load }: Machine) {

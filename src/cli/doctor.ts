@@ -21,6 +21,7 @@ const settings = [
 export default command({
   name: "doctor",
   summary: "which libtorch, ONNX Runtime, threads, GPU; how fast they are here; what to install",
+  examples: ["doctor", "doctor --json"],
   args: {},
   readsOnly: true,
   async run(_, { note }) {

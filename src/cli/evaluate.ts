@@ -12,6 +12,10 @@ import { given, rangeOf, whole } from "./values.js";
 export default command({
   name: "evaluate",
   summary: "top-1 error, or PSNR and SSIM; parameters, MACs, bytes; latency",
+  examples: [
+    "evaluate small.onnx --data classes/ --normalize imagenet --against model.onnx",
+    "evaluate sr.onnx --data photos/ --scale 2 --no-latency",
+  ],
   args: {
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     data: {

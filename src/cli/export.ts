@@ -54,6 +54,10 @@ const exportRules: readonly OptionRule[] = [
 export default command({
   name: "export",
   summary: "take a model out of a run; fold batch norm, choose layouts, store half-precision weights; verified",
+  examples: [
+    "export model.onnx -o stored.onnx --store int8",
+    "export model.onnx -o int8.onnx --precision int8 --data photos/",
+  ],
   args: {
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     output: { type: "string", alias: "o", description: "the file to write", required: true, valueHint: "FILE" },

@@ -15,6 +15,7 @@ function harness() {
   return { written, controller, io };
 }
 
+const examples = ["try a.onnx", "try a.onnx --undo"] as const;
 const args = {
   model: { type: "positional", description: "an ONNX file" },
   output: { type: "string", alias: "o", description: "where to write" },
@@ -33,6 +34,7 @@ async function run(
   const made = command({
     name: "try",
     summary: "a command for tests",
+    examples,
     args,
     async run(given, context) {
       await body(given, context);
@@ -140,6 +142,7 @@ describe("a command", () => {
       const made = command({
         name: "try",
         summary: "",
+        examples,
         args: {},
         async run(_, { signal }) {
           controller.abort(name);
@@ -157,6 +160,7 @@ describe("a command", () => {
       const made = command({
         name: "try",
         summary: "",
+        examples,
         args: {},
         readsOnly: true,
         run: () => new Promise<never>(() => setTimeout(() => controller.abort("SIGINT"), 5)),
@@ -173,6 +177,7 @@ describe("a command", () => {
     const made = command({
       name: "try",
       summary: "",
+      examples,
       args: {},
       async run() {
         controller.abort("SIGTERM");
@@ -189,6 +194,7 @@ describe("a command", () => {
     const made = command({
       name: "try",
       summary: "",
+      examples,
       args: {},
       async run(_, { signal }) {
         setImmediate(() => controller.abort("SIGINT")); // as a signal that came while native code computed
@@ -205,6 +211,7 @@ describe("a command", () => {
     const made = command({
       name: "try",
       summary: "",
+      examples,
       args: { a: { type: "string" }, b: { type: "boolean" } },
       rules: [{ oneOf: ["a", "b"], why: "there is one way" }],
       run: () => Promise.reject(new Error("it ran")),

@@ -37,8 +37,15 @@ export interface Command {
   readonly name: string;
   readonly summary: string;
   readonly args: ArgsDef;
+  /** Two calls that the text of --help ends with, as they are typed behind the name of the program. */
+  readonly examples: Examples;
   /** The text that --help prints. */
   help(): string;
+  /**
+   * Reads words as `run` does, and does nothing else.
+   * @throws FilterBasisError `usage`
+   */
+  check(raw: readonly string[]): void;
   run(raw: readonly string[], io: CommandIo): Promise<number>;
 }
 
@@ -48,6 +55,9 @@ export interface CommandIo {
   readonly stderr: TextStream;
   readonly signal: AbortSignal;
 }
+
+/** Two calls of a command, without the name of the program: `compress model.onnx -o small.onnx`. */
+export type Examples = readonly [string, string];
 
 const common = {
   json: { type: "boolean", description: "print the result as one JSON object" },
@@ -59,6 +69,7 @@ export interface CommandSpec<A extends ArgsDef> {
   readonly name: string;
   readonly summary: string;
   readonly args: A;
+  readonly examples: Examples;
   /** Which options exclude or need each other; checked before `run`. */
   readonly rules?: readonly OptionRule[];
   /**
@@ -74,15 +85,22 @@ export interface CommandSpec<A extends ArgsDef> {
  * command itself), 130/143 interrupted.
  */
 export function command<const A extends ArgsDef>(spec: CommandSpec<A>): Command {
-  const { name, summary, rules = [] } = spec;
+  const { name, summary, examples, rules = [] } = spec;
   const args = { ...spec.args, ...common };
-  const help = () => helpText({ name, summary, args });
+  const help = () => helpText({ name, summary, args, examples });
+  const read = (raw: readonly string[]) => {
+    const found = readArguments(raw, args);
+    checkRules(found.given, rules);
+    return found;
+  };
   const usage = async () => `${usageLine({ name, summary, args })}\nfilterbasis ${name} --help explains the options`;
   return {
     name,
     summary,
     args,
+    examples,
     help,
+    check: (raw) => void read(raw),
     async run(raw, { stdout, stderr, signal }) {
       if (asksForHelp(raw)) {
         stdout.write(`${help()}\n`);
@@ -92,8 +110,7 @@ export function command<const A extends ArgsDef>(spec: CommandSpec<A>): Command 
       const json = asksForJson(raw);
       const bars = new Set<Progress>();
       try {
-        const { args: parsed, repeated, given } = readArguments(raw, args);
-        checkRules(given, rules);
+        const { args: parsed, repeated, given } = read(raw);
         const context: Context = {
           json,
           note: (text) => stderr.write(`${stderr.isTTY && bars.size > 0 ? "\r\u001b[K" : ""}${message(text)}\n`),

@@ -28,6 +28,7 @@ import { oneLine } from "./visible.js";
 export default command({
   name: "inspect",
   summary: "layers, shapes, parameters, MACs, bytes; what can be compressed, what not and why",
+  examples: ["inspect model.onnx", "inspect model.onnx --input 1x3x32x32 --json"],
   args: {
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     ...inputOptions,

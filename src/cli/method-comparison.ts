@@ -32,7 +32,8 @@ export interface ComparisonRequest {
   readonly images: object;
 }
 
-const files = { request: "comparison.json", network: "network.onnx" } as const;
+/** The files of a comparison that all rows share. */
+export const comparisonFiles = { request: "comparison.json", network: "network.onnx" } as const;
 
 /** The names of methods that a list names: `all`, or names with commas. @throws FilterBasisError `usage` */
 export function methodNames(list: string): readonly string[] {
@@ -62,20 +63,20 @@ export async function beginComparison(
     string,
     unknown
   >;
-  const there = await readJson<Record<string, unknown>>(folder, files.request);
+  const there = await readJson<Record<string, unknown>>(folder, comparisonFiles.request);
   const graph = prepareForPlanning(withSizes(given, shapes)).graph;
-  const network = join(folder, files.network);
+  const network = join(folder, comparisonFiles.network);
   if (there === undefined) {
     await makeFolder(folder);
     await saveModel(graph, network);
-    await writeJson(folder, files.request, asked);
+    await writeJson(folder, comparisonFiles.request, asked);
     return { network, graph };
   }
   const fields = [...new Set([...Object.keys(asked), ...Object.keys(there)])];
   const other = fields.filter((field) => JSON.stringify(there[field]) !== JSON.stringify(asked[field]));
   if (other.length > 0)
     throw new FilterBasisError("data-mismatch", "the folder holds another comparison", {
-      file: join(folder, files.request),
+      file: join(folder, comparisonFiles.request),
       field: other.join(", "),
       expected: other.map((field) => JSON.stringify(there[field]) ?? "nothing").join(", "),
       got: other.map((field) => JSON.stringify(asked[field]) ?? "nothing").join(", "),

@@ -4,11 +4,8 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Place } from "../compress/job.js";
 import { type Times, timeNetworks } from "../compress/time.js";
-import type { ImageData, ImageSet } from "../data/image-set.js";
-import { firstImages, parseNormalization } from "../data/image-set.js";
+import type { ImageData } from "../data/image-set.js";
 import { type ErrorCode, FilterBasisError, isError } from "../errors/error.js";
-import { topOne } from "../evaluate/classify.js";
-import { compareOnData, type Loss } from "../evaluate/compare-on-data.js";
 import type { ModelFeeds } from "../evaluate/model-feeds.js";
 import type { Graph } from "../graph/types.js";
 import { type Counts, countsOf } from "../methods/counts.js";
@@ -17,7 +14,7 @@ import { methodNamed, methodPass } from "../methods/methods.js";
 import { optionsWithin } from "../methods/within-budget.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { loadModel, saveModel } from "../runtime/files.js";
-import { type ModelInputs, openSession } from "../runtime/index.js";
+import type { ModelInputs } from "../runtime/index.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { holdsTrained } from "../train/begin.js";
 import { parseRecipe } from "../train/recipe.js";
@@ -25,12 +22,7 @@ import { readJson, runFiles, writeJson } from "../train/run-folder.js";
 import { trainInWorker } from "../train/worker-client.js";
 import type { Context } from "./frame.js";
 import type { ComparisonRequest } from "./method-comparison.js";
-
-/** How good a network is: its error where there are labels, and always what it lost of the original. */
-export interface Quality {
-  readonly top1Error?: number;
-  readonly loss: Pick<Loss, "output" | "kind" | "mean" | "interval">;
-}
+import { type Quality, qualityOf } from "./method-quality.js";
 
 export interface MethodRow extends Partial<Counts> {
   readonly method: string;
@@ -82,7 +74,8 @@ const passing: readonly ErrorCode[] = [
 
 type Made = Omit<MethodRow, "seconds"> & { readonly code?: ErrorCode };
 
-const rowFile = "row.json";
+/** What a finished row is kept in. */
+export const rowFile = "row.json";
 const modelName = "model.onnx";
 
 /** The row of a method that was finished before; undefined where there is none. */
@@ -173,26 +166,6 @@ async function speedAt(method: string, keep: number, { graph, inputs, original, 
   } catch (error) {
     if (isError(error, "budget-unreachable")) return undefined;
     throw error;
-  }
-}
-
-async function qualityOf(model: Graph | string, task: RowTask, { signal }: Context): Promise<Quality> {
-  const { original, feeds, labelled, place, request } = task;
-  const options = {
-    ...(place.runtime && { runtime: place.runtime }),
-    ...(place.threads && { threads: place.threads }),
-  };
-  const { loss } = await compareOnData(original, model, feeds, { ...options, signal });
-  const { output, kind, mean, interval } = loss;
-  const test = labelled?.test ?? labelled?.train;
-  if (test === undefined) return { loss: { output, kind, mean, interval } };
-  const session = await openSession(model, options);
-  try {
-    const images: ImageSet = firstImages(test, request.limit ?? test.count);
-    const { top1Error } = await topOne(session, images, parseNormalization(feeds.how.normalize), { signal });
-    return { top1Error, loss: { output, kind, mean, interval } };
-  } finally {
-    await session.release();
   }
 }
 

@@ -8,6 +8,7 @@ import { command } from "./frame.js";
 export default command({
   name: "methods",
   summary: "list the methods of compression, or the options of one",
+  examples: ["methods", "methods basis"],
   args: { method: { type: "positional", description: "a method whose options are listed", required: false } },
   readsOnly: true,
   async run({ method }) {

@@ -12,6 +12,7 @@ import { command, stopIfAsked } from "./frame.js";
 export default command({
   name: "nets",
   summary: "list the networks, or write one: nets NAME -o FILE",
+  examples: ["nets", "nets resnet -o resnet56.onnx --set depth=56"],
   args: {
     name: { type: "positional", description: "a network of the list", required: false },
     output: { type: "string", alias: "o", description: "the ONNX file to write", valueHint: "FILE" },

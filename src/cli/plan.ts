@@ -13,6 +13,7 @@ import { planOnData, planOnDataOptions } from "./plan-on-data.js";
 export default command({
   name: "plan",
   summary: "per-layer splits, basis sizes, layout, expected rate and error, before anything is done",
+  examples: ["plan model.onnx --keep-params 0.5", "plan model.onnx --data photos/ --speedup 1.5"],
   args: {
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     ...compressionOptions,

@@ -7,6 +7,7 @@ import { command } from "./frame.js";
 export default command({
   name: "recipes",
   summary: "list the recipes",
+  examples: ["recipes", "recipes --json"],
   args: {},
   readsOnly: true,
   async run() {

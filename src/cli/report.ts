@@ -1,15 +1,18 @@
-// `report`: a run folder, or a compressed file, as one self-contained HTML page.
+// `report`: a run folder, a compressed file, or a comparison of methods as one self-contained HTML page.
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { parseHTML } from "linkedom";
 import { FilterBasisError } from "../errors/error.js";
+import { type ComparisonReport, comparisonPage } from "../report/comparison.js";
 import { compressionPage } from "../report/compression.js";
 import { reportPage } from "../report/page.js";
 import { checkOutput } from "../runtime/output.js";
 import { writeAside } from "../runtime/write.js";
 import { runFiles } from "../train/run-folder.js";
 import { type Context, command, type Outcome, stopIfAsked } from "./frame.js";
+import { comparisonFiles } from "./method-comparison.js";
 import { inputOptions } from "./model-inputs.js";
+import { readComparison } from "./report-comparison.js";
 import { type CompressionReportOptions, compressionReport } from "./report-compression.js";
 import { withCrops } from "./report-crops.js";
 import { readRun } from "./report-run.js";
@@ -18,9 +21,14 @@ import { given, whole } from "./values.js";
 
 export default command({
   name: "report",
-  summary: "one self-contained HTML page of a run, or of a compressed model",
+  summary: "one self-contained HTML page of a run, of a compressed model, or of a comparison of methods",
+  examples: ["report runs/short", "report small.onnx --original model.onnx --data photos/ --no-times"],
   args: {
-    run: { type: "positional", description: "a run folder, or a file that compress wrote", required: true },
+    run: {
+      type: "positional",
+      description: "a run folder, a file that compress wrote, or the folder of compare --methods",
+      required: true,
+    },
     output: {
       type: "string",
       alias: "o",
@@ -52,6 +60,8 @@ export default command({
     const useless = Object.entries({ record, original, data }).find(([, value]) => value !== undefined);
     if (useless !== undefined)
       throw new FilterBasisError("usage", `--${useless[0]} is of a compressed model`, { got: `the folder ${run}` });
+    const compared = await readComparison(run);
+    if (compared !== undefined) return comparison(run, output, compared);
     const limits = given("threads", whole("--threads", threads, 1, 1024));
     const file = output ?? join(run, "report.html");
     const check = () => checkOutput(file, { inputs: Object.values(runFiles).map((name) => join(run, name)) });
@@ -77,6 +87,20 @@ export default command({
     };
   },
 });
+
+async function comparison(folder: string, output: string | undefined, report: ComparisonReport): Promise<Outcome> {
+  const file = output ?? join(folder, "report.html");
+  await checkOutput(file, { inputs: Object.values(comparisonFiles).map((name) => join(folder, name)) });
+  const { document } = parseHTML("<!doctype html><html><body></body></html>");
+  const html = comparisonPage(report, document as unknown as Document);
+  await writeAside(file, html);
+  const failed = report.methods.filter(({ reason }) => reason !== undefined).length;
+  const counts = { methods: report.methods.length, failed };
+  return {
+    json: { file, bytes: Buffer.byteLength(html), ...counts },
+    text: `wrote ${file}: ${counts.methods} methods${failed > 0 ? `, ${failed} of them with a reason why they end where they do` : ""}`,
+  };
+}
 
 async function compression(
   file: string,

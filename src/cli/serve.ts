@@ -8,6 +8,7 @@ import { whole } from "./values.js";
 export default command({
   name: "serve",
   summary: "the web page on the loopback address: compress a model in a browser; nothing is uploaded",
+  examples: ["serve", "serve --port 8000"],
   args: {
     port: { type: "string", description: "the port; 0 takes any that is free (default: 8917)", valueHint: "N" },
   },

@@ -9,6 +9,7 @@ import { command } from "./frame.js";
 export default command({
   name: "setup",
   summary: "finds or installs libtorch and builds the addon, which training and calibration use; says each step first",
+  examples: ["setup --dry-run", "setup --libtorch libtorch/"],
   args: {
     libtorch: {
       type: "string",
@@ -22,7 +23,7 @@ export default command({
     const script = join(packageRoot(), "scripts", "setup.mjs");
     const given = libtorch === undefined ? {} : { LIBTORCH: resolve(libtorch) };
     const child = spawn(process.execPath, [script, "--package", ...(dryRun ? ["--dry-run"] : [])], {
-      stdio: ["ignore", "inherit", "inherit"],
+      stdio: ["ignore", 2, 2], // its steps are progress; stdout is for the result
       env: { ...process.env, ...given },
       signal,
     });

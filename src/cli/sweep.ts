@@ -20,6 +20,10 @@ const file = "sweep.json";
 export default command({
   name: "sweep",
   summary: "train a recipe at every point of a grid: commands, local jobs, or an array job; one table",
+  examples: [
+    "sweep recipe.yaml --set optimizer.lr=0.1,0.01 --set seed=1,2 --print",
+    "sweep recipe.yaml --set seed=1,2,3 --jobs 2",
+  ],
   args: {
     recipe: { type: "positional", description: "a recipe's file or name", required: true },
     set: {

@@ -10,6 +10,7 @@ import { cost } from "../ops/cost/cost.js";
 import { type Counted, compare, footnotes, type Line, type Ours } from "../report/compare.js";
 import { type PaperRow, type PaperTable, paperTables } from "../report/paper.js";
 import { parseResults, type RunResult } from "../report/results.js";
+import { type SmallFigure, smallFigureCells } from "../report/small-figure.js";
 import { type SmallTable, smallTableCells } from "../report/small-table.js";
 import { loadRecipe } from "../train/recipe-files.js";
 import { columns, grouped } from "./columns.js";
@@ -18,11 +19,12 @@ import { command } from "./frame.js";
 export default command({
   name: "tables",
   summary: "a table of the paper beside what was counted and measured here",
+  examples: ["tables 4", "tables 5 --small"],
   args: {
     number: { type: "positional", description: "1 to 6; all without it", required: false },
     small: {
       type: "boolean",
-      description: "the table in small: all methods on a small network, trained here for a few epochs",
+      description: "the table, or figure, in small: methods on a small network, trained here for a few epochs",
     },
     results: { type: "string", description: "folder of the results; by default the project's", valueHint: "FOLDER" },
   },
@@ -48,25 +50,37 @@ export default command({
   },
 });
 
-/** The tables in small that lie in a folder, or the one asked for. */
+/** The tables and figures in small that lie in a folder, or those of the number asked for. */
 async function smallTables(folder: string, number: string | undefined) {
-  const names = await readdir(folder).catch(() => []);
-  const files = names.filter((name) => /^table\d-small\.json$/.test(name)).sort();
-  const wanted = files.filter((name) => number === undefined || name === `table${number}-small.json`);
+  const names = (await readdir(folder).catch(() => [])).filter((name) => smallFile.test(name)).sort();
+  const wanted = names.filter((name) => number === undefined || smallFile.exec(name)?.[2] === number);
   if (wanted.length === 0)
     throw new FilterBasisError("not-found", "no such table was run in small", {
       file: folder,
-      expected: files.map((name) => name.slice(5, 6)).join(", ") || "the results of a checkout",
+      expected: [...new Set(names.map((name) => smallFile.exec(name)![2]))].join(", ") || "the results of a checkout",
       got: number ?? "",
     });
-  const tables = await Promise.all(
-    wanted.map(async (name) => JSON.parse(await readFile(join(folder, name), "utf8")) as SmallTable),
-  );
-  const text = tables.map((table) =>
-    [`Table ${table.small} in small. ${table.title}`, columns(smallTableCells(table)), table.note ?? ""].join("\n"),
-  );
-  return { json: { tables }, text: text.join("\n") };
+  const read = async <T>(kind: string): Promise<readonly T[]> =>
+    await Promise.all(
+      wanted
+        .filter((name) => name.startsWith(kind))
+        .map(async (name) => JSON.parse(await readFile(join(folder, name), "utf8")) as T),
+    );
+  const [tables, figures] = [await read<SmallTable>("table"), await read<SmallFigure>("figure")];
+  const text = [
+    ...tables.map((one) => smallText(`Table ${one.small}`, one, smallTableCells(one))),
+    ...figures.map((one) => smallText(`Figure ${one.figure}`, one, smallFigureCells(one))),
+  ];
+  return { json: { tables, ...(figures.length > 0 && { figures }) }, text: text.join("\n") };
 }
+
+const smallFile = /^(table|figure)(\d)-small\.json$/;
+
+const smallText = (
+  what: string,
+  { title, note = "" }: SmallTable | SmallFigure,
+  cells: Parameters<typeof columns>[0],
+) => [`${what} in small. ${title}`, columns(cells), note].join("\n");
 
 /** Every result file below a folder. A folder that was named has to be there. */
 async function readResults(folder: string, named: boolean): Promise<readonly RunResult[]> {

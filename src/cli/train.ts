@@ -21,6 +21,7 @@ import { metricText, number, whole } from "./values.js";
 export default command({
   name: "train",
   summary: "train or fine-tune by a recipe; writes a run folder",
+  examples: ["train resnet20-cifar10 --set epochs=2 -o runs/short", "train runs/short --resume"],
   args: {
     recipe: {
       type: "positional",

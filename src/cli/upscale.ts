@@ -10,6 +10,10 @@ import { given, rangeOf, whole } from "./values.js";
 export default command({
   name: "upscale",
   summary: "super-resolve an image of any size",
+  examples: [
+    "upscale sr.onnx photo.png -o larger.png",
+    "upscale sr.onnx photo.png -o larger.webp --tile 64 --runtime web",
+  ],
   args: {
     model: { type: "positional", description: "an ONNX file or a run folder", required: true },
     image: { type: "positional", description: "a PNG, JPEG or WebP file", required: true },

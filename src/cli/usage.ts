@@ -12,8 +12,13 @@ export interface Described {
   readonly args: ArgsDef;
 }
 
-/** What the command does, how it is called, and what each of its words means; at most 100 columns wide. */
-export function helpText({ name, summary, args }: Described): string {
+interface Explained extends Described {
+  /** Calls, without the name of the program. */
+  readonly examples: readonly string[];
+}
+
+/** What the command does, how it is called, what each of its words means, and examples; at most 100 columns wide. */
+export function helpText({ name, summary, args, examples }: Explained): string {
   const words = entries(args).filter(([, arg]) => arg.type === "positional");
   const options = entries(args).filter(([, arg]) => arg.type !== "positional");
   const beside = Math.min(
@@ -36,6 +41,9 @@ export function helpText({ name, summary, args }: Described): string {
     "",
     "OPTIONS",
     ...options.flatMap((entry) => line(spelling(entry), sentence(entry))),
+    "",
+    "EXAMPLES",
+    ...examples.map((example) => `  filterbasis ${example}`),
   ]
     .map((text) => text.trimEnd())
     .join("\n");

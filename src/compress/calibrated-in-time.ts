@@ -4,9 +4,10 @@ import { type Calibration, fitPlan, type PlannedChoice } from "../calibrate/cali
 import type { LayerChoice } from "../calibrate/choices.js";
 import type { CalibratedLayer } from "../calibrate/layers.js";
 import { isError } from "../errors/error.js";
-import type { LatencyTable, NetworkTimes } from "../runtime/known-times.js";
+import type { LatencyTable } from "../runtime/known-times.js";
 import { type Approach, approached, beginApproach } from "./approach.js";
-import { chainClock, chainQuestions, firstTimed, layerInputs, opsetOf } from "./chain-times.js";
+import { type ChainClock, chainClock, chainQuestions, firstTimed, layerInputs, opsetOf } from "./chain-times.js";
+import { millisecondsPerByte } from "./cold-weights.js";
 import { withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
 import { fastEnough, outOfReach } from "./out-of-reach.js";
@@ -33,19 +34,22 @@ function measurer(job: CalibratedJob, table: LatencyTable) {
   };
 }
 
-/** The first candidates of every layer, and the whole network as it is. */
+/** Times the first candidates of every layer, and the whole network as it is. */
 export async function firstTimes(
   job: CalibratedJob,
-  { layers }: Calibration,
+  calibration: Calibration,
   table: LatencyTable,
-): Promise<NetworkTimes> {
-  const { original, place, hooks } = job;
-  const wanted = layers.flatMap((one) => firstTimed(one).map((choice) => [one.layer, choice] as const));
+): Promise<{ readonly whole: number; readonly clock: ChainClock }> {
+  const { original, place, hooks, prepared } = job;
+  const wanted = calibration.layers.flatMap((one) => firstTimed(one).map((choice) => [one.layer, choice] as const));
   await measurer(job, table)("timing layers", wanted);
-  return table.networks(networkKey([original], place.inputs.shapes), async () => {
+  const { written: whole } = await table.networks(networkKey([original], place.inputs.shapes), async () => {
     const milliseconds = await timeNetwork(original, place, hooks);
     return { original: milliseconds, written: milliseconds };
   });
+  const clockAt = (perByte: number) => chainClock(table.clock, layerInputs(job), opsetOf(prepared), perByte);
+  const clock = clockAt(await millisecondsPerByte(job, calibration, clockAt(0), table, whole));
+  return { whole, clock };
 }
 
 type TimedBudget = CalibratedBudget & { readonly whole: Counts };
@@ -63,8 +67,8 @@ export async function surelyTimedPlan(
   try {
     return await timedPlan(job, calibration, table, budget);
   } catch (error) {
-    const { written } = await firstTimes(job, calibration, table);
-    if (!isError(error, "budget-unreachable") || written > small) throw error;
+    const { whole } = await firstTimes(job, calibration, table);
+    if (!isError(error, "budget-unreachable") || whole > small) throw error;
     return await timedPlan(job, calibration, table.confirmed(), budget);
   }
 }
@@ -75,16 +79,15 @@ async function timedPlan(
   table: LatencyTable,
   { whole: counts, ...budget }: TimedBudget,
 ): Promise<CalibratedPlan> {
-  const clock = chainClock(table.clock, layerInputs(job), opsetOf(job.prepared));
   const measure = measurer(job, table);
-  const whole = await firstTimes(job, calibration, table);
-  const target = budget.latency ?? whole.written / (budget.speedup ?? 1);
+  const { whole, clock } = await firstTimes(job, calibration, table);
+  const target = budget.latency ?? whole / (budget.speedup ?? 1);
   const timed = budget.latency !== undefined || budget.speedup !== undefined;
-  if (budget.latency !== undefined && target >= whole.written) throw fastEnough(target, whole.written);
-  let state: Approach<CalibratedPlan> = beginApproach(target, whole.written);
+  if (budget.latency !== undefined && target >= whole) throw fastEnough(target, whole);
+  let state: Approach<CalibratedPlan> = beginApproach(target, whole);
   let first: { readonly predicted: number; readonly written: number } | undefined;
   for (let attempt = 0; attempt < attempts && !state.done; attempt++) {
-    let solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, state.most);
+    let solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole, state.most);
     for (let round = 0; round < rounds; round++) {
       const open = solved.chosen.filter(
         ({ layer, candidate }) => clock.exact(layer, candidate) === undefined && clock.dense(layer),
@@ -94,12 +97,12 @@ async function timedPlan(
         "timing the plan",
         open.map((choice) => [choice.layer, choice] as const),
       );
-      solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole.written, state.most);
+      solved = solveTimed(counts, calibration, clock, { ...budget, timed }, whole, state.most);
     }
-    const predicted = predictedTime(solved.chosen, clock, whole.written);
-    const written = await timeOf(job, calibration, table, solved.chosen, whole.written);
+    const predicted = predictedTime(solved.chosen, clock, whole);
+    const written = await timeOf(job, calibration, table, solved.chosen, whole);
     first ??= { predicted, written };
-    const times = { original: whole.written, predicted, written, first };
+    const times = { original: whole, predicted, written, first };
     const plan = { calibration, chosen: solved.chosen, times };
     if (!timed) return plan;
     state = approached(state, target, { plan, predicted, written, loss: lossOf(plan) });

@@ -31,7 +31,20 @@ export interface CalibrationOptions extends FeedOptions {
 
 const largePixels = 1e5;
 
-/** @throws FilterBasisError as `modelFeeds`; `data-mismatch` where there are too few images */
+/**
+ * Images as a network takes them, parted into those that are fitted to and those that the result is evaluated on.
+ * @param inputs - sizes and values at which the network runs (`findInputs`)
+ * @throws FilterBasisError as `modelFeeds`; `data-mismatch` where there are too few images
+ * @example
+ * ```ts
+ * import { calibrationData, findInputs, loadModel, openData } from "filterbasis";
+ *
+ * const graph = await loadModel("model.onnx");
+ * const photos = await openData("photos");
+ * const { images, heldOut } = await calibrationData(graph, photos, await findInputs(graph), { normalize: "imagenet" });
+ * console.log(`${images.count} images to fit to, ${heldOut?.count ?? 0} to evaluate on`);
+ * ```
+ */
 export async function calibrationData(
   graph: Graph,
   data: Data,

@@ -13,6 +13,7 @@ import type { Clock, TimedLayer } from "../methods/latencies.js";
 import { attributesToJson } from "../methods/record.js";
 import { inferShapes } from "../ops/infer.js";
 import { concreteInputs } from "../ops/sizes/concrete-inputs.js";
+import { weightBytes } from "./cold-weights.js";
 import type { Place } from "./job.js";
 
 /** Sizes of the inputs of a layer's nodes; undefined where one is not known. */
@@ -50,14 +51,14 @@ function stagesOf(geometry: Window, candidate: Candidate, { shape }: CalibratedL
 const matricesOf = (candidate: Candidate, { shape }: CalibratedLayer) =>
   stageShapes(candidate, shape).map((stage) => ({ shape: [stage.out, stage.in], attributes: {} }));
 
-/** Answers from a clock. */
-export function chainClock(clock: Clock, inputs: LayerInputs, opset: number) {
+/** @param perByte - what a byte of weights takes beside the clock's times (cold-weights.ts); 0 by default */
+export function chainClock(clock: Clock, inputs: LayerInputs, opset: number, perByte = 0) {
   const exact = (layer: CalibratedLayer, candidate: Candidate): number | undefined => {
     let sum = 0;
     for (const question of chainQuestions(layer, candidate, inputs, opset) ?? [undefined]) {
       const answer = question && clock(question);
       if (answer === undefined) return undefined;
-      sum += answer;
+      sum += answer + perByte * weightBytes(question!);
     }
     return sum;
   };
@@ -65,8 +66,17 @@ export function chainClock(clock: Clock, inputs: LayerInputs, opset: number) {
   const milliseconds = ({ layer, choices }: LayerChoices, choice: LayerChoice): number | undefined =>
     exact(layer, choice.candidate) ??
     between(familyOf(choices, choice), choice, (candidate) => exact(layer, candidate));
-  return { exact, milliseconds, dense: (layer: CalibratedLayer) => exact(layer, dense) };
+  return {
+    exact,
+    milliseconds,
+    dense: (layer: CalibratedLayer) => exact(layer, dense),
+    /** Bytes of a layer's weights, as often as they are read. */
+    weightBytes: (layer: CalibratedLayer): number =>
+      (chainQuestions(layer, dense, inputs, opset) ?? []).reduce((sum, question) => sum + weightBytes(question), 0),
+  };
 }
+
+export type ChainClock = ReturnType<typeof chainClock>;
 
 const familyOf = (choices: readonly LayerChoice[], { candidate }: LayerChoice): readonly LayerChoice[] =>
   choices.filter((other) => other.candidate.family === candidate.family && other.candidate.splits === candidate.splits);

@@ -72,9 +72,20 @@ export interface CalibratedResult {
 }
 
 /**
- * Compresses a model by data into a file. Nothing is written when anything fails.
+ * Compresses a model by data into a file, without labels. Nothing is written when anything fails.
  * @throws FilterBasisError `budget-unreachable`; `does-not-pay` (not faster though speed was asked for, slower,
  * larger); `loses-function` (above `maxLoss`); `verification-failed`
+ * @example
+ * ```ts
+ * import { calibrationData, compressOnData, findInputs, loadModel, openData } from "filterbasis";
+ *
+ * const graph = await loadModel("model.onnx");
+ * const images = { normalize: "imagenet" }; // how an image becomes an input
+ * const data = await calibrationData(graph, await openData("photos"), await findInputs(graph), images);
+ * const options = { budget: { keepParams: 0.5 } }; // or { speedup: 1.5 }: the measured times decide
+ * const { before, after, compared } = await compressOnData({ graph, file: "model.onnx" }, "small.onnx", data, options);
+ * console.log(`${before.weights} -> ${after.weights} weights, loss ${compared.loss.mean}`);
+ * ```
  */
 export async function compressOnData(
   given: Given,

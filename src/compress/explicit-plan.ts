@@ -1,7 +1,8 @@
 // Bases of exactly the sizes that were asked for, fitted to what the layers see: nothing is planned, and a layer is
 // obeyed also where it grows.
-import { type Candidate, fullRanks } from "../basis/factors.js";
+import type { Candidate } from "../basis/factors.js";
 import { fitCandidate, ridged } from "../basis/fit.js";
+import { fullRanks } from "../basis/full-ranks.js";
 import { bestSplits, chooseSplits } from "../basis/split.js";
 import { openCalibrationCache } from "../calibrate/cache.js";
 import { type Calibration, calibrate, type PlannedChoice } from "../calibrate/calibrated.js";

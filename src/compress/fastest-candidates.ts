@@ -3,7 +3,7 @@
 import type { Calibration } from "../calibrate/calibrated.js";
 import type { LayerChoice } from "../calibrate/choices.js";
 import { describeChain } from "../methods/chain-record.js";
-import type { ChainClock } from "./solve-calibrated.js";
+import type { ChainClock } from "./chain-times.js";
 
 export interface TimedCandidate {
   readonly layer: string;

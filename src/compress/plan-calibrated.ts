@@ -152,8 +152,8 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
     ...(job.place.threads === undefined ? {} : { threads: job.place.threads }),
     ...(job.latencies === undefined ? {} : { folder: job.latencies }),
   });
-  const clock = chainClock(table.clock, layerInputs(job), opsetOf(prepared));
-  let original: number | undefined;
+  let known: Awaited<ReturnType<typeof firstTimes>> | undefined;
+  const clockOf = () => known?.clock ?? chainClock(table.clock, layerInputs(job), opsetOf(prepared));
   return {
     calibration,
     images,
@@ -162,24 +162,24 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
       if (budget.keepParams !== undefined)
         return { calibration, chosen: byWeights(whole, calibration, budget.keepParams) };
       const plan = await surelyTimedPlan(job, calibration, table, { ...budget, whole });
-      original = plan.times?.original;
+      known = await firstTimes(job, calibration, table);
       return plan;
     },
-    times: () => fastestCandidates(calibration, clock),
+    times: () => fastestCandidates(calibration, clockOf()),
     layerTimes: (chosen) =>
       chosen.map(({ layer, candidate }) => ({
         layer: layer.name,
-        original: clock.dense(layer),
-        written: clock.exact(layer, candidate),
+        original: clockOf().dense(layer),
+        written: clockOf().exact(layer, candidate),
       })),
-    curve: () => (original === undefined ? [] : speedCurve(calibration, clock, original).map(({ point }) => point)),
+    curve: () => (known ? speedCurve(calibration, known.clock, known.whole).map(({ point }) => point) : []),
     async measure() {
-      original = (await firstTimes(job, calibration, table)).original;
+      known = await firstTimes(job, calibration, table);
     },
     plans: () =>
-      original === undefined
-        ? []
-        : speedCurve(calibration, clock, original).map(({ chosen }) => ({ calibration, chosen: chosen() })),
+      known
+        ? speedCurve(calibration, known.clock, known.whole).map(({ chosen }) => ({ calibration, chosen: chosen() }))
+        : [],
   };
 }
 

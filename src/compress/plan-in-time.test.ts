@@ -1,48 +1,56 @@
 // A budget by time is not given up for timings that something else disturbed.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { pureLinearAlgebra } from "../linalg/pure.js";
+import type { TimedLayer } from "../methods/latencies.js";
 import { edsr } from "../nets/edsr.js";
-import { findInputs } from "../runtime/index.js";
-import { planModel } from "./plan.js";
+import { cost } from "../ops/cost/cost.js";
+import type { LatencyTable, NetworkTimes } from "../runtime/known-times.js";
+import { type Job, planInTime } from "./plan-in-time.js";
 import { type Times, timeTillSure } from "./time.js";
 
-const latencies = mkdtempSync(join(tmpdir(), "filterbasis-latencies-"));
-afterAll(() => rmSync(latencies, { recursive: true, force: true }));
+const graph = edsr({ blocks: 1, width: 16, scale: 2 });
+const inputs = new Map([["input", [1, 3, 12, 12]]]);
 
-const graph = edsr({ blocks: 1, width: 48, scale: 2 });
-const inputs = await findInputs(graph, { shapes: new Map([["input", [1, 3, 24, 24]]]) });
-const plan = () => planModel({ graph }, { plan: { keepMacs: 0.5 }, threads: 1, latencies, inputs });
-const file = () => join(latencies, readdirSync(latencies)[0]!);
+/** A machine on which a layer takes as long as it has weights, and a layer over a basis `times` as long. */
+const tableOf = (times: number, network: NetworkTimes, confirmed?: LatencyTable): LatencyTable => {
+  const table: LatencyTable = {
+    clock: ({ shape, basis }: TimedLayer) => {
+      const [n = 0, c = 0, h = 0, w = 0] = shape;
+      const { splits = 1, basisSize = 0 } = basis ?? {};
+      return basis === undefined ? n * c * h * w : times * (basisSize * c * h * w + n * splits * basisSize);
+    },
+    measure: async () => undefined,
+    networks: async () => network,
+    confirmed: () => confirmed ?? table,
+  };
+  return table;
+};
+const fast = tableOf(1, { original: 20_000, written: 12_000 });
 
-/** The table as if everything but the original had taken ten times as long: layers over a basis, and what was written. */
-function disturb(): void {
-  const lines = readFileSync(file(), "utf8").split("\n").filter(Boolean);
-  const disturbed = lines.map((line) => {
-    const one = JSON.parse(line) as { layer?: string; milliseconds?: number; original?: number; written?: number };
-    if (one.layer?.includes('"basisSize"')) return JSON.stringify({ ...one, milliseconds: 10 * one.milliseconds! });
-    if (one.written !== one.original) return JSON.stringify({ ...one, written: 10 * one.written! });
-    return line;
-  });
-  writeFileSync(file(), disturbed.join("\n"));
-}
+const job = (table: LatencyTable): Job => ({
+  ...{ original: graph, prepared: graph, table, hooks: {}, place: { inputs: { shapes: inputs, values: new Map() } } },
+  planOptions: { keepMacs: 0.5, inputs, original: cost(graph, inputs), linear: pureLinearAlgebra },
+  apply: () => ({ graph }),
+});
 
-test("a plan is found although the layers' and the network's times were disturbed when they were measured", async () => {
-  const before = await plan();
-  expect(before.plan.after.macs).toBeLessThanOrEqual(0.5 * before.before.macs);
-  disturb();
-  const after = await plan();
-  expect(after.plan.after.macs).toBeLessThanOrEqual(0.5 * after.before.macs);
-  expect(after.times!.written).toBeLessThan(after.times!.original);
+test("is found although layers' times were disturbed when they were measured", async () => {
+  const { plan } = await planInTime(job(tableOf(10, { original: 20_000, written: 20_000 }, fast)));
+  expect(plan.after.macs).toBeLessThanOrEqual(0.5 * cost(graph, inputs).macs);
+});
+
+test("is found although the whole network's time was", async () => {
+  const { times } = await planInTime(job(tableOf(1, { original: 20_000, written: 30_000 }, fast)));
+  expect(times.written).toBeLessThan(times.original);
+});
+
+test("is out of reach where a second timing says so too", async () => {
+  const slow = tableOf(10, { original: 20_000, written: 20_000 });
+  await expect(planInTime(job(slow))).rejects.toMatchObject({ code: "budget-unreachable" });
 });
 
 test("a 'no' is timed again, twice at most; a 'yes' is not", async () => {
   const times = (ratio: number): Times => ({
-    ...{ original: 1, written: 1 / ratio },
-    ratio,
-    interval: [ratio, ratio],
-    verdict: "within noise",
+    ...{ original: 1, written: 1 / ratio, ratio, interval: [ratio, ratio], verdict: "within noise" },
   });
   const from =
     (...ratios: number[]) =>

@@ -6,7 +6,7 @@ import type { CalibratedLayer } from "../calibrate/layers.js";
 import { FilterBasisError } from "../errors/error.js";
 import { planCurve } from "../plan/curve.js";
 import { isUnreachable, type Solution, solvePlan } from "../plan/solve.js";
-import type { chainClock } from "./chain-times.js";
+import type { ChainClock } from "./chain-times.js";
 import type { CalibratedBudget } from "./plan-calibrated.js";
 
 /** Of the original: what a budget is a share of. */
@@ -56,7 +56,6 @@ function within(items: readonly (readonly PlannedChoice[])[], most: number, { op
 
 /** A layer's choice counts as slower from here on: what is within the noise of a timing is not. */
 const noSlower = 1.02;
-export type ChainClock = ReturnType<typeof chainClock>;
 
 /** Milliseconds of choices. */
 function timesOf(calibration: Calibration, clock: ChainClock) {

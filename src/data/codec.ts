@@ -89,8 +89,9 @@ export async function decodeImage(source: string | Uint8Array, options: DecodeOp
   return toPlanes(data, raw.width, raw.height, raw.channels, info.space === "b-w");
 }
 
-/** An image in another size. */
+/** An image in another size; one that has the size is given back as it is, without sharp. */
 export async function resizeImage(image: Image, sizing: Sizing): Promise<Image> {
+  if (image.width === sizing.width && image.height === sizing.height) return image;
   const { width, height, channels, data } = interleave(image);
   const sharp = await codec();
   const pipeline = resized(sharp(data, { raw: { width, height, channels }, limitInputPixels: false }), sizing);

@@ -83,9 +83,18 @@ const memory = 2 * 2 ** 30;
 const namedSingly = 10;
 
 /**
- * Loads images and makes inputs of them.
+ * Loads images and makes inputs of them: the `inputs` of a data set of one's own.
  * @throws FilterBasisError `not-found` (nothing usable), `data-mismatch` (several sizes and none asked for), `usage`,
  * `interrupted`
+ * @example
+ * ```ts
+ * import { type Data, decodeImage, inputsOf } from "filterbasis";
+ *
+ * const images = ["photos/1.png", "photos/2.png"].map((file) => ({ file, load: () => decodeImage(file) }));
+ * const photos: Data = { name: "photos", inputs: (options) => inputsOf("photos", images, options) };
+ * const { count, dims } = await photos.inputs({ normalize: "imagenet" });
+ * console.log(`${count} inputs of ${dims.join(" x ")}`);
+ * ```
  */
 export async function inputsOf(
   name: string,

@@ -33,9 +33,18 @@ export interface CompareOptions extends Pick<SessionOptions, "runtime" | "thread
 }
 
 /**
- * Runs both models on all inputs.
+ * Runs both models on all inputs and says how far their outputs are from each other.
  * @throws FilterBasisError `not-found` (no such output), `data-mismatch` (other inputs, other sizes of the output that
  * counts), `non-finite` (the output that counts is never finite), `interrupted`; what opening and running throw
+ * @example
+ * ```ts
+ * import { compareOnData, findInputs, halfWeights, loadModel, modelFeeds, openData } from "filterbasis";
+ *
+ * const model = await loadModel("model.onnx");
+ * const feeds = await modelFeeds(model, await openData("photos"), await findInputs(model));
+ * const { loss, inputs } = await compareOnData(model, halfWeights(model).graph, feeds);
+ * console.log(`${loss.kind} ${loss.mean} on ${inputs} images`);
+ * ```
  */
 export async function compareOnData(
   original: Graph | string,

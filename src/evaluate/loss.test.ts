@@ -10,6 +10,7 @@ describe("what an output is", () => {
   test("a matrix has classes along its second axis, also with trailing axes of one", () => {
     expect(classAxis(of([1, 3], [5, -1, 2]))).toBe(1);
     expect(classAxis(of([1, 3, 1, 1], [5, -1, 2]))).toBe(1);
+    expect(classAxis(of([1, 3, 1], [5, -1, 2]))).toBe(-1);
   });
 
   test("probabilities have classes along the axis that they sum to one over", () => {

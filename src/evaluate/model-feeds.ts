@@ -69,6 +69,16 @@ const largePixels = 1e5;
  * @param inputs - sizes and values at which the network runs (`findInputs`)
  * @throws FilterBasisError `data-mismatch` (no input takes images or arrays of that shape), `usage`; what opening data
  * throws
+ * @example
+ * ```ts
+ * import { findInputs, loadModel, modelFeeds, openData, openSession } from "filterbasis";
+ *
+ * const model = await loadModel("model.onnx");
+ * const feeds = await modelFeeds(model, await openData("photos"), await findInputs(model), { normalize: "imagenet" });
+ * const session = await openSession(model);
+ * for (let i = 0; i < feeds.batches; i++) console.log(Object.keys(await session.run(await feeds.feeds(i))));
+ * await session.release();
+ * ```
  */
 export async function modelFeeds(
   graph: Graph,

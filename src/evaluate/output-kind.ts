@@ -5,14 +5,16 @@ import { floats } from "../graph/values.js";
 import type { LossKind } from "./loss.js";
 
 /**
- * The axis of classes of an output: one along which values are probabilities; or of a matrix [N, K], the second. -1
- * where there is none.
+ * The axis of classes of an output: one along which values are probabilities; or of a matrix [N, K], the second, also
+ * where places of one pixel are kept behind it. -1 where there is none: [N, K, 1] is a number for each of K places, such
+ * as the scores of a detector's anchors.
  */
 export function classAxis({ dims, ...tensor }: TensorData): number {
   const values = floats({ dims, ...tensor });
   for (let axis = dims.length - 1; axis >= 1; axis--) if (dims[axis]! > 1 && sumsToOne(values, dims, axis)) return axis;
   const own = dims.slice(1).filter((dim) => dim !== 1);
-  return own.length === 1 ? dims.indexOf(own[0]!, 1) : -1;
+  if (own.length !== 1 || (dims.length === 3 && dims[2] === 1)) return -1;
+  return dims.indexOf(own[0]!, 1);
 }
 
 const near = 1e-2;

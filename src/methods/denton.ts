@@ -1,14 +1,16 @@
 // Denton et al., 2014: input channels in G clusters, filters in H, and for each of the G H blocks of the weight
 //   biclustered    HOSVD with K1 filters and K2 channels: GH ((c/G) K2 + K1 K2 kh kw + K1 n/H) weights; G = H = 1: Tucker-2
 //   outer-product  K outer products of channels, kernel and filters: GH K (c/G + kh kw + n/H) weights
+//   monochromatic  of the first convolution alone: one of C' colours for each filter: c C' + n kh kw weights
 // Written as grouped convolutions; a Gather puts channels in the order of their clusters where they are not. Source:
-// the authors' code. Its third tool, one colour for each filter of the first layer, is not here: the first layer stays,
-// as in the other methods.
+// the authors' code. Their metrics (the data's covariance, gradients) are not here.
 import * as z from "zod/mini";
 import { biclustered, biclusteredCandidate } from "../basis/biclustered.js";
 import { blockOf, type Clusters, clustered } from "../basis/blocks.js";
+import { monochromatic, monochromaticCandidate } from "../basis/monochromatic.js";
 import { deflated, outerProduct, outerProductCandidate } from "../basis/outer-product.js";
 import { tails } from "../basis/spectrum.js";
+import type { Graph, PassResult } from "../graph/types.js";
 import { type LinearAlgebra, spectrum } from "../linalg/low-rank.js";
 import { type Matrix, matrix, squaredNorm } from "../linalg/matrix.js";
 import { applyChains } from "./apply-chains.js";
@@ -16,13 +18,16 @@ import type { ChainLayer } from "./chain-layers.js";
 import type { Line } from "./chain-line.js";
 import { filtersOfChain } from "./expand-chains.js";
 import type { Method } from "./method.js";
-import { about, count, optional } from "./options.js";
+import { about, count, type OptionsOf, optional } from "./options.js";
 import { chainFields } from "./plan-chains.js";
 
 const fields = {
   ...chainFields,
   ...optional({
-    form: about("how a block is written; default biclustered", z.enum(["biclustered", "outer-product"])),
+    form: about(
+      "how a block is written; default biclustered; monochromatic: the first convolution by colours",
+      z.enum(["biclustered", "outer-product", "monochromatic"]),
+    ),
     channelClusters: about("G, clusters of input channels; default 1", count),
     filterClusters: about("H, clusters of filters; default 1", count),
     grouping: about("how clusters are found; default kmeans, of one size each", z.enum(["kmeans", "contiguous"])),
@@ -43,6 +48,7 @@ export const denton: Method<"denton", typeof fields> = {
       grouping = "kmeans",
       seed = 1,
     } = options;
+    if (form === "monochromatic") return byColours(graph, options, seed);
     return applyChains(graph, options, {
       name: "denton",
       takes: ({ shape: { n, c }, layer }) => {
@@ -61,6 +67,32 @@ export const denton: Method<"denton", typeof fields> = {
   reconstruct: filtersOfChain,
   fullRank: ({ outChannels: n, inChannels: c }) => ({ rank: Math.max(n, c), keepFirst: 0 }),
 };
+
+/** k colours at most, as many as divide the filters. */
+function byColours(graph: Graph, options: OptionsOf<typeof fields>, seed: number): PassResult {
+  const first = graph.nodes.find(({ op, domain }) => op === "Conv" && domain === "");
+  const { rank } = options;
+  return applyChains(
+    graph,
+    { keepFirst: 0, ...options },
+    {
+      name: "denton",
+      takes: ({ shape: { n }, layer }) => {
+        if (layer.nodes[0]!.node !== first) return "only the first convolution is written by colours";
+        if (layer.kernelElements === 1) return "its kernel is 1 x 1";
+        return rank === undefined || n % rank === 0 ? undefined : `${n} filters do not go into ${rank} colours`;
+      },
+      line: ({ shape }, filters, linear) => {
+        const colours = (k: number) => [...Array(k).keys()].map((i) => k - i).find((one) => shape.n % one === 0)!;
+        return {
+          most: shape.n,
+          at: (k) => monochromaticCandidate(colours(k)),
+          factors: (k) => monochromatic(filters, shape, colours(k), linear, seed),
+        };
+      },
+    },
+  );
+}
 
 /** k of the larger of c/G and n/H; the other in proportion. */
 function biclusteredLine({ shape }: ChainLayer, filters: Matrix, clusters: Clusters, linear: LinearAlgebra): Line {

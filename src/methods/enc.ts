@@ -3,7 +3,8 @@
 //   map    one quality y for all layers (basis/enc.ts): seconds, no data
 //   model  the largest product of the layers' y whose ranks lie between those of map at budgets 10 % smaller and larger; the
 //          paper enumerates layers of equal cost in groups and adds measured accuracies, here a Lagrange multiplier solves it
-//   inf    of twenty such, found with y perturbed, the one with the best result on validation data, which has to be handed in
+//   inf    of twenty such, found with y perturbed, the one with the best result on validation data, which has to be handed
+//          in; a recipe hands in its calibration batches (train/validate-ranks.ts)
 // Source: the form and map are checked against the authors' published singular values and ranks of ResNet-56 (a test);
 // the solver of model and inf is our own. The first convolution stays, as in the authors' settings. Their strides both
 // stand in the first stage; here each axis strides in its own stage, so that the original is what full rank gives.
@@ -49,8 +50,9 @@ export const enc: Method<"enc", typeof fields> = {
     if (search === "inf" && validate === undefined)
       throw new FilterBasisError("usage", "the search inf of the method enc needs validation data", {
         field: "search",
-        expected: "map, model, or a function validate",
+        expected: "map, model, or data to calibrate on",
         got: search,
+        cures: ["in a recipe: calibrate: 25"],
       });
     const qualities = new WeakMap<ChainLayer, Float64Array>();
     const quality = (layer: ChainLayer): Float64Array => qualities.get(layer)!;

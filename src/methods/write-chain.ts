@@ -24,10 +24,12 @@ export function writeLayerChains(graph: Graph, written: readonly WrittenChain[],
   const store = storeFor(graph);
   const replacements = new Map<Node, readonly Node[]>();
   const records: ChainRecord[] = [];
-  for (const { layer, factors, lost } of written) {
+  for (const { layer, factors, lost, bias: biases } of written) {
     const parts = storeParts(layer, factors, store);
     for (const [i, { node }] of layer.layer.nodes.entries()) {
-      const bias = biasFor(node.inputs[2] ?? "", factors, graph, store);
+      const own = biases?.[i];
+      const bias =
+        own === undefined ? biasFor(node.inputs[2] ?? "", factors, graph, store) : newBias(layer, own, store);
       const nodes = chainNodes(layer, node, factors.stages, parts, bias, store.fresh);
       replacements.set(node, i === 0 ? [...parts.tiles, ...nodes] : nodes);
       const { family, splits, clusters, ranks } = factors.candidate;
@@ -89,6 +91,11 @@ function storeParts(layer: ChainLayer, { stages, candidate, shape }: Factors, st
 }
 
 const integers = { stored: "int64", read: "int64" } as const;
+
+function newBias({ layer: { weightName, type } }: ChainLayer, values: Float64Array, store: Store): string {
+  const stem = weightName.replace(/\.weight$/, "");
+  return store.put(`${stem}.bias`, { stored: type, read: type }, [values.length], values);
+}
 
 /** The bias in the order in which the last stage has the filters. */
 function biasFor(bias: string, { candidate, stages }: Factors, graph: Graph, store: Store): string {

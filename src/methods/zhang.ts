@@ -7,7 +7,7 @@
 // Ranks: the largest product of the shares of the squared singular values (of the responses where they are known) that
 // are kept, under the budget. Batch norms are to be folded before, so that the ReLU follows the convolution. Source:
 // the paper's algebra, the optimum checked against alternating least squares; the lambdas of the nonlinear steps are
-// remembered. The paper's "asym. 3D", this on the second convolution of the method jaderberg's scheme 2, is not here.
+// remembered. Form 3d is the paper's "asym. 3D": this on the second convolution of kh x 1 and 1 x kw (zhang-3d.ts).
 import * as z from "zod/mini";
 import { composed } from "../basis/composed.js";
 import { type Factors, makeFactors } from "../basis/factors.js";
@@ -23,10 +23,13 @@ import { type Matrix, matrix } from "../linalg/matrix.js";
 import { applyChains, type Rewritten } from "./apply-chains.js";
 import type { ChainLayer } from "./chain-layers.js";
 import { filtersOverBasis } from "./expand-bases.js";
+import { filtersOfChain } from "./expand-chains.js";
+import { spatialOnly } from "./jaderberg.js";
 import type { Method } from "./method.js";
 import { oneSplitLine, writeOneSplit } from "./one-split.js";
 import { about, type OptionsOf, optional } from "./options.js";
 import { chainFields, type PlannedChain } from "./plan-chains.js";
+import { afterSplit, type SpatialLine, spatialFactors, spatialLine } from "./zhang-3d.js";
 
 const fields = {
   ...chainFields,
@@ -34,6 +37,10 @@ const fields = {
     mode: about(
       "what is kept; default: the last for which there is data",
       z.enum(["filters", "linear", "asymmetric", "nonlinear"]),
+    ),
+    form: about(
+      "whole: filters of the kernel, then 1 x 1 (default); 3d: kh x 1, 1 x kw, 1 x 1",
+      z.enum(["whole", "3d"]),
     ),
   }),
 };
@@ -57,20 +64,29 @@ export const zhang: Method<"zhang", typeof fields> = {
   options: fields,
   apply(graph, options: Options) {
     const mode = modeOf(options);
+    const responses = mode === "filters" ? undefined : options.responses;
+    if (options.form === "3d")
+      return applyChains(graph, options, {
+        name: "zhang",
+        takes: spatialOnly,
+        line: (layer, filters, linear) => spatialLine(layer, filters, linear),
+        ...(mode === "filters" ? {} : { rewrite: rewriteFor(graph, options, mode) }),
+      });
     const moments = mode === "linear" ? options.moments : undefined;
     return applyChains(graph, options, {
       name: "zhang",
       takes: () => undefined,
       line: (layer, filters, linear) => {
         const line = oneSplitLine(layer, filters, linear, moments?.get(layer.layer.name));
-        const seen = mode === "filters" ? undefined : options.responses?.(graph, outputOf(layer));
+        const seen = responses?.(graph, outputOf(layer));
         return seen === undefined ? line : { ...line, lost: lostResponses(seen, linear) };
       },
       write: writeOneSplit,
       ...(mode === "filters" ? {} : { rewrite: rewriteFor(graph, options, mode) }),
     });
   },
-  reconstruct: filtersOverBasis,
+  reconstruct: (graph, layer) =>
+    layer.kind === "chain" ? filtersOfChain(graph, layer) : filtersOverBasis(graph, layer),
   fullRank: ({ outChannels: n, inChannels: c, kernelElements }) => ({
     rank: Math.min(n, c * kernelElements),
     keepFirst: 0,
@@ -107,10 +123,18 @@ function rewriteFor(graph: Graph, { responses, moments, linear = pureLinearAlgeb
     if (responses === undefined || nodes.length > 1)
       return withMean(line.factors(k), layer, graph, moments?.get(name)?.mean);
     const original = responses(graph, outputOf(layer));
-    const seen = mode === "linear" ? original : responses(soFar, outputOf(layer));
+    const candidate = line.at(k);
+    const before = mode === "linear" ? graph : soFar;
+    const spatial = "spatial" in line ? (line as SpatialLine) : undefined;
+    const seenIn = spatial === undefined ? before : afterSplit(before, layer, spatial, candidate);
+    const seen = seenIn === graph ? original : responses(seenIn, outputOf(layer));
     const rectified = mode === "nonlinear" && isRectified(graph, outputOf(layer));
-    const reduced = rectified ? reducedRankRelu : reducedRank;
-    return fromResponses(reduced(original, seen, k, linear), layer, graph, line.at(k), linear);
+    const reduced = (rectified ? reducedRankRelu : reducedRank)(original, seen, candidate.ranks.at(-1)!, linear);
+    const factors =
+      spatial === undefined
+        ? wholeFactors(reduced, layer, candidate, linear)
+        : spatialFactors(reduced, layer, spatial, candidate, linear);
+    return { factors, bias: [movedBias(reduced, layer, graph, linear)] };
   };
 }
 
@@ -120,19 +144,21 @@ const isRectified = (graph: Graph, value: string): boolean => {
   return reader?.op === "Relu" && reader.domain === "";
 };
 
-/** M (W x + b0) + b = P (Q W) x + (M b0 + b). */
-function fromResponses(
-  { p, q, shift }: ReducedRank,
-  layer: ChainLayer,
-  graph: Graph,
+/** P (Q W) of M = P Q. */
+function wholeFactors(
+  { p, q }: ReducedRank,
+  { layer, shape }: ChainLayer,
   candidate: Factors["candidate"],
   linear: LinearAlgebra,
-): Rewritten {
-  const { n, c } = layer.shape;
-  const filters = matrix(n, c * layer.layer.kernelElements, numbers(layer.layer.weight));
-  const own = linear.multiply(p, linear.multiply(q, matrix(n, 1, biasOf(layer, graph)))).data;
-  const factors = makeFactors(candidate, layer.shape, [linear.multiply(q, filters).data, p.data]);
-  return { factors, bias: [own.map((value, i) => value + shift[i]!)] };
+): Factors {
+  const filters = matrix(shape.n, shape.c * layer.kernelElements, numbers(layer.weight));
+  return makeFactors(candidate, shape, [linear.multiply(q, filters).data, p.data]);
+}
+
+/** M (W x + b0) + b = P (Q W) x + (M b0 + b). */
+function movedBias({ p, q, shift }: ReducedRank, layer: ChainLayer, graph: Graph, linear: LinearAlgebra): Float64Array {
+  const own = linear.multiply(p, linear.multiply(q, matrix(layer.shape.n, 1, biasOf(layer, graph)))).data;
+  return own.map((value, i) => value + shift[i]!);
 }
 
 /** The bias that makes good what the filters lose of the input's mean: b + (W - W~) E[x]. */

@@ -103,7 +103,7 @@ function ticksOfX(
 }
 
 /** What stands at a tick: short enough for the margin. */
-function tick(value: number): string {
+export function tick(value: number): string {
   const size = Math.abs(value);
   return size > 0 && (size < 1e-3 || size >= 1e6)
     ? Number(value.toPrecision(3)).toExponential()

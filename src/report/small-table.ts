@@ -5,6 +5,8 @@ export interface SmallRow {
   readonly weights?: number;
   readonly parameters?: number;
   readonly macs?: number;
+  /** As the method's paper counts them, where that differs. */
+  readonly paperMacs?: number;
   /** Top-1 errors in %: as the method left the network, after calibration, after fine-tuning. */
   readonly compressed?: number;
   readonly calibrated?: number;

@@ -17,6 +17,8 @@ th, td { padding: .3rem .5rem; text-align: right; border-bottom: 1px solid var(-
 th { font-weight: 600; color: var(--soft); vertical-align: bottom; } th:first-child, td:first-child { text-align: left; }
 td.name { white-space: normal; overflow-wrap: anywhere; min-width: 7rem; }
 tbody th { color: var(--ink); } td, tbody th { vertical-align: top; }
+#methods { font-size: .8rem; } #methods th, #methods td { padding: .3rem .35rem; } #methods td small { display: block; }
+td.reason { text-align: left; white-space: normal; color: var(--soft); min-width: 16rem; } td.name .reason { white-space: normal; max-width: 14rem; }
 #layers { font-size: .8rem; } #layers th, #layers td { padding: .3rem .35rem; }
 .bar { display: inline-block; width: 1.8rem; height: .55rem; margin-left: .4rem; background: var(--line); vertical-align: baseline; }
 .bar i { display: block; height: 100%; background: var(--series-1); }

@@ -10,6 +10,7 @@ import { activationMoments } from "./moments.js";
 import { sampledResponses } from "./responses.js";
 import { searchChannels } from "./search-channels.js";
 import type { BatchSource } from "./sources.js";
+import { validateRanks } from "./validate-ranks.js";
 
 export interface LearningTask {
   /** The original, and the same on the engine. */
@@ -29,7 +30,11 @@ export interface LearningTask {
 /** A method's own learning, which begins with the moments. */
 export type Learner = (task: LearningTask & Pick<Known, "moments">) => Promise<Known>;
 
-const learners: Partial<Readonly<Record<MethodName, Learner>>> = { cap: learnProjections, amc: searchChannels };
+const learners: Partial<Readonly<Record<MethodName, Learner>>> = {
+  cap: learnProjections,
+  amc: searchChannels,
+  enc: validateRanks,
+};
 
 export async function knowledgeOf(method: string, task: LearningTask): Promise<Known> {
   const { graph, source, batches, seed, note, shares } = task;

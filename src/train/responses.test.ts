@@ -1,7 +1,10 @@
-// Responses at sampled positions: the same positions whatever the network has become.
+// Responses at sampled positions: the same positions whatever the network has become; and what they are for.
 import { expect, test } from "vitest";
-import { oneConv, randomValues } from "../../test/small-graphs.js";
+import { oneConv, randomTensor, randomValues, smallGraph } from "../../test/small-graphs.js";
+import { ints, makeNode } from "../graph/attributes.js";
+import type { Graph } from "../graph/types.js";
 import { tensorOf } from "../graph/values.js";
+import { methodPass } from "../methods/methods.js";
 import { defaultDevice } from "../torch/device.js";
 import { unloadableReason } from "../torch/index.js";
 import { sampledResponses } from "./responses.js";
@@ -38,3 +41,33 @@ test.skipIf(unloadableReason() !== undefined)("responses scale with the filters,
   for (const [i, value] of twice.data.entries()) expect(value).toBeCloseTo(2 * one.data[i]!, 5);
   expect(one.data.slice(0, 20)).not.toEqual(one.data.slice(60, 80));
 });
+
+test.skipIf(unloadableReason() !== undefined)(
+  "kh x 1, 1 x kw and 1 x 1 by Zhang lose less of the output the more they see",
+  async () => {
+    const pads = { pads: ints([1, 1, 1, 1]) };
+    const graph = smallGraph({
+      nodes: [
+        makeNode("Conv", ["x", "a", "c"], ["y"], pads, { name: "a" }),
+        makeNode("Relu", ["y"], ["r"], {}, { name: "r" }),
+        makeNode("Conv", ["r", "b"], ["z"], pads, { name: "b" }),
+        makeNode("Relu", ["z"], ["out"], {}, { name: "out" }),
+      ],
+      initializers: { a: randomTensor([8, 4, 3, 3], 1), c: randomTensor([8], 2), b: randomTensor([6, 8, 3, 3], 3) },
+      inputs: [{ name: "x", tensor: { type: "float32", dims } }],
+      outputs: ["out"],
+    });
+    const responses = await sampledResponses(source(), { batches: 2, seed: 1, device: defaultDevice });
+    const lostBy = (made: Graph, value: string) => {
+      const original = responses(graph, value).data;
+      return responses(made, value).data.reduce((sum, one, i) => sum + (one - original[i]!) ** 2, 0);
+    };
+    const by = (mode: "filters" | "linear" | "asymmetric" | "nonlinear") =>
+      methodPass("zhang", { form: "3d", rank: 5, keepFirst: 0, mode }, { responses })(graph).graph;
+    const [filters, linear, asymmetric, nonlinear] = [by("filters"), by("linear"), by("asymmetric"), by("nonlinear")];
+    expect(asymmetric.nodes.map(({ op }) => op).join(" ")).toBe("Conv Conv Conv Relu Conv Conv Conv Relu");
+    expect(lostBy(linear, "z")).toBeLessThan(lostBy(filters, "z"));
+    expect(lostBy(asymmetric, "z")).toBeLessThan(lostBy(linear, "z"));
+    expect(lostBy(nonlinear, "out")).toBeLessThan(lostBy(asymmetric, "out"));
+  },
+);

@@ -6,7 +6,8 @@ import { type ErrorCode, type ErrorDetails, FilterBasisError } from "../errors/e
 export function startThread(name: "worker" | "loader", workerData: unknown): Worker {
   const file = new URL(`./${name}.js`, import.meta.url);
   if (!import.meta.url.endsWith(".ts")) return new Worker(file, { workerData });
-  const taught = `import("tsx/esm/api").then(({ register }) => { register(); return import(${JSON.stringify(file.href)}); })`;
+  const tsx = import.meta.resolve("tsx/esm/api"); // wherever the program was started
+  const taught = `import(${JSON.stringify(tsx)}).then(({ register }) => { register(); return import(${JSON.stringify(file.href)}); })`;
   return new Worker(taught, { workerData, eval: true });
 }
 

@@ -27,7 +27,19 @@ export type WorkerMessage =
   | { readonly kind: "done"; readonly result: LoopResult }
   | { readonly kind: "failed"; readonly error: ErrorMessage };
 
-/** As `runTraining`, on a thread. Aborting `signal` saves a checkpoint and ends with `finished: false`. */
+/**
+ * Trains by a recipe in a folder that holds no run, or resumes the one that is there, on a thread of its own. Needs
+ * libtorch. Aborting `signal` saves a checkpoint and ends with `finished: false`.
+ * @throws FilterBasisError `engine-missing`, `busy` (another process trains there), and what the recipe's parts throw
+ * @example
+ * ```ts
+ * import { loadRecipe, trainInWorker } from "filterbasis";
+ *
+ * const onEpoch = ({ epoch, metrics }: { epoch: number; metrics: object }) => console.log(epoch, metrics);
+ * const { finished, metrics } = await trainInWorker("runs/mine", await loadRecipe("recipe.yaml"), { onEpoch });
+ * console.log(finished, metrics); // the folder holds models, metrics and checkpoints
+ * ```
+ */
 export async function trainInWorker(
   folder: string,
   recipe: Recipe | "resume",
