@@ -154,6 +154,17 @@ describe("arrays named as the inputs", () => {
     await others.toMatchObject({ expected: expect.stringContaining("x ["), got: expect.stringContaining("b [4") });
   });
 
+  test("of 8 bits are numbers where the network takes no images", async () => {
+    const bytes = tensorOf(
+      "uint8",
+      [4, 6, 10],
+      Uint8Array.from({ length: 240 }, (_, i) => i),
+    );
+    const feeds = await feedsOf(network("N", { state: false }), { x: bytes, s: counted([4, 1, 1]) });
+    expect(feeds.images).toBe(false);
+    expect(floats((await feeds.at(2, 1)).x!)[1]).toBe(121);
+  });
+
   test("of whole numbers go into inputs of whole numbers alone, and labels beside them are no inputs", async () => {
     const graph = smallGraph({
       nodes: [makeNode("Gather", ["w", "target"], ["g"]), makeNode("Add", ["x", "g"], ["y"])],

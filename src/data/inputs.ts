@@ -41,6 +41,8 @@ export interface InputOptions {
   readonly array?: string;
   /** Files of several arrays: those that are inputs of the network, so that none of them is labels. */
   readonly fed?: readonly string[];
+  /** Arrays of 8 bits are numbers too, and no images. */
+  readonly asNumbers?: boolean;
   /** So many inputs that follow each other are drawn together. Default: 1. */
   readonly together?: number;
   readonly note?: (text: string) => void;

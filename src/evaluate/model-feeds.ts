@@ -204,7 +204,7 @@ function guessConventions(
 
 /** What is said of images means nothing to arrays of floats; `inputs` says so where a user said it. */
 function usable(stated: InputOptions, how: Conventions, { dims, channels }: Placement): InputOptions {
-  return dims.length === 4 && (channels === 1 || channels === 3) ? { ...how } : stated;
+  return dims.length === 4 && (channels === 1 || channels === 3) ? { ...how } : { ...stated, asNumbers: true };
 }
 
 /**

@@ -77,7 +77,7 @@ function arrayData(path: string, found: Arrays): Data {
 async function arrayInputs(path: string, found: Arrays, options: InputOptions): Promise<Inputs> {
   const [name, array] = inputArray(path, found, options);
   const labels = labelsFor(path, found, options, array);
-  const layout = layoutOf(array);
+  const layout = options.asNumbers ? undefined : layoutOf(array);
   return layout === undefined
     ? floatInputs(path, [name, array], labels, options)
     : inputsOf(path, imageCandidates(path, array, layout, labels), options);
