@@ -150,6 +150,7 @@ describe("arrays named as the inputs", () => {
     await wrong({ h: counted([0, 2, 1, 8]) }).toMatchObject({ code: "data-mismatch", place: { tensor: "h" } });
     await wrong({ s: counted([4, 1, 1], Number.NaN) }).toMatchObject({ code: "non-finite", place: { tensor: "s" } });
     await wrong({}, { input: "none" }).toMatchObject({ code: "data-mismatch" });
+    await expect(feedsOf(network("N"), {})).rejects.toMatchObject({ code: "data-mismatch", got: "no arrays" });
     const others = expect(feedsOf(network("N"), { a: good.x, b: good.h })).rejects;
     await others.toMatchObject({ expected: expect.stringContaining("x ["), got: expect.stringContaining("b [4") });
   });

@@ -30,7 +30,7 @@ export function namedInputs(
   const ports = feeds(graph).filter(({ name }) => inputs.shapes.has(name));
   const fed = ports.filter(({ name }) => byName.has(name));
   const over = [...byName.keys()].filter((name) => !labels.has(name) && !ports.some((port) => port.name === name));
-  if (fed.length === 0 && (ports.length <= 1 || over.length <= 1)) return undefined;
+  if (fed.length === 0 && (ports.length <= 1 || over.length === 1)) return undefined;
   const known = fed.some(({ name }) => name === input) || !ports.some(({ name }) => name === input);
   if (fed.length === 0 || !known || (over.length > 0 && ports.length > 1)) throw mismatch(file, ports, byName);
   if (over.length > 0) note?.(`${file}: arrays that no input is for are not used: ${over.join(", ")}`);
