@@ -9,6 +9,7 @@ import evaluate from "../src/cli/evaluate.js";
 import type { Command } from "../src/cli/frame.js";
 import { imresize } from "../src/data/imresize.js";
 import { openData } from "../src/data/table.js";
+import { compareOnData } from "../src/evaluate/compare-on-data.js";
 import { modelFeeds } from "../src/evaluate/model-feeds.js";
 import { int, makeNode, string } from "../src/graph/attributes.js";
 import type { Graph } from "../src/graph/types.js";
@@ -40,12 +41,12 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Twice as large by interpolation, and as bright as `gain` says. */
-function doubling(gain: number): Graph {
+function doubling(gain: number, batch = 1): Graph {
   const how = { mode: string("linear"), coordinate_transformation_mode: string("half_pixel") };
   return smallGraph({
     nodes: [makeNode("Resize", ["x", "", "scales"], ["large"], how), makeNode("Mul", ["large", "gain"], ["y"])],
     initializers: { scales: tensorOf("float32", [4], [1, 1, 2, 2]), gain: tensorOf("float32", [], [gain]) },
-    inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 3, "H", "W"] } }],
+    inputs: [{ name: "x", tensor: { type: "float32", dims: [batch, 3, "H", "W"] } }],
     outputs: ["y"],
   });
 }
@@ -116,6 +117,18 @@ describe("a super-resolution network", () => {
       "2",
     ]);
     expect(none.json.error.code).toBe("data-mismatch");
+  });
+
+  test("of a fixed batch gets as many at a time, each beside its own truth", async () => {
+    const [graph, darker] = [doubling(1, 2), doubling(0.9, 2)];
+    const data = await openData(at("images"));
+    const feeds = await modelFeeds(graph, data, await findInputs(graph));
+    expect([feeds.how.scale, feeds.each, feeds.count]).toEqual([2, 2, 1]);
+    const pairs = await compareOnData(graph, darker, feeds);
+    const alone = await modelFeeds(doubling(1), data, await findInputs(doubling(1)));
+    const singly = await compareOnData(doubling(1), doubling(0.9), alone.part(0, 2));
+    expect(pairs).toMatchObject({ inputs: 2, loss: { kind: "decibels" } });
+    expect(pairs.loss.mean).toBeCloseTo(singly.loss.mean, 5);
   });
 
   test("that only sharpens gets them enlarged again, cut from the middle", async () => {

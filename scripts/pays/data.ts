@@ -20,14 +20,17 @@ export function takesPictures({ inputs }: Feed): boolean {
   return planes.length === 2 && planes.every((size) => size >= 16);
 }
 
-/** A file of random arrays, one for each input, by the inputs' names. */
+/**
+ * A file of random arrays, one for each input, by the inputs' names: an input beside others whose first axis is no
+ * batch is there whole for each example.
+ */
 export function randomArrays(name: string, { inputs }: Feed, folder: string): string {
   mkdirSync(folder, { recursive: true });
   const path = join(folder, `${name}.safetensors`);
   if (existsSync(path)) return path;
   const random = new Random(`arrays of ${name}`);
   const tensors = inputs.map(({ name: input, dims }): [string, TensorData] => {
-    const shape = [examples, ...dims.slice(1)];
+    const shape = [examples, ...(inputs.length > 1 && dims[0] !== 1 ? dims : dims.slice(1))];
     const count = shape.reduce((product, size) => product * size, 1);
     return [
       input,

@@ -1,4 +1,4 @@
-// How many images run at once: as many as the network fixes, else as many as keep its values within memory.
+// How many images run at once: one where the network fixes its batch, else as many as keep its values within memory.
 import { elements } from "../graph/attributes.js";
 import { feeds } from "../graph/index.js";
 import type { Graph } from "../graph/types.js";
@@ -17,9 +17,9 @@ export async function fittingSampling(
 ): Promise<Sampling> {
   const sampling = samplingOf(images, options);
   if (options.batch !== undefined) return sampling;
-  const first = feeds(graph).map(({ tensor }) => tensor?.dims?.[0]);
-  const fixed = first.find((size) => typeof size === "number");
-  if (typeof fixed === "number" && fixed > 0) return { ...sampling, batch: fixed };
+  // an image is as much as the network takes at once
+  const fixed = feeds(graph).some(({ tensor }) => typeof tensor?.dims?.[0] === "number");
+  if (fixed) return { ...sampling, batch: 1 };
   const fed = await images.feeds(0, 1);
   const types = inferred(graph, new Map(Object.entries(fed).map(([name, { dims }]) => [name, dims])));
   let largest = 1;

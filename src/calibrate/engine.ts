@@ -26,7 +26,10 @@ export interface Engine {
 
 /** Images (or whatever the network's inputs are), as the network is fed. */
 export interface CalibrationImages {
+  /** What a network with a fixed batch takes at once is one image here. */
   readonly count: number;
+  /** Images of the data in each of them: the fixed batch. Default: 1. */
+  readonly each?: number;
   /** Stands for the images and for how they become inputs; without one nothing is kept in the cache. */
   readonly key?: string;
   /** The feeds of the images `first` to `first + count - 1`, along the first axis of each input. */
@@ -47,10 +50,10 @@ const leastPlaces = 2 ** 14;
 
 /** 256 places of each of 32 images at once, or as stated; more places where there are few images. */
 export function samplingOf(
-  { count }: CalibrationImages,
+  { count, each = 1 }: CalibrationImages,
   { batch = 32, places, seed = 0 }: Partial<Sampling> = {},
 ): Sampling {
-  return { batch, places: places ?? Math.max(256, Math.ceil(leastPlaces / Math.max(1, count))), seed };
+  return { batch, places: places ?? Math.max(256, Math.ceil(leastPlaces / Math.max(1, count * each))), seed };
 }
 
 /**
@@ -63,12 +66,12 @@ const [wide, widePlaces, slowPlaces] = [4096, 2 ** 13, 2 ** 10];
 export function samplingFor(
   patch: number,
   sampling: Sampling,
-  { count }: Pick<CalibrationImages, "count">,
+  { count, each = 1 }: Pick<CalibrationImages, "count" | "each">,
   { algebra }: Pick<Engine, "algebra">,
 ): Sampling {
   const slow = algebra.name === "typescript" && patch > slowPatch;
   if (!slow && patch <= wide) return sampling;
-  const most = Math.ceil((slow ? slowPlaces : widePlaces) / Math.max(1, count));
+  const most = Math.ceil((slow ? slowPlaces : widePlaces) / Math.max(1, count * each));
   return { ...sampling, places: Math.min(sampling.places, most) };
 }
 

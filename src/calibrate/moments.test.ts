@@ -261,6 +261,23 @@ describe("input moments equal a direct computation", () => {
     }
   });
 
+  test("of a network with a fixed batch are those of the same images one by one", async () => {
+    const nodes = [conv(["x", "w"], "y", { pads: ints([1, 1, 1, 1]) })];
+    const w = { w: weight(2, 1, 3, 3) };
+    const images = imagesOf(20, [1, 20, 20]);
+    const groups: CalibrationImages = {
+      ...{ count: 5, each: 4 },
+      feeds: (first, number) => images.feeds(4 * first, 4 * number),
+    };
+    const [free, fixed] = await Promise.all([
+      momentsOf(model(nodes, w, ["N", 1, 20, 20]), images, { places: 50 }),
+      momentsOf(model(nodes, w, [4, 1, 20, 20]), groups, { places: 50 }),
+    ]);
+    expect(fixed.get("y")!.places).toBe(1000);
+    for (const [i, value] of free.get("y")!.covariance.data.entries())
+      expect(fixed.get("y")!.covariance.data[i]).toBeCloseTo(value, 5);
+  });
+
   test("by ONNX Runtime and pure products as by libtorch", async () => {
     const graph = model(
       [

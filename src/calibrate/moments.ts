@@ -117,7 +117,8 @@ async function lookAt(
         for (const { node, value } of stopsHere) {
           const layer = readers.get(node)!;
           const own = samplingFor(layer.weight.cols, sampling, images, engine);
-          add(seen.get(layer)!, layer, { input: activationOf(values, value), first }, own, engine);
+          const from = first * (images.each ?? 1); // in the data
+          add(seen.get(layer)!, layer, { input: activationOf(values, value), first: from }, own, engine);
         }
       });
       const share = (first + count) / images.count;

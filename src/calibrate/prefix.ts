@@ -34,7 +34,7 @@ export interface Walk extends Hooks {
 /** What one batch gave. */
 export interface Pair {
   readonly batch: number;
-  /** The number of its first image. */
+  /** The number of its first image in the data. */
   readonly first: number;
   readonly original: Values;
   readonly compressed: Values;
@@ -62,7 +62,7 @@ export async function* walk(
         const fed = await images.feeds(first, count);
         yield {
           batch,
-          first,
+          first: first * (images.each ?? 1),
           original: await original.run(fed, cut.original[batch] ?? {}),
           compressed: await compressed.run(fed, cut.compressed[batch] ?? {}),
         };

@@ -35,7 +35,7 @@ export function fittingImages(
   }
   const count = Math.floor(memory / most);
   if (!Number.isFinite(most) || count >= images.count || count < fewest) return images;
-  return { count, feeds: (first, number) => images.feeds(first, number) };
+  return { ...(images.each && { each: images.each }), count, feeds: (first, number) => images.feeds(first, number) };
 }
 
 const bytesOf = (dims: readonly unknown[] | undefined): number =>
@@ -52,7 +52,7 @@ export function placesOn(
 ): number {
   const { places } = samplingOf(images, sampling);
   const dims = types.get(nodes[0]!.input)?.dims;
-  if (!dims?.every((dim) => typeof dim === "number")) return images.count * places;
+  if (!dims?.every((dim) => typeof dim === "number")) return images.count * (images.each ?? 1) * places;
   const [rows, columns] = extentOf(geometry, dims as readonly number[]).output;
-  return images.count * Math.min(places, rows * columns);
+  return images.count * (dims as readonly number[])[0]! * Math.min(places, rows * columns);
 }

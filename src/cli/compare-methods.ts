@@ -135,8 +135,7 @@ async function rowTask(
     ...{ note, signal, part: "test" },
   });
   if (feeds.guessed.length > 0) note(`images: ${feeds.guessed.join(", ")} (guessed; state others)`);
-  const dims = [inputs.shapes.get(feeds.input)?.[0] ?? 1, ...feeds.dims];
-  const at = { ...inputs, shapes: new Map([...inputs.shapes, [feeds.input, dims]]) };
+  const at = { ...inputs, shapes: feeds.shapes };
   const { network, graph } = await beginComparison(folder, model, request, at.shapes);
   const labelled = await labelsFor(model, data, context);
   const timed = args.latency !== false;
@@ -207,7 +206,7 @@ function show({ request, feeds, folder }: RowTask, original: OriginalRow, rows: 
     ...(time === undefined ? [] : [`${time.toFixed(2)} ms`]),
   ];
   return [
-    `${rows.length} methods at ${kind} ${value} on ${request.data}: ${what} on ${feeds.count} inputs, seed ${request.seed}`,
+    `${rows.length} methods at ${kind} ${value} on ${request.data}: ${what} on ${feeds.count * feeds.each} inputs, seed ${request.seed}`,
     columns([heads, ...rows.map((row) => cellsOf(row, original, errors))]),
     `original: ${before.join(", ")}`,
     ...otherwise,

@@ -77,9 +77,9 @@ export default command({
     };
     const inputs = await modelInputs(graph, context, options);
     const named = given("input", args["data-input"]);
-    const beside = await loadModel(other, { note });
-    const together = fixedBatch(beside, dataInput(graph, inputs, { ...stated, ...named }).name);
     const data = await openData(args.data, { note, signal });
+    const beside = await loadModel(other, { note });
+    const together = fixedBatch(beside, dataInput(graph, data, inputs, { ...stated, ...named }).name);
     const feeds = await modelFeeds(graph, data, inputs, {
       ...stated,
       ...given("fixed", together),

@@ -80,8 +80,8 @@ export async function imagesFor(
 
 export async function onData({ graph, file, output, inputs, options, args }: OnData, context: Context) {
   const images = await imagesFor({ graph, inputs, args }, context);
-  const { count } = images.images;
-  const source = await sourceOf(file, args, images.all.count);
+  const count = images.images.count * images.all.each;
+  const source = await sourceOf(file, args, images.all.count * images.all.each);
   const compressed = async (to: string) => {
     const result = await compressOnData({ graph, file }, to, images, calibratedOptions(options, args), context);
     for (const { name, reason } of result.skipped) context.note(`skipped ${name}: ${reason}`);

@@ -52,6 +52,6 @@ export async function exportInEightBits(args: ExportArguments, context: Context)
   const images = await calibrationData(graph, data, inputs, imageOptionsOf(args, context));
   if (images.all.guessed.length > 0) note(`images: ${images.all.guessed.join(", ")} (guessed; state others)`);
   const result = await quantizeFile({ graph, file }, args.output, images, args, given("threads", threads), context);
-  const { count } = images.images;
+  const count = images.images.count * images.all.each;
   return { json: eightBitReport(result, count), text: eightBitText(result, count) };
 }

@@ -66,7 +66,7 @@ async function pictureAt(
   const range = a && rangeOf(a);
   if (a === undefined || b === undefined || range === undefined) return undefined;
   const input = fed[feeds.input]!;
-  const truth = await feeds.truth?.(index);
+  const truth = await feeds.truth?.(index * feeds.each);
   const made: readonly (readonly [string, Image | undefined])[] = [
     ["input", imageOf(input, rangeOf(input))],
     ["original", imageOf(a, range)],

@@ -65,10 +65,19 @@ describe("images of a calibration", () => {
     expect(asked).toEqual([24]);
   });
 
-  test("are refused by a network with a fixed batch before they are read, and go in one by one where it is 1", async () => {
+  test("are groups of as many as a network with a fixed batch takes, and go in one by one where that is 1", async () => {
     const eight = network([8, 3, 8, 8]);
-    const refused = calibrationData(eight, data(2, [3, 8, 8]), await findInputs(eight), { images: 1 });
-    await expect(refused).rejects.toMatchObject({ code: "unsupported", got: "8" });
+    const inputs = await findInputs(eight);
+    const groups = await calibrationData(eight, data(50, [3, 8, 8]), inputs, { images: 30 });
+    expect([groups.all.count, groups.images.count, groups.heldOut?.count]).toEqual([6, 4, 2]);
+    expect(groups).toMatchObject({ batch: 1, images: { each: 8 }, all: { each: 8, oneByOne: true } });
+    expect((await groups.images.feeds(1, 1)).x!.dims).toEqual([8, 3, 8, 8]);
+    const held = groups.heldOut!.part(1, 1);
+    expect([held.count, held.batches]).toEqual([1, 1]);
+    expect((await held.feeds(0)).x).toEqual((await groups.all.at(5, 1)).x);
+    expect((await countsOf({ original: eight, before: cost(eight), data: groups })).macs).toBe(cost(eight).macs);
+    const few = calibrationData(eight, data(7, [3, 8, 8]), inputs, { images: 1 });
+    await expect(few).rejects.toMatchObject({ code: "data-mismatch", expected: "at least 8", got: "7" });
     const one = network([1, 3, 8, 8]);
     expect((await calibrationData(one, data(4, [3, 8, 8]), await findInputs(one))).batch).toBe(1);
   });

@@ -4,8 +4,10 @@ import { createHash } from "node:crypto";
 import type { CalibrationImages } from "../calibrate/engine.js";
 import type { Data } from "../data/dataset.js";
 import { FilterBasisError } from "../errors/error.js";
+import { inputBatch } from "../evaluate/input-batch.js";
 import { type FeedOptions, type ModelFeeds, modelFeeds } from "../evaluate/model-feeds.js";
 import { dataInput } from "../evaluate/placement.js";
+import { feeds } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
 import type { ModelInputs } from "../runtime/index.js";
 
@@ -16,8 +18,8 @@ export interface CalibrationData {
   readonly all: ModelFeeds;
   /** Sizes and values at which the network runs on these images: what is counted and timed. */
   readonly inputs: ModelInputs;
-  /** Images that the network takes at once: 1 where it takes them one by one. */
-  readonly batch: number | undefined;
+  /** 1 where images go in one by one: where the batch is fixed (an image is a whole batch then), or meant for one. */
+  readonly batch: 1 | undefined;
 }
 
 export interface CalibrationOptions extends FeedOptions {
@@ -32,8 +34,7 @@ const largePixels = 1e5;
 /**
  * Images as a network takes them, parted into those that are fitted to and those that the result is evaluated on.
  * @param inputs - sizes and values at which the network runs (`findInputs`)
- * @throws FilterBasisError as `modelFeeds`; `data-mismatch` where there are too few images; `unsupported` for a batch
- * fixed above 1
+ * @throws FilterBasisError as `modelFeeds`; `data-mismatch` where there are too few images
  * @example
  * ```ts
  * import { calibrationData, findInputs, loadModel, openData } from "filterbasis";
@@ -57,32 +58,36 @@ export async function calibrationData(
     ...options
   }: CalibrationOptions = {},
 ): Promise<CalibrationData> {
-  const { name, fixed, pixels } = dataInput(graph, inputs, options);
-  if (fixed !== undefined && fixed > 1)
-    throw new FilterBasisError("unsupported", "a network with a fixed batch cannot be calibrated", {
-      tensor: name,
-      expected: "a batch of 1, or a free one",
-      got: String(fixed),
-    });
+  const { fixed = 1, pixels } = dataInput(graph, data, inputs, options);
+  const groups = (images: number): number => Math.ceil(images / fixed);
   const wanted = asked ?? (pixels > largePixels ? 16 : 256);
   const evaluated = held ?? Math.max(1, Math.ceil(wanted / 2));
-  const limit = Math.min(most, wanted + evaluated);
+  const limit = Math.min(most, fixed * (groups(wanted) + groups(evaluated)));
   const all = await modelFeeds(graph, data, inputs, { part: "train", ...options, seed, limit, ...(note && { note }) });
-  const spare = all.count >= 4 ? Math.min(evaluated, Math.max(1, Math.floor(all.count / 3))) : 0;
-  const count = Math.min(wanted, all.count - spare);
-  if (all.count < wanted + evaluated)
+  const { each } = all;
+  const spare =
+    all.count * each >= 4 && all.count > 1
+      ? Math.min(Math.ceil(evaluated / each), Math.max(1, Math.floor(all.count / 3)))
+      : 0;
+  const count = Math.min(Math.ceil(wanted / each), all.count - spare);
+  if (all.count * each < wanted + evaluated)
     note?.(
-      `${data.name}: ${all.count} images: ${count} to calibrate on, ${spare} to evaluate on (${wanted} and ${evaluated} are usual)`,
+      `${data.name}: ${all.count * each} images: ${count * each} to calibrate on, ${spare * each} to evaluate on (${wanted} and ${evaluated} are usual)`,
     );
   const key = await contentKey(all, count, options.signal);
-  const batch = inputs.shapes.get(name)?.[0] ?? 1;
   return {
-    images: { count, key, feeds: (first, number) => all.at(first, number) },
+    images: { count, key, ...(each > 1 && { each }), feeds: (first, number) => all.at(first, number) },
     heldOut: spare > 0 ? all.part(count, spare) : undefined,
     all,
-    inputs: { ...inputs, shapes: new Map([...inputs.shapes, [name, [batch, ...all.dims]]]) },
-    batch: fixed,
+    inputs: { ...inputs, shapes: all.shapes },
+    batch: all.oneByOne || partsAlone(graph, all, inputs) ? 1 : undefined,
   };
+}
+
+/** Whether the network has an input with no place for each of several images. */
+function partsAlone(graph: Graph, { input }: ModelFeeds, { shapes }: ModelInputs): boolean {
+  const { along } = inputBatch(graph, input, shapes);
+  return feeds(graph).some(({ name }) => name !== input && !along.includes(name));
 }
 
 /** The images as the network gets them, in a few bytes: a folder of the same name may hold others by now. */

@@ -160,7 +160,7 @@ export async function fitPlanned(
   const stepHooks = { progress: progress.report, ...(hooks.signal ? { signal: hooks.signal } : {}) };
   const sampling = {
     ...(data.batch === undefined ? {} : { batch: data.batch }),
-    ...placesOf({ ...(effort && { effort }) }, images.count),
+    ...placesOf({ ...(effort && { effort }) }, images),
   };
   return compressCalibrated(plan.calibration, plan.chosen, images, engine, {
     ...stepHooks,

@@ -1,4 +1,5 @@
 // How closely a calibration looks, and how much it tries, where somebody waits for it.
+import type { CalibrationImages } from "../calibrate/engine.js";
 
 export interface Effort {
   /** Places that all images together show of a layer, about. */
@@ -9,6 +10,6 @@ export interface Effort {
   readonly memory: number;
 }
 
-/** Places of one of so many images. */
-export const placesOf = ({ effort }: { readonly effort?: Effort }, count: number) =>
-  effort === undefined ? {} : { places: Math.ceil(effort.places / Math.max(1, count)) };
+/** Places of one of the images. */
+export const placesOf = ({ effort }: { readonly effort?: Effort }, { count, each = 1 }: CalibrationImages) =>
+  effort === undefined ? {} : { places: Math.ceil(effort.places / Math.max(1, count * each)) };

@@ -146,7 +146,7 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
     candidates: (shape) =>
       restricted(candidatesFor(shape, saves, { widest: widestBy(engine), ...job.effort }), shape, job),
     cache,
-    ...placesOf(job, images.count),
+    ...placesOf(job, images),
     ...(job.effort && { memory: job.effort.memory }),
     ...(data.batch === undefined ? {} : { batch: data.batch }),
     ...(signal ? { signal } : {}),

@@ -1,5 +1,6 @@
 // What every data set is: how it is fetched and checked where that can be done, and what opening it gives.
 import { FilterBasisError } from "../errors/error.js";
+import type { TensorData } from "../graph/types.js";
 import type { ImageData } from "./image-set.js";
 import type { InputOptions, Inputs } from "./inputs.js";
 import type { PairSet, Split } from "./sr-pairs.js";
@@ -33,6 +34,8 @@ export interface Data {
   labelled?(): Promise<ImageData>;
   /** Images in two resolutions, for one scale. */
   pairs?(scale: number, split?: Split): Promise<PairSet>;
+  /** Files of arrays that have names: all of them, and which are labels by their names. */
+  readonly arrays?: { readonly byName: ReadonlyMap<string, TensorData>; readonly labels: ReadonlySet<string> };
   /** Inputs of a network in batches, with labels where there are any. */
   inputs(options?: InputOptions): Promise<Inputs>;
 }

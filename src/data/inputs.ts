@@ -39,6 +39,12 @@ export interface InputOptions {
   readonly enlarge?: number;
   /** Files of several arrays: which one is the input. */
   readonly array?: string;
+  /** Files of several arrays: those that are inputs of the network, so that none of them is labels. */
+  readonly fed?: readonly string[];
+  /** Arrays of 8 bits are numbers too, and no images. */
+  readonly asNumbers?: boolean;
+  /** So many inputs that follow each other are drawn together. Default: 1. */
+  readonly together?: number;
   readonly note?: (text: string) => void;
   readonly signal?: AbortSignal;
 }
@@ -130,7 +136,20 @@ function enlarged(image: Image, write: ReturnType<typeof inputWriter>, factor: n
 }
 
 /** The randomness by which a sample is drawn: the same seed takes the same images of the same data. */
-export const sampleRandom = (seed: number): Random => new Random(`sample ${seed}`);
+const sampleRandom = (seed: number): Random => new Random(`sample ${seed}`);
+
+/** The order in which inputs are taken: that of the data without a seed, else one that is drawn. */
+export function sampleOrder(
+  count: number,
+  { seed, together = 1 }: Pick<InputOptions, "seed" | "together"> = {},
+): Uint32Array {
+  if (seed === undefined) return Uint32Array.from({ length: count }, (_, i) => i);
+  const groups = permutation(Math.floor(count / together), sampleRandom(seed));
+  if (together === 1) return groups;
+  return Uint32Array.from({ length: groups.length * together }, (_, i) => {
+    return groups[Math.floor(i / together)]! * together + (i % together);
+  });
+}
 
 /** Batches over `count` inputs: the first epoch in their order, each later one in an order of its own. */
 export function inBatches(
@@ -173,10 +192,13 @@ interface Loaded {
 async function load(
   name: string,
   candidates: readonly Candidate[],
-  { seed, limit = Number.POSITIVE_INFINITY, note = () => undefined, signal }: InputOptions,
+  { seed, together, limit = Number.POSITIVE_INFINITY, note = () => undefined, signal }: InputOptions,
   sizing: Sizing | undefined,
 ): Promise<Loaded> {
-  const order = seed === undefined ? candidates.keys() : permutation(candidates.length, sampleRandom(seed));
+  const order = sampleOrder(candidates.length, {
+    ...(seed === undefined ? {} : { seed }),
+    ...(together === undefined ? {} : { together }),
+  });
   const [images, labels, skipped]: [Image[], (number | undefined)[], Skipped[]] = [[], [], []];
   const taken: Candidate[] = [];
   let room = Math.min(limit, candidates.length);

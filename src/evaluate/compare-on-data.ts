@@ -77,22 +77,22 @@ export async function compareOnData(
       for (const [name, comparison] of comparisons) {
         const [x, y] = [a[name]!, b[name]!];
         if (x.dims.join() === y.dims.join()) comparison.add(x, y, truths);
-        else if (name !== counts) comparison.lose(count);
+        else if (name !== counts) comparison.lose(count * feeds.each);
         else throw otherSizes(name, x.dims, y.dims, names);
       }
       progress?.(index + 1, feeds.batches);
     }
     const outputs = names.map((name) => comparisons.get(name)!.result());
-    return { inputs: feeds.count, outputs, loss: lossOf(outputs.find((one) => one.output === counts)!) };
+    return { inputs: feeds.count * feeds.each, outputs, loss: lossOf(outputs.find((one) => one.output === counts)!) };
   } finally {
     await first.release();
     await second?.release();
   }
 }
 
-async function truthsOf({ truth }: ModelFeeds, first: number, count: number): Promise<readonly Truth[]> {
+async function truthsOf({ truth, each }: ModelFeeds, first: number, count: number): Promise<readonly Truth[]> {
   const truths: Truth[] = [];
-  for (let i = first; truth !== undefined && i < first + count; i++) truths.push(await truth(i));
+  for (let i = first * each; truth !== undefined && i < (first + count) * each; i++) truths.push(await truth(i));
   return truths;
 }
 

@@ -24,6 +24,7 @@ export function inputBatch(graph: Graph, input: string, shapes: Shapes): InputBa
   const first = new Map(feeds(graph).map(({ name, tensor }) => [name, tensor?.dims?.[0]]));
   const own = first.get(input);
   if (typeof own === "number" && own > 0) return { fixed: own, along: [] };
+  if (typeof own === "string" && inLaterAxis(graph, input, own)) return { fixed: 1, along: [] };
   const others = [...first].filter(
     ([name, dim]) => name !== input && typeof dim !== "number" && (shapes.get(name)?.length ?? 0) > 0,
   );
@@ -34,6 +35,10 @@ export function inputBatch(graph: Graph, input: string, shapes: Shapes): InputBa
   }
   return { fixed: 1, along: [] };
 }
+
+/** A state that has the batch behind its first axis: inputs of it cannot be put one behind the other. */
+const inLaterAxis = (graph: Graph, input: string, batch: string): boolean =>
+  feeds(graph).some(({ name, tensor }) => name !== input && tensor?.dims?.slice(1).includes(batch));
 
 /**
  * Whether two inputs at once make two of every output of floats that depends on them, by the shapes. What cannot be

@@ -8,23 +8,30 @@ import { FilterBasisError } from "../errors/error.js";
 import { elements } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
 import { isFloat, tensorOf } from "../graph/values.js";
-import { type Feeds, type ModelInputs, sampleFeeds } from "../runtime/index.js";
+import type { Feeds, ModelInputs } from "../runtime/index.js";
 import { type Conventions, conventionKeys } from "./conventions.js";
 import { inputBatch } from "./input-batch.js";
+import { isWhole, namedInputs } from "./named-inputs.js";
+import { otherInputs } from "./other-inputs.js";
 import { isFree, type Placement, pixelsOf, placementOf, rangeOf } from "./placement.js";
 import { type SrFeeds, srFeeds } from "./sr-feeds.js";
 import type { Truth } from "./truths.js";
 
 export interface ModelFeeds {
-  /** Inputs there are, and in a batch. */
+  /** Inputs that the network takes one after the other, or several at once where its batch is free: groups of `each`. */
   readonly count: number;
+  /** Inputs of the data in each of them: those that the network's batch is fixed at. */
+  readonly each: number;
+  /** How many of them make a batch. */
   readonly batch: number;
-  /** Inputs that the network takes at once; undefined where that is free. */
-  readonly fixed: number | undefined;
+  /** Whether they go in one by one, whatever a caller would like: the batch is fixed, or an input is of one alone. */
+  readonly oneByOne: boolean;
   /** The network's input that the data goes into. */
   readonly input: string;
   /** The sizes of one input of the data in the network, without the batch. */
   readonly dims: readonly number[];
+  /** The sizes of all inputs, at the batch at which the network was tried. */
+  readonly shapes: ModelInputs["shapes"];
   /** How images become inputs: to be printed, and to be written into the model's metadata. */
   readonly how: Conventions;
   /** Whether the data is images; numbers go in as they are, whatever `how` says. */
@@ -36,11 +43,14 @@ export interface ModelFeeds {
   /** The feeds of a batch, from 0 to `batches - 1`: the data, and the values of all other inputs. */
   readonly batches: number;
   feeds(index: number): Promise<Feeds>;
-  /** The feeds of inputs `first` to `first + count - 1` together; for networks whose batch is free. */
+  /** The feeds of `first` to `first + count - 1` together; of more than one for networks whose batch is free. */
   at(first: number, count: number): Promise<Feeds>;
   /** Some of them as feeds of their own. */
   part(first: number, count: number): ModelFeeds;
-  /** What is right for input `index`; absent where the data has neither labels nor images for super-resolution. */
+  /**
+   * What is right for input `index` of the data; absent where the data has neither labels nor images for
+   * super-resolution.
+   */
   truth?(index: number): Promise<Truth>;
 }
 
@@ -76,39 +86,45 @@ export async function modelFeeds(
   inputs: ModelInputs,
   { input, fixed: beside, ...stated }: FeedOptions = {},
 ): Promise<ModelFeeds> {
-  const placement = placementOf(graph, inputs, input);
+  const named = namedInputs(graph, data, inputs, { ...stated, ...(input === undefined ? {} : { input }) });
+  const placement = placementOf(graph, inputs, input ?? named?.primary);
   const sr = await srFeeds(graph, data, { ...placement, free: isFree(placement, inputs) }, inputs, stated);
   const { how, guessed } = guessConventions(graph, placement, inputs, { ...stated, ...(sr && { sr }) });
   const { fixed = beside, along } = inputBatch(graph, placement.name, inputs.shapes);
-  const batch = fixed ?? stated.batch ?? (pixelsOf(placement, stated) > largePixels ? 1 : 16);
-  const loaded = await data.inputs({ ...stated, ...usable(stated, how, placement), ...degraded(sr), batch: 1 });
+  const own = named?.arrays.get(placement.name);
+  const together = own !== undefined && isWhole(own.dims, placement.dims) ? 1 : (fixed ?? 1);
+  const chosen = named && { array: named.primary, fed: [...named.arrays.keys()], together };
+  const loaded = await data.inputs({
+    ...{ ...stated, ...usable(stated, how, placement), ...degraded(sr), ...chosen, batch: 1 },
+  });
   const truth = truthsOf(loaded, how);
   const layout = checkDims(graph, loaded, placement, data);
-  const rest = others(graph, placement, inputs);
+  const each = layout === "whole" ? 1 : together;
+  const primary = { name: placement.name, each, whole: layout === "whole", dims: turned(loaded.dims, layout) };
+  const others = otherInputs(graph, inputs, { primary, along, ...(named && { named, file: data.name }), ...stated });
   const at = async (first: number, count: number): Promise<Feeds> => {
     const parts: Batch[] = [];
-    for (let i = first; i < first + count; i++) parts.push(copyOf(await loaded.batch(0, i)));
-    const values = placed(joined(parts), [count, ...loaded.dims], placement, layout);
-    return { ...repeated(rest, along, count), [placement.name]: values };
+    for (let i = first * each; i < (first + count) * each; i++) parts.push(copyOf(await loaded.batch(0, i)));
+    const dims = layout === "whole" ? loaded.dims : [count * each, ...loaded.dims];
+    return { ...others.at(first, count), [placement.name]: placed(joined(parts), dims, placement, layout) };
   };
-  const whole = fixed !== undefined && fixed > 1;
-  const [c, ...sides] = loaded.dims;
-  const some = (from: number, count: number): ModelFeeds => {
-    const batches = whole ? Math.floor(count / batch) : Math.ceil(count / batch);
-    return {
-      ...{ count: Math.min(count, batches * batch), batch, fixed, input: placement.name, how, batches },
-      ...(loaded.asIs ? { images: false, guessed: [] } : { images: true, guessed }),
-      dims: layout === "to be turned" ? [...sides, c!] : loaded.dims,
-      skipped: loaded.skipped,
-      feeds: (index) => at(from + index * batch, Math.min(batch, count - index * batch)),
-      at: (first, wanted) => at(from + first, wanted),
-      part: (first, wanted) => some(from + first, Math.min(wanted, count - first)),
-      ...(truth && { truth: (index: number) => truth(from + index) }),
-    };
-  };
-  const all = some(0, loaded.count);
-  if (all.batches === 0) throw tooFew(data, loaded.count, batch);
-  return all;
+  const oneByOne = fixed !== undefined || layout === "whole" || others.alone;
+  const usual = stated.batch ?? (pixelsOf(placement, stated) > largePixels ? 1 : 16);
+  const batch = oneByOne ? 1 : usual;
+  const { shapes } = others;
+  const some = (from: number, count: number): ModelFeeds => ({
+    ...{ count, each, batch, oneByOne, input: placement.name, how, batches: Math.ceil(count / batch), shapes },
+    ...(loaded.asIs ? { images: false, guessed: [] } : { images: true, guessed }),
+    dims: primary.whole ? loaded.dims.slice(1) : primary.dims,
+    skipped: loaded.skipped,
+    feeds: (index) => at(from + index * batch, Math.min(batch, count - index * batch)),
+    at: (first, wanted) => at(from + first, wanted),
+    part: (first, wanted) => some(from + first, Math.min(wanted, count - first)),
+    ...(truth && { truth: (index: number) => truth(from * each + index) }),
+  });
+  const count = Math.floor(loaded.count / each);
+  if (count === 0) throw tooFew(data, loaded.count, each);
+  return some(0, count);
 }
 
 /** Low-resolution images in place of the data's own, enlarged again for a network that only sharpens. */
@@ -129,17 +145,6 @@ function truthsOf(loaded: Inputs, { scale, range, channels }: Conventions): Mode
     const { target } = await loaded.batch(0, index);
     return { kind: "class", label: Number(target![0]), classes };
   };
-}
-
-/** Other inputs that go along with every input of the data. */
-function repeated(rest: Feeds, names: readonly string[], count: number): Feeds {
-  const along = names.flatMap((name) => (rest[name]?.dims[0] === 1 ? [[name, rest[name]] as const] : []));
-  const several = along.map(([name, { type, dims, data }]) => {
-    const bytes = new Uint8Array(count * data.byteLength);
-    for (let i = 0; i < count; i++) bytes.set(data, i * data.byteLength);
-    return [name, { type, dims: [count, ...dims.slice(1)], data: bytes }] as const;
-  });
-  return { ...rest, ...Object.fromEntries(several) };
 }
 
 /** A batch's arrays may be used again for the next. */
@@ -199,20 +204,29 @@ function guessConventions(
 
 /** What is said of images means nothing to arrays of floats; `inputs` says so where a user said it. */
 function usable(stated: InputOptions, how: Conventions, { dims, channels }: Placement): InputOptions {
-  return dims.length === 4 && (channels === 1 || channels === 3) ? { ...how } : stated;
+  return dims.length === 4 && (channels === 1 || channels === 3) ? { ...how } : { ...stated, asNumbers: true };
 }
 
-/** Whether data lies as the network takes it, or has its channels in front where the network has them at the end. */
-type DataLayout = "as it is" | "to be turned";
+/**
+ * Whether data lies as the network takes it, has its channels in front where the network has them at the end, or holds
+ * a whole input, with its first axis, for each example.
+ */
+type DataLayout = "as it is" | "to be turned" | "whole";
+
+/** The sizes of one input as the network has them. */
+const turned = (dims: readonly number[], layout: DataLayout): readonly number[] =>
+  layout === "to be turned" ? [...dims.slice(1), dims[0]!] : dims;
 
 function checkDims(graph: Graph, { dims }: Inputs, placement: Placement, { name: file }: Data): DataLayout {
   const { name, dims: wanted, channelsLast, channels } = placement;
   const declared = graph.inputs.find((value) => value.name === name)?.tensor?.dims ?? [];
-  // the sides of images may be others than those at which the network was tried, where its file leaves them free
+  // sides may be others than those at which the network was tried, where its file leaves them free
   const side = (axis: number) =>
-    wanted.length === 4 && axis !== (channelsLast ? 3 : 1) && typeof declared[axis] !== "number";
+    typeof declared[axis] !== "number" && (wanted.length !== 4 || axis !== (channelsLast ? 3 : 1));
   const fits = (given: readonly number[]) =>
     given.length === wanted.length - 1 && given.every((dim, at) => dim === wanted[at + 1] || side(at + 1));
+  if (dims.length === wanted.length && dims.every((dim, at) => dim === wanted[at] || typeof declared[at] !== "number"))
+    return "whole";
   const layouts: readonly (readonly [DataLayout, readonly number[]])[] = [
     ["as it is", dims],
     ...(channelsLast && dims[0] === channels ? [["to be turned", [...dims.slice(1), dims[0]]] as const] : []),
@@ -228,14 +242,6 @@ function checkDims(graph: Graph, { dims }: Inputs, placement: Placement, { name:
     got: `[N, ${dims.join(", ")}]`,
     cures: ["state the image's size: --size WxH", "state the model's sizes: --input", "name the input: --data-input"],
   });
-}
-
-/** Values of the inputs that are no data: stated, found, or drawn with one seed. */
-function others({ inputs: values }: Graph, { name }: Placement, found: ModelInputs): Feeds {
-  const ports = values
-    .filter((value) => value.name !== name && found.shapes.has(value.name))
-    .map((value) => ({ name: value.name, type: value.tensor!.type, dims: value.tensor!.dims ?? [] }));
-  return sampleFeeds(ports, found);
 }
 
 /** Inputs [N, ...] as the network takes them, in its type. */

@@ -1,4 +1,5 @@
 // Which input of a network data goes into, and how images lie in it.
+import type { Data } from "../data/dataset.js";
 import type { InputOptions } from "../data/inputs.js";
 import { FilterBasisError } from "../errors/error.js";
 import { elements } from "../graph/attributes.js";
@@ -7,6 +8,7 @@ import type { Graph, Value } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
 import type { ModelInputs } from "../runtime/index.js";
 import { inputBatch } from "./input-batch.js";
+import { namedInputs } from "./named-inputs.js";
 
 /** A layout of images in a tensor: [N, C, H, W], or [N, H, W, C] as TensorFlow's exporters have it. */
 export interface Placement {
@@ -55,10 +57,16 @@ function asImages({ name, tensor }: Value, dims: readonly number[]): Placement {
  */
 export function dataInput(
   graph: Graph,
+  data: Data,
   inputs: ModelInputs,
-  { input, ...stated }: { readonly input?: string } & Pick<InputOptions, "size">,
+  { input, size, array }: { readonly input?: string } & Pick<InputOptions, "size" | "array">,
 ) {
-  const placement = placementOf(graph, inputs, input);
+  const stated = size === undefined ? {} : { size };
+  const named = namedInputs(graph, data, inputs, {
+    ...(input === undefined ? {} : { input }),
+    ...(array === undefined ? {} : { array }),
+  });
+  const placement = placementOf(graph, inputs, input ?? named?.primary);
   const { fixed } = inputBatch(graph, placement.name, inputs.shapes);
   return { name: placement.name, fixed, pixels: pixelsOf(placement, stated) };
 }

@@ -121,11 +121,15 @@ export async function runPlanes({ model, range }: Pick<SrModel, "model" | "range
   checkSize(model.inputs[0]!.dims, planes);
   const [input, output] = [model.inputs[0]!.name, model.outputs[0]!.name];
   const values = range === 255 ? data : data.map((value) => value / 255);
-  const result = (await model.run({ [input]: float32Tensor([1, channels, height, width], values) }))[output]!;
-  const [one, outChannels, outHeight, outWidth] = result.dims as [number, 1 | 3, number, number];
+  // A network with a fixed batch gets as many copies, and what it makes of the first counts.
+  const [fixed] = model.inputs[0]!.dims;
+  const copies = typeof fixed === "number" && fixed > 1 ? fixed : 1;
+  const fed = float32Tensor([copies, channels, height, width], repeated(values, copies));
+  const result = (await model.run({ [input]: fed }))[output]!;
+  const [images, outChannels, outHeight, outWidth] = result.dims as [number, 1 | 3, number, number];
   if (
     result.dims.length !== 4 ||
-    one !== 1 ||
+    images !== copies ||
     (outChannels !== 1 && outChannels !== 3) ||
     elements(result.dims) === 0
   ) {
@@ -134,13 +138,20 @@ export async function runPlanes({ model, range }: Pick<SrModel, "model" | "range
       got: `[${result.dims.join(", ")}]`,
     });
   }
-  const made = floats(result);
+  const made = floats(result).subarray(0, elements(result.dims) / copies);
   return {
     channels: outChannels,
     height: outHeight,
     width: outWidth,
     data: range === 255 ? made : made.map((value) => value * 255),
   };
+}
+
+function repeated(values: Float32Array, copies: number): Float32Array {
+  if (copies === 1) return values;
+  const out = new Float32Array(copies * values.length);
+  for (let i = 0; i < copies; i++) out.set(values, i * values.length);
+  return out;
 }
 
 /** @throws FilterBasisError `data-mismatch` for an image of another size than the one that the network takes */

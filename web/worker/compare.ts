@@ -71,7 +71,8 @@ async function feedsOf(image: Image): Promise<{ readonly feeds: Feeds; readonly 
   const seen = factor === 1 ? small : imresize(small, factor);
   pictures.set(shown, seen);
   try {
-    const alone = pictureData([shown], { pairs: false });
+    const copies = Array.from({ length: data.all.each }, () => shown); // a network of a fixed batch takes as many
+    const alone = pictureData(copies, { pairs: false });
     const fed = await modelFeeds(given.graph, alone, inputs, {
       ...how,
       size: { width: seen.width, height: seen.height },

@@ -34,7 +34,11 @@ export async function planOn({ pictures }: Requests["plan"]["ask"], tell: Tell):
   return {
     points: points.map((point, i) => ({ ...point, layers: layersOf(planner, plans[i]!) })),
     milliseconds: points[0]!.speedup * points[0]!.milliseconds,
-    ...{ images: data.images.count, heldOut: data.heldOut?.count ?? 0, guessed: data.all.guessed },
+    ...{
+      images: data.images.count * data.all.each,
+      heldOut: (data.heldOut?.count ?? 0) * data.all.each,
+      guessed: data.all.guessed,
+    },
     size: data.all.dims.join(" × "),
   };
 }

@@ -9,7 +9,7 @@ export async function reportData({ pictures }: Requests["report"]["ask"]): Promi
   const { given } = known("network");
   const { data } = known("plan");
   const result = known("result");
-  const kept = reportOf(result, data.images.count) as unknown as KeptReport;
+  const kept = reportOf(result, data.images.count * data.all.each) as unknown as KeptReport;
   const shown = fromKept(kept, given.file);
   const about = [...shown.about, `in WebAssembly in a browser: ${navigator.userAgent}`];
   return { title: result.file, ...shown, about, pictures };

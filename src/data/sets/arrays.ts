@@ -11,8 +11,8 @@ import { fileSize, readShared } from "../cache.js";
 import { resizeImage } from "../codec.js";
 import { type Data, type Dataset, refuseOptions } from "../dataset.js";
 import { type Image, toRgb } from "../image.js";
-import { type ImageData, type ImageSet, permutation } from "../image-set.js";
-import { type Candidate, type InputOptions, type Inputs, inBatches, inputsOf, sampleRandom } from "../inputs.js";
+import type { ImageData, ImageSet } from "../image-set.js";
+import { type Candidate, type InputOptions, type Inputs, inBatches, inputsOf, sampleOrder } from "../inputs.js";
 
 type Arrays = ReadonlyMap<string, TensorData>;
 type Part = "train" | "test";
@@ -54,8 +54,11 @@ function arrayData(path: string, found: Arrays): Data {
   const parts: readonly Part[] = ["train", "test"];
   const split = parts.some((part) => named(found, usualInputs, part) !== undefined);
   const hasLabels = parts.some((part) => named(found, usualLabels, part)) || named(found, usualLabels) !== undefined;
+  const labels = new Set([...found.keys()].filter((name) => usualLabels.includes(name.toLowerCase())));
+  const byInput = !split && extname(path).toLowerCase() !== ".npy";
   return {
     name: path,
+    ...(byInput && { arrays: { byName: found, labels } }),
     ...(hasLabels && {
       async labelled(): Promise<ImageData> {
         if (!split) return { test: imageSet(path, found, {}) };
@@ -74,7 +77,7 @@ function arrayData(path: string, found: Arrays): Data {
 async function arrayInputs(path: string, found: Arrays, options: InputOptions): Promise<Inputs> {
   const [name, array] = inputArray(path, found, options);
   const labels = labelsFor(path, found, options, array);
-  const layout = layoutOf(array);
+  const layout = options.asNumbers ? undefined : layoutOf(array);
   return layout === undefined
     ? floatInputs(path, [name, array], labels, options)
     : inputsOf(path, imageCandidates(path, array, layout, labels), options);
@@ -103,7 +106,7 @@ function floatInputs(
   labels: Int32Array | undefined,
   options: InputOptions,
 ): Inputs {
-  const { note = () => undefined, size, limit = Number.POSITIVE_INFINITY, seed } = options;
+  const { note = () => undefined, size, limit = Number.POSITIVE_INFINITY } = options;
   const useless = (["normalize", "channels", "range"] as const).filter((option) => options[option] !== undefined);
   if (useless.length > 0)
     note(`${path}: ${name} holds ${array.type}, which goes in as it is: ${useless.join(", ")} not applied`);
@@ -119,9 +122,7 @@ function floatInputs(
     });
   }
   const values = finite(path, name, floats(array));
-  const order =
-    seed === undefined ? Uint32Array.from({ length: count }, (_, i) => i) : permutation(count, sampleRandom(seed));
-  const sample = order.subarray(0, Math.min(limit, count));
+  const sample = sampleOrder(count, options).subarray(0, Math.min(limit, count));
   const each = elements(dims);
   const batches = inBatches(sample.length, dims, options, (indices, out) => {
     for (const [n, index] of indices.entries()) {
@@ -170,7 +171,13 @@ function named(found: Arrays, usual: readonly string[], part?: Part): string | u
  * The labels that belong to the inputs, or undefined.
  * @throws FilterBasisError `data-mismatch`
  */
-function labelsFor(path: string, found: Arrays, { part }: InputOptions, inputs: TensorData): Int32Array | undefined {
+function labelsFor(
+  path: string,
+  all: Arrays,
+  { part, fed = [] }: InputOptions,
+  inputs: TensorData,
+): Int32Array | undefined {
+  const found = new Map([...all].filter(([name]) => !fed.includes(name)));
   const name = (part && named(found, usualLabels, part)) ?? named(found, usualLabels);
   const array = name === undefined ? undefined : found.get(name)!;
   if (name === undefined || array === undefined) return undefined;
