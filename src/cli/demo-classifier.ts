@@ -34,6 +34,11 @@ export interface Classifier {
   readonly threads: Threads;
 }
 
+/** A network of a millisecond gains little by several threads: one runs on each core. */
+export const runtimeThreads = ({ threads }: Pick<Classifier, "threads">): { readonly threads: number } => ({
+  threads: threads.threads ?? 1,
+});
+
 export interface ClassifierOutcome {
   readonly rows: readonly Row[];
   readonly fineTuning?: DemoFineTuning;
@@ -41,7 +46,8 @@ export interface ClassifierOutcome {
 
 /** @throws FilterBasisError as `compressOnData` does, and what training throws */
 export async function classifierHalf(half: Classifier, context: Context): Promise<ClassifierOutcome> {
-  const { output, file, original, normalize, speedup, seconds, threads } = half;
+  const { output, file, original, normalize, speedup, seconds } = half;
+  const threads = runtimeThreads(half);
   const at = (label: string): string => join(output, `${label.replaceAll(" ", "-")}.onnx`);
   const source = { graph: original, file };
   const inputs = await findInputs(original);
@@ -94,7 +100,7 @@ async function fineTuned({ output, normalize, seconds, threads }: Classifier, fi
     ...{ name: "demo", network: { file }, ...threads },
     data: { name: "cifar10", batch: 128, normalize },
     loss: { task: "cross-entropy" },
-    optimizer: { name: "sgd", lr: 0.003, nesterov: true, weightDecay: 5e-4 },
+    optimizer: { name: "sgd", lr: 0.001, nesterov: true, weightDecay: 5e-4 },
     schedule: { name: "cosine", per: "step", warmup: 0.1 },
   });
   context.note("measuring how fast this machine trains");
@@ -109,9 +115,11 @@ async function fineTuned({ output, normalize, seconds, threads }: Classifier, fi
 async function evaluated(
   files: readonly Written[],
   inputs: ModelInputs,
-  { normalize, threads }: Classifier,
+  half: Classifier,
   context: Context,
 ): Promise<readonly Row[]> {
+  const { normalize } = half;
+  const threads = runtimeThreads(half);
   const { note, progress, signal } = context;
   const rows: Row[] = [];
   for (const { label, file } of files) {

@@ -10,7 +10,7 @@ import { modelBytes } from "../runtime/model-bytes.js";
 import { checkOutputFolder } from "../runtime/output.js";
 import { runtimeVersion } from "../runtime/session.js";
 import { engineInfo, packageRoot } from "../torch/index.js";
-import { classifierHalf } from "./demo-classifier.js";
+import { classifierHalf, runtimeThreads } from "./demo-classifier.js";
 import { type ImageOutcome, imageDemo, prepareImages } from "./demo-images.js";
 import { countOnly, type Row, showRows, type Threads } from "./demo-models.js";
 import { type Context, command } from "./frame.js";
@@ -31,13 +31,13 @@ export default command({
     seconds: {
       type: "string",
       description: "how long to fine-tune, both networks together",
-      default: "300",
+      default: "150",
       valueHint: "S",
     },
     speedup: {
       type: "string",
       description: "how many times faster the classifier shall be",
-      default: "2.5",
+      default: "1.7",
       valueHint: "X",
     },
     threads: { type: "string", description: "threads of libtorch and ONNX Runtime", valueHint: "N" },
@@ -76,7 +76,7 @@ export default command({
     const rest = { seconds: seconds * (1 - classifierShare), keepMacs: 0.5, canFineTune };
     const images = await imageDemo(join(output, "pictures"), photographs, rest, threads, context);
     const network = args.model === undefined ? "VGG-16 at half width" : basename(file);
-    const title = `${network} on CIFAR-10, ${speedup} x faster asked for${fineTuning ? `, fine-tuned for ${Math.round(fineTuning.seconds)} s` : ""}`;
+    const title = `${network} on CIFAR-10, ${speedup} x faster asked for, threads: ${runtimeThreads({ threads }).threads}${fineTuning ? `, fine-tuned for ${Math.round(fineTuning.seconds)} s` : ""}`;
     const command = `filterbasis demo --seconds ${seconds} --speedup ${speedup}`;
     return {
       json: {
