@@ -67,7 +67,7 @@ describe("told before a model is read", () => {
     ["train DIR/run --resume --set epochs=3", "usage", /exclude each other/],
     ["train DIR/run --resume -o DIR/other", "usage", /exclude each other/],
     ["demo -o DIR/a.png", "io", /file is where the folder would be/],
-    ["demo --keep-params 2", "usage", /at most 1/],
+    ["demo --speedup 200", "usage", /at most 100/],
     ["demo --normalize none", "usage", /needs --model/],
     ["demo --model DIR/none.onnx", "not-found", /none\.onnx/],
     ["data get set5 --folder DIR/a.png", "io", /file is where the folder would be/],

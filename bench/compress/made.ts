@@ -66,6 +66,7 @@ export async function makeRow(row: Wanted, threads: number, commit: string, fold
   const answer = read(ran.stdout);
   if (ran.exit !== 0 || !existsSync(output)) {
     const { code = "no-answer", message = ran.stderr.slice(-300), ...facts } = answer?.error ?? {};
+    if (code === "interrupted") throw new Error(`${name}: stopped`); // no row: it is made the next time
     return { ...base, ...cost, outcome: code, message, ...(answer?.error ? { told: facts } : {}) };
   }
   const { milliseconds, compared, predicted, layers = [], skipped = [], before, weights, macs } = answer ?? {};

@@ -37,7 +37,7 @@ export default command({
     speedup: {
       type: "string",
       description: "how many times faster the classifier shall be",
-      default: "1.7",
+      default: "2.1",
       valueHint: "X",
     },
     threads: { type: "string", description: "threads of libtorch and ONNX Runtime", valueHint: "N" },

@@ -24,12 +24,11 @@ test("arrays that are held are collected for once, not before every run", async 
   expect(collections).toBe(1);
 });
 
-test("what nobody reads any more is collected", () => {
+test("what nobody reads any more is collected", async () => {
   const used = () => process.memoryUsage().arrayBuffers;
   collectArrays(2 ** 20);
   const before = used();
   for (let i = 0; i < 16; i++) new ArrayBuffer(2 ** 22);
-  expect(used() - before).toBeGreaterThan(2 ** 24);
-  collectArrays(2 ** 20);
-  expect(used() - before).toBeLessThan(2 ** 22);
+  // V8 gives array buffers back beside the program, a little later than it collects.
+  await expect.poll(() => (collectArrays(2 ** 20), used() - before), { timeout: 5000 }).toBeLessThan(2 ** 22);
 });
