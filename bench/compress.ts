@@ -1,5 +1,5 @@
-// The main job on networks that people run, as one does it: `compress` with a budget and pictures, then `compare` of the
-// two files on pictures that nothing was fitted to, timed a second time in a process of its own. A row is kept in
+// The main job on networks that people run, as one does it: `compress` with a budget and pictures, then `compare` of
+// the two files on pictures that nothing was fitted to, timed a second time in a process of its own. A row is kept in
 // results/bench-compress.json as soon as it is made. The pictures are those of the shared reference data
 // (FILTERBASIS_SHARED); a network that is not here is a row that says so. Needs a build.
 //

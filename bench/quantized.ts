@@ -2,7 +2,6 @@
 // WebAssembly, bytes, and what is lost on images that nothing was fitted to. Networks and images are looked for in
 // FILTERBASIS_SHARED, else in `shared` beside the project, and in the cache (scripts/get-networks.mjs). Run: npm run
 // bench:quantized [-- NETWORK,NETWORK [KEEP]]; KEEP of the multiply-accumulates, 0.5 by default.
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,13 +13,13 @@ import { openData } from "../src/data/table.js";
 import { isError } from "../src/errors/error.js";
 import { compareOnData } from "../src/evaluate/compare-on-data.js";
 import type { Graph } from "../src/graph/types.js";
-import { cacheFolder } from "../src/runtime/cache-folder.js";
 import { type TimedModel, timeInTurns } from "../src/runtime/compare-times.js";
 import { loadModel } from "../src/runtime/files.js";
 import { findInputs, sampleFeeds } from "../src/runtime/index.js";
 import { describeMachine } from "../src/runtime/machine.js";
 import { modelBytes } from "../src/runtime/model-bytes.js";
 import type { RuntimeName } from "../src/runtime/session.js";
+import { fetched } from "../test/fetched.js";
 import { shared } from "../test/shared.js";
 import { writeResult } from "./result.js";
 
@@ -30,12 +29,6 @@ interface Subject {
   readonly options: CalibrationOptions;
 }
 
-/** What is in the cache, where it was fetched. */
-const fetched = (name: string): string | undefined => {
-  const path = join(cacheFolder(), `${name}.onnx`);
-  return existsSync(path) ? path : undefined;
-};
-
 const photos = shared("data/bsds500/train");
 /** Images as a network takes them; sixteen to fit to, and as many that are held out. */
 const pictures = (width: number, height: number, how: CalibrationOptions): CalibrationOptions => ({
@@ -43,25 +36,18 @@ const pictures = (width: number, height: number, how: CalibrationOptions): Calib
 });
 const cifar = (normalize: string): CalibrationOptions => ({ normalize, images: 256, heldOut: 512 });
 
+/** A network for super-resolution, whose white is 1 or 255. */
+const enlarging = (model: string | undefined, range: 1 | 255): Subject => ({
+  ...{ model, data: photos, options: pictures(96, 96, { range, normalize: "none" }) },
+});
+
 const subjects: Readonly<Record<string, Subject>> = {
   resnet20: { model: "weights/resnet20.onnx", data: "cifar10", options: cifar("cifar10") },
   resnet56: { model: shared("data/models/resnet56.onnx"), data: "cifar10", options: cifar("imagenet") },
   "vgg16-half": { model: "weights/vgg16-half.onnx", data: "cifar10", options: cifar("cifar10") },
-  "edsr-8-56-x2": {
-    model: "weights/edsr-8-56-x2.onnx",
-    data: photos,
-    options: pictures(96, 96, { range: 255, normalize: "none" }),
-  },
-  vdsr: {
-    model: shared("data/models/vdsr.onnx"),
-    data: photos,
-    options: pictures(96, 96, { range: 1, normalize: "none" }),
-  },
-  imdn_x2: {
-    model: shared("data/models/imdn_x2.onnx"),
-    data: photos,
-    options: pictures(96, 96, { range: 1, normalize: "none" }),
-  },
+  "edsr-8-56-x2": enlarging("weights/edsr-8-56-x2.onnx", 255),
+  vdsr: enlarging(shared("data/models/vdsr.onnx"), 1),
+  imdn_x2: enlarging(shared("data/models/imdn_x2.onnx"), 1),
   "rfb-320": {
     model: shared("data/models/version-RFB-320.onnx"),
     data: photos,

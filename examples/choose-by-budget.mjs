@@ -4,7 +4,8 @@
 //     node choose-by-budget.mjs model.onnx small.onnx 0.3
 //
 // A plan changes nothing and takes seconds. Its error is ||W - B A|| / ||W||: what the filters of a layer lose, 0 for
-// nothing. It says which plan is gentler, and not what the outputs lose: for that give images, as own-data-set.mjs does.
+// nothing. It says which plan is gentler, and not what the outputs lose: for that give images, as own-data-set.mjs
+// does.
 import { compressModel, loadModel, planModel } from "filterbasis";
 
 const [file = "model.onnx", output = "small.onnx", limit = "0.3"] = process.argv.slice(2);

@@ -1,7 +1,7 @@
-// A small version of a table or a figure of the paper: rows of `compare --methods` gathered into results/tableN-small.json
-// or results/figureN-small.json (with its plot, docs/figure-N-small.svg), which `tables N --small` and the README show.
-// Rows may lie in several folders (made on other machines); of a method the row that was fine-tuned counts. For a figure
-// the folders are comparisons at several budgets.
+// A small version of a table or a figure of the paper: rows of `compare --methods` gathered into
+// results/tableN-small.json or results/figureN-small.json (with its plot, docs/figure-N-small.svg), which `tables N
+// --small` and the README show. Rows may lie in several folders (made on other machines); of a method the row that was
+// fine-tuned counts. For a figure the folders are comparisons at several budgets.
 //   tsx scripts/gather-small.ts --table 5 --model weights/resnet20.onnx --title TEXT [--note TEXT] FOLDER ...
 //   tsx scripts/gather-small.ts --figure 5 --methods basis,kse --model weights/resnet20.onnx --title TEXT FOLDER ...
 import { parseArgs } from "node:util";

@@ -62,6 +62,8 @@ function chained(): Graph {
   });
 }
 
+const usual = { source, batches: 2, seed: 1 };
+
 describeEngine("learning of methods over channels", () => {
   const before = liveTensorsAfterCollection();
   afterAll(() => expect(liveTensorsAfterCollection()).toBeLessThanOrEqual(before));
@@ -70,15 +72,7 @@ describeEngine("learning of methods over channels", () => {
     using network = new Network(graph);
     const notes: string[] = [];
     const options = { keep: 0.5, steps: 12 };
-    const task = {
-      graph,
-      network,
-      source,
-      batches: 2,
-      options,
-      seed: 1,
-      note: (text: string) => void notes.push(text),
-    };
+    const task = { ...usual, graph, network, options, note: (text: string) => void notes.push(text) };
     const known = await knowledgeOf("cap", task);
     const { projections } = known;
     expect([...projections!.values()].map(({ rows, cols }) => [rows, cols])).toEqual([
@@ -138,15 +132,7 @@ describeEngine("learning of methods over channels", () => {
     using network = new Network(wide);
     const options = { search: "inf", keepMacs: 0.5 };
     const notes: string[] = [];
-    const task = {
-      graph: wide,
-      network,
-      source,
-      batches: 2,
-      options,
-      seed: 1,
-      note: (text: string) => void notes.push(text),
-    };
+    const task = { ...usual, graph: wide, network, options, note: (text: string) => void notes.push(text) };
     const known = await knowledgeOf("enc", task);
     const scores: number[] = [];
     const counting = {

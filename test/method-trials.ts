@@ -1,5 +1,5 @@
-// What tests try every method of the table with: options by which it changes a small network that has something for each
-// of them, options that are wrong, and further ways in which it writes layers.
+// What tests try every method of the table with: options by which it changes a small network that has something for
+// each of them, options that are wrong, and further ways in which it writes layers.
 import { ints, makeNode } from "../src/graph/attributes.js";
 import type { Graph } from "../src/graph/types.js";
 import { tensorOf } from "../src/graph/values.js";

@@ -1,4 +1,5 @@
-// What the addon includes: standard C++, Node-API, libtorch and POSIX; what only one C library has stands behind a guard.
+// What the addon includes: standard C++, Node-API, libtorch and POSIX; what only one C library has stands behind a
+// guard.
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";

@@ -135,7 +135,7 @@ describe("arrays named as the inputs", () => {
     expect(notes).toEqual([expect.stringContaining("no array for mask")]);
   });
 
-  test("that fit no input, or hold other counts, sizes, kinds or values, are refused with what was wanted", async () => {
+  test("that fit no input, or hold other counts, sizes, kinds or values, are an error that says what was wanted", async () => {
     const good = { x: counted([4, 6, 10]), h: counted([4, 2, 1, 8]), s: counted([4, 1, 1]) };
     const wrong = (arrays: Readonly<Record<string, TensorData>>, options: FeedOptions = {}) =>
       expect(feedsOf(network("N"), { ...good, ...arrays }, options)).rejects;

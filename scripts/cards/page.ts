@@ -78,10 +78,10 @@ export function cardPages(table: CardTable, known: readonly About[]): ReadonlyMa
 }
 
 function page(table: CardTable, rows: readonly Made[], { name, about, origin, input }: About): string {
-  const commands = rows.map(
-    ({ budget, threads }) =>
-      `    npx filterbasis compress ${name}.onnx -o small.onnx --data pictures/ ${[...budget, ...input].join(" ")} --threads ${threads}`,
-  );
+  const commands = rows.map(({ budget, threads }) => {
+    const words = [...budget, ...input, "--threads", `${threads}`].join(" ");
+    return `    npx filterbasis compress ${name}.onnx -o small.onnx --data pictures/ ${words}`;
+  });
   const skipped = new Map(rows.flatMap((row) => row.skipped ?? []).map(({ name: layer, reason }) => [layer, reason]));
   const spent = rows.map(({ budget, seconds = 0, peakMiB = 0 }) => `${budget.join(" ")}: ${seconds} s, ${peakMiB} MiB`);
   return `${[

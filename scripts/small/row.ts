@@ -1,6 +1,6 @@
-// One row of `compare --methods` as a table or figure in small has it: what the method leaves counted anew, errors as they
-// were measured. A run that was fine-tuned to its end but not evaluated in ONNX Runtime gives what libtorch measured
-// behind its last epoch; one that was not says how far it came.
+// One row of `compare --methods` as a table or figure in small has it: what the method leaves counted anew, errors as
+// they were measured. A run that was fine-tuned to its end but not evaluated in ONNX Runtime gives what libtorch
+// measured behind its last epoch; one that was not says how far it came.
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cacheFolder } from "../../src/runtime/cache-folder.js";
+import { fetched } from "../../test/fetched.js";
 import { noShared, shared } from "../../test/shared.js";
 
 export interface WildModel {
@@ -41,8 +41,8 @@ export function wildModels(): readonly WildModel[] {
 
 /** Networks that scripts/get-networks.mjs fetches, where they are in the cache. */
 export function fetchedModels(): readonly WildModel[] {
-  const paths = ["isnet", "ppocrv4_det", "ppocrv4_rec"].map((name) => join(cacheFolder(), `${name}.onnx`));
-  return paths.filter((path) => existsSync(path)).map(modelOf);
+  const paths = ["isnet", "ppocrv4_det", "ppocrv4_rec"].map(fetched);
+  return paths.filter((path) => path !== undefined).map(modelOf);
 }
 
 /** Networks of this project, as they ship. */

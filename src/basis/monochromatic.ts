@@ -1,7 +1,7 @@
-// Filters of one colour each (Denton et al., 2014, for the first layer): of every filter W[o] [c x kh kw] the best rank 1
-// is a colour u over the channels times a kernel v. The n colours are put into C' clusters of one size (their leading
-// direction is the cluster's colour), and each kernel is v = u^T W[o] for its cluster's: 1x1 from c to C' channels, then
-// one kernel for each filter (a grouped convolution over C' groups); c C' + n kh kw weights. Colours have no sign.
+// Filters of one colour each (Denton et al., 2014, for the first layer): of every filter W[o] [c x kh kw] the best rank
+// 1 is a colour u over the channels times a kernel v. The n colours are put into C' clusters of one size (their leading
+// direction is the cluster's colour), and each kernel is v = u^T W[o] for its cluster's: 1x1 from c to C' channels,
+// then one kernel for each filter (a grouped convolution over C' groups); c C' + n kh kw weights. Colours have no sign.
 import { type LinearAlgebra, spectrum } from "../linalg/low-rank.js";
 import { type Matrix, matrix } from "../linalg/matrix.js";
 import { balancedOrder } from "./blocks.js";

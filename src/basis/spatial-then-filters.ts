@@ -1,6 +1,6 @@
-// A convolution as kh x 1, 1 x kw and 1 x 1 in two steps (Zhang et al., 2016, "asym. 3D"): W[o, i, y, x] = sum_r H[o, r, x]
-// V[r, i, y] by one truncated SVD with V orthonormal, then H [n x r kw] ~ P H' by another, or by what responses say. As V
-// is orthonormal, what both steps lose is at most the sum of what each alone would lose of W.
+// A convolution as kh x 1, 1 x kw and 1 x 1 in two steps (Zhang et al., 2016, "asym. 3D"): W[o, i, y, x] = sum_r H[o,
+// r, x] V[r, i, y] by one truncated SVD with V orthonormal, then H [n x r kw] ~ P H' by another, or by what responses
+// say. As V is orthonormal, what both steps lose is at most the sum of what each alone would lose of W.
 import { type LinearAlgebra, type Spectrum, spectrum } from "../linalg/low-rank.js";
 import { type Matrix, matrix } from "../linalg/matrix.js";
 import { type Factors, type LayerShape, makeFactors } from "./factors.js";

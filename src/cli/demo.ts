@@ -76,7 +76,9 @@ export default command({
     const rest = { seconds: seconds * (1 - classifierShare), keepMacs: 0.5, canFineTune };
     const images = await imageDemo(join(output, "pictures"), photographs, rest, threads, context);
     const network = args.model === undefined ? "VGG-16 at half width" : basename(file);
-    const title = `${network} on CIFAR-10, ${speedup} x faster asked for, threads: ${runtimeThreads({ threads }).threads}${fineTuning ? `, fine-tuned for ${Math.round(fineTuning.seconds)} s` : ""}`;
+    const asked = `${speedup} x faster asked for, threads: ${runtimeThreads({ threads }).threads}`;
+    const tuned = fineTuning ? `, fine-tuned for ${Math.round(fineTuning.seconds)} s` : "";
+    const title = `${network} on CIFAR-10, ${asked}${tuned}`;
     const command = `filterbasis demo --seconds ${seconds} --speedup ${speedup}`;
     return {
       json: {

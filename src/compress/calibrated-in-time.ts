@@ -49,12 +49,18 @@ function measurer(job: CalibratedJob, table: LatencyTable) {
   };
 }
 
+/** Milliseconds of the whole network as it is, and what is known of its layers. */
+export interface FirstTimes {
+  readonly whole: number;
+  readonly clock: ChainClock;
+}
+
 /** Times the first candidates of every layer, and the whole network as it is. */
 export async function firstTimes(
   job: CalibratedJob,
   calibration: Calibration,
   table: LatencyTable,
-): Promise<{ readonly whole: number; readonly clock: ChainClock }> {
+): Promise<FirstTimes> {
   const { original, place, hooks } = job;
   const wanted = calibration.layers.flatMap((one) => firstTimed(one).map((choice) => [one.layer, choice] as const));
   await measurer(job, table)("timing layers", wanted);
@@ -72,19 +78,24 @@ type TimedBudget = CalibratedBudget & { readonly whole: Counts };
 /** Milliseconds of a network whose layers are timed in no time, and so briefly that what else runs shows. */
 const small = 10;
 
-/** A small network's budget is not out of reach because something else ran while its layers were timed. */
+/**
+ * A plan by time, and the times that it was made by. A small network's budget is not out of reach because something else
+ * ran while its layers were timed.
+ */
 export async function surelyTimedPlan(
   job: CalibratedJob,
   calibration: Calibration,
   table: LatencyTable,
   budget: TimedBudget,
-): Promise<CalibratedPlan> {
+): Promise<{ readonly plan: CalibratedPlan; readonly known: FirstTimes }> {
+  const known = await firstTimes(job, calibration, table);
   try {
-    return await timedPlan(job, calibration, table, budget);
+    return { plan: await timedPlan(job, calibration, table, known, budget), known };
   } catch (error) {
-    const { whole } = await firstTimes(job, calibration, table);
-    if (!isError(error, "budget-unreachable") || whole > small) throw error;
-    return await timedPlan(job, calibration, table.confirmed(), budget);
+    if (!isError(error, "budget-unreachable") || known.whole > small) throw error;
+    const sure = table.confirmed();
+    const again = await firstTimes(job, calibration, sure);
+    return { plan: await timedPlan(job, calibration, sure, again, budget), known: again };
   }
 }
 
@@ -92,10 +103,10 @@ async function timedPlan(
   job: CalibratedJob,
   calibration: Calibration,
   table: LatencyTable,
+  { whole, clock }: FirstTimes,
   { whole: counts, ...budget }: TimedBudget,
 ): Promise<CalibratedPlan> {
   const measure = measurer(job, table);
-  const { whole, clock } = await firstTimes(job, calibration, table);
   const target = budget.latency ?? whole / (budget.speedup ?? 1);
   const timed = budget.latency !== undefined || budget.speedup !== undefined;
   if (budget.latency !== undefined && target >= whole) throw fastEnough(target, whole);

@@ -10,7 +10,7 @@ import type { Graph } from "../graph/types.js";
 import { type Selection, skipReason } from "../methods/pattern.js";
 import type { Cost } from "../ops/cost/cost.js";
 import { openLatencyTable } from "../runtime/latency-table.js";
-import { firstTimes, surelyTimedPlan } from "./calibrated-in-time.js";
+import { type FirstTimes, firstTimes, surelyTimedPlan } from "./calibrated-in-time.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { type ChainClock, clockOf } from "./chain-times.js";
 import { type Effort, placesOf } from "./effort.js";
@@ -162,7 +162,7 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
     ...(job.place.threads === undefined ? {} : { threads: job.place.threads }),
     ...(job.latencies === undefined ? {} : { folder: job.latencies }),
   });
-  let known: Awaited<ReturnType<typeof firstTimes>> | undefined;
+  let known: FirstTimes | undefined;
   const clock = () => known?.clock ?? clockOf(job, table);
   return {
     calibration,
@@ -171,9 +171,9 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
       if (budget.keepBytes !== undefined) return planByBytes(job, calibration, whole, budget.keepBytes);
       if (budget.keepParams !== undefined)
         return { calibration, chosen: byWeights(whole, calibration, budget.keepParams) };
-      const plan = await surelyTimedPlan(job, calibration, table, { ...budget, whole });
-      known = await firstTimes(job, calibration, table);
-      return plan;
+      const timed = await surelyTimedPlan(job, calibration, table, { ...budget, whole });
+      known = timed.known;
+      return timed.plan;
     },
     times: () => fastestCandidates(calibration, clock()),
     layerTimes: (chosen) =>

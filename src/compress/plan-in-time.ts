@@ -73,7 +73,7 @@ export async function planInTime(job: Job): Promise<TimedPlan> {
   }
 }
 
-/** Once more with every time confirmed: a budget is not out of reach because something else ran while layers were timed. */
+/** Once more, every time confirmed: a budget is not out of reach because something else ran while layers were timed. */
 async function planSurely(job: Job): Promise<TimedPlan> {
   const { prepared, planOptions, hooks } = job;
   await measure(job, budgetQuestions(prepared, planOptions), "timing layers again", hooks);

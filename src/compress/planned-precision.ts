@@ -1,5 +1,5 @@
-// A planned network in the precisions that its layers were timed fastest in, as it is timed before anything was rounded:
-// how much rounding loses is measured later, and does not change the time.
+// A planned network in the precisions that its layers were timed fastest in, as it is timed before anything was
+// rounded: how much rounding loses is measured later, and does not change the time.
 import type { PlannedChoice } from "../calibrate/calibrated.js";
 import { isError } from "../errors/error.js";
 import { nodeName } from "../graph/attributes.js";

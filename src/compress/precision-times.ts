@@ -1,5 +1,5 @@
-// Milliseconds of a network's layers in floats and in eight bits, each between neighbours of its own precision. They say
-// which layers may be worth keeping in floats; what a change of precision costs only the whole network tells.
+// Milliseconds of a network's layers in floats and in eight bits, each between neighbours of its own precision. They
+// say which layers may be worth keeping in floats; what a change of precision costs only the whole network tells.
 import { nodeName } from "../graph/attributes.js";
 import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node } from "../graph/types.js";

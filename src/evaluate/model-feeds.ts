@@ -18,7 +18,9 @@ import { type SrFeeds, srFeeds } from "./sr-feeds.js";
 import type { Truth } from "./truths.js";
 
 export interface ModelFeeds {
-  /** Inputs that the network takes one after the other, or several at once where its batch is free: groups of `each`. */
+  /**
+   * Inputs that the network takes one after the other, or several at once where its batch is free: groups of `each`.
+   */
   readonly count: number;
   /** Inputs of the data in each of them: those that the network's batch is fixed at. */
   readonly each: number;

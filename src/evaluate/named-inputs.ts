@@ -17,7 +17,8 @@ export interface NamedInputs {
 /**
  * Which arrays of the data go into which inputs; undefined where the data is no file of arrays, and where a network of
  * one input leaves no question, or an array is one of the usual name.
- * @throws FilterBasisError `data-mismatch` (arrays that no input is for, texts), `usage` (an input that is stated twice)
+ * @throws FilterBasisError `data-mismatch` (arrays that no input is for, texts), `usage` (an input that is stated
+ * twice)
  */
 export function namedInputs(
   graph: Graph,

@@ -6,8 +6,8 @@ import type { LossKind } from "./loss.js";
 
 /**
  * The axis of classes of an output: one along which values are probabilities; or of a matrix [N, K], the second, also
- * where places of one pixel are kept behind it. -1 where there is none: [N, K, 1] is a number for each of K places, such
- * as the scores of a detector's anchors.
+ * where places of one pixel are kept behind it. -1 where there is none: [N, K, 1] is a number for each of K places,
+ * such as the scores of a detector's anchors.
  */
 export function classAxis({ dims, ...tensor }: TensorData): number {
   const values = floats({ dims, ...tensor });

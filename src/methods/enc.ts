@@ -1,10 +1,11 @@
 // Efficient neural network compression (Kim et al., 2019): layers as kh x 1 and 1 x kw (basis/separable-svd.ts), 1x1
 // convolutions as two, and a search for their ranks:
 //   map    one quality y for all layers (basis/enc.ts): seconds, no data
-//   model  the largest product of the layers' y whose ranks lie between those of map at budgets 10 % smaller and larger; the
-//          paper enumerates layers of equal cost in groups and adds measured accuracies, here a Lagrange multiplier solves it
-//   inf    of twenty such, found with y perturbed, the one with the best result on validation data, which has to be handed
-//          in; a recipe hands in its calibration batches (train/validate-ranks.ts)
+//   model  the largest product of the layers' y whose ranks lie between those of map at budgets 10 % smaller and
+//          larger; the paper enumerates layers of equal cost in groups and adds measured accuracies, here a Lagrange
+//          multiplier solves it
+//   inf    of twenty such, found with y perturbed, the one with the best result on validation data, which has to be
+//          handed in; a recipe hands in its calibration batches (train/validate-ranks.ts)
 // Source: the form and map are checked against the authors' published singular values and ranks of ResNet-56 (a test);
 // the solver of model and inf is our own. The first convolution stays, as in the authors' settings. Their strides both
 // stand in the first stage; here each axis strides in its own stage, so that the original is what full rank gives.

@@ -58,7 +58,9 @@ export function withPrecision(
   return withMetadata(quantized, { [precisionKey]: JSON.stringify(text), [chainsKey]: recorded });
 }
 
-/** The float network that a graph in eight bits of ours is without its roundings, with its chains; others as they are. */
+/**
+ * The float network that a graph in eight bits of ours is without its roundings, with its chains; others as they are.
+ */
 export function inFloats(graph: Graph): Graph {
   if (readPrecision(graph) === undefined) return graph;
   const { graph: floats } = stripQuantization(graph);

@@ -1,4 +1,5 @@
-// The page of a comparison of methods: a row for each, the best first, and a dot for each that has an error and a count.
+// The page of a comparison of methods: a row for each, the best first, and a dot for each that has an error and a
+// count.
 import { parseHTML } from "linkedom";
 import { expect, test } from "vitest";
 import { type ComparedMethod, type ComparisonReport, comparisonPage } from "./comparison.js";

@@ -14,8 +14,8 @@ export interface LatencyTable {
   /** Times of two whole networks, by a key that stands for both: what was measured before, or what `time` says now. */
   networks(key: string, time: () => Promise<NetworkTimes>): Promise<NetworkTimes>;
   /**
-   * The same table, which times what was timed once a second time before it answers: for a "no" that another process may
-   * have caused. What disturbs a timing makes it longer, so that the lesser of two times counts.
+   * The same table, which times what was timed once a second time before it answers: for a "no" that another process
+   * may have caused. What disturbs a timing makes it longer, so that the lesser of two times counts.
    */
   confirmed(): LatencyTable;
 }

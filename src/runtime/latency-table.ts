@@ -27,8 +27,8 @@ const line = z.union([
 
 /**
  * Opens the table of this machine. It is a file of lines, which grows at its end: processes that measure at the same
- * time lose nothing of each other's, and of two times for one thing the first counts, for all of them, or the lesser where
- * one was made to confirm the other. Lines that cannot be read (damaged, of another version) do not count.
+ * time lose nothing of each other's, and of two times for one thing the first counts, for all of them, or the lesser
+ * where one was made to confirm the other. Lines that cannot be read (damaged, of another version) do not count.
  */
 export async function openLatencyTable({ threads, folder, ...options }: TableOptions = {}): Promise<LatencyTable> {
   const runtime = options.runtime ?? (await defaultRuntime());

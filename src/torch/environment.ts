@@ -7,7 +7,7 @@ import { availableParallelism, cpus, loadavg } from "node:os";
  * sixth of the speed. OMP_WAIT_POLICY: threads that spin while they wait are about a quarter faster on an idle machine,
  * and ruin a shared one. OMP_NUM_THREADS: libtorch's own count of the cores is wrong on some virtual machines (one of
  * two on an AMD EPYC under KVM). OPENBLAS_NUM_THREADS: OpenBLAS does not heed libtorch's own bound.
- * TORCH_CPP_LOG_LEVEL: c10d prints each refused port and lost peer beside the errors that say so.
+ * TORCH_CPP_LOG_LEVEL: c10d prints each port in use and lost peer beside the errors that say so.
  */
 export function environmentDefaults(): Record<string, string> {
   const defaults: Record<string, string> = {};
