@@ -3,7 +3,7 @@
 import { mkdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { getCifar10 } from "../data/cifar10.js";
-import { FilterBasisError, isError } from "../errors/error.js";
+import { isError } from "../errors/error.js";
 import { loadModel } from "../runtime/files.js";
 import { describeMachine, type Machine } from "../runtime/machine.js";
 import { modelBytes } from "../runtime/model-bytes.js";
@@ -15,7 +15,7 @@ import { type ImageOutcome, imageDemo, prepareImages } from "./demo-images.js";
 import { countOnly, type Row, showRows, type Threads } from "./demo-models.js";
 import { type Context, command } from "./frame.js";
 import { modelFile } from "./model-file.js";
-import { given, whole } from "./values.js";
+import { given, number, whole } from "./values.js";
 
 export default command({
   name: "demo",
@@ -51,7 +51,7 @@ export default command({
   },
   rules: [{ option: "normalize", needs: ["model"], why: "the shipped model states its normalisation" }],
   async run(args, context) {
-    const [seconds, speedup] = [number("--seconds", args.seconds), number("--speedup", args.speedup, 100)];
+    const [seconds, speedup] = [number("--seconds", args.seconds, 1, 1e6)!, number("--speedup", args.speedup, 1, 100)!];
     const threads: Threads = args.threads === undefined ? {} : { threads: whole("--threads", args.threads, 1, 1024)! };
     const file = await modelFile(
       args.model !== undefined ? resolve(args.model) : join(packageRoot(), "weights", "vgg16-half.onnx"),
@@ -150,11 +150,4 @@ async function programVersions(): Promise<Readonly<Record<string, string>>> {
     }
   })();
   return { Node: process.version, libtorch, "ONNX Runtime": await runtimeVersion("node") };
-}
-
-function number(option: string, text: string, most = Number.MAX_VALUE): number {
-  const value = Number(text);
-  if (text.trim() !== "" && value > 0 && value <= most) return value;
-  const range = most === Number.MAX_VALUE ? "above 0" : `above 0, at most ${most}`;
-  throw new FilterBasisError("usage", `${option} takes a number ${range}`, { got: text });
 }
