@@ -32,6 +32,7 @@ import type { FittedPlan, Tried } from "./fastest-within.js";
 import { type Given, type JobHooks, stepsOf } from "./job.js";
 import { checkSize } from "./pays.js";
 import { checkBytes, checkLoss, nothingChosen, whyNotFast } from "./pays-on-data.js";
+import { untilFast } from "./plan-again.js";
 import type { CalibratedJob, CalibratedPlan, Planner } from "./plan-calibrated.js";
 import { type Times, timeNetworks, timeTillSure } from "./time.js";
 import { referenceOf, type Verified, verifyAgainst, verifyPrepared } from "./verify.js";
@@ -100,7 +101,14 @@ export async function compressOnData(
   const job = calibratedJob(given, data, options, engine, hooks);
   const reference = await openReference(given, job);
   const chosen = await choosePlan(given, job, options);
-  return carryOut(given, output, { job, chosen, reference }, options);
+  const { planner } = chosen;
+  return untilFast(chosen, options.budget, {
+    carryOut: (next) => carryOut(given, output, { job, chosen: next, reference }, options),
+    plan: async (budget) => ({ planner: planner!, images: chosen.images, plan: await planner!.plan(budget) }),
+    note: hooks.note,
+  }).catch(async (error: unknown) => {
+    throw await withReasons(error, given, planner, job.place, hooks);
+  });
 }
 
 /** The original's outputs; what is planned computes the same. @throws FilterBasisError `verification-failed` */
@@ -155,8 +163,6 @@ export async function carryOut(
     const problem = why(times);
     if (problem !== undefined) throw problem;
     return { verified, bytes, compared, times };
-  }).catch(async (error: unknown) => {
-    throw await withReasons(error, given, planner, place, hooks);
   });
   hooks.note?.(predictionText(plan, evaluated.compared.loss.mean, predictedLoss));
   return {
