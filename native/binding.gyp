@@ -14,7 +14,16 @@
     # Experimental: finalizers then run inside the garbage collection, so a loop that never disposes stays bounded.
     "defines": ["NAPI_EXPERIMENTAL"],
     "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++14", "-std=gnu++20"],
-    "cflags_cc": ["-std=<(cxx_standard)", "-O2", "-fexceptions", "-frtti", "-fvisibility=hidden", "-Wall", "-Wextra"]
+    "cflags_cc": ["-std=<(cxx_standard)", "-O2", "-fexceptions", "-frtti", "-fvisibility=hidden", "-Wall", "-Wextra"],
+    # On macOS gyp reads these instead of cflags_cc.
+    "xcode_settings": {
+      "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+      "GCC_ENABLE_CPP_RTTI": "YES",
+      "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
+      "CLANG_CXX_LANGUAGE_STANDARD": "<(cxx_standard)",
+      "CLANG_CXX_LIBRARY": "libc++",
+      "MACOSX_DEPLOYMENT_TARGET": "11.0"
+    }
   },
   "targets": [
     {
@@ -29,8 +38,12 @@
       ],
       "defines": ["_GLIBCXX_USE_CXX11_ABI=<(torch_cxx11_abi)", "<@(group_defines)"],
       "cflags_cc": ["<@(torch_includes)", "<@(group_includes)", "-idirafter", "<(module_root_dir)/gloo-declarations"],
-      # no-as-needed: else the linker drops libtorch.so, and with it the registration of CUDA kernels.
-      "libraries": ["-L<(torch_libraries)", "-Wl,-rpath,<(torch_libraries)", "-Wl,--no-as-needed", "-ltorch", "<@(group_libraries)", "-ltorch_cpu", "-lc10"]
+      "xcode_settings": {
+        "OTHER_CPLUSPLUSFLAGS": ["<@(torch_includes)", "<@(group_includes)", "-idirafter", "<(module_root_dir)/gloo-declarations"]
+      },
+      # no-as-needed, an option of GNU's linker: else the linker drops libtorch.so, and with it the registration of CUDA kernels.
+      "conditions": [["OS!='mac'", {"libraries+": ["-Wl,--no-as-needed"]}]],
+      "libraries": ["-L<(torch_libraries)", "-Wl,-rpath,<(torch_libraries)", "-ltorch", "<@(group_libraries)", "-ltorch_cpu", "-lc10"]
     }
   ]
 }

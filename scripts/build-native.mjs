@@ -10,6 +10,9 @@ const native = resolve(dirname(fileURLToPath(import.meta.url)), "../native");
 const lockFile = join(native, "build.lock");
 const stampFile = join(native, "build", "stamp.json");
 
+/** The file of a shared library. */
+const libraryFile = (name) => `lib${name}.${process.platform === "darwin" ? "dylib" : "so"}`;
+
 class Trouble extends Error {
   constructor(message, cures) {
     super(message);
@@ -49,11 +52,11 @@ function findLibtorch() {
     const found = inspect(resolve(asked));
     if (found) return found;
     throw new Trouble(`LIBTORCH=${asked} holds no libtorch.`, [
-      "Point it at the folder that has include/torch/version.h and lib/libtorch.so.",
+      `Point it at the folder that has include/torch/version.h and lib/${libraryFile("torch")}.`,
       "Or unset it.",
     ]);
   }
-  const found = inspect("/usr") ?? inspect("/usr/local") ?? inspect(pythonTorch());
+  const found = inspect("/usr") ?? inspect("/usr/local") ?? inspect("/opt/homebrew") ?? inspect(pythonTorch());
   if (found) return found;
   throw new Trouble("no libtorch was found.", [
     "Debian or Ubuntu: apt-get install libtorch-dev libopenblas0-pthread",
@@ -69,14 +72,14 @@ function inspect(root) {
     .find(existsSync);
   const libraries = ["lib", `lib/${multiarch()}`, "lib64"]
     .map((folder) => join(root, folder))
-    .find((folder) => existsSync(join(folder, "libtorch.so")));
+    .find((folder) => existsSync(join(folder, libraryFile("torch"))));
   if (!header || !libraries) return undefined;
   const text = readFileSync(header, "utf8");
   const part = (name) => Number(new RegExp(`#define TORCH_VERSION_${name}\\s+(\\d+)`).exec(text)?.[1] ?? 0);
   const version = ["MAJOR", "MINOR", "PATCH"].map(part).join(".");
   // Official builds of some years used the old ABI of std::string: the mangled name of a function with a string
   // argument tells.
-  const cxx11Abi = readFileSync(join(libraries, "libc10.so")).includes(
+  const cxx11Abi = readFileSync(join(libraries, libraryFile("c10"))).includes(
     "torchCheckFailEPKcS2_jRKNSt7__cxx1112basic_string",
   )
     ? 1
@@ -181,12 +184,14 @@ function build({ root, include, libraries, version, cxx11Abi }) {
 /** Process groups where libtorch has c10d with Gloo; NCCL where CUDA's and NCCL's headers lie about too. */
 function groupVariables(include, libraries) {
   const header = (name) => existsSync(join(include, "torch/csrc/distributed/c10d", name));
-  const holds = (library, name) =>
-    existsSync(join(libraries, library)) && readFileSync(join(libraries, library)).includes(name);
-  if (!header("ProcessGroupGloo.hpp") || !holds("libtorch_cpu.so", "16ProcessGroupGloo")) return [];
+  const holds = (library, name) => {
+    const file = join(libraries, libraryFile(library));
+    return existsSync(file) && readFileSync(file).includes(name);
+  };
+  if (!header("ProcessGroupGloo.hpp") || !holds("torch_cpu", "16ProcessGroupGloo")) return [];
   const defines = ["FILTERBASIS_GROUPS", "USE_C10D_GLOO"];
   const cuda = cudaFolders(include);
-  const nccl = header("ProcessGroupNCCL.hpp") && holds("libtorch_cuda.so", "16ProcessGroupNCCL") && cuda !== undefined;
+  const nccl = header("ProcessGroupNCCL.hpp") && holds("torch_cuda", "16ProcessGroupNCCL") && cuda !== undefined;
   if (!nccl) return [`group_defines=${defines.join(" ")}`];
   return [
     `group_defines=${[...defines, "USE_C10D_NCCL"].join(" ")}`,

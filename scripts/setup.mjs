@@ -73,10 +73,13 @@ function npmPackages() {
   });
 }
 
-/** Where Debian and Ubuntu put it; scripts/build-native.mjs then looks closer. */
+const hasLibtorch = (folder) =>
+  existsSync(join(folder, process.platform === "darwin" ? "libtorch.dylib" : "libtorch.so"));
+
+/** Where Debian, Ubuntu and Homebrew put it; scripts/build-native.mjs then looks closer. */
 function systemLibtorch() {
   const multiarch = { x64: "x86_64-linux-gnu", arm64: "aarch64-linux-gnu" }[process.arch];
-  return [`/usr/lib/${multiarch}`, "/usr/local/lib"].some((folder) => existsSync(join(folder, "libtorch.so")));
+  return [`/usr/lib/${multiarch}`, "/usr/local/lib", "/opt/homebrew/lib"].some(hasLibtorch);
 }
 
 /** A torch that Python would import; importing it would take seconds. */
@@ -84,7 +87,7 @@ function pythonLibtorch() {
   const code =
     "import importlib.util as u, os; s = u.find_spec('torch'); print(os.path.dirname(s.origin) if s else '')";
   const { stdout } = spawnSync("python3", ["-c", code], { encoding: "utf8" });
-  return Boolean(stdout?.trim()) && existsSync(join(stdout.trim(), "lib/libtorch.so"));
+  return Boolean(stdout?.trim()) && hasLibtorch(join(stdout.trim(), "lib"));
 }
 
 function isInstalled(name) {

@@ -162,3 +162,15 @@ test("folders of as many classes as the network has are labels, others are not",
   rmSync(at("classes/c2"), { recursive: true });
   expect((await ask(compare, [...models, "--data", at("classes")])).json.outputs[0].top1Error).toBeNull();
 });
+
+test("an output without an axis for the batch is one of each image", async () => {
+  const picture = smallGraph({
+    nodes: [makeNode("Squeeze", ["x", "first"], ["y"])],
+    initializers: { first: tensorOf("int64", [1], [0]) },
+    inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 3, 32, 32] } }],
+    outputs: ["y"],
+  });
+  const feeds = await modelFeeds(picture, await openData(at("images")), await findInputs(picture));
+  const { outputs, inputs } = await compareOnData(picture, picture, feeds);
+  expect(outputs[0]).toMatchObject({ inputs, kind: "relative" }); // not three planes of each, which would be masks
+});

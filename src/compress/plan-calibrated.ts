@@ -18,7 +18,7 @@ import { fastestCandidates, type TimedCandidate } from "./fastest-candidates.js"
 import { fittedImages } from "./fitted-images.js";
 import { type JobHooks, type Place, stepsOf } from "./job.js";
 import { planByBytes } from "./plan-by-bytes.js";
-import { candidatesFor, type Saves, tellWide, widestBy, worthTiming } from "./plan-candidates.js";
+import { candidatesFor, type Saves, tellFew, tellWide, widestBy, worthTiming } from "./plan-candidates.js";
 import type { Precision } from "./precisions.js";
 import { restricted } from "./restricted.js";
 import { byWeights, type Counts, type CurvePoint, speedCurve } from "./solve-calibrated.js";
@@ -155,6 +155,7 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   const calibrated = await calibrate(prepared, images, engine, options).finally(() => progress.stop());
   const calibration = selected(saves === "time" ? quickest(calibrated) : calibrated, job.selection);
   tellWide(calibration, hooks, widestBy(engine));
+  tellFew(calibration, images, hooks);
   if (calibration.layers.length === 0) throw noLayers(calibration);
   const whole = await countsOf(job);
   const table = await openLatencyTable({

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { Family } from "../basis/factors.js";
 import type { LayerChoice } from "../calibrate/choices.js";
-import { candidatesFor, tellWide, worthTiming } from "./plan-candidates.js";
+import { candidatesFor, tellFew, tellWide, worthTiming } from "./plan-candidates.js";
 
 const choice = (family: Family, macs: number, error: number): LayerChoice => ({
   candidate: { family, ranks: family === "dense" ? [] : [macs] },
@@ -31,4 +31,14 @@ test("gives large patches fewer candidates, and the widest one basis, and tells 
   const layers = [256, 1024].map((c) => ({ layer: { name: `c${c}`, shape: shape(c) }, choices: [] }));
   tellWide({ layers: layers as never }, { note: (text) => told.push(text) });
   expect(told).toEqual([expect.stringMatching(/candidate of c1024$/)]);
+});
+
+test("tells layers of which the data shows fewer places than they have inputs", () => {
+  const shape = { n: 4, c: 512, kernel: [1, 1] as const, stride: [1, 1] as const };
+  const dense = { candidate: { family: "dense", ranks: [] }, error: 0, macs: 2048 * 4, weights: 2048 };
+  const layers = [{ layer: { name: "wide", shape }, choices: [dense] }];
+  const told: string[] = [];
+  tellFew({ layers: layers as never }, { count: 127 }, { note: (text) => told.push(text) });
+  tellFew({ layers: layers as never }, { count: 128 }, { note: (text) => told.push(text) });
+  expect(told).toEqual([expect.stringMatching(/wide \(508 of 512\)/)]);
 });

@@ -4,7 +4,7 @@ import type { CandidateOptions } from "../basis/candidates.js";
 import type { Family, FittedFamily, LayerShape } from "../basis/factors.js";
 import type { Calibration } from "../calibrate/calibrated.js";
 import type { LayerChoice } from "../calibrate/choices.js";
-import { type Engine, slowPatch } from "../calibrate/engine.js";
+import { type CalibrationImages, type Engine, slowPatch } from "../calibrate/engine.js";
 import type { JobHooks } from "./job.js";
 
 /** Families that save multiply-accumulates, and those that save most weights. */
@@ -60,6 +60,23 @@ export function tellWide({ layers }: Pick<Calibration, "layers">, { note }: JobH
   const names = wide.slice(0, 3).map(({ layer: { name } }) => name);
   const others = wide.length > names.length ? ` and ${wide.length - names.length} more` : "";
   note?.(`patches of more than ${widest} values: one basis is the only candidate of ${names.join(", ")}${others}`);
+}
+
+/** Layers of which the images show fewer places than they have inputs, so that whatever fits these fits no others. */
+export function tellFew(
+  { layers }: Pick<Calibration, "layers">,
+  { count }: Pick<CalibrationImages, "count">,
+  { note }: JobHooks,
+): void {
+  const few = layers.flatMap(({ layer: { name, shape }, choices: [dense] }) => {
+    const places = dense === undefined ? 0 : Math.round((count * dense.macs) / dense.weights);
+    return places < patchOf(shape) ? [`${name} (${places} of ${patchOf(shape)})`] : [];
+  });
+  if (few.length === 0) return;
+  const others = few.length > 3 ? ` and ${few.length - 3} more` : "";
+  note?.(
+    `fewer places in the data than values in a patch: ${few.slice(0, 3).join(", ")}${others}; more data loses less`,
+  );
 }
 
 /** Families of which a choice takes longer than others of its multiply-accumulates: groups, or a third convolution. */

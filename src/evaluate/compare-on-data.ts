@@ -1,7 +1,7 @@
 // Whether two networks are the same function on data: outputs of both on the same inputs, output by output, and the
 // loss of one of them.
 import { FilterBasisError } from "../errors/error.js";
-import type { Graph } from "../graph/types.js";
+import type { Graph, TensorData } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
 import { openSession, type Port, type Session, type SessionOptions } from "../runtime/index.js";
 import { compareOutput, type LossKind, type OutputLoss } from "./loss.js";
@@ -75,7 +75,7 @@ export async function compareOnData(
       const truths = await truthsOf(feeds, index * feeds.batch, count);
       const [a, b] = [await first.run(inputs), await second.run(inputs)];
       for (const [name, comparison] of comparisons) {
-        const [x, y] = [a[name]!, b[name]!];
+        const [x, y] = [a[name]!, b[name]!].map((one) => withBatch(one, feeds)) as [TensorData, TensorData];
         if (x.dims.join() === y.dims.join()) comparison.add(x, y, truths);
         else if (name !== counts) comparison.lose(count * feeds.each);
         else throw otherSizes(name, x.dims, y.dims, names);
@@ -89,6 +89,10 @@ export async function compareOnData(
     await second?.release();
   }
 }
+
+/** Of one input at a time an output without an axis for the batch is all of that input's. */
+const withBatch = (tensor: TensorData, { batch, each }: ModelFeeds): TensorData =>
+  batch * each === 1 && tensor.dims[0] !== 1 ? { ...tensor, dims: [1, ...tensor.dims] } : tensor;
 
 async function truthsOf({ truth, each }: ModelFeeds, first: number, count: number): Promise<readonly Truth[]> {
   const truths: Truth[] = [];

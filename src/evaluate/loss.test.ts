@@ -50,6 +50,21 @@ describe("a comparison", () => {
     expect(comparison.result()).toMatchObject({ kind: "classes", loss: { mean: 0.5 }, classesAgree: { mean: 0.5 } });
   });
 
+  test("classes that never change are no classes: landmarks, say", () => {
+    const loss = (winner: (input: number) => number, inputs = 8, kind?: "classes") => {
+      const comparison = compareOutput("y", kind);
+      for (let i = 0; i < inputs; i++) {
+        const values = [1, 2, 3].map((value, k) => value + (k === winner(i) ? 10 : 0));
+        comparison.add(of([1, 1, 1, 3], values), of([1, 1, 1, 3], values));
+      }
+      return comparison.result();
+    };
+    expect(loss(() => 1)).toMatchObject({ kind: "relative", classesAgree: { mean: 1 } });
+    expect(loss((i) => i % 2).kind).toBe("classes");
+    expect(loss(() => 1, 7).kind).toBe("classes"); // too few to say
+    expect(loss(() => 1, 8, "classes").kind).toBe("classes"); // stated
+  });
+
   test("loses what has other sizes", () => {
     const comparison = compareOutput("y", "relative");
     comparison.add(of([1, 2], [1, 2]), of([1, 2], [1, 2]));
