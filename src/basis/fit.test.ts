@@ -58,6 +58,36 @@ test("at full rank every family gives the target", () => {
   );
 });
 
+test("large layers of little rank, with channels that are 0 everywhere, have factors that lose nothing from their rank on", () => {
+  for (const c of [36, 72]) {
+    const [shape, random] = [shapeOf(24, c), new Random(c)];
+    const target = pure.multiply(randomMatrix(24, 4, random), randomMatrix(4, 9 * c, random));
+    const covariance = withoutChannels(imageCovariance(shape, random, 12), shape, [0, 1, 2, c - 1]);
+    for (const { family, ...rest } of bySlots) {
+      const candidates = [24, 14, 3].map((rank): Candidate => ({ family, ...rest, ranks: rest.ranks.map(() => rank) }));
+      const ranks = candidates.map((one) => fullRanks(one, shape)[0]!);
+      const possible = candidates.filter(({ ranks: [rank] }, i) => rank! <= ranks[i]!);
+      for (const { error, stages, candidate } of fitCandidates(target, covariance, shape, possible)) {
+        const label = JSON.stringify(candidate);
+        // Four filters have up to 36 different input channels, which Tucker's first rank is of.
+        const whole = family !== "tucker-2" && candidate.ranks[0]! >= 14;
+        expect(error, label).toBeLessThan(whole ? 1e-6 : 1);
+        for (const { weight } of stages) expect(weight.every(Number.isFinite), label).toBe(true);
+      }
+    }
+  }
+});
+
+/** What images show where some channels are 0. */
+function withoutChannels({ rows: d, data }: Matrix, { kernel: [kh, kw] }: LayerShape, dead: readonly number[]): Matrix {
+  const isDead = (at: number): boolean => dead.includes(Math.floor(at / (kh * kw)));
+  return matrix(
+    d,
+    d,
+    data.map((value, at) => (isDead(Math.floor(at / d)) || isDead(at % d) ? 0 : value)),
+  );
+}
+
 test("the error that factors say is that of their filters, without the ridge, and falls with the rank", () => {
   fc.assert(
     fc.property(layer, ({ n, c, kernel, seed }) => {

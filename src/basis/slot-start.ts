@@ -1,8 +1,9 @@
 // The bank to begin with: what would be best if slots did not move together and all moved alike, and what makes later
 // steps short. One eigenproblem serves all ranks: the bank of rank r is the first r rows.
 
+import { safeFactor } from "../linalg/least-squares.js";
 import type { LinearAlgebra } from "../linalg/linear-algebra.js";
-import { columns, type Matrix, matrix } from "../linalg/matrix.js";
+import { columns, type Matrix, matrix, transpose } from "../linalg/matrix.js";
 import { type Banks, meanCovariance, type Slots, slotCovariance, throughCovariance } from "./slots.js";
 
 export interface SlotStart {
@@ -14,6 +15,8 @@ export interface SlotStart {
 
 /** Eigenvalues below this share of the largest are rounding: their directions are not made larger. */
 const negligible = 1e-14;
+/** The same of a covariance's own. */
+const within = 1e-12;
 
 export function slotStart(problem: Slots): SlotStart {
   const { slots, width, own, target, algebra } = problem;
@@ -86,7 +89,8 @@ function firstOfEach({ rows, cols, data }: Matrix, parts: number, count: number)
 function leadingFilters(slices: Matrix, covariance: Matrix, algebra: LinearAlgebra): Matrix {
   const { rows: k, cols: w } = slices;
   if (k > w) {
-    const lower = algebra.cholesky(covariance);
+    const lower = safeFactor(covariance, algebra);
+    if (lower === undefined) return leadingWithin(slices, covariance, algebra);
     const directions = algebra.eigen(algebra.gram(algebra.multiply(slices, lower))).vectors(w);
     return algebra.solveTriangular(directions, lower);
   }
@@ -97,5 +101,35 @@ function leadingFilters(slices: Matrix, covariance: Matrix, algebra: LinearAlgeb
     const scale = values[i]! > least ? 1 / Math.sqrt(values[i]!) : 0;
     for (let j = i * w; j < (i + 1) * w; j++) found.data[j] = found.data[j]! * scale;
   }
+  return found;
+}
+
+/**
+ * The same for a covariance of less than full rank, within its range: C = (Q S) (Q S)^T. The filters that are left
+ * are 0. Such covariances come of channels that are 0 everywhere, and of banks of more filters than the target has.
+ */
+function leadingWithin(slices: Matrix, covariance: Matrix, algebra: LinearAlgebra): Matrix {
+  const { rows: w } = covariance;
+  const { values, vectors } = algebra.eigen(covariance);
+  const largest = values[0] ?? 0;
+  const rank = values.findLastIndex((value) => value > within * largest) + 1;
+  const found = matrix(w, w);
+  if (!(largest > 0)) return found;
+  const scaled = (by: (value: number) => number): Matrix => {
+    const range = vectors(rank); // Q^T [rank x w]
+    return matrix(
+      rank,
+      w,
+      range.data.map((entry, at) => entry * by(values[Math.floor(at / w)]!)),
+    );
+  };
+  const whole = algebra.multiply(slices, transpose(scaled(Math.sqrt))); // X Q S
+  const directions = algebra.eigen(algebra.gram(whole)).vectors(rank);
+  found.data.set(
+    algebra.multiply(
+      directions,
+      scaled((value) => 1 / Math.sqrt(value)),
+    ).data,
+  );
   return found;
 }
