@@ -25,7 +25,11 @@ const hostModules = {
   "data/codec": "codec",
 } as const satisfies Readonly<Record<string, string>>;
 
-const packages = { "node:crypto": "crypto", "onnxruntime-node": "node-runtime" } as const;
+const packages = {
+  "node:crypto": "crypto",
+  "onnxruntime-node": "node-runtime",
+  "onnxruntime-web": "web-runtime",
+} as const;
 
 const host = (name: string): string => resolve(root, "web/host", `${name}.ts`);
 
@@ -34,9 +38,8 @@ export function withHostModules(): Plugin {
   return {
     name: "host-modules",
     enforce: "pre",
-    async resolveId(source, importer, options) {
+    resolveId(source, importer) {
       if (source in packages) return host(packages[source as keyof typeof packages]);
-      if (source === "onnxruntime-web") return this.resolve("onnxruntime-web/wasm", importer, options);
       if (source.startsWith("node:")) this.error(`${source} is imported by ${importer}: it needs a host module`);
       if (!source.startsWith(".") || importer === undefined) return null;
       const path = relative(resolve(root, "src"), resolve(importer, "..", source)).replace(/\.[jt]s$/, "");

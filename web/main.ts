@@ -1,9 +1,10 @@
 // The page: what the visitor does, step by step. All that computes is in the worker.
 import { lossNames } from "../src/cli/loss-text.js";
-import type { NamedFile, Opened, Planned } from "./protocol.js";
-import { Client, Declined, threads } from "./ui/client.js";
+import type { NamedFile, Opened, PageDevice, Planned } from "./protocol.js";
+import { Client, Declined } from "./ui/client.js";
 import { drawComparison } from "./ui/compare-view.js";
 import { drawCurve } from "./ui/curve.js";
+import { offerDevices } from "./ui/device.js";
 import { byId, bytes, el, milliseconds, percent, setText, short, show } from "./ui/dom.js";
 import { examplePictures, examples, fetched } from "./ui/examples.js";
 import { showFailure } from "./ui/failure.js";
@@ -117,12 +118,22 @@ async function compare(picture: NamedFile): Promise<void> {
   document.dispatchEvent(new CustomEvent("compared", { detail: compared }));
 }
 
-/** Ends the worker; a new one opens the same network, so that one can begin again. */
-function cancel(): void {
-  client.stop();
+/** After the worker was ended: a new one opens the same network, so that one can begin again. */
+function beginAgain(): void {
   show("curve", false);
   delete page.planned;
   if (page.model !== undefined) void client.ask("open", page.model).catch(() => undefined);
+}
+
+function cancel(): void {
+  client.stop();
+  beginAgain();
+}
+
+/** The same network on another device; what was made for the one before stays to be taken away. */
+function useDevice(device: PageDevice): void {
+  client.use(device);
+  beginAgain();
 }
 
 function showPictures(): void {
@@ -205,5 +216,5 @@ function listenToButtons(): void {
 
 listenToFiles();
 listenToButtons();
-setText("place", `Here: WebAssembly, ${threads === 1 ? "one thread" : `${threads} threads`}.`);
+void offerDevices(useDevice);
 void keepForOffline();

@@ -5,6 +5,9 @@ import type { LossKind } from "../src/evaluate/loss.js";
 import type { CompressionReport, Picture } from "../src/report/compression.js";
 import type { KnownTimes } from "./host/latency-table.js";
 
+/** Where a page's networks run: on the processor, or on the GPU. */
+export type PageDevice = "wasm" | "webgpu";
+
 export interface NamedFile {
   readonly name: string;
   readonly file: Blob;

@@ -6,7 +6,7 @@ import type { RuntimeName, SessionOptions } from "../runtime/session.js";
 import type { Engine } from "./engine.js";
 import type { Products } from "./sums.js";
 
-export interface OrtEngineOptions {
+export interface OrtEngineOptions extends Pick<SessionOptions, "provider"> {
   readonly runtime?: RuntimeName;
   readonly threads?: number;
   readonly optimisation?: "disabled" | "all";

@@ -28,6 +28,8 @@ export interface SessionOptions {
   readonly threads?: number;
   /** Where it runs; by default in Node's own runtime, or in wasm where that one is not installed. */
   readonly runtime?: RuntimeName;
+  /** For `web` in a page: on the processor, or on the GPU. Default: `wasm`. */
+  readonly provider?: "wasm" | "webgpu";
   /** False gives memory back to the system after each run instead of keeping it for the next: slower, smaller. */
   readonly arena?: boolean;
   /** How far the runtime may rewrite the graph; "all" by default. Two levels differ by nothing but rounding. */
@@ -82,13 +84,13 @@ const fatal = 4;
  */
 export async function openOrtSession(
   model: Uint8Array | string,
-  { threads, arena = true, optimisation = "all", profile, ...options }: SessionOptions = {},
+  { threads, arena = true, optimisation = "all", profile, provider = "wasm", ...options }: SessionOptions = {},
 ): Promise<Session> {
   const runtime = options.runtime ?? (await defaultRuntime());
   const ort = await loadRuntime(runtime, threads);
   const place = typeof model === "string" ? { file: model } : {};
   const settings: InferenceSession.SessionOptions = {
-    executionProviders: [runtime === "web" ? "wasm" : "cpu"],
+    executionProviders: [runtime === "web" ? provider : "cpu"],
     logSeverityLevel: fatal,
     graphOptimizationLevel: optimisation,
     interOpNumThreads: 1,

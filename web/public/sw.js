@@ -9,8 +9,14 @@ self.addEventListener("message", (event) => {
 });
 self.addEventListener("fetch", (event) => {
   const { request } = event;
-  if (request.method !== "GET" || new URL(request.url).origin !== self.location.origin) return;
+  const url = new URL(request.url);
+  if (request.method !== "GET" || url.origin !== self.location.origin) return;
+  const fromNetwork = fetch(request).then(async (answer) => {
+    // The runtime for a GPU is large: kept once it was asked for.
+    if (answer.ok && url.pathname.includes("/ort/")) await (await caches.open(kept)).put(request.url, answer.clone());
+    return answer;
+  });
   event.respondWith(
-    fetch(request).catch(async () => (await caches.match(request.url, { ignoreSearch: true })) ?? Response.error()),
+    fromNetwork.catch(async () => (await caches.match(request.url, { ignoreSearch: true })) ?? Response.error()),
   );
 });

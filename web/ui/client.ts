@@ -1,6 +1,6 @@
 // The page's end of the worker: one request after the other; `stop` ends the worker and begins a new one.
 import type { KnownTimes } from "../host/latency-table.js";
-import type { Begin, Failure, Kind, Request, Requests, Said } from "../protocol.js";
+import type { Begin, Failure, Kind, PageDevice, Request, Requests, Said } from "../protocol.js";
 
 /** A request that the worker declined, or that was stopped. */
 export class Declined extends Error {
@@ -33,7 +33,9 @@ interface Pending {
 export class Client {
   readonly #hooks: Hooks;
   readonly #pending = new Map<number, Pending>();
-  readonly #known: KnownTimes[number][] = [];
+  /** Times of one device say nothing of another. */
+  readonly #known: Record<PageDevice, KnownTimes[number][]> = { wasm: [], webgpu: [] };
+  #device: PageDevice = "wasm";
   #worker: Worker;
   #next = 1;
   #last: Promise<unknown> = Promise.resolve();
@@ -56,6 +58,12 @@ export class Client {
     this.#worker = this.#start();
   }
 
+  /** Goes on in a new worker, which computes on another device and knows nothing but the times measured there. */
+  use(device: PageDevice): void {
+    this.#device = device;
+    this.stop();
+  }
+
   #send<K extends Kind>(kind: K, ask: Requests[K]["ask"]): Promise<Requests[K]["answer"]> {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
@@ -65,12 +73,12 @@ export class Client {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL("../worker/main.ts", import.meta.url), { type: "module" });
+    const worker = new Worker(new URL("../worker/main.ts", import.meta.url), { type: "module", name: this.#device });
     worker.onmessage = ({ data }: MessageEvent<Said>) => this.#hear(data);
     worker.onerror = () => {
       if (worker === this.#worker) this.#end(broken);
     };
-    const begin: Begin = { kind: "begin", base: document.baseURI, threads, known: this.#known };
+    const begin: Begin = { kind: "begin", base: document.baseURI, threads, known: this.#known[this.#device] };
     worker.postMessage(begin);
     return worker;
   }
@@ -78,7 +86,7 @@ export class Client {
   #hear(said: Said): void {
     if (said.kind === "progress") this.#hooks.progress(said.label, said.done, said.total);
     else if (said.kind === "note") this.#hooks.note(said.text);
-    else if (said.kind === "times") this.#known.push(...said.times);
+    else if (said.kind === "times") this.#known[this.#device].push(...said.times);
     else this.#answer(said);
   }
 

@@ -9,15 +9,14 @@ export async function keepForOffline(): Promise<void> {
   try {
     await navigator.serviceWorker.register(new URL("sw.js", document.baseURI));
     const { active } = await navigator.serviceWorker.ready;
-    // The report's chunk is loaded when it is asked for: now, so that it is kept too.
-    await import("../../src/report/compression.js");
-    const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
-    const own = [".", ...runtime, ...examplePaths].map((path) => new URL(path, document.baseURI).href);
+    const assets = (await (await fetch(new URL("assets.json", document.baseURI))).json()) as readonly string[];
+    const paths = [".", ...assets.map((name) => `assets/${name}`), ...runtime, ...examplePaths];
+    const own = paths.map((path) => new URL(path, document.baseURI).href);
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {
       document.documentElement.dataset.offline = "kept";
     };
-    active?.postMessage([...new Set([...own, ...loaded.filter((url) => url.startsWith(location.origin))])], [port2]);
+    active?.postMessage(own, [port2]);
   } catch {
     // not here: nothing is lost but working without a connection
   }

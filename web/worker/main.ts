@@ -1,5 +1,4 @@
 // The worker: everything that computes happens here. One request at a time; Cancel ends the worker itself.
-import * as ort from "onnxruntime-web/wasm";
 import { FilterBasisError, isError } from "../../src/errors/error.js";
 import { shareTimes } from "../host/latency-table.js";
 import type { Begin, Failure, Kind, Request, Requests, Said } from "../protocol.js";
@@ -43,18 +42,22 @@ const handlers: { readonly [K in Kind]: (ask: Requests[K]["ask"], tell: Tell) =>
 };
 
 scope.onmessage = ({ data }) => {
-  if (data.kind === "begin") begin(data);
+  if (data.kind === "begin") ready = begin(data);
   else void answer(data);
 };
 
-function begin({ base, threads, known }: Begin): void {
-  ort.env.wasm.wasmPaths = new URL("ort/", base).href;
-  ort.env.wasm.numThreads = threads;
+let ready: Promise<void> | undefined;
+
+async function begin({ base, threads, known }: Begin): Promise<void> {
   shareTimes(known, (times) => say({ kind: "times", times }));
+  const { env } = await import("../host/web-runtime.js");
+  env.wasm.wasmPaths = new URL("ort/", base).href;
+  env.wasm.numThreads = threads;
 }
 
 async function answer({ id, kind, ask }: Request): Promise<void> {
   try {
+    await ready;
     const handler = handlers[kind] as (ask: unknown, tell: Tell) => Promise<unknown>;
     say({ kind: "answer", id, value: await handler(ask, tell) });
   } catch (error) {
