@@ -133,6 +133,10 @@ describe.skipIf(why !== undefined)(`what is compared${why ? ` (skipped: ${why})`
       expect(lines).toHaveLength(5);
       for (const line of lines) expect(line).toMatch(/^class \d: [\d.]+ ?%$/);
     }
+    expect(await page.textContent("#command")).toMatch(
+      /^npx filterbasis compress classes.onnx -o classes-small.onnx --speedup [\d.]+ --data PICTURES --runtime web$/,
+    );
+    expect(await page.textContent("#snippet")).toMatch(/budget = \{ speedup: [\d.]+ \}/);
     expect(faults).toEqual([]);
     await page.close();
   }, 180_000);

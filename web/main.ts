@@ -105,7 +105,7 @@ async function compress(point?: number): Promise<void> {
     0,
   );
   if (point === undefined) drawCurve(byId("chart"), points, nearest);
-  offerModel(made, page.model!.model.name);
+  offerModel(made, page.model!.model.name, point !== undefined);
   for (const id of ["result", "take"]) show(id);
   await compare(page.pictures.at(-1)!);
 }

@@ -18,7 +18,12 @@ export function showNumbers({ milliseconds: times, bytes: sizes, macs, weights, 
 
 let address: string | undefined;
 
-export function offerModel({ file, model, verified, macs }: Made, original: string): void {
+/** @param point whether a point of the curve was chosen; else it is the fastest that loses little */
+export function offerModel(
+  { file, model, verified, milliseconds: times }: Made,
+  original: string,
+  point: boolean,
+): void {
   if (address !== undefined) URL.revokeObjectURL(address);
   address = URL.createObjectURL(new Blob([model as Uint8Array<ArrayBuffer>], { type: "application/octet-stream" }));
   const link = byId<HTMLAnchorElement>("download");
@@ -28,19 +33,25 @@ export function offerModel({ file, model, verified, macs }: Made, original: stri
     "verified",
     `Verified in this tab: the file was opened and run again; it is ${verified.toExponential(1)} of the largest output from what it should compute.`,
   );
-  setText("command", `npx filterbasis compress ${quoted(original)} -o ${quoted(file)} --data PICTURES --runtime web`);
-  setText("snippet", snippet(original, file, (macs[1] / macs[0]).toFixed(2)));
+  const speedup = point ? Math.max(1, Math.floor(100 * times.ratio) / 100) : undefined;
+  const budget = speedup === undefined ? "" : ` --speedup ${speedup}`;
+  setText(
+    "command",
+    `npx filterbasis compress ${quoted(original)} -o ${quoted(file)}${budget} --data PICTURES --runtime web`,
+  );
+  setText("snippet", snippet(original, file, speedup));
 }
 
 const quoted = (name: string): string => (/^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`);
 
-/** By filters alone: the library's function for pictures is the command's. */
-const snippet = (original: string, file: string, keepMacs: string): string =>
-  `import { compressModel, loadModel } from "filterbasis"; // in Node, once
+const snippet = (original: string, file: string, speedup: number | undefined): string =>
+  `import { calibrationData, compressOnData, findInputs, loadModel, openData } from "filterbasis"; // in Node
 
 const [file, small] = [${JSON.stringify(original)}, ${JSON.stringify(file)}];
-// planned by times in WebAssembly, without pictures; with them: the command above
-await compressModel({ graph: await loadModel(file), file }, small, { runtime: "web", plan: { keepMacs: ${keepMacs} } });`;
+const graph = await loadModel(file);
+const data = await calibrationData(graph, await openData("PICTURES"), await findInputs(graph));
+const budget = { ${speedup === undefined ? "" : `speedup: ${speedup} `}};
+await compressOnData({ graph, file }, small, data, { budget, runtime: "web" });`;
 
 export async function offerReport(client: Client): Promise<void> {
   const data = await client.ask("report", { pictures: shownPictures() });
