@@ -16,7 +16,8 @@ function plannerTo(most: number) {
     calibration,
     images: { count: 1, feeds: () => ({}) },
     plan({ speedup = 1 }: CalibratedBudget) {
-      if (speedup > most) return Promise.reject(new FilterBasisError("budget-unreachable", "no", { facts: {} }));
+      if (speedup > most)
+        return Promise.reject(new FilterBasisError("budget-unreachable", "no", { facts: { reachable: most } }));
       last = speedup;
       return Promise.resolve({ calibration, chosen: [] });
     },
@@ -49,8 +50,15 @@ const found = async (most: number, lossAt: (speedup: number) => Partial<Loss>) =
 
 test("the fastest plan is the last one within the limit that can be reached", async () => {
   expect(await found(10, (speedup) => ({ mean: speedup > 2 ? 1 : 0 }))).toBe(2);
-  expect(await found(1.4, () => ({}))).toBe(1.35);
+  expect(await found(1.36, () => ({}))).toBe(1.35);
   await expect(found(10, () => ({ mean: 1 }))).rejects.toMatchObject({ code: "does-not-pay" });
+});
+
+test("between two speed-ups one more is tried: by their losses, or what can be reached", async () => {
+  const even = await found(10, (speedup) => ({ mean: 0.01 * ((speedup - 1) / 0.44) ** 2 })); // 1.44 loses the limit
+  expect(even).toBeGreaterThan(1.37);
+  expect(even).toBeLessThanOrEqual(1.44);
+  expect(await found(1.48, () => ({}))).toBeCloseTo(0.98 * 1.48, 9);
 });
 
 test("an output that is the same on every image decides nothing", async () => {

@@ -23,6 +23,21 @@ export interface Tried {
   readonly reachable?: unknown;
 }
 
+/** A speed-up between two is tried where it is that much more than the lower. */
+const worthTrying = 1.03;
+
+/**
+ * Between a speed-up within the limit and the next one, which is not: where losses that grow evenly would nearly meet
+ * it, or what can be reached at all.
+ */
+function between(low: Tried | undefined, high: Tried | undefined, limit: number): number | undefined {
+  if (low?.loss === undefined || high === undefined) return undefined;
+  const share = high.loss === undefined ? undefined : (0.9 * (limit - low.loss)) / (high.loss - low.loss);
+  const most =
+    share === undefined ? 0.98 * Number(high.reachable) : low.speedup * (high.speedup / low.speedup) ** share;
+  return most > worthTrying * low.speedup && most < high.speedup ? most : undefined;
+}
+
 /** The speed-ups that are tried: below the first nothing is worth a loss. */
 const speedups = [1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5, 3, 4] as const;
 
@@ -41,29 +56,33 @@ export async function fastestWithin(
   let best: { readonly plan: CalibratedPlan; readonly fitted: FittedPlan } | undefined;
   let limit = limitOf("relative");
   const tried: Tried[] = [];
-  let [low, high]: [number, number] = [-1, speedups.length];
-  while (high - low > 1) {
-    const middle = low < 0 && high === speedups.length ? 3 : Math.floor((low + high) / 2);
-    const speedup = speedups[middle]!;
+  /** Whether a speed-up is reached within the limit. */
+  const reach = async (speedup: number): Promise<boolean> => {
     const plan = await planner.plan({ speedup }).catch((error: unknown) => {
       if (!isError(error, "budget-unreachable")) throw error;
       tried.push({ speedup, reachable: error.facts.reachable });
       return undefined;
     });
-    if (plan === undefined) {
-      high = middle;
-      continue;
-    }
+    if (plan === undefined) return false;
     const fitted = await fitFactors(plan);
     const loss = await lossOf(writeChains(plan.calibration.graph, fitted.replacements, plan.chosen).graph);
     if (loss.constant) throw saysNothing(loss);
     limit = limitOf(loss.kind);
     const layers = plan.chosen.reduce((sum, choice) => sum + choice.loss, 0);
     tried.push({ speedup, loss: loss.mean, layers, ...(plan.times && { milliseconds: plan.times.written }) });
-    note?.(`${speedup} x: loss ${loss.mean.toPrecision(3)} of ${loss.output} (${loss.kind})`);
-    if (loss.mean <= limit) [low, best] = [middle, { plan, fitted }];
+    note?.(`${Number(speedup.toFixed(2))} x: loss ${loss.mean.toPrecision(3)} of ${loss.output} (${loss.kind})`);
+    if (loss.mean <= limit) best = { plan, fitted };
+    return loss.mean <= limit;
+  };
+  let [low, high]: [number, number] = [-1, speedups.length];
+  while (high - low > 1) {
+    const middle = low < 0 && high === speedups.length ? 3 : Math.floor((low + high) / 2);
+    if (await reach(speedups[middle]!)) low = middle;
     else high = middle;
   }
+  const at = (index: number) => tried.find(({ speedup }) => speedup === speedups[index]);
+  const further = between(at(low), at(high), limit);
+  if (further !== undefined) await reach(further);
   if (best !== undefined) return { ...best, tried };
   throw new FilterBasisError("does-not-pay", `no plan is ${speedups[0]} x faster and loses at most ${limit}`, {
     expected: `a loss of at most ${limit}`,
