@@ -127,9 +127,10 @@ function transfer() {
     };
   };
   return {
-    own: sizes(/^(index\.html|assets\/.*\.(js|css))$/),
+    own: sizes(/^(index\.html|assets\/(?!ort\.).*\.(js|css))$/),
     ofThemForTheReport: sizes(/^assets\/compression-.*\.js$/),
-    runtime: sizes(/^ort\//),
+    runtime: sizes(/^(ort\/.*threaded\.(mjs|wasm)|assets\/ort\.wasm.*)$/),
+    runtimeWithWebGpu: sizes(/^(ort\/.*asyncify\.(mjs|wasm)|assets\/ort\.webgpu.*)$/),
     examples: sizes(/^(weights|examples)\//),
   };
 }
