@@ -69,8 +69,10 @@ export async function firstTimes(
     return { original: milliseconds, written: milliseconds };
   });
   const perByte = await millisecondsPerByte(job, calibration, clockOf(job, table), table, whole);
-  const clock = clockOf(job, table, perByte);
-  return { whole, clock };
+  const clock = clockOf(job, table, { perByte });
+  const alone = calibration.layers.reduce((sum, { layer }) => sum + (clock.dense(layer) ?? 0), 0);
+  // Layers together take no longer than their network: what they seem to is what a run costs, or what else ran then.
+  return { whole, clock: alone <= whole ? clock : clockOf(job, table, { perByte, share: whole / alone }) };
 }
 
 type TimedBudget = CalibratedBudget & { readonly whole: Counts };

@@ -101,15 +101,22 @@ function stagesOf(geometry: Window, candidate: Candidate, { shape }: CalibratedL
 const matricesOf = (candidate: Candidate, { shape }: CalibratedLayer) =>
   stageShapes(candidate, shape).map((stage) => ({ shape: [stage.out, stage.in], attributes: {} }));
 
+export interface ClockOptions {
+  readonly perByte?: number;
+  readonly share?: number;
+  readonly precision?: Precision | undefined;
+}
+
 /**
  * Answers from a clock: of a candidate the time in the precision in which it is fastest.
- * @param perByte - what a byte of weights takes beside the clock's times (cold-weights.ts)
+ * @param options - perByte: what a byte of weights takes beside the clock's times (cold-weights.ts); share: of each
+ * time, what counts
  */
 export function chainClock(
   clock: Clock,
   inputs: LayerInputs,
   opset: number,
-  { perByte = 0, precision = "fp32" }: { readonly perByte?: number; readonly precision?: Precision | undefined } = {},
+  { perByte = 0, share = 1, precision = "fp32" }: ClockOptions = {},
 ) {
   // Of one precision the neighbours are the same, whatever the layer is.
   const answered = precision === "fp32" ? clock : withoutNeighbours(clock);
@@ -118,7 +125,7 @@ export function chainClock(
     for (const question of questions ?? [undefined]) {
       const answer = question && answered(question);
       if (answer === undefined) return undefined;
-      sum += answer + perByte * weightBytes(question!);
+      sum += share * (answer + perByte * weightBytes(question!));
     }
     return sum;
   };
@@ -188,8 +195,8 @@ export function firstTimed({ choices }: LayerChoices): readonly LayerChoice[] {
 export const clockOf = (
   job: { readonly prepared: Graph; readonly place: Place; readonly precision?: Precision },
   { clock }: { readonly clock: Clock },
-  perByte = 0,
-) => chainClock(clock, layerInputs(job), opsetOf(job.prepared), { perByte, precision: job.precision });
+  options: Pick<ClockOptions, "perByte" | "share"> = {},
+) => chainClock(clock, layerInputs(job), opsetOf(job.prepared), { ...options, precision: job.precision });
 
 export const opsetOf = (graph: Graph): number => graph.opsets.get("") ?? 17;
 

@@ -1,0 +1,43 @@
+// What a plan by time begins with, on a made-up machine.
+import { expect, test } from "vitest";
+import { randomTensor, smallGraph } from "../../test/small-graphs.js";
+import type { Calibration } from "../calibrate/calibrated.js";
+import { findCalibratedLayers } from "../calibrate/layers.js";
+import { ints, makeNode } from "../graph/attributes.js";
+import type { LatencyTable } from "../runtime/known-times.js";
+import { firstTimes } from "./calibrated-in-time.js";
+import type { CalibratedJob } from "./plan-calibrated.js";
+
+const same = { pads: ints([1, 1, 1, 1]) };
+const graph = smallGraph({
+  nodes: [makeNode("Conv", ["x", "a"], ["b"], same), makeNode("Conv", ["b", "c"], ["y"], same)],
+  initializers: { a: randomTensor([4, 3, 3, 3], 1), c: randomTensor([4, 4, 3, 3], 2) },
+  inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 3, 8, 8] } }],
+  outputs: ["y"],
+});
+const { layers } = findCalibratedLayers(graph);
+const choices = [{ candidate: { family: "dense", ranks: [] }, error: 0, macs: 1, weights: 1 }] as const;
+const calibration = {
+  graph,
+  layers: layers.map((layer) => ({ layer, choices })),
+  skipped: [],
+} as unknown as Calibration;
+const inputs = { shapes: new Map([["x", [1, 3, 8, 8]]]), values: new Map(), chosen: [], guessed: false };
+const job = { original: graph, prepared: graph, place: { inputs }, hooks: {} } as unknown as CalibratedJob;
+
+/** Every layer takes so long by itself, and the network so long. */
+const machine = (each: number, whole: number): LatencyTable =>
+  ({
+    clock: () => each,
+    measure: async () => undefined,
+    networks: async () => ({ original: whole, written: whole }),
+  }) as unknown as LatencyTable;
+
+test("layers together take no longer than their network", async () => {
+  const sum = async (each: number, whole: number) => {
+    const { clock } = await firstTimes(job, calibration, machine(each, whole));
+    return layers.reduce((total, layer) => total + clock.dense(layer)!, 0);
+  };
+  expect(await sum(2, 3)).toBeCloseTo(3, 9);
+  expect(await sum(1, 3)).toBeCloseTo(2, 9); // the rest is other operators
+});
