@@ -164,7 +164,13 @@ export async function fitPlanned(
   };
   return compressCalibrated(plan.calibration, plan.chosen, images, engine, {
     ...stepHooks,
-    refit: { ...sampling, ...stepHooks, fewer: true, ...(hooks.note ? { note: hooks.note } : {}) },
+    refit: {
+      ...sampling,
+      ...(effort && { memory: effort.memory }),
+      ...stepHooks,
+      fewer: true,
+      ...(hooks.note ? { note: hooks.note } : {}),
+    },
   }).finally(() => progress.stop());
 }
 

@@ -6,7 +6,7 @@ export interface Effort {
   readonly places: number;
   /** Patches of more values than this get few candidates, of families that are fitted quickly. */
   readonly largePatch: number;
-  /** Bytes of moments that are held at once. */
+  /** Bytes of moments that are held at once, and of values that are kept between the layers of a refit. */
   readonly memory: number;
 }
 

@@ -33,5 +33,5 @@ export function memoryOf(
   layers: readonly CalibratedLayer[],
 ): number {
   const moments = layers.reduce((sum, { weight }) => sum + 8 * weight.cols ** 2, 0);
-  return copies * bytes + open * liveBytes(graph, shapes) + Math.min(moments, 2 * momentBytes);
+  return copies * bytes + open * liveBytes(graph, shapes) + Math.min(moments, 2 * momentBytes) + momentBytes;
 }
