@@ -11,9 +11,12 @@ self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== self.location.origin) return;
-  const fromNetwork = fetch(request).then(async (answer) => {
-    // The runtime for a GPU is large: kept once it was asked for.
-    if (answer.ok && url.pathname.includes("/ort/")) await (await caches.open(kept)).put(request.url, answer.clone());
+  const fromNetwork = fetch(request).then((answer) => {
+    // The runtime for a GPU is large: kept once it was asked for, while it is compiled.
+    if (answer.ok && url.pathname.includes("/ort/")) {
+      const copy = answer.clone();
+      event.waitUntil(caches.open(kept).then((cache) => cache.put(request.url, copy)));
+    }
     return answer;
   });
   event.respondWith(
