@@ -23,6 +23,7 @@ describe("what an output is", () => {
     expect(isMask(of([1, 1, 2, 2], [0.4, 0.5, 0.6, 0.5]))).toBe(false);
     expect(isMask(of([1, 1, 2, 2], [0, 255, 1, 0]))).toBe(false);
     expect(isMask(of([1, 4], [0, 1, 1, 0]))).toBe(false);
+    expect(kindOfOutput(of([1, 2, 3], [0, 1, 0, 0.99, 0.01, 0]))).toBe("classes"); // probabilities, line by line
     expect(
       kindOfOutput(
         of(

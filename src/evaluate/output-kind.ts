@@ -10,11 +10,18 @@ import type { LossKind } from "./loss.js";
  * such as the scores of a detector's anchors.
  */
 export function classAxis({ dims, ...tensor }: TensorData): number {
-  const values = floats({ dims, ...tensor });
-  for (let axis = dims.length - 1; axis >= 1; axis--) if (dims[axis]! > 1 && sumsToOne(values, dims, axis)) return axis;
+  const probable = probabilityAxis({ dims, ...tensor });
+  if (probable > 0) return probable;
   const own = dims.slice(1).filter((dim) => dim !== 1);
   if (own.length !== 1 || (dims.length === 3 && dims[2] === 1)) return -1;
   return dims.indexOf(own[0]!, 1);
+}
+
+/** The axis along which values are probabilities: at least 0, with a sum of one; -1 where there is none. */
+function probabilityAxis({ dims, ...tensor }: TensorData): number {
+  const values = floats({ dims, ...tensor });
+  for (let axis = dims.length - 1; axis >= 1; axis--) if (dims[axis]! > 1 && sumsToOne(values, dims, axis)) return axis;
+  return -1;
 }
 
 const near = 1e-2;
@@ -61,6 +68,7 @@ export function isMask({ dims, ...tensor }: TensorData): boolean {
 
 /** What an output is, from its values on one or several inputs. */
 export function kindOfOutput(tensor: TensorData): Exclude<LossKind, "decibels"> {
-  if (isMask(tensor)) return "mask";
+  // Characters of a line [N, T, K], or scores of anchors [N, K, 2], are a plane too.
+  if (isMask(tensor) && probabilityAxis(tensor) < 0) return "mask";
   return classAxis(tensor) > 0 ? "classes" : "relative";
 }
