@@ -12,6 +12,7 @@ import type { Graph, TensorData } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
 import { chromium, noBrowser } from "./browser.js";
 import { buildPage, type Opened, openBrowser, openModel, settled, watch } from "./page-driver.js";
+import { smallGraph } from "./small-graphs.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const executablePath = chromium();
@@ -49,17 +50,13 @@ function network(name: string, head: Pick<Graph, "nodes" | "initializers">): Gra
     b: fewFilters(width, width, 4, 2),
     c: fewFilters(width, width, 4, 3),
   };
-  return {
-    name,
+  const graph = smallGraph({
     nodes: [...nodes, ...head.nodes],
-    initializers: new Map([...Object.entries(weights), ...head.initializers]),
+    initializers: { ...weights, ...Object.fromEntries(head.initializers) },
     inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 3, side, side] } }],
-    outputs: [{ name: "y", tensor: { type: "float32" } }],
-    values: new Map(),
-    opsets: new Map([["", 17]]),
-    irVersion: 8,
-    metadata: new Map(),
-  };
+    outputs: ["y"],
+  });
+  return { ...graph, name };
 }
 
 const random = (dims: readonly number[], scale: number, seed: number): TensorData => {

@@ -1,5 +1,5 @@
-// The page with a GPU: the same network, measured there. Chromium computes WebGPU by SwiftShader on the processor, which
-// takes a third of a second for a small convolution: that it works is tested, on images of a few pixels, and how fast
+// The page with a GPU: the same network, measured there. Chromium computes WebGPU by SwiftShader on the processor,
+// which takes a third of a second for a small convolution: that it works is tested, on images of a few pixels, and how fast
 // it is says nothing. Only on request: npm run test:page
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
