@@ -16,10 +16,16 @@ import { parseArgs } from "node:util";
 
 const own = (name, value) => [name, value];
 const named = (rows, value = (row) => row.ours) => rows.map((row) => own(row.name, value(row)));
+/** A layer's or a network's times in ONNX Runtime: the file that came in, the layout that is chosen, and each layout. */
+const formerly = { separate: "split", folded: "batch-folded" };
+const layouts = (name, { original, chosen, layouts, forms }) => [
+  ...[own(`${name}: original`, original), own(`${name}: chosen`, chosen)],
+  ...Object.entries(layouts ?? forms).map(([layout, ms]) => own(`${name}: ${formerly[layout] ?? layout}`, ms)),
+];
 const planning = ({ name, keepParams, seconds }) => own(`${name} at ${keepParams}`, seconds);
 
 /**
- * Each benchmark: its file, which is called differently in older checkouts; what it is called with; where it writes;
+ * Each benchmark: its file, which is called differently in older checkouts, as its result may be; what it is called with;
  * its rows as [name, time], by which the two are compared.
  */
 const benches = {
@@ -42,6 +48,14 @@ const benches = {
     args: ["--rounds", "3", "--further", "1", "--patches", "4"],
     result: "bench-training",
     rows: (r) => named(r.rows, (row) => row.ours.milliseconds),
+  },
+  layouts: {
+    files: ["layouts.ts", "forms.ts"],
+    result: ["bench-layouts", "bench-forms"],
+    rows: (r) => [
+      ...r.layers.flatMap((one) => layouts(`${one.channels}x${one.size}x${one.size} s${one.splits} m${one.basis}`, one)),
+      ...layouts("EDSR-8-128 body", r.edsr8x128Body),
+    ],
   },
   data: {
     files: ["data.ts"],
@@ -79,7 +93,7 @@ if (other === undefined || unknown !== undefined) {
 function run(checkout, { files, args = [], result, rows }) {
   const file = files.map((name) => join("bench", name)).find((name) => existsSync(join(checkout, name)));
   if (file === undefined) throw new Error(`${checkout} has none of bench/${files.join(", bench/")}`);
-  const path = join(checkout, "results", `${result}.json`);
+  const path = join(checkout, "results", `${[result].flat().at(file.endsWith(files[0]) ? 0 : -1)}.json`);
   const kept = existsSync(path) ? readFileSync(path) : undefined;
   try {
     const clock = values.processor ? ["--import", new URL("processor-clock.mjs", import.meta.url).href] : [];
