@@ -53,7 +53,9 @@ const benches = {
     files: ["layouts.ts", "forms.ts"],
     result: ["bench-layouts", "bench-forms"],
     rows: (r) => [
-      ...r.layers.flatMap((one) => layouts(`${one.channels}x${one.size}x${one.size} s${one.splits} m${one.basis}`, one)),
+      ...r.layers.flatMap((one) =>
+        layouts(`${one.channels}x${one.size}x${one.size} s${one.splits} m${one.basis}`, one),
+      ),
       ...layouts("EDSR-8-128 body", r.edsr8x128Body),
     ],
   },
