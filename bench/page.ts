@@ -28,7 +28,12 @@ async function network(page: Page, file: string) {
     new PerformanceObserver((list) => {
       for (const { duration } of list.getEntries()) seen.longest = Math.max(seen.longest, duration);
     }).observe({ entryTypes: ["longtask"] });
-    Object.assign(globalThis, { seen });
+    const steps: [string, number][] = [];
+    const label = document.getElementById("progress-label")!;
+    new MutationObserver(() => steps.push([label.textContent ?? "", performance.now()])).observe(label, {
+      ...{ childList: true, characterData: true, subtree: true },
+    });
+    Object.assign(globalThis, { seen, steps });
   });
   const begun = performance.now();
   await page.click("#faster");
@@ -45,8 +50,20 @@ async function network(page: Page, file: string) {
   const longestMainThreadTask = await page.evaluate(
     () => (globalThis as unknown as { seen: { longest: number } }).seen.longest,
   );
+  const secondsOf = await page.evaluate(secondsOfSteps);
   const headline = refused === "" ? { result: await page.textContent("#headline"), ...numbers } : { refused };
-  return { network: file.split("/").at(-1), seconds, ...headline, longestMainThreadTask };
+  return { network: file.split("/").at(-1), seconds, secondsOf, ...headline, longestMainThreadTask };
+}
+
+/** In the page: seconds of each step that the bar named, added up where a step came twice. */
+function secondsOfSteps(): Record<string, number> {
+  const { steps } = globalThis as unknown as { steps: [string, number][] };
+  const sums: Record<string, number> = {};
+  for (const [i, [name, begun]] of steps.entries()) {
+    const passed = (steps[i + 1]?.[1] ?? performance.now()) - begun;
+    sums[name] = Math.round(10 * (sums[name] ?? 0) + passed / 100) / 10;
+  }
+  return sums;
 }
 
 /** Milliseconds of one convolution, by as many multiply-accumulates, of kernels 3 x 3 and 1 x 1. */

@@ -1,13 +1,14 @@
 // A large network in the page, in headless Chromium: opens, plans and, calibrated on two pictures, compresses, with the
 // minutes and the memory that it takes. usage: npx tsx scripts/test-page-large.ts [MODEL.onnx] (default: ISNet, 88 MB, as
 // scripts/get-networks.mjs fetches it). Writes results/page-large.json.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeResult } from "../bench/result.js";
 import { cacheFolder } from "../src/runtime/cache-folder.js";
 import { chromium, noBrowser } from "../test/browser.js";
+import { watchMemory } from "../test/browser-memory.js";
 import { buildPage, openBrowser } from "../test/page-driver.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -15,32 +16,17 @@ const file = process.argv[2] ?? join(cacheFolder(), "isnet.onnx");
 const executablePath = chromium();
 const minute = 60_000;
 
-/** Bytes that the processes below a folder of user data hold together, as the system counts them. */
-function residentBytes(marker: string): number {
-  let sum = 0;
-  for (const id of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      if (!readFileSync(`/proc/${id}/cmdline`, "utf8").includes(marker)) continue;
-      sum += 1024 * Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${id}/status`, "utf8"))?.[1] ?? 0);
-    } catch {
-      // it ended meanwhile
-    }
-  }
-  return sum;
-}
-
 async function run(model: string, browserPath: string): Promise<object> {
   const folder = mkdtempSync(join(tmpdir(), "filterbasis-page-large-"));
-  let most = 0;
-  const watching = setInterval(() => {
-    most = Math.max(most, residentBytes(browserPath.split("/").at(-1)!));
-  }, 1000);
+  const memory = watchMemory(browserPath.split("/").at(-1)!);
   try {
     await buildPage(folder);
     const { browser, url, close } = await openBrowser(folder, browserPath);
     const page = await browser.newPage();
     await page.goto(url);
+    const empty = memory.begin();
     const step = async (begin: () => Promise<unknown>, what: string) => {
+      memory.begin();
       const begun = performance.now();
       await begin();
       await page.waitForFunction(() => document.getElementById("progress")?.hidden === true, undefined, {
@@ -48,8 +34,9 @@ async function run(model: string, browserPath: string): Promise<object> {
       });
       const refused = await page.textContent("#failure");
       const minutes = Number(((performance.now() - begun) / minute).toFixed(2));
-      console.log(`${what}: ${minutes} minutes ${refused}`);
-      return { minutes, ...(refused ? { refused } : {}) };
+      const megabytes = Math.round((memory.most() - empty) / 1e6);
+      console.log(`${what}: ${minutes} minutes, ${megabytes} MB beyond the empty page ${refused}`);
+      return { minutes, megabytes, ...(refused ? { refused } : {}) };
     };
     const pictures = ["friends", "wine"].map((name) => join(root, `web/public/examples/${name}.webp`));
     await page.setInputFiles("#pictures", pictures);
@@ -67,9 +54,17 @@ async function run(model: string, browserPath: string): Promise<object> {
     }, "compress");
     const result = { headline: await page.textContent("#headline"), numbers: await page.textContent("#numbers") };
     await close();
-    return { ...said, opened, planned, compressed, ...result, chromium: browser.version(), mostResidentBytes: most };
+    return {
+      ...said,
+      opened,
+      planned,
+      compressed,
+      ...result,
+      chromium: browser.version(),
+      emptyPageMegabytes: Math.round(empty / 1e6),
+    };
   } finally {
-    clearInterval(watching);
+    memory.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }

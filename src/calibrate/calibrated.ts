@@ -18,8 +18,7 @@ import {
 } from "./choices.js";
 import type { CalibrationImages, Engine, Hooks } from "./engine.js";
 import { type CalibratedLayer, findCalibratedLayers, type Skipped } from "./layers.js";
-import { type MomentSource, momentSource } from "./moment-source.js";
-import type { MomentOptions } from "./moments.js";
+import { type MomentSource, momentSource, type SourceOptions } from "./moment-source.js";
 import { type RefitOptions, refit } from "./refit.js";
 import { corrected, type Replacement, unchanged } from "./replacement.js";
 import type { RefitOutcome } from "./tries.js";
@@ -33,7 +32,7 @@ export interface Calibration {
   readonly moments: MomentSource;
 }
 
-export interface CalibrateOptions extends MomentOptions, ChoiceOptions {
+export interface CalibrateOptions extends SourceOptions, ChoiceOptions {
   /** Where moments and errors are kept between runs: `openCalibrationCache`. */
   readonly cache?: CalibrationCache | undefined;
 }

@@ -6,9 +6,15 @@ import type { CalibrationImages, Engine } from "./engine.js";
 import type { CalibratedLayer } from "./layers.js";
 import { activationMoments, type LayerMoments, type MomentOptions } from "./moments.js";
 import type { Moments } from "./sums.js";
+import type { Lead } from "./together.js";
 
 /** Gives the moments of layers, in their order. May be asked several times. */
 export type MomentSource = (layers: readonly CalibratedLayer[]) => AsyncIterable<LayerMoments>;
+
+export interface SourceOptions extends MomentOptions {
+  /** Where other processes look at the images too. */
+  readonly lead?: Lead;
+}
 
 /** Bytes of moments that are kept in memory, without a cache and beside one. */
 const [keptBytes, keptBesideCache] = [2 ** 30, 2 ** 28];
@@ -17,7 +23,7 @@ export function momentSource(
   graph: Graph,
   images: CalibrationImages,
   engine: Engine,
-  options: MomentOptions = {},
+  { lead, ...options }: SourceOptions = {},
   cache?: CalibrationCache,
 ): MomentSource {
   const kept = new Map<string, Moments>();
@@ -31,17 +37,33 @@ export function momentSource(
     if (found !== undefined && !kept.has(layer.weightName)) keep(layer, found);
     return found;
   };
+  const computed = async function* (layers: readonly CalibratedLayer[]) {
+    if (lead === undefined || layers.length === 0)
+      return yield* activationMoments(graph, layers, images, engine, options);
+    const { batch, places, seed, memory } = options;
+    await lead.call({
+      layers: layers.map(({ weightName }) => weightName),
+      images: { key: images.key, count: images.count },
+      sampling: {
+        ...(batch === undefined ? {} : { batch }),
+        ...(places === undefined ? {} : { places }),
+        ...(seed === undefined ? {} : { seed }),
+        ...(memory === undefined ? {} : { memory }),
+      },
+    });
+    yield* activationMoments(graph, layers, images, engine, { ...options, shares: lead });
+  };
   return async function* (layers) {
     const missing: CalibratedLayer[] = [];
     for (const layer of layers)
       if (!kept.has(layer.weightName) && !(await cache?.hasMoments(layer))) missing.push(layer);
-    const computed = activationMoments(graph, missing, images, engine, options)[Symbol.asyncIterator]();
+    const seen = computed(missing);
     try {
       for (const layer of layers) {
         let moments = missing.includes(layer) ? undefined : await known(layer);
         if (moments === undefined) {
           const next = missing.includes(layer)
-            ? await computed.next()
+            ? await seen.next()
             : await activationMoments(graph, [layer], images, engine, options).next(); // what the cache had was of no use
           moments = (next.value as LayerMoments).moments;
           keep(layer, moments);
@@ -50,7 +72,7 @@ export function momentSource(
         yield { layer, moments };
       }
     } finally {
-      await computed.return?.(undefined);
+      await seen.return(undefined);
     }
   };
 }

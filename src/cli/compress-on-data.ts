@@ -2,8 +2,10 @@
 // nothing was fitted to.
 import { realpath } from "node:fs/promises";
 import type { Layout } from "../basis/layouts.js";
+import type { Follower, Lead } from "../calibrate/together.js";
+import { bestEngine } from "../compress/best-engine.js";
 import { type CalibrationData, calibrationData } from "../compress/calibration-data.js";
-import type { PlanOnDataOptions } from "../compress/choose-plan.js";
+import { helpCalibrate, type PlanOnDataOptions } from "../compress/choose-plan.js";
 import { type CalibratedResult, compressOnData } from "../compress/compress-calibrated.js";
 import type { JobOptions } from "../compress/job.js";
 import type { CalibratedBudget } from "../compress/plan-calibrated.js";
@@ -64,6 +66,8 @@ export interface OnData {
   readonly inputs: ModelInputs;
   readonly options: JobOptions;
   readonly args: CalibrationArguments;
+  /** Where other processes help to calibrate. */
+  readonly lead?: Lead;
 }
 
 /** The images that --data names, as the network takes them; what was guessed of them is told. */
@@ -78,18 +82,36 @@ export async function imagesFor(
   return images;
 }
 
-export async function onData({ graph, file, output, inputs, options, args }: OnData, context: Context) {
+/** What a process does beside the one that compresses or plans; it says nothing. */
+export async function helpOnData(
+  { graph, file, inputs, options, args }: Omit<OnData, "output" | "lead">,
+  follower: Follower,
+  context: Context,
+): Promise<void> {
+  const images = await imagesFor({ graph, inputs, args }, context);
+  const beside = { engine: bestEngine(deviceOf(args)), follower, hooks: { signal: context.signal } };
+  await helpCalibrate({ graph, file }, images, planOptionsOf(options, args), beside);
+}
+
+export async function onData({ graph, file, output, inputs, options, args, lead }: OnData, context: Context) {
   const images = await imagesFor({ graph, inputs, args }, context);
   const count = images.images.count * images.all.each;
   const source = await sourceOf(file, args, images.all.count * images.all.each);
+  const asked = { ...calibratedOptions(options, args), ...given("lead", lead) };
   const compressed = async (to: string) => {
-    const result = await compressOnData({ graph, file }, to, images, calibratedOptions(options, args), context);
+    const result = await compressOnData({ graph, file }, to, images, asked, context);
     for (const { name, reason } of result.skipped) context.note(`skipped ${name}: ${reason}`);
     return { result, json: { ...reportOf({ ...result, file: output }, count), source }, text: show(result, count) };
   };
   if (inEightBits(args)) {
-    const asked = { ...planOptionsOf(options, args), fixed: isFixed(options) };
-    return inPrecision({ graph, file }, output, images, { asked, place: options, args, source, compressed }, context);
+    const whole = { ...planOptionsOf(options, args), fixed: isFixed(options) };
+    return inPrecision(
+      { graph, file },
+      output,
+      images,
+      { asked: whole, place: options, args, source, compressed },
+      context,
+    );
   }
   const { json, text: told } = await compressed(output);
   await keepReport(output, json);

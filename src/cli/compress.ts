@@ -17,6 +17,7 @@ import { modelBytes, modelFiles } from "../runtime/model-bytes.js";
 import { checkOutput } from "../runtime/output.js";
 import { checkRunnable } from "../runtime/runnable.js";
 import { agreementLines } from "./agreement-text.js";
+import { calibrateTogether } from "./calibrate-together.js";
 import { columns } from "./columns.js";
 import { onData, planningOptions } from "./compress-on-data.js";
 import { checkPatterns, compressionOptions, jobOptions } from "./compress-options.js";
@@ -64,7 +65,10 @@ export default command({
     await checkRunnable(file, place);
     const inputs = await modelInputs(graph, context, place);
     if (args.undo) return undo({ graph, file }, args.output, placeOf(options, inputs), context);
-    if (calibrated) return onData({ graph, file, output: args.output, inputs, options, args }, context);
+    if (calibrated) {
+      const asked = { graph, file, output: args.output, inputs, options, args };
+      return calibrateTogether(asked, context, (own) => onData(own, context));
+    }
     let trained: FineTunedRun | undefined;
     const train = async ({ plan }: PlannedModel) => {
       const asked = planAsOptions(plan, { ...options.plan, inputs: inputs.shapes });

@@ -10,6 +10,7 @@ import { inputOptions } from "./data-options.js";
 import { precisionOptions } from "./eight-bits.js";
 import type { Context } from "./frame.js";
 import { lossLines } from "./loss-text.js";
+import { given } from "./values.js";
 
 /** The options of `plan` that say what to calibrate on. */
 export const planOnDataOptions = {
@@ -22,9 +23,12 @@ export const planOnDataOptions = {
 };
 
 /** @throws FilterBasisError as `compress --data`; nothing is written */
-export async function planOnData({ graph, file, inputs, options, args }: Omit<OnData, "output">, context: Context) {
+export async function planOnData(
+  { graph, file, inputs, options, args, lead }: Omit<OnData, "output">,
+  context: Context,
+) {
   const images = await imagesFor({ graph, inputs, args }, context);
-  const asked = planOptionsOf(options, args);
+  const asked = { ...planOptionsOf(options, args), ...given("lead", lead) };
   const job = calibratedJob({ graph, file }, images, asked, bestEngine(deviceOf(args)), context);
   const chosen = await choosePlan({ graph, file }, job, asked);
   const json = { file, method: "calibrated", before: job.before, ...reportOf(chosen) };

@@ -2,6 +2,7 @@
 import { type PlannedModel, planModel } from "../compress/plan.js";
 import { loadModel } from "../runtime/files.js";
 import { checkRunnable } from "../runtime/runnable.js";
+import { calibrateTogether } from "./calibrate-together.js";
 import { columns, grouped } from "./columns.js";
 import { checkPatterns, compressionOptions, jobOptions } from "./compress-options.js";
 import { isCalibrated, planOnDataRules } from "./compress-rules.js";
@@ -31,7 +32,10 @@ export default command({
     const place = options.runtime === undefined ? {} : { runtime: options.runtime };
     if (options.layout === "auto") await checkRunnable(file, place);
     const inputs = await modelInputs(graph, context, place);
-    if (isCalibrated(context.given)) return planOnData({ graph, file, inputs, options, args }, context);
+    if (isCalibrated(context.given)) {
+      const asked = { graph, file, inputs, options, args };
+      return calibrateTogether(asked, context, (own) => planOnData(own, context));
+    }
     const planned = await planModel({ graph, file }, { ...options, inputs }, context);
     return { json: { file, method: args.method, ...planReport(planned) }, text: `${file}\n${showPlan(planned)}` };
   },

@@ -10,10 +10,7 @@ export function whole(option: string, text: string | undefined, least: number, m
   if (text === undefined) return undefined;
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-  throw new FilterBasisError("usage", `${option} must be a whole number`, {
-    expected: `${least} .. ${most}`,
-    got: text,
-  });
+  throw new FilterBasisError("usage", `${option} must be a whole number from ${least} to ${most}`, { got: text });
 }
 
 /**
@@ -24,7 +21,7 @@ export function number(option: string, text: string | undefined, least: number, 
   if (text === undefined) return undefined;
   const value = Number(text);
   if (text.trim() !== "" && value >= least && value <= most) return value;
-  throw new FilterBasisError("usage", `${option} must be a number`, { expected: `${least} .. ${most}`, got: text });
+  throw new FilterBasisError("usage", `${option} must be a number from ${least} to ${most}`, { got: text });
 }
 
 /** --range as numbers. */

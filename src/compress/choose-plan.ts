@@ -5,6 +5,7 @@
 import { calibrationsFolder } from "../calibrate/cache.js";
 import { compressCalibrated } from "../calibrate/calibrated.js";
 import type { CalibrationImages, Engine } from "../calibrate/engine.js";
+import { type Follower, followMoments, type Lead } from "../calibrate/together.js";
 import { type ComparedOnData, type CompareOptions, compareOnData } from "../evaluate/compare-on-data.js";
 import { type LossKind, usualLoss } from "../evaluate/loss.js";
 import type { Graph } from "../graph/types.js";
@@ -15,6 +16,7 @@ import type { CalibrationData } from "./calibration-data.js";
 import { placesOf } from "./effort.js";
 import { explicitPlan, type Sizes } from "./explicit-plan.js";
 import { type FittedPlan, fastestWithin, type Tried } from "./fastest-within.js";
+import { fittedImages } from "./fitted-images.js";
 import { type Given, type JobHooks, type JobOptions, placeOf, stepsOf } from "./job.js";
 import { saysNothing } from "./pays-on-data.js";
 import {
@@ -47,6 +49,8 @@ export interface PlanOnDataOptions extends Pick<JobOptions, "runtime" | "threads
   readonly selection?: Selection;
   /** In which layers may compute once the plan is carried out: a plan by time counts on it. Default: floats. */
   readonly precision?: Precision;
+  /** Where other processes help to calibrate: `helpCalibrate` is what they run. */
+  readonly lead?: Lead;
 }
 
 export interface ChosenPlan {
@@ -71,7 +75,7 @@ export function calibratedJob(
   engine: Engine,
   hooks: JobHooks,
 ): CalibratedJob {
-  const { latencies, selection, precision } = options;
+  const { latencies, selection, precision, lead } = options;
   return {
     ...{ original: given.graph, prepared: prepare(given.graph, options).graph, engine, data, hooks },
     ...{ before: cost(given.graph, data.inputs.shapes), place: placeOf(options, data.inputs) },
@@ -79,7 +83,24 @@ export function calibratedJob(
     ...(latencies === undefined ? {} : { latencies }),
     ...(selection === undefined ? {} : { selection }),
     ...(precision === undefined ? {} : { precision }),
+    ...(lead === undefined ? {} : { lead }),
   };
+}
+
+/**
+ * What a process does beside the one that compresses or plans, with the same model, data and options.
+ * @throws FilterBasisError as `followMoments`
+ */
+export async function helpCalibrate(
+  given: Given,
+  data: CalibrationData,
+  options: PlanOnDataOptions,
+  { engine, follower, hooks = {} }: { readonly engine: Engine; readonly follower: Follower; readonly hooks?: JobHooks },
+): Promise<void> {
+  const { signal } = hooks;
+  const job = calibratedJob(given, data, options, engine, { ...(signal && { signal }) });
+  const images = [await fittedImages(job), data.images];
+  await followMoments(job.prepared, images, engine, follower, { ...(signal && { signal }) });
 }
 
 const isNamed = (budget: CalibratedBudget): boolean => Object.values(budget).some((value) => value !== undefined);

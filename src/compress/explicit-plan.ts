@@ -4,12 +4,12 @@ import type { Candidate } from "../basis/factors.js";
 import { fitCandidate, ridged } from "../basis/fit.js";
 import { fullRanks } from "../basis/full-ranks.js";
 import { bestSplits, chooseSplits } from "../basis/split.js";
-import { openCalibrationCache } from "../calibrate/cache.js";
 import { type Calibration, calibrate, type PlannedChoice } from "../calibrate/calibrated.js";
 import { costOf, type LayerChoice, usualFloor } from "../calibrate/choices.js";
 import type { CalibratedLayer } from "../calibrate/layers.js";
 import { FilterBasisError } from "../errors/error.js";
 import { matches, type Selection, skipReason } from "../methods/pattern.js";
+import { calibrateOptions } from "./calibrate-options.js";
 import { stepsOf } from "./job.js";
 import type { CalibratedJob, CalibratedPlan } from "./plan-calibrated.js";
 
@@ -26,12 +26,9 @@ export interface Sizes {
 export async function explicitPlan(job: CalibratedJob, sizes: Sizes): Promise<CalibratedPlan> {
   const { prepared, data, engine, hooks } = job;
   const progress = stepsOf(hooks);
-  const { signal } = hooks;
   const calibrated = await calibrate(prepared, data.images, engine, {
     candidates: { families: [] },
-    cache: openCalibrationCache(prepared, data.images, engine),
-    ...(data.batch === undefined ? {} : { batch: data.batch }),
-    ...(signal ? { signal } : {}),
+    ...calibrateOptions(job, data.images),
     progress: progress.report,
   }).finally(() => progress.stop());
   const asked = calibrated.layers.map(({ layer }) => candidateFor(layer, sizes, job.selection));

@@ -1,15 +1,16 @@
 // A plan by what layers lose on images: a budget in multiply-accumulates, weights or milliseconds is spent where it
 // costs least of the outputs. With times, a layer is only replaced by what was measured to be no slower, and the whole
 // network is timed before the plan counts.
-import { openCalibrationCache } from "../calibrate/cache.js";
 import { type CalibrateOptions, type Calibration, calibrate, type PlannedChoice } from "../calibrate/calibrated.js";
 import { extentsOf } from "../calibrate/choices.js";
 import type { CalibrationImages, Engine } from "../calibrate/engine.js";
+import type { Lead } from "../calibrate/together.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { type Selection, skipReason } from "../methods/pattern.js";
 import type { Cost } from "../ops/cost/cost.js";
 import { openLatencyTable } from "../runtime/latency-table.js";
+import { calibrateOptions } from "./calibrate-options.js";
 import { type FirstTimes, firstTimes, surelyTimedPlan } from "./calibrated-in-time.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { type ChainClock, clockOf } from "./chain-times.js";
@@ -71,6 +72,8 @@ export interface CalibratedJob {
   readonly basesOnly?: boolean;
   /** Of the layers: candidates are timed in all that is allowed, and count as fast as the fastest. Default: floats. */
   readonly precision?: Precision;
+  /** Where other processes help to calibrate. */
+  readonly lead?: Lead;
   /** Where somebody waits for it: what is looked at, and what is tried. */
   readonly effort?: Effort;
 }
@@ -137,19 +140,15 @@ function selected(calibration: Calibration, selection: Selection = {}): Calibrat
  * throws
  */
 export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Planner> {
-  const { data, prepared, engine, hooks } = job;
-  const { signal } = hooks;
+  const { prepared, engine, hooks } = job;
   const images = await fittedImages(job);
-  const cache = openCalibrationCache(prepared, images, engine, {});
   const progress = stepsOf(hooks);
   const options: CalibrateOptions = {
     candidates: (shape) =>
       restricted(candidatesFor(shape, saves, { widest: widestBy(engine), ...job.effort }), shape, job),
-    cache,
+    ...calibrateOptions(job, images),
     ...placesOf(job, images),
     ...(job.effort && { memory: job.effort.memory }),
-    ...(data.batch === undefined ? {} : { batch: data.batch }),
-    ...(signal ? { signal } : {}),
     progress: progress.report,
   };
   const calibrated = await calibrate(prepared, images, engine, options).finally(() => progress.stop());
