@@ -64,3 +64,28 @@ test("between two speed-ups one more is tried: by their losses, or what can be r
 test("an output that is the same on every image decides nothing", async () => {
   await expect(found(10, () => ({ constant: true }))).rejects.toThrow(/"y".*same on every image/);
 });
+
+test("where layers promise losses, fewer plans are tried", async () => {
+  const curve = Array.from({ length: 12 }, (_, i) => ({ speedup: 1 + i / 3, milliseconds: 1, loss: (i / 3) ** 2 }));
+  /** Losses of the network go by those of the layers, but for a share that grows with them. */
+  const search = async (scale: number, bend: number) => {
+    const { planner, last } = plannerTo(10);
+    const tried: number[] = [];
+    const lossOf = () => {
+      tried.push(last());
+      const mean = scale * (last() - 1) ** (2 + bend);
+      return Promise.resolve({ output: "y", kind: "relative", constant: false, mean, interval: 0 } as Loss);
+    };
+    const fit = () => Promise.resolve({ replacements: [], layers: [] });
+    const { plan: _, ...found } = await fastestWithin({ ...planner, curve: () => curve }, fit, lossOf, () => 0.01, {});
+    const within = found.tried.filter(({ loss = 1 }) => loss <= 0.01).map(({ speedup }) => speedup);
+    return { tried, best: Math.max(...within) };
+  };
+  for (const bend of [-0.5, 0, 0.5])
+    for (const edge of [1.13, 1.29, 1.6, 2.2, 3.3]) {
+      const { tried, best } = await search(0.01 / (edge - 1) ** (2 + bend), bend);
+      expect(best, `${edge} ${bend}`).toBeGreaterThan(0.88 * edge);
+      expect(best).toBeLessThanOrEqual(edge);
+      expect(tried.length, tried.join()).toBeLessThanOrEqual(4);
+    }
+});
