@@ -21,6 +21,11 @@ export interface NetworkOptions {
    * do not.
    */
   readonly trainable?: (name: string, usual: boolean) => boolean;
+  /**
+   * While training, QuantizeLinear passes gradients on as if it did not round (a straight-through estimator), but none
+   * of what it cuts off. Default: rounding has no gradient.
+   */
+  readonly straightThrough?: boolean;
 }
 
 export interface ForwardOptions {
@@ -67,7 +72,8 @@ export class Network implements Disposable {
   readonly #computed: ReadonlySet<number>;
   readonly #plans = new Map<string, Plan>();
 
-  constructor(graph: Graph, { device = defaultDevice, trainable = (_, usual) => usual }: NetworkOptions = {}) {
+  constructor(graph: Graph, options: NetworkOptions = {}) {
+    const { device = defaultDevice, trainable = (_, usual) => usual, straightThrough = false } = options;
     checkPorts(graph);
     const versioned = inlined(graph);
     const nodes = versioned.map(({ node }) => node);
@@ -81,7 +87,7 @@ export class Network implements Disposable {
     this.#graph = graph;
     this.device = device;
     this.#constants = own;
-    this.#program = compile(graph, versioned, constants, large);
+    this.#program = compile(graph, versioned, constants, large, straightThrough);
     this.#computed = new Set(this.#program.steps.flatMap((step) => step.outputs));
     const initial = new Array<Value | undefined>(this.#program.slotCount).fill(undefined);
     for (const [slot, host] of this.#program.known) initial[slot] = host;

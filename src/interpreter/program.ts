@@ -36,6 +36,7 @@ export interface Program {
 /**
  * Compiles a graph.
  * @param large constants that live as tensors (parameters, statistics and whatever is too large for numbers)
+ * @param straightThrough as lowerings have it
  * @throws FilterBasisError `unsupported` naming node and operator, for whatever cannot be run
  */
 export function compile(
@@ -43,6 +44,7 @@ export function compile(
   nodes: readonly VersionedNode[],
   constants: ReadonlyMap<string, TensorData>,
   large: ReadonlySet<string>,
+  straightThrough: boolean,
 ): Program {
   const slots = new Map<string, number>();
   const known = new Map<number, Host>();
@@ -70,7 +72,7 @@ export function compile(
     } else {
       const hosts = inputs.map((slot) => known.get(slot));
       const dims = node.inputs.map((name) => constants.get(name)?.dims);
-      const step = lower(node, { node, opset, constants: hosts, dims });
+      const step = lower(node, { node, opset, constants: hosts, dims, straightThrough });
       const folded = foldable(inputs, hosts) && node.outputs.length === 1 ? step.host?.(hosts) : undefined;
       const outputs = node.outputs.map(define);
       if (folded !== undefined) known.set(outputs[0]!, folded);

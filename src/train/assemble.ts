@@ -8,8 +8,9 @@ import { Network } from "../interpreter/network.js";
 import { sparseScales } from "../methods/slimming.js";
 import { buildNet } from "../nets/table.js";
 import { cost } from "../ops/cost/cost.js";
+import { type FloatWeights, floatWeights } from "../passes/quantize/float-weights.js";
 import { loadModel } from "../runtime/files.js";
-import { requireDevice, type Tensor } from "../torch/index.js";
+import { type Device, requireDevice, type Tensor } from "../torch/index.js";
 import { approximatedLayers, basisParameters } from "./approximation.js";
 import type { Metrics } from "./loop.js";
 import { LossScaler } from "./loss-scaler.js";
@@ -35,11 +36,24 @@ export interface Training extends Disposable {
 }
 
 /** The network that a recipe starts from, before any compression. */
-export async function recipeGraph({ network, seed }: Recipe): Promise<Graph> {
+export async function recipeGraph({ network, seed, rounding, compress }: Recipe): Promise<Graph> {
   const { name, file, ...options } = network;
+  if (rounding !== "none") return await inEightBits(file, compress !== undefined);
   if (name === undefined) return prepare(await loadModel(file as string), { keepBatchNorm: true }).graph;
   const built = buildNet(name, { seed, ...options });
   return file === undefined ? built : trained(await loadModel(file as string), built, name);
+}
+
+/** A network in eight bits, whose pairs stay. @throws FilterBasisError `invalid-recipe` */
+async function inEightBits(file: string | undefined, compressed: boolean): Promise<Graph> {
+  const graph = file === undefined || compressed ? undefined : await loadModel(file);
+  if (graph !== undefined && floatWeights(graph).learned.size > 0) return graph;
+  throw new FilterBasisError("invalid-recipe", "rounding is of a network that is in eight bits already", {
+    field: "rounding",
+    expected: "network.file with pairs of QuantizeLinear and DequantizeLinear, and no `compress`",
+    got: compressed ? "a recipe that compresses" : (file ?? "no network.file"),
+    cures: ["write it first: filterbasis compress MODEL -o FILE --data DATA --precision int8"],
+  });
 }
 
 /** A model that was trained before, which has to be the network that the recipe names. */
@@ -70,8 +84,8 @@ export async function assemble(
   const before = runnable(teacherNetwork, original);
   const data = owned.use(await openTaskData(recipe, before, note, world));
   const graph = await compress(teacherNetwork, data.whole);
-  const only = recipe.train === "basis" ? basisParameters(graph) : undefined;
-  const network = owned.use(new Network(graph, { device, ...(only && { trainable: (name) => only.has(name) }) }));
+  const rounded = recipe.rounding === "none" ? undefined : floatWeights(graph);
+  const network = owned.use(networkOf(graph, recipe, rounded, device));
   const layers = recipe.loss.gamma > 0 ? approximatedLayers(graph, original, network) : [];
   for (const layer of layers) owned.use(layer.original);
   const [input, output] = ends(graph);
@@ -100,9 +114,18 @@ export async function assemble(
     primaryMetric: data.primaryMetric,
     evaluate: () => data.evaluate(evaluated),
     evaluateOriginal: () => data.evaluate(before),
-    model: () => withMetadata(network.toGraph(), data.conventions),
+    model: () => withMetadata(rounded?.restored(network.toGraph()) ?? network.toGraph(), data.conventions),
     [Symbol.dispose]: keep,
   };
+}
+
+/** What is trained of a network, on the engine. */
+function networkOf(graph: Graph, { train }: Recipe, rounded: FloatWeights | undefined, device: Device): Network {
+  const only = train === "basis" ? basisParameters(graph) : undefined;
+  const learns = rounded && ((name: string, usual: boolean): boolean => usual || rounded.learned.has(name));
+  const trainable = only ? (name: string): boolean => only.has(name) : learns;
+  const straightThrough = rounded !== undefined;
+  return new Network(rounded?.graph ?? graph, { device, straightThrough, ...(trainable && { trainable }) });
 }
 
 /** @throws FilterBasisError `invalid-recipe` for a network without batch norms */

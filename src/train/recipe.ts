@@ -177,6 +177,12 @@ export const recipeSchema = z.strictObject({
     .describe(
       "of convolutions and products while training; weights, statistics and losses stay float32; float16 scales the loss",
     ),
+  rounding: z
+    .enum(["none", "straight-through"])
+    .default("none")
+    .describe(
+      "straight-through: the network of `network.file` is in eight bits and stays so; its weights are trained as floats that are rounded in every step, whose gradients pass the rounding as if it did nothing",
+    ),
   deterministic: z
     .boolean()
     .default(false)

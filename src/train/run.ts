@@ -144,7 +144,7 @@ async function runBeside(recipe: Recipe, hooks: RunHooks, world: World): Promise
   using training = await assemble(recipe, graph, compress, note, world);
   if (resume === undefined) {
     await shareStart(world, training.trainer);
-    if (recipe.compress !== undefined) {
+    if (recipe.compress !== undefined || recipe.rounding !== "none") {
       await training.evaluateOriginal();
       await training.evaluate();
     }
@@ -174,7 +174,7 @@ function prepareEngine({ device, threads, seed }: Recipe, { rank }: World): Devi
 /** Sets the statistics of batch norms anew, and keeps what a compressed network is before it is trained. */
 async function beforeFirstStep(
   folder: string,
-  { recalibrate: batches, compress }: Recipe,
+  { recalibrate: batches, compress, rounding }: Recipe,
   training: Training,
   throwIfAborted: () => void,
   world: World,
@@ -182,7 +182,7 @@ async function beforeFirstStep(
   const { network, input } = training.trainer;
   if (batches > 0) await recalibrate(network, input, abortable(training.whole, throwIfAborted), batches);
   await shareStart(world, training.trainer);
-  if (compress === undefined) return;
+  if (compress === undefined && rounding === "none") return;
   await saveModel(training.model(), join(folder, runFiles.start));
   throwIfAborted();
   await writeJson(folder, runFiles.originalMetrics, await training.evaluateOriginal());

@@ -30,6 +30,8 @@ export interface LoweringContext {
   readonly constants: readonly (Host | undefined)[];
   /** Dims of inputs that are constants or parameters, by position; undefined elsewhere. */
   readonly dims: readonly (readonly number[] | undefined)[];
+  /** Rounding to integers passes gradients on as if it did nothing, while training (see `NetworkOptions`). */
+  readonly straightThrough: boolean;
 }
 
 export type Lowering = (context: LoweringContext) => Kernel;

@@ -30,19 +30,29 @@ function checkBlocks(context: LoweringContext): number {
   return readInt(context.node, "axis", 1);
 }
 
+/**
+ * The nearest integers, with the gradient of what was rounded (Bengio, Leonard and Courville, Estimating or Propagating
+ * Gradients Through Stochastic Neurons, 2013).
+ */
+const roundedThrough = (x: Tensor): Tensor =>
+  call("add.Tensor", x, call("detach", call("sub.Tensor", call("round", x), x)));
+
 const quantizeLinear: Lowering = (context) => {
   const axis = checkBlocks(context);
   const stated = dataTypes[readInt(context.node, "output_dtype", 0) - 1] as DType | undefined;
-  return (inputs) => {
+  return (inputs, { training }) => {
+    const learns = context.straightThrough && training;
     const x = first(inputs);
     const zero = inputs[2] === undefined ? undefined : tensor(inputs[2]);
     const type = zero?.dtype ?? stated ?? "uint8";
     const range = limits[type];
     if (range === undefined) throw refuse(context, `rounding to ${type} is not supported`);
-    const steps = call("round", call("div.Tensor", x, along(x, tensor(inputs[1]), axis)));
+    const exact = call("div.Tensor", x, along(x, tensor(inputs[1]), axis));
+    const steps = learns ? roundedThrough(exact) : call("round", exact);
     const moved =
       zero === undefined ? steps : call("add.Tensor", steps, call("to.dtype", along(x, zero, axis), x.dtype));
-    return call("to.dtype", call("clamp", moved, ...range), type);
+    const within = call("clamp", moved, ...range);
+    return learns ? within : call("to.dtype", within, type);
   };
 };
 
@@ -50,9 +60,10 @@ const dequantizeLinear: Lowering = (context) => {
   const axis = checkBlocks(context);
   return (inputs) => {
     const [x, scale] = [first(inputs), tensor(inputs[1])];
-    // int32 has more digits than float32: the difference is taken in double.
-    const wide = call("to.dtype", x, "float64");
-    const zero = inputs[2] === undefined ? undefined : call("to.dtype", along(x, tensor(inputs[2]), axis), "float64");
+    // int32 has more digits than float32: the difference is taken in double. Integers that learn are floats already.
+    const type = x.dtype === "float32" ? x.dtype : "float64";
+    const wide = call("to.dtype", x, type);
+    const zero = inputs[2] === undefined ? undefined : call("to.dtype", along(x, tensor(inputs[2]), axis), type);
     const steps = zero === undefined ? wide : call("sub.Tensor", wide, zero);
     return call("mul.Tensor", call("to.dtype", steps, scale.dtype), along(x, scale, axis));
   };
