@@ -15,7 +15,7 @@ import { cacheLimit, pruneFolder } from "../runtime/prune-folder.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { placesOf } from "./effort.js";
 import { explicitPlan, type Sizes } from "./explicit-plan.js";
-import { type FittedPlan, fastestWithin, type Tried } from "./fastest-within.js";
+import { type FittedPlan, fastestWithin, type Trial, type Tried } from "./fastest-within.js";
 import { fittedImages } from "./fitted-images.js";
 import { type Given, type JobHooks, type JobOptions, placeOf, stepsOf } from "./job.js";
 import { saysNothing } from "./pays-on-data.js";
@@ -167,9 +167,16 @@ async function chosenBy(
     if (compared.loss.mean <= limit(compared.loss.kind)) lost = compared; // those that are found are faster and faster
     return compared.loss;
   };
-  const best = await fastestWithin(planner, (plan) => fitPlanned(plan, job, planner.images), lossOf, limit, job.hooks);
+  const trial: Trial = {
+    fitted: (plan) => compressCalibrated(plan.calibration, plan.chosen, planner.images, job.engine, signalOf(job)),
+    refitted: (plan) => fitPlanned(plan, job, planner.images),
+    ...{ lossOf, limitOf: limit },
+  };
+  const best = await fastestWithin(planner, trial, job.hooks);
   return { ...best, ...(lost && { lost }) };
 }
+
+const signalOf = ({ hooks: { signal } }: Pick<CalibratedJob, "hooks">) => (signal ? { signal } : {});
 
 /** The factors of a plan, refitted to what the compressed network feeds its layers. */
 export async function fitPlanned(

@@ -1,5 +1,6 @@
-// Without a budget: the fastest plan whose loss on images that nothing was fitted to stays within a limit, found among
-// some speed-ups by what their layers promise, and once between two of them.
+// Without a budget: the fastest plan whose loss on images that nothing was fitted to stays within a limit. Where to
+// begin is read off the curve, with factors that nothing refitted and no network timed; then plans are timed, fitted and
+// refitted, a few of them.
 import type { Compressed } from "../calibrate/calibrated.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import type { Loss } from "../evaluate/compare-on-data.js";
@@ -24,129 +25,159 @@ export interface Tried {
   readonly reachable?: unknown;
 }
 
-/** A speed-up between two is tried where it is that much more than the lower. */
+/** How a plan's factors are fitted, and what a network loses on the images held out. */
+export interface Trial {
+  /** To what layers see in the original: quickly. */
+  fitted(plan: CalibratedPlan): Promise<FittedPlan>;
+  /** To what they see in the compressed network. */
+  refitted(plan: CalibratedPlan): Promise<FittedPlan>;
+  lossOf(graph: Graph): Promise<Loss>;
+  /** What may be lost. */
+  limitOf(kind: LossKind): number;
+}
+
+/** Below the first nothing is worth a loss; beyond the second nothing is tried. */
+const [leastSpeedup, mostSpeedup] = [1.1, 4];
+/** Plans that are timed and refitted. */
+const attempts = 4;
+/** A speed-up differs from one that was tried by so much at least. */
 const worthTrying = 1.03;
-/** A speed-up is not tried where that many times the limit is to be expected of it. */
-const hopeless = 1.25;
+/** What is aimed at, of the limit: losses do not grow as evenly as they are expected to. */
+const aim = 0.9;
+/** A plan that loses less than this of the limit leaves room for a faster one. */
+const room = 0.7;
+/** Of what factors lose before they are refitted, the refit leaves a third at least. */
+const mostGained = 3;
 
-/** What a speed-up loses, known or expected; or what can be reached where it cannot. */
-type Bound = Pick<Tried, "speedup" | "loss" | "reachable">;
-
-/**
- * Between a speed-up within the limit and the next one, which is not: where losses that grow evenly would nearly meet
- * it, or what can be reached at all.
- */
-function between(low: Bound | undefined, high: Bound | undefined, limit: number): number | undefined {
-  if (low?.loss === undefined || high === undefined) return undefined;
-  const share = high.loss === undefined ? undefined : (0.9 * (limit - low.loss)) / (high.loss - low.loss);
-  const most =
-    share === undefined ? 0.98 * Number(high.reachable) : low.speedup * (high.speedup / low.speedup) ** share;
-  return most > worthTrying * low.speedup && most < high.speedup ? most : undefined;
-}
-
-/** What the layers lose together at a speed-up, along the curve; undefined beyond it. */
-function layersAt(curve: readonly CurvePoint[], speedup: number): number | undefined {
-  const points = [...curve].sort((a, b) => a.speedup - b.speedup);
-  const above = points.findIndex((point) => point.speedup >= speedup);
-  if (above < 0) return undefined;
-  const [low = points[above]!, high] = [points[above - 1], points[above]!];
-  const share = low.speedup === high.speedup ? 1 : (speedup - low.speedup) / (high.speedup - low.speedup);
-  return low.loss + share * (high.loss - low.loss);
+interface Best {
+  readonly plan: CalibratedPlan;
+  readonly fitted: FittedPlan;
 }
 
 /**
- * What a speed-up is expected to lose: what the tried one nearest to it lost, by what the layers lose at both. Undefined
- * where nothing says so.
- */
-function expectedLoss(curve: readonly CurvePoint[], tried: readonly Tried[], speedup: number): number | undefined {
-  const apart = (one: Tried): number => Math.abs(Math.log(one.speedup / speedup));
-  const [nearest] = tried.filter(({ loss = 0 }) => loss > 0).sort((a, b) => apart(a) - apart(b));
-  if (nearest === undefined) return undefined;
-  const [there, here] = [layersAt(curve, nearest.speedup), layersAt(curve, speedup)];
-  return there === undefined || here === undefined || there <= 0 ? undefined : (nearest.loss! * here) / there;
-}
-
-/** The speed-ups that are tried: below the first nothing is worth a loss. */
-const speedups = [1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5, 3, 4] as const;
-
-/**
- * @param fitFactors - fits a plan's factors; @param lossOf - what a network loses on images held out
  * @throws FilterBasisError `data-mismatch` where the output is the same on all images; `does-not-pay` where no plan is
  * faster within the limit, with where the time goes
  */
 export async function fastestWithin(
   planner: Planner,
-  fitFactors: (plan: CalibratedPlan) => Promise<FittedPlan>,
-  lossOf: (graph: Graph) => Promise<Loss>,
-  limitOf: (kind: LossKind) => number,
+  trial: Trial,
   { note }: JobHooks,
-): Promise<{ readonly plan: CalibratedPlan; readonly fitted: FittedPlan; readonly tried: readonly Tried[] }> {
-  let best: { readonly plan: CalibratedPlan; readonly fitted: FittedPlan } | undefined;
-  let limit = limitOf("relative");
+): Promise<Best & { readonly tried: readonly Tried[] }> {
   const tried: Tried[] = [];
-  /** Whether a speed-up is reached within the limit. */
-  const reach = async (speedup: number): Promise<boolean> => {
+  let best: Best | undefined;
+  let limit = trial.limitOf("relative");
+  const reach = async (speedup: number): Promise<void> => {
     const plan = await planner.plan({ speedup }).catch((error: unknown) => {
       if (!isError(error, "budget-unreachable")) throw error;
       tried.push({ speedup, reachable: error.facts.reachable });
       return undefined;
     });
-    if (plan === undefined) return false;
-    const fitted = await fitFactors(plan);
-    const loss = await lossOf(writeChains(plan.calibration.graph, fitted.replacements, plan.chosen).graph);
-    if (loss.constant) throw saysNothing(loss);
-    limit = limitOf(loss.kind);
+    if (plan === undefined) return;
+    const { fitted, loss } = await fittedBest(plan, trial);
+    limit = trial.limitOf(loss.kind);
     const layers = plan.chosen.reduce((sum, choice) => sum + choice.loss, 0);
     tried.push({ speedup, loss: loss.mean, layers, ...(plan.times && { milliseconds: plan.times.written }) });
     note?.(`${Number(speedup.toFixed(2))} x: loss ${loss.mean.toPrecision(3)} of ${loss.output} (${loss.kind})`);
     if (loss.mean <= limit) best = { plan, fitted };
-    return loss.mean <= limit;
   };
-  const bounds = await narrowed(
-    reach,
-    (speedup) => expectedLoss(planner.curve(), tried, speedup),
-    () => limit,
-  );
-  const at = (index: number): Bound | undefined => {
-    const speedup = speedups[index];
-    if (speedup === undefined) return undefined;
-    const own = tried.find((one) => one.speedup === speedup);
-    const loss = expectedLoss(planner.curve(), tried, speedup);
-    return own ?? (loss === undefined ? undefined : { speedup, loss });
-  };
-  const further = between(at(bounds.low), at(bounds.high), limit);
-  if (further !== undefined) await reach(further);
+  let next: number | undefined = await whereToBegin(planner, trial);
+  for (let attempt = 0; attempt < attempts && next !== undefined; attempt++) {
+    await reach(next);
+    next = nextSpeedup(planner.curve(), tried, limit);
+  }
   if (best !== undefined) return { ...best, tried };
-  throw new FilterBasisError("does-not-pay", `no plan is ${speedups[0]} x faster and loses at most ${limit}`, {
+  throw new FilterBasisError("does-not-pay", `no plan is ${leastSpeedup} x faster and loses at most ${limit}`, {
     expected: `a loss of at most ${limit}`,
-    got: tried.map(({ speedup, loss }) => `${speedup} x: ${loss?.toPrecision(3) ?? "out of reach"}`).join(", "),
+    got: tried
+      .map(({ speedup, loss }) => `${speedup.toFixed(2)} x: ${loss?.toPrecision(3) ?? "out of reach"}`)
+      .join(", "),
     cures: ["allow more loss: --max-loss", "give more images", "give a budget in weights: --keep-params"],
     facts: { tried },
   });
 }
 
-/**
- * The last speed-up within the limit and the first that is not, by their numbers: by halving, or where losses can be
- * expected by trying the largest that promises to be within the limit.
- */
-async function narrowed(
-  reach: (speedup: number) => Promise<boolean>,
-  expected: (speedup: number) => number | undefined,
-  limit: () => number,
-): Promise<{ readonly low: number; readonly high: number }> {
-  let [low, high]: [number, number] = [-1, speedups.length];
-  let next = 3;
+const networkOf = ({ calibration, chosen }: CalibratedPlan, { replacements }: FittedPlan): Graph =>
+  writeChains(calibration.graph, replacements, chosen).graph;
+
+/** Refitted factors, or those before the refit where they lose less, or far too much for a refit to help. */
+async function fittedBest(plan: CalibratedPlan, trial: Trial): Promise<{ fitted: FittedPlan; loss: Loss }> {
+  const first = await trial.fitted(plan);
+  const before = await told(networkOf(plan, first), trial);
+  if (before.mean > mostGained * trial.limitOf(before.kind)) return { fitted: first, loss: before };
+  const second = await trial.refitted(plan);
+  const after = await told(networkOf(plan, second), trial);
+  return after.mean <= before.mean ? { fitted: second, loss: after } : { fitted: first, loss: before };
+}
+
+async function told(graph: Graph, { lossOf }: Trial): Promise<Loss> {
+  const loss = await lossOf(graph);
+  if (loss.constant) throw saysNothing(loss);
+  return loss;
+}
+
+/** The fastest of the curve's plans that stays within the limit before any refit, by halving. */
+async function whereToBegin(planner: Planner, trial: Trial): Promise<number> {
+  await planner.measure();
+  const plans = planner.plans();
+  const points = planner
+    .curve()
+    .map(({ speedup }, i) => ({ speedup, plan: plans[i]! }))
+    .filter(({ speedup }) => speedup >= leastSpeedup)
+    .sort((a, b) => a.speedup - b.speedup);
+  let [low, high] = [-1, points.length];
   while (high - low > 1) {
-    if (await reach(speedups[next]!)) low = next;
-    else high = next;
-    const open = speedups.map((_, i) => i).slice(low + 1, high);
-    const losses = open.map((i) => expected(speedups[i]!));
-    if (losses.every((loss) => loss === undefined)) {
-      next = Math.floor((low + high) / 2);
-      continue;
-    }
-    if (low >= 0 && (losses[0] ?? 0) > hopeless * limit()) return { low, high: low + 1 };
-    next = open.findLast((_, i) => (losses[i] ?? Number.POSITIVE_INFINITY) <= limit()) ?? low + 1;
+    const middle = Math.floor((low + high) / 2);
+    const { plan } = points[middle]!;
+    const loss = await told(networkOf(plan, await trial.fitted(plan)), trial);
+    if (loss.mean <= trial.limitOf(loss.kind)) low = middle;
+    else high = middle;
   }
-  return { low, high };
+  return Math.min(mostSpeedup, points[low]?.speedup ?? leastSpeedup);
+}
+
+/** The speed-up to try behind those that were tried; undefined where the best is found, nearly. */
+function nextSpeedup(curve: readonly CurvePoint[], tried: readonly Tried[], limit: number): number | undefined {
+  const isWithin = ({ loss = Number.POSITIVE_INFINITY }: Tried): boolean => loss <= limit;
+  const [low] = tried.filter(isWithin).sort((a, b) => b.speedup - a.speedup);
+  const [high] = tried.filter((one) => !isWithin(one)).sort((a, b) => a.speedup - b.speedup);
+  const reachable = high?.reachable === undefined ? mostSpeedup : 0.98 * Number(high.reachable);
+  const most = Math.min(reachable, (high?.speedup ?? Number.POSITIVE_INFINITY) / worthTrying);
+  if (low === undefined) {
+    if (most < leastSpeedup) return undefined;
+    return Math.min(most, Math.max(leastSpeedup, promisedWithin(curve, high!, aim * limit) ?? leastSpeedup));
+  }
+  if (low.loss! >= room * limit) return undefined;
+  const wanted = between(low, high, limit) ?? promisedWithin(curve, low, aim * limit) ?? most;
+  const next = Math.min(wanted, most);
+  return next > worthTrying * low.speedup ? next : undefined;
+}
+
+/** Where losses that grow evenly between two speed-ups would nearly meet the limit. */
+function between(low: Tried, high: Tried | undefined, limit: number): number | undefined {
+  if (low.loss === undefined || high?.loss === undefined) return undefined;
+  const share = (aim * limit - low.loss) / (high.loss - low.loss);
+  return low.speedup * (high.speedup / low.speedup) ** share;
+}
+
+/** The speed-up whose layers lose so much less, or more, than those of a tried one that a loss may be expected of it. */
+function promisedWithin(curve: readonly CurvePoint[], one: Tried, wanted: number): number | undefined {
+  const points = [...curve].sort((a, b) => a.speedup - b.speedup);
+  const there = layersAt(points, one.speedup);
+  if (there === undefined || one.loss === undefined) return undefined;
+  if (!(one.loss > 0) || there <= 0) return points.at(-1)?.speedup;
+  const layers = (there * wanted) / one.loss;
+  const above = points.findIndex(({ loss }) => loss > layers);
+  if (above < 0) return points.at(-1)?.speedup;
+  if (above === 0) return points[0]!.speedup;
+  const [low, high] = [points[above - 1]!, points[above]!];
+  return low.speedup + ((layers - low.loss) / (high.loss - low.loss)) * (high.speedup - low.speedup);
+}
+
+/** What the layers lose together at a speed-up, along the curve. */
+function layersAt(points: readonly CurvePoint[], speedup: number): number | undefined {
+  const above = points.findIndex((point) => point.speedup >= speedup);
+  if (above < 0) return points.at(-1)?.loss;
+  const [low = points[above]!, high] = [points[above - 1], points[above]!];
+  const share = low.speedup === high.speedup ? 1 : (speedup - low.speedup) / (high.speedup - low.speedup);
+  return low.loss + share * (high.loss - low.loss);
 }

@@ -50,7 +50,7 @@ export interface ForwardOptions {
  * console.log(noGrad(() => network.forward(feeds)).keys());
  * const [scores] = network.forward(feeds).values();
  * backward(call("sum", scores));
- * for (const [name, { gradient }] of network.parameters) console.log(name, gradient?.shape);
+ * for (const [name, { grad }] of network.parameters) console.log(name, grad?.shape);
  * ```
  */
 export class Network implements Disposable {
