@@ -163,7 +163,7 @@ describe("compress --data", () => {
   test.each([
     [["--keep-params", "0.5", "--speedup", "2", "--data", "DIR"], "usage", /give one/],
     [["--speedup", "2"], "usage", /--data/],
-    [["--speedup", "0.5", "--data", "DIR"], "usage", /1 \.\. 100/],
+    [["--speedup", "0.5", "--data", "DIR"], "usage", /from 1 to 100/],
     [["--latency", "100000", "--data", "DIR"], "does-not-pay", /as fast as that/],
     [["--latency", "0.0001", "--data", "DIR"], "budget-unreachable", /out of reach/],
     [["--share", "block", "--data", "DIR"], "usage", /--epochs/],

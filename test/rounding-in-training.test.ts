@@ -23,7 +23,7 @@ import { describeEngine } from "./engine.js";
 import { writeImages } from "./groups.js";
 import { inputsFor } from "./quantized-graphs.js";
 
-const dims = [2, 3, 32, 32];
+const dims = [3, 32, 32];
 const feeds = inputsFor(dims, 4);
 let root: string;
 let eight: Graph;
