@@ -10,6 +10,7 @@ import type { Page } from "playwright-core";
 import { writeModel } from "../src/formats/onnx/index.js";
 import { layerGraph } from "../src/runtime/layer-graph.js";
 import { chromium, noBrowser } from "../test/browser.js";
+import { watchMemory } from "../test/browser-memory.js";
 import { buildPage, openBrowser, openModel, settled } from "../test/page-driver.js";
 import { writeResult } from "./result.js";
 
@@ -21,7 +22,8 @@ const others = process.argv.slice(2);
 const minutes = 60_000;
 
 /** A network compressed as the button does it, without a point chosen. */
-async function network(page: Page, file: string) {
+async function network(page: Page, file: string, memory: ReturnType<typeof watchMemory>) {
+  const empty = memory.begin();
   await openModel(page, file.split("/").at(-1)!, readFileSync(file));
   await page.evaluate(() => {
     const seen = { longest: 0 };
@@ -35,6 +37,7 @@ async function network(page: Page, file: string) {
     });
     Object.assign(globalThis, { seen, steps });
   });
+  const memorySaid = await page.textContent("#memory");
   const begun = performance.now();
   await page.click("#faster");
   const refused = await settled(page, 9 * minutes);
@@ -50,9 +53,18 @@ async function network(page: Page, file: string) {
   const longestMainThreadTask = await page.evaluate(
     () => (globalThis as unknown as { seen: { longest: number } }).seen.longest,
   );
+  const megabytes = Math.round((memory.most() - empty) / 1e6);
   const secondsOf = await page.evaluate(secondsOfSteps);
   const headline = refused === "" ? { result: await page.textContent("#headline"), ...numbers } : { refused };
-  return { network: file.split("/").at(-1), seconds, secondsOf, ...headline, longestMainThreadTask };
+  return {
+    network: file.split("/").at(-1),
+    seconds,
+    secondsOf,
+    ...headline,
+    longestMainThreadTask,
+    memorySaid,
+    megabytes,
+  };
 }
 
 /** In the page: seconds of each step that the bar named, added up where a step came twice. */
@@ -161,13 +173,15 @@ try {
   const place = await page.textContent("#place");
   const single = await convolutions(page, url);
   const networks: object[] = [];
+  const memory = watchMemory(executablePath.split("/").at(-1)!);
   for (const file of [join(root, "weights/edsr-8-56-x2.onnx"), ...others]) {
     await page.reload();
-    networks.push(await network(page, file));
+    networks.push(await network(page, file, memory));
     // What was measured so far is kept, should a later network take too long.
     const metrics = { chromium: version, place, transfer: transfer(), convolutions: single, networks };
     await writeResult("bench-page", "npx tsx bench/page.ts", metrics);
   }
+  memory.stop();
   await close();
 } finally {
   rmSync(folder, { recursive: true, force: true });
