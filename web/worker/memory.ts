@@ -23,15 +23,26 @@ function liveBytes(graph: Graph, shapes: ReadonlyMap<string, ValueType>): number
 
 /** Copies of the weights: the file, the graph, two networks in WebAssembly, and what is written of each. */
 const copies = 6;
+/** Matrices of the widest layer's patch at once: its sums, what a batch adds to them, and its covariance twice. */
+const matrices = 4;
 /** Networks that are open at once, and what their outputs take beside them. */
 const open = 3;
+
+export interface Memory {
+  /** Of it in WebAssembly: networks that are open, with their weights. */
+  readonly runtime: number;
+  readonly all: number;
+}
 
 export function memoryOf(
   bytes: number,
   graph: Graph,
   shapes: ReadonlyMap<string, ValueType>,
   layers: readonly CalibratedLayer[],
-): number {
-  const moments = layers.reduce((sum, { weight }) => sum + 8 * weight.cols ** 2, 0);
-  return copies * bytes + open * liveBytes(graph, shapes) + Math.min(moments, 2 * momentBytes) + momentBytes;
+): Memory {
+  const sizes = layers.map(({ weight }) => 8 * weight.cols ** 2);
+  const sums = sizes.reduce((sum, size) => sum + size, 0);
+  const moments = Math.min(2 * momentBytes, sums) + matrices * Math.max(0, ...sizes) + momentBytes;
+  const live = open * liveBytes(graph, shapes);
+  return { runtime: open * bytes + live, all: copies * bytes + live + moments };
 }

@@ -17,7 +17,9 @@ import { state, type Tell } from "./state.js";
 
 /** WebAssembly has 4 GB, of which a network takes several times its own size. */
 const mostBytes = 600e6;
-const mostMemory = 3.5e9;
+const mostInRuntime = 3.5e9;
+/** Browsers say how much memory a device has up to 8 GB: beyond that all look alike. */
+const mostSaid = 8;
 
 export async function openNetwork({ model, beside }: Requests["open"]["ask"], tell: Tell): Promise<Opened> {
   const bar = tell.progress("opening", 3);
@@ -34,8 +36,11 @@ export async function openNetwork({ model, beside }: Requests["open"]["ask"], te
   files.set(model.name, beside.length > 0 ? writeModel(graph) : bytes);
   const inputs = await tried(graph, model.name);
   bar.update(3);
-  const found = describe(graph, inputs, total, model.name, notes);
-  if (found.memory > mostMemory) throw tooLarge(model.name, `about ${megabytes(found.memory)} while it is compressed`);
+  const { opened: found, runtime } = describe(graph, inputs, total, model.name, notes);
+  if (runtime > mostInRuntime) throw tooLarge(model.name, `about ${megabytes(runtime)} in WebAssembly`);
+  const device = deviceBytes();
+  if (device !== undefined && found.memory > device)
+    throw tooLarge(model.name, `about ${megabytes(found.memory)} on a device of ${megabytes(device)}`);
   state.network = { given: { graph, file: model.name }, inputs };
   delete state.plan;
   delete state.result;
@@ -100,21 +105,29 @@ const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
 const tooLarge = (file: string, got: string): FilterBasisError =>
   new FilterBasisError("too-large", "the network is too large for a tab", {
     file,
-    expected: `at most ${megabytes(mostBytes)} of files, ${megabytes(mostMemory)} of memory`,
+    expected: `at most ${megabytes(mostBytes)} of files, ${megabytes(mostInRuntime)} in WebAssembly, and the memory that the device has`,
     got,
     cures: ["on the command line: npx filterbasis compress"],
   });
 
-function describe(graph: Graph, inputs: ModelInputs, bytes: number, name: string, notes: readonly string[]): Opened {
+/** Memory of the device, where the browser tells and it is little. */
+function deviceBytes(): number | undefined {
+  const { deviceMemory } = navigator as { readonly deviceMemory?: number };
+  return deviceMemory === undefined || deviceMemory >= mostSaid ? undefined : deviceMemory * 1e9;
+}
+
+function describe(graph: Graph, inputs: ModelInputs, bytes: number, name: string, notes: readonly string[]) {
   const counted = cost(graph, inputs.shapes);
   const { layers, skipped } = findCalibratedLayers(prepare(graph).graph);
-  return {
+  const { runtime, all } = memoryOf(bytes, graph, inferShapes(graph, inputs.shapes), layers);
+  const opened: Opened = {
     ...{ name, bytes, notes: [...notes, ...counted.notes] },
     ...{ parameters: counted.parameters, macs: counted.macs, guessed: inputs.guessed },
     inputs: [...inputs.shapes].map(([input, dims]) => `${input} ${dims.join(" × ")}`).join(", "),
     layers: rowsOf(graph, counted.layers, new Map(skipped.map((one) => [one.name, one.reason]))),
-    memory: memoryOf(bytes, graph, inferShapes(graph, inputs.shapes), layers),
+    memory: all,
   };
+  return { opened, runtime };
 }
 
 function rowsOf(
