@@ -8,6 +8,7 @@ import { floats, numbers, tensorOf } from "../src/graph/values.js";
 import { Random } from "../src/linalg/random.js";
 import { equalise, freeMaps } from "../src/passes/quantize/equalise.js";
 import { quantize } from "../src/passes/quantize/quantize.js";
+import { rotate } from "../src/passes/quantize/rotate.js";
 import { stripQuantization } from "../src/passes/quantize/strip.js";
 import { openSession } from "../src/runtime/open.js";
 import { inputsFor, NetworkDraft } from "./quantized-graphs.js";
@@ -44,6 +45,27 @@ describe("free maps", () => {
     const x = inputsFor([4, 6, 6], 1)[0]!;
     const [before, after] = [await outputOf(graph, x), await outputOf(scaled, x)];
     expect(rms(after.map((value, i) => value - before[i]!))).toBeLessThan(1e-5 * rms(before));
+    const turned = rotate(graph);
+    expect(turned.outcomes.every(({ applied }) => applied)).toBe(true);
+    const other = await outputOf(turned.graph, x);
+    expect(rms(other.map((value, i) => value - before[i]!))).toBeLessThan(1e-5 * rms(before));
+  });
+
+  test("turned stay within the groups of both layers", async () => {
+    for (const [first, second] of [
+      [2, 1],
+      [1, 2],
+      [4, 2],
+    ] as const) {
+      const net = new NetworkDraft(first + 10 * second);
+      net.conv("x", "a", 8, 4, 3, first);
+      net.conv("a", "y", 6, 8, 1, second);
+      const graph = net.graph([1, 4, 6, 6], "y");
+      const made = rotate(graph).graph;
+      const x = inputsFor([4, 6, 6], 1)[0]!;
+      const [before, after] = [await outputOf(graph, x), await outputOf(made, x)];
+      expect(rms(after.map((value, i) => value - before[i]!))).toBeLessThan(1e-5 * rms(before));
+    }
   });
 });
 

@@ -112,8 +112,12 @@ export function eightBitText(result: EightBitResult, images: number): string {
 function headLines({ file, rounding, layers, float, target, alone }: EightBitResult, images: number): string[] {
   if (rounding === undefined)
     return [`wrote ${file} in floats: no form in eight bits was faster within the loss allowed`];
-  const { ranges, weights, corrected, equalised } = rounding;
-  const extras = [...(corrected ? ["biases corrected"] : []), ...(equalised ? ["maps between layers equalised"] : [])];
+  const { ranges, weights, corrected, equalised, rotated } = rounding;
+  const extras = [
+    ...(corrected ? ["biases corrected"] : []),
+    ...(equalised ? ["maps between layers equalised"] : []),
+    ...(rotated ? ["maps between layers turned"] : []),
+  ];
   return [
     ...(alone ? ["the original in eight bits is the fastest: nothing is replaced by factors"] : []),
     `wrote ${file}: ${layers.length} layers in eight bits, ${float.length} in floats, chosen on ${images} images`,

@@ -8,6 +8,7 @@ import type { Graph, Outcome } from "../graph/types.js";
 import { equalise, freeMaps } from "../passes/quantize/equalise.js";
 import { quantize } from "../passes/quantize/quantize.js";
 import { regionsOf } from "../passes/quantize/regions.js";
+import { rotate } from "../passes/quantize/rotate.js";
 import { ruleOf } from "../passes/quantize/rules.js";
 import type { WeightFormatName } from "../passes/quantize/steps.js";
 
@@ -17,8 +18,9 @@ export interface Rounding {
   readonly weights: WeightFormatName;
   /** Whether biases make up for what the rounding of weights adds on average. */
   readonly corrected: boolean;
-  /** Whether maps between two layers were scaled to one size first. */
+  /** Whether maps between two layers were scaled to one size first, or turned. */
   readonly equalised: boolean;
+  readonly rotated: boolean;
 }
 
 /** A network in eight bits that was tried. */
@@ -35,7 +37,7 @@ export interface Trial {
 interface Material {
   readonly graph: Graph;
   readonly activations: ReadonlyMap<string, Activations>;
-  readonly equalised: boolean;
+  readonly maps: Pick<Rounding, "equalised" | "rotated">;
 }
 
 export interface SearchOptions extends Hooks {
@@ -85,15 +87,14 @@ export async function searchPrecision(
   return { trials: [trial, ...(await keepingFloat(material.graph, trial, keeping, limit(), deadline))], keeping };
 }
 
-/** Ranges in every way with corrected biases; with the equalised maps too where there are any; once uncorrected. */
+/** Ranges in every way with corrected biases; with scaled and turned maps too where there are any; once uncorrected. */
 function* variants(
   materials: readonly Material[],
   weights: WeightFormatName,
 ): Generator<readonly [Material, Rounding]> {
   for (const material of materials) {
-    const { equalised } = material;
-    for (const ranges of rangeChoices) yield [material, { ranges, weights, corrected: true, equalised }];
-    yield [material, { ranges: "all", weights, corrected: false, equalised }];
+    for (const ranges of rangeChoices) yield [material, { ranges, weights, corrected: true, ...material.maps }];
+    yield [material, { ranges: "all", weights, corrected: false, ...material.maps }];
   }
 }
 
@@ -105,13 +106,16 @@ async function materialsOf(
 ): Promise<readonly Material[]> {
   const values = [...new Set(regionsOf(graph).rounded.values())];
   const activations = await activationRanges(graph, values, images, engine, hooks);
-  const plain: Material = { graph, activations, equalised: false };
+  const plain: Material = { graph, activations, maps: { equalised: false, rotated: false } };
   const between = freeMaps(graph).flatMap(({ value }) => (activations.has(value) ? [value] : []));
   if (between.length === 0) return [plain];
   const peaks = new Map(between.map((value) => [value, activations.get(value)!.peaks]));
-  const scaled = equalise(peaks)(graph).graph;
-  const again = await activationRanges(scaled, between, images, engine, hooks);
-  return [plain, { graph: scaled, activations: new Map([...activations, ...again]), equalised: true }];
+  const other = async (made: Graph, maps: Material["maps"]): Promise<Material> => {
+    const again = await activationRanges(made, between, images, engine, hooks);
+    return { graph: made, activations: new Map([...activations, ...again]), maps };
+  };
+  const scaled = await other(equalise(peaks)(graph).graph, { equalised: true, rotated: false });
+  return [plain, scaled, await other(rotate(graph).graph, { equalised: false, rotated: true })];
 }
 
 function rounded({ graph, activations }: Material, { ranges, weights, corrected }: Rounding, float: Trial["float"]) {

@@ -66,37 +66,43 @@ function scalesOf(peaks: ArrayLike<number>): Float64Array {
   });
 }
 
-function scaled(graph: Graph, { first, second }: FreeMap, scales: Float64Array): Graph {
+function scaled(graph: Graph, pair: FreeMap, scales: Float64Array): Graph {
+  const groups = readInt(pair.second, "group", 1);
+  const byRow: Change = (values, dims) =>
+    values.map((value, i) => value * scales[Math.floor(i / (product(dims) / dims[0]!))]!);
+  const byColumn: Change = (values, dims) => {
+    const area = product(dims.slice(2));
+    return values.map((value, i) => {
+      const row = Math.floor(i / (area * dims[1]!));
+      const group = Math.floor(row / (dims[0]! / groups));
+      return value / scales[group * dims[1]! + (Math.floor(i / area) % dims[1]!)]!;
+    });
+  };
+  return withWeights(graph, pair, byRow, byColumn);
+}
+
+/** New values of a weight or bias of these sizes. */
+export type Change = (values: Float64Array, dims: readonly number[]) => Float64Array;
+
+/** The graph with other weights in two layers: `ahead` of the first, its bias too, `behind` of the second alone. */
+export function withWeights(graph: Graph, { first, second }: FreeMap, ahead: Change, behind: Change): Graph {
   const index = indexOf(graph);
   const fresh = freshNames(graph);
   const made = new Map<string, TensorData>();
-  const put = (value: string, factorOf: (place: number, tensor: TensorData) => number): string => {
-    const tensor = index.constant(value)!;
+  const put = (value: string, change: Change): string => {
+    const { type, dims, ...tensor } = index.constant(value)!;
     const key = fresh(`${value}_scaled`);
-    made.set(
-      key,
-      tensorOf(
-        tensor.type,
-        tensor.dims,
-        numbers(tensor).map((one, i) => one * factorOf(i, tensor)),
-      ),
-    );
+    made.set(key, tensorOf(type, dims, change(numbers({ type, dims, ...tensor }), dims)));
     return key;
   };
-  const [input = "", weight = "", bias = ""] = first.inputs;
-  const byRow = (i: number, { dims }: TensorData): number => scales[Math.floor(i / (product(dims) / dims[0]!))]!;
-  const ahead = { ...first, inputs: [input, put(weight, byRow), ...(bias === "" ? [] : [put(bias, byRow)])] };
-  const groups = readInt(second, "group", 1);
-  const byColumn = (i: number, { dims }: TensorData): number => {
-    const area = product(dims.slice(2));
-    const row = Math.floor(i / (area * dims[1]!));
-    const group = Math.floor(row / (dims[0]! / groups));
-    return 1 / scales[group * dims[1]! + (Math.floor(i / area) % dims[1]!)]!;
-  };
-  const behind = { ...second, inputs: second.inputs.map((value, at) => (at === 1 ? put(value, byColumn) : value)) };
-  const nodes = graph.nodes.map((node) => (node === first ? ahead : node === second ? behind : node));
+  const [input = "", ...own] = first.inputs;
+  const changed = new Map([
+    [first, { ...first, inputs: [input, ...own.map((value) => (value === "" ? value : put(value, ahead)))] }],
+    [second, { ...second, inputs: second.inputs.map((value, at) => (at === 1 ? put(value, behind) : value)) }],
+  ]);
+  const nodes = graph.nodes.map((node) => changed.get(node) ?? node);
   const initializers = new Map([...graph.initializers, ...made]);
-  return dropUnread({ ...graph, nodes, initializers }, [...first.inputs.slice(1), ...second.inputs.slice(1)]);
+  return dropUnread({ ...graph, nodes, initializers }, [...own, ...second.inputs.slice(1)]);
 }
 
 const product = (sizes: readonly number[]): number => sizes.reduce((all, size) => all * size, 1);
