@@ -10,7 +10,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import type { Made } from "./compress/made.js";
+import type { Made, Told } from "./compress/made.js";
 import { makeRow } from "./compress/made.js";
 import { type Wanted, wanted } from "./compress/rows.js";
 import { writeResult } from "./result.js";
@@ -60,4 +60,13 @@ for (const [title, rows] of Object.entries(wanted)) {
     ];
     console.log(cells.join("  "));
   }
+}
+
+console.log("\nFirst predictions, before any scaling, beside what was measured");
+for (const made of kept().filter(({ outcome }) => outcome === "written")) {
+  const { predicted, predictedLoss, loss } = made.told as Told;
+  const { first } = predicted ?? {};
+  const times = first && `${figure(first.predicted, 2)} ms, measured ${figure(first.written, 2)} ms`;
+  const told = `loss ${figure(predictedLoss, 4)}, measured ${figure(loss?.mean, 4)}`;
+  console.log(`${`${made.name} ${made.budget.join(" ")}`.padEnd(48)}  ${times ?? "-"}  ${told}`);
 }

@@ -17,7 +17,7 @@ export interface Made {
   readonly seconds?: number;
   readonly peakMiB?: number;
   /** As `compress` says: its first prediction beside what was measured, the loss on images held out. */
-  readonly told?: unknown;
+  readonly told?: Told | Readonly<Record<string, unknown>>;
   readonly counts?: { readonly before: Counts; readonly after: Counts };
   /** Layers that were replaced, and those that were not with the reason. */
   readonly replaced?: number;
@@ -27,6 +27,15 @@ export interface Made {
   readonly second?: Compared;
   /** As `evaluate` says: PSNR on luma of the original and of the result. */
   readonly quality?: { readonly data: string; readonly original: number; readonly written: number };
+}
+
+export interface Told {
+  readonly milliseconds: unknown;
+  readonly loss: { readonly mean: number } | undefined;
+  readonly inputs: number | undefined;
+  /** Milliseconds; `first` is of the first plan, before anything was learned from timing a whole network. */
+  readonly predicted: { readonly first: { readonly predicted: number; readonly written: number } } | undefined;
+  readonly predictedLoss: number | undefined;
 }
 
 export interface Counts {
@@ -50,7 +59,7 @@ const minutes = 25;
 
 /** @param folder for the written files */
 export async function makeRow(row: Wanted, threads: number, commit: string, folder: string): Promise<Made> {
-  const { name, budget, model, data, others, input, limit, truths } = row;
+  const { name, budget, model, data, others, input, truths } = row;
   const base = { name, budget, threads, commit, date: new Date().toISOString() };
   if (model === undefined) return { ...base, outcome: "skipped", message: "the network is not here" };
   if (data === undefined || others === undefined)
@@ -69,36 +78,45 @@ export async function makeRow(row: Wanted, threads: number, commit: string, fold
     if (code === "interrupted") throw new Error(`${name}: stopped`); // no row: it is made the next time
     return { ...base, ...cost, outcome: code, message, ...(answer?.error ? { told: facts } : {}) };
   }
-  const { milliseconds, compared, predicted, layers = [], skipped = [], before, weights, macs } = answer ?? {};
-  const drawn = limit === undefined ? [] : ["--limit", `${limit}`, "--seed", "1"];
-  const second = read(
-    (
-      await runCommand(["compare", model, output, "--data", others, ...input, ...drawn, ...place], {
-        timeoutSeconds: 1800,
-      })
-    ).stdout,
-  ) as Compared | undefined;
+  const {
+    milliseconds,
+    compared,
+    predicted,
+    predictedLoss,
+    layers = [],
+    skipped = [],
+    before,
+    weights,
+    macs,
+  } = answer ?? {};
+  const second = await comparedAgain(row, output, place);
   const quality = truths?.[0] === undefined ? undefined : await qualityOf(model, output, truths[0], truths[1]);
   return {
     ...base,
     ...cost,
     outcome: "written",
-    told: { milliseconds, loss: compared?.loss, inputs: compared?.inputs, predicted },
+    told: { milliseconds, loss: compared?.loss, inputs: compared?.inputs, predicted, predictedLoss },
     ...(before === undefined ? {} : { counts: { before, after: { weights: weights!, macs: macs! } } }),
     ...{ replaced: layers.length, skipped },
     bytes: { original: statSync(model).size, written: statSync(output).size },
-    ...(second === undefined
-      ? {}
-      : {
-          second: {
-            milliseconds: second.milliseconds,
-            loss: second.loss,
-            inputs: second.inputs,
-            outputs: second.outputs,
-          },
-        }),
+    ...(second === undefined ? {} : { second }),
     ...(quality === undefined ? {} : { quality }),
   };
+}
+
+/** Timed a second time, and compared on pictures that nothing was fitted to. */
+async function comparedAgain(
+  { model, others, input, limit }: Wanted,
+  output: string,
+  place: readonly string[],
+): Promise<Compared | undefined> {
+  const drawn = limit === undefined ? [] : ["--limit", `${limit}`, "--seed", "1"];
+  const words = ["compare", model!, output, "--data", others!, ...input, ...drawn, ...place];
+  const { stdout } = await runCommand(words, { timeoutSeconds: 1800 });
+  const second = read(stdout) as Compared | undefined;
+  if (second === undefined) return undefined;
+  const { milliseconds, loss, inputs, outputs } = second;
+  return { milliseconds, loss, inputs, outputs };
 }
 
 async function qualityOf(model: string, output: string, truths: string, scale: number): Promise<Made["quality"]> {
@@ -111,8 +129,10 @@ async function qualityOf(model: string, output: string, truths: string, scale: n
 
 interface Answer {
   readonly milliseconds?: unknown;
-  readonly compared?: { readonly loss: unknown; readonly inputs: number };
-  readonly predicted?: unknown;
+  readonly compared?: { readonly loss: Told["loss"]; readonly inputs: number };
+  readonly predicted?: Told["predicted"];
+  /** On the images that the factors were fitted to. */
+  readonly predictedLoss?: number;
   readonly layers?: readonly unknown[];
   readonly skipped?: Made["skipped"];
   readonly before?: Counts;
