@@ -13,7 +13,7 @@ export const rooms = {
   linalg: ["errors"],
   graph: ["errors", "linalg"],
   ops: ["errors", "linalg", "graph"],
-  passes: ["errors", "graph", "ops"],
+  passes: ["errors", "linalg", "graph", "ops"],
   formats: ["errors", "graph", "ops", "passes"],
   basis: ["errors", "linalg", "graph", "passes"],
   methods: ["errors", "linalg", "graph", "ops", "passes", "basis"],
@@ -28,7 +28,7 @@ export const rooms = {
   calibrate: "errors linalg graph ops passes formats basis methods plan torch interpreter runtime".split(" "),
   compress: "errors graph ops passes formats basis methods plan torch runtime data evaluate calibrate".split(" "),
   train:
-    "errors linalg graph ops formats basis methods nets torch interpreter runtime data evaluate calibrate compress".split(
+    "errors linalg graph ops passes formats basis methods nets torch interpreter runtime data evaluate calibrate compress".split(
       " ",
     ),
   cli: "errors graph ops passes formats basis methods nets report torch runtime data evaluate compress train".split(

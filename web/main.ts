@@ -112,7 +112,7 @@ async function compress(point?: number): Promise<void> {
 
 async function compare(picture: NamedFile): Promise<void> {
   const compared = await client.ask("compare", { picture });
-  drawComparison(byId("comparison"), compared);
+  await drawComparison(byId("comparison"), compared);
   setText("own-text", picture.name);
   setText("status", "done");
   document.dispatchEvent(new CustomEvent("compared", { detail: compared }));

@@ -1,6 +1,6 @@
 // `compress --data` and `plan --data` under a launcher: the first process does the job, the others sum their shares of
 // what layers see and say nothing but how they failed.
-import type { Wanted } from "../calibrate/together.js";
+import type { Wanted } from "../compress/choose-plan.js";
 import { readLaunch } from "../torch/launcher.js";
 import { together } from "../train/join.js";
 import { fromFirst, sharesOf, type World } from "../train/world.js";

@@ -2,10 +2,9 @@
 // nothing was fitted to.
 import { realpath } from "node:fs/promises";
 import type { Layout } from "../basis/layouts.js";
-import type { Follower, Lead } from "../calibrate/together.js";
 import { bestEngine } from "../compress/best-engine.js";
 import { type CalibrationData, calibrationData } from "../compress/calibration-data.js";
-import { helpCalibrate, type PlanOnDataOptions } from "../compress/choose-plan.js";
+import { type Follower, helpCalibrate, type Lead, type PlanOnDataOptions } from "../compress/choose-plan.js";
 import { type CalibratedResult, compressOnData } from "../compress/compress-calibrated.js";
 import type { JobOptions } from "../compress/job.js";
 import type { CalibratedBudget } from "../compress/plan-calibrated.js";

@@ -30,6 +30,8 @@ import type { Precision } from "./precisions.js";
 import { prepare } from "./prepare.js";
 import { withReasons } from "./why-not.js";
 
+export type { Follower, Lead, Wanted } from "../calibrate/together.js";
+
 export interface PlanOnDataOptions extends Pick<JobOptions, "runtime" | "threads" | "latencies" | "keepBatchNorm"> {
   readonly budget: CalibratedBudget;
   /** Bases of exactly these sizes, instead of a budget. */

@@ -115,7 +115,10 @@ async function told(graph: Graph, { lossOf }: Trial): Promise<Loss> {
   return loss;
 }
 
-/** The fastest of the curve's plans that stays within the limit before any refit, by halving. */
+/**
+ * Where the curve's plans would nearly meet the limit before any refit: between the fastest that stays within it and the
+ * next, which are found by halving.
+ */
 async function whereToBegin(planner: Planner, trial: Trial): Promise<number> {
   await planner.measure();
   const plans = planner.plans();
@@ -125,14 +128,20 @@ async function whereToBegin(planner: Planner, trial: Trial): Promise<number> {
     .filter(({ speedup }) => speedup >= leastSpeedup)
     .sort((a, b) => a.speedup - b.speedup);
   let [low, high] = [-1, points.length];
+  let limit = trial.limitOf("relative");
+  const seen = new Map<number, Tried>();
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
-    const { plan } = points[middle]!;
+    const { plan, speedup } = points[middle]!;
     const loss = await told(networkOf(plan, await trial.fitted(plan)), trial);
-    if (loss.mean <= trial.limitOf(loss.kind)) low = middle;
+    limit = trial.limitOf(loss.kind);
+    seen.set(middle, { speedup, loss: loss.mean });
+    if (loss.mean <= limit) low = middle;
     else high = middle;
   }
-  return Math.min(mostSpeedup, points[low]?.speedup ?? leastSpeedup);
+  const within = seen.get(low);
+  if (within === undefined) return leastSpeedup;
+  return Math.min(mostSpeedup, Math.max(within.speedup, between(within, seen.get(high), limit) ?? 0));
 }
 
 /** The speed-up to try behind those that were tried; undefined where the best is found, nearly. */

@@ -183,14 +183,11 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
         written: clock().exact(layer, candidate),
         ...(job.precision === undefined || job.precision === "fp32" ? {} : precisionOf(clock(), layer, candidate)),
       })),
-    curve: () => (known ? speedCurve(calibration, known.clock, known.whole).map(({ point }) => point) : []),
+    curve: () => (known ? speedCurve(calibration, known).map(({ point }) => point) : []),
     async measure() {
       known = await firstTimes(job, calibration, table);
     },
-    plans: () =>
-      known
-        ? speedCurve(calibration, known.clock, known.whole).map(({ chosen }) => ({ calibration, chosen: chosen() }))
-        : [],
+    plans: () => (known ? speedCurve(calibration, known).map(({ chosen }) => ({ calibration, chosen: chosen() })) : []),
   };
 }
 

@@ -6,6 +6,7 @@ import type { CalibratedLayer } from "../calibrate/layers.js";
 import { FilterBasisError } from "../errors/error.js";
 import { planCurve } from "../plan/curve.js";
 import { isUnreachable, type Solution, solvePlan } from "../plan/solve.js";
+import type { FirstTimes } from "./calibrated-in-time.js";
 import type { ChainClock } from "./chain-times.js";
 import type { CalibratedBudget } from "./plan-calibrated.js";
 
@@ -79,18 +80,21 @@ function itemsBySpeed(calibration: Calibration, clock: ChainClock) {
 const inFloats = ({ layers }: Calibration, clock: ChainClock): number =>
   layers.reduce((sum, { layer }) => sum + (clock.dense(layer) ?? 0), 0);
 
-/** The least loss within a budget in multiply-accumulates by choices that are no slower, or within milliseconds. */
+/**
+ * The least loss within a budget in multiply-accumulates by choices that are no slower, or within milliseconds.
+ * @param base - milliseconds of the network that is planned
+ */
 export function solveTimed(
   original: Counts,
   calibration: Calibration,
   clock: ChainClock,
   { keepMacs, timed }: CalibratedBudget & { readonly timed: boolean },
-  whole: number,
+  base: number,
   most: number,
 ): Solution<PlannedChoice> {
   if (timed) {
     const bySpeed = itemsBySpeed(calibration, clock);
-    const found = solvePlan(bySpeed, most - whole + inFloats(calibration, clock));
+    const found = solvePlan(bySpeed, most - base + inFloats(calibration, clock));
     return isUnreachable(found) ? found.least : found;
   }
   const timeOf = timesOf(calibration, clock);
@@ -105,11 +109,12 @@ export function solveTimed(
   return within(items, keep * original.macs - fixed, { option: "keep-macs", keep, whole: original.macs, fixed });
 }
 
-export function predictedTime(chosen: readonly PlannedChoice[], clock: ChainClock, whole: number): number {
+/** @param base - milliseconds of the network that is planned */
+export function predictedTime(chosen: readonly PlannedChoice[], clock: ChainClock, base: number): number {
   const saved = chosen.map(
     ({ layer, candidate }) => (clock.dense(layer) ?? 0) - (clock.exact(layer, candidate) ?? clock.dense(layer) ?? 0),
   );
-  return whole - saved.reduce((sum, one) => sum + one, 0);
+  return base - saved.reduce((sum, one) => sum + one, 0);
 }
 
 export interface CurvePoint {
@@ -125,11 +130,10 @@ const points = 12;
 /** The whole trade-off of speed against loss, by the times of single layers. */
 export function speedCurve(
   calibration: Calibration,
-  clock: ChainClock,
-  whole: number,
+  { clock, whole, base }: Pick<FirstTimes, "clock" | "whole" | "base">,
 ): readonly { readonly point: CurvePoint; readonly chosen: () => readonly PlannedChoice[] }[] {
   const items = itemsBySpeed(calibration, clock);
-  const rest = whole - inFloats(calibration, clock);
+  const rest = base - inFloats(calibration, clock);
   const all = planCurve(items).map(({ price, ...own }) => ({ milliseconds: rest + price, ...own }));
   const shown = all.filter(({ milliseconds }) => milliseconds > 0 && milliseconds <= whole);
   const [fastest, slowest] = [shown[0]?.milliseconds ?? whole, shown.at(-1)?.milliseconds ?? whole];

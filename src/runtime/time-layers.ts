@@ -72,6 +72,8 @@ async function timeLayers(
     const order = [...layers.keys()];
     for (const index of pass % 2 === 0 ? order : order.reverse()) {
       if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while timing layers");
+      // What takes long is disturbed little, for its length, and is timed twice.
+      if (pass > 1 && isSlow(samples[index]!)) continue;
       samples[index]!.push(...(await timeOnce(layers[index]!, place)));
     }
   }
@@ -81,6 +83,7 @@ async function timeLayers(
 
 /** A run that takes so many milliseconds needs no warming up beyond the first, and fewer repetitions. */
 const slow = 25;
+const isSlow = (samples: readonly number[]): boolean => samples.every((time) => time >= slow);
 /**
  * Milliseconds over which a session warms up (threads of another one may still spin), and over which each sample is
  * taken.
@@ -131,7 +134,7 @@ async function timeOnce(whole: TimedLayer, { runtime, threads }: TimingPlace): P
     const first = await mean(run, 0, single);
     if (first < slow) await mean(run, single ? settle : settleThreads, false);
     const samples: number[] = [];
-    for (let taken = 0; taken < (first < slow ? bursts : 2); taken++)
+    for (let taken = 0; taken < (first < slow ? bursts : 1); taken++)
       samples.push(times * (await mean(run, burst, single)));
     return samples;
   } finally {

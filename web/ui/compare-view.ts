@@ -3,7 +3,11 @@
 import type { ClassScore, Compared, Pixels } from "../protocol.js";
 import { el, milliseconds, percent } from "./dom.js";
 
-export function drawComparison(place: HTMLElement, compared: Compared): void {
+/** Canvases that are still to be filled. */
+const blank: (() => void)[] = [];
+
+/** The pictures follow one by one, so that the page answers in between. */
+export async function drawComparison(place: HTMLElement, compared: Compared): Promise<void> {
   const { classes, original, written, kind } = compared;
   const parts: HTMLElement[] = [timesLine(compared)];
   if (original && written)
@@ -20,6 +24,10 @@ export function drawComparison(place: HTMLElement, compared: Compared): void {
       ),
     );
   place.replaceChildren(...parts);
+  for (let fill = blank.shift(); fill !== undefined; fill = blank.shift()) {
+    await new Promise((resolve) => setTimeout(resolve));
+    fill();
+  }
 }
 
 function timesLine({ milliseconds: { original, written } }: Compared): HTMLElement {
@@ -35,7 +43,8 @@ function canvasOf({ width, height, rgba }: Pixels, label: string): HTMLCanvasEle
   const canvas = el("canvas", { role: "img", "aria-label": label });
   canvas.width = width;
   canvas.height = height;
-  canvas.getContext("2d")!.putImageData(new ImageData(rgba as Uint8ClampedArray<ArrayBuffer>, width, height), 0, 0);
+  const image = new ImageData(rgba as Uint8ClampedArray<ArrayBuffer>, width, height);
+  blank.push(() => canvas.getContext("2d")!.putImageData(image, 0, 0));
   return canvas;
 }
 
