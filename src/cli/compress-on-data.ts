@@ -198,8 +198,7 @@ function show(result: CalibratedResult, images: number): string {
   ]);
   return [
     ...warning(compared.loss),
-    columns([["layer", "filters", "factors", "error", "refit"], ...rows]),
-    "",
+    ...(rows.length > 0 ? [columns([["layer", "filters", "factors", "error", "refit"], ...rows]), ""] : []),
     `wrote ${file}: ${layers.length} layers compressed, calibrated on ${images} images`,
     changesText(withBytes(before, bytes.original), withBytes(after, bytes.written)),
     timesText(times),

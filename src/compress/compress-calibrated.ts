@@ -33,7 +33,7 @@ import { type Given, type JobHooks, stepsOf } from "./job.js";
 import { checkSize } from "./pays.js";
 import { checkBytes, checkLoss, nothingChosen, whyNotFast } from "./pays-on-data.js";
 import { untilFast } from "./plan-again.js";
-import type { CalibratedJob, CalibratedPlan, Planner } from "./plan-calibrated.js";
+import type { CalibratedBudget, CalibratedJob, CalibratedPlan, Planner } from "./plan-calibrated.js";
 import { type Times, timeNetworks, timeTillSure } from "./time.js";
 import { referenceOf, type Verified, verifyAgainst, verifyPrepared } from "./verify.js";
 import { withReasons } from "./why-not.js";
@@ -138,7 +138,7 @@ export async function carryOut(
   const { plan, planner, images } = chosen;
   if (steps > 0) checkSteps(plan);
   const fitted = chosen.fitted ?? (await fitPlanned(plan, job, images));
-  if (plan.chosen.every(({ candidate }) => candidate.family === "dense")) throw nothingChosen(budget);
+  checkChosen(plan, budget, hooks);
   const replacements = await taught(prepared, fitted, { ...data, images }, engine, options, hooks);
   const smaller = budget.keepParams !== undefined || budget.keepBytes !== undefined;
   const layout = options.layout ?? (smaller ? "dense" : "split");
@@ -175,6 +175,16 @@ export async function carryOut(
     bytes: { original, written: evaluated.bytes },
     ...{ verified: evaluated.verified, times: evaluated.times, compared: evaluated.compared },
   };
+}
+
+/** What is folded alone may make a network faster by more than this. */
+const foldedAlone = 1.03;
+
+/** @throws FilterBasisError `does-not-pay` where a plan replaces nothing, and what was folded saves nothing either */
+function checkChosen({ chosen, times }: CalibratedPlan, budget: CalibratedBudget, { note }: JobHooks): void {
+  if (chosen.some(({ candidate }) => candidate.family !== "dense")) return;
+  if (times === undefined || times.original < foldedAlone * times.written) throw nothingChosen(budget);
+  note?.("no layer is replaced: folding batch norms and constants alone makes it as fast as was asked for");
 }
 
 /** Steps would part what splits share. @throws FilterBasisError `usage` */
