@@ -7,7 +7,7 @@ import { numbers } from "../src/graph/values.js";
 import { resnet } from "../src/nets/resnet.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { describeEngine } from "./engine.js";
-import { allEnded, freePort, program, startMember, variables, writeImages } from "./groups.js";
+import { allEnded, program, startMember, writeImages } from "./groups.js";
 
 let root: string;
 beforeAll(async () => {
@@ -23,15 +23,20 @@ describeEngine("a calibration by several processes", () => {
   ];
   const own = (name: string) => ({ FILTERBASIS_CACHE: join(root, name) });
 
+  /** As `--processes` has it: they meet at a file, for a port may be taken by the time they come. */
+  const together = (rank: number, meeting: string) => ({
+    ...{ RANK: `${rank}`, WORLD_SIZE: "2", LOCAL_RANK: `${rank}`, OMP_NUM_THREADS: "1" },
+    FILTERBASIS_MEETING: join(root, meeting),
+  });
+
   it("gives what one process gives, and only the first one speaks", { timeout: 120_000 }, async () => {
     const model = join(root, "model.onnx");
     await saveModel(resnet(8, { widths: [8, 8, 16], classes: 2 }), model);
     const [one, two] = [join(root, "one.onnx"), join(root, "two.onnx")];
-    const port = await freePort();
     const words = compress(model, two, join(root, "train"));
     const ended = await allEnded([
       startMember(0, compress(model, one, join(root, "train")), own("alone")),
-      ...[0, 1].map((rank) => startMember(rank, words, { ...variables(rank, 2, port), ...own(`cache${rank}`) })),
+      ...[0, 1].map((rank) => startMember(rank, words, { ...together(rank, "two"), ...own(`cache${rank}`) })),
     ]);
     expect(ended.map(({ code, said }) => (code === 0 ? "" : said))).toEqual(["", "", ""]);
     expect(ended[1]!.said).toContain(`wrote ${two}`);
@@ -48,11 +53,10 @@ describeEngine("a calibration by several processes", () => {
 
   it("of other images is an error on all of them", { timeout: 120_000 }, async () => {
     const model = join(root, "model.onnx");
-    const port = await freePort();
     const ended = await allEnded(
       ["train", "test"].map((data, rank) =>
         startMember(rank, compress(model, join(root, "none.onnx"), join(root, data)), {
-          ...variables(rank, 2, port),
+          ...together(rank, "others"),
           ...own("others"),
         }),
       ),
