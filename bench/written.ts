@@ -69,6 +69,6 @@ for (const file of readdirSync(here).filter((name) => others.has(name))) {
 }
 if (values.write !== undefined)
   await writeResult(values.write, `npx tsx bench/written.ts HERE THERE --write ${values.write}`, {
-    what: "shortest milliseconds of two sessions each; ratio: here / there; sameNodes: all but the weights' values is equal",
+    what: "shortest milliseconds of two sessions each; ratio: here / there; sameNodes: equal but for weights' values",
     ...{ threads: Number(values.threads), rounds: Number(values.rounds), rows },
   });

@@ -16,7 +16,7 @@ import { parseArgs } from "node:util";
 
 const own = (name, value) => [name, value];
 const named = (rows, value = (row) => row.ours) => rows.map((row) => own(row.name, value(row)));
-/** A layer's or a network's times in ONNX Runtime: the file that came in, the layout that is chosen, and each layout. */
+/** A layer's or a network's times in ONNX Runtime: the file that came in, the chosen layout, and each layout. */
 const formerly = { separate: "split", folded: "batch-folded" };
 const layouts = (name, { original, chosen, layouts, forms }) => [
   ...[own(`${name}: original`, original), own(`${name}: chosen`, chosen)],
@@ -25,7 +25,7 @@ const layouts = (name, { original, chosen, layouts, forms }) => [
 const planning = ({ name, keepParams, seconds }) => own(`${name} at ${keepParams}`, seconds);
 
 /**
- * Each benchmark: its file, which is called differently in older checkouts, as its result may be; what it is called with;
+ * Each benchmark: its file, which is called differently in older checkouts, as its result may be; its arguments;
  * its rows as [name, time], by which the two are compared.
  */
 const benches = {

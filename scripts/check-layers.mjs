@@ -27,10 +27,12 @@ export const rooms = {
   evaluate: ["errors", "graph", "ops", "runtime", "data"],
   calibrate: "errors linalg graph ops passes formats basis methods plan torch interpreter runtime".split(" "),
   compress: "errors graph ops passes formats basis methods plan torch runtime data evaluate calibrate".split(" "),
-  train:
-    "errors linalg graph ops passes formats basis methods nets torch interpreter runtime data evaluate calibrate compress".split(
-      " ",
-    ),
+  train: [
+    "errors linalg graph ops passes formats basis methods nets torch",
+    "interpreter runtime data evaluate calibrate compress",
+  ]
+    .join(" ")
+    .split(" "),
   cli: "errors graph ops passes formats basis methods nets report torch runtime data evaluate compress train".split(
     " ",
   ),

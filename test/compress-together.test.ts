@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { numbers } from "../src/graph/values.js";
 import { resnet } from "../src/nets/resnet.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
+import { meetingFile } from "../src/torch/launcher.js";
 import { describeEngine } from "./engine.js";
 import { allEnded, program, startMember, writeImages } from "./groups.js";
 
@@ -26,7 +27,7 @@ describeEngine("a calibration by several processes", () => {
   /** As `--processes` has it: they meet at a file, for a port may be taken by the time they come. */
   const together = (rank: number, meeting: string) => ({
     ...{ RANK: `${rank}`, WORLD_SIZE: "2", LOCAL_RANK: `${rank}`, OMP_NUM_THREADS: "1" },
-    FILTERBASIS_MEETING: join(root, meeting),
+    [meetingFile]: join(root, meeting),
   });
 
   it("gives what one process gives, and only the first one speaks", { timeout: 120_000 }, async () => {

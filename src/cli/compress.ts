@@ -16,6 +16,7 @@ import { loadModel } from "../runtime/files.js";
 import { modelBytes, modelFiles } from "../runtime/model-bytes.js";
 import { checkOutput } from "../runtime/output.js";
 import { checkRunnable } from "../runtime/runnable.js";
+import { readLaunch } from "../torch/launcher.js";
 import { agreementLines } from "./agreement-text.js";
 import { calibrateTogether } from "./calibrate-together.js";
 import { columns } from "./columns.js";
@@ -52,6 +53,7 @@ export default command({
   async run(args, context) {
     const file = await modelFile(args.model);
     const options = jobOptions(args, context);
+    if (isCalibrated(context.given)) readLaunch(process.env); // variables that are set by halves
     const calibrated = isCalibrated(context.given);
     if (inEightBits(args) && !calibrated)
       throw new FilterBasisError("usage", "--precision is of compression by calibration, without training");

@@ -2,6 +2,7 @@
 import { type PlannedModel, planModel } from "../compress/plan.js";
 import { loadModel } from "../runtime/files.js";
 import { checkRunnable } from "../runtime/runnable.js";
+import { readLaunch } from "../torch/launcher.js";
 import { calibrateTogether } from "./calibrate-together.js";
 import { columns, grouped } from "./columns.js";
 import { checkPatterns, compressionOptions, jobOptions } from "./compress-options.js";
@@ -26,6 +27,7 @@ export default command({
   async run(args, context) {
     const file = await modelFile(args.model);
     const options = jobOptions(args, context);
+    if (isCalibrated(context.given)) readLaunch(process.env); // variables that are set by halves
     const graph = await loadModel(file, { note: context.note });
     await stopIfAsked(context.signal);
     checkPatterns(graph, options, context);

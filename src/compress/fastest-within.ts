@@ -1,6 +1,6 @@
 // Without a budget: the fastest plan whose loss on images that nothing was fitted to stays within a limit. Where to
-// begin is read off the curve, with factors that nothing refitted and no network timed; then plans are timed, fitted and
-// refitted, a few of them.
+// begin is read off the curve, with factors that nothing refitted and no network timed; then plans are timed, fitted
+// and refitted, a few of them.
 import type { Compressed } from "../calibrate/calibrated.js";
 import { FilterBasisError, isError } from "../errors/error.js";
 import type { Loss } from "../evaluate/compare-on-data.js";
@@ -116,8 +116,8 @@ async function told(graph: Graph, { lossOf }: Trial): Promise<Loss> {
 }
 
 /**
- * Where the curve's plans would nearly meet the limit before any refit: between the fastest that stays within it and the
- * next, which are found by halving.
+ * Where the curve's plans would nearly meet the limit before any refit: between the fastest that stays within it and
+ * the next, which are found by halving.
  */
 async function whereToBegin(planner: Planner, trial: Trial): Promise<number> {
   await planner.measure();
@@ -168,7 +168,7 @@ function between(low: Tried, high: Tried | undefined, limit: number): number | u
   return low.speedup * (high.speedup / low.speedup) ** share;
 }
 
-/** The speed-up whose layers lose so much less, or more, than those of a tried one that a loss may be expected of it. */
+/** The speed-up of which a loss may be expected: its layers lose as much less, or more, than those of a tried one. */
 function promisedWithin(curve: readonly CurvePoint[], one: Tried, wanted: number): number | undefined {
   const points = [...curve].sort((a, b) => a.speedup - b.speedup);
   const there = layersAt(points, one.speedup);

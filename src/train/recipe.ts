@@ -181,7 +181,7 @@ export const recipeSchema = z.strictObject({
     .enum(["none", "straight-through"])
     .default("none")
     .describe(
-      "straight-through: the network of `network.file` is in eight bits and stays so; its weights are trained as floats that are rounded in every step, whose gradients pass the rounding as if it did nothing",
+      "straight-through: `network.file` is in eight bits and stays so; weights learn as floats, rounded in each step",
     ),
   deterministic: z
     .boolean()

@@ -1,6 +1,6 @@
 // Two layers with nothing between them: the maps between them may be turned, if the second layer turns them back.
-// B' = R B, A' = A R^T with an orthogonal R compute the same. A basis in the order of its variance has few large maps and
-// many small ones, and one step for all; turned maps are of one size, and none has rare large values.
+// B' = R B, A' = A R^T with an orthogonal R compute the same. A basis in the order of its variance has few large maps
+// and many small ones, and one step for all; turned maps are of one size, and none has rare large values.
 import { nodeName, readInt } from "../../graph/attributes.js";
 import { indexOf } from "../../graph/graph-index.js";
 import type { Graph, Outcome, Pass } from "../../graph/types.js";
@@ -56,7 +56,7 @@ function orthogonal(size: number): Float64Array {
 
 function turned(graph: Graph, pair: FreeMap, rotation: Float64Array): Graph {
   const size = Math.sqrt(rotation.length);
-  /** Each part of `size` lines, of which there are `count`, replaced by their mixtures; `at` says where a line begins. */
+  /** Each part of `size` of the `count` lines, replaced by their mixtures; `at` says where a line begins. */
   const mixed = (values: Float64Array, count: number, at: (line: number) => number, stride: number): void => {
     const before = new Float64Array(size);
     for (let part = 0; part < count; part += size)
