@@ -105,7 +105,7 @@ const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
 const tooLarge = (file: string, got: string): FilterBasisError =>
   new FilterBasisError("too-large", "the network is too large for a tab", {
     file,
-    expected: `at most ${megabytes(mostBytes)} of files, ${megabytes(mostInRuntime)} in the runtime, the device's memory`,
+    expected: `up to ${megabytes(mostBytes)} of files, ${megabytes(mostInRuntime)} in WebAssembly, the device's memory`,
     got,
     cures: ["on the command line: npx filterbasis compress"],
   });
