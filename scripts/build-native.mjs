@@ -200,7 +200,10 @@ function groupVariables(include, libraries) {
   ];
 }
 
-/** Folders with the headers of CUDA and NCCL: those of a toolkit, or of the packages beside a Python torch. */
+/**
+ * Folders with the headers of CUDA and NCCL: those of a toolkit, or of the packages beside a Python torch. The package of
+ * CUDA 13's runtime has no crt/host_config.h, which its cuda_runtime.h includes: the folder that has it comes first.
+ */
 function cudaFolders(include) {
   const packages = resolve(include, "../../nvidia");
   const beside = existsSync(packages) ? readdirSync(packages).map((name) => join(packages, name, "include")) : [];
@@ -208,8 +211,8 @@ function cudaFolders(include) {
     root ? [join(root, "include")] : [],
   );
   const found = [...beside, ...toolkit].filter(existsSync);
-  const needed = ["cuda_runtime_api.h", "nccl.h", "cusparse.h", "cublas_v2.h", "cusolverDn.h"].map((name) =>
-    found.find((folder) => existsSync(join(folder, name))),
+  const needed = ["crt/host_config.h", "cuda_runtime_api.h", "nccl.h", "cusparse.h", "cublas_v2.h", "cusolverDn.h"].map(
+    (name) => found.find((folder) => existsSync(join(folder, name))),
   );
   if (needed.includes(undefined)) return undefined;
   // /usr/include may not be named again.
