@@ -9,7 +9,7 @@ export interface CandidateOptions {
   /** What a fraction is a fraction of. */
   readonly price?: "macs" | "weights";
   readonly fractions?: readonly number[];
-  /** What ranks are rounded to: once for each of these; 1 leaves them free. */
+  /** What ranks are rounded to (see `roundedTo`): once for each of these; 1 leaves them free. */
   readonly multiples?: readonly number[];
   /** Of shared-bases and own-bases; each moved to the nearest divisor of the input channels. */
   readonly splits?: readonly number[];
@@ -111,12 +111,18 @@ function reached({ most, at }: Line, affordable: (candidate: Candidate) => boole
   return at(low);
 }
 
-/** Ranks as whole multiples, between one of them and full rank. */
+/** To whole multiples, ranks below three quarters of one to fours: 16 gives 4, 8, 12, 16, 32, 48, ... */
+export function roundedTo(multiple: number, rank: number): number {
+  const step = rank < 0.75 * multiple ? Math.min(4, multiple) : multiple;
+  return Math.max(1, Math.round(rank / step)) * step;
+}
+
+/** Ranks as whole multiples, at most full rank. */
 function within(candidate: Candidate, shape: LayerShape, multiple = 1): Candidate {
   const ranks: number[] = [];
   for (const rank of candidate.ranks) {
     const most = fullRanks({ ...candidate, ranks }, shape)[ranks.length]!;
-    ranks.push(Math.min(most, Math.max(1, Math.round(rank / multiple)) * multiple));
+    ranks.push(Math.min(most, roundedTo(multiple, rank)));
   }
   return { ...candidate, ranks };
 }

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { distance, randomMatrix, shapeOf } from "../../test/fit-cases.js";
 import { type Matrix, matrix } from "../linalg/matrix.js";
 import { Random } from "../linalg/random.js";
-import { candidatesOf } from "./candidates.js";
+import { candidatesOf, roundedTo } from "./candidates.js";
 import { composed } from "./composed.js";
 import {
   type Candidate,
@@ -187,7 +187,10 @@ test("candidates are cheaper than dense, no two alike, of whole ranks up to full
 test("ranks are rounded to multiples, once for each multiple asked for", () => {
   const shape = shapeOf(64, 64);
   const rounded = candidatesOf(shape, { multiples: [16] });
-  for (const { ranks } of rounded) for (const rank of ranks) expect(rank % 16).toBe(0);
+  for (const { ranks } of rounded) for (const rank of ranks) expect(rank % (rank < 16 ? 4 : 16)).toBe(0);
+  expect([1, 5, 11, 13, 23, 25, 40].map((rank) => roundedTo(16, rank))).toEqual([4, 4, 12, 16, 16, 32, 48]);
+  expect([1, 5, 6, 13].map((rank) => roundedTo(8, rank))).toEqual([4, 4, 8, 16]);
+  expect([1, 5, 13].map((rank) => roundedTo(1, rank))).toEqual([1, 5, 13]);
   const both = candidatesOf(shape, { multiples: [1, 16] });
   for (const candidate of [...rounded, ...candidatesOf(shape)]) expect(both).toContainEqual(candidate);
 });

@@ -9,6 +9,7 @@ import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
 import { type Selection, skipReason } from "../methods/pattern.js";
 import type { Cost } from "../ops/cost/cost.js";
+import { channelBlock } from "../runtime/channel-block.js";
 import { openLatencyTable } from "../runtime/latency-table.js";
 import { calibrateOptions } from "./calibrate-options.js";
 import { type FirstTimes, firstTimes, surelyTimedPlan } from "./calibrated-in-time.js";
@@ -143,9 +144,9 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   const { prepared, engine, hooks } = job;
   const images = await fittedImages(job);
   const progress = stepsOf(hooks);
+  const limits = { widest: widestBy(engine), block: channelBlock(job.place.runtime), ...job.effort };
   const options: CalibrateOptions = {
-    candidates: (shape) =>
-      restricted(candidatesFor(shape, saves, { widest: widestBy(engine), ...job.effort }), shape, job),
+    candidates: (shape) => restricted(candidatesFor(shape, saves, limits), shape, job),
     ...calibrateOptions(job, images),
     ...placesOf(job, images),
     ...(job.effort && { memory: job.effort.memory }),

@@ -36,12 +36,14 @@ export interface PatchLimits {
   readonly widest?: number;
   /** Patches of more values get few candidates, of families that are fitted quickly. */
   readonly largePatch?: number;
+  /** What ranks are rounded to where the budget is time: channels that the runtime computes at once. */
+  readonly block?: number;
 }
 
 export function candidatesFor(
   shape: LayerShape,
   saves: Saves,
-  { widest = widestPatch, largePatch = usualLargePatch }: PatchLimits = {},
+  { widest = widestPatch, largePatch = usualLargePatch, block = 1 }: PatchLimits = {},
 ): CandidateOptions {
   const size = patchOf(shape);
   const all: readonly FittedFamily[] = families[saves];
@@ -49,7 +51,7 @@ export function candidatesFor(
   return {
     families: all.filter((family) => allowed.includes(family)),
     fractions: size > largePatch ? fewFractions : fractions,
-    price: saves === "time" ? "macs" : "weights",
+    ...(saves === "time" ? { price: "macs", multiples: [block] } : { price: "weights" }),
   };
 }
 
