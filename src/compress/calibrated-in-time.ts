@@ -24,7 +24,7 @@ import { fastEnough, outOfReach } from "./out-of-reach.js";
 import type { CalibratedBudget, CalibratedJob, CalibratedPlan } from "./plan-calibrated.js";
 import { formsInPrecision } from "./planned-precision.js";
 import { type Counts, predictedTime, solveTimed } from "./solve-calibrated.js";
-import { timeNetwork, timeNetworks } from "./time.js";
+import { quietest, timeNetwork, timeNetworks } from "./time.js";
 import { writeChains } from "./write-chains.js";
 
 /** Rounds in which what a plan chose is timed and the plan made anew. */
@@ -86,13 +86,17 @@ async function networkTimes(
 ): Promise<Pick<FirstTimes, "whole" | "base">> {
   const key = (graphs: readonly Graph[]): string => networkKey(graphs, place.inputs.shapes);
   if (key([original]) === key([prepared])) {
-    const { written } = await table.networks(key([original]), async () => {
-      const milliseconds = await timeNetwork(original, place, hooks);
-      return { original: milliseconds, written: milliseconds };
-    });
+    const { written } = await table.networks(key([original]), () =>
+      quietest(async () => {
+        const milliseconds = await timeNetwork(original, place, hooks);
+        return { original: milliseconds, written: milliseconds };
+      }),
+    );
     return { whole: written, base: written };
   }
-  const times = await table.networks(key([original, prepared]), () => timeNetworks(original, prepared, place, hooks));
+  const times = await table.networks(key([original, prepared]), () =>
+    quietest(() => timeNetworks(original, prepared, place, hooks)),
+  );
   const { original: whole, written } = times;
   return { whole, base: Math.abs(written / whole - 1) < noise ? whole : written };
 }
@@ -176,7 +180,7 @@ async function timeOf(
   let least = Number.POSITIVE_INFINITY;
   for (const form of formsInPrecision(graph, chosen, clock, precision)) {
     const { original: first, written } = await table.networks(networkKey([original, form], place.inputs.shapes), () =>
-      timeNetworks(original, form, place, hooks),
+      quietest(() => timeNetworks(original, form, place, hooks), whole),
     );
     least = Math.min(least, (written / first) * whole);
   }

@@ -6,7 +6,7 @@ import { edsr } from "../nets/edsr.js";
 import { cost } from "../ops/cost/cost.js";
 import type { LatencyTable, NetworkTimes } from "../runtime/known-times.js";
 import { type Job, planInTime } from "./plan-in-time.js";
-import { type Times, timeTillSure } from "./time.js";
+import { quietest, type Times, timeTillSure } from "./time.js";
 
 const graph = edsr({ blocks: 1, width: 16, scale: 2 });
 const inputs = new Map([["input", [1, 3, 12, 12]]]);
@@ -60,4 +60,21 @@ test("a 'no' is timed again, twice at most; a 'yes' is not", async () => {
   expect((await timeTillSure(from(0.5, 1.5), isNo)).ratio).toBe(1.5);
   expect((await timeTillSure(from(1.5, 0.5), isNo)).ratio).toBe(1.5);
   expect((await timeTillSure(from(0.5, 0.6, 0.7, 1.5), isNo)).ratio).toBe(0.7);
+});
+
+test("the timing counts in which the original was fastest; it ends where two agree, or one with what is known", async () => {
+  const from = (...originals: number[]) => {
+    const all = originals.map((original) => ({ original, written: original / 2 }));
+    return { all, time: async () => all.shift()! };
+  };
+  const left = async (originals: number[], known?: number) => {
+    const { all, time } = from(...originals);
+    return [(await quietest(time, known)).original, all.length];
+  };
+  expect(await left([10, 10.1, 9])).toEqual([10, 1]);
+  expect(await left([20, 10, 10.1, 9])).toEqual([10, 1]);
+  expect(await left([30, 20, 10, 5])).toEqual([10, 1]);
+  expect(await left([10.2, 9], 10)).toEqual([10.2, 1]);
+  expect(await left([14, 10.2, 9], 10)).toEqual([10.2, 1]);
+  expect(await left([600, 500])).toEqual([600, 1]);
 });
