@@ -117,6 +117,12 @@ export function roundedTo(multiple: number, rank: number): number {
   return Math.max(1, Math.round(rank / step)) * step;
 }
 
+/** Whether all ranks are full or lie on what `roundedTo` gives. */
+export function isRounded(candidate: Candidate, shape: LayerShape, multiple: number): boolean {
+  const { ranks } = within(candidate, shape, multiple);
+  return candidate.ranks.every((rank, i) => rank === ranks[i]);
+}
+
 /** Ranks as whole multiples, at most full rank. */
 function within(candidate: Candidate, shape: LayerShape, multiple = 1): Candidate {
   const ranks: number[] = [];

@@ -101,6 +101,12 @@ async function networkTimes(
   return { whole, base: Math.abs(written / whole - 1) < noise ? whole : written };
 }
 
+/** Choices of all ranks, and those alone whose ranks the runtime does not pad (see `channelBlock`). */
+export interface TimedChoices {
+  readonly all: Calibration;
+  readonly onBlocks: Calibration;
+}
+
 type TimedBudget = CalibratedBudget & { readonly whole: Counts };
 
 /** Milliseconds of a network whose layers are timed in no time, and so briefly that what else runs shows. */
@@ -112,52 +118,45 @@ const small = 10;
  */
 export async function surelyTimedPlan(
   job: CalibratedJob,
-  calibration: Calibration,
+  choices: TimedChoices,
   table: LatencyTable,
   budget: TimedBudget,
 ): Promise<{ readonly plan: CalibratedPlan; readonly known: FirstTimes }> {
-  const known = await firstTimes(job, calibration, table);
+  const known = await firstTimes(job, choices.onBlocks, table);
   try {
-    return { plan: await timedPlan(job, calibration, table, known, budget), known };
+    return { plan: await timedPlan(job, choices, table, known, budget), known };
   } catch (error) {
     if (!isError(error, "budget-unreachable") || known.whole > small) throw error;
     const sure = table.confirmed();
-    const again = await firstTimes(job, calibration, sure);
-    return { plan: await timedPlan(job, calibration, sure, again, budget), known: again };
+    const again = await firstTimes(job, choices.onBlocks, sure);
+    return { plan: await timedPlan(job, choices, sure, again, budget), known: again };
   }
 }
 
 async function timedPlan(
   job: CalibratedJob,
-  calibration: Calibration,
+  choices: TimedChoices,
   table: LatencyTable,
   { whole, base, clock }: FirstTimes,
   { whole: counts, ...budget }: TimedBudget,
 ): Promise<CalibratedPlan> {
-  const measure = measurer(job, table);
   const target = budget.latency ?? whole / (budget.speedup ?? 1);
   const timed = budget.latency !== undefined || budget.speedup !== undefined;
   if (budget.latency !== undefined && target >= whole) throw fastEnough(target, whole);
   let state: Approach<CalibratedPlan> = beginApproach(target, whole);
   let first: { readonly predicted: number; readonly written: number } | undefined;
   for (let attempt = 0; attempt < attempts && !state.done; attempt++) {
-    let solved = solveTimed(counts, calibration, clock, { ...budget, timed }, base, state.most);
-    for (let round = 0; round < rounds; round++) {
-      const open = solved.chosen.filter(
-        ({ layer, candidate }) => clock.exact(layer, candidate) === undefined && clock.dense(layer),
-      );
-      if (open.length === 0) break;
-      await measure(
-        "timing the plan",
-        open.map((choice) => [choice.layer, choice] as const),
-      );
-      solved = solveTimed(counts, calibration, clock, { ...budget, timed }, base, state.most);
-    }
-    const predicted = predictedTime(solved.chosen, clock, base);
-    const written = await timeOf(job, calibration, { table, clock }, solved.chosen, whole);
+    const solve = (of: Calibration) => solveTimed(counts, of, clock, { ...budget, timed }, base, state.most).chosen;
+    const settled = async (calibration: Calibration): Promise<Chosen> => {
+      const chosen = await settledPlan(job, table, clock, () => solve(calibration));
+      return { calibration, chosen };
+    };
+    const { calibration, chosen } = await (timed ? settled(choices.onBlocks) : lessLost(job, choices, settled));
+    const predicted = predictedTime(chosen, clock, base);
+    const written = await timeOf(job, calibration, { table, clock }, chosen, whole);
     first ??= { predicted, written };
     const times = { original: whole, predicted, written, first };
-    const plan = { calibration, chosen: solved.chosen, times };
+    const plan = { calibration, chosen, times };
     if (!timed) return plan;
     state = approached(state, target, { plan, predicted, written, loss: lossOf(plan) });
   }
@@ -165,18 +164,73 @@ async function timedPlan(
   throw outOfReach(budget, state.fastest!.plan);
 }
 
-const lossOf = ({ chosen }: CalibratedPlan): number => chosen.reduce((sum, { loss }) => sum + loss, 0);
+const lossOf = ({ chosen }: Chosen): number => chosen.reduce((sum, { loss }) => sum + loss, 0);
+
+type Chosen = Pick<CalibratedPlan, "calibration" | "chosen">;
+
+/** A plan of which what it chose was timed. */
+async function settledPlan(
+  job: CalibratedJob,
+  table: LatencyTable,
+  clock: ChainClock,
+  solve: () => readonly PlannedChoice[],
+): Promise<readonly PlannedChoice[]> {
+  const measure = measurer(job, table);
+  let chosen = solve();
+  for (let round = 0; round < rounds; round++) {
+    const open = chosen.filter(
+      ({ layer, candidate }) => clock.exact(layer, candidate) === undefined && clock.dense(layer),
+    );
+    if (open.length === 0) break;
+    await measure(
+      "timing the plan",
+      open.map((choice) => [choice.layer, choice] as const),
+    );
+    chosen = solve();
+  }
+  return chosen;
+}
+
+/** Ranks on the runtime's blocks are worth so many times the loss of free ones: they take less time. */
+const worthBlocks = 1.15;
+
+/**
+ * By multiply-accumulates, where free ranks may lose less: those on blocks, if they lose hardly more. The errors of
+ * layers do not tell (one in an early layer can cost as much as all others), so both networks are run on images.
+ */
+async function lessLost(
+  job: CalibratedJob,
+  { all, onBlocks }: TimedChoices,
+  settled: (of: Calibration) => Promise<Chosen>,
+): Promise<Chosen> {
+  const same = all.layers.every(({ choices }, i) => choices.length === onBlocks.layers[i]!.choices.length);
+  if (same) return settled(onBlocks);
+  const free = await settled(all);
+  const blocks = await settled(onBlocks).catch((error: unknown) => {
+    if (!isError(error, "budget-unreachable")) throw error;
+    return undefined;
+  });
+  if (blocks === undefined) return free;
+  const lost = async (chosen: Chosen) =>
+    job.lossOf === undefined ? lossOf(chosen) : job.lossOf(await graphOf(job, chosen));
+  return (await lost(blocks)) <= worthBlocks * (await lost(free)) ? blocks : free;
+}
+
+/** The network with a plan's factors, which nothing refitted. */
+async function graphOf({ engine }: CalibratedJob, { calibration, chosen }: Chosen): Promise<Graph> {
+  return writeChains(calibration.graph, await fitPlan(calibration, chosen, engine.algebra), chosen).graph;
+}
 
 /** Milliseconds of the whole network with a plan's chains, in its fastest form, on the original's clock. */
 async function timeOf(
-  { original, engine, place, hooks, precision = "fp32" }: CalibratedJob,
+  job: CalibratedJob,
   calibration: Calibration,
   { table, clock }: { readonly table: LatencyTable; readonly clock: ChainClock },
   chosen: readonly PlannedChoice[],
   whole: number,
 ): Promise<number> {
-  const factors = await fitPlan(calibration, chosen, engine.algebra);
-  const { graph } = writeChains(calibration.graph, factors, chosen);
+  const { original, place, hooks, precision = "fp32" } = job;
+  const graph = await graphOf(job, { calibration, chosen });
   let least = Number.POSITIVE_INFINITY;
   for (const form of formsInPrecision(graph, chosen, clock, precision)) {
     const { original: first, written } = await table.networks(networkKey([original, form], place.inputs.shapes), () =>

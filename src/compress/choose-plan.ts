@@ -81,6 +81,10 @@ export function calibratedJob(
   return {
     ...{ original: given.graph, prepared: prepare(given.graph, options).graph, engine, data, hooks },
     ...{ before: cost(given.graph, data.inputs.shapes), place: placeOf(options, data.inputs) },
+    async lossOf(graph) {
+      const few = data.all.part(0, Math.min(data.images.count, fewImages));
+      return (await compareOn(few, given, graph, options, hooks)).loss.mean;
+    },
     ...(given.file === undefined ? {} : { file: given.file }),
     ...(latencies === undefined ? {} : { latencies }),
     ...(selection === undefined ? {} : { selection }),

@@ -20,7 +20,7 @@ import { fastestCandidates, type TimedCandidate } from "./fastest-candidates.js"
 import { fittedImages } from "./fitted-images.js";
 import { type JobHooks, type Place, stepsOf } from "./job.js";
 import { planByBytes } from "./plan-by-bytes.js";
-import { candidatesFor, type Saves, tellFew, tellWide, widestBy, worthTiming } from "./plan-candidates.js";
+import { candidatesFor, onBlocks, type Saves, tellFew, tellWide, widestBy, worthTiming } from "./plan-candidates.js";
 import type { Precision } from "./precisions.js";
 import { restricted } from "./restricted.js";
 import { byWeights, type Counts, type CurvePoint, speedCurve } from "./solve-calibrated.js";
@@ -73,6 +73,8 @@ export interface CalibratedJob {
   readonly basesOnly?: boolean;
   /** Of the layers: candidates are timed in all that is allowed, and count as fast as the fastest. Default: floats. */
   readonly precision?: Precision;
+  /** What a network loses on images that it is calibrated on: tells plans apart that layers' errors do not. */
+  readonly lossOf?: (graph: Graph) => Promise<number>;
   /** Where other processes help to calibrate. */
   readonly lead?: Lead;
   /** Where somebody waits for it: what is looked at, and what is tried. */
@@ -144,7 +146,8 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   const { prepared, engine, hooks } = job;
   const images = await fittedImages(job);
   const progress = stepsOf(hooks);
-  const limits = { widest: widestBy(engine), block: channelBlock(job.place.runtime), ...job.effort };
+  const block = channelBlock(job.place.runtime);
+  const limits = { widest: widestBy(engine), block, ...job.effort };
   const options: CalibrateOptions = {
     candidates: (shape) => restricted(candidatesFor(shape, saves, limits), shape, job),
     ...calibrateOptions(job, images),
@@ -154,6 +157,7 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   };
   const calibrated = await calibrate(prepared, images, engine, options).finally(() => progress.stop());
   const calibration = selected(saves === "time" ? quickest(calibrated) : calibrated, job.selection);
+  const timed = onBlocks(calibration, block);
   tellWide(calibration, hooks, widestBy(engine));
   tellFew(calibration, images, hooks);
   if (calibration.layers.length === 0) throw noLayers(calibration);
@@ -172,11 +176,11 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
       if (budget.keepBytes !== undefined) return planByBytes(job, calibration, whole, budget.keepBytes);
       if (budget.keepParams !== undefined)
         return { calibration, chosen: byWeights(whole, calibration, budget.keepParams) };
-      const timed = await surelyTimedPlan(job, calibration, table, { ...budget, whole });
-      known = timed.known;
-      return timed.plan;
+      const made = await surelyTimedPlan(job, { all: calibration, onBlocks: timed }, table, { ...budget, whole });
+      known = made.known;
+      return made.plan;
     },
-    times: () => fastestCandidates(calibration, clock()),
+    times: () => fastestCandidates(timed, clock()),
     layerTimes: (chosen) =>
       chosen.map(({ layer, candidate }) => ({
         layer: layer.name,
@@ -184,11 +188,12 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
         written: clock().exact(layer, candidate),
         ...(job.precision === undefined || job.precision === "fp32" ? {} : precisionOf(clock(), layer, candidate)),
       })),
-    curve: () => (known ? speedCurve(calibration, known).map(({ point }) => point) : []),
+    curve: () => (known ? speedCurve(timed, known).map(({ point }) => point) : []),
     async measure() {
-      known = await firstTimes(job, calibration, table);
+      known = await firstTimes(job, timed, table);
     },
-    plans: () => (known ? speedCurve(calibration, known).map(({ chosen }) => ({ calibration, chosen: chosen() })) : []),
+    plans: () =>
+      known ? speedCurve(timed, known).map(({ chosen }) => ({ calibration: timed, chosen: chosen() })) : [],
   };
 }
 

@@ -1,8 +1,12 @@
 // Which candidates a plan by time looks at.
 import { expect, test } from "vitest";
+import { candidatesOf } from "../basis/candidates.js";
 import type { Family } from "../basis/factors.js";
-import type { LayerChoice } from "../calibrate/choices.js";
-import { candidatesFor, tellFew, tellWide, worthTiming } from "./plan-candidates.js";
+import type { Calibration } from "../calibrate/calibrated.js";
+import { dense, type LayerChoice } from "../calibrate/choices.js";
+import { candidatesFor, onBlocks, tellFew, tellWide, worthTiming } from "./plan-candidates.js";
+
+const shape = (c: number) => ({ n: c, c, kernel: [3, 3] as const, stride: [1, 1] as const });
 
 const choice = (family: Family, macs: number, error: number): LayerChoice => ({
   candidate: { family, ranks: family === "dense" ? [] : [macs] },
@@ -10,8 +14,8 @@ const choice = (family: Family, macs: number, error: number): LayerChoice => ({
 });
 
 test("leaves out grouped convolutions and chains of three where another choice costs and loses no more", () => {
-  const [dense, pair] = [choice("dense", 100, 0), choice("separable", 50, 0.1)];
-  const kept = [dense, pair, choice("own-bases", 40, 0.1), choice("separable-pointwise", 60, 0.05)];
+  const [whole, pair] = [choice("dense", 100, 0), choice("separable", 50, 0.1)];
+  const kept = [whole, pair, choice("own-bases", 40, 0.1), choice("separable-pointwise", 60, 0.05)];
   const dropped = [
     choice("own-bases", 50, 0.2),
     choice("separable-pointwise", 55, 0.1),
@@ -19,11 +23,10 @@ test("leaves out grouped convolutions and chains of three where another choice c
   ];
   expect(worthTiming([...kept, ...dropped])).toEqual(kept);
   // The same in two plain families says nothing: which is faster is measured.
-  expect(worthTiming([dense, pair, choice("one-split", 60, 0.2)])).toHaveLength(3);
+  expect(worthTiming([whole, pair, choice("one-split", 60, 0.2)])).toHaveLength(3);
 });
 
 test("gives large patches fewer candidates, and the widest one basis, and tells it", () => {
-  const shape = (c: number) => ({ n: c, c, kernel: [3, 3] as const, stride: [1, 1] as const });
   expect(candidatesFor(shape(64), "time").families).toContain("own-bases");
   expect(candidatesFor(shape(256), "time").families).toEqual(["one-split", "separable", "low-rank"]);
   expect(candidatesFor(shape(1024), "time").families).toEqual(["one-split", "low-rank"]);
@@ -41,4 +44,17 @@ test("tells layers of which the data shows fewer places than they have inputs", 
   tellFew({ layers: layers as never }, { count: 127 }, { note: (text) => told.push(text) });
   tellFew({ layers: layers as never }, { count: 128 }, { note: (text) => told.push(text) });
   expect(told).toEqual([expect.stringMatching(/wide \(508 of 512\)/)]);
+});
+
+test("ranks are free too where patches are small; those that the runtime would pad are not for plans by time", () => {
+  const small = candidatesFor(shape(32), "time", { block: 16 });
+  expect(small.multiples).toEqual([16, 1]);
+  expect(candidatesFor(shape(256), "time", { block: 16 }).multiples).toEqual([16]);
+  expect(candidatesFor(shape(32), "time").multiples).toEqual([1]);
+  const choices = [dense, ...candidatesOf(shape(32), small)].map((candidate) => ({ candidate }));
+  const [layer] = onBlocks({ layers: [{ layer: { shape: shape(32) }, choices }] } as unknown as Calibration, 16).layers;
+  const ranks = layer!.choices.flatMap(({ candidate }) => candidate.ranks);
+  expect(ranks.length).toBeGreaterThan(5);
+  expect(ranks.every((rank) => rank % 16 === 0 || (rank <= 12 && rank % 4 === 0))).toBe(true);
+  expect(choices.length).toBeGreaterThan(layer!.choices.length);
 });

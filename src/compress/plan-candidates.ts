@@ -1,6 +1,6 @@
 // Which candidates the layers of a plan get: the families that save what the budget is in, fewer of them where patches
 // are large.
-import type { CandidateOptions } from "../basis/candidates.js";
+import { type CandidateOptions, isRounded } from "../basis/candidates.js";
 import type { Family, FittedFamily, LayerShape } from "../basis/factors.js";
 import type { Calibration } from "../calibrate/calibrated.js";
 import type { LayerChoice } from "../calibrate/choices.js";
@@ -36,7 +36,7 @@ export interface PatchLimits {
   readonly widest?: number;
   /** Patches of more values get few candidates, of families that are fitted quickly. */
   readonly largePatch?: number;
-  /** What ranks are rounded to where the budget is time: channels that the runtime computes at once. */
+  /** Channels that the runtime computes at once: ranks are rounded to these, and those of smaller patches free too. */
   readonly block?: number;
 }
 
@@ -48,10 +48,11 @@ export function candidatesFor(
   const size = patchOf(shape);
   const all: readonly FittedFamily[] = families[saves];
   const allowed = size > widest ? closed : size > largePatch ? quick : all;
+  const multiples = size > largePatch ? [block] : [...new Set([block, 1])];
   return {
     families: all.filter((family) => allowed.includes(family)),
     fractions: size > largePatch ? fewFractions : fractions,
-    ...(saves === "time" ? { price: "macs", multiples: [block] } : { price: "weights" }),
+    ...(saves === "time" ? { price: "macs", multiples } : { price: "weights" }),
   };
 }
 
@@ -80,6 +81,15 @@ export function tellFew(
     `fewer places in the data than values in a patch: ${few.slice(0, 3).join(", ")}${others}; more data loses less`,
   );
 }
+
+/** Without the choices whose ranks the runtime would pad: they take as long as those that lose less. */
+export const onBlocks = (calibration: Calibration, block: number): Calibration => ({
+  ...calibration,
+  layers: calibration.layers.map(({ layer, choices }) => ({
+    layer,
+    choices: choices.filter(({ candidate }) => isRounded(candidate, layer.shape, block)),
+  })),
+});
 
 /** Families of which a choice takes longer than others of its multiply-accumulates: groups, or a third convolution. */
 const slow: readonly Family[] = ["own-bases", "separable-pointwise"];

@@ -62,7 +62,7 @@ test("a 'no' is timed again, twice at most; a 'yes' is not", async () => {
   expect((await timeTillSure(from(0.5, 0.6, 0.7, 1.5), isNo)).ratio).toBe(0.7);
 });
 
-test("the timing counts in which the original was fastest; it ends where two agree, or one with what is known", async () => {
+test("the timing counts in which the original was fastest; it ends where two agree, or one is as known", async () => {
   const from = (...originals: number[]) => {
     const all = originals.map((original) => ({ original, written: original / 2 }));
     return { all, time: async () => all.shift()! };

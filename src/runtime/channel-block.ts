@@ -1,6 +1,6 @@
 // How many channels ONNX Runtime's convolutions compute at once. Its blocked kernels (NCHWc) pad the channels of a
 // convolution to whole vectors: 20 channels take as long as 32 on AVX-512. WebAssembly has no such kernels, and its
-// times grow with every channel. Measured: docs/calibration.md.
+// times grow with every channel. Measured: bench/ranks.ts.
 import { readFileSync } from "node:fs";
 import { arch } from "node:os";
 import { arithmeticOf } from "./machine.js";
