@@ -6,11 +6,13 @@ import { parseHTML } from "linkedom";
 import { afterAll, expect, test } from "vitest";
 import { gatherFigure } from "../scripts/small/figure.js";
 import { bestRow } from "../scripts/small/row.js";
+import { gatherTable, originalIn } from "../scripts/small/table.js";
 import tables from "../src/cli/tables.js";
 import { countsOf } from "../src/methods/counts.js";
 import { methodPass } from "../src/methods/methods.js";
 import { buildNet } from "../src/nets/table.js";
 import { smallFigureCells, smallFigureSvg } from "../src/report/small-figure.js";
+import { smallTableCells, smallTableNotRun } from "../src/report/small-table.js";
 
 const root = mkdtempSync(join(tmpdir(), "filterbasis-small-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -82,7 +84,9 @@ test("a figure has each method at each budget, the largest first, whether it was
   const { document } = parseHTML("<!doctype html><html><body></body></html>");
   const svg = smallFigureSvg(figure, document as unknown as Document);
   expect(svg).toMatch(/^<svg [^>]*xmlns="http:\/\/www.w3.org\/2000\/svg"/);
-  expect(svg.match(/<circle/g)).toHaveLength(4);
+  // two points of each method, and those of KSE again at what is executed
+  expect(svg.match(/<circle/g)).toHaveLength(6);
+  expect(svg).toContain("kse, executed");
   expect(svg).toContain("original 8.27 %");
   const results = join(root, "results");
   write(results, "figure5-small.json", figure);
@@ -109,7 +113,7 @@ test("comparisons that differ in more than the budget make no figure", async () 
   ).rejects.toThrow("holds no comparison");
 });
 
-test("of a method in several folders the row that was fine-tuned counts; one that failed has its reason alone", async () => {
+test("of a method in several folders the fine-tuned row counts; one that failed has its reason alone", async () => {
   const [here, there] = [comparison(0.6, {}), comparison(0.6, { svd: 10 }, { device: "cuda" })];
   write(join(here, "svd"), "row.json", { options: { keepMacs: 0.6 }, reason: "no room" });
   write(join(here, "transition"), "row.json", { reason: "it has no budget" });
@@ -119,4 +123,45 @@ test("of a method in several folders the row that was fine-tuned counts; one tha
     reason: "it has no budget",
   });
   expect(await bestRow(graph, [here, there], "cp")).toEqual({ method: "cp", reason: "not run" });
+});
+
+test("a row says what was counted of the network that it trained, not what a plan without images counts", async () => {
+  const folder = comparison(0.8, { amc: 12, zhang: 13, kse: 14 });
+  const counts = { weights: 10, parameters: 20, macs: 30, paperMacs: 25 };
+  write(join(folder, "amc"), "row.json", { options: { keepMacs: 0.8 }, ...counts, tuned: { top1Error: 12 } });
+  expect(await bestRow(graph, [folder], "amc")).toMatchObject(counts);
+  // its sizes are chosen on images, which are not here
+  expect(await bestRow(graph, [folder], "zhang")).not.toHaveProperty("weights");
+  expect(await bestRow(graph, [folder], "transition")).toMatchObject({ reason: "not run: it has no budget" });
+});
+
+test("a table has what other seeds came to beside its rows, and methods that were not run in a line", async () => {
+  const folder = comparison(0.9, { basis: 11, kse: 12 });
+  const other = comparison(0.9, { basis: 11.25 }, { seed: 2 });
+  const told = { small: 6, title: "seeds", original };
+  const table = await gatherTable(graph, { ...told, folders: [folder], seeds: [other] });
+  expect(table.conditions).toMatchObject({ seed: 1, budget: { kind: "keepMacs", value: 0.9 } });
+  expect(table.rows[0]).toMatchObject({
+    ...{ method: "basis", tuned: 11 },
+    otherSeeds: [{ seed: 2, tuned: 11.25, evaluatedBy: "ONNX Runtime" }],
+  });
+  expect(table.rows[1]).toMatchObject({ method: "kse", tuned: 12 });
+  expect(table.rows[1]).not.toHaveProperty("otherSeeds");
+  const [head, , basis, kse, ...rest] = smallTableCells(table);
+  expect(head?.slice(-3)).toEqual(["fine-tuned", "seed 2", ""]);
+  expect(basis?.slice(-3)).toEqual(["11.00 %", "11.25 %", ""]);
+  expect(kse?.slice(-3)).toEqual(["12.00 %", "", ""]);
+  expect(kse?.[head!.indexOf("paper's MACs")]).toMatch(/^\d+\.\d %$/);
+  expect(rest.map(([method]) => method)).not.toContain("cp");
+  expect(smallTableNotRun(table)).toEqual([expect.stringMatching(/^Not run: .*\bcp\b/)]);
+  await expect(
+    gatherTable(graph, { ...told, folders: [folder], seeds: [comparison(0.85, {}, { seed: 2 })] }),
+  ).rejects.toThrow("was compared otherwise");
+});
+
+test("what the original is comes from the first comparison that says so", async () => {
+  const [without, told] = [comparison(0.31, {}), comparison(0.32, {})];
+  write(told, "original.json", { ...original, bytes: 1 });
+  expect(await originalIn([without, told])).toEqual(original);
+  await expect(originalIn([without])).rejects.toThrow("says how good the original is");
 });

@@ -1,7 +1,7 @@
 // A figure in small: methods at several budgets, from the folders of as many comparisons of one network.
 import type { Graph } from "../../src/graph/types.js";
 import type { SmallFigure, SmallPoint } from "../../src/report/small-figure.js";
-import { bestRow, conditionsOf } from "./row.js";
+import { bestRow, budgetIn, conditionsOf, sameConditions } from "./row.js";
 
 export interface FigureOptions extends Pick<SmallFigure, "figure" | "title" | "note" | "original"> {
   readonly folders: readonly string[];
@@ -13,18 +13,12 @@ export async function gatherFigure(graph: Graph, { folders, methods, ...told }: 
   const asked = await Promise.all(
     folders.map(async (folder) => {
       const { budget, ...conditions } = await conditionsOf(folder);
-      const { kind, value } = (budget ?? {}) as { readonly kind?: string; readonly value?: number };
+      const { kind, value } = budgetIn({ budget });
       if (kind === undefined || value === undefined) throw new Error(`${folder} holds no comparison of methods`);
       return { folder, value, conditions: { budget: kind, ...conditions } };
     }),
   );
-  const [first] = asked;
-  if (first === undefined) throw new Error("a figure needs folders");
-  const other = asked.find(({ conditions }) => JSON.stringify(conditions) !== JSON.stringify(first.conditions));
-  if (other !== undefined)
-    throw new Error(
-      `${other.folder} was compared otherwise: ${JSON.stringify(other.conditions)}, not ${JSON.stringify(first.conditions)}`,
-    );
+  const conditions = sameConditions(asked);
   const budgets = [...new Set(asked.map(({ value }) => value))].sort((a, b) => b - a);
   const points: SmallPoint[] = [];
   for (const method of methods)
@@ -32,5 +26,5 @@ export async function gatherFigure(graph: Graph, { folders, methods, ...told }: 
       const own = asked.filter(({ value }) => value === budget).map(({ folder }) => folder);
       points.push({ budget, ...(await bestRow(graph, own, method)) });
     }
-  return { ...told, conditions: first.conditions, points };
+  return { ...told, conditions, points };
 }

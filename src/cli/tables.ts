@@ -1,6 +1,6 @@
 // `tables`: a table of the paper beside what was counted and measured here.
 import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FilterBasisError } from "../errors/error.js";
 import { countsOf } from "../methods/counts.js";
@@ -11,7 +11,8 @@ import { type Counted, compare, footnotes, type Line, type Ours } from "../repor
 import { type PaperRow, type PaperTable, paperTables } from "../report/paper.js";
 import { parseResults, type RunResult } from "../report/results.js";
 import { type SmallFigure, smallFigureCells } from "../report/small-figure.js";
-import { type SmallTable, smallTableCells } from "../report/small-table.js";
+import { type SmallTable, smallTableCells, smallTableNotRun } from "../report/small-table.js";
+import { type SmallTrainings, smallTrainingCells } from "../report/small-trainings.js";
 import { loadRecipe } from "../train/recipe-files.js";
 import { columns, grouped } from "./columns.js";
 import { command } from "./frame.js";
@@ -24,7 +25,7 @@ export default command({
     number: { type: "positional", description: "1 to 6; all without it", required: false },
     small: {
       type: "boolean",
-      description: "the table, or figure, in small: methods on a small network, trained here for a few epochs",
+      description: "the table, or figure, in small: small networks, trained here for a few epochs",
     },
     results: { type: "string", description: "folder of the results; by default the project's", valueHint: "FOLDER" },
   },
@@ -52,7 +53,7 @@ export default command({
 
 /** The tables and figures in small that lie in a folder, or those of the number asked for. */
 async function smallTables(folder: string, number: string | undefined) {
-  const names = (await readdir(folder).catch(() => [])).filter((name) => smallFile.test(name)).sort();
+  const names = (await readdir(folder).catch(() => [])).filter((name) => smallFile.test(name)).sort(byStem);
   const wanted = names.filter((name) => number === undefined || smallFile.exec(name)?.[2] === number);
   if (wanted.length === 0)
     throw new FilterBasisError("not-found", "no such table was run in small", {
@@ -66,21 +67,30 @@ async function smallTables(folder: string, number: string | undefined) {
         .filter((name) => name.startsWith(kind))
         .map(async (name) => JSON.parse(await readFile(join(folder, name), "utf8")) as T),
     );
-  const [tables, figures] = [await read<SmallTable>("table"), await read<SmallFigure>("figure")];
+  const [tables, figures] = [await read<SmallTable | SmallTrainings>("table"), await read<SmallFigure>("figure")];
   const text = [
-    ...tables.map((one) => smallText(`Table ${one.small}`, one, smallTableCells(one))),
+    ...tables.map((one) =>
+      "trainings" in one
+        ? smallText(`Table ${one.small}`, one, smallTrainingCells(one))
+        : smallText(`Table ${one.small}`, one, smallTableCells(one), smallTableNotRun(one)),
+    ),
     ...figures.map((one) => smallText(`Figure ${one.figure}`, one, smallFigureCells(one))),
   ];
   return { json: { tables, ...(figures.length > 0 && { figures }) }, text: text.join("\n") };
 }
 
-const smallFile = /^(table|figure)(\d)-small\.json$/;
+/** tableN-small.json, and tableN-small-NAME.json for another network. */
+const smallFile = /^(table|figure)(\d)-small(-[\w-]+)?\.json$/;
+
+/** A table without a name before those with one. */
+const byStem = (one: string, other: string): number => (basename(one, ".json") < basename(other, ".json") ? -1 : 1);
 
 const smallText = (
   what: string,
-  { title, note = "" }: SmallTable | SmallFigure,
+  { title, note }: Pick<SmallTable, "title" | "note">,
   cells: Parameters<typeof columns>[0],
-) => [`${what} in small. ${title}`, columns(cells), note].join("\n");
+  below: readonly string[] = [],
+) => [`${what} in small. ${title}`, columns(cells), ...below, ...(note === undefined ? [] : [note]), ""].join("\n");
 
 /** Every result file below a folder. A folder that was named has to be there. */
 async function readResults(folder: string, named: boolean): Promise<readonly RunResult[]> {

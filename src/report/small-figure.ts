@@ -42,24 +42,28 @@ const colors = ["#0a66c2", "#c2410c", "#15803d", "#7e3fb5"];
 const ink = "#1b1f24";
 
 /**
- * The fine-tuned points, a line for each method, and the original's error across. `document` is any DOM that can make
- * SVG elements; it is only used to draw.
+ * The fine-tuned points, a line for each method at the multiply-accumulates that its paper counts, and a dashed one
+ * with rings where others are executed; the original's error across. `document` is any DOM that can make SVG elements;
+ * it is only used to draw.
  */
 export function smallFigureSvg(figure: SmallFigure, document: Document): string {
   const methods = [...new Set(figure.points.map(({ method }) => method))];
   const marks = methods.flatMap((method, i) => {
     const color = colors[i % colors.length]!;
-    const points = figure.points
-      .filter((point) => point.method === method)
-      .flatMap((point) => {
-        const [x, y] = [macsShare(point, figure), point.tuned];
-        return x === undefined || y === undefined ? [] : [{ method, x, y }];
-      })
-      .sort((one, other) => one.x - other.x);
+    const own = figure.points.filter((point) => point.method === method);
+    const counted = drawn(own, (point) => macsShare(point, figure));
+    const executed = own.some(({ paperMacs }) => paperMacs !== undefined)
+      ? drawn(own, ({ macs }) => (macs === undefined ? undefined : (100 * macs) / figure.original.macs))
+      : [];
+    const place = { x: "x", y: "y" } as const;
+    const named = { ...place, textAnchor: "start", dx: 9, fill: color } as const;
     return [
-      Plot.line(points, { x: "x", y: "y", stroke: color, strokeWidth: 1.8 }),
-      Plot.dot(points, { x: "x", y: "y", fill: color, r: 4 }),
-      Plot.text(points.slice(-1), { x: "x", y: "y", text: "method", textAnchor: "start", dx: 9, fill: color }),
+      Plot.line(counted, { ...place, stroke: color, strokeWidth: 1.8 }),
+      Plot.dot(counted, { ...place, fill: color, r: 4 }),
+      Plot.text(counted.slice(-1), { ...named, text: () => method }),
+      Plot.line(executed, { ...place, stroke: color, strokeDasharray: "2 4" }),
+      Plot.dot(executed, { ...place, stroke: color, fill: "#fff", r: 4 }),
+      Plot.text(executed.slice(-1), { ...named, text: () => `${method}, executed` }),
     ];
   });
   const { top1Error } = figure.original;
@@ -68,7 +72,11 @@ export function smallFigureSvg(figure: SmallFigure, document: Document): string 
     ...{ document, width: 720, height: 400, marginLeft: 56, marginRight: 96, marginBottom: 44, marginTop: 30 },
     ariaLabel: figure.title,
     style: { background: "#fff", color: ink, fontFamily: "sans-serif", fontSize: "13px" },
-    x: { label: "MACs as the method’s paper counts them, % of the original’s", ticks: 6, inset: 14 },
+    x: {
+      label: "MACs as the method’s paper counts them (rings: as executed), % of the original’s",
+      ticks: 8,
+      inset: 14,
+    },
     y: { label: "top-1 error after fine-tuning, %", grid: true, nice: true, ticks: 7 },
     marks: [
       Plot.ruleY([level], { y: "y", stroke: ink, strokeDasharray: "4 3" }),
@@ -78,4 +86,13 @@ export function smallFigureSvg(figure: SmallFigure, document: Document): string 
   });
   // not every DOM writes the namespace, without which a file of its own is not drawn
   return svg.outerHTML.replace(/^<svg (?![^>]*xmlns=)/, '<svg xmlns="http://www.w3.org/2000/svg" ');
+}
+
+/** The points that have both, from left to right. */
+function drawn(points: readonly SmallPoint[], at: (point: SmallPoint) => number | undefined) {
+  const both = points.flatMap((point) => {
+    const [x, y] = [at(point), point.tuned];
+    return x === undefined || y === undefined ? [] : [{ x, y }];
+  });
+  return both.sort((one, other) => one.x - other.x);
 }
