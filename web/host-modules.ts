@@ -12,6 +12,7 @@ const hostModules = {
   "runtime/files": "files",
   "runtime/model-bytes": "model-bytes",
   "runtime/save-verified": "save-verified",
+  "runtime/channel-block": "channel-block",
   "runtime/latency-table": "latency-table",
   "runtime/prune-folder": "prune-folder",
   "runtime/garbage": "garbage",
