@@ -1,5 +1,5 @@
 // Milliseconds of a chain of four layers over bases of many ranks, in ONNX Runtime: which ranks cost what (see
-// src/runtime/channel-block.ts). One session is open at a time: threads of others would spin on. Run on a quiet machine:
+// src/runtime/channel-block.ts). One session is open at a time: threads of others would spin on. On a quiet machine:
 // npx tsx bench/ranks.ts [--runtime web] [--threads 2]
 import { parseArgs } from "node:util";
 import { ints, makeNode } from "../src/graph/attributes.js";

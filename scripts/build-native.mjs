@@ -201,8 +201,8 @@ function groupVariables(include, libraries) {
 }
 
 /**
- * Folders with the headers of CUDA and NCCL: those of a toolkit, or of the packages beside a Python torch. The package of
- * CUDA 13's runtime has no crt/host_config.h, which its cuda_runtime.h includes: the folder that has it comes first.
+ * Folders with the headers of CUDA and NCCL: those of a toolkit, or of the packages beside a Python torch. The package
+ * of CUDA 13's runtime has no crt/host_config.h, which its cuda_runtime.h includes: the folder that has it comes first.
  */
 function cudaFolders(include) {
   const packages = resolve(include, "../../nvidia");

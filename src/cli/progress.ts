@@ -32,7 +32,7 @@ export function startProgress(label: string, total: number, { stream, now = Date
 function bar(label: string, total: number, stream: NodeJS.WriteStream): Progress {
   const single = new SingleBar(
     {
-      format: `${label} {bar} {percentage}% {value}/{total} {left} {extra}`,
+      format: `${label} {bar} {percentage}% {whole}/{total} {left} {extra}`,
       stream,
       // The work may block the event loop, so the bar draws itself inside update() instead of from a timer.
       synchronousUpdate: true,
@@ -45,10 +45,11 @@ function bar(label: string, total: number, stream: NodeJS.WriteStream): Progress
   );
   const started = Date.now();
   let stopped = false;
-  single.start(total, 0, { left: "", extra: "" });
+  single.start(total, 0, { whole: 0, left: "", extra: "" });
   return {
     update(done, extra = "") {
-      single.update(done, { left: timeLeft(Date.now() - started, done, total), extra });
+      const left = timeLeft(Date.now() - started, done, total);
+      single.update(done, { whole: Math.floor(done), left, extra });
     },
     stop() {
       if (!stopped) single.stop();
@@ -67,7 +68,7 @@ function lines(label: string, total: number, stream: TextStream, now: () => numb
     const { done, extra } = latest;
     const share = total > 0 ? ` ${Math.floor((100 * done) / total)}%` : "";
     const left = timeLeft(now() - started, done, total);
-    stream.write([`${label}:${share} ${done}/${total}`, left, extra].filter(Boolean).join("  ") + "\n");
+    stream.write([`${label}:${share} ${Math.floor(done)}/${total}`, left, extra].filter(Boolean).join("  ") + "\n");
     last = { time: now(), done };
   };
   return {

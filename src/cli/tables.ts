@@ -58,7 +58,8 @@ async function smallTables(folder: string, number: string | undefined) {
   if (wanted.length === 0)
     throw new FilterBasisError("not-found", "no such table was run in small", {
       file: folder,
-      expected: [...new Set(names.map((name) => smallFile.exec(name)![2]))].join(", ") || "the results of a checkout",
+      expected:
+        [...new Set(names.map((name) => smallFile.exec(name)![2]))].sort().join(", ") || "the results of a checkout",
       got: number ?? "",
     });
   const read = async <T>(kind: string): Promise<readonly T[]> =>

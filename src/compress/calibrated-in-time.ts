@@ -113,8 +113,8 @@ type TimedBudget = CalibratedBudget & { readonly whole: Counts };
 const small = 10;
 
 /**
- * A plan by time, and the times that it was made by. A small network's budget is not out of reach because something else
- * ran while its layers were timed.
+ * A plan by time, and the times that it was made by. A small network's budget is not out of reach because something
+ * else ran while its layers were timed.
  */
 export async function surelyTimedPlan(
   job: CalibratedJob,
@@ -151,9 +151,10 @@ async function timedPlan(
       const chosen = await settledPlan(job, table, clock, () => solve(calibration));
       return { calibration, chosen };
     };
-    const { calibration, chosen } = await (timed ? settled(choices.onBlocks) : lessLost(job, choices, settled));
+    const found: Chosen = await (timed ? settled(choices.onBlocks) : lessLost(job, choices, settled));
+    const { calibration, chosen, graph = await graphOf(job, found) } = found;
     const predicted = predictedTime(chosen, clock, base);
-    const written = await timeOf(job, calibration, { table, clock }, chosen, whole);
+    const written = await timeOf(job, graph, { table, clock }, chosen, whole);
     first ??= { predicted, written };
     const times = { original: whole, predicted, written, first };
     const plan = { calibration, chosen, times };
@@ -166,7 +167,10 @@ async function timedPlan(
 
 const lossOf = ({ chosen }: Chosen): number => chosen.reduce((sum, { loss }) => sum + loss, 0);
 
-type Chosen = Pick<CalibratedPlan, "calibration" | "chosen">;
+interface Chosen extends Pick<CalibratedPlan, "calibration" | "chosen"> {
+  /** The network with its factors, where it was made already. */
+  readonly graph?: Graph;
+}
 
 /** A plan of which what it chose was timed. */
 async function settledPlan(
@@ -211,10 +215,17 @@ async function lessLost(
     return undefined;
   });
   if (blocks === undefined) return free;
-  const lost = async (chosen: Chosen) =>
-    job.lossOf === undefined ? lossOf(chosen) : job.lossOf(await graphOf(job, chosen));
-  return (await lost(blocks)) <= worthBlocks * (await lost(free)) ? blocks : free;
+  if (JSON.stringify(candidatesOf(blocks)) === JSON.stringify(candidatesOf(free))) return blocks;
+  const { lossOf: onImages = () => undefined } = job;
+  const ran = async (found: Chosen) => {
+    const graph = await graphOf(job, found);
+    return { ...found, graph, lost: (await onImages(graph)) ?? lossOf(found) };
+  };
+  const [first, second] = [await ran(blocks), await ran(free)];
+  return first.lost <= worthBlocks * second.lost ? first : second;
 }
+
+const candidatesOf = ({ chosen }: Chosen) => chosen.map(({ candidate }) => candidate);
 
 /** The network with a plan's factors, which nothing refitted. */
 async function graphOf({ engine }: CalibratedJob, { calibration, chosen }: Chosen): Promise<Graph> {
@@ -223,14 +234,12 @@ async function graphOf({ engine }: CalibratedJob, { calibration, chosen }: Chose
 
 /** Milliseconds of the whole network with a plan's chains, in its fastest form, on the original's clock. */
 async function timeOf(
-  job: CalibratedJob,
-  calibration: Calibration,
+  { original, place, hooks, precision = "fp32" }: CalibratedJob,
+  graph: Graph,
   { table, clock }: { readonly table: LatencyTable; readonly clock: ChainClock },
   chosen: readonly PlannedChoice[],
   whole: number,
 ): Promise<number> {
-  const { original, place, hooks, precision = "fp32" } = job;
-  const graph = await graphOf(job, { calibration, chosen });
   let least = Number.POSITIVE_INFINITY;
   for (const form of formsInPrecision(graph, chosen, clock, precision)) {
     const { original: first, written } = await table.networks(networkKey([original, form], place.inputs.shapes), () =>

@@ -51,7 +51,7 @@ export async function timeTillSure(time: () => Promise<Times>, isNo: (times: Tim
   return times;
 }
 
-/** An original that takes longer than it was known to, or than the time before said, by more than this was disturbed. */
+/** An original that takes longer than is known, or than the time before said, by more than this was disturbed. */
 const disturbed = 1.06;
 /** Milliseconds of a run from which one timing is long enough to even out what else runs. */
 const longRun = 500;
