@@ -271,6 +271,17 @@ test("progress away from a terminal is a line now and then, with the time left, 
   expect(lines.at(-1)).toBe("epoch 1: 100% 100/100  loss 0.5");
 });
 
+test("parts of a step move the share, and are not printed", () => {
+  let text = "";
+  const progress = startProgress("moments", 20, {
+    stream: { write: (piece: string) => void (text += piece) },
+    now: () => 0,
+  });
+  progress.update(2.388059701492537);
+  progress.stop();
+  expect(text).toMatch(/^moments: 11% 2\/20 /);
+});
+
 test("a bar on a terminal shows the share, the time left and the remark", () => {
   let text = "";
   const stream = {
