@@ -115,4 +115,14 @@ describe("a calibration that was done before", () => {
     await writeFile(folder, "a file in the way");
     expect((await run()).found.errors.length).toBe(2);
   });
+
+  test("keeps how much layers count, by what it was measured with", async () => {
+    const cache = openCalibrationCache(graph, images, torchEngine(), { folder })!;
+    await cache.keepSensitivities("one", { a: 0.5, b: 2 });
+    expect(await cache.sensitivities("one")).toEqual({ a: 0.5, b: 2 });
+    expect(await cache.sensitivities("another")).toBeUndefined();
+    const [path = ""] = await files();
+    await truncate(path, 9);
+    expect(await cache.sensitivities("one")).toBeUndefined();
+  });
 });

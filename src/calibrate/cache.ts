@@ -4,7 +4,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { access, mkdir, readFile, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import type { Candidate } from "../basis/factors.js";
 import { crc32 } from "../formats/crc32.js";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors.js";
 import type { Attribute, Graph, TensorData } from "../graph/types.js";
@@ -28,7 +27,12 @@ export interface CalibrationCache {
   /** @param settings all that the errors depend on beside the moments */
   errors(layer: CalibratedLayer, settings: string): Promise<readonly CandidateError[] | undefined>;
   keepErrors(layer: CalibratedLayer, settings: string, errors: readonly CandidateError[]): Promise<void>;
+  /** One number for each layer that has one, by its name. */
+  sensitivities(settings: string): Promise<Sensitivities | undefined>;
+  keepSensitivities(settings: string, found: Sensitivities): Promise<void>;
 }
+
+export type Sensitivities = Readonly<Record<string, number>>;
 
 /** Raised when what is kept, or how it is computed, changes. */
 const version = 5;
@@ -52,8 +56,15 @@ export function openCalibrationCache(
   const where = join(folder ?? calibrationsFolder(), key);
   const now = new Date();
   void utimes(where, now, now).catch(() => undefined); // used now: what was used longest ago is removed first
+  const named = (name: string, ending: string) => join(where, `${shortHash(name)}.${ending}`);
   const file = (layer: CalibratedLayer, settings: string, ending: string) =>
-    join(where, `${shortHash(`${layer.weightName}\n${settings}`)}.${ending}`);
+    named(`${layer.weightName}\n${settings}`, ending);
+  const kept = async <T>(path: string): Promise<T | undefined> => {
+    const text = await readFile(path, "utf8").catch(() => undefined);
+    return text === undefined ? undefined : unsealed<T>(text);
+  };
+  const keep = (path: string, what: unknown) =>
+    write(where, path, new TextEncoder().encode(sealed(JSON.stringify(what))));
   return {
     async moments(layer) {
       const bytes = await readFile(file(layer, "", "safetensors")).catch(() => undefined);
@@ -65,12 +76,10 @@ export function openCalibrationCache(
         () => false,
       ),
     keepMoments: (layer, moments) => write(where, file(layer, "", "safetensors"), momentsFile(moments)),
-    async errors(layer, settings) {
-      const text = await readFile(file(layer, settings, "json"), "utf8").catch(() => undefined);
-      return text === undefined ? undefined : readErrors(text);
-    },
-    keepErrors: (layer, settings, errors) =>
-      write(where, file(layer, settings, "json"), new TextEncoder().encode(sealed(JSON.stringify(errors)))),
+    errors: (layer, settings) => kept<readonly CandidateError[]>(file(layer, settings, "json")),
+    keepErrors: (layer, settings, errors) => keep(file(layer, settings, "json"), errors),
+    sensitivities: (settings) => kept<Sensitivities>(named(`sensitivities\n${settings}`, "json")),
+    keepSensitivities: (settings, found) => keep(named(`sensitivities\n${settings}`, "json"), found),
   };
 }
 
@@ -159,11 +168,11 @@ function unpacked(packed: Float64Array, d: number): Matrix {
 
 const sealed = (text: string): string => `${crc32(new TextEncoder().encode(text))} ${text}`;
 
-function readErrors(text: string): readonly CandidateError[] | undefined {
+function unsealed<T>(text: string): T | undefined {
   const content = text.slice(text.indexOf(" ") + 1);
   if (sealed(content) !== text) return undefined;
   try {
-    return JSON.parse(content) as readonly (CandidateError & { readonly candidate: Candidate })[];
+    return JSON.parse(content) as T;
   } catch {
     return undefined;
   }

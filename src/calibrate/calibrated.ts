@@ -67,22 +67,24 @@ export interface PlanBudget {
   readonly most: number;
   /** The price of a choice; undefined where it is not to be had. Default: multiply-accumulates. */
   readonly price?: (layer: CalibratedLayer, choice: LayerChoice) => number | undefined;
-  /** The loss of a choice. Default: -log(1 - e). */
-  readonly loss?: (layer: CalibratedLayer, choice: LayerChoice) => number;
+  /** The loss of a choice. Default: `lostEnergy`. */
+  readonly loss?: (layer: LayerChoices, choice: LayerChoice) => number;
 }
 
-/** Minus the logarithm of the kept share of a layer's output energy. */
-const lostEnergy = (_: CalibratedLayer, { error }: LayerChoice): number => -Math.log(Math.max(1e-12, 1 - error));
+/** Minus the logarithm of the kept share of a layer's output energy, as often as it counts at the network's output. */
+const lostEnergy = ({ sensitivity = 1 }: LayerChoices, { error }: LayerChoice): number =>
+  -sensitivity * Math.log(Math.max(1e-12, 1 - error));
 
 /** All layers' choices with price and loss, as the solver takes them. */
 export function planItems(
   { layers }: Pick<Calibration, "layers">,
   { price = (_, { macs }) => macs, loss = lostEnergy }: Omit<PlanBudget, "most"> = {},
 ): readonly (readonly PlannedChoice[])[] {
-  return layers.map(({ layer, choices }) =>
-    choices.flatMap((choice) => {
+  return layers.map((one) =>
+    one.choices.flatMap((choice) => {
+      const { layer } = one;
       const cost = price(layer, choice);
-      return cost === undefined ? [] : [{ ...choice, layer, price: cost, loss: loss(layer, choice) }];
+      return cost === undefined ? [] : [{ ...choice, layer, price: cost, loss: loss(one, choice) }];
     }),
   );
 }

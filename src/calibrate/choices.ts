@@ -27,6 +27,8 @@ export interface LayerChoice {
 export interface LayerChoices {
   readonly layer: CalibratedLayer;
   readonly choices: readonly LayerChoice[];
+  /** What the network's output loses for each unit that the layer's output loses; alike for all layers where absent. */
+  readonly sensitivity?: number;
 }
 
 export const dense: Candidate = { family: "dense", ranks: [] };

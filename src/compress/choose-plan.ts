@@ -77,7 +77,7 @@ export function calibratedJob(
   engine: Engine,
   hooks: JobHooks,
 ): CalibratedJob {
-  const { latencies, selection, precision, lead } = options;
+  const { latencies, selection, precision, lead, output } = options;
   return {
     ...{ original: given.graph, prepared: prepare(given.graph, options).graph, engine, data, hooks },
     ...{ before: cost(given.graph, data.inputs.shapes), place: placeOf(options, data.inputs) },
@@ -90,6 +90,7 @@ export function calibratedJob(
     ...(selection === undefined ? {} : { selection }),
     ...(precision === undefined ? {} : { precision }),
     ...(lead === undefined ? {} : { lead }),
+    ...(output === undefined ? {} : { output }),
   };
 }
 

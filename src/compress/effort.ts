@@ -8,6 +8,8 @@ export interface Effort {
   readonly largePatch: number;
   /** Bytes of moments that are held at once, and of values that are kept between the layers of a refit. */
   readonly memory: number;
+  /** Multiply-accumulates of the runs that tell how much each layer counts, about. */
+  readonly probing?: number;
 }
 
 /** Places of one of the images. */

@@ -4,6 +4,7 @@
 import { type CalibrateOptions, type Calibration, calibrate, type PlannedChoice } from "../calibrate/calibrated.js";
 import { extentsOf } from "../calibrate/choices.js";
 import type { CalibrationImages, Engine } from "../calibrate/engine.js";
+import { findCalibratedLayers } from "../calibrate/layers.js";
 import type { Lead } from "../calibrate/together.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
@@ -20,10 +21,11 @@ import { fastestCandidates, type TimedCandidate } from "./fastest-candidates.js"
 import { fittedImages } from "./fitted-images.js";
 import { type JobHooks, type Place, stepsOf } from "./job.js";
 import { planByBytes } from "./plan-by-bytes.js";
-import { candidatesFor, onBlocks, type Saves, tellFew, tellWide, widestBy, worthTiming } from "./plan-candidates.js";
+import { candidatesFor, limitsFor, onBlocks, type Saves, tellFew, tellWide, worthTiming } from "./plan-candidates.js";
 import type { Precision } from "./precisions.js";
 import { restricted } from "./restricted.js";
 import { byWeights, type Counts, type CurvePoint, speedCurve } from "./solve-calibrated.js";
+import { weighed } from "./weighed.js";
 
 export interface CalibratedBudget {
   readonly keepMacs?: number;
@@ -75,6 +77,8 @@ export interface CalibratedJob {
   readonly precision?: Precision;
   /** What a network loses on images that it is calibrated on: tells plans apart that layers' errors do not. */
   readonly lossOf?: (graph: Graph) => Promise<number>;
+  /** The output whose loss counts. Default: the first of floats. */
+  readonly output?: string;
   /** Where other processes help to calibrate. */
   readonly lead?: Lead;
   /** Where somebody waits for it: what is looked at, and what is tried. */
@@ -147,7 +151,8 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   const images = await fittedImages(job);
   const progress = stepsOf(hooks);
   const block = channelBlock(job.place.runtime);
-  const limits = { widest: widestBy(engine), block, ...job.effort };
+  const most = limitsFor(findCalibratedLayers(prepared).layers.length, engine);
+  const limits = { ...most, block, ...job.effort };
   const options: CalibrateOptions = {
     candidates: (shape) => restricted(candidatesFor(shape, saves, limits), shape, job),
     ...calibrateOptions(job, images),
@@ -155,10 +160,11 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
     ...(job.effort && { memory: job.effort.memory }),
     progress: progress.report,
   };
-  const calibrated = await calibrate(prepared, images, engine, options).finally(() => progress.stop());
+  const seen = await calibrate(prepared, images, engine, options).finally(() => progress.stop());
+  const calibrated = await weighed(job, seen, images);
   const calibration = selected(saves === "time" ? quickest(calibrated) : calibrated, job.selection);
   const timed = onBlocks(calibration, block);
-  tellWide(calibration, hooks, widestBy(engine));
+  tellWide(calibration, hooks, limits.widest);
   tellFew(calibration, images, hooks);
   if (calibration.layers.length === 0) throw noLayers(calibration);
   const whole = await countsOf(job);

@@ -4,7 +4,8 @@ import { candidatesOf } from "../basis/candidates.js";
 import type { Family } from "../basis/factors.js";
 import type { Calibration } from "../calibrate/calibrated.js";
 import { dense, type LayerChoice } from "../calibrate/choices.js";
-import { candidatesFor, onBlocks, tellFew, tellWide, worthTiming } from "./plan-candidates.js";
+import { pureLinearAlgebra } from "../linalg/pure.js";
+import { candidatesFor, limitsFor, onBlocks, tellFew, tellWide, worthTiming } from "./plan-candidates.js";
 
 const shape = (c: number) => ({ n: c, c, kernel: [3, 3] as const, stride: [1, 1] as const });
 
@@ -34,6 +35,15 @@ test("gives large patches fewer candidates, and the widest one basis, and tells 
   const layers = [256, 1024].map((c) => ({ layer: { name: `c${c}`, shape: shape(c) }, choices: [] }));
   tellWide({ layers: layers as never }, { note: (text) => told.push(text) });
   expect(told).toEqual([expect.stringMatching(/candidate of c1024$/)]);
+});
+
+test("gives the layers of a network of many fewer candidates", () => {
+  const engine = { algebra: pureLinearAlgebra };
+  const [few, many] = [limitsFor(80, engine), limitsFor(81, engine)];
+  expect(candidatesFor(shape(32), "time", few).families).toContain("own-bases");
+  expect(candidatesFor(shape(32), "time", many).families).toEqual(["one-split", "separable", "low-rank"]);
+  expect(candidatesFor(shape(28), "time", many).families).toContain("own-bases");
+  expect(many.widest).toBeLessThanOrEqual(few.widest);
 });
 
 test("tells layers of which the data shows fewer places than they have inputs", () => {

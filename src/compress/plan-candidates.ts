@@ -26,8 +26,19 @@ const widestPatch = 6000;
 const closed: readonly FittedFamily[] = ["one-split", "low-rank"];
 
 /** Without libtorch large patches take minutes otherwise. */
-export const widestBy = ({ algebra }: Pick<Engine, "algebra">): number =>
+const widestBy = ({ algebra }: Pick<Engine, "algebra">): number =>
   algebra.name === "typescript" ? slowPatch : widestPatch;
+
+/** Networks of more layers are calibrated for as long as the largest of fewer layers: each layer gets fewer candidates. */
+const manyLayers = 80;
+const ofMany = { largePatch: 256, widest: 4000 };
+
+/** The limits of a network's layers, from their number and from who computes. */
+export const limitsFor = (layers: number, engine: Pick<Engine, "algebra">): Required<Omit<PatchLimits, "block">> => {
+  const widest = widestBy(engine);
+  if (layers <= manyLayers) return { widest, largePatch: usualLargePatch };
+  return { widest: Math.min(widest, ofMany.widest), largePatch: ofMany.largePatch };
+};
 
 const patchOf = ({ c, kernel: [kh, kw] }: LayerShape): number => c * kh * kw;
 
@@ -85,9 +96,9 @@ export function tellFew(
 /** Without the choices whose ranks the runtime would pad: they take as long as those that lose less. */
 export const onBlocks = (calibration: Calibration, block: number): Calibration => ({
   ...calibration,
-  layers: calibration.layers.map(({ layer, choices }) => ({
-    layer,
-    choices: choices.filter(({ candidate }) => isRounded(candidate, layer.shape, block)),
+  layers: calibration.layers.map((one) => ({
+    ...one,
+    choices: one.choices.filter(({ candidate }) => isRounded(candidate, one.layer.shape, block)),
   })),
 });
 

@@ -120,7 +120,7 @@ export function predictedTime(chosen: readonly PlannedChoice[], clock: ChainCloc
 export interface CurvePoint {
   readonly speedup: number;
   readonly milliseconds: number;
-  /** The sum over layers of -log(1 - e). */
+  /** The sum over layers of -log(1 - e), each as often as it counts at the output: about the output's lost share. */
   readonly loss: number;
 }
 
