@@ -1,16 +1,17 @@
 // Compressing ResNet-20 without labels and without training: test error on CIFAR-10 at 70, 50 and 35 % of the
 // multiply-accumulates, symmetric and refitted. The network is the public one with batch norms (folded here); it is
 // looked for in FILTERBASIS_SHARED, else in `shared` beside the project. Mirror images count with the images (MIRROR=0:
-// they do not). Run: npm run bench:calibrated [-- SEEDS [KEEPS [VARIANTS [FAMILIES]]]]
+// they do not). Layers count by what their errors do to the output (COUNTS=0: all alike). Run: npm run bench:calibrated [-- SEEDS [KEEPS [VARIANTS [FAMILIES]]]]
 import type { CandidateOptions } from "../src/basis/candidates.js";
 import type { FittedFamily } from "../src/basis/factors.js";
 import { blockSteps } from "../src/calibrate/block-steps.js";
 import { openCalibrationCache } from "../src/calibrate/cache.js";
-import { calibrate, compressCalibrated, fixedMacs, planByMacs } from "../src/calibrate/calibrated.js";
+import { type Calibration, calibrate, compressCalibrated, fixedMacs, planByMacs } from "../src/calibrate/calibrated.js";
 import { withChains } from "../src/calibrate/chain.js";
 import { usualCandidates } from "../src/calibrate/choices.js";
 import type { CalibrationImages } from "../src/calibrate/engine.js";
 import { withMirrored } from "../src/calibrate/mirrored.js";
+import { sensitivitiesOf, withSensitivities } from "../src/calibrate/sensitivity.js";
 import { torchEngine } from "../src/calibrate/torch-engine.js";
 import { prepare } from "../src/compress/prepare.js";
 import { normalizeBatch } from "../src/data/augment.js";
@@ -78,6 +79,12 @@ async function errorOf(model: Graph): Promise<number> {
 }
 
 const engine = torchEngine();
+
+/** Layers count by what they do to the output, as in the command. */
+async function counted(calibration: Calibration, images: CalibrationImages): Promise<Calibration> {
+  const found = await sensitivitiesOf(calibration, images, engine, { output: calibration.graph.outputs[0]!.name });
+  return withSensitivities(calibration, (layer) => found.get(layer));
+}
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const macsOf = (model: Graph) =>
   cost({
@@ -98,7 +105,8 @@ for (const seed of seeds.split(",").map(Number)) {
   const own = calibrationImages(seed);
   const images = process.env.MIRROR === "0" ? own : withMirrored(own);
   const cache = openCalibrationCache(graph, images, engine);
-  const calibration = await calibrate(graph, images, engine, { candidates: options, cache });
+  const alike = await calibrate(graph, images, engine, { candidates: options, cache });
+  const calibration = process.env.COUNTS === "0" ? alike : await counted(alike, images);
   say(
     `seed ${seed}: calibrated, ${calibration.layers.reduce((n, { choices }) => n + choices.length, 0)} choices (${seconds()})`,
   );
@@ -153,6 +161,7 @@ if (!aside && process.env.RECORD === "1")
         network,
         images: count,
         mirrored: process.env.MIRROR !== "0",
+        sensitivities: process.env.COUNTS !== "0",
         evaluated: "10,000 test images of CIFAR-10",
         rows,
       },

@@ -5,13 +5,14 @@
 //
 //   npm run bench:compress                        rows that are missing
 //   npm run bench:compress -- --only 'isnet'      rows whose name matches, again
+//   npm run bench:compress -- --web               the files that are here, timed in WebAssembly too
 //   npm run bench:compress -- --print             only the table
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Made, Told } from "./compress/made.js";
-import { makeRow } from "./compress/made.js";
+import { makeRow, timesInWeb } from "./compress/made.js";
 import { type Wanted, wanted } from "./compress/rows.js";
 import { writeResult } from "./result.js";
 
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     only: { type: "string" },
     threads: { type: "string", default: "2" },
     print: { type: "boolean", default: false },
+    web: { type: "boolean", default: false },
   },
 });
 const path = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
@@ -29,15 +31,26 @@ const kept = (): readonly Made[] =>
   existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { rows: readonly Made[] }).rows : [];
 const isOf = (row: Wanted) => (made: Made) => made.name === row.name && `${made.budget}` === `${row.budget}`;
 
+const folder = path(".cache/bench-compress");
+const only = values.only === undefined ? undefined : new RegExp(values.only);
+const keepRow = (row: Wanted, made: Made) =>
+  writeResult("bench-compress", "npm run bench:compress", {
+    ...{ seed: 0, rows: [...kept().filter((one) => !isOf(row)(one)), made] },
+  });
+
 for (const row of values.print ? [] : Object.values(wanted).flat()) {
-  const only = values.only === undefined ? undefined : new RegExp(values.only);
   if (only?.test(`${row.name} ${row.budget.join(" ")}`) === false) continue;
+  if (values.web) {
+    const made = kept().find(isOf(row));
+    const web = made?.outcome === "written" ? await timesInWeb(row, Number(values.threads), folder) : undefined;
+    if (web !== undefined) await keepRow(row, { ...made!, web });
+    continue;
+  }
   const done = kept().some((made) => isOf(row)(made) && made.outcome !== "skipped");
   if (done && only === undefined) continue;
-  const made = await makeRow(row, Number(values.threads), commit, path(".cache/bench-compress"));
+  const made = await makeRow(row, Number(values.threads), commit, folder);
   process.stderr.write(`${row.name} ${row.budget.join(" ")}: ${made.outcome}, ${made.seconds ?? 0} s\n`);
-  const rows = [...kept().filter((one) => !isOf(row)(one)), made];
-  await writeResult("bench-compress", "npm run bench:compress", { seed: 0, rows });
+  await keepRow(row, made);
 }
 
 const figure = (value: unknown, digits: number): string => (typeof value === "number" ? value.toFixed(digits) : "-");

@@ -25,6 +25,10 @@ export interface Made {
   readonly bytes?: { readonly original: number; readonly written: number };
   /** As `compare` says, on other pictures. */
   readonly second?: Compared;
+  /** Layers that compute in eight bits, where the precision was free. */
+  readonly eightBits?: number;
+  /** The same two files in WebAssembly, in turns. */
+  readonly web?: Compared["milliseconds"];
   /** As `evaluate` says: PSNR on luma of the original and of the result. */
   readonly quality?: { readonly data: string; readonly original: number; readonly written: number };
 }
@@ -57,6 +61,12 @@ export interface Compared {
 
 const minutes = 25;
 
+/** Where a row's file is written. */
+const outputOf = ({ name, budget }: Pick<Wanted, "name" | "budget">, folder: string): string =>
+  join(folder, `${[name, budget[0]!.slice(2), budget[1], ...budget.slice(2).filter(isWord)].join("-")}.onnx`);
+
+const isWord = (text: string): boolean => /^[a-z]/.test(text);
+
 /** @param folder for the written files */
 export async function makeRow(row: Wanted, threads: number, commit: string, folder: string): Promise<Made> {
   const { name, budget, model, data, others, input, truths } = row;
@@ -65,7 +75,7 @@ export async function makeRow(row: Wanted, threads: number, commit: string, fold
   if (data === undefined || others === undefined)
     return { ...base, outcome: "skipped", message: "the pictures are not here" };
   mkdirSync(folder, { recursive: true });
-  const output = join(folder, `${name}-${budget[0]!.slice(2)}-${budget[1]}.onnx`);
+  const output = outputOf(row, folder);
   rmSync(output, { force: true });
   const place = ["--threads", `${threads}`];
   const asked = ["compress", model, "-o", output, "--data", data, ...budget, ...input, ...place];
@@ -88,6 +98,7 @@ export async function makeRow(row: Wanted, threads: number, commit: string, fold
     before,
     weights,
     macs,
+    eightBits,
   } = answer ?? {};
   const second = await comparedAgain(row, output, place);
   const quality = truths?.[0] === undefined ? undefined : await qualityOf(model, output, truths[0], truths[1]);
@@ -98,6 +109,7 @@ export async function makeRow(row: Wanted, threads: number, commit: string, fold
     told: { milliseconds, loss: compared?.loss, inputs: compared?.inputs, predicted, predictedLoss },
     ...(before === undefined ? {} : { counts: { before, after: { weights: weights!, macs: macs! } } }),
     ...{ replaced: layers.length, skipped },
+    ...(eightBits === undefined ? {} : { eightBits: eightBits.layers.length }),
     bytes: { original: statSync(model).size, written: statSync(output).size },
     ...(second === undefined ? {} : { second }),
     ...(quality === undefined ? {} : { quality }),
@@ -119,6 +131,22 @@ async function comparedAgain(
   return { milliseconds, loss, inputs, outputs };
 }
 
+/** Of a row whose file is here: both files in turns in WebAssembly. */
+export async function timesInWeb(
+  row: Wanted,
+  threads: number,
+  folder: string,
+): Promise<Compared["milliseconds"] | undefined> {
+  const { model, others, input } = row;
+  const output = outputOf(row, folder);
+  if (model === undefined || others === undefined || !existsSync(output)) return undefined;
+  const drawn = ["--limit", "2", "--seed", "1", "--runtime", "web", "--threads", `${threads}`];
+  const { stdout } = await runCommand(["compare", model, output, "--data", others, ...input, ...drawn], {
+    timeoutSeconds: 900,
+  });
+  return (read(stdout) as Compared | undefined)?.milliseconds;
+}
+
 async function qualityOf(model: string, output: string, truths: string, scale: number): Promise<Made["quality"]> {
   const psnr = async (file: string): Promise<number> => {
     const asked = ["evaluate", file, "--data", truths, "--scale", `${scale}`, "--no-latency"];
@@ -138,6 +166,7 @@ interface Answer {
   readonly before?: Counts;
   readonly weights?: number;
   readonly macs?: number;
+  readonly eightBits?: { readonly layers: readonly unknown[] };
   readonly error?: { readonly code: string; readonly message: string };
 }
 

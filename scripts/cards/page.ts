@@ -41,13 +41,17 @@ function quality({ second, quality: truths }: Made): string {
 const budgetOf = ({ budget }: Pick<Made, "budget">): string => `\`${budget.join(" ")}\``;
 
 function cells(made: Made): readonly string[] {
-  const { second, counts, bytes, outcome, message = "" } = made;
-  if (outcome !== "written") return [budgetOf(made), outcome, message.replaceAll("|", "/"), "", "", "", ""];
+  const { second, counts, bytes, outcome, message = "", eightBits, web } = made;
+  if (outcome !== "written") return [budgetOf(made), outcome, message.replaceAll("|", "/"), "", "", "", "", "", ""];
   const { original, written, ratio, interval = [] } = second?.milliseconds ?? {};
   return [
     budgetOf(made),
     `${fixed(original, 1)} -> ${fixed(written, 1)} ms`,
     `${fixed(ratio, 2)} x (${interval.map((one) => one.toFixed(2)).join(" to ")})`,
+    web === undefined
+      ? "–"
+      : `${fixed(web.original, 1)} -> ${fixed(web.written, 1)} ms, ${fixed(web.ratio, 2)} x (${(web.interval ?? []).map((one) => one.toFixed(2)).join(" to ")})`,
+    eightBits === undefined ? "floats" : `${eightBits} layers in eight bits`,
     quality(made),
     share(bytes?.written, bytes?.original),
     share(counts?.after.macs, counts?.before.macs),
@@ -55,7 +59,23 @@ function cells(made: Made): readonly string[] {
   ];
 }
 
-const columns = ["asked", "milliseconds", "faster", "quality", "file", "MACs", "weights"];
+const columns = [
+  "asked",
+  "milliseconds",
+  "faster",
+  "in WebAssembly",
+  "precision",
+  "quality",
+  "file",
+  "MACs",
+  "weights",
+];
+/** Those of the README's table; what was not timed in WebAssembly has no column. */
+const shownOf = (rows: readonly Made[]): readonly string[] => [
+  ...["asked", "milliseconds", "faster"],
+  ...(rows.some(({ web }) => web !== undefined) ? ["in WebAssembly"] : []),
+  ...["quality", "file"],
+];
 
 function conditions({ command, date, machine, onnxruntime }: CardTable, rows: readonly Made[]): string {
   const threads = [...new Set(rows.map((row) => row.threads))].join(" and ");
@@ -108,14 +128,16 @@ function page(table: CardTable, rows: readonly Made[], { name, about, origin, in
 /** The README's table, in the form of scripts/readme-tables.mjs. */
 export function overview(table: CardTable, known: readonly About[]) {
   const pages = cardPages(table, known);
+  const shown = shownOf(table.rows);
   const rows = known.flatMap(({ name, about, budget }) => {
     const made = table.rows.find((row) => row.name === name && `${row.budget}` === `${budget}`);
     if (made === undefined || !pages.has(name)) return [];
-    return [[`[${name}](docs/cards/${name}.md)`, about, ...cells(made).slice(0, 5)]];
+    const own = cells(made);
+    return [[`[${name}](docs/cards/${name}.md)`, about, ...shown.map((column) => own[columns.indexOf(column)]!)]];
   });
   return {
     title: "Real networks, the file given against the file written",
-    columns: ["network", "what it does", ...columns.slice(0, 5)],
+    columns: ["network", "what it does", ...shown],
     rows,
     date: table.date.slice(0, 10),
     machine: `${table.machine.processor}, ${table.rows[0]?.threads ?? 2} threads`,

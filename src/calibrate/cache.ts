@@ -27,7 +27,7 @@ export interface CalibrationCache {
   /** @param settings all that the errors depend on beside the moments */
   errors(layer: CalibratedLayer, settings: string): Promise<readonly CandidateError[] | undefined>;
   keepErrors(layer: CalibratedLayer, settings: string, errors: readonly CandidateError[]): Promise<void>;
-  /** One number for each layer that has one, by its name. */
+  /** One number for each layer that has one, by the name of its weight. */
   sensitivities(settings: string): Promise<Sensitivities | undefined>;
   keepSensitivities(settings: string, found: Sensitivities): Promise<void>;
 }

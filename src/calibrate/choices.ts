@@ -27,7 +27,7 @@ export interface LayerChoice {
 export interface LayerChoices {
   readonly layer: CalibratedLayer;
   readonly choices: readonly LayerChoice[];
-  /** What the network's output loses for each unit that the layer's output loses; alike for all layers where absent. */
+  /** What the network's output loses for each unit that the layer's output loses; 1 where absent. */
   readonly sensitivity?: number;
 }
 

@@ -162,3 +162,26 @@ async function lossWith(walk: Walk, before: Before, replacements: readonly Repla
   }
   return before.energy > 0 ? lost / before.energy : 0;
 }
+
+/** Below this share of the mean a layer counts as much: what one choice alone does says no more. */
+const least = 1e-3;
+
+/**
+ * The calibration with what its layers count; layers of which it is not known count as the mean. As it was where none
+ * counts, or not by a finite number.
+ */
+export function withSensitivities(
+  calibration: Calibration,
+  of: (layer: CalibratedLayer) => number | undefined,
+): Calibration {
+  const values = calibration.layers.flatMap(({ layer }) => of(layer) ?? []);
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  if (!(mean > 0 && Number.isFinite(mean))) return calibration;
+  return {
+    ...calibration,
+    layers: calibration.layers.map((one) => ({
+      ...one,
+      sensitivity: Math.max(least * mean, of(one.layer) ?? mean),
+    })),
+  };
+}

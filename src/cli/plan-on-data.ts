@@ -46,6 +46,7 @@ function reportOf({ planner, plan, lost }: ChosenPlan) {
     macs,
     macsBefore: calibration.layers[i]!.choices[0]!.macs,
     error,
+    ...given("sensitivity", calibration.layers[i]!.sensitivity),
     ...timesOf(layerTimes[i]),
   }));
   return {
@@ -67,6 +68,7 @@ function timesOf({ original, written, precision }: Partial<LayerTime> = {}) {
 
 function show(file: string, { layers, milliseconds, lost, curve, skipped }: ReturnType<typeof reportOf>): string {
   const free = layers.some(({ precision }) => precision !== undefined);
+  const counts = layers.some(({ sensitivity }) => sensitivity !== undefined);
   const rows = layers.map((one) => [
     one.name,
     one.filters.join("x"),
@@ -74,6 +76,7 @@ function show(file: string, { layers, milliseconds, lost, curve, skipped }: Retu
     grouped(one.weights),
     grouped(one.macs),
     one.error.toFixed(4),
+    ...(counts ? [one.sensitivity?.toPrecision(2) ?? ""] : []),
     ...(free ? [one.precision ?? "", one.milliseconds?.written.toFixed(3) ?? ""] : []),
   ]);
   const points = curve.map(({ speedup, milliseconds: time, loss }) => [
@@ -84,7 +87,11 @@ function show(file: string, { layers, milliseconds, lost, curve, skipped }: Retu
   return [
     file,
     columns([
-      ["layer", "filters", "factors", "weights", "MACs", "error", ...(free ? ["precision", "ms"] : [])],
+      [
+        ...["layer", "filters", "factors", "weights", "MACs", "error"],
+        ...(counts ? ["counts"] : []),
+        ...(free ? ["precision", "ms"] : []),
+      ],
       ...rows,
     ]),
     "",
@@ -98,7 +105,7 @@ function show(file: string, { layers, milliseconds, lost, curve, skipped }: Retu
     ...(curve.length > 0
       ? [
           "",
-          "what speed costs, by the times of single layers and the share of their outputs that is lost (-log of what is kept, summed):",
+          "what speed costs, by the times of single layers and by what their errors do to the output (-log of what is kept, as often as the layer counts, summed):",
         ]
       : []),
     ...(curve.length > 0 ? [columns([["speed-up", "ms", "loss"], ...points])] : []),

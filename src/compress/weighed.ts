@@ -1,8 +1,10 @@
 // Layers of a calibration with how much each counts at the output that decides (see `sensitivitiesOf`), measured once
 // and kept in the cache.
+
+import type { Sensitivities } from "../calibrate/cache.js";
 import type { Calibration } from "../calibrate/calibrated.js";
 import type { CalibrationImages } from "../calibrate/engine.js";
-import { sensitivitiesOf } from "../calibrate/sensitivity.js";
+import { sensitivitiesOf, withSensitivities } from "../calibrate/sensitivity.js";
 import { isFloat } from "../graph/values.js";
 import { inferShapes } from "../ops/infer.js";
 import { calibrateOptions } from "./calibrate-options.js";
@@ -25,7 +27,7 @@ export async function weighed(
   const { cache, ...options } = calibrateOptions(job, images);
   const settings = JSON.stringify([version, output, most, calibration.layers.map(({ choices }) => choices.length)]);
   const known = await cache?.sensitivities(settings);
-  if (known !== undefined) return withSensitivities(calibration, known);
+  if (known !== undefined) return countedBy(calibration, known);
   const progress = stepsOf(hooks);
   const found = await sensitivitiesOf(calibration, images, engine, {
     ...{ output, progress: progress.report },
@@ -33,9 +35,9 @@ export async function weighed(
     ...(options.batch === undefined ? {} : { batch: options.batch }),
     ...(options.signal && { signal: options.signal }),
   }).finally(() => progress.stop());
-  const named = Object.fromEntries([...found].map(([{ name }, value]) => [name, value]));
+  const named = Object.fromEntries([...found].map(([{ weightName }, value]) => [weightName, value]));
   await cache?.keepSensitivities(settings, named);
-  return withSensitivities(calibration, named);
+  return countedBy(calibration, named);
 }
 
 function floatOutput({ graph }: Calibration): string | undefined {
@@ -43,18 +45,5 @@ function floatOutput({ graph }: Calibration): string | undefined {
   return graph.outputs.find(({ name, tensor }) => isFloat(tensor?.type ?? types.get(name)?.type ?? "int64"))?.name;
 }
 
-/** Below this share of the mean a layer counts as much: what one choice alone does says no more. */
-const least = 1e-3;
-
-function withSensitivities(calibration: Calibration, found: Readonly<Record<string, number>>): Calibration {
-  const values = Object.values(found);
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  if (!(mean > 0 && Number.isFinite(mean))) return calibration;
-  return {
-    ...calibration,
-    layers: calibration.layers.map((one) => ({
-      ...one,
-      sensitivity: Math.max(least * mean, found[one.layer.name] ?? mean),
-    })),
-  };
-}
+const countedBy = (calibration: Calibration, found: Sensitivities): Calibration =>
+  withSensitivities(calibration, ({ weightName }) => found[weightName]);

@@ -106,7 +106,7 @@ function curves({ predicted, measured, chosen, lossName }: Curve, document: Docu
   ];
   const line = predicted.map(({ milliseconds, loss }) => ({ x: milliseconds, y: loss }));
   return [
-    `<p class="soft">The curve is made of the times of single layers and of the share e of its output’s energy that each loses, summed as −log(1 − e). Dots are whole networks that were timed.</p>`,
+    `<p class="soft">The curve is made of the times of single layers and of the share e of its output’s energy that each loses: −log(1 − e), as often as the layer’s error counts at the network’s output, summed. Dots are whole networks that were timed.</p>`,
     chart(
       {
         ...{ id: "curve", title: "Milliseconds and the loss of the layers", x: "milliseconds", y: "loss of layers" },
