@@ -1,7 +1,8 @@
 // Compressing ResNet-20 without labels and without training: test error on CIFAR-10 at 70, 50 and 35 % of the
 // multiply-accumulates, symmetric and refitted. The network is the public one with batch norms (folded here); it is
 // looked for in FILTERBASIS_SHARED, else in `shared` beside the project. Mirror images count with the images (MIRROR=0:
-// they do not). Layers count by what their errors do to the output (COUNTS=0: all alike). Run: npm run bench:calibrated [-- SEEDS [KEEPS [VARIANTS [FAMILIES]]]]
+// they do not). Layers count by what their errors do to the output (COUNTS=0: all alike). Run: npm run bench:calibrated
+// [-- SEEDS [KEEPS [VARIANTS [FAMILIES]]]]
 import type { CandidateOptions } from "../src/basis/candidates.js";
 import type { FittedFamily } from "../src/basis/factors.js";
 import { blockSteps } from "../src/calibrate/block-steps.js";

@@ -40,17 +40,20 @@ function quality({ second, quality: truths }: Made): string {
 
 const budgetOf = ({ budget }: Pick<Made, "budget">): string => `\`${budget.join(" ")}\``;
 
+const faster = ({ ratio, interval = [] }: Partial<NonNullable<Made["web"]>>): string =>
+  `${fixed(ratio, 2)} x (${interval.map((one) => one.toFixed(2)).join(" to ")})`;
+
 function cells(made: Made): readonly string[] {
   const { second, counts, bytes, outcome, message = "", eightBits, web } = made;
   if (outcome !== "written") return [budgetOf(made), outcome, message.replaceAll("|", "/"), "", "", "", "", "", ""];
-  const { original, written, ratio, interval = [] } = second?.milliseconds ?? {};
+  const { original, written } = second?.milliseconds ?? {};
   return [
     budgetOf(made),
     `${fixed(original, 1)} -> ${fixed(written, 1)} ms`,
-    `${fixed(ratio, 2)} x (${interval.map((one) => one.toFixed(2)).join(" to ")})`,
+    faster(second?.milliseconds ?? {}),
     web === undefined
       ? "–"
-      : `${fixed(web.original, 1)} -> ${fixed(web.written, 1)} ms, ${fixed(web.ratio, 2)} x (${(web.interval ?? []).map((one) => one.toFixed(2)).join(" to ")})`,
+      : `${fixed(web.original, 1)} -> ${fixed(web.written, 1)} ms, ${faster(web)}`,
     eightBits === undefined ? "floats" : `${eightBits} layers in eight bits`,
     quality(made),
     share(bytes?.written, bytes?.original),

@@ -105,7 +105,7 @@ function show(file: string, { layers, milliseconds, lost, curve, skipped }: Retu
     ...(curve.length > 0
       ? [
           "",
-          "what speed costs, by the times of single layers and by what their errors do to the output (-log of what is kept, as often as the layer counts, summed):",
+          "what speed costs, by the times of single layers and by what their errors do to the output:",
         ]
       : []),
     ...(curve.length > 0 ? [columns([["speed-up", "ms", "loss"], ...points])] : []),

@@ -29,7 +29,7 @@ const closed: readonly FittedFamily[] = ["one-split", "low-rank"];
 const widestBy = ({ algebra }: Pick<Engine, "algebra">): number =>
   algebra.name === "typescript" ? slowPatch : widestPatch;
 
-/** Networks of more layers are calibrated for as long as the largest of fewer layers: each layer gets fewer candidates. */
+/** In networks of more layers each gets fewer candidates: else fitting them all takes many minutes. */
 const manyLayers = 80;
 const ofMany = { largePatch: 256, widest: 4000 };
 
