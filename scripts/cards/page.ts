@@ -51,9 +51,7 @@ function cells(made: Made): readonly string[] {
     budgetOf(made),
     `${fixed(original, 1)} -> ${fixed(written, 1)} ms`,
     faster(second?.milliseconds ?? {}),
-    web === undefined
-      ? "–"
-      : `${fixed(web.original, 1)} -> ${fixed(web.written, 1)} ms, ${faster(web)}`,
+    web === undefined ? "–" : `${fixed(web.original, 1)} -> ${fixed(web.written, 1)} ms, ${faster(web)}`,
     eightBits === undefined ? "floats" : `${eightBits} layers in eight bits`,
     quality(made),
     share(bytes?.written, bytes?.original),

@@ -103,10 +103,7 @@ function show(file: string, { layers, milliseconds, lost, curve, skipped }: Retu
       : []),
     ...(lost ? [`chosen by what ${lost.inputs} images lose:`, ...lossLines(lost)] : []),
     ...(curve.length > 0
-      ? [
-          "",
-          "what speed costs, by the times of single layers and by what their errors do to the output:",
-        ]
+      ? ["", "what speed costs, by the times of single layers and by what their errors do to the output:"]
       : []),
     ...(curve.length > 0 ? [columns([["speed-up", "ms", "loss"], ...points])] : []),
   ].join("\n");
