@@ -23,7 +23,8 @@ export async function weighed(
   const { engine, effort, hooks } = job;
   const most = effort?.probing;
   const output = job.output ?? floatOutput(calibration);
-  if (output === undefined) return calibration;
+  // An output that is not there is told by what compares it.
+  if (output === undefined || !calibration.graph.outputs.some(({ name }) => name === output)) return calibration;
   const { cache, ...options } = calibrateOptions(job, images);
   const settings = JSON.stringify([version, output, most, calibration.layers.map(({ choices }) => choices.length)]);
   const known = await cache?.sensitivities(settings);
