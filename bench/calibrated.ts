@@ -86,6 +86,7 @@ async function counted(calibration: Calibration, images: CalibrationImages): Pro
   const found = await sensitivitiesOf(calibration, images, engine, { output: calibration.graph.outputs[0]!.name });
   return withSensitivities(calibration, (layer) => found.get(layer));
 }
+
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const macsOf = (model: Graph) =>
   cost({

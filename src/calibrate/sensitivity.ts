@@ -96,7 +96,7 @@ interface Before {
   readonly names: readonly string[];
   readonly known: readonly Values[];
   readonly fed: readonly Values[];
-  readonly outputs: readonly Float64Array[];
+  readonly outputs: readonly Float32Array[];
   /** Of the outputs, about their mean. */
   readonly energy: number;
 }
@@ -105,13 +105,11 @@ async function startOf(walk: Walk, images: CalibrationImages, count: number, bat
   const fed: Values[] = [];
   for (const [first, number] of batchesOf(count, batch)) fed.push(await images.feeds(first, number));
   const empty = { names: [], known: fed.map(() => ({})), fed, outputs: [], energy: 0 };
-  const outputs = (await run(walk, walk.graph, empty, [walk.output])).map((values) =>
-    Float64Array.from(floats(values[walk.output]!)),
-  );
+  const outputs = (await run(walk, walk.graph, empty, [walk.output])).map((values) => floats(values[walk.output]!));
   return { ...empty, outputs, energy: energyOf(outputs) };
 }
 
-function energyOf(outputs: readonly Float64Array[]): number {
+function energyOf(outputs: readonly Float32Array[]): number {
   let [sum, squares, count] = [0, 0, 0];
   for (const values of outputs) {
     count += values.length;
@@ -168,7 +166,7 @@ const least = 1e-3;
 
 /**
  * The calibration with what its layers count; layers of which it is not known count as the mean. As it was where none
- * counts, or not by a finite number.
+ * counts.
  */
 export function withSensitivities(
   calibration: Calibration,
@@ -176,7 +174,7 @@ export function withSensitivities(
 ): Calibration {
   const values = calibration.layers.flatMap(({ layer }) => of(layer) ?? []);
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  if (!(mean > 0 && Number.isFinite(mean))) return calibration;
+  if (!(mean > 0)) return calibration;
   return {
     ...calibration,
     layers: calibration.layers.map((one) => ({

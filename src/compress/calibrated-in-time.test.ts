@@ -4,6 +4,7 @@ import { randomTensor, smallGraph } from "../../test/small-graphs.js";
 import type { Calibration } from "../calibrate/calibrated.js";
 import { findCalibratedLayers } from "../calibrate/layers.js";
 import { ints, makeNode } from "../graph/attributes.js";
+import type { TimedLayer } from "../methods/latencies.js";
 import type { LatencyTable } from "../runtime/known-times.js";
 import { firstTimes } from "./calibrated-in-time.js";
 import type { CalibratedJob } from "./plan-calibrated.js";
@@ -25,19 +26,20 @@ const calibration = {
 const inputs = { shapes: new Map([["x", [1, 3, 8, 8]]]), values: new Map(), chosen: [], guessed: false };
 const job = { original: graph, prepared: graph, place: { inputs }, hooks: {} } as unknown as CalibratedJob;
 
-/** Every layer takes so long by itself, and the network so long. */
-const machine = (each: number, whole: number): LatencyTable =>
+/** Every layer takes so long by itself, between neighbours that take so long, and the network so long. */
+const machine = (each: number, whole: number, neighbours = 0): LatencyTable =>
   ({
-    clock: () => each,
+    clock: ({ chain }: TimedLayer) => (chain?.length === 0 ? 0 : each) + neighbours,
     measure: async () => undefined,
     networks: async () => ({ original: whole, written: whole }),
   }) as unknown as LatencyTable;
 
 test("layers together take no longer than their network", async () => {
-  const sum = async (each: number, whole: number) => {
-    const { clock } = await firstTimes(job, calibration, machine(each, whole));
+  const sum = async (...times: Parameters<typeof machine>) => {
+    const { clock } = await firstTimes(job, calibration, machine(...times));
     return layers.reduce((total, layer) => total + clock.dense(layer)!, 0);
   };
   expect(await sum(2, 3)).toBeCloseTo(3, 9);
   expect(await sum(1, 3)).toBeCloseTo(2, 9); // the rest is other operators
+  expect(await sum(1, 3, 5)).toBeCloseTo(2, 9); // what a run and the neighbours take is not theirs
 });

@@ -43,7 +43,7 @@ function measurer(job: CalibratedJob, table: LatencyTable) {
       const asked = precisionQuestions(layer, candidate, inputs, opset, precision);
       const original = candidate.family === "dense" ? chainQuestions(layer, candidate, inputs, opset) : [];
       const all = [...Object.values(asked).flat(), ...(original ?? [])];
-      return precision === "fp32" ? all : [...all, ...all.flatMap(neighboursOf)];
+      return [...all, ...all.flatMap(neighboursOf)];
     });
     const { signal } = hooks;
     return withBar(label, hooks, (progress) => table.measure(questions, { progress, ...(signal ? { signal } : {}) }));

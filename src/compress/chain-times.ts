@@ -118,8 +118,7 @@ export function chainClock(
   opset: number,
   { perByte = 0, share = 1, precision = "fp32" }: ClockOptions = {},
 ) {
-  // Of one precision the neighbours are the same, whatever the layer is.
-  const answered = precision === "fp32" ? clock : withoutNeighbours(clock);
+  const answered = withoutNeighbours(clock);
   const total = (questions: readonly TimedLayer[] | undefined): number | undefined => {
     let sum = 0;
     for (const question of questions ?? [undefined]) {

@@ -3,8 +3,10 @@
 
 import type { Sensitivities } from "../calibrate/cache.js";
 import type { Calibration } from "../calibrate/calibrated.js";
+import type { LayerChoices } from "../calibrate/choices.js";
 import type { CalibrationImages } from "../calibrate/engine.js";
 import { sensitivitiesOf, withSensitivities } from "../calibrate/sensitivity.js";
+import type { Value } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
 import { inferShapes } from "../ops/infer.js";
 import { calibrateOptions } from "./calibrate-options.js";
@@ -22,13 +24,14 @@ export async function weighed(
 ): Promise<Calibration> {
   const { engine, effort, hooks } = job;
   const most = effort?.probing;
-  const output = job.output ?? floatOutput(calibration);
-  // An output that is not there is told by what compares it.
-  if (output === undefined || !calibration.graph.outputs.some(({ name }) => name === output)) return calibration;
+  const outputs = floatOutputs(calibration);
+  const output = outputs.find((name) => name === (job.output ?? name));
+  if (output === undefined) return calibration; // one that is not there is told by what compares it
   const { cache, ...options } = calibrateOptions(job, images);
   const settings = JSON.stringify([version, output, most, calibration.layers.map(({ choices }) => choices.length)]);
   const known = await cache?.sensitivities(settings);
-  if (known !== undefined) return countedBy(calibration, known);
+  const isOf = ({ layer: { weightName } }: LayerChoices): boolean => Number.isFinite(known?.[weightName]);
+  if (calibration.layers.some(isOf)) return countedBy(calibration, known!); // else it is a file of another version
   const progress = stepsOf(hooks);
   const found = await sensitivitiesOf(calibration, images, engine, {
     ...{ output, progress: progress.report },
@@ -37,13 +40,15 @@ export async function weighed(
     ...(options.signal && { signal: options.signal }),
   }).finally(() => progress.stop());
   const named = Object.fromEntries([...found].map(([{ weightName }, value]) => [weightName, value]));
+  if (!Object.values(named).every(Number.isFinite)) return calibration; // an output that is not finite
   await cache?.keepSensitivities(settings, named);
   return countedBy(calibration, named);
 }
 
-function floatOutput({ graph }: Calibration): string | undefined {
+function floatOutputs({ graph }: Calibration): readonly string[] {
   const types = inferShapes(graph);
-  return graph.outputs.find(({ name, tensor }) => isFloat(tensor?.type ?? types.get(name)?.type ?? "int64"))?.name;
+  const isOne = ({ name, tensor }: Value): boolean => isFloat(tensor?.type ?? types.get(name)?.type ?? "int64");
+  return graph.outputs.filter(isOne).map(({ name }) => name);
 }
 
 const countedBy = (calibration: Calibration, found: Sensitivities): Calibration =>

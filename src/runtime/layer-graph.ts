@@ -31,13 +31,18 @@ function betweenIntegers(graph: Graph): Graph {
   };
 }
 
+function drawn(random: Random, length: number): Float64Array {
+  const values = new Float64Array(length);
+  for (let i = 0; i < length; i++) values[i] = random.next() - 0.5;
+  return values;
+}
+
 /** Fully connected layers: of [N, c] as Gemm, of more axes as MatMul; then the bias and a ReLU. */
 function matrixGraph({ input, shape, type, opset, chain }: TimedLayer): Graph {
   const random = new Random(1);
   const initializers = new Map<string, TensorData>();
   const constant = (name: string, size: readonly number[]): string => {
-    const values = Float64Array.from({ length: elements(size) }, () => random.next() - 0.5);
-    initializers.set(name, tensorOf(type, size, values));
+    initializers.set(name, tensorOf(type, size, drawn(random, elements(size))));
     return name;
   };
   const stages = chain ?? [{ shape }];
@@ -69,8 +74,7 @@ function convolutionGraph({ input, shape, attributes, type, opset, basis, chain 
   const random = new Random(1);
   const initializers = new Map<string, TensorData>();
   const constant = (name: string, size: readonly number[]): string => {
-    const values = Float64Array.from({ length: elements(size) }, () => random.next() - 0.5);
-    initializers.set(name, tensorOf(type, size, values));
+    initializers.set(name, tensorOf(type, size, drawn(random, elements(size))));
     return name;
   };
   const ones = kernel.map(() => 1);

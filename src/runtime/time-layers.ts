@@ -6,7 +6,7 @@ import { lowerQuartile } from "./latency.js";
 import { layerGraph } from "./layer-graph.js";
 import { openSession } from "./open.js";
 import { sampleFeeds } from "./samples.js";
-import type { RuntimeName } from "./session.js";
+import type { Feeds, RuntimeName } from "./session.js";
 
 export interface MeasureOptions {
   readonly signal?: AbortSignal;
@@ -68,13 +68,14 @@ async function timeLayers(
   signal: AbortSignal | undefined,
 ): Promise<number[]> {
   const samples: number[][] = layers.map(() => []);
+  const inputs = new Map<string, Feeds>();
   for (let pass = 0; pass < passes[place.runtime]; pass++) {
     const order = [...layers.keys()];
     for (const index of pass % 2 === 0 ? order : order.reverse()) {
       if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while timing layers");
       // What takes long is disturbed little, for its length, and is timed twice.
       if (pass > 1 && isSlow(samples[index]!)) continue;
-      samples[index]!.push(...(await timeOnce(layers[index]!, place)));
+      samples[index]!.push(...(await timeOnce(layers[index]!, place, inputs)));
     }
   }
   // What disturbs a timing makes it longer: the lower quartile rather than the median.
@@ -123,12 +124,19 @@ export function pieceOf(layer: TimedLayer): { readonly layer: TimedLayer; readon
   };
 }
 
-async function timeOnce(whole: TimedLayer, { runtime, threads }: TimingPlace): Promise<number[]> {
+/** @param inputs what was drawn already, by its size: large maps take longer to draw than to run */
+async function timeOnce(
+  whole: TimedLayer,
+  { runtime, threads }: TimingPlace,
+  inputs: Map<string, Feeds>,
+): Promise<number[]> {
   const { layer, times } = pieceOf(whole);
   const graph = layerGraph(layer);
   const session = await openSession(graph, { runtime, ...(threads === undefined ? {} : { threads }) });
   try {
-    const feeds = sampleFeeds(session.inputs, { shapes: new Map([["x", layer.input]]) });
+    const key = JSON.stringify(session.inputs) + layer.input;
+    const feeds = inputs.get(key) ?? sampleFeeds(session.inputs, { shapes: new Map([["x", layer.input]]) });
+    inputs.set(key, feeds);
     const run = () => session.run(feeds);
     const single = threads === 1 && runtime === "node";
     const first = await mean(run, 0, single);
