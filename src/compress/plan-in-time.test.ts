@@ -78,3 +78,14 @@ test("the timing counts in which the original was fastest; it ends where two agr
   expect(await left([14, 10.2, 9], 10)).toEqual([10.2, 1]);
   expect(await left([600, 500])).toEqual([600, 1]);
 });
+
+test("a quotient of which nothing is sure is timed again, and counts only where no other is surer", async () => {
+  const timed = async (...intervals: readonly (readonly [number, number, number])[]) => {
+    const all = intervals.map(([original, low, high]) => ({ original, interval: [low, high] as const }));
+    const found = await quietest(async () => all.shift()!, 10);
+    return [found.original, all.length];
+  };
+  expect(await timed([10, 1.4, 1.6], [9, 1, 1])).toEqual([10, 1]);
+  expect(await timed([10, 1.1, 2], [10.1, 1.4, 1.5], [9, 1, 1])).toEqual([10.1, 1]);
+  expect(await timed([10.2, 1.1, 2], [10.1, 1.1, 1.8], [10, 1.1, 1.7], [9, 1, 1])).toEqual([10, 1]);
+});

@@ -53,29 +53,38 @@ export async function timeTillSure(time: () => Promise<Times>, isNo: (times: Tim
 
 /** An original that takes longer than is known, or than the time before said, by more than this was disturbed. */
 const disturbed = 1.06;
+/** The interval of a quotient that is wider than this tells of what else ran. */
+const wide = 1.15;
 /** Milliseconds of a run from which one timing is long enough to even out what else runs. */
 const longRun = 500;
 
+interface Timing {
+  readonly original: number;
+  /** Of the quotient, where there are two models. */
+  readonly interval?: readonly [low: number, high: number];
+}
+
 /**
- * Times until the original takes as long as is known, or as the timing before found, three times at most: what disturbs
- * a timing makes it longer, and not both models alike. Gives the timing in which the original was fastest.
+ * Times until the original takes as long as is known, or as the timing before found, and the two models' quotient is
+ * sure, three times at most: what disturbs a timing makes it longer, and not both models alike. Gives the timing in
+ * which the original was fastest, of those whose quotient is sure if there are any.
  * @param known milliseconds of the original
  */
-export async function quietest<T extends { readonly original: number }>(
-  time: () => Promise<T>,
-  known?: number,
-): Promise<T> {
+export async function quietest<T extends Timing>(time: () => Promise<T>, known?: number): Promise<T> {
   const all: T[] = [];
   do {
     all.push(await time());
-    all.sort((a, b) => a.original - b.original);
+    all.sort((a, b) => Number(isSure(b)) - Number(isSure(a)) || a.original - b.original);
   } while (all.length < timings && !isQuiet(all, known));
   return all[0]!;
 }
 
-/** @param times the fastest first */
-function isQuiet([first, second]: readonly { readonly original: number }[], known?: number): boolean {
+const isSure = ({ interval }: Timing): boolean => interval === undefined || interval[1] <= wide * interval[0];
+
+/** @param times the one that counts first */
+function isQuiet([first, second]: readonly Timing[], known?: number): boolean {
   if (first!.original >= longRun) return true;
+  if (!isSure(first!)) return false;
   if (known !== undefined) return first!.original <= disturbed * known;
   return second !== undefined && second.original <= disturbed * first!.original;
 }
