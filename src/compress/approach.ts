@@ -2,7 +2,7 @@
 // again for another promise, until one keeps the target and is not much faster than that, which would cost accuracy.
 
 /** A network that is faster than asked by more than this could lose less. */
-const tooFast = 0.93;
+const tooFast = 0.95;
 
 /** A plan, what its layers promised for the network, and what that took. */
 export interface Timed<P> {
