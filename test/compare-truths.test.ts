@@ -131,6 +131,24 @@ describe("a super-resolution network", () => {
     expect(pairs.loss.mean).toBeCloseTo(singly.loss.mean, 5);
   });
 
+  test("that adds to the image is asked whether it sharpens enlarged ones", async () => {
+    const notes = async (node: Graph["nodes"][number], scale?: number) => {
+      const graph = smallGraph({
+        nodes: [makeNode("Neg", ["x"], ["negative"]), node],
+        initializers: {},
+        inputs: [{ name: "x", tensor: { type: "float32", dims: [1, 1, 16, 16] } }],
+        outputs: ["y"],
+      });
+      const said: string[] = [];
+      const options = { note: (text: string) => said.push(text), ...(scale && { scale }) };
+      await modelFeeds(graph, await openData(at("images")), await findInputs(graph), options);
+      return said.filter((text) => text.includes("--scale 2"));
+    };
+    expect(await notes(makeNode("Add", ["negative", "x"], ["y"]))).toHaveLength(1);
+    expect(await notes(makeNode("Add", ["negative", "x"], ["y"]), 2)).toHaveLength(0);
+    expect(await notes(makeNode("Add", ["negative", "negative"], ["y"]))).toHaveLength(0);
+  });
+
   test("that only sharpens gets them enlarged again, cut from the middle", async () => {
     const same = smallGraph({
       nodes: [makeNode("Identity", ["x"], ["y"])],

@@ -55,6 +55,9 @@ const pictures = (name: string, model: string | undefined, scale: number, origin
     about: `super-resolution x${scale}`,
   }) as const;
 
+/** It sharpens images that were enlarged before. */
+const vdsr = { ...pictures("vdsr", shared("data/models/vdsr.onnx"), 2), input: ["--scale", "2"] };
+
 /** The fastest precision of every layer beside its factors. */
 const fewerBits = ["--speedup", "2.5", "--precision", "auto"];
 
@@ -65,7 +68,7 @@ const vgg = {
 
 const speedups: readonly Wanted[] = [
   { ...pictures("edsr-8-56-x2", ours("edsr-8-56-x2"), 2, here), budget: ["--speedup", "1.5"] },
-  { ...pictures("vdsr", shared("data/models/vdsr.onnx"), 2), budget: ["--speedup", "1.5"] },
+  { ...vdsr, budget: ["--speedup", "1.5"] },
   { ...vgg, budget: ["--speedup", "1.5"] },
   { ...isnet, name: "isnet", budget: ["--speedup", "1.5", "--images", "16"] },
 ];
@@ -101,10 +104,7 @@ const agreements: readonly Wanted[] = [
 ];
 
 const halves: readonly Wanted[] = [
-  ...[0.7, 0.5, 0.35].map((keep) => ({
-    ...pictures("vdsr", shared("data/models/vdsr.onnx"), 2),
-    budget: ["--keep-macs", `${keep}`],
-  })),
+  ...[0.7, 0.5, 0.35].map((keep) => ({ ...vdsr, budget: ["--keep-macs", `${keep}`] })),
   ...(
     [
       ["imdn_x2", 2],

@@ -243,9 +243,12 @@ function decide(job: Job, looked: Looked, replacement: Replacement): Pick<One, "
   }
   consider("symmetric", replacement, () => replacement);
   consider("bias", withNewBias(replacement, fits), () => withNewBias(replacement, all));
-  const plain = new Map(options.ridges.map((ridge) => [ridge, refitted(replacement, fits, ridge, algebra)]));
+  // A fit of a large patch takes seconds: it is one, with the ridge that few places want.
+  const once = layer.weight.cols > largePatch;
+  const ridges = once ? [Math.max(...options.ridges)] : options.ridges;
+  const plain = new Map(ridges.map((ridge) => [ridge, refitted(replacement, fits, ridge, algebra)]));
   for (const [ridge, made] of plain)
-    consider("refit", made, () => (holds ? refitted(replacement, all, ridge, algebra) : made), ridge);
+    consider("refit", made, () => (holds && !once ? refitted(replacement, all, ridge, algebra) : made), ridge);
   const taken = best(layer.name, tried);
   const { took, ridge } = taken.outcome;
   if (store === undefined || took !== "refit" || ridge === undefined) return taken;

@@ -43,13 +43,17 @@ export async function srFeeds(
   data: Data,
   input: ImageInput,
   { shapes }: Pick<ModelInputs, "shapes">,
-  stated: Pick<InputOptions, "scale" | "size" | "range" | "part">,
+  stated: Pick<InputOptions, "scale" | "size" | "range" | "part" | "note">,
 ): Promise<SrFeeds | undefined> {
   const told = Number(graph.metadata.get(conventionKeys.scale));
   const factor = enlargement(graph, input, shapes);
   const likely = scales.includes(told) ? told : factor !== undefined && scales.includes(factor) ? factor : undefined;
   const scale = stated.scale ?? likely;
-  if (scale === undefined || data.pairs === undefined) return undefined;
+  if (data.pairs === undefined) return undefined;
+  if (scale === undefined) {
+    if (factor === 1 && addsToInput(graph, input)) stated.note?.(sharpens);
+    return undefined;
+  }
   try {
     return { ...(await described(graph, data, input, scale, stated)), guessed: stated.scale === undefined };
   } catch (error) {
@@ -98,6 +102,15 @@ async function firstImage(data: Data, scale: number, { part }: Pick<InputOptions
   }
   throw new Error("a set of pairs has at least one"); // `findPairs` says so itself
 }
+
+const sharpens =
+  "the network corrects the image that it is given: if that is one which was enlarged, say by how much, as --scale 2";
+
+/** Whether the output is a sum with the image itself: what networks do that remove noise, or blur. */
+const addsToInput = ({ nodes, outputs }: Graph, { name }: ImageInput): boolean =>
+  nodes.some(
+    ({ op, inputs, outputs: made }) => op === "Add" && inputs.includes(name) && made.includes(outputs[0]?.name ?? ""),
+  );
 
 /** Output side over input side where images become images of as many channels. */
 function enlargement(graph: Graph, { name, dims }: ImageInput, shapes: ModelInputs["shapes"]): number | undefined {
