@@ -126,3 +126,21 @@ describe("a calibration that was done before", () => {
     expect(await cache.sensitivities("one")).toBeUndefined();
   });
 });
+
+test("a plan that was fitted is not fitted again; another one is", async () => {
+  const engine = torchEngine();
+  const calibration = await calibrate(graph, images, engine, { candidates: { families: ["one-split"] } });
+  const asked: number[] = [];
+  const moments: typeof calibration.moments = (layers) => {
+    asked.push(layers.length);
+    return calibration.moments(layers);
+  };
+  const watched = { ...calibration, moments };
+  const [half, third] = [0.5, 0.35].map((keep) => planByMacs(calibration, keep).chosen);
+  const first = await fitPlan(watched, half!, engine.algebra);
+  expect(await fitPlan({ ...watched }, half!, engine.algebra)).toEqual(first);
+  expect(await fitPlan(watched, third!, engine.algebra)).not.toEqual(first);
+  expect(await fitPlan(watched, half!, engine.algebra)).toEqual(first);
+  expect([asked[0]! > 0, asked[1], asked[2]! > 0, asked[3]]).toEqual([true, 0, true, 0]);
+  expect(await fitPlan(watched, half!, engine.algebra, { floor: 1e-2 })).not.toEqual(first);
+});

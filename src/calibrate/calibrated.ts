@@ -1,5 +1,6 @@
 // Calibrated compression in closed form, from a network and images to the compressed network: moments, choices, plan,
 // factors, sequential refit. Every step can be called by itself.
+import type { Candidate } from "../basis/factors.js";
 import { fitCandidate } from "../basis/fit.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Graph } from "../graph/types.js";
@@ -128,16 +129,51 @@ export async function fitPlan(
   algebra: LinearAlgebra,
   { floor = usualFloor, ...hooks }: FitOptions = {},
 ): Promise<readonly Replacement[]> {
-  const wanted = new Map(calibration.layers.map(({ layer }, i) => [layer, chosen[i]?.candidate ?? dense]));
-  const replaced = [...wanted].flatMap(([layer, { family }]) => (family === "dense" ? [] : [layer]));
   const made = new Map<CalibratedLayer, Replacement>();
-  for await (const { layer, moments } of calibration.moments(replaced)) {
+  const wanted = new Map<CalibratedLayer, Candidate>();
+  for (const [i, { layer }] of calibration.layers.entries()) {
+    const { candidate } = chosen[i] ?? { candidate: dense };
+    if (candidate.family === "dense") made.set(layer, unchanged(layer));
+    else wanted.set(layer, candidate);
+  }
+  const fits = fittedBefore(calibration.moments);
+  const keyOf = (layer: CalibratedLayer): string => JSON.stringify([wanted.get(layer), floor, algebra.name]);
+  for (const layer of wanted.keys()) {
+    const known = fits.get(layer)?.get(keyOf(layer));
+    if (known !== undefined) made.set(layer, known);
+  }
+  const open = [...wanted.keys()].filter((layer) => !made.has(layer));
+  let done = wanted.size - open.length;
+  for await (const { layer, moments } of calibration.moments(open)) {
     const { weight, shape } = layer;
     const factors = fitCandidate(weight, moments.covariance, shape, wanted.get(layer)!, algebra, { floor });
-    made.set(layer, corrected(layer, factors, moments.mean, algebra));
-    hooks.progress?.("factors", made.size, replaced.length);
+    const fit = corrected(layer, factors, moments.mean, algebra);
+    made.set(layer, fit);
+    keepFit(fits, layer, keyOf(layer), fit);
+    hooks.progress?.("factors", ++done, wanted.size);
   }
-  return calibration.layers.map(({ layer }) => made.get(layer) ?? unchanged(layer));
+  return calibration.layers.map(({ layer }) => made.get(layer)!);
+}
+
+type Fits = Map<CalibratedLayer, Map<string, Replacement>>;
+
+/** A plan is fitted to be timed, to be compared and to be written: by whose moments, the fits of each layer. */
+const fitsOf = new WeakMap<MomentSource, Fits>();
+
+function fittedBefore(moments: MomentSource): Fits {
+  const known = fitsOf.get(moments) ?? new Map();
+  fitsOf.set(moments, known);
+  return known;
+}
+
+/** Fits of a layer that are kept: those of two plans beside each other. */
+const keptFits = 2;
+
+function keepFit(fits: Fits, layer: CalibratedLayer, key: string, fit: Replacement): void {
+  const own = fits.get(layer) ?? new Map<string, Replacement>();
+  own.set(key, fit);
+  for (const first of [...own.keys()].slice(0, Math.max(0, own.size - keptFits))) own.delete(first);
+  fits.set(layer, own);
 }
 
 /** What became of one layer. */

@@ -110,6 +110,14 @@ describe("how much layers count", () => {
     expect(new Set(Object.values(await found(graph))).size).toBe(4);
   });
 
+  test("is not measured where too many layers would share a number", async () => {
+    const names = Array.from({ length: 9 }, (_, i) => `w${i}`);
+    const nodes = names.map((name, i) => conv(i === 0 ? "x" : `y${i - 1}`, name, `y${i}`));
+    const graph = network(nodes, names, "y8");
+    expect(Object.keys(await found(graph, { most: 1 }))).toEqual([]);
+    expect(Object.keys(await found(network(nodes.slice(0, 8), names.slice(0, 8), "y7"), { most: 1 }))).toHaveLength(8);
+  });
+
   test("is not asked further once it is stopped", async () => {
     const calibration = await calibrated(branches(1));
     const stopped = sensitivitiesOf(calibration, images, engine, { output: "y", signal: AbortSignal.abort() });

@@ -23,12 +23,14 @@ export interface SensitivityOptions extends Hooks {
 /** About ten seconds on two processors. */
 const usualMost = 4e11;
 const mostImages = 64;
+/** Where more neighbours than this would share one number, nothing is measured: it would say little. */
+const mostTogether = 8;
 /** The share of its output's energy that a layer loses meanwhile: small, as the plan's are, and beyond rounding. */
 const middling = 0.03;
 
 /**
  * Of each layer that can be replaced: the output's lost share of energy (about its mean) for each unit of the layer's.
- * A layer that the output does not depend on has 0.
+ * A layer that the output does not depend on has 0. Empty where too many layers would share a number.
  * @throws FilterBasisError `interrupted`; what running the network throws
  */
 export async function sensitivitiesOf(
@@ -39,11 +41,14 @@ export async function sensitivitiesOf(
 ): Promise<ReadonlyMap<CalibratedLayer, number>> {
   const { graph, layers, extents } = calibration;
   const probes = layers.map(probeOf);
+  const wanted = probes.filter(({ candidate: { family } }) => family !== "dense").length;
+  const runs = Math.max(1, (most / Math.max(1, extents.macs)) * 2); // half of the network on average
+  const count = Math.max(1, Math.min(mostImages, images.count, Math.floor(runs / Math.max(1, wanted))));
+  const groups = Math.max(1, Math.min(wanted, Math.floor(runs / count)));
+  if (wanted > mostTogether * groups) return new Map();
   const replacements = await fitPlan(calibration, probes, engine.algebra, hooks);
   const open = replacements.flatMap((one, i) => (one.factors ? [{ replacement: one, error: probes[i]!.error }] : []));
-  const runs = Math.max(1, (most / Math.max(1, extents.macs)) * 2); // half of the network on average
-  const count = Math.max(1, Math.min(mostImages, images.count, Math.floor(runs / Math.max(1, open.length))));
-  const parts = grouped(open, Math.max(1, Math.min(open.length, Math.floor(runs / count))));
+  const parts = grouped(open, groups);
   const walk = { graph, engine, output, types: typesOf(graph), moving: movingValues(graph), hooks };
   const found = new Map<CalibratedLayer, number>();
   let before = await startOf(walk, images, count, batch);

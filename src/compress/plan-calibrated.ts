@@ -182,7 +182,8 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
       if (budget.keepBytes !== undefined) return planByBytes(job, calibration, whole, budget.keepBytes);
       if (budget.keepParams !== undefined)
         return { calibration, chosen: byWeights(whole, calibration, budget.keepParams) };
-      const made = await surelyTimedPlan(job, { all: calibration, onBlocks: timed }, table, { ...budget, whole });
+      const all = limits.free ? calibration : timed;
+      const made = await surelyTimedPlan(job, { all, onBlocks: timed }, table, { ...budget, whole });
       known = made.known;
       return made.plan;
     },

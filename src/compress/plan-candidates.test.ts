@@ -44,6 +44,8 @@ test("gives the layers of a network of many fewer candidates", () => {
   expect(candidatesFor(shape(32), "time", many).families).toEqual(["one-split", "separable", "low-rank"]);
   expect(candidatesFor(shape(28), "time", many).families).toContain("own-bases");
   expect(many.widest).toBeLessThanOrEqual(few.widest);
+  const multiples = (limits: typeof few) => candidatesFor(shape(28), "time", { ...limits, block: 16 }).multiples;
+  expect([multiples(few), multiples(many)]).toEqual([[16, 1], [16]]);
 });
 
 test("tells layers of which the data shows fewer places than they have inputs", () => {

@@ -31,13 +31,13 @@ const widestBy = ({ algebra }: Pick<Engine, "algebra">): number =>
 
 /** In networks of more layers each gets fewer candidates: else fitting them all takes many minutes. */
 const manyLayers = 80;
-const ofMany = { largePatch: 256, widest: 4000 };
+const ofMany = { largePatch: 256, widest: 4000, free: false };
 
 /** The limits of a network's layers, from their number and from who computes. */
 export const limitsFor = (layers: number, engine: Pick<Engine, "algebra">): Required<Omit<PatchLimits, "block">> => {
   const widest = widestBy(engine);
-  if (layers <= manyLayers) return { widest, largePatch: usualLargePatch };
-  return { widest: Math.min(widest, ofMany.widest), largePatch: ofMany.largePatch };
+  if (layers <= manyLayers) return { widest, largePatch: usualLargePatch, free: true };
+  return { ...ofMany, widest: Math.min(widest, ofMany.widest) };
 };
 
 const patchOf = ({ c, kernel: [kh, kw] }: LayerShape): number => c * kh * kw;
@@ -47,19 +47,21 @@ export interface PatchLimits {
   readonly widest?: number;
   /** Patches of more values get few candidates, of families that are fitted quickly. */
   readonly largePatch?: number;
-  /** Channels that the runtime computes at once: ranks are rounded to these, and those of smaller patches free too. */
+  /** Channels that the runtime computes at once: ranks are rounded to these. */
   readonly block?: number;
+  /** Whether smaller patches get ranks between these too: both plans are fitted then. Default: true. */
+  readonly free?: boolean;
 }
 
 export function candidatesFor(
   shape: LayerShape,
   saves: Saves,
-  { widest = widestPatch, largePatch = usualLargePatch, block = 1 }: PatchLimits = {},
+  { widest = widestPatch, largePatch = usualLargePatch, block = 1, free = true }: PatchLimits = {},
 ): CandidateOptions {
   const size = patchOf(shape);
   const all: readonly FittedFamily[] = families[saves];
   const allowed = size > widest ? closed : size > largePatch ? quick : all;
-  const multiples = size > largePatch ? [block] : [...new Set([block, 1])];
+  const multiples = size > largePatch || !free ? [block] : [...new Set([block, 1])];
   return {
     families: all.filter((family) => allowed.includes(family)),
     fractions: size > largePatch ? fewFractions : fractions,

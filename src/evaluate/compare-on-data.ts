@@ -1,6 +1,7 @@
 // Whether two networks are the same function on data: outputs of both on the same inputs, output by output, and the
 // loss of one of them.
 import { FilterBasisError } from "../errors/error.js";
+import { elements } from "../graph/attributes.js";
 import type { Graph, TensorData } from "../graph/types.js";
 import { isFloat } from "../graph/values.js";
 import { openSession, type Port, type Session, type SessionOptions } from "../runtime/index.js";
@@ -8,6 +9,9 @@ import { compareOutput, type LossKind, type OutputLoss } from "./loss.js";
 import type { Mean } from "./mean.js";
 import type { ModelFeeds } from "./model-feeds.js";
 import type { Truth } from "./truths.js";
+
+/** Values that go in at once. */
+const largeInput = 1e6;
 
 export interface ComparedOnData {
   readonly inputs: number;
@@ -52,10 +56,12 @@ export async function compareOnData(
   feeds: ModelFeeds,
   { output, kind, progress, signal, ...place }: CompareOptions = {},
 ): Promise<ComparedOnData> {
-  const first = await openSession(original, place);
+  // What both keep between runs of large inputs is gigabytes.
+  const arena = feeds.batch * elements(feeds.dims) <= largeInput;
+  const first = await openSession(original, { ...place, arena });
   let second: Session | undefined;
   try {
-    second = await openSession(other, place);
+    second = await openSession(other, { ...place, arena });
     checkInputs(first, second);
     const names = comparable(first, second);
     const counts = output ?? names[0]!;
