@@ -28,6 +28,7 @@ import {
 } from "./plan-calibrated.js";
 import type { Precision } from "./precisions.js";
 import { prepare } from "./prepare.js";
+import { soundRefit } from "./sound-refit.js";
 import { withReasons } from "./why-not.js";
 
 export type { Follower, Lead, Wanted } from "../calibrate/together.js";
@@ -81,8 +82,8 @@ export function calibratedJob(
   return {
     ...{ original: given.graph, prepared: prepare(given.graph, options).graph, engine, data, hooks },
     ...{ before: cost(given.graph, data.inputs.shapes), place: placeOf(options, data.inputs) },
-    async lossOf(graph) {
-      const few = data.all.part(0, Math.min(data.images.count, fewImages));
+    async lossOf(graph, most = fewImages) {
+      const few = data.all.part(0, Math.min(data.images.count, most));
       return (await compareOn(few, given, graph, options, hooks)).loss.mean;
     },
     ...(given.file === undefined ? {} : { file: given.file }),
@@ -188,16 +189,17 @@ const signalOf = ({ hooks: { signal } }: Pick<CalibratedJob, "hooks">) => (signa
 /** The factors of a plan, refitted to what the compressed network feeds its layers. */
 export async function fitPlanned(
   plan: CalibratedPlan,
-  { data, engine, hooks, effort }: Pick<CalibratedJob, "data" | "engine" | "hooks" | "effort">,
+  job: Pick<CalibratedJob, "data" | "engine" | "hooks" | "effort" | "lossOf">,
   images: CalibrationImages,
 ): Promise<FittedPlan> {
+  const { data, engine, hooks, effort } = job;
   const progress = stepsOf(hooks);
   const stepHooks = { progress: progress.report, ...(hooks.signal ? { signal: hooks.signal } : {}) };
   const sampling = {
     ...(data.batch === undefined ? {} : { batch: data.batch }),
     ...placesOf({ ...(effort && { effort }) }, images),
   };
-  return compressCalibrated(plan.calibration, plan.chosen, images, engine, {
+  const refitted = await compressCalibrated(plan.calibration, plan.chosen, images, engine, {
     ...stepHooks,
     refit: {
       ...sampling,
@@ -207,6 +209,7 @@ export async function fitPlanned(
       ...(hooks.note ? { note: hooks.note } : {}),
     },
   }).finally(() => progress.stop());
+  return soundRefit(plan, refitted, job, images);
 }
 
 /** The images that choose a plan where nothing else does, and those that its loss is told of. */

@@ -75,8 +75,11 @@ export interface CalibratedJob {
   readonly basesOnly?: boolean;
   /** Of the layers: candidates are timed in all that is allowed, and count as fast as the fastest. Default: floats. */
   readonly precision?: Precision;
-  /** What a network loses on images that it is calibrated on: tells plans apart that layers' errors do not. */
-  readonly lossOf?: (graph: Graph) => Promise<number>;
+  /**
+   * What a network loses on images that it is calibrated on, on some of these: tells plans apart that layers' errors do
+   * not.
+   */
+  readonly lossOf?: (graph: Graph, most?: number) => Promise<number>;
   /** The output whose loss counts. Default: the first of floats. */
   readonly output?: string;
   /** Where other processes help to calibrate. */
