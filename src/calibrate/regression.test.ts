@@ -66,6 +66,6 @@ test("has no larger an error than the symmetric factors with the best bias, in e
         expect(after! - before!).toBeLessThan(1e-9);
       }
     }),
-    { numRuns: 8 },
+    { numRuns: 8, examples: [[673073, 4]] }, // inputs that hardly move in some direction
   );
 });

@@ -29,6 +29,12 @@ export function refitted(
   return withNewBias({ layer, filters, biases: replacement.biases, factors: made }, moments);
 }
 
+/**
+ * Of the largest entry of the diagonal: in directions in which the input hardly moves the regression would make filters
+ * of any size, of which the fit knows nothing but what it adds to the covariance itself.
+ */
+const leastRidge = 1e-9;
+
 /** T = (C_yx + rho t W)(C_xx + rho t I)^-1, and the covariance with its ridge. */
 function regression(
   weight: Matrix,
@@ -37,10 +43,13 @@ function regression(
   algebra: LinearAlgebra,
 ): { readonly target: Matrix; readonly covariance: Matrix } {
   const d = covariance.rows;
-  let trace = 0;
-  for (let i = 0; i < d; i++) trace += covariance.data[i * (d + 1)]!;
+  let [trace, largest] = [0, 0];
+  for (let i = 0; i < d; i++) {
+    trace += covariance.data[i * (d + 1)]!;
+    largest = Math.max(largest, covariance.data[i * (d + 1)]!);
+  }
   if (!(trace > 0)) return { target: weight, covariance }; // the input never changes
-  const ridge = (rho * trace) / d;
+  const ridge = Math.max((rho * trace) / d, leastRidge * largest);
   const held = matrix(d, d, Float64Array.from(covariance.data));
   for (let i = 0; i < d; i++) held.data[i * (d + 1)] = held.data[i * (d + 1)]! + ridge;
   const right = matrix(
