@@ -51,7 +51,10 @@ export async function inPrecision(
     });
     if (made instanceof Error) {
       context.note(`${made.message}: the original is tried in eight bits alone`);
-      const eight = await eightBits(original, {});
+      // Where neither pays, the factors' answer names what can be reached.
+      const eight = await eightBits(original, {}).catch((error: unknown) => {
+        throw isError(error, "does-not-pay") && isError(made, "budget-unreachable") ? made : error;
+      });
       const json = besideFactors(nothingMade, eightBitReport(eight, count), source);
       await keepReport(output, json);
       return { json, text: eightBitText(eight, count) };
