@@ -154,6 +154,15 @@ describe("compress --precision", () => {
     for (const one of layers) expect(one).toMatchObject({ precision: expect.stringMatching(/^(int8|fp32)$/) });
   });
 
+  test("tells what factors can reach where neither they nor eight bits alone are as fast as was asked for", async () => {
+    const target = join(folder, "too-fast.onnx");
+    const words = [model, "-o", target, "--speedup", "90", "--precision", "auto", ...onImages(), "--json"];
+    const { code, json } = await run(compress, ...words);
+    expect(code).not.toBe(0);
+    expect(json().error).toMatchObject({ code: "budget-unreachable", reachable: expect.any(Number) });
+    expect(existsSync(target)).toBe(false);
+  });
+
   test("is refused where a network is trained", async () => {
     const { code, stderr } = await run(
       compress,

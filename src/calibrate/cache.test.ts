@@ -135,12 +135,12 @@ test("a plan that was fitted is not fitted again; another one is", async () => {
     asked.push(layers.length);
     return calibration.moments(layers);
   };
-  const watched = { ...calibration, moments };
+  const counting = { ...calibration, moments };
   const [half, third] = [0.5, 0.35].map((keep) => planByMacs(calibration, keep).chosen);
-  const first = await fitPlan(watched, half!, engine.algebra);
-  expect(await fitPlan({ ...watched }, half!, engine.algebra)).toEqual(first);
-  expect(await fitPlan(watched, third!, engine.algebra)).not.toEqual(first);
-  expect(await fitPlan(watched, half!, engine.algebra)).toEqual(first);
+  const first = await fitPlan(counting, half!, engine.algebra);
+  expect(await fitPlan({ ...counting }, half!, engine.algebra)).toEqual(first);
+  expect(await fitPlan(counting, third!, engine.algebra)).not.toEqual(first);
+  expect(await fitPlan(counting, half!, engine.algebra)).toEqual(first);
   expect([asked[0]! > 0, asked[1], asked[2]! > 0, asked[3]]).toEqual([true, 0, true, 0]);
-  expect(await fitPlan(watched, half!, engine.algebra, { floor: 1e-2 })).not.toEqual(first);
+  expect(await fitPlan(counting, half!, engine.algebra, { floor: 1e-2 })).not.toEqual(first);
 });

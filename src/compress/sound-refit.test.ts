@@ -44,6 +44,8 @@ test("a refit by which the network clearly loses more is not kept, and that is t
   expect(await kept([0.08, 0.1])).toEqual({ refit: true, notes: [], most: [4, 4] });
   expect(await kept([0, 1 / 32])).toMatchObject({ refit: true }); // one of few images is chance
   expect(await kept([-0.01, -0.02])).toMatchObject({ refit: true });
+  expect(await kept([0.08, Number.NaN])).toMatchObject({ refit: false });
+  expect(await kept([Number.NaN, Number.NaN])).toEqual({ refit: true, notes: [], most: [4, 4] }); // nothing is told
 });
 
 test("what nothing compares is taken as it is", async () => {

@@ -27,7 +27,7 @@ export async function soundRefit(
     ...(hooks.signal && { signal: hooks.signal }),
   });
   const [plain, after] = [await lostBy(before), await lostBy(refitted)];
-  if (after <= clearly * plain + beside) return refitted;
+  if (!Number.isFinite(plain) || after <= clearly * plain + beside) return refitted;
   hooks.note?.(`the refit made the network worse (a loss of ${after.toPrecision(3)}, ${plain.toPrecision(3)} without)`);
   return before;
 }

@@ -107,8 +107,8 @@ function curves({ predicted, measured, chosen, lossName }: Curve, document: Docu
   const line = predicted.map(({ milliseconds, loss }) => ({ x: milliseconds, y: loss }));
   return [
     [
-      `<p class="soft">The curve is made of the times of single layers and of the share e of its output’s energy that each`,
-      `loses: −log(1 − e), as often as the layer’s error counts at the network’s output, summed.`,
+      `<p class="soft">The curve is made of the times of single layers and of the share e of its output’s energy`,
+      `that each loses: −log(1 − e), as often as the layer’s error counts at the network’s output, summed.`,
       `Dots are whole networks that were timed.</p>`,
     ].join(" "),
     chart(
