@@ -14,6 +14,8 @@ export interface Samples {
 export interface Look {
   readonly layer: CalibratedLayer;
   readonly input: Activation;
+  /** Without them the samples of the input are empty. Default: true. */
+  readonly patches?: boolean;
   /** Values of the shape of the layer's output. */
   readonly outputs: readonly Activation[];
   /** The number of the batch's first image: places depend on the image, not on its batch. */
@@ -28,16 +30,16 @@ const most = 2 ** 22;
  * @throws FilterBasisError `shape-mismatch` where an output does not fit its input
  */
 export function* samplesOf(
-  { layer, input, outputs, first }: Look,
+  { layer, input, patches: gathers = true, outputs, first }: Look,
   { places: wanted, seed }: Sampling,
 ): Generator<Samples> {
   const { geometry, shape, name } = layer;
   const [images = 0] = input.dims;
   const [rows, columns] = extentOf(geometry, input.dims).output;
-  const [count, width] = [rows * columns, layer.weight.cols];
+  const [count, width] = [rows * columns, gathers ? layer.weight.cols : 0];
   for (const { dims } of outputs) requireOutput(layer, dims, images, count);
   const each = Math.min(count, wanted);
-  const together = Math.max(1, Math.floor(most / (Math.max(1, each) * width)));
+  const together = Math.max(1, Math.floor(most / (Math.max(1, each) * Math.max(width, shape.n))));
   for (let start = 0; start < images; start += together) {
     const end = Math.min(images, start + together);
     const total = (end - start) * each;
@@ -46,7 +48,7 @@ export function* samplesOf(
     for (let image = start; image < end; image++) {
       const places = placesOf(count, wanted, `places ${seed} ${name} ${first + image}`);
       const at = (image - start) * each;
-      gatherPatches(geometry, input, image, places, patches, at * width);
+      if (gathers) gatherPatches(geometry, input, image, places, patches, at * width);
       for (const [i, output] of outputs.entries())
         gatherOutputs(geometry, output, image, places, results[i]!, at * shape.n);
     }

@@ -2,22 +2,21 @@
 // to what it reads in the compressed network so far (x') and to what it should make: the original's output y, plus the
 // original's shortcut minus the compressed one's where an addition follows. With t = mean diag C_x'x',
 //   T = (C_yx' + rho t W)(C_x'x' + rho t I)^-1,  the chosen candidate fitted to T under C_x'x' + rho t I,  b = E[y] - W~ E[x'].
-// A layer takes the new factors only where they lower the error of its output on images that were held out.
+// A layer takes the new factors only where they lower the error of its output on images that were held out. Layers that
+// keep their filters get a new bias (relu-bias.ts).
 import type { Graph } from "../graph/types.js";
-import { matrix } from "../linalg/matrix.js";
 import { type Following, followingOf } from "./addition.js";
 import { fittingSampling } from "./batch-size.js";
+import { decide, type Looked, largePatch } from "./decide.js";
 import { activationOf, type CalibrationImages, type Engine, type Hooks, type Sampling } from "./engine.js";
 import type { CalibratedLayer } from "./layers.js";
 import { samplesOf } from "./look.js";
 import { type Cut, type Pair, Stash, start, type Walk, walk } from "./prefix.js";
-import { outputErrorOf, refitted, withNewBias } from "./regression.js";
-import { activationRefit } from "./relu-refit.js";
 import { type Replacement, withReplacements } from "./replacement.js";
 import { SampleStore } from "./sample-store.js";
 import { liveAt, movingValues, typesOf } from "./segment.js";
-import { addSamples, finishCross, type MomentSums, mergedSums, newSums } from "./sums.js";
-import { best, type RefitOutcome, type Took, type Tried } from "./tries.js";
+import { addSamples, newSums } from "./sums.js";
+import type { RefitOutcome } from "./tries.js";
 import { fittingImages, imageTypes, placesOn } from "./walk-size.js";
 
 export interface RefitOptions extends Partial<Sampling>, Hooks {
@@ -49,13 +48,15 @@ interface Job extends Walk {
   readonly graph: Graph;
   readonly moving: ReadonlySet<string>;
   readonly following: (layer: CalibratedLayer) => Following;
+  /** Places of the layer that are looked at. */
+  readonly places: (layer: CalibratedLayer) => number;
   /** Whether the layer's factors are fitted again, not its bias alone. */
   readonly again: (layer: CalibratedLayer) => boolean;
   readonly options: RefitOptions & { readonly ridges: readonly number[]; readonly holdEvery: number };
 }
 
-/** Patches of more values are fitted again only where there are so many places for each value. */
-const [largePatch, enoughPlaces] = [1200, 8];
+/** Large patches are fitted again only where there are so many places for each value. */
+const enoughPlaces = 8;
 
 async function jobOf(
   graph: Graph,
@@ -74,11 +75,10 @@ async function jobOf(
   const sampling = await fittingSampling(graph, images, options);
   const { holdEvery = images.count / sampling.batch < 8 ? 3 : 8 } = options;
   const known = { ...options, images, engine, sampling, memory, types: typesOf(graph), graph, moving };
+  const places = (layer: CalibratedLayer): number => placesOn(layer, images, types, sampling);
   return {
-    ...known,
-    following: followingOf(graph, moving),
-    again: (layer) =>
-      layer.weight.cols <= largePatch || placesOn(layer, images, types, sampling) >= enoughPlaces * layer.weight.cols,
+    ...{ ...known, places, following: followingOf(graph, moving) },
+    again: (layer) => layer.weight.cols <= largePatch || places(layer) >= enoughPlaces * layer.weight.cols,
     options: { ...options, ridges, holdEvery },
   };
 }
@@ -141,7 +141,7 @@ async function refitOne(
     look(job, looked, pair, shortcut);
     if (live !== undefined) stash.add(pair.original, live);
   }
-  const { replacement: taken, outcome } = decide(job, looked, replacement);
+  const { replacement: taken, outcome } = decide(looked, replacement, job);
   const changed = new Map(present).set(layer, taken);
   const next = live && stash.values && (await advance(job, changed, cut, live, stash.values));
   return { replacement: taken, outcome, next: next ?? cut };
@@ -162,25 +162,18 @@ async function advance(
   return stash.values && { names, original, compressed: stash.values };
 }
 
-/** What was seen of one layer. */
-interface Looked {
-  readonly layer: CalibratedLayer;
-  readonly fit: MomentSums;
-  readonly held: MomentSums;
-  /** Samples with their shortcuts, for the refit through the ReLU. */
-  readonly store: SampleStore | undefined;
-}
+/** Samples that biases behind a ReLU are fitted to, and all numbers of them. */
+const [biasRows, biasNumbers] = [2 ** 13, 2 ** 24];
 
-function newLook({ following, again, options }: Job, { layer, factors }: Replacement): Looked {
+function newLook({ following, again, places, options }: Job, { layer, factors }: Replacement): Looked {
   const fits = factors !== undefined && again(layer);
-  const sums = () => newSums(fits ? layer.weight.cols : 0, layer.shape.n);
-  const through = fits && options.activation === true && following(layer).relu;
-  return {
-    layer,
-    fit: sums(),
-    held: sums(),
-    store: through ? new SampleStore(layer.weight.cols, layer.shape.n) : undefined,
-  };
+  const { n } = layer.shape;
+  const width = fits ? layer.weight.cols : n;
+  const sums = () => newSums(fits ? width : 0, n);
+  const rows = fits ? Number.POSITIVE_INFINITY : Math.min(biasRows, Math.ceil(biasNumbers / (3 * n)));
+  const stores = following(layer).relu && (!fits || options.activation === true);
+  const store = stores ? new SampleStore(width, n, { expected: places(layer), rows }) : undefined;
+  return { layer, fits, fit: sums(), held: sums(), store };
 }
 
 function look(
@@ -189,74 +182,27 @@ function look(
   { batch, first, original, compressed }: Pair,
   shortcut: string | undefined,
 ): void {
-  const { layer, store } = looked;
+  const { layer, fits, store } = looked;
   const { holdEvery } = job.options;
   const held = batch % holdEvery === holdEvery - 1;
   const [{ input, output }] = layer.nodes as [CalibratedLayer["nodes"][0]];
   const wanted = activationOf(original, output);
   const added = shortcut === undefined ? [] : [activationOf(original, shortcut), activationOf(compressed, shortcut)];
-  const fits = added.every(({ dims }) => dims.join() === wanted.dims.join()); // else it is broadcast
-  const dense = looked.fit.mean.length === 0;
-  const outputs = [wanted, ...(dense ? [activationOf(compressed, output)] : []), ...(fits ? added : [])];
-  for (const samples of samplesOf({ layer, input: activationOf(compressed, input), outputs, first }, job.sampling)) {
-    const { rows, input: patches } = samples;
-    const [y, ...rest] = samples.outputs as [Float32Array, ...Float32Array[]];
-    // Of a layer whose bias alone is fitted the inputs do not matter: the output that it lacks is looked at.
-    if (dense) subtract(y, rest.shift()!);
+  const same = added.every(({ dims }) => dims.join() === wanted.dims.join()); // else it is broadcast
+  const outputs = [wanted, ...(fits ? [] : [activationOf(compressed, output)]), ...(same ? added : [])];
+  const seen = { layer, input: activationOf(compressed, input), patches: fits, outputs, first };
+  for (const { rows, input: patches, outputs: values } of samplesOf(seen, job.sampling)) {
+    const [y, ...rest] = values as [Float32Array, ...Float32Array[]];
+    const made = fits ? undefined : rest.shift()!;
     const [own, other] = rest;
     if (own !== undefined && other !== undefined) for (let i = 0; i < y.length; i++) y[i] = y[i]! + own[i]! - other[i]!;
-    store?.add(rows, patches, y, other, held);
-    addSamples(held ? looked.held : looked.fit, rows, dense ? new Float32Array(0) : patches, job.engine.products, y);
+    store?.add(rows, made ?? patches, y, other, held);
+    // Of a layer whose bias alone is fitted the inputs do not matter: the output that it lacks is looked at.
+    if (made !== undefined) subtract(y, made);
+    addSamples(held ? looked.held : looked.fit, rows, patches, job.engine.products, y);
   }
 }
 
 function subtract(from: Float32Array, values: Float32Array): void {
   for (let i = 0; i < from.length; i++) from[i] = from[i]! - values[i]!;
 }
-
-function decide(job: Job, looked: Looked, replacement: Replacement): Pick<One, "replacement" | "outcome"> {
-  const { engine, options } = job;
-  const { layer, fit, held, store } = looked;
-  const { algebra } = engine;
-  const holds = held.places > 0;
-  const fits = finishCross(fit, layer.name);
-  const deciding = holds ? finishCross(held, layer.name) : fits;
-  const all = holds ? finishCross(mergedSums(fit, held), layer.name) : fits;
-  const tried: Tried[] = [];
-  const consider = (took: Took, evaluated: Replacement, result: () => Replacement, ridge?: number): void => {
-    tried.push({
-      took,
-      error: outputErrorOf(evaluated, deciding, algebra),
-      ...(ridge === undefined ? {} : { ridge }),
-      result,
-    });
-  };
-  if (fit.mean.length === 0) {
-    const lacking: Replacement = {
-      ...replacement,
-      filters: matrix(layer.shape.n, 0),
-      biases: [new Float64Array(layer.shape.n)],
-    };
-    consider("symmetric", lacking, () => replacement);
-    consider("bias", withNewBias(lacking, fits), () => shifted(replacement, all.outputMean));
-    return best(layer.name, tried);
-  }
-  consider("symmetric", replacement, () => replacement);
-  consider("bias", withNewBias(replacement, fits), () => withNewBias(replacement, all));
-  // A fit of a large patch takes seconds: it is one, with the ridge that few places want.
-  const once = layer.weight.cols > largePatch;
-  const ridges = once ? [Math.max(...options.ridges)] : options.ridges;
-  const plain = new Map(ridges.map((ridge) => [ridge, refitted(replacement, fits, ridge, algebra)]));
-  for (const [ridge, made] of plain)
-    consider("refit", made, () => (holds && !once ? refitted(replacement, all, ridge, algebra) : made), ridge);
-  const taken = best(layer.name, tried);
-  const { took, ridge } = taken.outcome;
-  if (store === undefined || took !== "refit" || ridge === undefined) return taken;
-  const through = activationRefit(store, plain.get(ridge)!, { engine, ridge, fits, all });
-  return through === undefined ? taken : { replacement: through, outcome: { ...taken.outcome, took: "activation" } };
-}
-
-const shifted = (replacement: Replacement, shift: Float64Array): Replacement => ({
-  ...replacement,
-  biases: replacement.biases.map((bias) => bias.map((value, o) => value + shift[o]!)),
-});
