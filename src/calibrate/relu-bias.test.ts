@@ -35,7 +35,9 @@ const behind = ({ made, wanted, shortcut, n }: Drawn, shift: Float64Array) => {
 function sparse(seed: number, n: number): Drawn {
   const draw = new Random(seed);
   const rows = 400;
-  const wanted = Float32Array.from({ length: rows * n }, () => (draw.next() < 0.1 ? draw.normal() ** 2 : -5 - draw.next()));
+  const wanted = Float32Array.from({ length: rows * n }, () =>
+    draw.next() < 0.1 ? draw.normal() ** 2 : -5 - draw.next(),
+  );
   const made = wanted.map((value) => (value < 0 ? 0.9 * value : value + 0.1) + 0.02 * draw.normal());
   return { n, rows, made, wanted };
 }
@@ -87,8 +89,20 @@ describe("a bias behind a ReLU", () => {
     const wanted = Float32Array.from({ length: n * rows }, () => draw.normal());
     expect([...biasBehindRelu(storeOf({ n, rows, made: wanted, wanted })).shift]).toEqual([0, 0, 0]);
     const store = new SampleStore(n, n, { expected: 2 * rows, rows: 2 * rows });
-    store.add(rows, wanted.map((value) => value - 1), wanted, undefined, false);
-    store.add(rows, wanted.map((value) => value + 1), wanted, undefined, true);
+    store.add(
+      rows,
+      wanted.map((value) => value - 1),
+      wanted,
+      undefined,
+      false,
+    );
+    store.add(
+      rows,
+      wanted.map((value) => value + 1),
+      wanted,
+      undefined,
+      true,
+    );
     expect([...biasBehindRelu(store).shift]).toEqual([0, 0, 0]);
   });
 
@@ -110,7 +124,13 @@ describe("a store of samples", () => {
     const store = new SampleStore(1, 1, { expected: 10 * rows, rows: 50 });
     const x = Float32Array.from({ length: rows }, (_, i) => i);
     for (let batch = 0; batch < 10; batch++)
-      store.add(rows, x, x.map((value) => value + 0.5), x.map((value) => -value), batch % 2 === 1);
+      store.add(
+        rows,
+        x,
+        x.map((value) => value + 0.5),
+        x.map((value) => -value),
+        batch % 2 === 1,
+      );
     expect(store.kept.map((one) => one.rows)).toEqual(Array(10).fill(5));
     for (const { x: kept, y, s } of store.kept) {
       expect([...y]).toEqual([...kept].map((value) => value + 0.5));

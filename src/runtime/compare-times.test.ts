@@ -84,9 +84,12 @@ test("what opens for its turn is never open beside another, and is closed also w
       if (fails) throw new Error("broken");
     },
   });
-  const quick = { rounds: 3, settle: 0, burst: 0 };
+  const quick = { rounds: 3, warmup: 1, settle: 0, burst: 0 };
   await alternate([candidate("a"), candidate("b")], quick);
   expect(log.join("")).toBe("aabb" + "baa" + "abb");
+  log.length = 0;
+  await alternate([candidate("a"), candidate("b")], { ...quick, rounds: 1, warmup: 2 });
+  expect(log.join("")).toBe("aaabbb");
   expect(open.size).toBe(0);
   await expect(alternate([candidate("a"), candidate("c", true)], quick)).rejects.toThrow("broken");
   expect(open.size).toBe(0);

@@ -17,7 +17,7 @@ export interface TableOptions {
 }
 
 /** Raised when what is timed, or how, changes: older lines are then not read. */
-const version = 3;
+const version = 4;
 const positive = z.number().positive();
 const again = z.literal(true).optional();
 const line = z.union([

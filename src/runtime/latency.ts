@@ -4,7 +4,10 @@ import { FilterBasisError } from "../errors/error.js";
 export interface LatencyOptions {
   /** Alternations; each times every candidate once. */
   readonly rounds?: number;
-  /** Runs of each candidate before the first round. */
+  /**
+   * Runs of each candidate before the first round; of one that is opened for its turns, in every turn. A session's first
+   * run finds out what memory it needs, and its second one takes that: neither is what a user sees.
+   */
   readonly warmup?: number;
   /**
    * Milliseconds for which a candidate runs untimed whenever its turn comes after another's, once at least. The threads
@@ -80,7 +83,7 @@ export async function alternate(candidates: readonly Candidate[], options: Laten
           current = -1;
           await all[i]!.begin();
           current = i;
-          await runFor(all[i]!.run, settle, now);
+          await runFor(all[i]!.run, settle, now, all[i]!.begin === nothing ? 1 : warmup);
         }
         const used = cpu?.() ?? 0;
         const { runs, milliseconds } = await runFor(all[i]!.run, burst, now);
@@ -113,13 +116,13 @@ async function warmUp(all: readonly OpenedCandidate[], runs: number, signal: Abo
   return all.length - 1;
 }
 
-async function runFor(candidate: () => Promise<unknown>, leastTime: number, now: () => number) {
+async function runFor(candidate: () => Promise<unknown>, leastTime: number, now: () => number, leastRuns = 1) {
   const start = now();
   let runs = 0;
   do {
     await candidate();
     runs++;
-  } while (now() - start < leastTime);
+  } while (runs < leastRuns || now() - start < leastTime);
   return { runs, milliseconds: now() - start };
 }
 

@@ -132,7 +132,11 @@ async function timeOnce(
 ): Promise<number[]> {
   const { layer, times } = pieceOf(whole);
   const graph = layerGraph(layer);
-  const session = await openSession(graph, { runtime, ...(threads === undefined ? {} : { threads }) });
+  const session = await openSession(graph, {
+    runtime,
+    memoryPattern: false,
+    ...(threads === undefined ? {} : { threads }),
+  });
   try {
     const key = JSON.stringify(session.inputs) + layer.input;
     const feeds = inputs.get(key) ?? sampleFeeds(session.inputs, { shapes: new Map([["x", layer.input]]) });
