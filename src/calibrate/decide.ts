@@ -53,7 +53,8 @@ function seenOf({ layer, fit, held }: Looked): Seen {
 
 export function decide(looked: Looked, replacement: Replacement, job: DecideOptions): Decision {
   const { engine } = job;
-  const { layer, store } = looked;
+  const { layer } = looked;
+  const store = looked.store?.kept.length ? looked.store : undefined; // nothing is kept beside what is broadcast
   const seen = seenOf(looked);
   if (!looked.fits) return best(layer.name, store ? behindRelu(store, replacement) : lacking(replacement, seen, job));
   const ways = refitsOf(replacement, seen, job);

@@ -209,6 +209,35 @@ describe("the sequential refit", () => {
     expect(output.every(Number.isFinite)).toBe(true);
   });
 
+  test("of a layer that stays dense, with what is added of one value a channel, still makes good what it lacks", async () => {
+    const whole = residual();
+    const nodes = whole.nodes.flatMap((node) =>
+      node.outputs[0] === "a2"
+        ? [one("GlobalAveragePool", ["r0"], "g0"), one("Add", ["c2", "g0"], "a2")]
+        : node.outputs[0] === "c3"
+          ? []
+          : [node],
+    );
+    const graph = { ...whole, nodes: nodes.slice(0, nodes.findIndex(({ outputs: [y] }) => y === "r2") + 1) };
+    const cut = { ...graph, outputs: [{ name: "r2" }] };
+    const [engine, images] = [torchEngine(), smoothImages(32)];
+    const calibration = await calibrate(cut, images, engine, families);
+    const chosen = calibration.layers.map(({ layer, choices }, i) => {
+      const choice = i === 0 ? choices.find(({ candidate }) => candidate.ranks[0] === 2)! : choices[0]!;
+      return { ...choice, layer, price: 0, loss: 0 };
+    });
+    const symmetric = await fitPlan(calibration, chosen, engine.algebra);
+    const { replacements, outcomes } = await refit(cut, symmetric, images, engine, { batch: 4 });
+    expect(outcomes.at(-1)).toMatchObject({ layer: "c2", took: "bias" });
+    const original = await outputOf(cut, images, engine);
+    const [before, after] = await Promise.all(
+      [symmetric, [...replacements.values()]].map(async (some) =>
+        distance(await outputOf(withReplacements(cut, some), images, engine), original),
+      ),
+    );
+    expect(after).toBeLessThan(before!);
+  });
+
   test("stops when it is told to", async () => {
     const [graph, engine, images] = [residual(), torchEngine(), smoothImages(8)];
     const stop = new AbortController();

@@ -196,7 +196,7 @@ function look(
     const made = fits ? undefined : rest.shift()!;
     const [own, other] = rest;
     if (own !== undefined && other !== undefined) for (let i = 0; i < y.length; i++) y[i] = y[i]! + own[i]! - other[i]!;
-    store?.add(rows, made ?? patches, y, other, held);
+    if (same) store?.add(rows, made ?? patches, y, other, held);
     // Of a layer whose bias alone is fitted the inputs do not matter: the output that it lacks is looked at.
     if (made !== undefined) subtract(y, made);
     addSamples(held ? looked.held : looked.fit, rows, patches, job.engine.products, y);
