@@ -154,7 +154,7 @@ describe("compress --precision", () => {
     for (const one of layers) expect(one).toMatchObject({ precision: expect.stringMatching(/^(int8|fp32)$/) });
   });
 
-  test("tells what factors can reach where neither they nor eight bits alone are as fast as was asked for", async () => {
+  test("tells what factors can reach where neither they nor eight bits alone are as fast as asked", async () => {
     const target = join(folder, "too-fast.onnx");
     const words = [model, "-o", target, "--speedup", "90", "--precision", "auto", ...onImages(), "--json"];
     const { code, json } = await run(compress, ...words);

@@ -209,7 +209,7 @@ describe("the sequential refit", () => {
     expect(output.every(Number.isFinite)).toBe(true);
   });
 
-  test("of layers that stay dense makes good what they lack, by their outputs where what is added is broadcast", async () => {
+  test("of dense layers makes good what they lack, by their outputs where what is added is broadcast", async () => {
     const whole = residual();
     const nodes = whole.nodes.flatMap((node) =>
       node.outputs[0] === "a2"

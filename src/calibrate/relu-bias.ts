@@ -1,8 +1,8 @@
 // New biases of layers that keep their filters, where a ReLU stands behind them. What a layer makes below zero says
-// nothing there, and most of what many channels make is below zero: a bias that makes the mean of the output right makes
-// the mean behind the ReLU wrong, and what all places lack alike is what the next layer adds up. So the bias is the one
-// with the right mean behind the ReLU, sum relu(u + b) = sum relu(y + s), in the channels in which it lowers the error on
-// samples held out (decision 48).
+// nothing there, and most of what many channels make is below zero: a bias that makes the mean of the output right
+// makes the mean behind the ReLU wrong, and what all places lack alike is what the next layer adds up. So the bias is
+// the one with the right mean behind the ReLU, sum relu(u + b) = sum relu(y + s), in the channels in which it lowers
+// the error on samples held out (decision 48).
 import type { SampleStore } from "./sample-store.js";
 
 interface Made {

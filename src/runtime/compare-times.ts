@@ -14,7 +14,10 @@ export interface TimedModel {
   readonly model: Graph | string;
 }
 
-export interface TimesOptions extends Omit<LatencyOptions, "warmup">, Omit<SessionOptions, "arena" | "optimisation"> {
+/** Networks are timed as a user runs them. */
+type NotTimed = "arena" | "memoryPattern" | "optimisation";
+
+export interface TimesOptions extends Omit<LatencyOptions, "warmup">, Omit<SessionOptions, NotTimed> {
   /** Models that keep more than this many bytes between their runs are open one at a time; 256 MB by default. */
   readonly openBytes?: number;
   /** Bytes that this process occupies. */

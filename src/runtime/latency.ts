@@ -5,8 +5,8 @@ export interface LatencyOptions {
   /** Alternations; each times every candidate once. */
   readonly rounds?: number;
   /**
-   * Runs of each candidate before the first round; of one that is opened for its turns, in every turn. A session's first
-   * run finds out what memory it needs, and its second one takes that: neither is what a user sees.
+   * Runs of each candidate before the first round; of one that is opened for its turns, in every turn. A session's
+   * first run finds out what memory it needs, and its second one takes that: neither is what a user sees.
    */
   readonly warmup?: number;
   /**

@@ -33,8 +33,8 @@ export interface SessionOptions {
   /** False gives memory back to the system after each run instead of keeping it for the next: slower, smaller. */
   readonly arena?: boolean;
   /**
-   * False takes memory value by value instead of all at once as a first run found it: the second run is as fast as those
-   * behind it. Default: true.
+   * False takes memory value by value instead of all at once as a first run found it: the second run is as fast as
+   * those behind it. Default: true.
    */
   readonly memoryPattern?: boolean;
   /** How far the runtime may rewrite the graph; "all" by default. Two levels differ by nothing but rounding. */
