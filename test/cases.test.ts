@@ -1,9 +1,9 @@
 // The small inputs of ../shared/cases through the commands that write files: what each must do is told there; here it
 // is held.
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import compress from "../src/cli/compress.js";
 import exporting from "../src/cli/export.js";
 import type { Command } from "../src/cli/frame.js";
@@ -12,6 +12,13 @@ import plan from "../src/cli/plan.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { loadModel } from "../src/runtime/files.js";
 import { noShared, shared } from "./shared.js";
+
+vi.mock("../src/runtime/time-layers.js", async (original) =>
+  (await import("./counted-times.js")).countedLayers(original),
+);
+vi.mock("../src/runtime/compare-times.js", async (original) =>
+  (await import("./counted-times.js")).countedNetworks(original),
+);
 
 const folder = mkdtempSync(join(tmpdir(), "filterbasis-cases-"));
 const out = join(folder, "out.onnx");
@@ -41,11 +48,6 @@ const models = cases.filter((name) => name.endsWith(".onnx")).map((name) => name
 const file = (name: string): string => shared(`cases/${name}.onnx`)!;
 /** What a case needs on the command line. */
 const more: Readonly<Record<string, readonly string[]>> = { dyn_norank: ["--input", "x=1x3x32x32"] };
-/**
- * Networks of about a millisecond and less: on a busy machine a timing may find no basis faster, and a budget in
- * multiply-accumulates is then refused. One in weights must be kept all the same.
- */
-const small = new Set(["small_macs", "state_axis1", "bn_train9", "noise2"]);
 const budgets = [
   ["--keep-params", "weights"],
   ["--keep-macs", "macs"],
@@ -77,12 +79,7 @@ describe.skipIf(models.length === 0)(`cases (else skipped: ${noShared})`, () => 
         const budget = [option, "0.6", "--threads", "1", ...own];
         const planned = await run(plan, file(name), ...budget);
         const { code, json, stderr } = await run(compress, file(name), "-o", out, ...budget);
-        if (code !== 0) {
-          expect(small.has(name) && key === "macs", stderr).toBe(true);
-          expect(json.error.code, stderr).toMatch(/budget-unreachable|does-not-pay/);
-          expect(existsSync(out)).toBe(false);
-          return;
-        }
+        expect(code, stderr).toBe(0);
         expect(json[key] / json.before[key]).toBeLessThanOrEqual(0.6);
         expect(json[key] / json.before[key] > 0.58 || typeof json.why === "string").toBe(true);
         expect(json.bytes).toBe(statSync(out).size);

@@ -3,7 +3,7 @@
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import compress from "../src/cli/compress.js";
 import { makeNode } from "../src/graph/attributes.js";
 import { readChains } from "../src/methods/chain-record.js";
@@ -13,6 +13,13 @@ import { cost } from "../src/ops/cost/cost.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { compareOutputs, openSession, sampleFeeds } from "../src/runtime/index.js";
 import { photoNetwork, writePhotos } from "./photo-network.js";
+
+vi.mock("../src/runtime/time-layers.js", async (original) =>
+  (await import("./counted-times.js")).countedLayers(original),
+);
+vi.mock("../src/runtime/compare-times.js", async (original) =>
+  (await import("./counted-times.js")).countedNetworks(original),
+);
 
 let folder: string;
 let model: string;
@@ -62,12 +69,7 @@ describe("compress --data", () => {
     timeout: 120_000,
   }, async () => {
     const { code, json, stderr } = await run("--keep-macs", "0.6", "--data", images);
-    if (code !== 0) {
-      // of some tenths of a millisecond: a timing may find no chain faster
-      expect(json.error.code, stderr).toMatch(/budget-unreachable|does-not-pay/);
-      expect(existsSync(out())).toBe(false);
-      return;
-    }
+    expect(code, stderr).toBe(0);
     expect(json.macs / json.before.macs).toBeLessThanOrEqual(0.6);
     expect(json.layers.length).toBeGreaterThan(0);
     const graph = await loadModel(out());

@@ -3,7 +3,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import compare from "../src/cli/compare.js";
 import compress from "../src/cli/compress.js";
 import exporting from "../src/cli/export.js";
@@ -26,6 +26,13 @@ import { sampleFeeds } from "../src/runtime/samples.js";
 import { someImage, writePng } from "./images.js";
 import { NetworkDraft, optimisedOperators } from "./quantized-graphs.js";
 import { noShared, shared } from "./shared.js";
+
+vi.mock("../src/runtime/time-layers.js", async (original) =>
+  (await import("./counted-times.js")).countedLayers(original),
+);
+vi.mock("../src/runtime/compare-times.js", async (original) =>
+  (await import("./counted-times.js")).countedNetworks(original),
+);
 
 let folder: string;
 let model: string;
