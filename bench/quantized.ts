@@ -1,8 +1,9 @@
 // Low rank and eight bits, each alone and together, beside the original: milliseconds in turns, in Node and in
-// WebAssembly, bytes, and what is lost on images that nothing was fitted to. Networks and images are looked for in
+// WebAssembly, bytes, what is lost on images that nothing was fitted to, and the quality where truths are there. Networks and images are looked for in
 // FILTERBASIS_SHARED, else in `shared` beside the project, and in the cache (scripts/get-networks.mjs). Run: npm run
-// bench:quantized [-- NETWORK,NETWORK [KEEP]]; KEEP of the multiply-accumulates, 0.5 by default.
-import { mkdtemp, rm } from "node:fs/promises";
+// bench:quantized [-- NETWORK,NETWORK [KEEP]]; KEEP of the multiply-accumulates, 0.5 by default. Networks that are not
+// named keep what an earlier run measured of them.
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CalibrationData, type CalibrationOptions, calibrationData } from "../src/compress/calibration-data.js";
@@ -21,12 +22,15 @@ import { modelBytes } from "../src/runtime/model-bytes.js";
 import type { RuntimeName } from "../src/runtime/session.js";
 import { fetched } from "../test/fetched.js";
 import { shared } from "../test/shared.js";
+import { set5 } from "./compress/rows.js";
+import { qualityOf, type Truths } from "./quality.js";
 import { writeResult } from "./result.js";
 
 interface Subject {
   readonly model: string | undefined;
   readonly data: string | undefined;
   readonly options: CalibrationOptions;
+  readonly truths?: Truths;
 }
 
 const photos = shared("data/bsds500/train");
@@ -34,19 +38,25 @@ const photos = shared("data/bsds500/train");
 const pictures = (width: number, height: number, how: CalibrationOptions): CalibrationOptions => ({
   ...{ size: { width, height }, fit: "cover", images: 16, heldOut: 16, ...how },
 });
-const cifar = (normalize: string): CalibrationOptions => ({ normalize, images: 256, heldOut: 512 });
+/** A classifier of CIFAR-10, as `evaluate` and `compress` take it by themselves or are told to. */
+const cifar = (model: string | undefined, normalize: string): Subject => ({
+  ...{ model, data: "cifar10", options: { normalize, images: 256, heldOut: 512 } },
+  truths: { name: "CIFAR-10 test", data: "cifar10", options: ["--normalize", normalize] },
+});
 
 /** A network for super-resolution, whose white is 1 or 255. */
-const enlarging = (model: string | undefined, range: 1 | 255): Subject => ({
-  ...{ model, data: photos, options: pictures(96, 96, { range, normalize: "none" }) },
+const enlarging = (model: string | undefined, range: 1 | 255, how: CalibrationOptions = {}): Subject => ({
+  ...{ model, data: photos, options: pictures(96, 96, { range, normalize: "none", ...how }) },
+  ...set5(2),
 });
 
 const subjects: Readonly<Record<string, Subject>> = {
-  resnet20: { model: "weights/resnet20.onnx", data: "cifar10", options: cifar("cifar10") },
-  resnet56: { model: shared("data/models/resnet56.onnx"), data: "cifar10", options: cifar("imagenet") },
-  "vgg16-half": { model: "weights/vgg16-half.onnx", data: "cifar10", options: cifar("cifar10") },
+  resnet20: cifar("weights/resnet20.onnx", "cifar10"),
+  resnet56: cifar(shared("data/models/resnet56.onnx"), "imagenet"),
+  "vgg16-half": cifar("weights/vgg16-half.onnx", "cifar10"),
   "edsr-8-56-x2": enlarging("weights/edsr-8-56-x2.onnx", 255),
-  vdsr: enlarging(shared("data/models/vdsr.onnx"), 1),
+  // It sharpens images that were enlarged before.
+  vdsr: enlarging(shared("data/models/vdsr.onnx"), 1, { scale: 2 }),
   imdn_x2: enlarging(shared("data/models/imdn_x2.onnx"), 1),
   "rfb-320": {
     model: shared("data/models/version-RFB-320.onnx"),
@@ -66,10 +76,17 @@ const subjects: Readonly<Record<string, Subject>> = {
 };
 
 const [names = Object.keys(subjects).join(","), keep = "0.5"] = process.argv.slice(2);
-const threads = 1;
+const threads = 2;
+const of = (quality: number | undefined): string => (quality === undefined ? "" : `, ${quality.toFixed(2)}`);
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const hooks = { note: say };
 const { instructions } = describeMachine();
+
+/** A network of the table: its forms, or why there are none. */
+interface Measured {
+  readonly network: string;
+  readonly date: string;
+}
 
 /** What a form of the network is, or why there is none. */
 type Made = { readonly file: string; readonly how: object } | { readonly reason: string };
@@ -142,9 +159,9 @@ async function timesOf(files: readonly TimedModel[], { inputs }: CalibrationData
   };
 }
 
-async function measure(name: string, { model, data, options }: Subject): Promise<object> {
-  if (model === undefined) return { network: name, skipped: "the network is not here (scripts/get-networks.mjs)" };
-  if (data === undefined) return { network: name, skipped: "its images are not here" };
+async function measure(name: string, { model, data, options, truths }: Subject): Promise<object> {
+  if (model === undefined) return { skipped: "the network is not here (scripts/get-networks.mjs)" };
+  if (data === undefined) return { skipped: "its images are not here" };
   const started = performance.now();
   const graph = await loadModel(model);
   const shapes = options.size === undefined ? new Map() : sizedShapes(graph, options.size);
@@ -170,6 +187,7 @@ async function measure(name: string, { model, data, options }: Subject): Promise
       const [inNode, inWeb] = [node.rows.get(form)!, web.rows.get(form)!];
       const bytes = await modelBytes(one.file);
       const lost = { loss, psnr: outputs[0]!.psnr, relative: outputs[0]!.relative.mean };
+      const quality = truths && { data: truths.name, value: await qualityOf(one.file, truths) };
       rows.push({
         form,
         instructions,
@@ -178,24 +196,36 @@ async function measure(name: string, { model, data, options }: Subject): Promise
         bytes,
         ...lost,
         top1: outputs[0]!.top1Error,
+        ...(quality === undefined ? {} : { quality }),
         how: one.how,
       });
       const ms = [inNode, inWeb].map(({ milliseconds: { median } }) => median.toFixed(2));
-      say(`${name} ${form}: ${ms[0]} ms, wasm ${ms[1]} ms, ${bytes} bytes, loss ${loss.mean} (${loss.kind})`);
+      say(
+        `${name} ${form}: ${ms[0]} ms, wasm ${ms[1]} ms, ${bytes} bytes, loss ${loss.mean} (${loss.kind})${of(quality?.value)}`,
+      );
     }
     const minutes = (performance.now() - started) / 60_000;
     const counts = { images: images.images.count, heldOut: images.heldOut!.count };
-    return { network: name, threads, rounds: { node: node.rounds, web: web.rounds }, ...counts, minutes, rows };
+    return { threads, rounds: { node: node.rounds, web: web.rounds }, ...counts, minutes, rows };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-const networks: object[] = [];
-for (const name of names.split(",")) {
-  const subject = subjects[name];
-  if (subject === undefined) throw new Error(`there is no network ${name}: ${Object.keys(subjects).join(", ")}`);
-  networks.push(await measure(name, subject));
+/** What an earlier run measured at the same budget, of networks that are not asked for now. */
+async function earlier(asked: readonly string[]): Promise<readonly Measured[]> {
+  const text = await readFile(new URL("../results/bench-quantized.json", import.meta.url), "utf8").catch(() => "{}");
+  const { keepMacs, networks = [] } = JSON.parse(text) as { keepMacs?: number; networks?: readonly Measured[] };
+  return keepMacs === Number(keep) ? networks.filter(({ network }) => !asked.includes(network)) : [];
+}
+
+const asked = names.split(",");
+const unknown = asked.find((name) => !(name in subjects));
+if (unknown !== undefined) throw new Error(`there is no network ${unknown}: ${Object.keys(subjects).join(", ")}`);
+const measured = [...(await earlier(asked))];
+for (const name of asked) {
+  measured.push({ network: name, date: new Date().toISOString(), ...(await measure(name, subjects[name]!)) });
   // What was measured stays, should a later network take too long.
+  const networks = Object.keys(subjects).flatMap((one) => measured.filter(({ network }) => network === one));
   await writeResult("bench-quantized", "npm run bench:quantized", { keepMacs: Number(keep), networks });
 }

@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { runCommand } from "../../scripts/wild/command.js";
+import { qualityOf, type Truths } from "../quality.js";
 import type { Wanted } from "./rows.js";
 
 export interface Made {
@@ -101,7 +102,7 @@ export async function makeRow(row: Wanted, threads: number, commit: string, fold
     eightBits,
   } = answer ?? {};
   const second = await comparedAgain(row, output, place);
-  const quality = truths?.[0] === undefined ? undefined : await qualityOf(model, output, truths[0], truths[1]);
+  const quality = truths === undefined ? undefined : await qualitiesOf(model, output, truths);
   return {
     ...base,
     ...cost,
@@ -147,12 +148,9 @@ export async function timesInWeb(
   return (read(stdout) as Compared | undefined)?.milliseconds;
 }
 
-async function qualityOf(model: string, output: string, truths: string, scale: number): Promise<Made["quality"]> {
-  const psnr = async (file: string): Promise<number> => {
-    const asked = ["evaluate", file, "--data", truths, "--scale", `${scale}`, "--no-latency"];
-    return (read((await runCommand(asked)).stdout) as { psnr?: number } | undefined)?.psnr ?? Number.NaN;
-  };
-  return { data: "Set5", original: await psnr(model), written: await psnr(output) };
+async function qualitiesOf(model: string, output: string, truths: Truths): Promise<Made["quality"]> {
+  const [original, written] = [await qualityOf(model, truths), await qualityOf(output, truths)];
+  return { data: truths.name, original, written };
 }
 
 interface Answer {

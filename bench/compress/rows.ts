@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { cacheFolder } from "../../src/runtime/cache-folder.js";
 import { fetched } from "../../test/fetched.js";
 import { shared } from "../../test/shared.js";
+import type { Truths } from "../quality.js";
 
 export interface Wanted {
   /** Network and budget; what --only is matched with. */
@@ -22,15 +23,18 @@ export interface Wanted {
   /** Other pictures, and how many of them are drawn. */
   readonly others: string | undefined;
   readonly limit?: number;
-  /** Pairs with their truths, and the scale. */
-  readonly truths?: readonly [folder: string | undefined, scale: number];
+  readonly truths?: Truths;
 }
 
 const train = shared("data/bsds500/train");
 const test = shared("data/bsds500/test");
 const cifar = existsSync(join(cacheFolder(), "cifar10")) ? join(cacheFolder(), "cifar10") : undefined;
 const ours = (name: string) => fileURLToPath(new URL(`../../weights/${name}.onnx`, import.meta.url));
-const set5 = (scale: number) => [shared(`data/set5/image_SRF_${scale}`), scale] as const;
+/** Pairs of Set5; none where it is not here. */
+export function set5(scale: number): { readonly truths?: Truths } {
+  const data = shared(`data/set5/image_SRF_${scale}`);
+  return data === undefined ? {} : { truths: { name: "Set5", data, options: ["--scale", `${scale}`] } };
+}
 const photographs = { data: train, others: test } as const;
 
 /** As its publisher does: mean 128, deviation 256, of 1024 x 1024 pixels. */
@@ -51,7 +55,7 @@ const here = "weights/ of this project";
 
 const pictures = (name: string, model: string | undefined, scale: number, origin = listed) =>
   ({
-    ...{ name, model, origin, input: [], ...photographs, limit: 24, truths: set5(scale) },
+    ...{ name, model, origin, input: [], ...photographs, limit: 24, ...set5(scale) },
     about: `super-resolution x${scale}`,
   }) as const;
 
