@@ -1,5 +1,5 @@
-// What a visitor sees of masks and of classes: both networks' masks over the picture, both lists. In headless Chromium;
-// some twenty seconds a network, so only on request: npm run test:page
+// What a visitor sees of masks, of classes and of eight bits: both networks' masks over the picture, both lists, the
+// precision of every layer. In headless Chromium; some twenty seconds a network, so only on request: npm run test:page
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +10,7 @@ import { writeModel } from "../src/formats/onnx/index.js";
 import { float32Tensor, int, ints, makeNode } from "../src/graph/attributes.js";
 import type { Graph, TensorData } from "../src/graph/types.js";
 import { Random } from "../src/linalg/random.js";
+import { quantizedForTiming } from "../src/passes/quantize/for-timing.js";
 import { chromium, noBrowser } from "./browser.js";
 import { buildPage, type Opened, openBrowser, openModel, settled, watch } from "./page-driver.js";
 import { smallGraph } from "./small-graphs.js";
@@ -120,6 +121,19 @@ describe.skipIf(why !== undefined)(`what is compared${why ? ` (skipped: ${why})`
     expect(faults).toEqual([]);
     await page.close();
   }, 180_000);
+
+  test("a network in eight bits: the precision of every layer", async () => {
+    const page = await open.browser.newPage();
+    const faults = watch(page, open.url);
+    await page.goto(open.url);
+    await openModel(page, "eight.onnx", writeModel(quantizedForTiming(classes)));
+    const precisions = await page
+      .locator("#layers tbody tr")
+      .evaluateAll((rows) => rows.map(({ children }) => [children[0]!.textContent, children[4]!.textContent]));
+    expect(precisions.slice(0, 3)).toEqual(["first", "second", "third"].map((name) => [name, "8 bits"]));
+    expect(faults).toEqual([]);
+    await page.close();
+  }, 60_000);
 
   test("a network of classes: two lists of the five likeliest, each of a class and a share", async () => {
     const { page, faults } = await compressed(classes);

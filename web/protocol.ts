@@ -20,6 +20,8 @@ export interface LayerRow {
   readonly shape: string;
   readonly parameters: number;
   readonly macs: number;
+  /** In which it computes. */
+  readonly precision: "int8" | "fp32";
   /** What can be done; undefined where there is a reason why not. */
   readonly reason?: string;
 }

@@ -23,6 +23,7 @@ export function layerTables(): LayerTables {
     { title: "Kind", text: ({ op }) => op },
     { title: "Shape", text: ({ shape }) => shape },
     { title: "Parameters", text: ({ parameters }) => short(parameters), value: ({ parameters }) => parameters },
+    { title: "Precision", text: ({ precision }) => (precision === "int8" ? "8 bits" : "floats") },
     { title: "MACs", text: ({ macs }) => short(macs), value: ({ macs }) => macs },
     {
       title: "Time",

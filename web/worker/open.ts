@@ -7,6 +7,7 @@ import { type ReadOptions, readModel, writeModel } from "../../src/formats/onnx/
 import { nodeName } from "../../src/graph/attributes.js";
 import { indexOf } from "../../src/graph/graph-index.js";
 import type { Graph } from "../../src/graph/types.js";
+import { layerPrecisions } from "../../src/methods/precision-record.js";
 import { cost } from "../../src/ops/cost/cost.js";
 import { inferShapes } from "../../src/ops/infer.js";
 import { findInputs, type ModelInputs, openSession } from "../../src/runtime/index.js";
@@ -137,6 +138,7 @@ function rowsOf(
 ): readonly LayerRow[] {
   const constant = indexOf(graph).stored;
   const nodes = new Map(graph.nodes.map((node) => [node.outputs[0] ?? "", node]));
+  const integers = new Set(layerPrecisions(graph).int8);
   return layers.map(({ node, op, value, parameters, macs, output }) => {
     const made = nodes.get(value);
     const weight = made && constant(made.inputs[1] ?? "")?.tensor.dims;
@@ -144,6 +146,7 @@ function rowsOf(
     return {
       ...{ name: node, op, parameters, macs },
       shape: (weight ?? output).join(" × "),
+      precision: made && integers.has(made) ? "int8" : "fp32",
       ...(reason === undefined ? {} : { reason }),
     };
   });
