@@ -24,6 +24,7 @@ import { fetched } from "../test/fetched.js";
 import { shared } from "../test/shared.js";
 import { set5 } from "./compress/rows.js";
 import { qualityOf, type Truths } from "./quality.js";
+import { type FormRow, type Measured, tableOf } from "./quantized/table.js";
 import { writeResult } from "./result.js";
 
 interface Subject {
@@ -80,13 +81,10 @@ const threads = 2;
 const of = (quality: number | undefined): string => (quality === undefined ? "" : `, ${quality.toFixed(2)}`);
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const hooks = { note: say };
-const { instructions } = describeMachine();
+const { instructions, processor } = describeMachine();
 
-/** A network of the table: its forms, or why there are none. */
-interface Measured {
-  readonly network: string;
-  readonly date: string;
-}
+/** Rows of other instruction sets are not to be compared. */
+const conditions = { instructions };
 
 /** What a form of the network is, or why there is none. */
 type Made = { readonly file: string; readonly how: object } | { readonly reason: string };
@@ -159,7 +157,10 @@ async function timesOf(files: readonly TimedModel[], { inputs }: CalibrationData
   };
 }
 
-async function measure(name: string, { model, data, options, truths }: Subject): Promise<object> {
+async function measure(
+  name: string,
+  { model, data, options, truths }: Subject,
+): Promise<Omit<Measured, "network" | "date">> {
   if (model === undefined) return { skipped: "the network is not here (scripts/get-networks.mjs)" };
   if (data === undefined) return { skipped: "its images are not here" };
   const started = performance.now();
@@ -176,10 +177,10 @@ async function measure(name: string, { model, data, options, truths }: Subject):
     say(`${name}: timing ${there.map(({ name: form }) => form).join(", ")}`);
     const node = await timesOf(there, images, "node");
     const web = await timesOf(there, images, "web");
-    const rows: object[] = [];
+    const rows: FormRow[] = [];
     for (const [form, one] of Object.entries(forms)) {
       if ("reason" in one) {
-        rows.push({ form, instructions, skipped: one.reason });
+        rows.push({ form, ...conditions, skipped: one.reason });
         say(`${name} ${form}: ${one.reason}`);
         continue;
       }
@@ -190,7 +191,7 @@ async function measure(name: string, { model, data, options, truths }: Subject):
       const quality = truths && { data: truths.name, value: await qualityOf(one.file, truths) };
       rows.push({
         form,
-        instructions,
+        ...conditions,
         node: inNode,
         web: inWeb,
         bytes,
@@ -227,5 +228,7 @@ for (const name of asked) {
   measured.push({ network: name, date: new Date().toISOString(), ...(await measure(name, subjects[name]!)) });
   // What was measured stays, should a later network take too long.
   const networks = Object.keys(subjects).flatMap((one) => measured.filter(({ network }) => network === one));
-  await writeResult("bench-quantized", "npm run bench:quantized", { keepMacs: Number(keep), networks });
+  const where = `${processor} (${instructions.join(", ")}), ${threads} threads, factors at ${keep} of the multiply-accumulates`;
+  const table = tableOf(networks, where);
+  await writeResult("bench-quantized", "npm run bench:quantized", { keepMacs: Number(keep), networks, table });
 }

@@ -1,7 +1,7 @@
-// Fills the tables of README.md, between `<!-- table NAME -->` and `<!-- end -->`, from results/NAME.json.
+// Fills the tables of README.md and of docs/eight-bits.md, between `<!-- table NAME -->` and `<!-- end -->`, from results/NAME.json.
 //
 //   node scripts/readme-tables.mjs           writes
-//   node scripts/readme-tables.mjs --check   only compares; exit code 1 when the README is not what the files say
+//   node scripts/readme-tables.mjs --check   only compares; exit code 1 when a page is not what the files say
 //
 // NAME may go on with a dot and a field of the file, whose table then stands under the file's conditions.
 //
@@ -12,6 +12,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = new URL("../", import.meta.url);
+const pages = ["README.md", "docs/eight-bits.md"];
 
 const thousands = (value) => String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, " ");
 
@@ -38,14 +39,17 @@ function statesOf(result) {
 /** Results of 0.1 call the trained model the learned one. */
 const stateName = (name) => (name === "learned" ? "trained" : name);
 
-/** The Markdown of a result: a table and one line of conditions. */
-export function renderResult(result, name) {
+/**
+ * The Markdown of a result: a table and one line of conditions.
+ * @param up from the page's folder to the project's, for the link to the file
+ */
+export function renderResult(result, name, up = "") {
   const { columns, rows } = result.columns === undefined ? metricTable(statesOf(result)) : result;
   const line = (cells) => `| ${cells.join(" | ")} |`;
   const table = [line(columns), line(columns.map((_, index) => (index === 0 ? "---" : "---:"))), ...rows.map(line)];
   const title = result.title ? [`${result.title}:`, ""] : [];
   const file = `results/${name.split(".")[0]}.json`;
-  return [...title, ...table, "", `<sub>${conditions(result)} [${file}](${file})</sub>`].join("\n");
+  return [...title, ...table, "", `<sub>${conditions(result)} [${file}](${up}${file})</sub>`].join("\n");
 }
 
 function metricTable(states) {
@@ -78,30 +82,35 @@ function conditions({ date, machine, versions = {}, seed, images, command, n }) 
   return `${parts.filter((part) => part !== undefined && part !== null && part !== "").join(", ")}.`;
 }
 
-/** The README with every table made anew; `read` gives a result by name, or undefined where there is none. */
-export function fillTables(readme, read) {
-  return readme.replace(/<!-- table (\S+) -->\n[\s\S]*?<!-- end -->/g, (_, name) => {
+/** A page with every table made anew; `read` gives a result by name, or undefined where there is none. */
+export function fillTables(page, read, up = "") {
+  return page.replace(/<!-- table (\S+) -->\n[\s\S]*?<!-- end -->/g, (_, name) => {
     const result = read(name);
-    return `<!-- table ${name} -->\n${result === undefined ? "" : `${renderResult(result, name)}\n`}<!-- end -->`;
+    return `<!-- table ${name} -->\n${result === undefined ? "" : `${renderResult(result, name, up)}\n`}<!-- end -->`;
   });
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const path = new URL("README.md", root);
+function readResult(name) {
+  const [base, field] = name.split(".");
+  const file = new URL(`results/${base}.json`, root);
+  if (!existsSync(file)) return undefined;
+  const result = JSON.parse(readFileSync(file, "utf8"));
+  if (field === undefined) return result;
+  const { date, machine, versions, seed, command } = result;
+  return result[field] && { date, machine, versions, seed, command, ...result[field] };
+}
+
+function fillPage(page) {
+  const path = new URL(page, root);
   const before = readFileSync(path, "utf8");
-  const after = fillTables(before, (name) => {
-    const [base, field] = name.split(".");
-    const file = new URL(`results/${base}.json`, root);
-    if (!existsSync(file)) return undefined;
-    const result = JSON.parse(readFileSync(file, "utf8"));
-    if (field === undefined) return result;
-    const { date, machine, versions, seed, command } = result;
-    return result[field] && { date, machine, versions, seed, command, ...result[field] };
-  });
+  const after = fillTables(before, readResult, "../".repeat(page.split("/").length - 1));
+  if (after === before) return;
   if (process.argv.includes("--check")) {
-    if (after !== before) console.error("README.md: its tables are not what results/ says; npm run readme");
-    process.exitCode = after === before ? 0 : 1;
+    console.error(`${page}: its tables are not what results/ says; npm run readme`);
+    process.exitCode = 1;
   } else {
     writeFileSync(path, after);
   }
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) for (const page of pages) fillPage(page);
