@@ -19,7 +19,7 @@ export type FormRow =
       readonly loss: { readonly kind: string; readonly mean: number };
       readonly relative: number;
       readonly psnr?: number | undefined;
-      readonly top1?: number | undefined;
+      readonly top1?: { readonly original: number; readonly other: number } | null;
       readonly quality?: { readonly data: string; readonly value: number };
     };
 
