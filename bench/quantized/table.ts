@@ -18,7 +18,7 @@ export type FormRow =
       readonly bytes: number;
       readonly loss: { readonly kind: string; readonly mean: number };
       readonly relative: number;
-      readonly psnr?: number | undefined;
+      readonly psnr?: number | null;
       readonly top1?: { readonly original: number; readonly other: number } | null;
       readonly quality?: { readonly data: string; readonly value: number };
     };
