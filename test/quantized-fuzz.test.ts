@@ -36,7 +36,15 @@ const rangesOf = (graph: Graph) =>
 
 /** Means of fewer channels than some layers have. */
 const meansOf = (graph: Graph) => new Map([...rangesOf(graph).keys()].map((value) => [value, [0.5, -0.25, 0.125]]));
-const how = { target: "x86-vnni", ranges: "all", weights: "int8", corrected: true, equalised: false, rotated: false };
+const how = {
+  target: "x86-vnni",
+  ranges: "all",
+  weights: "int8",
+  corrected: true,
+  equalised: false,
+  rotated: false,
+  ordered: false,
+};
 
 /** As a file is written: with the record of what was compressed. */
 function recorded(graph: Graph): Graph {

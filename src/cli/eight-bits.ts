@@ -112,11 +112,12 @@ export function eightBitText(result: EightBitResult, images: number): string {
 function headLines({ file, rounding, layers, float, target, alone }: EightBitResult, images: number): string[] {
   if (rounding === undefined)
     return [`wrote ${file} in floats: no form in eight bits was faster within the loss allowed`];
-  const { ranges, weights, corrected, equalised, rotated } = rounding;
+  const { ranges, weights, corrected, equalised, rotated, ordered } = rounding;
   const extras = [
     ...(corrected ? ["biases corrected"] : []),
     ...(equalised ? ["maps between layers equalised"] : []),
     ...(rotated ? ["maps between layers turned"] : []),
+    ...(ordered ? ["rounded in order"] : []),
   ];
   return [
     ...(alone ? ["the original in eight bits is the fastest: nothing is replaced by factors"] : []),

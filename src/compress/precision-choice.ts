@@ -8,6 +8,7 @@ import type { Graph } from "../graph/types.js";
 import { type Target, targets, thisTarget, weightFormatsFor } from "../runtime/eight-bits.js";
 import { openLatencyTable } from "../runtime/latency-table.js";
 import { describeMachine } from "../runtime/machine.js";
+import { bestEngine } from "./best-engine.js";
 import type { CalibrationData } from "./calibration-data.js";
 import { type FloatForm, floatForm } from "./eight-bits.js";
 import { type Given, type JobHooks, type JobOptions, placeOf, stepsOf } from "./job.js";
@@ -147,7 +148,7 @@ async function searchedTrials(
   const lossOf = (candidate: Graph): Promise<number> => lossBeside(reference, candidate);
   const steps = stepsOf(hooks);
   const searched = await searchPrecision(float.graph, data.images, ortEngine(sessionOf(options)), lossOf, {
-    ...{ weights: weightFormatsFor[target], limit, progress: steps.report },
+    ...{ weights: weightFormatsFor[target], limit, moments: bestEngine(), progress: steps.report },
     ...(signal ? { signal } : {}),
   }).finally(() => steps.stop());
   if (layersIn(searched.trials.at(-1)!).length === 0) throw nothingRuns(searched.trials.at(-1)!);

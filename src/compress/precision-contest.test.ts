@@ -10,7 +10,14 @@ import { precisionTimes } from "./precision-times.js";
 
 type Timed = Parameters<typeof timedKey>[0];
 
-const rounding = { ranges: "all", weights: "int8", corrected: true, equalised: false, rotated: false } as const;
+const rounding = {
+  ranges: "all",
+  weights: "int8",
+  corrected: true,
+  equalised: false,
+  rotated: false,
+  ordered: false,
+} as const;
 const layers = ["head", "left", "right", "mixed", "tail", "hidden", "y"];
 const inputs = { shapes: new Map([["x", [1, 3, 8, 8]]]), values: new Map() };
 const place = { inputs, threads: 1, rounds: 5, budget: 200 };

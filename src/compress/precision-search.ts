@@ -2,15 +2,19 @@
 
 import type { CalibrationImages, Engine, Hooks } from "../calibrate/engine.js";
 import { type RangeChoice, rangeChoices, rangeOf } from "../calibrate/histogram.js";
+import type { MomentSource } from "../calibrate/moment-source.js";
+import { activationMoments } from "../calibrate/moments.js";
+import { orderedWeights, placesForOrder } from "../calibrate/ordered-weights.js";
 import { type Activations, activationRanges } from "../calibrate/ranges.js";
 import { nodeName } from "../graph/attributes.js";
 import type { Graph, Outcome } from "../graph/types.js";
 import { equalise, freeMaps } from "../passes/quantize/equalise.js";
+import type { RoundedRows } from "../passes/quantize/ordered-rounding.js";
 import { quantize } from "../passes/quantize/quantize.js";
 import { regionsOf } from "../passes/quantize/regions.js";
 import { rotate } from "../passes/quantize/rotate.js";
 import { ruleOf } from "../passes/quantize/rules.js";
-import type { WeightFormatName } from "../passes/quantize/steps.js";
+import { type WeightFormatName, weightFormats } from "../passes/quantize/steps.js";
 
 /** How a network is rounded. */
 export interface Rounding {
@@ -21,6 +25,8 @@ export interface Rounding {
   /** Whether maps between two layers were scaled to one size first, or turned. */
   readonly equalised: boolean;
   readonly rotated: boolean;
+  /** Whether weights were rounded one input column after another, each making up for those before it. */
+  readonly ordered: boolean;
 }
 
 /** A network in eight bits that was tried. */
@@ -38,6 +44,8 @@ interface Material {
   readonly graph: Graph;
   readonly activations: ReadonlyMap<string, Activations>;
   readonly maps: Pick<Rounding, "equalised" | "rotated">;
+  /** Weights that are not rounded to nearest. */
+  readonly weights?: ReadonlyMap<string, RoundedRows>;
 }
 
 export interface SearchOptions extends Hooks {
@@ -45,6 +53,8 @@ export interface SearchOptions extends Hooks {
   readonly weights: readonly WeightFormatName[];
   /** What eight bits may lose beside the float network; asked once a loss is known, whose kind may decide. */
   readonly limit: () => number;
+  /** Who measures second moments of what layers read. Default: who runs the network. */
+  readonly moments?: Engine;
   /** Milliseconds after which no further layers are tried. */
   readonly budget?: number;
   readonly now?: () => number;
@@ -63,7 +73,7 @@ export async function searchPrecision(
   images: CalibrationImages,
   engine: Engine,
   lossOf: (candidate: Graph) => Promise<number>,
-  { weights, limit, budget = 60_000, now = () => performance.now(), ...hooks }: SearchOptions,
+  { weights, limit, moments = engine, budget = 60_000, now = () => performance.now(), ...hooks }: SearchOptions,
 ): Promise<Searched> {
   const materials = await materialsOf(graph, images, engine, hooks);
   const attempt = async (material: Material, rounding: Rounding, float: Trial["float"]): Promise<Trial> => {
@@ -71,13 +81,22 @@ export async function searchPrecision(
     return { rounding, float, graph: candidate, outcomes, loss: await lossOf(candidate) };
   };
   let best: { readonly material: Material; readonly trial: Trial } | undefined;
-  const all: Trial[] = [];
+  let tried = 0;
+  const whole = async (material: Material, rounding: Rounding): Promise<void> => {
+    const trial = await attempt(material, rounding, new Map());
+    if (best === undefined || trial.loss < best.trial.loss) best = { material, trial };
+    hooks.progress?.("roundings", ++tried, weights.length * (materials.length * 4 + 1));
+  };
   for (const format of weights) {
-    for (const [material, rounding] of variants(materials, format)) {
-      const trial = await attempt(material, rounding, new Map());
-      if (best === undefined || trial.loss < best.trial.loss) best = { material, trial };
-      hooks.progress?.("roundings", all.push(trial), weights.length * materials.length * 4);
-    }
+    for (const [material, rounding] of variants(materials, format)) await whole(material, rounding);
+    const { material, trial } = best!;
+    if (trial.loss <= limit()) break;
+    // It takes seconds to minutes: only where something is to be won by it.
+    if (trial.rounding.weights === format)
+      await whole(await inOrder(material, trial.rounding, images, moments, hooks), {
+        ...trial.rounding,
+        ordered: true,
+      });
     if (best!.trial.loss <= limit()) break;
   }
   const { material, trial } = best!;
@@ -93,9 +112,25 @@ function* variants(
   weights: WeightFormatName,
 ): Generator<readonly [Material, Rounding]> {
   for (const material of materials) {
-    for (const ranges of rangeChoices) yield [material, { ranges, weights, corrected: true, ...material.maps }];
-    yield [material, { ranges: "all", weights, corrected: false, ...material.maps }];
+    const how = { weights, ordered: false, ...material.maps };
+    for (const ranges of rangeChoices) yield [material, { ranges, corrected: true, ...how }];
+    yield [material, { ranges: "all", corrected: false, ...how }];
   }
+}
+
+/** The material with weights rounded in order. */
+async function inOrder(
+  material: Material,
+  { weights, corrected }: Rounding,
+  images: CalibrationImages,
+  engine: Engine,
+  hooks: Hooks,
+): Promise<Material> {
+  const { graph } = material;
+  const options = { ...placesForOrder(images), ...hooks };
+  const moments: MomentSource = (layers) => activationMoments(graph, layers, images, engine, options);
+  const made = await orderedWeights(graph, weightFormats[weights], corrected, moments, engine.algebra);
+  return { ...material, weights: made };
 }
 
 async function materialsOf(
@@ -118,13 +153,18 @@ async function materialsOf(
   return [plain, scaled, await other(rotate(graph).graph, { equalised: false, rotated: true })];
 }
 
-function rounded({ graph, activations }: Material, { ranges, weights, corrected }: Rounding, float: Trial["float"]) {
+function rounded(
+  { graph, activations, weights: made }: Material,
+  { ranges, weights, corrected }: Rounding,
+  float: Trial["float"],
+) {
   const means = new Map([...activations].map(([value, one]) => [value, one.means]));
   return quantize({
     ranges: new Map([...activations].map(([value, { histogram }]) => [value, rangeOf(histogram, ranges)])),
     float,
     weights,
     ...(corrected ? { means } : {}),
+    ...(made === undefined ? {} : { rounded: made }),
   })(graph);
 }
 

@@ -23,6 +23,7 @@ const record = z.object({
   corrected: z.boolean(),
   equalised: z.boolean(),
   rotated: z.optional(z.boolean()),
+  ordered: z.optional(z.boolean()),
   /** Compressed layers that the float network no longer tells of. */
   lost: z.optional(z.readonly(z.array(lost))),
 });

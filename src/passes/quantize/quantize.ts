@@ -8,6 +8,7 @@ import type { Graph, Node, Outcome, Pass, TensorData } from "../../graph/types.j
 import { numbers, tensorOf } from "../../graph/values.js";
 import { dropUnread } from "../remove-unread.js";
 import { biasShift } from "./bias-shift.js";
+import type { RoundedRows } from "./ordered-rounding.js";
 import { type Regions, regionsOf } from "./regions.js";
 import { activationsOf, upperLimit, weightOf } from "./rules.js";
 import {
@@ -38,6 +39,8 @@ export interface QuantizeOptions {
    * Mean of every channel of what layers read: biases are corrected by what the rounding of weights adds on average.
    */
   readonly means?: ReadonlyMap<string, ArrayLike<number>>;
+  /** Weights that are rounded already, by their names; the others are rounded to nearest. */
+  readonly rounded?: ReadonlyMap<string, RoundedRows>;
 }
 
 /**
@@ -224,7 +227,8 @@ class Writer {
     const known = this.#weights.get(key);
     if (known !== undefined) return known;
     const format = weightFormats[this.#options.weights ?? "int8"];
-    const rounded = quantizeWeight(numbers(tensor), tensor.dims, axis, format, this.#leastScales(value, axis));
+    const [least, given] = [this.#leastScales(value, axis), this.#options.rounded?.get(value)];
+    const rounded = quantizeWeight(numbers(tensor), tensor.dims, axis, format, least, given);
     const { scales } = rounded;
     const [integers, scale, widened] = [`${value}_q`, `${value}_scale`, `${value}_dq`].map(this.#fresh) as [
       string,

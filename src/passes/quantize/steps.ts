@@ -4,6 +4,7 @@
 import { tensorOf } from "../../graph/index.js";
 import type { TensorData } from "../../graph/types.js";
 import { roundEven } from "../../graph/values.js";
+import type { RoundedRows } from "./ordered-rounding.js";
 
 /** The integer types that layers compute with. */
 export type EightBits = "int8" | "uint8";
@@ -86,7 +87,8 @@ export interface QuantizedWeight {
 
 /**
  * Rounds a weight, each channel by itself. `atLeast` are the smallest scales that channels may have (a bias must fit
- * into 32 bits of products). A channel of zeros gets the step 1.
+ * into 32 bits of products). A channel of zeros gets the step 1. `given` is taken where its scales are those found
+ * here: a channel is a row of it.
  */
 export function quantizeWeight(
   values: Float64Array,
@@ -94,6 +96,7 @@ export function quantizeWeight(
   axis: number,
   { type, zero, most }: WeightFormat,
   atLeast?: ArrayLike<number>,
+  given?: RoundedRows,
 ): QuantizedWeight {
   const channels = dims[axis] ?? 1;
   const inner = dims.slice(axis + 1).reduce((product, size) => product * size, 1);
@@ -109,9 +112,15 @@ export function quantizeWeight(
   });
   const integers = new Int32Array(values.length);
   const rounded = new Float64Array(values.length);
+  const rows = given?.scales.every((scale, channel) => scale === scales[channel]) ? given.steps : undefined;
+  const columns = values.length / channels;
+  const rowMajor = (index: number): number => {
+    const before = Math.floor(index / (inner * channels));
+    return channelOf(index) * columns + before * inner + (index % inner);
+  };
   for (let i = 0; i < values.length; i++) {
     const scale = scales[channelOf(i)]!;
-    const steps = Math.min(most, Math.max(-most, roundEven(values[i]! / scale)));
+    const steps = rows?.[rowMajor(i)] ?? Math.min(most, Math.max(-most, roundEven(values[i]! / scale)));
     integers[i] = steps + zero;
     rounded[i] = Math.fround(steps * scale);
   }
