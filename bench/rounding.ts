@@ -20,9 +20,7 @@ import type { Given } from "../src/compress/job.js";
 import { openData } from "../src/data/table.js";
 import { compareOnData } from "../src/evaluate/compare-on-data.js";
 import { type EvaluateOptions, evaluateModel } from "../src/evaluate/evaluate.js";
-import { indexOf } from "../src/graph/graph-index.js";
-import type { Graph, TensorData } from "../src/graph/types.js";
-import { numbers, tensorOf } from "../src/graph/values.js";
+import type { Graph } from "../src/graph/types.js";
 import { equalise, freeMaps } from "../src/passes/quantize/equalise.js";
 import { quantize } from "../src/passes/quantize/quantize.js";
 import { regionsOf } from "../src/passes/quantize/regions.js";
@@ -129,19 +127,6 @@ interface Job extends Subject {
   readonly folder: string;
 }
 
-/** The float network that is quantised; weights that are stored in fewer bits become float32. */
-function floatsOf(given: Graph): Graph {
-  const { stored, outputs } = indexOf(given);
-  const made = new Map<string, TensorData>();
-  const nodes = given.nodes.filter(({ op, domain, outputs: [output = ""] }) => {
-    const found = op === "Cast" && domain === "" && !outputs.has(output) ? stored(output) : undefined;
-    if (found?.type !== "float32") return true;
-    made.set(output, tensorOf("float32", found.tensor.dims, numbers(found.tensor)));
-    return false;
-  });
-  return floatForm({ ...given, nodes, initializers: new Map([...given.initializers, ...made]) }).graph;
-}
-
 /** Test error or PSNR of a file, and how far its outputs are from those of the float network it was made of. */
 async function measured(graph: Graph, float: Graph, { images, folder, evaluated }: Job) {
   const file = join(folder, "measured.onnx");
@@ -153,7 +138,7 @@ async function measured(graph: Graph, float: Graph, { images, folder, evaluated 
 }
 
 async function rowsOf(form: string, { graph: given }: Given, job: Job): Promise<readonly object[]> {
-  const graph = floatsOf(given);
+  const graph = floatForm(given).graph;
   const rows: object[] = [];
   const add = (row: object): void => {
     rows.push({ form, ...row });

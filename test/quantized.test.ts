@@ -129,6 +129,7 @@ describe("whole networks", () => {
   test.each([
     ["weights/edsr-8-56-x2.onnx", [3, 24, 24], 22],
     ["weights/resnet20.onnx", [3, 32, 32], undefined],
+    ["weights/vgg16-half.onnx", [3, 32, 32], 13], // stored in half precision
   ] as const)("no float convolution is left of %s", async (file, sizes, convolutions) => {
     const graph = floatForm(await loadModel(fileURLToPath(new URL(`../${file}`, import.meta.url)))).graph;
     const input = graph.inputs.find(({ name }) => !graph.initializers.has(name))!.name;

@@ -10,7 +10,7 @@ import { expandBases } from "../methods/expand-bases.js";
 import { chainsFault } from "../methods/find-chains.js";
 import { chooseLayouts } from "../methods/layout.js";
 import { inFloats, type LostLayer } from "../methods/precision-record.js";
-import { prepareForPlanning } from "../methods/prepare.js";
+import { prepareForRounding } from "../methods/prepare.js";
 import { readRecord } from "../methods/record.js";
 import { recordKey } from "../passes/compression-record.js";
 import { quantisedCure } from "../passes/constant/weights.js";
@@ -53,7 +53,7 @@ export function floatForm(graph: Graph): FloatForm {
   const lowered = lowerBasisConv(writable);
   // Layers are no longer what records say of them.
   const bare = withMetadata(lowered, { [recordKey]: undefined, [chainKey]: undefined });
-  const prepared = sequence(prepareForPlanning, foldBatchNorm)(bare);
+  const prepared = sequence(prepareForRounding, foldBatchNorm)(bare);
   const { graph: raised, outcomes } = raiseOpset(prepared.graph);
   if ((raised.opsets.get("") ?? 1) < leastOpset) {
     const [why] = outcomes;

@@ -4,6 +4,7 @@ import type { Pass } from "../graph/types.js";
 import { foldWeights } from "../passes/fold-weights.js";
 import { inlineFunctions } from "../passes/inline-functions.js";
 import { sequence } from "../passes/sequence.js";
+import { widenStored } from "../passes/widen-stored.js";
 import { compressedLayers } from "./compressed-layers.js";
 
 /**
@@ -15,3 +16,6 @@ export const prepareForPlanning: Pass = (graph) => {
   const keep = new Set(compressedLayers(graph).flatMap(({ parameters }) => parameters));
   return sequence(inlineFunctions, foldWeights({ keep }))(graph);
 };
+
+/** The same before weights are rounded, whatever the model grows by: those that are widened at load too. */
+export const prepareForRounding: Pass = sequence(inlineFunctions, foldWeights({ grow: true }), widenStored);

@@ -155,6 +155,15 @@ describe("foldWeights", () => {
     for (const [at, value] of a.entries()) expect(Math.abs(value - b[at]!)).toBeLessThan(bound);
   });
 
+  test.each([...growing])("behind %s: stored all the same where the model may grow", async (name) => {
+    const before = withWeight(made[name]!);
+    const { graph } = foldWeights({ grow: true })(before);
+    verifyGraph(graph);
+    expect(graph.nodes.map(({ op }) => op)).toEqual(["Conv"]);
+    const [a, b] = [await outputOf(before), await outputOf(graph)];
+    for (const [at, value] of a.entries()) expect(value).toBeCloseTo(b[at]!, 5);
+  });
+
   test("leaves a weight alone that is stored, also behind a Cast to a larger type", () => {
     const half = tensorOf("float16", [4, 4, 3, 3], numbers(filled(4, 4, 3, 3)));
     const before = withWeight({ nodes: [node("Cast", "h", "w", { to: int(1) })], constants: { h: half } });

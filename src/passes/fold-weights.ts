@@ -14,14 +14,17 @@ export interface FoldWeightsOptions {
    * computed from them stays too.
    */
   readonly keep?: ReadonlySet<string>;
+  /** Whether they are stored though the model grows by it: what follows makes them smaller again. */
+  readonly grow?: boolean;
 }
 
 /**
  * Computes the weights, biases and statistics of Conv, ConvTranspose, Gemm, MatMul and BatchNormalization that are made
- * from constants alone, and stores them under the names that the layers read, wherever the model does not grow by it. A
- * quantised weight stays quantised, a small constant that is repeated stays small; outcomes say so.
+ * from constants alone, and stores them under the names that the layers read, wherever the model does not grow by it
+ * (with `grow`: everywhere). A quantised weight stays quantised, without `grow` a small constant that is repeated stays
+ * small; outcomes say so.
  */
-export function foldWeights({ keep = new Set() }: FoldWeightsOptions = {}): Pass {
+export function foldWeights({ keep = new Set(), grow = false }: FoldWeightsOptions = {}): Pass {
   return (graph) => {
     const wanted = layerConstants(graph).filter(({ value }) => graph.initializers.get(value) === undefined);
     if (wanted.length === 0) return { graph, outcomes: [] };
@@ -44,8 +47,8 @@ export function foldWeights({ keep = new Set() }: FoldWeightsOptions = {}): Pass
     }
     const folded: Candidate[] = [];
     for (const group of related([...candidates.values()])) {
-      const grows = bytesChanged(graph, tensorsOf(group));
-      for (const candidate of grows <= 0 ? group : payingAlone(graph, group)) folded.push(candidate);
+      const fits = grow || bytesChanged(graph, tensorsOf(group)) <= 0;
+      for (const candidate of fits ? group : payingAlone(graph, group)) folded.push(candidate);
     }
     const done = new Set(folded);
     for (const candidate of candidates.values())
