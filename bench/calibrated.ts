@@ -25,8 +25,10 @@ import { Network } from "../src/interpreter/network.js";
 import { Random } from "../src/linalg/random.js";
 import { cost } from "../src/ops/cost/cost.js";
 import { loadModel } from "../src/runtime/files.js";
+import { describeMachine } from "../src/runtime/machine.js";
 import { runnable } from "../src/train/runnable.js";
 import { shared } from "../test/shared.js";
+import { type CalibratedRow, tableOf } from "./calibrated-table.js";
 import { writeResult } from "./result.js";
 
 const network = process.env.NETWORK ?? "resnet20";
@@ -93,7 +95,7 @@ const macsOf = (model: Graph) =>
     ...model,
     inputs: model.inputs.map(({ name }) => ({ name, tensor: { type: "float32", dims: [1, 3, 32, 32] } })),
   }).macs;
-const rows: object[] = [];
+const rows: CalibratedRow[] = [];
 const options: CandidateOptions = {
   ...usualCandidates,
   ...(families === undefined ? {} : { families: families.split(",") as FittedFamily[] }),
@@ -146,10 +148,7 @@ for (const seed of seeds.split(",").map(Number)) {
       );
     }
     rows.push({
-      seed,
-      keep,
-      kept,
-      errors,
+      ...{ seed, keep, kept, errors },
       families: plan.chosen.map(({ candidate: { family, ranks } }) => `${family} ${ranks.join(" ")}`),
     });
   }
@@ -166,6 +165,7 @@ if (!aside && process.env.RECORD === "1")
         sensitivities: process.env.COUNTS !== "0",
         evaluated: "10,000 test images of CIFAR-10",
         rows,
+        table: tableOf(rows, describeMachine().processor),
       },
     },
   );

@@ -1,4 +1,4 @@
-// Fills the tables of README.md and of docs/eight-bits.md, between `<!-- table NAME -->` and `<!-- end -->`, from results/NAME.json.
+// Fills the tables of README.md and of some pages of docs, between `<!-- table NAME -->` and `<!-- end -->`, from results/NAME.json.
 //
 //   node scripts/readme-tables.mjs           writes
 //   node scripts/readme-tables.mjs --check   only compares; exit code 1 when a page is not what the files say
@@ -12,7 +12,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = new URL("../", import.meta.url);
-const pages = ["README.md", "docs/eight-bits.md"];
+const pages = ["README.md", "docs/calibration.md", "docs/eight-bits.md"];
 
 const thousands = (value) => String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, " ");
 
@@ -71,7 +71,7 @@ function conditions({ date, machine, versions = {}, seed, images, command, n }) 
           .join(" ")
       : value;
   const parts = [
-    date,
+    date?.slice(0, 10), // the day
     plain(machine),
     ...Object.entries(versions).map(([name, version]) => `${name} ${version}`),
     seed === undefined ? undefined : `seed ${seed}`,
