@@ -9,6 +9,10 @@ export interface CalibratedRow {
   readonly seed: number;
   readonly keep: number;
   readonly errors: Readonly<Record<string, number>>;
+  /** Of the multiply-accumulates, by the plan. */
+  readonly kept: number;
+  /** What every layer became. */
+  readonly families: readonly string[];
 }
 
 const ways = [

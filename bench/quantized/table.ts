@@ -1,4 +1,8 @@
-// The table of npm run bench:quantized, as docs/eight-bits.md shows it.
+// The table of npm run bench:quantized, as docs/eight-bits.md shows it. Run by itself it makes the table of a result
+// again: tsx bench/quantized/table.ts
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { writeAside } from "../../src/runtime/write.js";
 
 interface Timed {
   readonly milliseconds: { readonly median: number };
@@ -43,7 +47,7 @@ const labels: Readonly<Record<string, string>> = {
   auto: "`--precision auto`",
 };
 
-const columns = ["network", "form", "ms", "faster", "in WebAssembly", "file", "loss", "quality"] as const;
+const columns = ["network", "form", "ms", "faster", "in WebAssembly", "file", "loss", "PSNR or top-1 error"] as const;
 
 export interface Table {
   readonly columns: readonly string[];
@@ -72,7 +76,9 @@ function rowsOf({ network, skipped, rows = [] }: Measured): readonly (readonly s
       `${web.milliseconds.median.toFixed(2)} ms ${timesAsFast(web, false)}`.trim(),
       `${(100 * share).toFixed(0)} %`,
       row.form === "original" ? "" : `${loss.mean.toFixed(4)} (${loss.kind})`,
-      quality === undefined ? "–" : `${quality.value.toFixed(2)} (${quality.data})`,
+      quality === undefined
+        ? "–"
+        : `${quality.value.toFixed(2)} ${loss.kind === "decibels" ? "dB" : "%"} (${quality.data})`,
     ];
   });
 }
@@ -81,4 +87,14 @@ function timesAsFast({ faster }: Timed, interval: boolean): string {
   if (faster === null) return "";
   const [low, high] = faster.interval.map((end) => end.toFixed(2));
   return `${faster.median.toFixed(2)} x${interval ? ` (${low} to ${high})` : ""}`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const path = fileURLToPath(new URL("../../results/bench-quantized.json", import.meta.url));
+  const result = JSON.parse(readFileSync(path, "utf8")) as {
+    readonly networks: readonly Measured[];
+    readonly table: Table;
+  };
+  const made = { ...result, table: tableOf(result.networks, result.table.machine) };
+  await writeAside(path, new TextEncoder().encode(`${JSON.stringify(made, null, 2)}\n`));
 }
