@@ -1,6 +1,7 @@
 // Running a program's steps one after another over the slots.
 import { FilterBasisError, isError } from "../errors/error.js";
 import { nodeName } from "../graph/attributes.js";
+import { TensorScope } from "../torch/scope.js";
 import { Tensor } from "./operators/aten.js";
 import { Host } from "./operators/host.js";
 import type { Run, Value } from "./operators/lowering.js";
@@ -31,7 +32,7 @@ function runStep(step: Step, values: (Value | undefined)[], run: Run): Value | u
   for (const slot of step.inputs) inputs.push(values[slot]);
   let result: Value | readonly Value[];
   try {
-    result = onHost(step, inputs) ?? step.kernel(inputs, run);
+    result = onHost(step, inputs) ?? inScope(() => step.kernel(inputs, run));
   } catch (error) {
     throw placed(error, step);
   }
@@ -45,6 +46,15 @@ function runStep(step: Step, values: (Value | undefined)[], run: Run): Value | u
     else if (value instanceof Tensor) value.dispose();
   }
   return result[0];
+}
+
+/** What an operator makes on its way goes with it: of rounding to eight bits and back that is ten times its result. */
+function inScope(run: () => Value | readonly Value[]): Value | readonly Value[] {
+  using scope = new TensorScope();
+  const result = run();
+  const values = result instanceof Tensor || result instanceof Host ? [result] : result;
+  for (const value of values) if (value instanceof Tensor) scope.keep(value);
+  return result;
 }
 
 function onHost(step: Step, inputs: readonly (Value | undefined)[]): Host | undefined {

@@ -182,6 +182,21 @@ engine(`a forward pass${skipNote}`, () => {
     expect(liveTensors()).toBe(before);
   });
 
+  test("frees what operators make on their way with each of them, not with the scope around the network", () => {
+    const nodes = [
+      node("QuantizeLinear", "x scale zero", "q"),
+      node("DequantizeLinear", "q scale zero", "d"),
+      node("HardSwish", "d", "y"),
+    ];
+    const constants = { scale: real([], 0.1), zero: tensorOf("uint8", [], [128]) };
+    using network = new Network(graph({ nodes, constants }));
+    using _scope = new TensorScope();
+    const feeds = feed([4], -1, 0, 0.26, 1);
+    const before = liveTensors();
+    expect(noGrad(() => network.forward(feeds)).size).toBe(1);
+    expect(liveTensors()).toBe(before + 1);
+  });
+
   test("outlives the scope in which the network was made", () => {
     let network: Network;
     {
