@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { writeAside } from "../src/runtime/write.js";
 
-/** One plan: the share of the multiply-accumulates that was asked for, and the test error in % of every way to fit it. */
+/** One plan: the share of the multiply-accumulates that was asked for, and the test error in % of every way to fit. */
 export interface CalibratedRow {
   readonly seed: number;
   readonly keep: number;

@@ -1,8 +1,8 @@
 // Low rank and eight bits, each alone and together, beside the original: milliseconds in turns, in Node and in
-// WebAssembly, bytes, what is lost on images that nothing was fitted to, and the quality where truths are there. Networks and images are looked for in
-// FILTERBASIS_SHARED, else in `shared` beside the project, and in the cache (scripts/get-networks.mjs). Run: npm run
-// bench:quantized [-- NETWORK,NETWORK [KEEP]]; KEEP of the multiply-accumulates, 0.5 by default. Networks that are not
-// named keep what an earlier run measured of them.
+// WebAssembly, bytes, what is lost on images that nothing was fitted to, and the quality where truths are there.
+// Networks and images are looked for in FILTERBASIS_SHARED, else in `shared` beside the project, and in the cache
+// (scripts/get-networks.mjs). Run: npm run bench:quantized [-- NETWORK,NETWORK [KEEP]]; KEEP of the
+// multiply-accumulates, 0.5 by default. Networks that are not named keep what an earlier run measured of them.
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -201,9 +201,8 @@ async function measure(
         how: one.how,
       });
       const ms = [inNode, inWeb].map(({ milliseconds: { median } }) => median.toFixed(2));
-      say(
-        `${name} ${form}: ${ms[0]} ms, wasm ${ms[1]} ms, ${bytes} bytes, loss ${loss.mean} (${loss.kind})${of(quality?.value)}`,
-      );
+      const told = `${bytes} bytes, loss ${loss.mean} (${loss.kind})${of(quality?.value)}`;
+      say(`${name} ${form}: ${ms[0]} ms, wasm ${ms[1]} ms, ${told}`);
     }
     const minutes = (performance.now() - started) / 60_000;
     const counts = { images: images.images.count, heldOut: images.heldOut!.count };
@@ -228,7 +227,8 @@ for (const name of asked) {
   measured.push({ network: name, date: new Date().toISOString(), ...(await measure(name, subjects[name]!)) });
   // What was measured stays, should a later network take too long.
   const networks = Object.keys(subjects).flatMap((one) => measured.filter(({ network }) => network === one));
-  const where = `${processor} (${instructions.join(", ")}), ${threads} threads, factors at ${keep} of the multiply-accumulates`;
+  const machine = `${processor} (${instructions.join(", ")}), ${threads} threads`;
+  const where = `${machine}, factors at ${keep} of the multiply-accumulates`;
   const table = tableOf(networks, where);
   await writeResult("bench-quantized", "npm run bench:quantized", { keepMacs: Number(keep), networks, table });
 }

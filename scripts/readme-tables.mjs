@@ -1,4 +1,5 @@
-// Fills the tables of README.md and of some pages of docs, between `<!-- table NAME -->` and `<!-- end -->`, from results/NAME.json.
+// Fills the tables of README.md and of some pages of docs, between `<!-- table NAME -->` and `<!-- end -->`, from
+// results/NAME.json.
 //
 //   node scripts/readme-tables.mjs           writes
 //   node scripts/readme-tables.mjs --check   only compares; exit code 1 when a page is not what the files say

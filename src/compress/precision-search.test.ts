@@ -74,7 +74,7 @@ async function searched(limit: number) {
 }
 
 describe("the search over roundings", () => {
-  test("weights are rounded in order where rounding to nearest loses too much, and that is kept where it loses less", async () => {
+  test("weights are rounded in order where nearest loses too much, and that is kept where it loses less", async () => {
     const { trials, losses } = await searched(0);
     expect(trials[0]!.rounding.ordered).toBe(true);
     expect(trials[0]!.loss).toBeLessThan(0.8 * Math.min(...losses.slice(0, 4)));
