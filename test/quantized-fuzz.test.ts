@@ -24,7 +24,7 @@ import { stripQuantization } from "../src/passes/quantize/strip.js";
 import { raiseOpset } from "../src/passes/raise-opset.js";
 import { sequence } from "../src/passes/sequence.js";
 import { openOrtSession } from "../src/runtime/session.js";
-import { everyOperator } from "./quantized-graphs.js";
+import { everyOperator, plainRounding } from "./quantized-graphs.js";
 
 const count = Number(process.env.FILTERBASIS_QDQ ?? 200);
 const first = Number(process.env.FILTERBASIS_SEED ?? 1);
@@ -36,15 +36,7 @@ const rangesOf = (graph: Graph) =>
 
 /** Means of fewer channels than some layers have. */
 const meansOf = (graph: Graph) => new Map([...rangesOf(graph).keys()].map((value) => [value, [0.5, -0.25, 0.125]]));
-const how = {
-  target: "x86-vnni",
-  ranges: "all",
-  weights: "int8",
-  corrected: true,
-  equalised: false,
-  rotated: false,
-  ordered: false,
-};
+const how = { target: "x86-vnni", ...plainRounding };
 
 /** As a file is written: with the record of what was compressed. */
 function recorded(graph: Graph): Graph {

@@ -1,8 +1,10 @@
 // Small networks for eight bits, what ONNX Runtime makes of one when it loads it, and images for it.
+
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as ort from "onnxruntime-node";
+import type { Rounding } from "../src/compress/precision-search.js";
 import { readModel, writeModel } from "../src/formats/onnx/index.js";
 import { int, ints, makeNode } from "../src/graph/attributes.js";
 import type { Attribute, Graph, Node, TensorData } from "../src/graph/types.js";
@@ -128,3 +130,9 @@ export function inputsFor(dims: readonly number[], count: number): readonly Tens
     );
   });
 }
+
+/** How a network is rounded in the simplest way. */
+export const plainRounding: Rounding = {
+  ...{ ranges: "all", weights: "int8", corrected: true },
+  ...{ equalised: false, rotated: false, ordered: false },
+};

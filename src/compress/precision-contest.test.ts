@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { everyOperator, NetworkDraft, optimisedOperators } from "../../test/quantized-graphs.js";
+import { everyOperator, NetworkDraft, optimisedOperators, plainRounding } from "../../test/quantized-graphs.js";
 import type { Graph } from "../graph/types.js";
 import { layerGraph } from "../runtime/layer-graph.js";
 import { timedKey } from "../runtime/time-layers.js";
@@ -10,21 +10,13 @@ import { precisionTimes } from "./precision-times.js";
 
 type Timed = Parameters<typeof timedKey>[0];
 
-const rounding = {
-  ranges: "all",
-  weights: "int8",
-  corrected: true,
-  equalised: false,
-  rotated: false,
-  ordered: false,
-} as const;
 const layers = ["head", "left", "right", "mixed", "tail", "hidden", "y"];
 const inputs = { shapes: new Map([["x", [1, 3, 8, 8]]]), values: new Map() };
 const place = { inputs, threads: 1, rounds: 5, budget: 200 };
 
 /** A trial with some layers in floats, and a loss. */
 const trialOf = (float: Trial["float"], loss: number, graph: Graph = everyOperator()): Trial => ({
-  ...{ rounding, float, graph, loss },
+  ...{ rounding: plainRounding, float, graph, loss },
   outcomes: layers.map((layer) => ({ pass: "quantize", layer, applied: !float.has(layer), reason: "" })),
 });
 

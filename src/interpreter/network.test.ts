@@ -1,9 +1,8 @@
-// The interpreter's promises beside the operators': parameters, statistics, memory, functions.
+// The interpreter's promises beside the operators': parameters, statistics, memory.
 import { expect, test } from "vitest";
 import { liveTensorsAfterCollection } from "../../test/engine.js";
 import { engine, feed, graph, node, real, skipNote, thrown, weights } from "../../test/network-graphs.js";
 import { float, int, int64Tensor, makeNode, tensor } from "../graph/attributes.js";
-import type { Attribute, LocalFunction } from "../graph/types.js";
 import { floats, tensorOf } from "../graph/values.js";
 import { backward, noGrad } from "../torch/autograd.js";
 import { call } from "../torch/call.js";
@@ -261,61 +260,5 @@ engine(`a forward pass${skipNote}`, () => {
     const ones = feed([1000], ...new Array<number>(1000).fill(1));
     expect(new Set(network.forward(ones).get("y")!.floats())).toEqual(new Set([1]));
     expect(new Set(network.forward(ones, { training: true }).get("y")!.floats())).toEqual(new Set([0, 2]));
-  });
-});
-
-engine(`local functions${skipNote}`, () => {
-  const scaled: LocalFunction = {
-    domain: "local",
-    name: "Scaled",
-    overload: "",
-    inputs: ["a", "w"],
-    outputs: ["out", "a"],
-    attributes: [],
-    defaults: new Map([["slope", float(0.5)]]),
-    nodes: [
-      makeNode("MatMul", ["a", "w"], ["t"]),
-      {
-        ...makeNode("LeakyRelu", ["t"], ["out"]),
-        attributes: new Map([["alpha", { kind: "reference", value: "slope", origin: undefined }]]),
-      },
-    ],
-    opsets: new Map([["", 17]]),
-  };
-  const calls = (attributes: Readonly<Record<string, Attribute>>) =>
-    makeNode("Scaled", ["x", "w"], ["y", "z"], attributes, { domain: "local" });
-
-  test("are unfolded: attributes given or by default, weights are trained under their own names", () => {
-    for (const [attributes, slope] of [
-      [{}, 0.5],
-      [{ slope: float(0.25) }, 0.25],
-    ] as const) {
-      const whole = graph({
-        nodes: [calls(attributes)],
-        constants: { w: real([1, 1], -2) },
-        outputs: ["y", "z"],
-        functions: [scaled],
-      });
-      using network = new Network(whole);
-      using _scope = new TensorScope();
-      const outputs = network.forward(feed([1, 1], 3));
-      expect(outputs.get("y")!.item()).toBe(-6 * slope);
-      expect(outputs.get("z")!.item()).toBe(3);
-      expect([...network.parameters.keys()]).toEqual(["w"]);
-    }
-  });
-
-  test("that call themselves are a typed error", () => {
-    const endless: LocalFunction = {
-      ...scaled,
-      nodes: [makeNode("Scaled", ["a", "w"], ["out", "u"], {}, { domain: "local" })],
-    };
-    const whole = graph({
-      nodes: [calls({})],
-      constants: { w: real([1, 1], 1) },
-      outputs: ["y"],
-      functions: [endless],
-    });
-    expect(thrown(() => new Network(whole)).code).toBe("invalid-graph");
   });
 });

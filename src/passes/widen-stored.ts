@@ -2,7 +2,7 @@
 // rounding finds them.
 import { nodeName } from "../graph/attributes.js";
 import { indexOf } from "../graph/graph-index.js";
-import type { Outcome, Pass, TensorData } from "../graph/types.js";
+import type { Node, Outcome, Pass, TensorData } from "../graph/types.js";
 import { isFloat, numbers, tensorOf } from "../graph/values.js";
 import { layerConstants } from "./constant/weights.js";
 import { dropUnread } from "./remove-unread.js";
@@ -27,15 +27,13 @@ export const widenStored: Pass = (graph) => {
     outcomes.push({ pass: name, layer: nodeName(layer), applied: true, reason: `its ${what} is stored as it is read` });
   }
   if (made.size === 0) return { graph, outcomes };
-  const gone = graph.nodes.filter(({ outputs: [output = ""] }) => made.has(output));
-  const nodes = graph.nodes.filter((node) => !gone.includes(node));
+  const isGone = ({ outputs: [output = ""] }: Node): boolean => made.has(output);
+  const read = graph.nodes.filter(isGone).flatMap(({ inputs }) => inputs);
+  const nodes = graph.nodes.filter((node) => !isGone(node));
   const values = new Map([...graph.values].filter(([value]) => !made.has(value)));
   const initializers = new Map([...graph.initializers, ...made]);
   return {
-    graph: dropUnread(
-      { ...graph, nodes, values, initializers },
-      gone.flatMap(({ inputs }) => inputs),
-    ),
+    graph: dropUnread({ ...graph, nodes, values, initializers }, read),
     outcomes,
   };
 };
