@@ -12,6 +12,7 @@ import { type FloatWeights, floatWeights } from "../passes/quantize/float-weight
 import { loadModel } from "../runtime/files.js";
 import { type Device, requireDevice, type Tensor } from "../torch/index.js";
 import { approximatedLayers, basisParameters } from "./approximation.js";
+import { checkBeginning, inEightBits } from "./given-start.js";
 import type { Metrics } from "./loop.js";
 import { LossScaler } from "./loss-scaler.js";
 import { optimizer } from "./optimizers.js";
@@ -36,24 +37,14 @@ export interface Training extends Disposable {
 }
 
 /** The network that a recipe starts from, before any compression. */
-export async function recipeGraph({ network, seed, rounding, compress }: Recipe): Promise<Graph> {
+export async function recipeGraph(recipe: Recipe): Promise<Graph> {
+  checkBeginning(recipe);
+  const { network, seed, rounding, start } = recipe;
   const { name, file, ...options } = network;
-  if (rounding !== "none") return await inEightBits(file, compress !== undefined);
+  if (rounding !== "none" && start === undefined) return await inEightBits(file as string);
   if (name === undefined) return prepare(await loadModel(file as string), { keepBatchNorm: true }).graph;
   const built = buildNet(name, { seed, ...options });
   return file === undefined ? built : trained(await loadModel(file as string), built, name);
-}
-
-/** A network in eight bits, whose pairs stay. @throws FilterBasisError `invalid-recipe` */
-async function inEightBits(file: string | undefined, compressed: boolean): Promise<Graph> {
-  const graph = file === undefined || compressed ? undefined : await loadModel(file);
-  if (graph !== undefined && floatWeights(graph).learned.size > 0) return graph;
-  throw new FilterBasisError("invalid-recipe", "rounding is of a network that is in eight bits already", {
-    field: "rounding",
-    expected: "network.file with pairs of QuantizeLinear and DequantizeLinear, and no `compress`",
-    got: compressed ? "a recipe that compresses" : (file ?? "no network.file"),
-    cures: ["write it first: filterbasis compress MODEL -o FILE --data DATA --precision int8"],
-  });
 }
 
 /** A model that was trained before, which has to be the network that the recipe names. */

@@ -2,6 +2,7 @@
 import { startNetwork } from "../compress/start.js";
 import type { Graph } from "../graph/types.js";
 import type { Network } from "../interpreter/network.js";
+import { givenStart } from "./given-start.js";
 import { knowledgeOf } from "./knowledge.js";
 import type { Recipe } from "./recipe.js";
 import type { BatchSource } from "./sources.js";
@@ -20,15 +21,16 @@ export function abortable(source: BatchSource, throwIfAborted: () => void): Batc
   };
 }
 
-/** The network as the recipe compresses it. */
+/** The network that the recipe begins from: as it compresses it, or the file that it names. */
 export async function compressFor(
-  { compress, calibrate: batches, seed }: Recipe,
+  { compress, start, rounding, calibrate: batches, seed }: Recipe,
   graph: Graph,
   network: Network,
   source: BatchSource,
   note: (text: string) => void,
   world: World,
 ): Promise<Graph> {
+  if (start !== undefined) return await givenStart(start, graph, rounding);
   if (compress === undefined) return graph;
   const { method, ...options } = compress;
   const shares = sharesOf(world);

@@ -144,6 +144,13 @@ export const recipeSchema = z.strictObject({
     .describe("the row of the paper that this recipe stands for"),
   network,
   compress: compression.optional(),
+  start: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "a model that was made of the network, as `compress` writes it: training begins from it, and the network is its original, whose outputs teach",
+    ),
   calibrate: z
     .int()
     .min(0)
@@ -181,7 +188,7 @@ export const recipeSchema = z.strictObject({
     .enum(["none", "straight-through"])
     .default("none")
     .describe(
-      "straight-through: `network.file` is in eight bits and stays so; weights learn as floats, rounded in each step",
+      "straight-through: `start`, or without it `network.file`, is in eight bits and stays so; weights learn as floats, rounded in each step",
     ),
   deterministic: z
     .boolean()

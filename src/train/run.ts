@@ -19,6 +19,7 @@ import { assemble, recipeGraph, type Training } from "./assemble.js";
 import { beginRun } from "./begin.js";
 import { type Checkpoint, readNewestCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { abortable, compressFor } from "./compress-for.js";
+import { hasStart } from "./given-start.js";
 import {
   type EpochReport,
   type LoopOptions,
@@ -111,7 +112,8 @@ async function heldRun(folder: string, recipe: Recipe, hooks: RunHooks, world: W
     if (hooks.stopping?.())
       throw new FilterBasisError("interrupted", "stopped before the first step; run the same command to start again");
   };
-  const begun = resume !== undefined && recipe.compress !== undefined && recipe.calibrate > 0;
+  const calibrated = recipe.compress !== undefined && recipe.calibrate > 0;
+  const begun = resume !== undefined && (calibrated || recipe.start !== undefined);
   const compress = (network: Network, source: BatchSource): Promise<Graph> =>
     begun
       ? loadModel(join(folder, runFiles.start))
@@ -144,7 +146,7 @@ async function runBeside(recipe: Recipe, hooks: RunHooks, world: World): Promise
   using training = await assemble(recipe, graph, compress, note, world);
   if (resume === undefined) {
     await shareStart(world, training.trainer);
-    if (recipe.compress !== undefined || recipe.rounding !== "none") {
+    if (hasStart(recipe)) {
       await training.evaluateOriginal();
       await training.evaluate();
     }
@@ -174,15 +176,16 @@ function prepareEngine({ device, threads, seed }: Recipe, { rank }: World): Devi
 /** Sets the statistics of batch norms anew, and keeps what a compressed network is before it is trained. */
 async function beforeFirstStep(
   folder: string,
-  { recalibrate: batches, compress, rounding }: Recipe,
+  recipe: Recipe,
   training: Training,
   throwIfAborted: () => void,
   world: World,
 ): Promise<void> {
   const { network, input } = training.trainer;
+  const { recalibrate: batches } = recipe;
   if (batches > 0) await recalibrate(network, input, abortable(training.whole, throwIfAborted), batches);
   await shareStart(world, training.trainer);
-  if (compress === undefined && rounding === "none") return;
+  if (!hasStart(recipe)) return;
   await saveModel(training.model(), join(folder, runFiles.start));
   throwIfAborted();
   await writeJson(folder, runFiles.originalMetrics, await training.evaluateOriginal());

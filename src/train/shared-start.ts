@@ -48,11 +48,11 @@ export async function sharedCheckpoint(
 export async function sharedGraph(
   world: World,
   original: Graph,
-  { compress }: Recipe,
+  { compress, start }: Recipe,
   make: (() => Promise<Graph>) | undefined,
 ): Promise<Graph> {
   if (world.size === 1) return await make!();
-  if (compress === undefined) return original;
+  if (compress === undefined && start === undefined) return original;
   const made = await make?.();
   const bytes = await fromFirst(world, made && writeModel(made));
   return made ?? readModel(bytes!, { file: "the network of rank 0" });
