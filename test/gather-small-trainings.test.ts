@@ -94,6 +94,13 @@ test("rows may begin with a trained model, which stands beside them; gamma is am
   await expect(gatherTrainings({ ...told, folders: [root] })).rejects.toThrow("holds no run");
 });
 
+test("trainings of a table that was made before stay where no folder has them", async () => {
+  const earlier = await gatherTrainings({ ...told, folders: [baseline, stopped] });
+  const table = await gatherTrainings({ ...told, folders: [finished, stopped], earlier });
+  expect(table.trainings).toEqual([...earlier.trainings, expect.objectContaining({ recipe: "small-table2-basis" })]);
+  expect(table.baseline).toEqual(earlier.baseline);
+});
+
 test("what was measured before is not measured again", async () => {
   const model = join(finished, "last.onnx");
   const kept = join(root, "evaluated.json");

@@ -159,6 +159,25 @@ test("a table has what other seeds came to beside its rows, and methods that wer
   ).rejects.toThrow("was compared otherwise");
 });
 
+test("rows and seeds of a table that was made before stay where the folders lack them", async () => {
+  const told = { small: 6, title: "before", original };
+  const [first, second] = [comparison(0.88, { basis: 11, kse: 12 }), comparison(0.88, { kse: 11.5, svd: 13 })];
+  const seeds = [comparison(0.88, { basis: 11.25 }, { seed: 2 }), comparison(0.88, { kse: 12.5 }, { seed: 3 })];
+  const earlier = await gatherTable(graph, { ...told, folders: [first], seeds: [seeds[0]!] });
+  const table = await gatherTable(graph, { ...told, folders: [second], seeds: [seeds[1]!], earlier });
+  const found = table.rows.slice(0, 3).map(({ method, tuned, otherSeeds }) => [method, tuned, otherSeeds?.[0]?.seed]);
+  expect(found).toEqual([
+    ["basis", 11, 2],
+    ["kse", 11.5, 3],
+    ["svd", 13, undefined],
+  ]);
+  const again = await gatherTable(graph, { ...told, folders: [], seeds, earlier });
+  expect(again.rows.slice(0, 2).map(({ otherSeeds }) => otherSeeds?.map(({ seed }) => seed))).toEqual([[2], [3]]);
+  await expect(gatherTable(graph, { ...told, folders: [comparison(0.87, {})], earlier })).rejects.toThrow(
+    "was compared otherwise",
+  );
+});
+
 test("what the original is comes from the first comparison that says so", async () => {
   const [without, told] = [comparison(0.31, {}), comparison(0.32, {})];
   write(told, "original.json", { ...original, bytes: 1 });

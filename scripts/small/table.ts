@@ -2,7 +2,7 @@
 // what other seeds came to.
 import type { Graph } from "../../src/graph/types.js";
 import { methods } from "../../src/methods/methods.js";
-import type { SmallRow, SmallTable } from "../../src/report/small-table.js";
+import { notRun, type SmallRow, type SmallTable } from "../../src/report/small-table.js";
 import { readJson } from "../../src/train/run-folder.js";
 import { bestRow, conditionsOf, rowIn, sameConditions } from "./row.js";
 
@@ -11,29 +11,42 @@ export interface TableOptions extends Pick<SmallTable, "small" | "title" | "note
   readonly folders: readonly string[];
   /** The same comparison from other seeds. */
   readonly seeds?: readonly string[];
+  /** The table as it was made before, from folders that are gone: rows and seeds that these folders lack stay. */
+  readonly earlier?: SmallTable;
 }
 
 /** @throws Error where the folders' comparisons differ in more than the machine, or those of `seeds` in more than it */
-export async function gatherTable(graph: Graph, { folders, seeds = [], ...told }: TableOptions): Promise<SmallTable> {
+export async function gatherTable(
+  graph: Graph,
+  { folders, seeds = [], earlier, ...told }: TableOptions,
+): Promise<SmallTable> {
   const read = async (folder: string) => ({ folder, conditions: await conditionsOf(folder) });
-  const conditions = sameConditions(await Promise.all(folders.map(read)));
+  const before = earlier === undefined ? [] : [{ folder: "the earlier table", conditions: earlier.conditions }];
+  const conditions = sameConditions([...before, ...(await Promise.all(folders.map(read)))]);
   const others = await Promise.all(seeds.map(read));
   const { seed } = conditions;
   sameConditions([
-    { folder: folders[0]!, conditions },
+    { folder: "the table", conditions },
     ...others.map((other) => ({ ...other, conditions: { ...other.conditions, seed } })),
   ]);
   const rows = await Promise.all(
     Object.keys(methods).map(async (method) => {
-      const row = await bestRow(graph, folders, method);
+      const known = earlier?.rows.find((row) => row.method === method);
+      const own = folders.length === 0 ? undefined : await bestRow(graph, folders, method);
+      const row = own?.tuned === undefined ? (known ?? own ?? { method, reason: notRun }) : own;
       const otherSeeds = await Promise.all(
         others.map(({ folder, conditions }) => seedOf(graph, folder, method, Number(conditions.seed))),
       );
-      const known = otherSeeds.filter((one) => one !== undefined);
-      return known.length === 0 ? row : { ...row, otherSeeds: known };
+      return withSeeds(row, [...otherSeeds.filter((one) => one !== undefined), ...(known?.otherSeeds ?? [])]);
     }),
   );
   return { ...told, conditions, rows: rows.toSorted((a, b) => (a.tuned ?? 1e3) - (b.tuned ?? 1e3)) };
+}
+
+/** The first of each seed. */
+function withSeeds(row: SmallRow, all: readonly OtherSeed[]): SmallRow {
+  const otherSeeds = all.filter(({ seed }, i) => all.findIndex((one) => one.seed === seed) === i);
+  return otherSeeds.length === 0 ? row : { ...row, otherSeeds };
 }
 
 type OtherSeed = NonNullable<SmallRow["otherSeeds"]>[number];

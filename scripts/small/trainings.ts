@@ -19,13 +19,16 @@ export interface TrainingsOptions extends Pick<SmallTrainings, "small" | "title"
   /** A model that rows begin with: a row of its own, and what percents refer to. */
   readonly original?: string;
   readonly evaluate: Evaluate;
+  /** The table as it was made before, from folders that are gone: trainings that these folders lack stay. */
+  readonly earlier?: SmallTrainings;
 }
 
 /** @throws Error where no run is a baseline and no original is given, or a folder holds no run */
 export async function gatherTrainings(options: TrainingsOptions): Promise<SmallTrainings> {
-  const { folders, data, original, evaluate, ...told } = options;
+  const { folders, data, original, evaluate, earlier, ...told } = options;
   const trainings: SmallTraining[] = [];
   for (const folder of folders) trainings.push(await trainingIn(folder, data, evaluate));
+  if (earlier !== undefined) return { ...earlier, ...told, trainings: replaced(earlier.trainings, trainings) };
   const baseline = folders[trainings.findIndex(({ layers }) => layers === "baseline")];
   const model = original ?? (baseline === undefined ? undefined : join(baseline, runFiles.last));
   if (model === undefined) throw new Error("no run is a baseline: give one, or the model that runs began with");
@@ -39,6 +42,16 @@ export async function gatherTrainings(options: TrainingsOptions): Promise<SmallT
     ...(original === undefined ? [] : [{ name: basename(original), psnr: bySet(({ psnr }) => psnr) }]),
   ].filter(({ psnr }) => Object.keys(psnr).length > 0);
   return { ...told, baseline: { weights, macs }, references, trainings };
+}
+
+/** In the order they had; what is new stands last. */
+function replaced(before: readonly SmallTraining[], made: readonly SmallTraining[]): readonly SmallTraining[] {
+  const same = (a: SmallTraining) => (b: SmallTraining) =>
+    a.recipe === b.recipe && a.seed === b.seed && a.changes.join() === b.changes.join();
+  return [
+    ...before.map((training) => made.find(same(training)) ?? training),
+    ...made.filter((training) => !before.some(same(training))),
+  ];
 }
 
 async function trainingIn(folder: string, data: readonly string[], evaluate: Evaluate): Promise<SmallTraining> {
