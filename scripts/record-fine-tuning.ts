@@ -1,7 +1,8 @@
 // Makes a result out of a run that compressed and trained: the original, the compressed and the trained model evaluated
 // in ONNX Runtime on test data, and what each epoch reached, with the conditions, as a file of results/. With --table,
-// gathers those files into results/fine-tuning.json (classifiers) and results/distilling.json (super-resolution).
-// Usage: npm run record:fine-tuning -- RUN --name NAME --title TEXT --data [SET=]DATA ... [--scale 2]
+// gathers those files into results/fine-tuning.json (classifiers), results/fine-tuning-calibrated.json (those that began
+// from what calibration left) and results/distilling.json (super-resolution).
+// Usage: npm run record:fine-tuning -- RUN --name NAME --title TEXT --data [SET=]DATA ... [--scale 2] [--machine TEXT]
 //        npm run record:fine-tuning -- --table
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -19,6 +20,7 @@ const { values, positionals } = parseArgs({
     name: { type: "string" },
     title: { type: "string" },
     scale: { type: "string" },
+    machine: { type: "string" },
     table: { type: "boolean" },
   },
 });
@@ -63,7 +65,8 @@ async function record(): Promise<void> {
   const result = {
     title,
     date: new Date().toISOString().slice(0, 10),
-    machine: `${versions.processor}, ${versions.threads === 1 ? "1 thread" : `${versions.threads} threads`}`,
+    machine:
+      values.machine ?? `${versions.processor}, ${versions.threads === 1 ? "1 thread" : `${versions.threads} threads`}`,
     versions: drop({
       Node: versions.node,
       libtorch: versions.libtorch,
@@ -88,6 +91,7 @@ interface Quality {
 
 interface State {
   readonly weights: number;
+  readonly macs?: number;
   readonly top1Error?: number;
   readonly set5?: Quality;
   readonly set14?: Quality;
@@ -106,6 +110,7 @@ interface FineTuning {
   /** The trained model's metrics, in results of 0.1. */
   readonly learned?: State;
   readonly epochs: readonly { readonly epoch: number; readonly top1Error: number }[];
+  readonly settings: Pick<Recipe, "optimizer">;
 }
 
 /** One table of all results of classifiers, one of those of super-resolution. */
@@ -115,13 +120,17 @@ async function table(): Promise<void> {
     title:
       "Top-1 error on the 10,000 test images of CIFAR-10. A row is one run, whose learning rate falls until its last epoch: the errors before that are measured at a higher learning rate",
     columns: ["", "weights", "original", "compressed", "1 epoch", "3 epochs", "10 epochs"],
+    rows: (one) => [[one.title, share(one), ...errors(one)]],
+  });
+  await gather("fine-tuning-calibrated", /^calibrated-.*\.json$/, {
+    title:
+      "Top-1 error on the 10,000 test images of CIFAR-10, of networks that began as calibration left them, batch norms folded. A row is one run, whose learning rate falls until its last epoch",
+    columns: ["", "weights", "MACs", "optimizer", "rate", "original", "calibrated", "1 epoch", "3 epochs", "10 epochs"],
     rows: (one) => {
-      // The last epoch is evaluated as the model that was written, those before it as the training measured them.
-      const trained = [1, 3, 10].map((n) => (n === one.epochs.length ? one.trained : one.epochs[n - 1]));
-      const errors = [one.before, one.compressed, ...trained].map((state) =>
-        state ? `${state.top1Error?.toFixed(2)} %` : "–",
-      );
-      return [[one.title, share(one), ...errors]];
+      const { before, compressed, settings } = one;
+      const macs = `${((100 * compressed.macs!) / before.macs!).toFixed(0)} %`;
+      const { name, lr } = settings.optimizer;
+      return [[one.title, share(one), macs, name === "adam" ? "Adam" : "SGD", String(lr), ...errors(one)]];
     },
   });
   await gather("distilling", /^distill-.*\.json$/, {
@@ -133,6 +142,12 @@ async function table(): Promise<void> {
         return [one.title, share(one), set === "set5" ? "Set5" : "Set14", ...metrics, `${one.steps}`];
       }),
   });
+}
+
+/** Before, compressed, after 1, 3 and 10 epochs; the last as the model that was written, others as training measured. */
+function errors({ before, compressed, trained, epochs }: FineTuning): readonly string[] {
+  const after = [1, 3, 10].map((n) => (n === epochs.length ? trained : epochs[n - 1]));
+  return [before, compressed, ...after].map((state) => (state ? `${state.top1Error?.toFixed(2)} %` : "–"));
 }
 
 interface Gathered {
