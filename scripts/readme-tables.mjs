@@ -13,7 +13,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = new URL("../", import.meta.url);
-const pages = ["README.md", "docs/calibration.md", "docs/eight-bits.md"];
+const pages = ["README.md", "docs/calibration.md", "docs/eight-bits.md", "docs/fine-tuning.md"];
 
 const thousands = (value) => String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, " ");
 
