@@ -231,7 +231,7 @@ function rowRecipe(method: string, options: object, task: RowTask) {
   });
 }
 
-/** Images that go in as they do where the row is evaluated; as many at once as the network takes, where that is fixed. */
+/** Images go in as where the row is evaluated; as many at once as the network takes, where that is fixed. */
 function rowData({ request, feeds }: RowTask, labels: boolean): object {
   const { how, lowResolution, oneByOne, each } = feeds;
   const { normalize, range, channels, fit } = how;

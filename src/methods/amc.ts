@@ -3,12 +3,13 @@
 // input channels j of a layer those with the largest sum |W[:, j]| stay, and the weights that read them are fitted
 // anew to what the layer gave before,
 //
-//   W' = argmin E |W x - W' x_S|^2 = W[:, S] + W[:, G] C[G, S] C[S, S]^-1,   C = E[x x^T] of the original's input
-//                                                                            patches, G the inputs that go,
+//   W' = argmin E |W x - W' x_S|^2 = W[:, S] + W[:, G] C[G, S] C[S, S]^-1,     C = E[x x^T] of the original's
+//                                                                              input patches, G what goes,
 //
-// where calibration moments are given; what few images say nothing of stays as it was. Environment, state and agent follow the authors' code; the kernel of more than
-// one element, the moments instead of samples, and counts that may be any (not multiples of eight) are our own. Where
-// nothing has searched, every layer keeps the same share, which is told.
+// where calibration moments are given; what few images say nothing of stays as it was. Environment, state and agent
+// follow the authors' code; the kernel of more than one element, the moments instead of samples, and counts that may
+// be any (not multiples of eight) are our own. Where nothing has searched, every layer keeps the same share, which is
+// told.
 import * as z from "zod/mini";
 import type { ActivationMoments } from "../basis/moments.js";
 import { nodeName } from "../graph/attributes.js";

@@ -31,7 +31,8 @@ export async function unlabelled(
   const whole: BatchSource = { ...inputs, stepsPerEpoch };
   const ownRows: BatchSource["batch"] = async (epoch, step) => {
     const made = await inputs.batch(epoch, step);
-    return partOf({ ...made, input: made.input.slice() }, world); // rows move within the array: not within the data's own
+    // rows move within the array: not within the data's own
+    return partOf({ ...made, input: made.input.slice() }, world);
   };
   return {
     source: world.size === 1 ? whole : { ...whole, batch: ownRows },
