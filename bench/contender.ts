@@ -55,7 +55,7 @@ export class Contender implements Disposable {
     const update = optimizer(network.parameters, options);
     const scaler = precision === "float16" ? { scaler: new LossScaler() } : {};
     this.#trainer = {
-      ...{ graph, network, input: "input", output: "output", optimizer: update, loss, layers: [] },
+      ...{ graph, network, input: "input", outputs: ["output"], optimizer: update, loss, layers: [] },
       ...{ precision, ...scaler, ...(shared && { shared: shared([...network.parameters.values()]) }) },
     };
     this.#rate = rate;

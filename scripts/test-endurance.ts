@@ -50,11 +50,11 @@ const sizes: number[] = [];
       graph,
       network,
       input: "input",
-      output: "output",
+      outputs: ["output"],
       optimizer: rule,
       loss: recipe.loss,
       clip: recipe.optimizer.clip,
-      teacher: { network: teacher, input: "input", output: "output" },
+      teacher: { network: teacher, input: "input", outputs: ["output"] },
       layers,
     },
     {

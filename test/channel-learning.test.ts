@@ -157,7 +157,7 @@ describeEngine("learning of methods over channels", () => {
     const names = [...sparseScales(graph)];
     const scales = names.map((name) => network.parameters.get(name)!);
     using sgd = optimizer(network.parameters, { name: "sgd", momentum: 0, nesterov: false, weightDecay: 0 });
-    const trainer = { graph, network, input: "input", output: "output", optimizer: sgd, loss, layers: [], scales };
+    const trainer = { graph, network, input: "input", outputs: ["output"], optimizer: sgd, loss, layers: [], scales };
     const size = () =>
       names.reduce(
         (sum, name) => sum + floats(network.toGraph().initializers.get(name)!).reduce((a, b) => a + Math.abs(b), 0),

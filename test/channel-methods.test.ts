@@ -212,3 +212,24 @@ describe("AMC", () => {
     for (const [name] of changed) expect(name).toContain("body.3");
   });
 });
+
+test("AMC leaves the weights that stay as they were where the images say nothing of them", () => {
+  const weightsOf = (graph: Graph): readonly (readonly number[])[] => {
+    const { constant } = indexOf(graph);
+    return graph.nodes.filter(({ op }) => op === "Conv").map(({ inputs }) => [...numbers(constant(inputs[1]!)!)]);
+  };
+  const { constant } = indexOf(resnet);
+  // of every channel one position was seen, by itself: the channels that go say nothing of those that stay
+  const moments = new Map(
+    resnet.nodes.flatMap(({ op, name, inputs }) => {
+      if (op !== "Conv") return [];
+      const [, channels = 0, height = 0, width = 0] = constant(inputs[1]!)!.dims;
+      const side = channels * height * width;
+      const second = matrix(side, side, new Float64Array(side * side));
+      for (let at = 0; at < side; at += height * width) second.data[at * side + at] = 1;
+      return [[name, { channels, second, mean: undefined }] as const];
+    }),
+  );
+  const plain = methodPass("amc", { keepParams: 0.5 })(resnet).graph;
+  expect(weightsOf(methodPass("amc", { keepParams: 0.5 }, { moments })(resnet).graph)).toEqual(weightsOf(plain));
+});

@@ -34,7 +34,7 @@ export const methodOptions = {
   speedup: text("with --methods: the original's measured time divided by the result's", "X"),
   epochs: text("with --methods: epochs of fine-tuning (default 1)", "N"),
   steps: text("with --methods: steps of fine-tuning instead; 0: none", "N"),
-  batch: text("with --methods: images of a batch (default 128)", "N"),
+  batch: text("with --methods: images of a batch (default 128; 16 where the network gives images)", "N"),
   lr: text("with --methods: learning rate (default 0.01 for classifiers, else 0.0002)", "RATE"),
   calibrate: text("with --methods: calibration batches (default 4)", "N"),
   "train-threads": text("with --methods: threads of libtorch", "N"),
@@ -48,6 +48,7 @@ export type MethodArguments = { readonly [K in keyof typeof methodOptions]?: str
     readonly model: string;
     readonly data: string;
     readonly seed?: string | undefined;
+    readonly scale?: string | undefined;
     readonly runtime?: "node" | "web" | undefined;
     readonly threads?: string | undefined;
     readonly latency?: boolean | undefined;
@@ -58,11 +59,11 @@ export async function compareMethods(file: string, args: MethodArguments, contex
   const all = methodNames(args.methods!);
   const row = whole("--task", args.task, 0, all.length - 1);
   const names = row === undefined ? all : [all[row]!];
-  const request = requestOf(args);
+  const asked = requestOf(args);
   const folder = args.out ?? `compared/${baseName(args.model)}`;
   const jobs = whole("--jobs", args.jobs, 1, 256) ?? 1;
   await checkOutputFolder(folder, { bytes: 4 * names.length * (await modelBytes(file)) });
-  const task = await rowTask(file, folder, request, args, context);
+  const task = await rowTask(file, folder, asked, args, context);
   const original = await originalRow(task, context);
   if (jobs > 1) await inProcesses(names, folder, jobs, args, context);
   const rows: MethodRow[] = [];
@@ -72,7 +73,7 @@ export async function compareMethods(file: string, args: MethodArguments, contex
     rows.push(made);
   }
   return {
-    json: { model: file, folder, ...request, original: { folder, ...original }, rows },
+    json: { model: file, folder, ...task.request, original: { folder, ...original }, rows },
     text: show(task, original, rows),
   };
 }
@@ -83,7 +84,10 @@ const baseName = (path: string): string =>
     .at(-1)!
     .replace(/\.onnx$/, "");
 
-function requestOf(args: MethodArguments): ComparisonRequest {
+/** What was asked for; how many images a batch has is the network's where nobody says it. */
+type Asked = Omit<ComparisonRequest, "batch"> & Partial<Pick<ComparisonRequest, "batch">>;
+
+function requestOf(args: MethodArguments): Asked {
   const budgets = [
     { kind: "keepParams", value: number("--keep-params", args["keep-params"], 1e-6, 1) },
     { kind: "keepMacs", value: number("--keep-macs", args["keep-macs"], 1e-6, 1) },
@@ -101,27 +105,28 @@ function requestOf(args: MethodArguments): ComparisonRequest {
     data: known ? args.data : resolve(args.data),
     ...given("epochs", number("--epochs", args.epochs, 1e-6, 1e6)),
     ...given("steps", whole("--steps", args.steps, 0, 1e9)),
-    batch: whole("--batch", args.batch, 1, 65536) ?? 128,
+    ...given("batch", whole("--batch", args.batch, 1, 65536)),
     ...given("lr", number("--lr", args.lr, 1e-12, 1e3)),
     seed: whole("--seed", args.seed, 0, 2 ** 31) ?? 1,
     ...given("device", args.device === undefined ? undefined : requireDevice(args.device)),
     ...given("threads", whole("--train-threads", args["train-threads"], 1, 1024)),
     calibrate: whole("--calibrate", args.calibrate, 0, 1e6) ?? 4,
     ...given("limit", limit),
-    images,
+    images: { ...images, ...given("scale", whole("--scale", args.scale, 2, 4)) },
   };
 }
 
 async function rowTask(
   file: string,
   folder: string,
-  request: ComparisonRequest,
+  asked: Asked,
   args: MethodArguments,
   context: Context,
 ): Promise<RowTask> {
   const { note, signal } = context;
   await checkDataSource(args.data);
   const model = await loadModel(file, { note });
+  const request = { ...asked, batch: asked.batch ?? usualBatch(model) };
   const place = {
     ...given("runtime", args.runtime),
     ...given("threads", whole("--threads", args.threads, 1, 1024)),
@@ -142,6 +147,9 @@ async function rowTask(
   const common = { timed, request, folder, original: resolve(file), network: resolve(network), graph, feeds, labelled };
   return { ...common, inputs: at, place: placeOf(place, at) };
 }
+
+/** Images of a batch: few where each is many pixels that come out again. */
+const usualBatch = ({ outputs }: Graph): number => (outputs[0]?.tensor?.dims?.length === 4 ? 16 : 128);
 
 /** Images with labels, where the data has some and the network gives a score for each of their classes. */
 async function labelsFor(graph: Graph, data: Data, { note }: Context): Promise<ImageData | undefined> {

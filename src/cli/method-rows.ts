@@ -1,5 +1,6 @@
 // One row of a comparison of methods: a method compresses a network to a budget, is calibrated and fine-tuned as all
 // others are, and what came out is measured. A row lies in a folder of its own and goes on where it was stopped.
+import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Place } from "../compress/job.js";
@@ -11,7 +12,7 @@ import type { Graph } from "../graph/types.js";
 import { type Counts, countsOf } from "../methods/counts.js";
 import type { Method } from "../methods/method.js";
 import { methodNamed, methodPass } from "../methods/methods.js";
-import { optionsWithin } from "../methods/within-budget.js";
+import { appliedTo, optionsWithin } from "../methods/within-budget.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import { loadModel, saveModel } from "../runtime/files.js";
 import type { ModelInputs } from "../runtime/index.js";
@@ -101,17 +102,15 @@ async function rowOf(method: string, folder: string, task: RowTask, context: Con
   let row: Made = { method, from: methodNamed(method).from };
   try {
     const options = await rowOptions(method, task, context);
-    const { graph: compressed, outcomes } = methodPass(method, options)(graph);
+    const { graph: compressed, outcomes } = appliedTo(graph, method, options);
     const applied = outcomes.filter((outcome) => outcome.applied).length;
-    if (applied === 0) throw nothingApplied(outcomes.map(({ layer, reason }) => `${layer}: ${reason}`));
     row = { ...row, options, ...countsOf(compressed, inputs.shapes) };
     row = { ...row, layers: { applied, skipped: outcomes.length - applied } };
     row = { ...row, compressed: await qualityOf(compressed, task, context) };
-    const tuned = await calibratedAndTuned(method, options, folder, task, context).catch(orReason);
-    const last = "reason" in tuned ? compressed : tuned.graph;
-    if ("reason" in tuned) row = { ...row, reason: `not calibrated: ${tuned.reason}` };
-    else row = { ...row, ...tuned.qualities };
-    return { ...row, ...(await written(last, folder, task, context)) };
+    const { graph: last, ...made } = await calibratedAndTuned(method, options, folder, task, context).catch(
+      (error: unknown) => ({ graph: compressed, reason: `not calibrated: ${reasonOf(error)}` }),
+    );
+    return { ...row, ...made, ...(await written(last, folder, task, context)) };
   } catch (error) {
     if (context.signal.aborted || isError(error, "interrupted")) throw error;
     if (isError(error)) return { ...row, reason: error.message, code: error.code };
@@ -120,13 +119,10 @@ async function rowOf(method: string, folder: string, task: RowTask, context: Con
   }
 }
 
-const nothingApplied = (skipped: readonly string[]) =>
-  new FilterBasisError("unsupported", `the method finds nothing to do (${skipped[0] ?? "no layers"})`);
-
 /** A step that cannot be done is told; a mistake of the program, or a wish to stop, is not swallowed. */
-function orReason(error: unknown): { readonly reason: string } {
-  if (isError(error) && error.code !== "interrupted" && error.code !== "internal") return { reason: error.message };
-  throw error;
+function reasonOf(error: unknown): string {
+  if (!isError(error) || error.code === "interrupted" || error.code === "internal") throw error;
+  return error.code === "non-finite" ? `${error.message}; a lower --lr may help` : error.message;
 }
 
 /** Most networks that are timed before a speed is reached. */
@@ -169,14 +165,17 @@ async function speedAt(method: string, keep: number, { graph, inputs, original, 
   }
 }
 
-/** The run in the row's folder, which goes on where it was stopped: its model, and how good it was before and after. */
+/**
+ * The run in the row's folder, which goes on where it was stopped: its model, and how good it was before and after.
+ * Where the steps fail, the model is that which they began with.
+ */
 async function calibratedAndTuned(
   method: string,
   options: object,
   folder: string,
   task: RowTask,
   context: Context,
-): Promise<{ readonly graph: Graph; readonly qualities: Pick<MethodRow, "calibrated" | "tuned"> }> {
+): Promise<{ readonly graph: Graph } & Pick<MethodRow, "calibrated" | "tuned" | "reason">> {
   const run = join(folder, "run");
   const begun = await holdsTrained(run);
   if (!begun) await rm(run, { recursive: true, force: true });
@@ -188,21 +187,30 @@ async function calibratedAndTuned(
     note: (text: string) => (text.startsWith("skipped ") ? undefined : context.note(text)),
   };
   const recipe = begun ? ("resume" as const) : rowRecipe(method, options, task);
-  const { finished, globalStep } = await trainInWorker(run, recipe, hooks, context.signal).finally(() => bar.stop());
+  const start = join(run, runFiles.start);
+  const trained = await trainInWorker(run, recipe, hooks, context.signal)
+    .catch((error: unknown) => {
+      if (!existsSync(start)) throw error;
+      return { reason: `not fine-tuned: ${reasonOf(error)}` };
+    })
+    .finally(() => bar.stop());
+  if ("reason" in trained)
+    return { graph: await loadModel(start), calibrated: await qualityOf(start, task, context), ...trained };
+  const { finished, globalStep } = trained;
   if (!finished) throw new FilterBasisError("interrupted", "stopped while fine-tuning; the same command goes on");
-  const calibrated = await qualityOf(join(run, runFiles.start), task, context);
-  const graph = await loadModel(join(run, runFiles.last));
-  if (globalStep === 0) return { graph, qualities: { calibrated } };
-  return { graph, qualities: { calibrated, tuned: await qualityOf(join(run, runFiles.last), task, context) } };
+  const calibrated = await qualityOf(start, task, context);
+  const last = join(run, runFiles.last);
+  const graph = await loadModel(last);
+  return { graph, calibrated, ...(globalStep > 0 && { tuned: await qualityOf(last, task, context) }) };
 }
 
 /** The same for every method but the method itself. */
-function rowRecipe(method: string, options: object, { request, network, graph, feeds, labelled }: RowTask) {
-  const { epochs, steps, batch, lr, seed, threads, device, calibrate } = request;
-  const classifies = (graph.outputs[0]?.tensor?.dims?.length ?? 2) === 2;
-  const labels = labelled !== undefined;
-  const { normalize, range } = feeds.how;
-  const data = request.data === "cifar10" ? { name: "cifar10" } : { name: "folder", folder: request.data, range };
+function rowRecipe(method: string, options: object, task: RowTask) {
+  const { request, network, graph, labelled } = task;
+  const { epochs, steps, lr, seed, threads, device, calibrate } = request;
+  const single = graph.outputs.length === 1;
+  const classifies = single && (graph.outputs[0]?.tensor?.dims?.length ?? 2) === 2;
+  const labels = single && labelled !== undefined;
   const distill = classifies ? { kind: "soft-targets", weight: labels ? 0.5 : 1, temperature: 3 } : { kind: "mse" };
   const norms = graph.nodes.some(({ op }) => op === "BatchNormalization");
   return parseRecipe({
@@ -211,7 +219,7 @@ function rowRecipe(method: string, options: object, { request, network, graph, f
     compress: { method, ...options },
     calibrate,
     recalibrate: norms ? 50 : 0,
-    data: { ...data, batch, normalize, ...(labels ? {} : { augment: false }) },
+    data: rowData(task, labels),
     loss: { task: labels ? "cross-entropy" : "none", distill },
     optimizer: classifies ? { name: "sgd", lr: lr ?? 0.01, nesterov: true } : { name: "adam", lr: lr ?? 2e-4 },
     schedule: { name: "cosine", per: "step" },
@@ -221,6 +229,18 @@ function rowRecipe(method: string, options: object, { request, network, graph, f
     ...(device === undefined ? {} : { device }),
     seed,
   });
+}
+
+/** Images go in as where the row is evaluated; as many at once as the network takes, where that is fixed. */
+function rowData({ request, feeds }: RowTask, labels: boolean): object {
+  const { how, lowResolution, oneByOne, each } = feeds;
+  const { normalize, range, channels, fit } = how;
+  const data = request.data === "cifar10" ? { name: "cifar10" } : { name: "folder", folder: request.data, range };
+  const batch = oneByOne ? { batch: each, dropLast: each > 1 } : { batch: request.batch };
+  return {
+    ...{ ...data, ...batch, normalize },
+    ...(labels ? {} : { labels: false, augment: false, channels, fit, ...(lowResolution && { lowResolution }) }),
+  };
 }
 
 /** The file that a method comes to, norms folded: what it takes, and its time beside the original's. */

@@ -36,6 +36,8 @@ export interface ModelFeeds {
   readonly shapes: ModelInputs["shapes"];
   /** How images become inputs: to be printed, and to be written into the model's metadata. */
   readonly how: Conventions;
+  /** Super-resolution: how images are reduced before they go in. */
+  readonly lowResolution?: { readonly scale: number; readonly enlarge: boolean };
   /** Whether the data is images; numbers go in as they are, whatever `how` says. */
   readonly images: boolean;
   /** What of it was guessed, for people. */
@@ -117,6 +119,7 @@ export async function modelFeeds(
   const some = (from: number, count: number): ModelFeeds => ({
     ...{ count, each, batch, oneByOne, input: placement.name, how, batches: Math.ceil(count / batch), shapes },
     ...(loaded.asIs ? { images: false, guessed: [] } : { images: true, guessed }),
+    ...(sr && { lowResolution: { scale: sr.scale, enlarge: sr.enlarged } }),
     dims: primary.whole ? loaded.dims.slice(1) : primary.dims,
     skipped: loaded.skipped,
     feeds: (index) => at(from + index * batch, Math.min(batch, count - index * batch)),

@@ -3,11 +3,13 @@
 // input channels j of a layer those with the largest sum |W[:, j]| stay, and the weights that read them are fitted
 // anew to what the layer gave before,
 //
-//   W' = argmin E |W x - W' x_S|^2 = W C[:, S] C[S, S]^-1,     C = E[x x^T] of the original's input patches,
+//   W' = argmin E |W x - W' x_S|^2 = W[:, S] + W[:, G] C[G, S] C[S, S]^-1,     C = E[x x^T] of the original's
+//                                                                              input patches, G what goes,
 //
-// where calibration moments are given. Environment, state and agent follow the authors' code; the kernel of more than
-// one element, the moments instead of samples, and counts that may be any (not multiples of eight) are our own. Where
-// nothing has searched, every layer keeps the same share, which is told.
+// where calibration moments are given; what few images say nothing of stays as it was. Environment, state and agent
+// follow the authors' code; the kernel of more than one element, the moments instead of samples, and counts that may
+// be any (not multiples of eight) are our own. Where nothing has searched, every layer keeps the same share, which is
+// told.
 import * as z from "zod/mini";
 import type { ActivationMoments } from "../basis/moments.js";
 import { nodeName } from "../graph/attributes.js";
@@ -112,6 +114,9 @@ function refitted(
   return { ...graph, initializers };
 }
 
+/** What is added to the diagonal of C[S, S], over its mean. */
+const ridgeOf = 1e-6;
+
 /** W [n, c, h, w] with W' at the channels that stay; what stands at the others does not matter any more. */
 function refit(
   graph: Graph,
@@ -125,22 +130,27 @@ function refit(
   if (node.op !== "Conv" || second.rows !== numbers(tensor).length / (dims[0] ?? 1)) return undefined;
   const [n = 0, c = 0] = dims;
   const area = second.rows / c;
-  const places = stays.flatMap((is, j) => (is ? Array.from({ length: area }, (_, k) => j * area + k) : []));
+  const at = (is: boolean) =>
+    stays.flatMap((one, j) => (one === is ? Array.from({ length: area }, (_, k) => j * area + k) : []));
+  const [kept, lost] = [at(true), at(false)];
   const side = second.rows;
-  const trace = places.reduce((sum, at) => sum + second.data[at * side + at]!, 0);
-  const ridge = 1e-6 * (trace / places.length) + Number.MIN_VALUE;
-  const normal = matrix(places.length, places.length, new Float64Array(places.length ** 2));
-  for (const [i, row] of places.entries())
-    for (const [j, column] of places.entries())
-      normal.data[i * places.length + j] = second.data[row * side + column]! + (i === j ? ridge : 0);
-  const chosen = matrix(side, places.length, new Float64Array(side * places.length)); // C[:, S]
-  for (let row = 0; row < side; row++)
-    for (const [j, column] of places.entries())
-      chosen.data[row * places.length + j] = second.data[row * side + column]!;
+  const trace = kept.reduce((sum, place) => sum + second.data[place * side + place]!, 0);
+  const ridge = ridgeOf * (trace / kept.length) + Number.MIN_VALUE;
+  const normal = matrix(kept.length, kept.length, new Float64Array(kept.length ** 2)); // C[S, S]
+  for (const [i, row] of kept.entries())
+    for (const [j, column] of kept.entries())
+      normal.data[i * kept.length + j] = second.data[row * side + column]! + (i === j ? ridge : 0);
+  const between = matrix(lost.length, kept.length, new Float64Array(lost.length * kept.length)); // C[G, S]
+  for (const [i, row] of lost.entries())
+    for (const [j, column] of kept.entries()) between.data[i * kept.length + j] = second.data[row * side + column]!;
   const values = numbers(tensor).slice();
-  const right = linear.multiply(matrix(n, side, values), chosen); // W C[:, S]
-  const solved = linear.solve(normal, transpose(right)); // [S, n]
-  for (let o = 0; o < n; o++) for (const [j, at] of places.entries()) values[o * side + at] = solved.data[j * n + o]!;
+  const gone = matrix(n, lost.length, new Float64Array(n * lost.length)); // W[:, G]
+  for (let o = 0; o < n; o++)
+    for (const [j, place] of lost.entries()) gone.data[o * lost.length + j] = values[o * side + place]!;
+  const added = linear.solve(normal, transpose(linear.multiply(gone, between))); // [S, n]
+  for (let o = 0; o < n; o++)
+    for (const [j, place] of kept.entries())
+      values[o * side + place] = values[o * side + place]! + added.data[j * n + o]!;
   return tensorOf(type, dims, values);
 }
 

@@ -54,5 +54,6 @@ export const transitionMethod: Method<"transition", typeof fields> = {
   summary: "DenseNet's transitions as a bottleneck with a skip",
   from: "architecture",
   options: fields,
+  sizes: [4, 8, 16, 32].map((bottleneck) => ({ bottleneck })), // from 3 on it has fewer weights than C x C
   apply: (graph, options) => transitionBottleneck(options)(graph),
 };

@@ -16,6 +16,7 @@ import { checkBeginning, inEightBits } from "./given-start.js";
 import type { Metrics } from "./loop.js";
 import { LossScaler } from "./loss-scaler.js";
 import { optimizer } from "./optimizers.js";
+import { floatOutputs } from "./outputs.js";
 import type { Recipe } from "./recipe.js";
 import { runnable } from "./runnable.js";
 import type { BatchSource } from "./sources.js";
@@ -79,19 +80,19 @@ export async function assemble(
   const network = owned.use(networkOf(graph, recipe, rounded, device));
   const layers = recipe.loss.gamma > 0 ? approximatedLayers(graph, original, network) : [];
   for (const layer of layers) owned.use(layer.original);
-  const [input, output] = ends(graph);
-  const [teacherInput, teacherOutput] = ends(original);
+  const labelled = recipe.loss.task !== "none";
+  const { input, outputs } = ends(graph, labelled);
   const trainer: Trainer = {
     graph,
     network,
     input,
-    output,
+    outputs,
     optimizer: owned.use(optimizer(network.parameters, recipe.optimizer)),
     loss: recipe.loss,
     clip: recipe.optimizer.clip,
     precision: recipe.precision,
     ...(recipe.precision === "float16" ? { scaler: new LossScaler() } : {}),
-    teacher: recipe.loss.distill && { network: teacherNetwork, input: teacherInput, output: teacherOutput },
+    teacher: recipe.loss.distill && { network: teacherNetwork, ...ends(original, labelled) },
     layers,
     ...(world.size > 1 && { shared: owned.use(world.shareGradients([...network.parameters.values()])) }),
     ...((recipe.loss.sparsity ?? 0) > 0 ? { scales: scalesOf(graph, network) } : {}),
@@ -150,13 +151,23 @@ class DisposableStackLike implements Disposable {
   }
 }
 
-function ends(graph: Graph): readonly [input: string, output: string] {
-  const [inputs, outputs] = [feeds(graph), graph.outputs];
-  if (inputs.length !== 1 || outputs.length !== 1) {
-    throw new FilterBasisError("unsupported", "only networks with one input and one output can be trained here", {
-      expected: "1 input, 1 output",
-      got: `${inputs.length} inputs, ${outputs.length} outputs`,
-    });
-  }
-  return [inputs[0]?.name as string, outputs[0]?.name as string];
+/**
+ * The one input, and the outputs that a loss is of: the original can teach several, labels are of one.
+ * @throws FilterBasisError `unsupported`
+ */
+function ends(graph: Graph, labelled: boolean): Pick<Trainer, "input" | "outputs"> {
+  const [input, ...more] = feeds(graph);
+  const outputs = floatOutputs(graph);
+  if (input !== undefined && more.length === 0 && outputs.length > 0 && !(labelled && graph.outputs.length > 1))
+    return { input: input.name, outputs };
+  throw new FilterBasisError(
+    "unsupported",
+    labelled
+      ? "only networks with one input and one output can be trained on labels"
+      : "only networks with one input and outputs of floats can be trained here",
+    {
+      expected: labelled ? "1 input, 1 output" : "1 input, 1 output or more",
+      got: `${feeds(graph).length} inputs, ${graph.outputs.length} outputs`,
+    },
+  );
 }

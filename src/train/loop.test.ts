@@ -48,7 +48,7 @@ async function train(
   using network = new Network(graph);
   if (o.spoil !== undefined) noGrad(() => void callAll("fill_.Scalar", network.parameters.get(o.spoil!)!, 3e38));
   using rule = optimizer(network.parameters, recipe.optimizer);
-  const ends = { input: "input", output: "output" };
+  const ends = { input: "input", outputs: ["output"] };
   const trainer: Trainer = {
     graph,
     network,

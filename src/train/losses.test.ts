@@ -48,9 +48,9 @@ describe("totalLoss", () => {
       coefficients: fromArray(Float32Array.of(1), [1, 1, 1, 1]),
     };
     const parts = {
-      output,
+      outputs: [output],
       target: fromArray(Float32Array.of(0, 0), [2]),
-      teacher: fromArray(Float32Array.of(1, 0), [2]),
+      teacher: [fromArray(Float32Array.of(1, 0), [2])],
       layers: [layer],
     };
     expect(totalLoss(loss, 0, parts).total.item()).toBeCloseTo(2.5 + 2 * 2 + 0.5 * 4, 5);
@@ -62,21 +62,34 @@ describe("totalLoss", () => {
     const output = fromArray(Float32Array.of(1, 3), [1, 2]);
     output.requiresGrad = true;
     const loss = totalLoss(options({ task: "none", distill: { temperature: 2 } }), 0, {
-      output,
+      outputs: [output],
       target: null,
-      teacher: fromArray(Float32Array.of(3, 1), [1, 2]),
+      teacher: [fromArray(Float32Array.of(3, 1), [1, 2])],
       layers: [],
     });
     backward(loss.total);
     const [q, t] = [1 / (1 + Math.exp(1)), 1 / (1 + Math.exp(-1))];
     expect((output.grad!.data() as Float32Array)[0]).toBeCloseTo(2 * (q - t), 5); // T^2 times (q - t) / T
   });
+  it("takes each of several outputs over its own size, and one as it is", () => {
+    using _scope = new TensorScope();
+    const loss = options({ task: "none", distill: { kind: "mse" } });
+    const pair = (output: number, teacher: number) =>
+      [fromArray(Float32Array.of(output), [1]), fromArray(Float32Array.of(teacher), [1])] as const;
+    const [small, large] = [pair(3, 2), pair(500, 1000)];
+    const of = (...pairs: readonly ReturnType<typeof pair>[]) =>
+      totalLoss(loss, 0, {
+        outputs: pairs.map(([output]) => output),
+        ...{ target: null, teacher: pairs.map(([, teacher]) => teacher), layers: [] },
+      }).total.item();
+    expect(of(small)).toBeCloseTo(1, 6);
+    expect(of(small, large)).toBeCloseTo(1 / 4 + 1 / 4, 6);
+  });
   it("refuses to train on nothing", () => {
     using _scope = new TensorScope();
     const output = fromArray(Float32Array.of(1), [1]);
-    expect(() => totalLoss(options({ task: "none" }), 0, { output, target: null, teacher: null, layers: [] })).toThrow(
-      /nothing to train on/,
-    );
+    const parts = { outputs: [output], target: null, teacher: null, layers: [] };
+    expect(() => totalLoss(options({ task: "none" }), 0, parts)).toThrow(/nothing to train on/);
   });
 });
 

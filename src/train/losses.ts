@@ -71,6 +71,26 @@ function distillationLoss(options: NonNullable<LossOptions["distill"]>, output: 
   return call("mul.Scalar", divergence, (temperature * temperature) / (output.shape[0] ?? 1));
 }
 
+/**
+ * Of all outputs. Where they are several, differences are taken over the size of what the original gives, so that an
+ * output of large numbers does not decide alone.
+ */
+function distillationOfAll(
+  options: NonNullable<LossOptions["distill"]>,
+  outputs: readonly Tensor[],
+  teachers: readonly Tensor[],
+): Tensor {
+  const terms = outputs.map((output, at) => {
+    const teacher = teachers[at]!;
+    const own = distillationLoss(options, output, teacher);
+    if (outputs.length === 1 || options.kind === "soft-targets") return own;
+    const zero = call("zeros_like", teacher);
+    const size = Number(distillationLoss(options, zero, teacher).item());
+    return call("mul.Scalar", own, 1 / (size || 1)); // an output of zeros alone has no size
+  });
+  return terms.reduce((sum, term) => call("add.Tensor", sum, term));
+}
+
 /** Sum of the absolute values of batch norms' scales (network slimming); its gradient is their sign. */
 function sparsityLoss(scales: readonly Tensor[]): Tensor | null {
   return scales.reduce<Tensor | null>((sum, scale) => {
@@ -91,20 +111,22 @@ export function totalLoss(
   options: LossOptions,
   progress: number,
   parts: {
-    readonly output: Tensor;
+    /** What the network gives; the task's loss is of the first. */
+    readonly outputs: readonly Tensor[];
     readonly target: Tensor | null;
-    readonly teacher: Tensor | null;
+    /** What the original gives in their places. */
+    readonly teacher: readonly Tensor[] | null;
     readonly layers: readonly ApproximatedLayer[];
     /** Of batch norms, for `sparsity`. */
     readonly scales?: readonly Tensor[];
   },
 ): LossParts {
-  const { output, target, teacher, layers, scales = [] } = parts;
+  const { outputs, target, teacher, layers, scales = [] } = parts;
   const gamma = gammaAt(options, progress);
-  const task = target === null ? null : taskLoss(options, output, target);
+  const task = target === null ? null : taskLoss(options, outputs[0]!, target);
   const approximation = gamma > 0 ? approximationLoss(layers) : null;
   const distillation =
-    options.distill !== undefined && teacher !== null ? distillationLoss(options.distill, output, teacher) : null;
+    options.distill !== undefined && teacher !== null ? distillationOfAll(options.distill, outputs, teacher) : null;
   const weight = options.sparsity ?? 0;
   const sparsity = weight > 0 ? sparsityLoss(scales) : null;
   const terms = [

@@ -1,6 +1,8 @@
 // What a training is: network, compression, data, loss, optimiser, schedule. Checked by one schema, whose defaults
 // are the common case.
 import * as z from "zod";
+import { fits } from "../data/codec.js";
+import { channelOrders } from "../data/inputs.js";
 import { FilterBasisError } from "../errors/error.js";
 import type { Method } from "../methods/method.js";
 import { type MethodName, methods } from "../methods/methods.js";
@@ -64,6 +66,19 @@ const data = z.strictObject({
   stepsPerEpoch: count.optional().describe("for patches: batches that make an epoch"),
   exclude: z.array(z.string()).default([]).describe("file names left out"),
   test: z.string().optional().describe("super-resolution: the data set to measure on, by name or path"),
+  labels: z
+    .boolean()
+    .default(true)
+    .describe("false: with loss.task none, images go in as images without labels do, though the data has labels"),
+  channels: z.enum(channelOrders).optional().describe("images without labels: the network's channels; default rgb"),
+  fit: z.enum(fits).optional().describe("images without labels: how they are brought to the network's size"),
+  lowResolution: z
+    .strictObject({
+      scale: z.union([z.literal(2), z.literal(3), z.literal(4)]),
+      enlarge: z.boolean().default(false).describe("enlarged again (bicubic), for networks that only sharpen"),
+    })
+    .optional()
+    .describe("images without labels: reduced by this scale before they go in"),
   // 0 by default: making a batch takes a few hundredths of a step at most, and where cores are few a loader takes
   // them from the steps.
   loaders: z

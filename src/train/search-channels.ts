@@ -13,6 +13,12 @@ const numbersOfState = 10;
 /** Noise of the first action that is not random, and by how much of it the next episode's is less. */
 const noise = { first: 0.5, decay: 0.95 } as const;
 
+/**
+ * The error itself up to 1, and above it still more for more, but below 2: without labels most tries may be off by more
+ * than what the original gives, and the agent has to tell them apart.
+ */
+const bounded = (error: number): number => (error <= 1 ? error : 2 - 1 / error);
+
 export const searchChannels: Learner = async (task) => {
   const { graph, options, seed, note, moments } = task;
   const given = { ...(options as AmcOptions), ...(moments && { moments }) };
@@ -37,7 +43,9 @@ export const searchChannels: Learner = async (task) => {
     const error = errorOf(amc({ ...given, kept })(graph).graph);
     await new Promise(setImmediate);
     if (best === undefined || error < best.error) best = { kept, error };
-    agent.remember(steps.map((step, at): Transition => ({ ...step, reward: -error, next: steps[at + 1]?.state })));
+    agent.remember(
+      steps.map((step, at): Transition => ({ ...step, reward: -bounded(error), next: steps[at + 1]?.state })),
+    );
     if (episode >= warmup) for (const _ of classes) agent.learn();
   }
   note(`channels decided in ${episodes} episodes: error ${best!.error.toPrecision(3)} before fine-tuning`);

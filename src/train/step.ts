@@ -20,7 +20,8 @@ export interface Trainer {
   readonly graph: Graph;
   readonly network: Network;
   readonly input: string;
-  readonly output: string;
+  /** What the loss is of; the task's is of the first. */
+  readonly outputs: readonly string[];
   readonly optimizer: Optimizer;
   readonly loss: Recipe["loss"];
   /** Largest norm of all gradients together. */
@@ -30,7 +31,7 @@ export interface Trainer {
   /** What keeps gradients of float16 from vanishing. */
   readonly scaler?: LossScaler;
   /** The original network, for distillation. */
-  readonly teacher?: { readonly network: Network; readonly input: string; readonly output: string } | undefined;
+  readonly teacher?: Pick<Trainer, "network" | "input" | "outputs"> | undefined;
   readonly layers: readonly ApproximatedLayer[];
   /** Scales of batch norms, where the loss makes them small. */
   readonly scales?: readonly Tensor[];
@@ -71,12 +72,9 @@ export async function trainStep(
   const input = placed(batch.input, batch.inputDims);
   const target = batch.target === null ? null : placed(batch.target, batch.targetDims);
   const parts = inPrecision(precision, network.device, () => {
-    const answer =
-      teacher === undefined
-        ? null
-        : noGrad(() => outputOf(teacher.network, teacher.input, teacher.output, input, false));
-    const output = inFloat32(outputOf(network, trainer.input, trainer.output, input, true));
-    return totalLoss(loss, progress, { output, target, teacher: answer && inFloat32(answer), layers, scales });
+    const answers = teacher === undefined ? null : noGrad(() => outputsOf(teacher, input, false)).map(inFloat32);
+    const outputs = outputsOf(trainer, input, true).map(inFloat32);
+    return totalLoss(loss, progress, { outputs, target, teacher: answers, layers, scales });
   });
   const { share = 1 } = batch;
   const weight = share * (trainer.shared?.size ?? 1); // 1 where the batch was shared out evenly
@@ -122,11 +120,17 @@ async function ofAll(shared: SharedGradients, share: number, own: StepResult): P
 const inFloat32 = (output: Tensor): Tensor =>
   output.dtype === "float32" ? output : call("to.dtype", output, "float32");
 
-function outputOf(network: Network, inputName: string, outputName: string, input: Tensor, training: boolean): Tensor {
-  const output = network.forward(new Map([[inputName, input]]), { training }).get(outputName);
-  if (output === undefined)
-    throw new FilterBasisError("internal", "the network did not give its output", { tensor: outputName });
-  return output;
+function outputsOf(
+  { network, input: name, outputs }: NonNullable<Trainer["teacher"]>,
+  input: Tensor,
+  training: boolean,
+): readonly Tensor[] {
+  const made = network.forward(new Map([[name, input]]), { training });
+  return outputs.map((tensor) => {
+    const output = made.get(tensor);
+    if (output !== undefined) return output;
+    throw new FilterBasisError("internal", "the network did not give its output", { tensor });
+  });
 }
 
 /** torch.nn.utils.clip_grad_norm_ with the Euclidean norm. */

@@ -16,7 +16,8 @@ import { threads } from "../torch/index.js";
 import { openBatches } from "./loaders.js";
 import type { Metrics } from "./loop.js";
 import type { Recipe } from "./recipe.js";
-import { type BatchSource, openSource, partOf, type SourcePlan } from "./sources.js";
+import { type BatchSource, openSource, type SourcePlan } from "./sources.js";
+import { unlabelled } from "./unlabelled.js";
 import { alone, gather, type World } from "./world.js";
 
 /** Owns open files: dispose it. */
@@ -46,9 +47,9 @@ export async function openTaskData(
   note: (text: string) => void,
   world: World = alone,
 ): Promise<TaskData> {
-  const { name, scale } = recipe.data;
+  const { name, scale, labels: wanted } = recipe.data;
   const data = await openData(sourceOf(recipe.data), { note });
-  const labels = data.labelled !== undefined || recipe.loss.task !== "none";
+  const labels = (data.labelled !== undefined && wanted) || recipe.loss.task !== "none";
   const open: Opener = name === "pairs" || scale !== undefined ? superResolution : labels ? classification : unlabelled;
   return await open(recipe, data, original, note, world);
 }
@@ -148,35 +149,6 @@ async function superResolution(
       return meanQuality(await gather(world, rowsOfQuality(measured, testPairs.length, world)), testPairs.length);
     },
     conventions: { "filterbasis.range": String(range), "filterbasis.scale": String(scale) },
-  };
-}
-
-/** Images without labels, for distillation alone: the network's own input size, nothing to measure on. */
-async function unlabelled(
-  recipe: Recipe,
-  from: Data,
-  original: Runnable,
-  note: (text: string) => void,
-  world: World = alone,
-): Promise<TaskData> {
-  const { data, seed } = recipe;
-  const { batch, normalize, range = 1 } = data;
-  const [height, width] = original.inputs[0]?.dims.slice(2) ?? [];
-  const size = typeof height === "number" && typeof width === "number" ? { size: { width, height } } : {};
-  const limit = data.subset === undefined ? {} : { limit: data.subset };
-  const inputs = await from.inputs({ batch, normalize, range, seed, note, ...size, ...limit });
-  note(`${inputs.count} images without labels: there is nothing to measure quality on`);
-  const ownRows: BatchSource["batch"] = async (epoch, step) => {
-    const batch = await inputs.batch(epoch, step);
-    return partOf({ ...batch, input: batch.input.slice() }, world); // rows move within the array: not within the data's own
-  };
-  return {
-    source: world.size === 1 ? inputs : { ...inputs, batch: ownRows },
-    whole: inputs,
-    primaryMetric: { name: "top1Error", higher: false },
-    evaluate: async () => ({}),
-    conventions: { "filterbasis.normalize": normalize, ...(range === 255 && { "filterbasis.range": "255" }) },
-    [Symbol.dispose]: () => undefined,
   };
 }
 
