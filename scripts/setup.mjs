@@ -146,6 +146,7 @@ function systemPackages() {
     "see apt's message above",
   ];
   run(program, [...before, "update", "-q"], { env, quiet: true, cure: "see apt's message above" });
+  if (!dryRun) console.error("set-up: apt says nothing until it is done, which takes minutes");
   run(program, [...before, "install", "-y", "-q", "--no-install-recommends", ...wanted], {
     env,
     quiet: true,

@@ -57,6 +57,7 @@ describe("told before a model is read", () => {
     ["upscale DIR/broken.onnx DIR/a.png -o DIR/none/out.png", "not-found", /does not exist/],
     ["upscale DIR/broken.onnx DIR/a.png -o DIR/a.png", "usage", /replace the input/],
     ["upscale DIR/broken.onnx DIR/none.png -o DIR/out.png", "not-found", /none\.png/],
+    ["report DIR/none.onnx", "not-found", /none\.onnx": there is no such file or folder/],
     ["nets edsr -o DIR/none/out.onnx", "not-found", /does not exist/],
     ["nets edsr -o DIR/a.png --weights DIR/a.png", "usage", /replace the input/],
     ["evaluate DIR/broken.onnx --data DIR/none", "not-found", /no such data/],

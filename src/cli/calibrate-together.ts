@@ -1,6 +1,8 @@
 // `compress --data` and `plan --data` under a launcher: the first process does the job, the others sum their shares of
 // what layers see and say nothing but how they failed.
 import type { Wanted } from "../compress/choose-plan.js";
+import { isAboutSpeed } from "../compress/why-not.js";
+import { busyText } from "../runtime/machine.js";
 import { readLaunch } from "../torch/launcher.js";
 import { together } from "../train/join.js";
 import { fromFirst, sharesOf, type World } from "../train/world.js";
@@ -17,7 +19,10 @@ export async function calibrateTogether<Asked extends Omit<OnData, "output">>(
   run: (asked: Asked) => Promise<Outcome>,
 ): Promise<Outcome> {
   const launch = readLaunch(process.env);
-  if (launch === undefined) return run(asked);
+  if (launch === undefined)
+    return run(asked).catch((error: unknown) => {
+      throw onBusyMachine(error, busyText());
+    });
   const { device = "cpu" } = asked.args;
   const networkInterface = process.env.GLOO_SOCKET_IFNAME;
   return together({ launch, device, ...(networkInterface && { networkInterface }) }, async (world) => {
@@ -32,6 +37,10 @@ export async function calibrateTogether<Asked extends Omit<OnData, "output">>(
     return outcome;
   });
 }
+
+/** The error, with a further cure where it rests on times that other programs disturbed. */
+export const onBusyMachine = (error: unknown, busy: string | undefined): unknown =>
+  busy !== undefined && isAboutSpeed(error) ? error.curedBy(busy) : error;
 
 async function tell(world: World, wanted: Wanted | undefined): Promise<void> {
   await fromFirst(world, wanted && new TextEncoder().encode(JSON.stringify(wanted)));

@@ -15,7 +15,7 @@ import { checkOutputFolder } from "../runtime/output.js";
 import { deviceForms } from "../torch/device.js";
 import { requireDevice } from "../torch/index.js";
 import { columns, grouped } from "./columns.js";
-import { type InputArguments, readInputOptions } from "./data-options.js";
+import { guessedText, type InputArguments, readInputOptions } from "./data-options.js";
 import type { Context } from "./frame.js";
 import { beginComparison, type ComparisonRequest, methodNames } from "./method-comparison.js";
 import { type OriginalRow, originalRow, type Quality } from "./method-quality.js";
@@ -139,7 +139,7 @@ async function rowTask(
     ...given("input", args["data-input"]),
     ...{ note, signal, part: "test" },
   });
-  if (feeds.guessed.length > 0) note(`images: ${feeds.guessed.join(", ")} (guessed; state others)`);
+  if (feeds.guessed.length > 0) note(guessedText(feeds.guessed));
   const at = { ...inputs, shapes: feeds.shapes };
   const { network, graph } = await beginComparison(folder, model, request, at.shapes);
   const labelled = await labelsFor(model, data, context);

@@ -14,7 +14,7 @@ import { loadModel } from "../runtime/files.js";
 import { modelBytes } from "../runtime/model-bytes.js";
 import { grouped } from "./columns.js";
 import { compareMethods, methodOptions } from "./compare-methods.js";
-import { inputOptions as imageOptions, readInputOptions } from "./data-options.js";
+import { guessedText, inputOptions as imageOptions, readInputOptions } from "./data-options.js";
 import { command, stopIfAsked } from "./frame.js";
 import { lossLines } from "./loss-text.js";
 import { modelFile } from "./model-file.js";
@@ -88,7 +88,7 @@ export default command({
       ...given("seed", whole("--seed", args.seed, 0, 2 ** 31)),
       ...named,
     });
-    if (feeds.guessed.length > 0) note(`images: ${feeds.guessed.join(", ")} (guessed; state others)`);
+    if (feeds.guessed.length > 0) note(guessedText(feeds.guessed));
     const bar = context.progress("comparing", feeds.batches);
     const compared = await compareOnData(file, other, feeds, {
       ...options,

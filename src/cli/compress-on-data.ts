@@ -18,7 +18,7 @@ import { isDense, layersOf, reportOf } from "./calibrated-report.js";
 import { columns } from "./columns.js";
 import { inPrecision } from "./compress-in-precision.js";
 import { changesText, timesText, withBytes } from "./compress-text.js";
-import { type InputArguments, readInputOptions } from "./data-options.js";
+import { guessedText, type InputArguments, readInputOptions } from "./data-options.js";
 import { inEightBits, type PrecisionArguments } from "./eight-bits.js";
 import type { Context } from "./frame.js";
 import { keepReport } from "./kept-reports.js";
@@ -77,7 +77,7 @@ export async function imagesFor(
   const { note, signal } = context;
   const data = await openData(args.data!, { note, signal });
   const images = await calibrationData(graph, data, inputs, imageOptionsOf(args, context));
-  if (images.all.guessed.length > 0) note(`images: ${images.all.guessed.join(", ")} (guessed; state others)`);
+  if (images.all.guessed.length > 0) note(guessedText(images.all.guessed));
   return images;
 }
 

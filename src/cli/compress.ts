@@ -173,7 +173,8 @@ function show(report: ReturnType<typeof reportOf>, { outcomes }: Compressed<Fine
     ...(report.trained
       ? []
       : [
-          "without pictures filters are fitted to weights alone, and nothing says what was lost: with --data FOLDER (no labels) the same budget keeps far more, and it is measured",
+          "without pictures filters are fitted to weights alone, and what is lost on real inputs is unknown:",
+          "with --data FOLDER (no labels) the same budget keeps far more, and it is measured",
         ]),
   ].join("\n");
 }

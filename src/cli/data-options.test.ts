@@ -1,6 +1,6 @@
 // The options of --data are read into what data sets take; mistakes are told before anything is loaded.
 import { expect, test } from "vitest";
-import { readInputOptions } from "./data-options.js";
+import { guessedText, readInputOptions } from "./data-options.js";
 
 test("only what was given is said", () => {
   expect(readInputOptions({})).toEqual({});
@@ -25,4 +25,10 @@ test.each([
   { limit: "0" },
 ])("%j is wrong use", (args) => {
   expect(() => readInputOptions(args)).toThrow(expect.objectContaining({ code: "usage" }));
+});
+
+test("what was guessed is told with the options that state it", () => {
+  expect(guessedText(["normalize none", "range 1"])).toBe(
+    "images: normalize none, range 1 (guessed; state others with --normalize, --range)",
+  );
 });

@@ -47,6 +47,12 @@ export function readInputOptions({ size, fit, normalize, channels, range, limit 
   };
 }
 
+/** What was guessed of the images, for people: `normalize none, range 1`, with the options that state others. */
+export function guessedText(guessed: readonly string[]): string {
+  const options = guessed.map((guess) => `--${guess.split(" ")[0]}`);
+  return `images: ${guessed.join(", ")} (guessed; state others with ${options.join(", ")})`;
+}
+
 function readSize(text: string): { readonly width: number; readonly height: number } {
   const [, width = 0, height = 0] = (/^(\d{1,5})x(\d{1,5})$/.exec(text) ?? []).map(Number);
   if (width > 0 && height > 0) return { width, height };

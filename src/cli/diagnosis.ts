@@ -19,6 +19,9 @@ export interface Findings {
   readonly runtimes: readonly { readonly name: string; readonly version?: string; readonly reason?: string }[];
 }
 
+/** Without its install script, which downloads from another host: where that fails, npm leaves the package out. */
+export const runtimeCure = "ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node";
+
 /** Below this share of what the processor should give, something is wrong rather than merely not perfect. */
 const farApart = 0.4;
 
@@ -37,8 +40,8 @@ export function diagnose(findings: Findings): Problem[] {
   const native = runtimes.find(({ name }) => name === "node");
   if (native && native.version === undefined) {
     found.push({
-      problem: `onnxruntime-node is not there (${native.reason}); models run in the slower onnxruntime-web`,
-      cures: ["ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node"],
+      problem: `onnxruntime-node is missing (${native.reason}); models run in the slower onnxruntime-web`,
+      cures: [runtimeCure],
     });
   }
   const [single, all] = [findings.speeds[0], findings.speeds.at(-1)];

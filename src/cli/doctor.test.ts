@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Machine } from "../runtime/machine.js";
 import { unloadableReason } from "../torch/index.js";
 import { diagnose, expectedGflops, type Findings } from "./diagnosis.js";
-import doctor from "./doctor.js";
+import doctor, { section } from "./doctor.js";
 
 const machine: Machine = {
   system: "Debian",
@@ -83,7 +83,7 @@ describe("the diagnosis", () => {
     [
       "a missing runtime",
       { runtimes: [{ name: "node", reason: "not installed" }] },
-      /onnxruntime-node is not there \(not installed\)/,
+      /onnxruntime-node is missing \(not installed\)/,
     ],
   ])("tells %s and its cure", (_, findings, expected) => {
     const problems = report(findings);
@@ -122,4 +122,12 @@ test("doctor --json tells versions, what is expected and what was measured, with
     expect(result.engine).toBeNull();
     expect(result.problems[0].cures.length).toBeGreaterThan(0);
   }
+});
+
+test("a section fits 100 columns, but for the cures, which are there to be copied", () => {
+  const [title, first, second, cure] = section("advice", [`${"word ".repeat(30)}end`, `  cure: ${"x".repeat(120)}`]);
+  expect(title).toBe("advice");
+  expect(first!.length).toBeLessThanOrEqual(100);
+  expect(second).toMatch(/^ {4}word .* end$/);
+  expect(cure).toBe(`    cure: ${"x".repeat(120)}`);
 });

@@ -8,6 +8,7 @@ import { describeMachine, type Machine, measureFrequency } from "../runtime/mach
 import { type Device, engineInfo, type Gpu, gpus } from "../torch/index.js";
 import { type GpuSpeed, measureGpu, measureSpeed, type Speed } from "../torch/speed.js";
 import { diagnose, expectedGflops, type Findings, type Problem, percent } from "./diagnosis.js";
+import { wrapped } from "./fitting.js";
 import { command } from "./frame.js";
 
 const settings = [
@@ -60,10 +61,10 @@ export default command({
       },
       text: [
         ...section("machine", machineLines(machine, environment)),
-        ...section("libtorch", engine ? engineLines(engine) : [engineMissing?.problem ?? ""]),
+        ...section("libtorch", engine ? engineLines(engine) : ["is not in use: see the advice"]),
         ...section(
           "ONNX Runtime",
-          runtimes.map(({ name, version, reason }) => `onnxruntime-${name} ${version ?? `is missing: ${reason}`}`),
+          runtimes.map(({ name, version }) => `onnxruntime-${name} ${version ?? "is missing: see the advice"}`),
         ),
         ...section("eight bits", [eightBits.text]),
         ...section("speed", speedLines(findings)),
@@ -131,7 +132,7 @@ function describeEngine(): Pick<Findings, "engineMissing"> & { engine?: ReturnTy
     if (!isError(error, "engine-missing")) throw error;
     return {
       engineMissing: {
-        problem: `${error.message}; compressing from weights alone works, fine-tuning does not`,
+        problem: `${error.message}; compressing works, with pictures and without; fine-tuning does not`,
         cures: error.cures,
       },
     };
@@ -182,4 +183,11 @@ function adviceLines(problems: readonly Problem[]): string[] {
   return problems.flatMap(({ problem, cures }) => [problem, ...cures.map((cure) => `  cure: ${cure}`)]);
 }
 
-const section = (title: string, lines: readonly string[]): string[] => [title, ...lines.map((line) => `  ${line}`), ""];
+/** At most 100 columns, but for what is there to be copied: a cure is one line. */
+export function section(title: string, lines: readonly string[]): string[] {
+  const fitted = (line: string) =>
+    line.length <= 96 || line.startsWith("  cure:")
+      ? [line]
+      : wrapped(line, 96).map((part, at) => (at === 0 ? part : `  ${part}`));
+  return [title, ...lines.flatMap(fitted).map((line) => `  ${line}`), ""];
+}

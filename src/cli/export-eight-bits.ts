@@ -7,7 +7,7 @@ import { modelBytes, modelFiles } from "../runtime/model-bytes.js";
 import { checkOutput } from "../runtime/output.js";
 import { checkRunnable } from "../runtime/runnable.js";
 import { imageOptionsOf } from "./compress-on-data.js";
-import type { InputArguments } from "./data-options.js";
+import { guessedText, type InputArguments } from "./data-options.js";
 import { eightBitReport, eightBitText, type PrecisionArguments, quantizeFile } from "./eight-bits.js";
 import { type Context, stopIfAsked } from "./frame.js";
 import { chooseModel } from "./model-file.js";
@@ -50,7 +50,7 @@ export async function exportInEightBits(args: ExportArguments, context: Context)
   const inputs = await modelInputs(graph, context);
   const data = await openData(args.data!, { note, signal });
   const images = await calibrationData(graph, data, inputs, imageOptionsOf(args, context));
-  if (images.all.guessed.length > 0) note(`images: ${images.all.guessed.join(", ")} (guessed; state others)`);
+  if (images.all.guessed.length > 0) note(guessedText(images.all.guessed));
   const result = await quantizeFile({ graph, file }, args.output, images, args, given("threads", threads), context);
   const count = images.images.count * images.all.each;
   return { json: eightBitReport(result, count), text: eightBitText(result, count) };

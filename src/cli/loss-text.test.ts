@@ -7,10 +7,18 @@ import { lossLines, warning } from "./loss-text.js";
 const loss = (kind: Loss["kind"], mean: number): Loss => ({ output: "y", kind, mean, interval: 0, constant: false });
 
 test.each([
-  ["mask", 0.06, "y lost 0.0600 (1 - IoU): too much for most uses"],
-  ["classes", 0.2, "y lost 0.200 (share of classes that changed): too much for most uses"],
-  ["relative", 0.051, "y lost 0.0510 (relative error): too much for most uses"],
-  ["decibels", 0.61, "y lost 0.61 dB: too much for most uses"],
+  ["mask", 0.06, "y lost 0.0600 (1 - IoU): too much for most uses (--max-loss 0.05 writes nothing that loses more)"],
+  [
+    "classes",
+    0.2,
+    "y lost 0.200 (share of classes that changed): too much for most uses (--max-loss 0.05 writes nothing that loses more)",
+  ],
+  [
+    "relative",
+    0.051,
+    "y lost 0.0510 (relative error): too much for most uses (--max-loss 0.05 writes nothing that loses more)",
+  ],
+  ["decibels", 0.61, "y lost 0.61 dB: too much for most uses (--max-loss 0.5 writes nothing that loses more)"],
 ] as const)("a loss of %s of %d is warned of", (kind, mean, line) => {
   expect(warning(loss(kind, mean))[0]).toBe(line);
 });

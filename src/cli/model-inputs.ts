@@ -2,7 +2,15 @@
 
 import type { Graph } from "../graph/types.js";
 import type { ChosenSizes } from "../ops/sizes/concrete-inputs.js";
-import { type FindInputsOptions, findInputs, type ModelInputs, runtimeNames } from "../runtime/index.js";
+import {
+  defaultRuntime,
+  type FindInputsOptions,
+  findInputs,
+  type ModelInputs,
+  type RuntimeName,
+  runtimeNames,
+} from "../runtime/index.js";
+import { runtimeCure } from "./diagnosis.js";
 import type { Context } from "./frame.js";
 import { inputOption } from "./input-shapes.js";
 import { readStatedInputs, valueOption } from "./input-values.js";
@@ -38,8 +46,15 @@ export async function modelInputs(
     ...readStatedInputs(graph, context.repeated),
     signal: context.signal,
   });
-  for (const line of inputLines(found)) context.note(line);
+  const runtime = options.runtime ?? (await defaultRuntime());
+  for (const line of [...inputLines(found), ...runtimeLines(runtime, options.runtime)]) context.note(line);
   return found;
+}
+
+/** Where the slower runtime stands in for the one that is not installed, that is said: npm leaves it out in silence. */
+export function runtimeLines(runtime: RuntimeName, asked: RuntimeName | undefined): readonly string[] {
+  if (runtime !== "web" || asked !== undefined) return [];
+  return ["onnxruntime-node is missing: models run in WebAssembly, which is slower", `  cure: ${runtimeCure}`];
 }
 
 /** What was chosen, for people: a line for sizes, one for values, one where nothing could be tried. */

@@ -55,8 +55,13 @@ export default command({
   },
   rules: [{ option: "threads", excludes: ["times=false"], why: "nothing else takes threads" }],
   async run({ run, output, crops, times, threads, record, original, data }, context) {
-    if ((await stat(run).catch(() => undefined))?.isFile())
-      return compression(run, output, { record, original, data, pictures: crops }, context);
+    const there = await stat(run).catch(() => undefined);
+    if (there === undefined)
+      throw new FilterBasisError("not-found", "there is no such file or folder", {
+        file: run,
+        expected: "a run folder, the folder of a comparison, or a compressed model",
+      });
+    if (there.isFile()) return compression(run, output, { record, original, data, pictures: crops }, context);
     const useless = Object.entries({ record, original, data }).find(([, value]) => value !== undefined);
     if (useless !== undefined)
       throw new FilterBasisError("usage", `--${useless[0]} is of a compressed model`, { got: `the folder ${run}` });

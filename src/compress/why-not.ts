@@ -31,7 +31,8 @@ export async function withReasons(
   return error.knowing({ operators, candidates, saved: savedBy(candidates) });
 }
 
-const isAboutSpeed = (error: unknown): error is FilterBasisError =>
+/** Whether the error says that a network does not get as fast as was asked for. */
+export const isAboutSpeed = (error: unknown): error is FilterBasisError =>
   isError(error, "does-not-pay") ||
   (isError(error, "budget-unreachable") && ["speedup", "latency"].includes(error.place.field ?? ""));
 

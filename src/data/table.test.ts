@@ -10,7 +10,7 @@ import { npy, npz } from "../../test/arrays.js";
 import { someImage, writePng } from "../../test/images.js";
 import { imagePairs, labelledImages } from "./dataset.js";
 import type { Archive } from "./image-archives.js";
-import { datasets, namedDatasets, openData } from "./table.js";
+import { dataHelp, datasets, namedDatasets, openData } from "./table.js";
 
 let root: string;
 const cache = process.env.FILTERBASIS_CACHE;
@@ -200,6 +200,13 @@ describe("openData", () => {
       message: expect.stringContaining("recognised as data"),
     });
     await expect(openData(join(root, "empty", "notes.txt"))).rejects.toThrow(/not a data set/);
+  });
+
+  test("says of an empty folder that it is empty, and no more than what may be named", async () => {
+    const empty = join(root, "nothing-in-it");
+    await mkdir(empty);
+    const error = await openData(empty).catch((thrown: unknown) => thrown as Error);
+    expect(error).toMatchObject({ code: "not-found", problem: "the folder is empty", expected: dataHelp });
   });
 
   test("classes beside images give labels, while inputs are the images", async () => {

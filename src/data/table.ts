@@ -1,5 +1,5 @@
 // The data sets that every command knows, by one table; and what a name or a path stands for.
-import { stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { FilterBasisError } from "../errors/error.js";
 import { nearest } from "../errors/nearest.js";
 import { notWanted } from "../formats/foreign/identify.js";
@@ -64,6 +64,9 @@ export async function openData(source: string, options: Omit<OpenOptions, "path"
   for (const kind of kinds) if (await kind.holds?.(source)) return await kind.open({ ...options, path: source });
   const found = await identifyFile(source).catch(() => undefined);
   if (found) throw notWanted(found, { wanted: "a data set", file: source, cures: [`give ${dataHelp}`] });
+  const names = await readdir(source).catch(() => undefined);
+  if (names?.length === 0)
+    throw new FilterBasisError("not-found", "the folder is empty", { file: source, expected: dataHelp });
   throw new FilterBasisError("not-found", "nothing in it is recognised as data", {
     file: source,
     expected: kinds.map(({ summary }) => summary).join("; "),

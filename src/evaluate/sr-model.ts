@@ -37,6 +37,9 @@ export interface SrOptions {
   readonly range?: 1 | 255 | "auto";
 }
 
+/** What a network that is neither a classifier nor enlarges images can be measured by. */
+const otherNetworks = "a network of another task is measured beside its original: compare ORIGINAL MODEL --data DATA";
+
 /**
  * Finds out a network's conventions by running it on (a piece of) one low-resolution image. With range `auto`, both are
  * tried and the one whose result is nearer to bicubic is taken.
@@ -56,6 +59,7 @@ export async function describeSrModel(
       got: model.inputs
         .map(({ name, type, dims }) => `${name} ${type} [${dims.map((dim) => dim ?? "?").join(", ")}]`)
         .join("; "),
+      cures: [otherNetworks],
     });
   }
   const fixed = typeof height === "number" && typeof width === "number" ? ([height, width] as const) : undefined;
@@ -71,6 +75,7 @@ export async function describeSrModel(
     throw new FilterBasisError("data-mismatch", "this is not a super-resolution network", {
       expected: "an output with the channels of the input and a whole multiple of its size",
       got: `[${plain.channels}, ${plain.height}, ${plain.width}] -> [${out.channels}, ${out.height}, ${out.width}]`,
+      cures: [otherNetworks],
     });
   }
   const enlarged = factor === 1;

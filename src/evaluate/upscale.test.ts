@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { someImage } from "../../test/images.js";
 import { noShared, shared } from "../../test/shared.js";
+import { oneConv } from "../../test/small-graphs.js";
 import type { Image } from "../data/image.js";
 import { readSafetensors } from "../formats/safetensors.js";
 import { float32Tensor } from "../graph/attributes.js";
@@ -123,6 +124,15 @@ describe("upscale", () => {
       const direct = toImage(await superResolve(sr, image));
       for (let i = 0; i < 40 * 28; i++)
         for (let c = 0; c < 3; c++) expect(raster.data[3 * i + c]).toBe(direct.data[c * 40 * 28 + i]);
+    });
+  });
+
+  test("a network of another task is refused, with what measures it", async () => {
+    await withSession(oneConv({ outChannels: 4, inChannels: 2, kernel: [3, 3] }), async (model) => {
+      await expect(describeSrModel(model, someImage(20, 14))).rejects.toMatchObject({
+        code: "data-mismatch",
+        cures: [expect.stringContaining("compare ORIGINAL MODEL --data DATA")],
+      });
     });
   });
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { arithmeticOf, describeMachine, measureFrequency } from "./machine.js";
+import { arithmeticOf, busyText, describeMachine, measureFrequency } from "./machine.js";
 
 const cpuinfo = (vendor: string, family: number, flags: string) =>
   `vendor_id\t: ${vendor}\ncpu family\t: ${family}\nflags\t\t: fpu ${flags} end\n`;
@@ -31,4 +31,9 @@ test("the measured frequency is one that processors have", () => {
   const frequency = measureFrequency();
   expect(frequency).toBeGreaterThan(0.3);
   expect(frequency).toBeLessThan(12);
+});
+
+test("a machine is busy where others want its processor, not where one command uses all of it", () => {
+  expect(busyText(4, 2)).toBeUndefined();
+  expect(busyText(4.5, 2)).toMatch(/busy \(load 4\.5 on 2 threads\).*try again when it is idle/);
 });

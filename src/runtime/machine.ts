@@ -44,6 +44,15 @@ export function describeMachine(): Machine {
   };
 }
 
+/**
+ * What makes times doubtful, for people: more than twice as many processes as threads want a processor. A command that
+ * measures is as many as there are threads itself.
+ */
+export function busyText(load = loadavg()[0] ?? 0, threads = availableParallelism()): string | undefined {
+  if (load <= 2 * threads) return undefined;
+  return `the machine is busy (load ${load.toFixed(1)} on ${threads} threads), which disturbs times: try again when it is idle`;
+}
+
 export interface Arithmetic {
   readonly instructions: readonly string[];
   readonly flopsPerCycle: number;
