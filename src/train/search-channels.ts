@@ -43,6 +43,8 @@ export const searchChannels: Learner = async (task) => {
     const error = errorOf(amc({ ...given, kept })(graph).graph);
     await new Promise(setImmediate);
     if (best === undefined || error < best.error) best = { kept, error };
+    if ((episode + 1) % 20 === 0 && episode + 1 < episodes)
+      note(`channels: ${episode + 1} of ${episodes} networks tried, the best error ${best.error.toPrecision(3)}`);
     agent.remember(
       steps.map((step, at): Transition => ({ ...step, reward: -bounded(error), next: steps[at + 1]?.state })),
     );
