@@ -8,6 +8,7 @@ import compress from "../src/cli/compress.js";
 import exporting from "../src/cli/export.js";
 import { readRecord } from "../src/methods/record.js";
 import { resnet } from "../src/nets/resnet.js";
+import { foldBatchNorm } from "../src/passes/fold-batch-norm.js";
 import { loadModel, saveModel } from "../src/runtime/files.js";
 import { describeEngine } from "./engine.js";
 import { someImage, writePng } from "./images.js";
@@ -32,21 +33,33 @@ afterAll(() => {
 });
 
 let made = 0;
-const trained = (...options: string[]) => trainedUntil(() => false, ...options);
+const trained = (...options: string[]) => trainedOf(at("model.onnx"), ...options);
+const trainedOf = (model: string, ...options: string[]) => runUntil(model, () => false, options);
 
 /** Asks it to stop as soon as what it has told says so. */
-async function trainedUntil(enough: (told: string) => boolean, ...options: string[]) {
+const trainedUntil = (enough: (told: string) => boolean, ...options: string[]) =>
+  runUntil(at("model.onnx"), enough, options);
+
+async function runUntil(model: string, enough: (told: string) => boolean, options: readonly string[]) {
   const [run, out] = [at(`run-${made}`), at(`out-${made++}.onnx`)];
   const told = (text: string, stop: AbortController) => void (enough(text) && stop.abort("SIGINT"));
-  const { code, stdout, stderr } = await compressed(out, told, "--run", run, ...options);
+  const { code, stdout, stderr } = await compressedOf(model, out, told, ["--run", run, ...options]);
   const recipe = existsSync(join(run, "recipe.json"))
     ? JSON.parse(readFileSync(join(run, "recipe.json"), "utf8"))
     : undefined;
   return { code, stderr, json: JSON.parse(stdout), recipe, run, out };
 }
 
+const compressed = (out: string, told: (text: string, stop: AbortController) => void, ...options: string[]) =>
+  compressedOf(at("model.onnx"), out, told, options);
+
 /** Compresses and fine-tunes; `told` hears all that has been told so far, and may stop it. */
-async function compressed(out: string, told: (text: string, stop: AbortController) => void, ...options: string[]) {
+async function compressedOf(
+  model: string,
+  out: string,
+  told: (text: string, stop: AbortController) => void,
+  options: readonly string[],
+) {
   const stop = new AbortController();
   let [stdout, stderr] = ["", ""];
   const io = {
@@ -62,7 +75,7 @@ async function compressed(out: string, told: (text: string, stop: AbortControlle
   const fixed = ["--keep-params", "0.6", "--layout", "batch-folded", "--batch", "4", "--normalize", "none", "--json"];
   const data = options.includes("--data") ? [] : ["--data", at("classes")];
   const length = options.some((option) => option === "--epochs" || option === "--steps") ? [] : ["--epochs", "1"];
-  const code = await compress.run([at("model.onnx"), "-o", out, ...data, ...length, ...fixed, ...options], io);
+  const code = await compress.run([model, "-o", out, ...data, ...length, ...fixed, ...options], io);
   return { code, stdout, stderr };
 }
 
@@ -70,6 +83,14 @@ async function compressed(out: string, told: (text: string, stop: AbortControlle
 const beside = (out: string) => readdirSync(dirname(out)).filter((name) => name.startsWith(`${basename(out)}.run-`));
 
 describeEngine("compress --data", () => {
+  it("trains classifiers whose batch norms are folded at a rate that suits them", async () => {
+    const folded = foldBatchNorm(resnet(8, { widths: [8, 8, 8], classes: 2 })).graph;
+    await saveModel(folded, at("folded.onnx"));
+    const usual = await trainedOf(at("folded.onnx"), "--steps", "2");
+    expect(usual.code, usual.stderr).toBe(0);
+    expect(usual.recipe).toMatchObject({ recalibrate: 0, optimizer: { name: "adam", lr: 3e-4, clip: 1 } });
+  });
+
   it("trains on labels and the original's soft targets, warms up, and writes the trained model verified", async () => {
     const { code, stderr, json, recipe, run, out } = await trained("--epochs", "2");
     expect(code, stderr).toBe(0);
@@ -78,6 +99,7 @@ describeEngine("compress --data", () => {
       distill: { kind: "soft-targets", weight: 0.5, temperature: 3 },
     });
     expect(recipe.schedule).toMatchObject({ name: "cosine", per: "step", warmup: 0.1 });
+    expect(recipe.optimizer).toMatchObject({ name: "sgd", lr: 0.01 });
     expect(recipe).toMatchObject({ calibrate: 4, recalibrate: 50 });
     expect(json).toMatchObject({ verified: true, trained: { epochs: [{ epoch: 1 }, { epoch: 2 }] } });
     const steps = readFileSync(join(run, "metrics.jsonl"), "utf8")

@@ -28,7 +28,7 @@ export const fineTuningOptions = {
     "N",
   ),
   batch: text("images of a batch (default 128, super-resolution 16)", "N"),
-  lr: text("learning rate (default 0.01 with SGD, 0.0002 with Adam for super-resolution)", "RATE"),
+  lr: text("learning rate (default: SGD 0.01; without batch norms Adam 0.0003, for super-resolution 0.0002)", "RATE"),
   gamma: text("weight of sum ||W - BA||^2 (Eq. 12; default 0)", "G"),
   distill: { type: "boolean" as const, description: "train on the original network's outputs alone, without labels" },
   normalize: text("what the classifier takes: cifar10, imagenet, none or m,m,m/s,s,s", "HOW"),
@@ -162,6 +162,7 @@ function fineTuningRecipe(
   const withLabels = images ? undefined : { weight: 0.5, temperature: 3 };
   const distill = args.distill ? { kind: images ? "l1" : "soft-targets" } : withLabels;
   const epochs = number("epochs");
+  const norms = graph.nodes.some(({ op }) => op === "BatchNormalization");
   const warmup = args.steps === undefined ? 0.1 * Math.min(1, epochs ?? 1) : 0;
   return parseRecipe(
     prune({
@@ -169,10 +170,10 @@ function fineTuningRecipe(
       network: { file },
       compress: compressionOf(method, options),
       calibrate: 4,
-      recalibrate: graph.nodes.some(({ op }) => op === "BatchNormalization") ? 50 : 0,
+      recalibrate: norms ? 50 : 0,
       data,
       loss: { task: args.distill ? "none" : task, gamma: number("gamma"), distill },
-      optimizer: images ? { name: "adam", lr: lr ?? 2e-4 } : { name: "sgd", lr: lr ?? 0.01, nesterov: true },
+      optimizer: optimizerFor(images, norms, lr),
       schedule: { name: "cosine", per: "step", warmup },
       epochs,
       steps: number("steps"),
@@ -181,6 +182,15 @@ function fineTuningRecipe(
       device: args.device && requireDevice(args.device),
     }),
   );
+}
+
+/**
+ * SGD's usual rate makes classifiers diverge whose batch norms are folded, as in most files that people ship: these get
+ * Adam, and gradients that are cut (docs/fine-tuning.md says what was tried).
+ */
+function optimizerFor(images: boolean, norms: boolean, lr: number | undefined): object {
+  if (images) return { name: "adam", lr: lr ?? 2e-4 };
+  return norms ? { name: "sgd", lr: lr ?? 0.01, nesterov: true } : { name: "adam", lr: lr ?? 3e-4, clip: 1 };
 }
 
 /** A method and what it is asked for, as a recipe states them. */
