@@ -34,7 +34,7 @@
       "target_name": "engine",
       "sources": [
         "autograd.cpp", "convert.cpp", "data.cpp", "devices.cpp", "errors.cpp", "group.cpp", "handle.cpp", "lists.cpp", "module.cpp",
-        "names.cpp", "notes.cpp", "operators.cpp", "plan.cpp", "reducer.cpp", "settings.cpp", "tensors.cpp", "thread.cpp", "values.cpp"
+        "names.cpp", "notes.cpp", "operators.cpp", "plan.cpp", "reducer.cpp", "settings.cpp", "soundness.cpp", "tensors.cpp", "thread.cpp", "values.cpp"
       ],
       "defines": ["_GLIBCXX_USE_CXX11_ABI=<(torch_cxx11_abi)", "<@(group_defines)"],
       "cflags_cc": ["<@(torch_includes)", "<@(group_includes)", "-idirafter", "<(module_root_dir)/gloo-declarations"],

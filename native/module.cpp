@@ -7,6 +7,7 @@
 #include <malloc.h>
 #endif
 
+#include "soundness.h"
 #include "values.h"
 
 namespace engine {
@@ -40,6 +41,7 @@ void keepLargeBlocks() {
 NAPI_MODULE_INIT() {
   return engine::guard(env, [&] {
     engine::keepLargeBlocks();
+    engine::hasSoundConvolutions();
     engine::defineOperators(env, exports);
     engine::defineTensors(env, exports);
     engine::defineData(env, exports);

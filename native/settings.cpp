@@ -7,6 +7,7 @@
 
 #include "handle.h"
 #include "module.h"
+#include "soundness.h"
 #include "values.h"
 
 namespace engine {
@@ -70,7 +71,7 @@ napi_value setSwitch(napi_env env, napi_callback_info info) {  // (name, on)
     const bool on = readBool(env, given[1]);
     at::Context& context = at::globalContext();
     if (name == "mkldnn") {
-      context.setUserEnabledMkldnn(on);
+      context.setUserEnabledMkldnn(on && hasSoundConvolutions());
     } else if (name == "deterministic") {
       context.setDeterministicAlgorithms(on, false);
       context.setDeterministicCuDNN(on);
@@ -94,6 +95,7 @@ napi_value information(napi_env env, napi_callback_info) {
     setProperty(env, object, "version", makeString(env, TORCH_VERSION));
     setProperty(env, object, "cuda", makeBool(env, at::hasCUDA()));
     setProperty(env, object, "mkldnn", makeBool(env, at::hasMKLDNN()));
+    setProperty(env, object, "soundConvolutions", makeBool(env, hasSoundConvolutions()));
     setProperty(env, object, "configuration", makeString(env, at::show_config()));
     setProperty(env, object, "parallel", makeString(env, at::get_parallel_info()));
     setProperty(env, object, "threads", makeInt(env, at::get_num_threads()));

@@ -12,7 +12,7 @@ export interface Problem {
 export interface Findings {
   readonly machine: Machine;
   readonly frequencyGhz: number;
-  readonly engine?: Pick<Information, "cuda" | "blas" | "blasCore" | "configuration">;
+  readonly engine?: Pick<Information, "cuda" | "soundConvolutions" | "blas" | "blasCore" | "configuration">;
   readonly engineMissing?: Problem;
   /** With one thread, then with all. */
   readonly speeds: readonly Speed[];
@@ -52,6 +52,12 @@ export function diagnose(findings: Findings): Problem[] {
       ...slowConvolutions(findings, single, busy),
       ...slowThreads(single, all, busy),
     );
+  }
+  if (findings.engine && !findings.engine.soundConvolutions) {
+    found.push({
+      problem: "this libtorch's oneDNN gives NaN at random; convolutions are computed without it, which is slower",
+      cures: ["unpack pytorch.org's libtorch (CPU), then filterbasis setup --libtorch FOLDER"],
+    });
   }
   if (machine.gpus.length > 0 && findings.engine && !findings.engine.cuda) {
     found.push({

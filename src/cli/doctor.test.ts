@@ -21,7 +21,7 @@ const machine: Machine = {
 const good: Findings = {
   machine,
   frequencyGhz: 3,
-  engine: { cuda: false, blas: "OpenBLAS", blasCore: "SkylakeX", configuration: "" },
+  engine: { cuda: false, soundConvolutions: true, blas: "OpenBLAS", blasCore: "SkylakeX", configuration: "" },
   speeds: [
     { threads: 1, matrixGflops: 80, convolutionGflops: 80, smallMs: 0.02 },
     { threads: 4, matrixGflops: 150, convolutionGflops: 150, smallMs: 0.03 },
@@ -122,6 +122,12 @@ test("doctor --json tells versions, what is expected and what was measured, with
     expect(result.engine).toBeNull();
     expect(result.problems[0].cures.length).toBeGreaterThan(0);
   }
+});
+
+test("a libtorch whose convolutions cannot be trusted is told, with another one as the cure", () => {
+  expect(report({ engine: { ...good.engine!, soundConvolutions: false } })).toEqual([
+    expect.stringMatching(/oneDNN gives NaN at random.*setup --libtorch FOLDER/),
+  ]);
 });
 
 test("a section fits 100 columns, but for the cures, which are there to be copied", () => {

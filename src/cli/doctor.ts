@@ -151,10 +151,12 @@ function machineLines(machine: Machine, environment: Readonly<Record<string, str
   ];
 }
 
-function engineLines({ version, cuda, mkldnn, blas, configuration, threads }: ReturnType<typeof engineInfo>): string[] {
+function engineLines(engine: ReturnType<typeof engineInfo>): string[] {
+  const { version, cuda, mkldnn, soundConvolutions, blas, configuration, threads } = engine;
+  const used = soundConvolutions ? "yes" : "not used";
   const other = /USE_MKL=ON/.test(configuration) ? "MKL" : "not OpenBLAS";
   return [
-    `libtorch ${version}, CUDA ${cuda ? "yes" : "no"}, oneDNN ${mkldnn ? "yes" : "no"}, ${threads} threads by default`,
+    `libtorch ${version}, CUDA ${cuda ? "yes" : "no"}, oneDNN ${mkldnn ? used : "no"}, ${threads} threads by default`,
     `kernels for ${/CPU capability usage: (.*)/.exec(configuration)?.[1] ?? "unknown"}`,
     `BLAS: ${blas ?? other}`,
   ];

@@ -38,6 +38,8 @@ export interface Information {
   readonly version: string;
   readonly cuda: boolean;
   readonly mkldnn: boolean;
+  /** False where oneDNN's convolutions give NaN at random here: it is not used then. */
+  readonly soundConvolutions: boolean;
   readonly configuration: string;
   readonly parallel: string;
   readonly threads: number;
