@@ -1,27 +1,18 @@
 // Whether this libtorch's convolutions are right. oneDNN computes them over channels filled up to a block of 8 or 16, and
 // what fills up has to be zero. In Debian 13 (libtorch 2.6 with a oneDNN of its own, 3.7) it is whatever the memory held
-// before: where that is NaN or infinite, so is the result, at random. Without oneDNN they are right, and slower.
+// before: where that is NaN or infinite, so is the result, at random. Without oneDNN they are right, and slower. A few
+// milliseconds tell.
 #include "soundness.h"
 
 #include <ATen/ATen.h>
-#include <dlfcn.h>
-#include <torch/version.h>
+#include <c10/core/GradMode.h>
 
+#include <array>
+#include <limits>
 #include <mutex>
 
 namespace engine {
 namespace {
-
-// A oneDNN that is a library of its own, newer than the one (3.5) that libtorch 2.6 was made for.
-bool isKnownUnsound() {
-  struct Version {
-    int major, minor, patch;
-  };
-  const auto version = reinterpret_cast<const Version* (*)()>(dlsym(RTLD_DEFAULT, "dnnl_version"));
-  if (version == nullptr || TORCH_VERSION_MAJOR != 2 || TORCH_VERSION_MINOR != 6) return false;
-  const Version* found = version();
-  return found->major == 3 && found->minor >= 6;
-}
 
 // Freed memory of the sizes that a convolution asks for, full of NaN.
 void spoilMemory(int64_t channels, int64_t side) {
@@ -31,7 +22,7 @@ void spoilMemory(int64_t channels, int64_t side) {
 }
 
 bool givesNaN() {
-  const at::NoGradGuard guard;
+  const c10::NoGradGuard guard;
   for (const auto& [channels, filters, side] : {std::array<int64_t, 3>{20, 24, 16}, {56, 24, 16}, {12, 12, 8}}) {
     const at::Tensor x = at::ones({2, channels, side, side});
     const at::Tensor weight = at::ones({filters, channels, 3, 3});
@@ -51,7 +42,7 @@ bool hasSoundConvolutions() {
   std::call_once(once, [] {
     at::Context& context = at::globalContext();
     if (!at::hasMKLDNN() || !context.userEnabledMkldnn()) return;
-    sound = !isKnownUnsound() && !givesNaN();
+    sound = !givesNaN();
     if (!sound) context.setUserEnabledMkldnn(false);
   });
   return sound;
