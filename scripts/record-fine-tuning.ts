@@ -1,6 +1,6 @@
 // Makes a result out of a run that compressed and trained: the original, the compressed and the trained model evaluated
 // in ONNX Runtime on test data, and what each epoch reached, with the conditions, as a file of results/. With --table,
-// gathers those files into results/fine-tuning.json (classifiers), results/fine-tuning-calibrated.json (those that began
+// gathers those files into results/fine-tuning.json (classifiers), fine-tuning-calibrated.json (those that began
 // from what calibration left) and results/distilling.json (super-resolution).
 // Usage: npm run record:fine-tuning -- RUN --name NAME --title TEXT --data [SET=]DATA ... [--scale 2] [--machine TEXT]
 //        npm run record:fine-tuning -- --table

@@ -43,10 +43,24 @@ export async function classFiles(folder: string): Promise<{ readonly train?: Cla
 export async function hasClasses(folder: string, parts = true): Promise<boolean> {
   for (const name of await listFolders(folder).catch(() => [])) {
     const inside = join(folder, name);
-    if ((await imageFiles(inside).catch(() => [])).length > 0) return true;
-    if (parts && [...trainNames, ...testNames].includes(name) && (await hasClasses(inside, false))) return true;
+    const isPart = parts && [...trainNames, ...testNames].includes(name);
+    if (isPart ? await hasClasses(inside, false) : await hasImages(inside)) return true;
   }
   return false;
+}
+
+const hasImages = async (folder: string): Promise<boolean> => (await imageFiles(folder).catch(() => [])).length > 0;
+
+/** The folders of train and test in a folder, as far as images without classes lie in them. */
+export async function imageParts(folder: string): Promise<{ readonly train?: string; readonly test?: string }> {
+  const inside = await listFolders(folder).catch(() => []);
+  const part = async (names: readonly string[]): Promise<string | undefined> => {
+    const name = inside.find((one) => names.includes(one));
+    const path = name === undefined ? undefined : join(folder, name);
+    return path !== undefined && (await hasImages(path)) && !(await hasClasses(path, false)) ? path : undefined;
+  };
+  const [train, test] = [await part(trainNames), await part(testNames)];
+  return { ...(train !== undefined && { train }), ...(test !== undefined && { test }) };
 }
 
 /**
