@@ -176,57 +176,52 @@ describeEngine("compare --methods", () => {
 });
 
 describeEngine("sweep", () => {
-  test(
-    "prints, runs and gathers its runs, and refuses the folder of another",
-    { timeout: 240_000 },
-    async () => {
-      const recipe = join(root, "small.json");
-      mkdirSync(join(root, "sweep"), { recursive: true });
-      const fields = {
-        name: "small",
-        network: { name: "resnet", depth: 8, widths: [4, 4, 4], classes: 2, init: "kaiming" },
-        optimizer: { name: "sgd" },
-        data: { name: "folder", folder: join(root, "classes"), batch: 4 },
-        steps: 1,
-        threads: 1,
-      };
-      writeFileSync(recipe, JSON.stringify(fields));
-      const out = join(root, "sweep");
-      const line = [recipe, "--set", "optimizer.lr=0.1,0.01", "-o", out];
-      const printed = await ask(sweep, [...line, "--print"]);
-      expect(printed.json.commands).toHaveLength(2);
-      expect(printed.json.commands[0]).toContain("filterbasis sweep");
-      expect(existsSync(join(out, "sweep.json"))).toBe(false);
-      expect((await ask(sweep, [...line, "--gather"])).json.error.code).toBe("not-found");
-      expect((await ask(sweep, [recipe, "--set", "optimizer.lr=fast", "-o", out])).json.error.code).toBe(
-        "invalid-recipe",
-      );
-      const { json, code, stderr } = await ask(sweep, [...line, "--jobs", "2"]);
-      expect(code, stderr).toBe(0);
-      expect(
-        json.runs.map(({ set, state }: { set: object; state: string }) => [set, state]),
-        stderr,
-      ).toEqual([
-        [{ "optimizer.lr": "0.1" }, "finished"],
-        [{ "optimizer.lr": "0.01" }, "finished"],
-      ]);
-      const array = [recipe, "--set", "optimizer.lr=0.2,0.02", "-o", join(root, "array")];
-      const tasks = await Promise.all(["0", "1"].map((task) => ask(sweep, [...array, "--task", task])));
-      expect(tasks.map(({ json: own }) => own.runs.map(({ state }: { state: string }) => state))).toEqual([
-        ["finished"],
-        ["finished"],
-      ]);
-      const gathered = (await ask(sweep, [...array, "--gather"])).json.runs;
-      expect(gathered.map(({ set, state }: { set: object; state: string }) => [set, state])).toEqual([
-        [{ "optimizer.lr": "0.2" }, "finished"],
-        [{ "optimizer.lr": "0.02" }, "finished"],
-      ]);
-      expect((await ask(sweep, [...array, "--task", "2"])).json.error.code).toBe("usage");
-      const model = readFileSync(join(out, "optimizer.lr=0.1/last.onnx"));
-      await ask(sweep, line);
-      expect(readFileSync(join(out, "optimizer.lr=0.1/last.onnx"))).toEqual(model);
-      expect((await ask(sweep, [recipe, "--set", "seed=1,2", "-o", out])).json.error.code).toBe("data-mismatch");
-    },
-    60_000,
-  );
+  test("prints, runs and gathers its runs, and refuses the folder of another", { timeout: 240_000 }, async () => {
+    const recipe = join(root, "small.json");
+    mkdirSync(join(root, "sweep"), { recursive: true });
+    const fields = {
+      name: "small",
+      network: { name: "resnet", depth: 8, widths: [4, 4, 4], classes: 2, init: "kaiming" },
+      optimizer: { name: "sgd" },
+      data: { name: "folder", folder: join(root, "classes"), batch: 4 },
+      steps: 1,
+      threads: 1,
+    };
+    writeFileSync(recipe, JSON.stringify(fields));
+    const out = join(root, "sweep");
+    const line = [recipe, "--set", "optimizer.lr=0.1,0.01", "-o", out];
+    const printed = await ask(sweep, [...line, "--print"]);
+    expect(printed.json.commands).toHaveLength(2);
+    expect(printed.json.commands[0]).toContain("filterbasis sweep");
+    expect(existsSync(join(out, "sweep.json"))).toBe(false);
+    expect((await ask(sweep, [...line, "--gather"])).json.error.code).toBe("not-found");
+    expect((await ask(sweep, [recipe, "--set", "optimizer.lr=fast", "-o", out])).json.error.code).toBe(
+      "invalid-recipe",
+    );
+    const { json, code, stderr } = await ask(sweep, [...line, "--jobs", "2"]);
+    expect(code, stderr).toBe(0);
+    expect(
+      json.runs.map(({ set, state }: { set: object; state: string }) => [set, state]),
+      stderr,
+    ).toEqual([
+      [{ "optimizer.lr": "0.1" }, "finished"],
+      [{ "optimizer.lr": "0.01" }, "finished"],
+    ]);
+    const array = [recipe, "--set", "optimizer.lr=0.2,0.02", "-o", join(root, "array")];
+    const tasks = await Promise.all(["0", "1"].map((task) => ask(sweep, [...array, "--task", task])));
+    expect(tasks.map(({ json: own }) => own.runs.map(({ state }: { state: string }) => state))).toEqual([
+      ["finished"],
+      ["finished"],
+    ]);
+    const gathered = (await ask(sweep, [...array, "--gather"])).json.runs;
+    expect(gathered.map(({ set, state }: { set: object; state: string }) => [set, state])).toEqual([
+      [{ "optimizer.lr": "0.2" }, "finished"],
+      [{ "optimizer.lr": "0.02" }, "finished"],
+    ]);
+    expect((await ask(sweep, [...array, "--task", "2"])).json.error.code).toBe("usage");
+    const model = readFileSync(join(out, "optimizer.lr=0.1/last.onnx"));
+    await ask(sweep, line);
+    expect(readFileSync(join(out, "optimizer.lr=0.1/last.onnx"))).toEqual(model);
+    expect((await ask(sweep, [recipe, "--set", "seed=1,2", "-o", out])).json.error.code).toBe("data-mismatch");
+  });
 });
