@@ -12,12 +12,12 @@ import { indexOf } from "../graph/graph-index.js";
 import type { Graph, Node } from "../graph/types.js";
 import { numbers } from "../graph/values.js";
 import { Network } from "../interpreter/network.js";
-import { pureLinearAlgebra } from "../linalg/low-rank.js";
 import { type Matrix, matrix, transpose } from "../linalg/matrix.js";
 import { type CapOptions, planProjections, projectionOf } from "../methods/cap.js";
 import { foldedFilters } from "../methods/channel-interfaces.js";
 import { insertProjections, type Projected } from "../methods/insert-projections.js";
 import { backward, call, type Device, fromArray, noGrad, type Tensor, TensorScope, unowned } from "../torch/index.js";
+import { bestLinearAlgebra } from "../torch/linalg.js";
 import type { Learner } from "./knowledge.js";
 import { nthBatch } from "./sources.js";
 
@@ -110,7 +110,7 @@ function move(one: Learned, rate: number, device: Device): void {
   const gradient = tensor.grad;
   if (gradient === null) return;
   const g = matrix(p.rows, p.cols, Float64Array.from(gradient.data() as Float32Array));
-  const { multiply, svd } = pureLinearAlgebra;
+  const { multiply, svd } = bestLinearAlgebra();
   const inner = multiply(transpose(p), g); // P^T G [r, r]
   const turned = transpose(inner).data;
   const skew = inner.data.map((value, at) => (value - turned[at]!) / 2);

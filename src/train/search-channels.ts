@@ -4,6 +4,7 @@
 import { Random } from "../linalg/random.js";
 import { type AmcOptions, amc } from "../methods/amc.js";
 import { channelEnvironment } from "../methods/channel-environment.js";
+import { bestLinearAlgebra } from "../torch/linalg.js";
 import { candidateError } from "./candidate-error.js";
 import { channelAgent, type Transition } from "./channel-agent.js";
 import type { Learner } from "./knowledge.js";
@@ -21,7 +22,7 @@ const bounded = (error: number): number => (error <= 1 ? error : 2 - 1 / error);
 
 export const searchChannels: Learner = async (task) => {
   const { graph, options, seed, note, moments } = task;
-  const given = { ...(options as AmcOptions), ...(moments && { moments }) };
+  const given = { ...(options as AmcOptions), ...(moments && { moments }), linear: bestLinearAlgebra() };
   const { episodes = 100, warmup = Math.ceil(episodes / 4) } = given;
   const environment = channelEnvironment(graph, given);
   const { classes } = environment;
