@@ -11,6 +11,7 @@ import { timeNetworks } from "../compress/time.js";
 import { openData } from "../data/table.js";
 import { isError } from "../errors/error.js";
 import { evaluateModel } from "../evaluate/evaluate.js";
+import { largeLoss } from "../evaluate/loss.js";
 import type { Graph } from "../graph/types.js";
 import { cost } from "../ops/cost/cost.js";
 import { loadModel } from "../runtime/files.js";
@@ -88,13 +89,16 @@ export async function classifierHalf(half: Classifier, context: Context): Promis
   };
 }
 
-/** At the speed-up that was asked for; at the usual one only where this machine reaches it. */
+/** At the speed-up that was asked for; at the usual one only where this machine reaches it and the function is kept. */
 async function compressed(half: Classifier, source: Given, file: string, data: CalibrationData, context: Context) {
   const { speedup = usualSpeedup } = half;
   const threads = runtimeThreads(half);
   context.note(`compressing for ${speedup} x, calibrated on ${data.images.count} images without labels`);
-  return compressOnData(source, file, data, { budget: { speedup }, ...threads }, context).catch((error: unknown) => {
-    if (half.speedup !== undefined || !isError(error, "budget-unreachable", "does-not-pay")) throw error;
+  const limit = half.speedup === undefined ? { maxLoss: largeLoss.classes } : {};
+  const asked = { budget: { speedup }, ...limit, ...threads };
+  return compressOnData(source, file, data, asked, context).catch((error: unknown) => {
+    const out = isError(error, "budget-unreachable", "does-not-pay", "loses-function");
+    if (half.speedup !== undefined || !out) throw error;
     context.note(`${error.message}; the fastest that loses little instead`);
     return compressOnData(source, file, data, { budget: {}, ...threads }, context);
   });
