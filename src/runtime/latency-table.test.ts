@@ -1,5 +1,5 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { TimedLayer } from "../methods/latencies.js";
@@ -31,6 +31,27 @@ describe("the table of latencies", () => {
     const again = await open();
     expect(again.clock(over)).toBe(table.clock(over));
     await again.measure([layer, over], { progress: () => expect.unreachable("nothing is left to be timed") });
+  });
+
+  test("what was measured on a busy machine is measured again on an idle one, and kept on one in between", async () => {
+    const at = (load: number) => openLatencyTable({ threads: 1, folder, load: () => load });
+    const busy = await at(1e4);
+    await busy.measure([layer]);
+    expect(busy.clock(layer)).toBeGreaterThan(0);
+    expect((await at(1e4)).clock(layer)).toBe(busy.clock(layer));
+    expect((await at(1.5 * availableParallelism())).clock(layer)).toBe(busy.clock(layer));
+    const idle = await at(0);
+    expect(idle.clock(layer)).toBeUndefined();
+    await idle.measure([layer]);
+    expect((await at(0)).clock(layer)).toBe(idle.clock(layer));
+  });
+
+  test("a table that was opened on an idle machine knows what it measures on a busy one", async () => {
+    let load = 0;
+    const table = await openLatencyTable({ threads: 1, folder, load: () => load });
+    load = 1e4;
+    await table.measure([layer]);
+    expect(table.clock(layer)).toBeGreaterThan(0);
   });
 
   test("tells layers apart by all that their time depends on", async () => {

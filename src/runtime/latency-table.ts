@@ -2,7 +2,7 @@
 // once (time-layers.ts).
 import { createHash } from "node:crypto";
 import { appendFile, mkdir, readFile } from "node:fs/promises";
-import { arch, cpus } from "node:os";
+import { arch, availableParallelism, cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
 import { cacheFolder } from "./cache-folder.js";
@@ -14,23 +14,39 @@ export interface TableOptions {
   readonly threads?: number;
   /** The folder of the tables; by default in the cache folder. */
   readonly folder?: string;
+  /** How many processes want a processor. Default: the machine's average over a minute. */
+  readonly load?: () => number;
 }
 
 /** Raised when what is timed, or how, changes: older lines are then not read. */
 const version = 4;
 const positive = z.number().positive();
 const again = z.literal(true).optional();
+const load = z.number().optional();
 const line = z.union([
-  z.object({ version: z.literal(version), layer: z.string(), milliseconds: positive, again }),
-  z.object({ version: z.literal(version), network: z.string(), original: positive, written: positive, again }),
+  z.object({ version: z.literal(version), layer: z.string(), milliseconds: positive, again, load }),
+  z.object({ version: z.literal(version), network: z.string(), original: positive, written: positive, again, load }),
 ]);
+
+/**
+ * Times that others disturbed are measured again once the machine is idle. The two loads, for each thread of the
+ * processor, lie apart, so that a machine between them keeps what it measured.
+ */
+const disturbed = 3;
+const idle = 1;
 
 /**
  * Opens the table of this machine. It is a file of lines, which grows at its end: processes that measure at the same
  * time lose nothing of each other's, and of two times for one thing the first counts, for all of them, or the lesser
- * where one was made to confirm the other. Lines that cannot be read (damaged, of another version) do not count.
+ * where one was made to confirm the other. Lines that cannot be read (damaged, of another version) do not count, nor on an idle
+ * machine those that were measured while it was busy with much else.
  */
-export async function openLatencyTable({ threads, folder, ...options }: TableOptions = {}): Promise<LatencyTable> {
+export async function openLatencyTable({
+  threads,
+  folder,
+  load = () => loadavg()[0] ?? 0,
+  ...options
+}: TableOptions = {}): Promise<LatencyTable> {
   const runtime = options.runtime ?? (await defaultRuntime());
   const processor = cpus()[0]?.model ?? "unknown";
   const conditions = [
@@ -45,13 +61,16 @@ export async function openLatencyTable({ threads, folder, ...options }: TableOpt
   const name = createHash("sha256").update(JSON.stringify(conditions)).digest("hex").slice(0, 16);
   const where = folder ?? join(cacheFolder(), "latencies");
   const file = join(where, `${name}.jsonl`);
-  const known = await readTable(file);
+  const most = load() < idle * availableParallelism() ? disturbed * availableParallelism() : Number.POSITIVE_INFINITY;
+  const known = await readTable(file, most);
   /** Writes lines behind the others, then reads all: what another process had written before counts. */
   const keep = async (entries: readonly Entry[]): Promise<void> => {
     if (entries.length === 0) return;
     await mkdir(where, { recursive: true });
-    await appendFile(file, `\n${entries.map((one) => JSON.stringify({ version, ...one })).join("\n")}\n`);
-    const all = await readTable(file);
+    const marks = { version, load: Number(load().toFixed(1)) };
+    await appendFile(file, `\n${entries.map((one) => JSON.stringify({ ...marks, ...one })).join("\n")}\n`);
+    const all = await readTable(file, most);
+    for (const one of entries) take(one, all);
     for (const [key, value] of all.milliseconds) known.milliseconds.set(key, value);
     for (const [key, value] of all.networks) known.networks.set(key, value);
     for (const key of all.confirmed) known.confirmed.add(key);
@@ -59,17 +78,18 @@ export async function openLatencyTable({ threads, folder, ...options }: TableOpt
   return tableOf(known, { runtime, ...(threads === undefined ? {} : { threads }) }, keep);
 }
 
-async function readTable(file: string): Promise<KnownTimes> {
+/** Lines of a higher load than `most` do not count. */
+async function readTable(file: string, most: number): Promise<KnownTimes> {
   const text = await readFile(file, "utf8").catch(() => "");
   const known = nothingKnown();
   for (const one of text.split("\n")) {
     const read = one === "" ? undefined : readLine(one);
-    if (read !== undefined) take(read, known);
+    if (read !== undefined && (read.load ?? 0) <= most) take(read, known);
   }
   return known;
 }
 
-function readLine(text: string): Entry | undefined {
+function readLine(text: string): (Entry & { readonly load?: number | undefined }) | undefined {
   try {
     return line.safeParse(JSON.parse(text)).data;
   } catch {
