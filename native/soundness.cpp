@@ -1,5 +1,5 @@
-// Whether this libtorch's convolutions are right. oneDNN computes them over channels filled up to a block of 8 or 16,
-// and what fills up has to be zero. In Debian 13 (libtorch 2.6 with a oneDNN of its own, 3.7) it is what the memory held
+// Whether this libtorch's convolutions are right. oneDNN computes them over channels filled up to blocks of 8 or 16,
+// which has to be with zeros. In Debian 13 (libtorch 2.6 with a oneDNN of its own, 3.7) it is with what the memory held
 // before: where that is NaN or infinite, so is the result, at random. Without oneDNN they are right, and slower. A few
 // milliseconds tell.
 #include "soundness.h"

@@ -123,8 +123,10 @@ async function table(): Promise<void> {
     rows: (one) => [[one.title, share(one), ...errors(one)]],
   });
   await gather("fine-tuning-calibrated", /^calibrated-.*\.json$/, {
-    title:
-      "Top-1 error on the 10,000 test images of CIFAR-10, of networks that began as calibration left them, batch norms folded. A row is one run, whose learning rate falls until its last epoch",
+    title: [
+      "Top-1 error on the 10,000 test images of CIFAR-10, of networks that began as calibration left them, batch norms folded",
+      "A row is one run, whose learning rate falls until its last epoch",
+    ].join(". "),
     columns: ["", "weights", "MACs", "optimizer", "rate", "original", "calibrated", "1 epoch", "3 epochs", "10 epochs"],
     rows: (one) => {
       const { before, compressed, settings } = one;
@@ -144,7 +146,7 @@ async function table(): Promise<void> {
   });
 }
 
-/** Before, compressed, after 1, 3 and 10 epochs; the last as the model that was written, others as training measured. */
+/** Before, compressed, after 1, 3 and 10 epochs; the last of the model that was written, others as trained. */
 function errors({ before, compressed, trained, epochs }: FineTuning): readonly string[] {
   const after = [1, 3, 10].map((n) => (n === epochs.length ? trained : epochs[n - 1]));
   return [before, compressed, ...after].map((state) => (state ? `${state.top1Error?.toFixed(2)} %` : "–"));

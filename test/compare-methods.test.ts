@@ -151,7 +151,7 @@ describeEngine("compare --methods", () => {
     expect(other.json.error).toMatchObject({ code: "data-mismatch", field: "budget" });
   });
 
-  test("compares methods with images alone by what they lose of the original", { timeout: 240_000 }, async () => {
+  test("compares methods with images alone by what they lose of the original", async () => {
     const out = join(root, "alone");
     const asked = ["--methods", "svd,amc", "--data", join(root, "pictures"), "--normalize", "none", "--out", out];
     const { json } = await ask(compare, [model, ...asked, "--steps", "0", "--no-latency", ...common]);
@@ -176,7 +176,7 @@ describeEngine("compare --methods", () => {
 });
 
 describeEngine("sweep", () => {
-  test("prints, runs and gathers its runs, and refuses the folder of another", { timeout: 240_000 }, async () => {
+  test("prints, runs and gathers its runs, and refuses the folder of another", async () => {
     const recipe = join(root, "small.json");
     mkdirSync(join(root, "sweep"), { recursive: true });
     const fields = {

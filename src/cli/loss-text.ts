@@ -17,8 +17,8 @@ const amount = ({ kind, mean }: Pick<Loss, "kind" | "mean">): string =>
 export function warning(loss: Loss): readonly string[] {
   if (!(loss.mean > largeLoss[loss.kind])) return [];
   const what = loss.kind === "decibels" ? amount(loss) : `${amount(loss)} (${lossNames[loss.kind]})`;
-  const refused = `--max-loss ${largeLoss[loss.kind]} writes nothing that loses more`;
-  return [`${loss.output} lost ${what}: too much for most uses (${refused})`, ""];
+  const limit = `--max-loss ${largeLoss[loss.kind]} writes nothing that loses more`;
+  return [`${loss.output} lost ${what}: too much for most uses (${limit})`, ""];
 }
 
 /** The loss, what labels or true images say, and the table of outputs. */

@@ -209,19 +209,6 @@ describe("openData", () => {
     expect(error).toMatchObject({ code: "not-found", problem: "the folder is empty", expected: dataHelp });
   });
 
-  test("train and test of images without classes are two parts of one folder of images", async () => {
-    const folder = join(root, "parted");
-    await writeImages(join(folder, "train"), ["a.png", "b.png", "c.png"]);
-    await writeImages(join(folder, "test"), ["d.png"]);
-    const data = await openData(folder);
-    expect(data.labelled).toBeUndefined();
-    const counts = [{}, { part: "train" }, { part: "test" }, { part: "test", scale: 2 }] as const;
-    const found = await Promise.all(counts.map(async (options) => (await data.inputs(options)).count));
-    expect(found).toEqual([3, 3, 1, 1]);
-    await writeImages(join(root, "only-test", "test"), ["d.png"]);
-    expect((await (await openData(join(root, "only-test"))).inputs()).count).toBe(1);
-  });
-
   test("classes beside images give labels, while inputs are the images", async () => {
     const folder = join(root, "mixed");
     await writeImages(folder, ["x.png"]);

@@ -127,7 +127,7 @@ describe("upscale", () => {
     });
   });
 
-  test("a network of another task is refused, with what measures it", async () => {
+  test("a network of another task is an error that names what measures it", async () => {
     await withSession(oneConv({ outChannels: 4, inChannels: 2, kernel: [3, 3] }), async (model) => {
       await expect(describeSrModel(model, someImage(20, 14))).rejects.toMatchObject({
         code: "data-mismatch",

@@ -38,8 +38,8 @@ const idle = 1;
 /**
  * Opens the table of this machine. It is a file of lines, which grows at its end: processes that measure at the same
  * time lose nothing of each other's, and of two times for one thing the first counts, for all of them, or the lesser
- * where one was made to confirm the other. Lines that cannot be read (damaged, of another version) do not count, nor on an idle
- * machine those that were measured while it was busy with much else.
+ * where one was made to confirm the other. Lines that cannot be read (damaged, of another version) do not count, nor,
+ * on an idle machine, those that were measured while it was busy with much else.
  */
 export async function openLatencyTable({
   threads,

@@ -50,7 +50,8 @@ export function describeMachine(): Machine {
  */
 export function busyText(load = loadavg()[0] ?? 0, threads = availableParallelism()): string | undefined {
   if (load <= 2 * threads) return undefined;
-  return `the machine is busy (load ${load.toFixed(1)} on ${threads} threads), which disturbs times: try again when it is idle`;
+  const now = `load ${load.toFixed(1)} on ${threads} threads`;
+  return `the machine is busy (${now}), which disturbs times: try again when it is idle`;
 }
 
 export interface Arithmetic {

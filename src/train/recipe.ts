@@ -164,7 +164,7 @@ export const recipeSchema = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      "a model that was made of the network, as `compress` writes it: training begins from it, and the network is its original, whose outputs teach",
+      "a model made of the network, as `compress` writes it: training begins from it, the network's outputs teach",
     ),
   calibrate: z
     .int()
@@ -203,7 +203,7 @@ export const recipeSchema = z.strictObject({
     .enum(["none", "straight-through"])
     .default("none")
     .describe(
-      "straight-through: `start`, or without it `network.file`, is in eight bits and stays so; weights learn as floats, rounded in each step",
+      "straight-through: `start`, else `network.file`, is in eight bits and stays so; its weights learn rounded",
     ),
   deterministic: z
     .boolean()

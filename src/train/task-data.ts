@@ -32,7 +32,8 @@ export interface TaskData extends Disposable {
   readonly conventions: Readonly<Record<string, string>>;
 }
 
-type Opener = (
+/** Opens data of one kind for a recipe. */
+export type Opener = (
   recipe: Recipe,
   data: Data,
   original: Runnable,

@@ -7,17 +7,10 @@ import type { Runnable } from "../evaluate/classify.js";
 import { conventionKeys } from "../evaluate/conventions.js";
 import type { Recipe } from "./recipe.js";
 import { type BatchSource, partOf } from "./sources.js";
-import type { TaskData } from "./task-data.js";
-import { alone, type World } from "./world.js";
+import type { Opener } from "./task-data.js";
 
 /** @throws what opening images throws; FilterBasisError `data-mismatch` where no batch would be whole */
-export async function unlabelled(
-  recipe: Recipe,
-  from: Data,
-  original: Runnable,
-  note: (text: string) => void,
-  world: World = alone,
-): Promise<TaskData> {
+export const unlabelled: Opener = async (recipe, from, original, note, world) => {
   const { data, seed } = recipe;
   const { batch, dropLast, normalize, range = 1, channels, fit, lowResolution, subset } = data;
   const inputs = await from.inputs({
@@ -48,7 +41,7 @@ export async function unlabelled(
     },
     [Symbol.dispose]: () => undefined,
   };
-}
+};
 
 /** What images are brought to, so that they have the size of the network's input once they were enlarged again. */
 function sizesFor({ inputs }: Runnable, lowResolution: Recipe["data"]["lowResolution"]): InputOptions {
