@@ -29,9 +29,15 @@ napi_value setDefault(napi_env env, napi_callback_info info) {  // (name, value)
   return nullptr;
 }
 
-// glibc raises the size from which a block is a mapping of its own to that of the largest one freed so far, up to 32 MB.
-// What is freed below it stays with the process, in heaps that fragment. Off: as glibc has it after a few large blocks.
-napi_value returnFreedBlocks(napi_env env, napi_callback_info info) {  // (on): whether there is something to set
+// By default each large block is a mapping of its own, whose pages are made and cleared anew, and a thread's blocks lie
+// in a heap that takes no large ones. Both cost more than a large network's run.
+#if defined(__GLIBC__)
+constexpr int whole = 32 << 20;  // what glibc raises the threshold to by itself, as such blocks are freed
+bool keepBlocks() { return mallopt(M_MMAP_THRESHOLD, 1 << 30) == 1 && mallopt(M_TRIM_THRESHOLD, 2147483647) == 1; }
+bool asBefore() { return mallopt(M_MMAP_THRESHOLD, whole) == 1 && mallopt(M_TRIM_THRESHOLD, 2 * whole) == 1; }
+#endif
+
+napi_value keepFreedBlocks(napi_env env, napi_callback_info info) {  // (on): whether there is something to set
   size_t count = 1;
   napi_value argument, result;
   bool on = false, set = false;
@@ -41,11 +47,24 @@ napi_value returnFreedBlocks(napi_env env, napi_callback_info info) {  // (on): 
     return nullptr;
   }
 #if defined(__GLIBC__)
-  const int whole = 32 << 20;
-  set = mallopt(M_MMAP_THRESHOLD, on ? 256 << 10 : whole) == 1 && mallopt(M_TRIM_THRESHOLD, on ? 256 << 10 : 2 * whole) == 1;
-  malloc_trim(0);
+  set = on ? keepBlocks() : asBefore();
 #endif
   return napi_get_boolean(env, set, &result) == napi_ok ? result : nullptr;
+}
+
+napi_value returnFreedBlocks(napi_env env, napi_callback_info) {  // gives every free page to the system, once
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+  napi_value result;
+  return napi_get_undefined(env, &result) == napi_ok ? result : nullptr;
+}
+
+// One heap for all threads, from here on: those that have one of their own keep it.
+void shareHeap() {
+#if defined(__GLIBC__)
+  mallopt(M_ARENA_MAX, 1);
+#endif
 }
 
 bool define(napi_env env, napi_value exports, const char* name, napi_callback callback) {
@@ -57,7 +76,9 @@ bool define(napi_env env, napi_value exports, const char* name, napi_callback ca
 }  // namespace
 
 NAPI_MODULE_INIT() {
-  if (!define(env, exports, "setDefault", setDefault) || !define(env, exports, "returnFreedBlocks", returnFreedBlocks))
+  if (std::getenv("FILTERBASIS_NO_MALLOPT") == nullptr) shareHeap();
+  if (!define(env, exports, "setDefault", setDefault) || !define(env, exports, "keepFreedBlocks", keepFreedBlocks) ||
+      !define(env, exports, "returnFreedBlocks", returnFreedBlocks))
     napi_throw_error(env, "internal", "the addon could not be set up");
   return exports;
 }

@@ -3,6 +3,7 @@
 import { FilterBasisError, isError } from "../errors/error.js";
 import { writeModel } from "../formats/onnx/index.js";
 import type { Graph } from "../graph/types.js";
+import { keepFreedMemory } from "../torch/heap.js";
 import { alternate, type Candidate, type LatencyOptions } from "./latency.js";
 import { openSession } from "./open.js";
 import { type PairedRatio, pairedRatio, type Spread, spreadOf } from "./paired.js";
@@ -18,7 +19,10 @@ export interface TimedModel {
 type NotTimed = "arena" | "memoryPattern" | "optimisation";
 
 export interface TimesOptions extends Omit<LatencyOptions, "warmup">, Omit<SessionOptions, NotTimed> {
-  /** Models that keep more than this many bytes between their runs are open one at a time; 256 MB by default. */
+  /**
+   * Models that keep more than this many bytes between their runs are open one at a time. Default: a fifth of the memory
+   * that is available, from 256 MB to 2 GB.
+   */
   readonly openBytes?: number;
   /** Bytes that this process occupies. */
   readonly memory?: () => number;
@@ -62,8 +66,9 @@ export async function timeInTurns(
   options: TimesOptions = {},
 ): Promise<TimesComparison> {
   if (models.length === 0) throw new FilterBasisError("usage", "there is no model to time");
-  const { memory = residentBytes, openBytes = 2 ** 28, ...latency } = options;
+  const { memory = residentBytes, openBytes = usualOpenBytes(), ...latency } = options;
   const held = new SessionHolder(models, options);
+  const giveBack = keepFreedMemory(); // what one session frees the next takes, without new pages
   try {
     const first = await held.open(0);
     const fed = typeof feeds === "function" ? feeds(first.inputs) : feeds;
@@ -82,8 +87,12 @@ export async function timeInTurns(
     return comparison(models, samples, cpuSamples, together);
   } finally {
     await held.closeAll();
+    giveBack();
   }
 }
+
+const usualOpenBytes = (): number =>
+  Math.min(2 ** 31, Math.max(2 ** 28, (globalThis.process?.availableMemory?.() ?? 0) / 5));
 
 function alwaysOpen(held: SessionHolder, index: number, feeds: Feeds): Candidate {
   return () => held.at(index).run(feeds);

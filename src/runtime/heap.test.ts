@@ -1,4 +1,6 @@
-// What runs leave behind: a session without an arena gives the memory of its values back when it is released.
+// What runs leave behind: a session without an arena keeps the memory of its values for its next run, and gives it back
+// when it is released.
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { randomTensor, smallGraph } from "../../test/small-graphs.js";
 import { ints, makeNode } from "../graph/attributes.js";
@@ -7,7 +9,7 @@ import { loadEnvironment } from "../torch/native.js";
 import { openSession } from "./open.js";
 
 const missing =
-  process.platform !== "linux" || loadEnvironment()?.returnFreedBlocks(false) !== true
+  process.platform !== "linux" || loadEnvironment()?.keepFreedBlocks(false) !== true
     ? "the addon is not built, or the C library is not glibc"
     : undefined;
 
@@ -39,4 +41,24 @@ test.skipIf(missing)(`memory of a session goes back${missing ? ` (${missing})` :
   }
   const kept = (process.memoryUsage().rss - before) / 2 ** 20;
   expect(kept).toBeLessThan(100);
+});
+
+/** Pages that the process was given so far: the tenth field behind its name. */
+const pagesTaken = (): number => Number(readFileSync("/proc/self/stat", "utf8").split(") ")[1]!.split(" ")[7]);
+
+test.skipIf(missing)(`a second run takes no new memory${missing ? ` (${missing})` : ""}`, async () => {
+  const feeds = { x: randomTensor([1, 4, 512, 512], 1) };
+  const session = await openSession(skips(24), { runtime: "node", threads: 2, arena: false });
+  try {
+    const counts: number[] = [];
+    for (let run = 0; run < 4; run++) {
+      const before = pagesTaken();
+      await session.run(feeds);
+      counts.push(pagesTaken() - before);
+    }
+    expect(counts[0]).toBeGreaterThan(20_000);
+    expect(Math.min(...counts.slice(1))).toBeLessThan(2000);
+  } finally {
+    await session.release();
+  }
 });

@@ -2,7 +2,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { FilterBasisError } from "../errors/error.js";
 import type { DataType, Dim, TensorData } from "../graph/types.js";
-import { returnFreedMemory } from "../torch/heap.js";
+import { keepFreedMemory } from "../torch/heap.js";
 import { openFailure, runFailure, runtimeText } from "./failure.js";
 import { collectArrays } from "./garbage.js";
 
@@ -30,11 +30,11 @@ export interface SessionOptions {
   readonly runtime?: RuntimeName;
   /** For `web` in a page: on the processor, or on the GPU. Default: `wasm`. */
   readonly provider?: "wasm" | "webgpu";
-  /** False gives memory back to the system after each run instead of keeping it for the next: slower, smaller. */
+  /** False: the memory of runs is shared with all that asks for some, and goes back to the system on `release`. */
   readonly arena?: boolean;
   /**
    * False takes memory value by value instead of all at once as a first run found it: the second run is as fast as
-   * those behind it. Default: true.
+   * those behind it. Default: with an arena.
    */
   readonly memoryPattern?: boolean;
   /** How far the runtime may rewrite the graph; "all" by default. Two levels differ by nothing but rounding. */
@@ -89,7 +89,7 @@ const fatal = 4;
  */
 export async function openOrtSession(
   model: Uint8Array | string,
-  { threads, arena = true, memoryPattern = true, optimisation = "all", profile, ...options }: SessionOptions = {},
+  { threads, arena = true, memoryPattern = arena, optimisation = "all", profile, ...options }: SessionOptions = {},
 ): Promise<Session> {
   const runtime = options.runtime ?? (await defaultRuntime());
   const ort = await loadRuntime(runtime, threads);
@@ -105,13 +105,13 @@ export async function openOrtSession(
     ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
   };
   collectArrays(manyBytes);
-  const keepAgain = arena || runtime === "web" ? () => undefined : returnFreedMemory();
+  const giveBack = arena || runtime === "web" ? () => undefined : keepFreedMemory();
   // The two signatures are the same function; the bytes are not kept by ONNX Runtime.
   const session = await (typeof model === "string"
     ? ort.InferenceSession.create(model, settings)
     : ort.InferenceSession.create(model, settings)
   ).catch((error: unknown) => {
-    keepAgain();
+    giveBack();
     throw openFailure(error, runtime, place);
   });
   let released = false;
@@ -145,7 +145,7 @@ export async function openOrtSession(
         await session.release();
       } finally {
         if (!arena) collectArrays(manyBytes);
-        keepAgain();
+        giveBack();
       }
     },
   };

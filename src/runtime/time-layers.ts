@@ -2,6 +2,7 @@
 // else the machine does meanwhile falls on all of them alike and memory stays that of one layer.
 import { FilterBasisError } from "../errors/error.js";
 import type { TimedLayer } from "../methods/latencies.js";
+import { keepFreedMemory } from "../torch/heap.js";
 import { lowerQuartile } from "./latency.js";
 import { layerGraph } from "./layer-graph.js";
 import { openSession } from "./open.js";
@@ -22,11 +23,16 @@ export async function measureAll(
 ): Promise<void> {
   const distinct = new Map(layers.map((layer) => [timedKey(layer), layer]));
   let done = 0;
-  for (const group of alike([...distinct.values()])) {
-    const timed = await timeLayers(group, place, signal);
-    await keep(group.map((layer, i) => ({ layer, milliseconds: timed[i]! })));
-    done += group.length;
-    progress?.(done, distinct.size);
+  const giveBack = keepFreedMemory(); // what one session frees the next takes, without new pages
+  try {
+    for (const group of alike([...distinct.values()])) {
+      const timed = await timeLayers(group, place, signal);
+      await keep(group.map((layer, i) => ({ layer, milliseconds: timed[i]! })));
+      done += group.length;
+      progress?.(done, distinct.size);
+    }
+  } finally {
+    giveBack();
   }
 }
 
@@ -67,24 +73,31 @@ async function timeLayers(
   place: TimingPlace,
   signal: AbortSignal | undefined,
 ): Promise<number[]> {
-  const samples: number[][] = layers.map(() => []);
+  const samples: number[][][] = layers.map(() => []);
   const inputs = new Map<string, Feeds>();
   for (let pass = 0; pass < passes[place.runtime]; pass++) {
     const order = [...layers.keys()];
     for (const index of pass % 2 === 0 ? order : order.reverse()) {
       if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while timing layers");
-      // What takes long is disturbed little, for its length, and is timed twice.
-      if (pass > 1 && isSlow(samples[index]!)) continue;
-      samples[index]!.push(...(await timeOnce(layers[index]!, place, inputs)));
+      // What takes long is disturbed little, for its length, and is timed twice; so is what both passes agree on.
+      if (pass > 1 && (isSlow(samples[index]!.flat()) || isSettled(samples[index]!))) continue;
+      samples[index]!.push(await timeOnce(layers[index]!, place, inputs));
     }
   }
   // What disturbs a timing makes it longer: the lower quartile rather than the median.
-  return samples.map(lowerQuartile);
+  return samples.map((all) => lowerQuartile(all.flat()));
 }
 
 /** A run that takes so many milliseconds needs no warming up beyond the first, and fewer repetitions. */
 const slow = 25;
 const isSlow = (samples: readonly number[]): boolean => samples.every((time) => time >= slow);
+/** Passes whose times lie so near to each other need no third. */
+const settled = 1.03;
+function isSettled(samples: readonly (readonly number[])[]): boolean {
+  const each = samples.map(lowerQuartile);
+  return Math.max(...each) <= settled * Math.min(...each);
+}
+
 /**
  * Milliseconds over which a session warms up (threads of another one may still spin), and over which each sample is
  * taken.

@@ -133,8 +133,10 @@ export interface NativeEngine extends GroupBindings {
 export interface NativeEnvironment {
   /** Sets a variable of the process, unless it is set. */
   setDefault(name: string, value: string): void;
-  /** Whether freed memory goes back to the system at once. False where the C library has no such setting. */
-  returnFreedBlocks(on: boolean): boolean;
+  /** Whether all freed memory stays with the process. False where the C library has no such setting. */
+  keepFreedBlocks(on: boolean): boolean;
+  /** Gives what is free to the system, once. */
+  returnFreedBlocks(): void;
 }
 
 const require = createRequire(import.meta.url);
@@ -153,6 +155,9 @@ const builtFolder = (): string => join(packageRoot(), "native", "build", "Releas
 function load(): NativeEngine {
   return loadFrom(builtFolder());
 }
+
+/** Whether libtorch's addon is in this process, which keeps freed memory for good. */
+export const isEngineLoaded = (): boolean => loaded !== undefined;
 
 /** The addon that needs no libtorch; undefined where nothing has been built. */
 export function loadEnvironment(): NativeEnvironment | undefined {

@@ -5,5 +5,5 @@ export const engineInfo = (): never => {
   throw new FilterBasisError("engine-missing", "a page has no libtorch");
 };
 
-/** Of the addon that gives memory back to the system. */
-export const returnFreedMemory = () => (): void => undefined;
+/** Of the addon that keeps freed memory. */
+export const keepFreedMemory = () => (): void => undefined;
