@@ -149,24 +149,62 @@ async function timedPlan(
   let state: Approach<CalibratedPlan> = beginApproach(aim, whole);
   let first: { readonly predicted: number; readonly written: number } | undefined;
   for (let attempt = 0; attempt < attempts && !state.done; attempt++) {
-    const solve = (of: Calibration) => solveTimed(counts, of, clock, { ...budget, timed }, base, state.most).chosen;
-    const settled = async (calibration: Calibration): Promise<Chosen> => {
-      const chosen = await settledPlan(job, table, clock, () => solve(calibration));
+    const solve = (of: Calibration, anyTime: boolean) =>
+      solveTimed(counts, of, clock, { ...budget, timed, anyTime }, base, state.most).chosen;
+    const settled = async (calibration: Calibration, anyTime = false): Promise<Chosen> => {
+      const chosen = await settledPlan(job, table, clock, () => solve(calibration, anyTime));
       return { calibration, chosen };
     };
     const found: Chosen = await (timed ? settled(choices.onBlocks) : lessLost(job, choices, settled));
-    const { calibration, chosen, graph = await graphOf(job, found) } = found;
-    const predicted = predictedTime(chosen, clock, base);
-    const written = await timeOf(job, graph, { table, clock }, chosen, whole);
+    const timesOf = async ({ chosen, graph }: Ran) => {
+      const predicted = predictedTime(chosen, clock, base);
+      return { predicted, written: await timeOf(job, graph, { table, clock }, chosen, whole) };
+    };
+    const ran = { ...found, graph: found.graph ?? (await graphOf(job, found)) };
+    const { predicted, written } = await timesOf(ran);
+    const { calibration, chosen } = ran;
     first ??= { predicted, written };
-    const times = { original: whole, predicted, written, first };
-    const plan = { calibration, chosen, times };
-    if (!timed) return plan;
+    const plan = { calibration, chosen, times: { original: whole, predicted, written, first } };
+    if (!timed) return whole <= small ? lessCut(job, { plan, graph: ran.graph }, { settled, timesOf }) : plan;
     state = approached(state, aim, { plan, predicted, written, loss: lossOf(plan) });
   }
   if (state.enough !== undefined) return state.enough.timed.plan;
   if (state.fastest!.written <= target) return state.fastest!.plan;
   throw outOfReach(budget, state.fastest!.plan);
+}
+
+/** A plan whose network was made. */
+type Ran = Chosen & { readonly graph: Graph };
+
+/** Images that tell two plans apart: of classes a few say too little. */
+const telling = 256;
+
+/**
+ * By multiply-accumulates, in a small network: what single layers take is mostly noise there, and without those that
+ * seem slower a few layers are cut to pieces. A plan of all candidates is taken where it loses less on images, by more
+ * than it is slower, and its network is not slower than the original.
+ */
+async function lessCut(
+  job: CalibratedJob,
+  { plan, graph }: { readonly plan: CalibratedPlan; readonly graph: Graph },
+  {
+    settled,
+    timesOf,
+  }: {
+    readonly settled: (of: Calibration, anyTime: boolean) => Promise<Chosen>;
+    readonly timesOf: (ran: Ran) => Promise<{ readonly predicted: number; readonly written: number }>;
+  },
+): Promise<CalibratedPlan> {
+  const { lossOf: onImages } = job;
+  const found = await settled(plan.calibration, true);
+  if (onImages === undefined || JSON.stringify(candidatesOf(found)) === JSON.stringify(candidatesOf(plan))) return plan;
+  const other = { ...found, graph: await graphOf(job, found) };
+  const times = await timesOf(other);
+  const { original, written, first } = plan.times!;
+  if (times.written > original) return plan;
+  const [lost, otherLost] = [await onImages(graph, telling), await onImages(other.graph, telling)];
+  if (lost <= otherLost * Math.max(1, times.written / written)) return plan;
+  return { calibration: plan.calibration, chosen: other.chosen, times: { original, ...times, first } };
 }
 
 const lossOf = ({ chosen }: Chosen): number => chosen.reduce((sum, { loss }) => sum + loss, 0);
@@ -229,7 +267,7 @@ async function lessLost(
   return first.lost <= worthBlocks * second.lost ? first : second;
 }
 
-const candidatesOf = ({ chosen }: Chosen) => chosen.map(({ candidate }) => candidate);
+const candidatesOf = ({ chosen }: Pick<CalibratedPlan, "chosen">) => chosen.map(({ candidate }) => candidate);
 
 /** The network with a plan's factors, which nothing refitted. */
 async function graphOf({ engine }: CalibratedJob, { calibration, chosen }: Chosen): Promise<Graph> {

@@ -83,12 +83,13 @@ const inFloats = ({ layers }: Calibration, clock: ChainClock): number =>
 /**
  * The least loss within a budget in multiply-accumulates by choices that are no slower, or within milliseconds.
  * @param base - milliseconds of the network that is planned
+ * @param budget - anyTime: choices that are slower than their layer count too
  */
 export function solveTimed(
   original: Counts,
   calibration: Calibration,
   clock: ChainClock,
-  { keepMacs, timed }: CalibratedBudget & { readonly timed: boolean },
+  { keepMacs, timed, anyTime = false }: CalibratedBudget & { readonly timed: boolean; readonly anyTime?: boolean },
   base: number,
   most: number,
 ): Solution<PlannedChoice> {
@@ -101,7 +102,8 @@ export function solveTimed(
   const items = planItems(calibration, {
     price: (layer, choice) => {
       const [as, own] = [clock.exact(layer, dense), timeOf(layer, choice)];
-      return as === undefined || own === undefined || own <= noSlower * as ? choice.macs : undefined;
+      const allowed = anyTime || as === undefined || own === undefined || own <= noSlower * as;
+      return allowed ? choice.macs : undefined;
     },
   });
   const fixed = calibration.extents.macs - items.reduce((sum, choices) => sum + choices[0]!.macs, 0);
