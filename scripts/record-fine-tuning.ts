@@ -124,7 +124,8 @@ async function table(): Promise<void> {
   });
   await gather("fine-tuning-calibrated", /^calibrated-.*\.json$/, {
     title: [
-      "Top-1 error on the 10,000 test images of CIFAR-10, of networks that began as calibration left them, batch norms folded",
+      "Top-1 error on the 10,000 test images of CIFAR-10, " +
+        "of networks that began as calibration left them, batch norms folded",
       "A row is one run, whose learning rate falls until its last epoch",
     ].join(". "),
     columns: ["", "weights", "MACs", "optimizer", "rate", "original", "calibrated", "1 epoch", "3 epochs", "10 epochs"],

@@ -1,5 +1,5 @@
-// A budget in multiply-accumulates in a small network: where layers seem slower in factors, though their network is not,
-// a plan with these too is tried, and taken where it loses less on images.
+// A budget in multiply-accumulates in a small network: where layers seem slower in factors, though their network is
+// not, a plan with these too is tried, and taken where it loses less on images.
 import { expect, test, vi } from "vitest";
 import { calibrate } from "../src/calibrate/calibrated.js";
 import { ortEngine } from "../src/calibrate/ort-engine.js";
@@ -28,7 +28,7 @@ const macsOf = (layer: TimedLayer): number => cost(layerGraph(layer), new Map([[
 /** Factors of the third layer seem slower than the layer. */
 const clock = (layer: TimedLayer): number => {
   const seemsSlow = layer.chain !== undefined && layer.chain.length > 0 && layer.shape[1] === 24;
-  return 1e-6 * macsOf(seemsSlow ? { ...layer, chain: [] } : layer) + (seemsSlow ? 100 : 0);
+  return 1e-6 * macsOf(layer) + (seemsSlow ? 100 : 0);
 };
 const tableOf = (slower: boolean): LatencyTable => {
   let asked = 0;
@@ -42,7 +42,7 @@ const tableOf = (slower: boolean): LatencyTable => {
   return table;
 };
 
-test("layers that only seem slower are cut where that loses less", { timeout: 60_000 }, async () => {
+test("layers that only seem slower are cut where that loses less", async () => {
   const calibration = await calibrate(graph, images, engine);
   const counts = { weights: calibration.extents.weights, macs: calibration.extents.macs };
   const third = async (losses: readonly number[], slower = false): Promise<string> => {

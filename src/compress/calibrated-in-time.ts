@@ -196,8 +196,9 @@ async function lessCut(
   },
 ): Promise<CalibratedPlan> {
   const { lossOf: onImages } = job;
+  if (onImages === undefined) return plan;
   const found = await settled(plan.calibration, true);
-  if (onImages === undefined || JSON.stringify(candidatesOf(found)) === JSON.stringify(candidatesOf(plan))) return plan;
+  if (JSON.stringify(candidatesOf(found)) === JSON.stringify(candidatesOf(plan))) return plan;
   const other = { ...found, graph: await graphOf(job, found) };
   const times = await timesOf(other);
   const { original, written, first } = plan.times!;

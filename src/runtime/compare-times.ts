@@ -20,8 +20,8 @@ type NotTimed = "arena" | "memoryPattern" | "optimisation";
 
 export interface TimesOptions extends Omit<LatencyOptions, "warmup">, Omit<SessionOptions, NotTimed> {
   /**
-   * Models that keep more than this many bytes between their runs are open one at a time. Default: a fifth of the memory
-   * that is available, from 256 MB to 2 GB.
+   * Models that keep more than this many bytes between their runs are open one at a time. Default: a fifth of the
+   * memory that is available, from 256 MB to 2 GB.
    */
   readonly openBytes?: number;
   /** Bytes that this process occupies. */

@@ -1,5 +1,5 @@
-// Memory that native code frees stays with the process while somebody asks for it, and goes back to the system then. ONNX
-// Runtime without its arena allocates every value anew: as fresh pages they take longer than a large network's run.
+// Memory that native code frees stays with the process while somebody asks for it, and goes back to the system then.
+// ONNX Runtime without its arena allocates every value anew: fresh pages take longer than a large network's run.
 import { isEngineLoaded, loadEnvironment } from "./native.js";
 
 let holders = 0;

@@ -176,6 +176,7 @@ export function loadFrom(folder: string): NativeEngine {
     const environment = require(join(folder, "environment.node")) as NativeEnvironment;
     // OpenMP and OpenBLAS read their variables once, while they are loaded.
     for (const [name, value] of Object.entries(environmentDefaults())) environment.setDefault(name, value);
+    if (process.env.FILTERBASIS_NO_MALLOPT === undefined) environment.keepFreedBlocks(true);
     // A copy: V8 keeps an addon's exports as a dictionary, which every call of an operator would search.
     return { ...(require(file) as NativeEngine) };
   } catch (cause) {
