@@ -1,7 +1,8 @@
 // Compressing ResNet-20 without labels and without training: test error on CIFAR-10 at 70, 50 and 35 % of the
 // multiply-accumulates, symmetric and refitted. The network is the public one with batch norms (folded here); it is
 // looked for in FILTERBASIS_SHARED, else in `shared` beside the project. Mirror images count with the images (MIRROR=0:
-// they do not). Layers count by what their errors do to the output (COUNTS=0: all alike). Run: npm run bench:calibrated
+// they do not). Layers count by what their errors do to the output (COUNTS=0: all alike). RECORD=1 keeps the rows in
+// results/, NETWORK=resnet56 and IMAGES=1024 in files of their own. Run: npm run bench:calibrated
 // [-- SEEDS [KEEPS [VARIANTS [FAMILIES]]]]
 import type { CandidateOptions } from "../src/basis/candidates.js";
 import type { FittedFamily } from "../src/basis/factors.js";
@@ -153,19 +154,15 @@ for (const seed of seeds.split(",").map(Number)) {
     });
   }
 }
-if (!aside && process.env.RECORD === "1")
-  await writeResult(
-    network === "resnet20" ? "bench-calibrated" : `bench-calibrated-${network}`,
-    "npm run bench:calibrated",
-    {
-      ...{
-        network,
-        images: count,
-        mirrored: process.env.MIRROR !== "0",
-        sensitivities: process.env.COUNTS !== "0",
-        evaluated: "10,000 test images of CIFAR-10",
-        rows,
-        table: tableOf(rows, describeMachine().processor),
-      },
-    },
-  );
+if (!aside && process.env.RECORD === "1") {
+  const [of, on] = [network === "resnet20" ? "" : `-${network}`, count === 256 ? "" : `-${count}`];
+  await writeResult(`bench-calibrated${of}${on}`, "npm run bench:calibrated", {
+    network,
+    images: count,
+    mirrored: process.env.MIRROR !== "0",
+    sensitivities: process.env.COUNTS !== "0",
+    evaluated: "10,000 test images of CIFAR-10",
+    rows,
+    table: tableOf(rows, describeMachine().processor),
+  });
+}

@@ -110,7 +110,10 @@ const agreements: readonly Wanted[] = [
 ];
 
 const halves: readonly Wanted[] = [
-  ...[0.7, 0.5, 0.35].map((keep) => ({ ...vdsr, budget: ["--keep-macs", `${keep}`] })),
+  // Other draws of the calibration images tell how much of a result is their choice.
+  ...[[], ["--seed", "1"], ["--seed", "2"]].flatMap((draw) =>
+    [0.7, 0.5, 0.35].map((keep) => ({ ...vdsr, budget: ["--keep-macs", `${keep}`, ...draw] })),
+  ),
   ...(
     [
       ["imdn_x2", 2],

@@ -19,6 +19,19 @@ describe("a calibrated plan", () => {
     expect(() => planByMacs(calibration, 0.001)).toThrow(/budget-unreachable|no plan keeps/);
   });
 
+  test("leaves layers of a small share as they are, and looks at none of their inputs", async () => {
+    const [graph, engine, images] = [residual(), torchEngine(), smoothImages(16)];
+    const { layers, extents } = await calibrate(graph, images, engine, families);
+    const shares = layers.map(({ choices: [own] }) => own!.macs / extents.macs);
+    const leastShare = Math.max(...shares);
+    const looked: number[] = [];
+    const progress = (what: string, _: number, total: number) => void (what === "moments" && looked.push(total));
+    const fewer = await calibrate(graph, images, engine, { ...families, leastShare, progress });
+    expect(fewer.layers.map(({ choices }) => choices.length > 1)).toEqual(shares.map((share) => share >= leastShare));
+    expect(looked.at(-1)).toBe(shares.filter((share) => share >= leastShare).length);
+    expect(layers.every(({ choices }) => choices.length > 1)).toBe(true);
+  });
+
   test("takes any price, and leaves out what has none", async () => {
     const [graph, engine, images] = [residual(), torchEngine(), smoothImages(16)];
     const calibration = await calibrate(graph, images, engine, families);

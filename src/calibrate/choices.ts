@@ -51,6 +51,8 @@ export interface ChoiceOptions extends Hooks {
   /** Which candidates: the same for all layers, or by a layer's shape. Default: `usualCandidates`. */
   readonly candidates?: CandidateOptions | ((shape: LayerShape) => CandidateOptions);
   readonly floor?: number;
+  /** A layer of a smaller share of the network's multiply-accumulates stays dense. Default: 0. */
+  readonly leastShare?: number;
 }
 
 /** A candidate with the share of the output's energy that it loses. */
@@ -59,22 +61,29 @@ export interface CandidateError {
   readonly error: number;
 }
 
+/** Whether a layer takes a smaller share of the network's multiply-accumulates; not where its size is not known. */
+export function isBelow(share: number, { shape }: CalibratedLayer, own: readonly NodeExtent[], macs: number): boolean {
+  const { macs: taken } = costOf(dense, shape, own);
+  return taken > 0 && taken < share * macs;
+}
+
 /**
- * The choices of every layer, in their order. Layers whose errors are in the cache need no moments; of the others a
- * layer's moments are let go before the next are asked for.
+ * The choices of every layer, in their order. Layers whose errors are in the cache need no moments, nor do those that
+ * stay dense; of the others a layer's moments are let go before the next are asked for.
  */
 export async function layerChoices(
   layers: readonly CalibratedLayer[],
   moments: MomentSource,
   extents: Extents,
   algebra: LinearAlgebra,
-  { cache, ...options }: ChoiceOptions & { readonly cache?: CalibrationCache | undefined } = {},
+  { cache, leastShare = 0, ...options }: ChoiceOptions & { readonly cache?: CalibrationCache | undefined } = {},
 ): Promise<readonly LayerChoices[]> {
   const settingsOf = ({ shape }: CalibratedLayer) =>
     JSON.stringify([optionsOf(shape, options), options.floor ?? usualFloor, algebra.name]);
   const errors = new Map<CalibratedLayer, readonly CandidateError[]>();
   for (const layer of layers) {
-    const known = await cache?.errors(layer, settingsOf(layer));
+    const stays = isBelow(leastShare, layer, extents.of(layer), extents.macs);
+    const known = stays ? [] : await cache?.errors(layer, settingsOf(layer));
     if (known !== undefined) errors.set(layer, known);
   }
   for await (const { layer, moments: own } of moments(layers.filter((layer) => !errors.has(layer)))) {

@@ -59,7 +59,8 @@ export async function* walk(
     try {
       for (const [batch, [first, count]] of batchesOf(images.count, sampling.batch).entries()) {
         stopIfAborted(hooks);
-        const fed = await images.feeds(first, count);
+        // Images are read and brought to their size for every layer otherwise, which takes longer than a small one.
+        const fed = original.readsInputs || compressed.readsInputs ? await images.feeds(first, count) : {};
         yield {
           batch,
           first: first * (images.each ?? 1),

@@ -54,6 +54,19 @@ describe("the sequential refit", () => {
     expect(b).toBeLessThan(a! * 1.05);
   });
 
+  test("asks for images only where a layer's inputs are computed from them", async () => {
+    const [graph, engine, all] = [residual(), torchEngine(), smoothImages(64)];
+    const calibration = await calibrate(graph, all, engine, families);
+    const symmetric = await fitPlan(calibration, planByMacs(calibration, 0.3).chosen, engine.algebra);
+    let asked = 0;
+    const feeds = (first: number, count: number) => {
+      asked++;
+      return all.feeds(first, count);
+    };
+    await refit(graph, symmetric, { count: all.count, feeds }, engine, { batch: 8 });
+    expect(asked).toBeLessThanOrEqual(2 + 2 * 8); // sizes, then both walks of the first layer behind a replaced one
+  });
+
   test("gives the same whether activations are kept between layers or computed again, and by ONNX Runtime as by libtorch", async () => {
     const [graph, images] = [residual(), smoothImages(24)];
     const run = async (engine: Engine, memory?: number) => {

@@ -66,6 +66,8 @@ function port(graph: Graph, name: string, types: Types): Value {
 
 /** Values of a graph, computed batch by batch from inputs and known values. */
 export interface Tap {
+  /** Whether inputs of the graph are read: where they are not, nothing need be fed. */
+  readonly readsInputs: boolean;
   /** @param known the values that the tap was opened with */
   run(fed: Values, known: Values): Promise<Values>;
   close(): Promise<void>;
@@ -84,7 +86,9 @@ export async function openTap(
   const computed = wanted.filter((name) => !given.includes(name));
   const piece = segment(graph, known, computed, types);
   const session = computed.length === 0 ? undefined : await engine.open(piece);
+  const names = [...piece.inputs.map(({ name }) => name), ...given];
   return {
+    readsInputs: names.some((name) => inputs.has(name)),
     async run(fed, values) {
       const all: Values = { ...fed, ...values };
       const read = Object.fromEntries(piece.inputs.map(({ name }) => [name, all[name]!]));

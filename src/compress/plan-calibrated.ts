@@ -21,7 +21,17 @@ import { fastestCandidates, type TimedCandidate } from "./fastest-candidates.js"
 import { fittedImages } from "./fitted-images.js";
 import { type JobHooks, type Place, stepsOf } from "./job.js";
 import { planByBytes } from "./plan-by-bytes.js";
-import { candidatesFor, limitsFor, onBlocks, type Saves, tellFew, tellWide, worthTiming } from "./plan-candidates.js";
+import {
+  candidatesFor,
+  leastShareOf,
+  limitsFor,
+  onBlocks,
+  type Saves,
+  tellFew,
+  tellSmall,
+  tellWide,
+  worthTiming,
+} from "./plan-candidates.js";
 import type { Precision } from "./precisions.js";
 import { restricted } from "./restricted.js";
 import { byWeights, type Counts, type CurvePoint, speedCurve } from "./solve-calibrated.js";
@@ -145,19 +155,17 @@ function selected(calibration: Calibration, selection: Selection = {}): Calibrat
   return { ...calibration, layers, skipped: [...calibration.skipped, ...skipped] };
 }
 
-/**
- * Calibrates for plans by weights, or by time and multiply-accumulates. @throws FilterBasisError what calibrating
- * throws
- */
-export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Planner> {
+/** The network, looked at for what a plan saves; `timed` is without the choices whose ranks the runtime would pad. */
+async function calibratedFor(job: CalibratedJob, saves: Saves, images: CalibrationImages) {
   const { prepared, engine, hooks } = job;
-  const images = await fittedImages(job);
   const progress = stepsOf(hooks);
   const block = channelBlock(job.place.runtime);
-  const most = limitsFor(findCalibratedLayers(prepared).layers.length, engine);
-  const limits = { ...most, block, ...job.effort };
+  const count = findCalibratedLayers(prepared).layers.length;
+  const limits = { ...limitsFor(count, engine), block, ...job.effort };
+  const leastShare = leastShareOf(count, saves);
   const options: CalibrateOptions = {
     candidates: (shape) => restricted(candidatesFor(shape, saves, limits), shape, job),
+    leastShare,
     ...calibrateOptions(job, images),
     ...placesOf(job, images),
     ...(job.effort && { memory: job.effort.memory }),
@@ -166,10 +174,20 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
   const seen = await calibrate(prepared, images, engine, options).finally(() => progress.stop());
   const calibrated = await weighed(job, seen, images);
   const calibration = selected(saves === "time" ? quickest(calibrated) : calibrated, job.selection);
-  const timed = onBlocks(calibration, block);
+  tellSmall(calibration, leastShare, hooks);
   tellWide(calibration, hooks, limits.widest);
   tellFew(calibration, images, hooks);
   if (calibration.layers.length === 0) throw noLayers(calibration);
+  return { calibration, timed: onBlocks(calibration, block), free: limits.free };
+}
+
+/**
+ * Calibrates for plans by weights, or by time and multiply-accumulates. @throws FilterBasisError what calibrating
+ * throws
+ */
+export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Planner> {
+  const images = await fittedImages(job);
+  const { calibration, timed, free } = await calibratedFor(job, saves, images);
   const whole = await countsOf(job);
   const table = await openLatencyTable({
     ...(job.place.runtime === undefined ? {} : { runtime: job.place.runtime }),
@@ -185,7 +203,7 @@ export async function openPlanner(job: CalibratedJob, saves: Saves): Promise<Pla
       if (budget.keepBytes !== undefined) return planByBytes(job, calibration, whole, budget.keepBytes);
       if (budget.keepParams !== undefined)
         return { calibration, chosen: byWeights(whole, calibration, budget.keepParams) };
-      const all = limits.free ? calibration : timed;
+      const all = free ? calibration : timed;
       const made = await surelyTimedPlan(job, { all, onBlocks: timed }, table, { ...budget, whole });
       known = made.known;
       return made.plan;

@@ -5,7 +5,16 @@ import type { Family } from "../basis/factors.js";
 import type { Calibration } from "../calibrate/calibrated.js";
 import { dense, type LayerChoice } from "../calibrate/choices.js";
 import { pureLinearAlgebra } from "../linalg/pure.js";
-import { candidatesFor, limitsFor, onBlocks, tellFew, tellWide, worthTiming } from "./plan-candidates.js";
+import {
+  candidatesFor,
+  leastShareOf,
+  limitsFor,
+  onBlocks,
+  tellFew,
+  tellSmall,
+  tellWide,
+  worthTiming,
+} from "./plan-candidates.js";
 
 const shape = (c: number) => ({ n: c, c, kernel: [3, 3] as const, stride: [1, 1] as const });
 
@@ -46,6 +55,25 @@ test("gives the layers of a network of many fewer candidates", () => {
   expect(many.widest).toBeLessThanOrEqual(few.widest);
   const multiples = (limits: typeof few) => candidatesFor(shape(28), "time", { ...limits, block: 16 }).multiples;
   expect([multiples(few), multiples(many)]).toEqual([[16, 1], [16]]);
+});
+
+test("leaves the smallest layers of a network of many as they are where time is to be saved, and tells it", () => {
+  expect([leastShareOf(80, "time"), leastShareOf(81, "time"), leastShareOf(81, "weights")]).toEqual([0, 1e-3, 0]);
+  const sized = (side: number) => {
+    const macs = 9 * 32 * 32 * side * side;
+    return { layer: { name: `of ${side}`, shape: shape(32), side }, choices: [{ candidate: dense, macs }] };
+  };
+  const layers = [128, 4, 2].map(sized);
+  const of = ({ side }: { side: number }) => [{ input: [side, side], output: [side, side], images: 1 }];
+  const macs = layers.reduce((sum, { choices }) => sum + choices[0]!.macs, 0);
+  const extents = { macs, weights: 1, of };
+  const told: string[] = [];
+  tellSmall({ layers, extents } as never, 1e-3, { note: (text) => told.push(text) });
+  tellSmall({ layers, extents } as never, 5e-4, { note: (text) => told.push(text) });
+  expect(told).toEqual([
+    "2 of 3 layers stay as they are: below 0.1 % of the multiply-accumulates each, 0.12 % together",
+    "1 of 3 layers stay as they are: below 0.05 % of the multiply-accumulates each, 0.024 % together",
+  ]);
 });
 
 test("tells layers of which the data shows fewer places than they have inputs", () => {

@@ -3,7 +3,7 @@
 import { type CandidateOptions, isRounded } from "../basis/candidates.js";
 import type { Family, FittedFamily, LayerShape } from "../basis/factors.js";
 import type { Calibration } from "../calibrate/calibrated.js";
-import type { LayerChoice } from "../calibrate/choices.js";
+import { isBelow, type LayerChoice } from "../calibrate/choices.js";
 import { type CalibrationImages, type Engine, slowPatch } from "../calibrate/engine.js";
 import type { JobHooks } from "./job.js";
 
@@ -39,6 +39,28 @@ export const limitsFor = (layers: number, engine: Pick<Engine, "algebra">): Requ
   if (layers <= manyLayers) return { widest, largePatch: usualLargePatch, free: true };
   return { ...ofMany, widest: Math.min(widest, ofMany.widest) };
 };
+
+/** A layer that takes less of the multiply-accumulates cannot save what trying it costs. */
+const smallest = 1e-3;
+
+/** The share of the multiply-accumulates below which a layer stays as it is. */
+export const leastShareOf = (layers: number, saves: Saves): number =>
+  saves === "time" && layers > manyLayers ? smallest : 0;
+
+/** Layers that stay as they are because they take so little. */
+export function tellSmall(
+  { layers, extents }: Pick<Calibration, "layers" | "extents">,
+  share: number,
+  { note }: JobHooks,
+): void {
+  const small = layers.filter(({ layer }) => isBelow(share, layer, extents.of(layer), extents.macs));
+  if (small.length === 0) return;
+  const together = small.reduce((sum, { choices: [own] }) => sum + (own?.macs ?? 0), 0) / extents.macs;
+  const which = `below ${percent(share)} of the multiply-accumulates each, ${percent(together)} together`;
+  note?.(`${small.length} of ${layers.length} layers stay as they are: ${which}`);
+}
+
+const percent = (share: number): string => `${Number((100 * share).toPrecision(2))} %`;
 
 const patchOf = ({ c, kernel: [kh, kw] }: LayerShape): number => c * kh * kw;
 

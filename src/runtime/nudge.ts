@@ -8,11 +8,14 @@ import { Random } from "../linalg/random.js";
 import type { Feeds } from "./session.js";
 
 /**
- * The distance of neighbouring numbers, relative to them; float64 is computed in float32 or better. Numbers of 16 bits
- * stay: what is computed in so few is rounded after every operator, which `roundingOf` allows for, and much more than
- * by moving a weight.
+ * By how much numbers are moved, relative to them: to the next one. float64 is computed in float32 or better; of 16 bits
+ * half of the distance rounds to it. Factors of a filter are rounded in them, which `roundingOf` knows nothing of where
+ * a network makes much of it.
  */
-const spacing: Readonly<Partial<Record<DataType, number>>> = { float32: 2 ** -23, float64: 2 ** -23 };
+const spacing: Readonly<Partial<Record<DataType, number>>> = {
+  ...{ float32: 2 ** -23, float64: 2 ** -23 },
+  ...{ float16: 2 ** -11, bfloat16: 2 ** -8 },
+};
 
 /** The inputs with every float moved. */
 export function nudgedFeeds(feeds: Feeds, seed = 0): Feeds {
@@ -22,17 +25,21 @@ export function nudgedFeeds(feeds: Feeds, seed = 0): Feeds {
 
 /**
  * The graph with every weight moved. Vectors and scalars stay: some are sizes, scales and limits, which no rewriting
- * touches.
+ * touches. So do weights that are stored in 16 bits and read as wider numbers: nothing rounds them anew.
  */
 export function nudgedWeights(graph: Graph, seed = 0): Graph {
   const random = new Random(seed);
-  const isWeight = ({ type, dims }: TensorData): boolean => isFloat(type) && dims.length >= 2 && elements(dims) > 0;
+  const widened = new Set(graph.nodes.filter(({ op }) => op === "Cast").map(({ inputs }) => inputs[0]));
+  const isWeight = (name: string | undefined, { type, dims }: TensorData): boolean =>
+    isFloat(type) && dims.length >= 2 && elements(dims) > 0 && !(type.endsWith("16") && widened.has(name));
   const initializers = new Map(
-    [...graph.initializers].map(([name, tensor]) => [name, isWeight(tensor) ? nudge(tensor, random) : tensor] as const),
+    [...graph.initializers].map(
+      ([name, tensor]) => [name, isWeight(name, tensor) ? nudge(tensor, random) : tensor] as const,
+    ),
   );
   const nodes = graph.nodes.map((node): Node => {
     const value = constantTensor(node);
-    if (value === undefined || !isWeight(value)) return node;
+    if (value === undefined || !isWeight(node.outputs[0], value)) return node;
     return { ...node, attributes: new Map(node.attributes).set("value", tensorAttribute(nudge(value, random))) };
   });
   return { ...graph, nodes, initializers };

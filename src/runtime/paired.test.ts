@@ -55,6 +55,18 @@ describe("pairedRatio", () => {
     expect(pairedRatio([1.1, 1.2, 1.3], [1, 1, 1]).verdict).toBe("within noise");
     expect(pairedRatio([1.31, 1.3, 1.32], [1, 1, 1]).verdict).toBe("faster");
   });
+
+  test("few rounds that differ much have an interval of quotients, the same from either side", () => {
+    const [first, second] = [
+      [1.5, 1.4, 0.7],
+      [1, 1, 1],
+    ];
+    const [[low, high], [lowBack, highBack]] = [pairedRatio(first, second), pairedRatio(second, first)].map(
+      ({ interval }) => interval,
+    ) as [readonly [number, number], readonly [number, number]];
+    expect(low).toBeGreaterThan(0);
+    expect([lowBack, highBack].map((end) => end.toFixed(9))).toEqual([1 / high, 1 / low].map((end) => end.toFixed(9)));
+  });
 });
 
 test("the spread is the median with its quartiles", () => {

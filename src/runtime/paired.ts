@@ -47,7 +47,8 @@ export function pairedRatio(first: readonly number[], second: readonly number[])
 
 /**
  * Between which of the sorted values the median of their distribution lies, with at least 95 % (5 values: all of them,
- * 94 %). Fewer than five values say too little by themselves: their range is taken twice more to both sides.
+ * 94 %). Fewer than five values say too little by themselves: their range, a factor between quotients, is taken twice
+ * more to both sides.
  */
 function medianInterval(values: readonly number[]): {
   readonly low: number;
@@ -59,8 +60,8 @@ function medianInterval(values: readonly number[]): {
   let drop = 0;
   while (drop + 1 < n / 2 && confidenceOf(n, drop + 1) >= 0.95) drop++;
   const [low, high] = [sorted[drop]!, sorted[n - 1 - drop]!];
-  const wider = n < 5 ? 2 * (high - low) : 0;
-  return { low: low - wider, high: high + wider, confidence: confidenceOf(n, drop) };
+  const wider = n < 5 ? (high / low) ** 2 : 1;
+  return { low: low / wider, high: high * wider, confidence: confidenceOf(n, drop) };
 }
 
 /**
