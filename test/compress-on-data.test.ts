@@ -146,7 +146,7 @@ describe("compress --data", () => {
       message: expect.stringMatching(/y \(relative\)/),
     });
     const slow = await run("--speedup", "40", "--data", images);
-    expect(slow.json.error, slow.stderr).toMatchObject({ code: "budget-unreachable", field: "speedup" });
+    expect(slow.json.error, slow.stderr).toMatchObject({ code: "does-not-pay", field: "speedup" });
     expect(existsSync(out())).toBe(false);
   });
 
@@ -167,7 +167,7 @@ describe("compress --data", () => {
     [["--speedup", "2"], "usage", /--data/],
     [["--speedup", "0.5", "--data", "DIR"], "usage", /from 1 to 100/],
     [["--latency", "100000", "--data", "DIR"], "does-not-pay", /as fast as that/],
-    [["--latency", "0.0001", "--data", "DIR"], "budget-unreachable", /out of reach/],
+    [["--latency", "0.0001", "--data", "DIR"], "does-not-pay", /out of reach/],
     [["--share", "block", "--data", "DIR"], "usage", /--epochs/],
     [["--keep-params", "0.5", "--data", "DIR/none"], "not-found", /no such data/],
     [["--keep-params", "0.5", "--data", "DIR", "--loss-output", "z"], "not-found", /no such output/],

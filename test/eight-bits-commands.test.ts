@@ -166,7 +166,7 @@ describe("compress --precision", () => {
     const words = [model, "-o", target, "--speedup", "90", "--precision", "auto", ...onImages(), "--json"];
     const { code, json } = await run(compress, ...words);
     expect(code).not.toBe(0);
-    expect(json().error).toMatchObject({ code: "budget-unreachable", reachable: expect.any(Number) });
+    expect(json().error).toMatchObject({ code: "does-not-pay", reachable: expect.any(Number) });
     expect(existsSync(target)).toBe(false);
   });
 

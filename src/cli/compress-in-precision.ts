@@ -7,6 +7,7 @@ import type { CalibrationData } from "../compress/calibration-data.js";
 import type { PlanOnDataOptions } from "../compress/choose-plan.js";
 import type { CalibratedResult } from "../compress/compress-calibrated.js";
 import type { Given, JobOptions } from "../compress/job.js";
+import { isOutOfReach } from "../compress/out-of-reach.js";
 import { isError } from "../errors/error.js";
 import type { reportOf } from "./calibrated-report.js";
 import { eightBitReport, eightBitText, type PrecisionArguments, quantizeFile } from "./eight-bits.js";
@@ -53,7 +54,7 @@ export async function inPrecision(
       context.note(`${made.message}: the original is tried in eight bits alone`);
       // Where neither pays, the factors' answer names what can be reached.
       const eight = await eightBits(original, {}).catch((error: unknown) => {
-        throw isError(error, "does-not-pay") && isError(made, "budget-unreachable") ? made : error;
+        throw isError(error, "does-not-pay") && isOutOfReach(made) ? made : error;
       });
       const json = besideFactors(nothingMade, eightBitReport(eight, count), source);
       await keepReport(output, json);

@@ -97,7 +97,7 @@ async function compressed(half: Classifier, source: Given, file: string, data: C
   const limit = half.speedup === undefined ? { maxLoss: largeLoss.classes } : {};
   const asked = { budget: { speedup }, ...limit, ...threads };
   return compressOnData(source, file, data, asked, context).catch((error: unknown) => {
-    const out = isError(error, "budget-unreachable", "does-not-pay", "loses-function");
+    const out = isError(error, "does-not-pay", "loses-function");
     if (half.speedup !== undefined || !out) throw error;
     context.note(`${error.message}; the fastest that loses little instead`);
     return compressOnData(source, file, data, { budget: {}, ...threads }, context);

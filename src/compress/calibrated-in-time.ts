@@ -20,7 +20,7 @@ import {
 import { millisecondsPerByte } from "./cold-weights.js";
 import { withBar } from "./job.js";
 import { networkKey } from "./network-key.js";
-import { fastEnough, outOfReach } from "./out-of-reach.js";
+import { fastEnough, isOutOfReach, outOfReach } from "./out-of-reach.js";
 import type { CalibratedBudget, CalibratedJob, CalibratedPlan } from "./plan-calibrated.js";
 import { formsInPrecision } from "./planned-precision.js";
 import { type Counts, predictedTime, solveTimed } from "./solve-calibrated.js";
@@ -128,7 +128,8 @@ export async function surelyTimedPlan(
   try {
     return { plan: await timedPlan(job, choices, table, known, budget), known };
   } catch (error) {
-    if (!isError(error, "budget-unreachable") || known.whole > small) throw error;
+    const unreachable = isOutOfReach(error) || isError(error, "budget-unreachable");
+    if (!unreachable || known.whole > small) throw error;
     const confirmed = table.confirmed();
     const again = await firstTimes(job, choices.onBlocks, confirmed);
     return { plan: await timedPlan(job, choices, confirmed, again, budget), known: again };

@@ -17,7 +17,7 @@ function plannerTo(most: number) {
     images: { count: 1, feeds: () => ({}) },
     plan({ speedup = 1 }: CalibratedBudget) {
       if (speedup > most)
-        return Promise.reject(new FilterBasisError("budget-unreachable", "no", { facts: { reachable: most } }));
+        return Promise.reject(new FilterBasisError("does-not-pay", "no", { facts: { reachable: most } }));
       last = speedup;
       return Promise.resolve({ calibration, chosen: [] });
     },

@@ -2,11 +2,12 @@
 // begin is read off the curve, with factors that nothing refitted and no network timed; then plans are timed, fitted
 // and refitted, a few of them.
 import type { Compressed } from "../calibrate/calibrated.js";
-import { FilterBasisError, isError } from "../errors/error.js";
+import { FilterBasisError } from "../errors/error.js";
 import type { Loss } from "../evaluate/compare-on-data.js";
 import type { LossKind } from "../evaluate/loss.js";
 import type { Graph } from "../graph/types.js";
 import type { JobHooks } from "./job.js";
+import { isOutOfReach } from "./out-of-reach.js";
 import { saysNothing } from "./pays-on-data.js";
 import type { CalibratedPlan, Planner } from "./plan-calibrated.js";
 import type { CurvePoint } from "./solve-calibrated.js";
@@ -68,7 +69,7 @@ export async function fastestWithin(
   let limit = trial.limitOf("relative");
   const reach = async (speedup: number): Promise<void> => {
     const plan = await planner.plan({ speedup }).catch((error: unknown) => {
-      if (!isError(error, "budget-unreachable")) throw error;
+      if (!isOutOfReach(error)) throw error;
       tried.push({ speedup, reachable: error.facts.reachable });
       return undefined;
     });

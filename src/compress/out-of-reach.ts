@@ -1,7 +1,8 @@
 // Budgets in milliseconds that no plan keeps, and the nearest that one does.
-import { FilterBasisError } from "../errors/error.js";
+import { FilterBasisError, isError } from "../errors/error.js";
 import type { CalibratedBudget, CalibratedPlan } from "./plan-calibrated.js";
 
+/** `does-not-pay`: no plan that was timed is as fast as was asked for; its facts name what is `reachable`. */
 export function outOfReach(
   { speedup, latency }: CalibratedBudget,
   { times, calibration }: CalibratedPlan,
@@ -17,16 +18,20 @@ export function outOfReach(
   ];
   if (latency !== undefined)
     return new FilterBasisError(
-      "budget-unreachable",
+      "does-not-pay",
       `${latency} ms are out of reach: the best plan that was timed takes ${nearest} ms`,
       { field: "latency", expected: `at least ${nearest} ms`, got: `${latency} ms`, cures, facts },
     );
   return new FilterBasisError(
-    "budget-unreachable",
+    "does-not-pay",
     `a speed-up of ${speedup} is out of reach: the best plan that was timed makes it ${reachable}`,
     { field: "speedup", expected: `at most ${reachable}`, got: `${speedup}`, cures, facts },
   );
 }
+
+/** Whether the error names what can be reached in place of a budget in milliseconds. */
+export const isOutOfReach = (error: unknown): error is FilterBasisError =>
+  isError(error, "does-not-pay") && error.facts.reachable !== undefined;
 
 export const fastEnough = (latency: number, original: number) =>
   new FilterBasisError("does-not-pay", "the original is as fast as that", {

@@ -19,7 +19,7 @@ function machine(budget: CalibratedBudget, slower: number, reachable = Number.PO
     async plan(further) {
       asked.push(further);
       if ((further.speedup ?? 10 / further.latency!) > reachable)
-        throw new FilterBasisError("budget-unreachable", "too fast");
+        throw new FilterBasisError("does-not-pay", "too fast", { facts: { reachable: 1 } });
       return further;
     },
   });

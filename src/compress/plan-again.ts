@@ -1,6 +1,7 @@
 // A file that was measured slower than its plan is not the end: the plan was timed before the refit, in the fastest of
 // several timings, and what counts is the file. The plan is made again for as much more as the file fell short of.
 import { isError } from "../errors/error.js";
+import { isOutOfReach } from "./out-of-reach.js";
 import type { CalibratedBudget } from "./plan-calibrated.js";
 import type { Times } from "./time.js";
 
@@ -13,7 +14,7 @@ const margin = 1.02;
 interface Tries<P, R> {
   /** Writes what a plan gives. @throws FilterBasisError `does-not-pay` with the fact `times` where that is too slow */
   readonly carryOut: (plan: P) => Promise<R>;
-  /** A plan for a budget. @throws FilterBasisError `budget-unreachable` */
+  /** A plan for a budget. @throws FilterBasisError as `outOfReach` */
   readonly plan: (budget: CalibratedBudget) => Promise<P>;
   readonly note?: ((text: string) => void) | undefined;
 }
@@ -34,7 +35,7 @@ export async function untilFast<P, R>(first: P, budget: CalibratedBudget, tries:
       tries.note?.(`measured ${times!.ratio.toFixed(2)} x on the file: planned again for ${textOf(further)}`);
       asked = further;
       plan = await tries.plan(asked).catch((reason: unknown) => {
-        throw isError(reason, "budget-unreachable") ? error : reason;
+        throw isOutOfReach(reason) ? error : reason;
       });
     }
   }

@@ -32,9 +32,7 @@ export async function withReasons(
 }
 
 /** Whether the error says that a network does not get as fast as was asked for. */
-export const isAboutSpeed = (error: unknown): error is FilterBasisError =>
-  isError(error, "does-not-pay") ||
-  (isError(error, "budget-unreachable") && ["speedup", "latency"].includes(error.place.field ?? ""));
+export const isAboutSpeed = (error: unknown): error is FilterBasisError => isError(error, "does-not-pay");
 
 /** Milliseconds that the fastest candidates of all layers save together, whatever they lose. */
 const savedBy = (candidates: readonly TimedCandidate[]): number =>

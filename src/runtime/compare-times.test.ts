@@ -2,13 +2,18 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { oneConv } from "../../test/small-graphs.js";
 import { timeInTurns } from "./compare-times.js";
 import { saveModel } from "./files.js";
 import { alternate } from "./latency.js";
 import { sampleFeeds } from "./samples.js";
-import type { Port } from "./session.js";
+import { openOrtSession, type Port } from "./session.js";
+
+vi.mock("./session.js", async (original) => {
+  const real = await original<typeof import("./session.js")>();
+  return { ...real, openOrtSession: vi.fn(real.openOrtSession) };
+});
 
 const light = oneConv({ outChannels: 8, inChannels: 8, kernel: [3, 3] });
 const heavy = oneConv({ outChannels: 256, inChannels: 8, kernel: [3, 3] });
@@ -52,6 +57,19 @@ test("models that keep much memory are open one at a time, with the same verdict
   ];
   const times = await timeInTurns(models, feeds, { ...options, openBytes: 1000, memory: () => (held += 600) });
   expect(times).toMatchObject({ open: "in turn", ratios: [{ wall: { verdict: "faster" } }] });
+});
+
+test("a model that keeps much is opened anew without a memory pattern, and so is what it is timed beside", async () => {
+  const opened = vi.mocked(openOrtSession);
+  opened.mockClear();
+  let held = 0;
+  const models = [
+    { name: "a", model: heavy },
+    { name: "b", model: light },
+  ];
+  const times = await timeInTurns(models, feeds, { ...options, openBytes: 1e12, memory: () => (held += 3e8) });
+  expect(times).toMatchObject({ open: "together", ratios: [{ wall: { verdict: "faster" } }] });
+  expect(opened.mock.calls.map(([, how]) => how?.memoryPattern)).toEqual([undefined, false, false]);
 });
 
 test("in the other runtime too", async () => {

@@ -15,13 +15,13 @@ export interface TimedModel {
   readonly model: Graph | string;
 }
 
-/** Networks are timed as a user runs them. */
+/** Networks are timed as a user runs them, but for the memory pattern of large ones. */
 type NotTimed = "arena" | "memoryPattern" | "optimisation";
 
 export interface TimesOptions extends Omit<LatencyOptions, "warmup">, Omit<SessionOptions, NotTimed> {
   /**
    * Models that keep more than this many bytes between their runs are open one at a time. Default: a fifth of the
-   * memory that is available, from 256 MB to 2 GB.
+   * memory that is available, from 256 MB to 3 GB.
    */
   readonly openBytes?: number;
   /** Bytes that this process occupies. */
@@ -92,7 +92,13 @@ export async function timeInTurns(
 }
 
 const usualOpenBytes = (): number =>
-  Math.min(2 ** 31, Math.max(2 ** 28, (globalThis.process?.availableMemory?.() ?? 0) / 5));
+  Math.min(3 * 2 ** 30, Math.max(2 ** 28, (globalThis.process?.availableMemory?.() ?? 0) / 5));
+
+/**
+ * A model that keeps more than this is run without a memory pattern: beside what the first run took, the second would
+ * take all of it at once, which is half as much again and takes longer than a run; later runs are as fast without.
+ */
+const patternless = 2 ** 28;
 
 function alwaysOpen(held: SessionHolder, index: number, feeds: Feeds): Candidate {
   return () => held.at(index).run(feeds);
@@ -146,6 +152,7 @@ async function openTogether(
     await (await held.open(i)).run(feeds);
     // The next one will keep about as much as those before it on the average.
     const kept = memory() - before;
+    if (i === 0 && kept > patternless) await held.withoutPattern(0);
     if (i + 1 < count && kept * ((i + 2) / (i + 1)) > openBytes) return false;
   }
   return true;
@@ -157,6 +164,7 @@ class SessionHolder {
   readonly #options: SessionOptions;
   readonly #sessions: (Session | undefined)[];
   readonly #sources: (Uint8Array | string | undefined)[];
+  #pattern: Pick<SessionOptions, "memoryPattern"> = {};
 
   constructor(models: readonly TimedModel[], { threads, runtime }: SessionOptions) {
     this.#models = models;
@@ -169,10 +177,11 @@ class SessionHolder {
     const known = this.#sessions[index];
     if (known !== undefined) return known;
     const source = this.#sources[index];
+    const options = { ...this.#options, ...this.#pattern };
     // What was read and checked once need not be again.
     const session = await (source === undefined
-      ? openSession(this.#models[index]!.model, this.#options)
-      : openOrtSession(source, this.#options));
+      ? openSession(this.#models[index]!.model, options)
+      : openOrtSession(source, options));
     this.#sessions[index] = session;
     return session;
   }
@@ -180,6 +189,13 @@ class SessionHolder {
   /** A session that is open. */
   at(index: number): Session {
     return this.#sessions[index]!;
+  }
+
+  /** Opens the model anew, as all that are opened from now on. */
+  async withoutPattern(index: number): Promise<void> {
+    this.#pattern = { memoryPattern: false };
+    await this.close(index);
+    await this.open(index);
   }
 
   async close(index: number): Promise<void> {
