@@ -1,8 +1,10 @@
 // Networks of a calibration on ONNX Runtime, in Node or as a browser has it; products in TypeScript alone.
+import { isError } from "../errors/error.js";
+import type { Graph } from "../graph/types.js";
 import { matrix, transpose } from "../linalg/matrix.js";
 import { pureLinearAlgebra } from "../linalg/pure.js";
 import { openSession } from "../runtime/open.js";
-import type { RuntimeName, SessionOptions } from "../runtime/session.js";
+import type { RuntimeName, Session, SessionOptions } from "../runtime/session.js";
 import type { Engine } from "./engine.js";
 import type { Products } from "./sums.js";
 
@@ -19,10 +21,18 @@ export function ortEngine(options: OrtEngineOptions = {}): Engine {
     algebra: pureLinearAlgebra,
     products: pureProducts,
     async open(graph) {
-      const opened = await openSession(graph, session);
+      const opened = await openSession(graph, session).catch((error: unknown) => openedPlainly(graph, session, error));
       return { run: (feeds) => opened.run(feeds), close: () => opened.release() };
     },
   };
+}
+
+/** The runtime's own rewriting fails on pieces of some networks that it runs whole: such a piece runs as it is. */
+async function openedPlainly(graph: Graph, session: SessionOptions, error: unknown): Promise<Session> {
+  if (!isError(error, "runtime") || session.optimisation === "disabled") throw error;
+  return openSession(graph, { ...session, optimisation: "disabled" }).catch(() => {
+    throw error; // what it says of the model as it usually runs
+  });
 }
 
 /** In double precision. */
