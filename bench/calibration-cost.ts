@@ -27,7 +27,7 @@ import { Random } from "../src/linalg/random.js";
 import { cacheFolder } from "../src/runtime/cache-folder.js";
 import { loadModel } from "../src/runtime/files.js";
 import { findInputs } from "../src/runtime/index.js";
-import { setThreads } from "../src/torch/index.js";
+import { engineInfo, setThreads } from "../src/torch/index.js";
 import { torchLinearAlgebra } from "../src/torch/linalg.js";
 import { shared } from "../test/shared.js";
 import { covarianceOf, targetOf } from "./random-layer.js";
@@ -191,15 +191,18 @@ async function wide(folder: string) {
 
 const parts = options.parts.split(",");
 const folder = await mkdtemp(join(tmpdir(), "filterbasis-cost-"));
+/** Threads, and which processor's kernels multiply matrices. */
+const computing = () => ({ threads, blas: engineInfo().blasCore });
+
 process.env.FILTERBASIS_CACHE = join(folder, "cache");
 const path = fileURLToPath(new URL("../results/bench-calibration-cost.json", import.meta.url));
 const before = JSON.parse(await readFile(path, "utf8").catch(() => "{}"));
 try {
   const measured = {
     ...(parts.includes("fits") ? { fits: { threads, rows: fits() } } : { fits: before.fits }),
-    ...(parts.includes("large") ? { large: { threads, ...(await large(folder)) } } : { large: before.large }),
+    ...(parts.includes("large") ? { large: { ...computing(), ...(await large(folder)) } } : { large: before.large }),
     ...(parts.includes("resnet50")
-      ? { resnet50: { threads, ...(await wide(folder)) } }
+      ? { resnet50: { ...computing(), ...(await wide(folder)) } }
       : { resnet50: before.resnet50 }),
   };
   const told = ["npm run bench:calibration-cost", ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : [])];

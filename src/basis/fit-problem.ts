@@ -47,7 +47,7 @@ export function fitProblem(
   requireSize("target", target, shape.n, d);
   requireSize("covariance", covariance, d, d);
   for (const [field, { data }] of Object.entries({ target, covariance })) {
-    const at = data.findIndex((value) => !Number.isFinite(value));
+    const at = firstNotFinite(data);
     if (at < 0) continue;
     throw new FilterBasisError("non-finite", `the ${field} holds a value that is not finite`, {
       got: `${data[at]} at ${at}`,
@@ -60,17 +60,27 @@ export function fitProblem(
   }
   // An input that never changes: all directions alike.
   const added = largest > 0 ? leastRidge * largest + (floor * trace) / Math.max(1, d) : 1;
-  const positive = plusIdentity(covariance, added);
-  const crossed = algebra.multiply(target, positive);
+  const crossed = algebra.multiply(target, covariance);
+  for (let i = 0; i < crossed.data.length; i++) crossed.data[i] = crossed.data[i]! + added * target.data[i]!;
+  let positive: Matrix | undefined;
   return {
     shape,
     target,
-    covariance: positive,
+    // A copy of the layer's largest matrix: not all families want it.
+    get covariance() {
+      return (positive ??= plusIdentity(covariance, added));
+    },
     ridge: ridge + added,
     algebra,
     crossed,
     energy: dot(crossed, target),
   };
+}
+
+/** A call for each element would take as long as the products. */
+function firstNotFinite(data: Float64Array): number {
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return i;
+  return -1;
 }
 
 /** C' = C + share mean(diag C) I, and the multiple of the identity that it is. */

@@ -1,6 +1,7 @@
 // Where a layer's moments come from: the images, looked at once; kept in memory where they are small and in the cache
 // where there is one, looked at again where there is none.
 import type { Graph } from "../graph/types.js";
+import { collectArrays } from "../runtime/garbage.js";
 import type { CalibrationCache } from "./cache.js";
 import type { CalibrationImages, Engine } from "./engine.js";
 import type { CalibratedLayer } from "./layers.js";
@@ -16,6 +17,8 @@ export interface SourceOptions extends MomentOptions {
   readonly lead?: Lead;
 }
 
+/** Moments that were let go may hold so many bytes until they are collected: V8 alone waits for gigabytes. */
+const uncollected = 2 ** 29;
 /** Bytes of moments that are kept in memory, without a cache and beside one. */
 const [keptBytes, keptBesideCache] = [2 ** 30, 2 ** 28];
 
@@ -70,6 +73,7 @@ export function momentSource(
           await cache?.keepMoments(layer, moments);
         }
         yield { layer, moments };
+        collectArrays(uncollected);
       }
     } finally {
       await seen.return(undefined);
