@@ -3,6 +3,7 @@
 // and is summed when it is asked for.
 import { elements } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
+import { returnFreedMemory } from "../torch/heap.js";
 import { fittingSampling } from "./batch-size.js";
 import {
   activationOf,
@@ -34,6 +35,8 @@ export interface LayerMoments {
 }
 
 const usualMemory = 7 * 2 ** 28;
+/** Sums of so many bytes, and what is computed of them, want the memory that running the network left free. */
+const hugeSums = 2 ** 28;
 /** Bytes of one batch's layer inputs that are held at once, where the network can be cut so. */
 const pieceBytes = 2 ** 27;
 
@@ -64,6 +67,7 @@ export async function* activationMoments(
       stopIfAborted(options);
       seen.delete(layer);
       const own = samplingFor(layer.weight.cols, sampling, images, engine);
+      if (8 * layer.weight.cols ** 2 >= hugeSums) returnFreedMemory();
       const sums = summed(layer, seenOf, own, engine);
       if (options.shares !== undefined) await sumShares(sums, options.shares);
       yield { layer, moments: finishMoments(sums, layer.name, sums.products) };

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { randomTensor, smallGraph } from "../../test/small-graphs.js";
 import { ints, makeNode } from "../graph/attributes.js";
 import type { Graph } from "../graph/types.js";
+import { keepFreedMemory, returnFreedMemory } from "../torch/heap.js";
 import { loadEnvironment } from "../torch/native.js";
 import { openSession } from "./open.js";
 
@@ -60,5 +61,19 @@ test.skipIf(missing)(`a second run takes no new memory${missing ? ` (${missing})
     expect(Math.min(...counts.slice(1))).toBeLessThan(2000);
   } finally {
     await session.release();
+  }
+});
+
+test.skipIf(missing)(`what is kept goes back at once when asked${missing ? ` (${missing})` : ""}`, async () => {
+  const giveBack = keepFreedMemory();
+  try {
+    const session = await openSession(skips(24), { runtime: "node", threads: 2, arena: false });
+    await session.run({ x: randomTensor([1, 4, 512, 512], 1) });
+    await session.release();
+    const kept = process.memoryUsage().rss;
+    returnFreedMemory();
+    expect(process.memoryUsage().rss).toBeLessThan(kept - 1e8);
+  } finally {
+    giveBack();
   }
 });

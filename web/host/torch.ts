@@ -7,3 +7,4 @@ export const engineInfo = (): never => {
 
 /** Of the addon that keeps freed memory. */
 export const keepFreedMemory = () => (): void => undefined;
+export const returnFreedMemory = (): void => undefined;
