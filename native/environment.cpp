@@ -34,7 +34,8 @@ napi_value setDefault(napi_env env, napi_callback_info info) {  // (name, value)
 #if defined(__GLIBC__)
 constexpr int whole = 32 << 20;  // what glibc raises the threshold to by itself, as such blocks are freed
 bool keepBlocks() {
-  return mallopt(M_MMAP_THRESHOLD, 1 << 30) == 1 && mallopt(M_TRIM_THRESHOLD, 2147483647) == 1 && mallopt(M_TOP_PAD, 64 << 20) == 1;
+  return mallopt(M_MMAP_THRESHOLD, 1 << 30) == 1 && mallopt(M_TRIM_THRESHOLD, 2147483647) == 1 &&
+         mallopt(M_TOP_PAD, 64 << 20) == 1;
 }
 bool asBefore() { return mallopt(M_MMAP_THRESHOLD, whole) == 1 && mallopt(M_TRIM_THRESHOLD, 2 * whole) == 1; }
 #endif

@@ -146,7 +146,7 @@ async function rowOptions(method: string, task: RowTask, context: Context): Prom
     keep = (low + high) / 2;
   }
   if (best !== undefined) return best;
-  throw new FilterBasisError("budget-unreachable", "no size of the method that was tried is as fast", {
+  throw new FilterBasisError("does-not-pay", "no size of the method that was tried is as fast", {
     field: "speedup",
     expected: `${value} x`,
     got: `${fastest.toFixed(2)} x at most`,

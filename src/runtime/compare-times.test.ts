@@ -20,6 +20,10 @@ const heavy = oneConv({ outChannels: 256, inChannels: 8, kernel: [3, 3] });
 const shapes = new Map([["x", [1, 8, 48, 48]]]);
 const feeds = (inputs: readonly Port[]) => sampleFeeds(inputs, { shapes });
 const options = { threads: 1, rounds: 9 };
+const heavyFirst = [
+  { name: "a", model: heavy },
+  { name: "b", model: light },
+];
 
 test("tells the faster model, in wall and in processor time, as plain data", async () => {
   const folder = mkdtempSync(join(tmpdir(), "filterbasis-times-"));
@@ -51,11 +55,7 @@ test("tells the faster model, in wall and in processor time, as plain data", asy
 
 test("models that keep much memory are open one at a time, with the same verdict", async () => {
   let held = 0;
-  const models = [
-    { name: "a", model: heavy },
-    { name: "b", model: light },
-  ];
-  const times = await timeInTurns(models, feeds, { ...options, openBytes: 1000, memory: () => (held += 600) });
+  const times = await timeInTurns(heavyFirst, feeds, { ...options, openBytes: 1000, memory: () => (held += 600) });
   expect(times).toMatchObject({ open: "in turn", ratios: [{ wall: { verdict: "faster" } }] });
 });
 
@@ -63,11 +63,7 @@ test("a model that keeps much is opened anew without a memory pattern, and so is
   const opened = vi.mocked(openOrtSession);
   opened.mockClear();
   let held = 0;
-  const models = [
-    { name: "a", model: heavy },
-    { name: "b", model: light },
-  ];
-  const times = await timeInTurns(models, feeds, { ...options, openBytes: 1e12, memory: () => (held += 3e8) });
+  const times = await timeInTurns(heavyFirst, feeds, { ...options, openBytes: 1e12, memory: () => (held += 3e8) });
   expect(times).toMatchObject({ open: "together", ratios: [{ wall: { verdict: "faster" } }] });
   expect(opened.mock.calls.map(([, how]) => how?.memoryPattern)).toEqual([undefined, false, false]);
 });

@@ -8,13 +8,15 @@ import { Random } from "../linalg/random.js";
 import type { Feeds } from "./session.js";
 
 /**
- * By how much numbers are moved, relative to them: to the next one. float64 is computed in float32 or better; of 16 bits
- * half of the distance rounds to it. Factors of a filter are rounded in them, which `roundingOf` knows nothing of where
- * a network makes much of it.
+ * By how much numbers are moved, relative to them: to the next one; float64 is computed in float32 or better. Of 16
+ * bits half of the distance rounds to the next: where factors of a filter are rounded in them, that is what they are
+ * off by, and `roundingOf` does not know how much of it a network makes.
  */
 const spacing: Readonly<Partial<Record<DataType, number>>> = {
-  ...{ float32: 2 ** -23, float64: 2 ** -23 },
-  ...{ float16: 2 ** -11, bfloat16: 2 ** -8 },
+  float32: 2 ** -23,
+  float64: 2 ** -23,
+  float16: 2 ** -11,
+  bfloat16: 2 ** -8,
 };
 
 /** The inputs with every float moved. */
