@@ -21,6 +21,7 @@ import {
   refuseUnknownRank,
   type Session,
   sampleFeeds,
+  timedRun,
 } from "../runtime/index.js";
 import { forwardChop, selfEnsemble } from "./chop.js";
 import { topOne } from "./classify.js";
@@ -276,10 +277,9 @@ async function time(
   { signal, note }: EvaluateOptions,
 ): Promise<readonly number[]> {
   note?.("timing");
-  const runs = loaded.map(({ session }, i) => {
-    const inputs = sampleFeeds(session.inputs, measured[i]!.inputs);
-    return () => session.run(inputs);
-  });
+  const runs: (() => Promise<unknown>)[] = [];
+  for (const [i, { session }] of loaded.entries())
+    runs.push(await timedRun(session, sampleFeeds(session.inputs, measured[i]!.inputs)));
   return (await alternate(runs, { rounds: 20, budget: 10_000, ...(signal && { signal }) })).medians;
 }
 

@@ -8,6 +8,7 @@ import { alternate, type Candidate, type LatencyOptions } from "./latency.js";
 import { openSession } from "./open.js";
 import { type PairedRatio, pairedRatio, type Spread, spreadOf } from "./paired.js";
 import { type Feeds, openOrtSession, type Port, type Session, type SessionOptions } from "./session.js";
+import { timedRun } from "./timed-run.js";
 
 /** A graph, or a file as it lies on the disk. */
 export interface TimedModel {
@@ -72,8 +73,9 @@ export async function timeInTurns(
   try {
     const first = await held.open(0);
     const fed = typeof feeds === "function" ? feeds(first.inputs) : feeds;
-    const together = await openTogether(held, models.length, fed, { memory, openBytes, signal: options.signal });
-    const candidates = models.map((_, i) => (together ? alwaysOpen(held, i, fed) : openInTurn(held, i, fed)));
+    const limits = { memory, openBytes, signal: options.signal };
+    const { run, together } = await openTogether(held, models.length, fed, limits);
+    const candidates = models.map((_, i) => (together ? alwaysOpen(held, i, run) : openInTurn(held, i, run)));
     if (!together) await held.closeAll();
     const cpu = latency.cpu ?? processorClock();
     const settle = options.threads === 1 ? 20 : 100; // one thread has no others that spin on
@@ -100,13 +102,15 @@ const usualOpenBytes = (): number =>
  */
 const patternless = 2 ** 28;
 
-function alwaysOpen(held: SessionHolder, index: number, feeds: Feeds): Candidate {
-  return () => held.at(index).run(feeds);
+type Run = Awaited<ReturnType<typeof timedRun>>;
+
+function alwaysOpen(held: SessionHolder, index: number, run: Run): Candidate {
+  return () => run(held.at(index));
 }
 
-function openInTurn(held: SessionHolder, index: number, feeds: Feeds): Candidate {
+function openInTurn(held: SessionHolder, index: number, run: Run): Candidate {
   return {
-    run: () => held.at(index).run(feeds),
+    run: () => run(held.at(index)),
     begin: async () => void (await held.open(index)),
     end: () => held.close(index),
   };
@@ -138,24 +142,26 @@ function comparison(
 }
 
 /**
- * Opens one model after the other and runs it once, as long as what they keep is little; false as soon as it is not.
+ * Opens one model after the other and runs it once, as long as what they keep is little; not together as soon as it is
+ * not. Gives how they are run for their times too.
  */
 async function openTogether(
   held: SessionHolder,
   count: number,
   feeds: Feeds,
   { memory, openBytes, signal }: { memory: () => number; openBytes: number; signal: AbortSignal | undefined },
-): Promise<boolean> {
+): Promise<{ readonly run: Run; readonly together: boolean }> {
   const before = memory();
+  const run = await timedRun(await held.open(0), feeds);
   for (let i = 0; i < count; i++) {
     if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while timing");
-    await (await held.open(i)).run(feeds);
+    if (i > 0) await run(await held.open(i));
     // The next one will keep about as much as those before it on the average.
     const kept = memory() - before;
     if (i === 0 && kept > patternless) await held.withoutPattern(0);
-    if (i + 1 < count && kept * ((i + 2) / (i + 1)) > openBytes) return false;
+    if (i + 1 < count && kept * ((i + 2) / (i + 1)) > openBytes) return { run, together: false };
   }
-  return true;
+  return { run, together: true };
 }
 
 /** Owns the sessions: opens each when it is first asked for, again after it was closed. */

@@ -24,5 +24,6 @@ export {
   type Session,
   type SessionOptions,
 } from "./session.js";
+export { timedRun } from "./timed-run.js";
 export { type Reference, referenceOf, type Verification, verifyModel } from "./verify.js";
 export { syncFolder, type Writable, writeAside } from "./write.js";

@@ -19,7 +19,7 @@ export interface TableOptions {
 }
 
 /** Raised when what is timed, or how, changes: older lines are then not read. */
-const version = 4;
+const version = 5;
 const positive = z.number().positive();
 const again = z.literal(true).optional();
 const load = z.number().optional();

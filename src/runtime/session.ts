@@ -49,10 +49,11 @@ export interface Session {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   /**
-   * Runs once.
+   * Runs once. Every operator is computed, whichever outputs are wanted.
+   * @param wanted - the outputs to be handed over; all of them when left out
    * @throws FilterBasisError `runtime`, `usage` (a missing or unknown input), `unsupported` (an element type)
    */
-  run(feeds: Feeds): Promise<Record<string, TensorData>>;
+  run(feeds: Feeds, wanted?: readonly string[]): Promise<Record<string, TensorData>>;
   release(): Promise<void>;
 }
 
@@ -81,6 +82,7 @@ let made = 0;
 
 /** Only what ends the process may be logged: ONNX Runtime's words belong into our errors, not on the terminal. */
 const fatal = 4;
+const quietly = { logSeverityLevel: fatal } as const;
 
 /**
  * Opens a model: the bytes of a file, or its path (then external data is found beside it).
@@ -119,7 +121,7 @@ export async function openOrtSession(
     runtime,
     inputs: session.inputMetadata.map(readPort),
     outputs: session.outputMetadata.map(readPort),
-    async run(feeds) {
+    async run(feeds, wanted) {
       if (released) throw new FilterBasisError("usage", "the session has been released", place);
       // Asking what memory is used takes longer than a small network does.
       if (made > 2 * manyBytes) {
@@ -130,7 +132,7 @@ export async function openOrtSession(
       const inputs = Object.fromEntries(
         Object.entries(feeds).map(([name, tensor]) => [name, toOrt(ort, name, tensor)]),
       );
-      const outputs = await session.run(inputs, { logSeverityLevel: fatal }).catch((error: unknown) => {
+      const outputs = await session.run(inputs, wanted ?? session.outputNames, quietly).catch((error: unknown) => {
         throw runFailure(error, runtime, place);
       });
       const values = Object.entries(outputs).map(([name, tensor]) => [name, fromOrt(name, tensor)] as const);

@@ -4,7 +4,7 @@ import { FilterBasisError } from "../errors/error.js";
 import type { TimedLayer } from "../methods/latencies.js";
 import { keepFreedMemory } from "../torch/heap.js";
 import { lowerQuartile } from "./latency.js";
-import { layerGraph } from "./layer-graph.js";
+import { done, layerGraph } from "./layer-graph.js";
 import { openSession } from "./open.js";
 import { sampleFeeds } from "./samples.js";
 import type { Feeds, RuntimeName } from "./session.js";
@@ -154,7 +154,7 @@ async function timeOnce(
     const key = JSON.stringify(session.inputs) + layer.input;
     const feeds = inputs.get(key) ?? sampleFeeds(session.inputs, { shapes: new Map([["x", layer.input]]) });
     inputs.set(key, feeds);
-    const run = () => session.run(feeds);
+    const run = () => session.run(feeds, [done]);
     const single = threads === 1 && runtime === "node";
     const first = await mean(run, 0, single);
     if (first < slow) await mean(run, single ? settle : settleThreads, false);

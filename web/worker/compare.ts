@@ -8,7 +8,7 @@ import { modelFeeds } from "../../src/evaluate/model-feeds.js";
 import { classAxis } from "../../src/evaluate/output-kind.js";
 import type { TensorData } from "../../src/graph/types.js";
 import { floats } from "../../src/graph/values.js";
-import { alternate, type Feeds, openSession, type Session } from "../../src/runtime/index.js";
+import { alternate, type Feeds, openSession, type Session, timedRun } from "../../src/runtime/index.js";
 import { pictures } from "../host/memory.js";
 import { resized } from "../host/resize.js";
 import type { ClassScore, Compared, Requests } from "../protocol.js";
@@ -34,7 +34,8 @@ export async function compareOn({ picture }: Requests["compare"]["ask"], tell: T
     const outputs = [await original.run(feeds), await written.run(feeds)] as const;
     bar.update(1);
     const timing = { rounds: 5, warmup: 0, settle: 1, burst: 1, budget: 6000, patience: 6000 };
-    const { medians } = await alternate([() => original.run(feeds), () => written.run(feeds)], timing);
+    const run = await timedRun(original, feeds, outputs[0]);
+    const { medians } = await alternate([() => run(), () => run(written)], timing);
     bar.update(2);
     const name = result.compared.loss.output;
     const [a, b] = [outputs[0][name]!, outputs[1][name]!];
