@@ -130,7 +130,9 @@ function page(table: CardTable, rows: readonly Made[], { name, about, origin, in
 export function overview(table: CardTable, known: readonly About[]) {
   const pages = cardPages(table, known);
   const shown = shownOf(table.rows);
-  const rows = known.flatMap(({ name, about, budget }) => {
+  // Other draws of the calibration images stand on the network's page.
+  const first = known.filter(({ budget }) => !budget.includes("--seed"));
+  const rows = first.flatMap(({ name, about, budget }) => {
     const made = table.rows.find((row) => row.name === name && `${row.budget}` === `${budget}`);
     if (made === undefined || !pages.has(name)) return [];
     const own = cells(made);
