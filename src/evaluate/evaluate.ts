@@ -280,7 +280,7 @@ async function time(
   const runs: (() => Promise<unknown>)[] = [];
   for (const [i, { session }] of loaded.entries())
     runs.push(await timedRun(session, sampleFeeds(session.inputs, measured[i]!.inputs)));
-  return (await alternate(runs, { rounds: 20, budget: 10_000, ...(signal && { signal }) })).medians;
+  return (await alternate(runs, { rounds: 20, warmup: 2, budget: 10_000, ...(signal && { signal }) })).medians;
 }
 
 /** The model's file, and the files beside it where its tensors take more than that. */

@@ -152,16 +152,18 @@ async function openTogether(
   { memory, openBytes, signal }: { memory: () => number; openBytes: number; signal: AbortSignal | undefined },
 ): Promise<{ readonly run: Run; readonly together: boolean }> {
   const before = memory();
-  const run = await timedRun(await held.open(0), feeds);
+  let run: Run | undefined;
   for (let i = 0; i < count; i++) {
     if (signal?.aborted) throw new FilterBasisError("interrupted", "stopped while timing");
-    if (i > 0) await run(await held.open(i));
+    const session = await held.open(i);
+    if (run === undefined) run = await timedRun(session, feeds);
+    else await run(session);
     // The next one will keep about as much as those before it on the average.
     const kept = memory() - before;
     if (i === 0 && kept > patternless) await held.withoutPattern(0);
     if (i + 1 < count && kept * ((i + 2) / (i + 1)) > openBytes) return { run, together: false };
   }
-  return { run, together: true };
+  return { run: run!, together: true };
 }
 
 /** Owns the sessions: opens each when it is first asked for, again after it was closed. */

@@ -9,6 +9,7 @@ import { median } from "./latency.js";
 import { openSession } from "./open.js";
 import { sampleFeeds } from "./samples.js";
 import type { SessionOptions } from "./session.js";
+import { timedRun } from "./timed-run.js";
 
 export interface OperatorTime {
   readonly operator: string;
@@ -34,8 +35,8 @@ export async function operatorTimes(
       ...(threads === undefined ? {} : { threads }),
     });
     try {
-      const feeds = sampleFeeds(session.inputs, inputs);
-      for (let run = 0; run <= runs && signal?.aborted !== true; run++) await session.run(feeds);
+      const run = await timedRun(session, sampleFeeds(session.inputs, inputs));
+      for (let done = 0; done < runs && signal?.aborted !== true; done++) await run();
     } finally {
       await session.release();
     }
