@@ -19,12 +19,10 @@ import {
 } from "./chain-times.js";
 import { millisecondsPerByte } from "./cold-weights.js";
 import { withBar } from "./job.js";
-import { networkKey } from "./network-key.js";
+import { type OriginalTimes, originalTimes, plannedTime } from "./network-times.js";
 import { fastEnough, isOutOfReach, outOfReach } from "./out-of-reach.js";
 import type { CalibratedBudget, CalibratedJob, CalibratedPlan } from "./plan-calibrated.js";
-import { formsInPrecision } from "./planned-precision.js";
 import { type Counts, predictedTime, solveTimed } from "./solve-calibrated.js";
-import { quietest, timeNetwork, timeNetworks } from "./time.js";
 import { writeChains } from "./write-chains.js";
 
 /** Rounds in which what a plan chose is timed and the plan made anew. */
@@ -53,14 +51,13 @@ function measurer(job: CalibratedJob, table: LatencyTable) {
 }
 
 /** What is known before the first plan. */
-export interface FirstTimes {
-  /** Milliseconds of the original. */
-  readonly whole: number;
-  /** Of the network that is planned, which passes made of the original: layers save from this. */
-  readonly base: number;
-  /** Of its layers. */
+export interface FirstTimes extends OriginalTimes {
+  /** Milliseconds of the network's layers. */
   readonly clock: ChainClock;
 }
+
+/** Layers that together seem to take this many times as long as their network were disturbed; 1.15 is seen often. */
+const doubtful = 1.3;
 
 /** Times the first candidates of every layer, and the whole network as it is. */
 export async function firstTimes(
@@ -70,37 +67,20 @@ export async function firstTimes(
 ): Promise<FirstTimes> {
   const wanted = calibration.layers.flatMap((one) => firstTimed(one).map((choice) => [one.layer, choice] as const));
   await measurer(job, table)("timing layers", wanted);
-  const { whole, base } = await networkTimes(job, table);
-  const perByte = await millisecondsPerByte(job, calibration, clockOf(job, table), table, whole);
-  const clock = clockOf(job, table, { perByte });
-  const alone = calibration.layers.reduce((sum, { layer }) => sum + (clock.dense(layer) ?? 0), 0);
+  const { whole, base } = await originalTimes(job, table);
+  const ofLayers = async () => {
+    const perByte = await millisecondsPerByte(job, calibration, clockOf(job, table), table, whole);
+    const clock = clockOf(job, table, { perByte });
+    return { perByte, clock, alone: calibration.layers.reduce((sum, { layer }) => sum + (clock.dense(layer) ?? 0), 0) };
+  };
+  let { perByte, clock, alone } = await ofLayers();
+  if (alone > doubtful * base) {
+    const dense = wanted.filter(([, { candidate }]) => candidate.family === "dense");
+    await measurer(job, table.confirmed())("timing layers again", dense);
+    ({ perByte, clock, alone } = await ofLayers());
+  }
   // Layers together take no longer than their network: what they seem to is what a run costs, or what else ran then.
   return { whole, base, clock: alone <= base ? clock : clockOf(job, table, { perByte, share: base / alone }) };
-}
-
-/** Times differ by so much without a reason. */
-const noise = 0.03;
-
-/** The original, and the prepared network beside it where that is another one: what was folded may have saved time. */
-async function networkTimes(
-  { original, prepared, place, hooks }: CalibratedJob,
-  table: LatencyTable,
-): Promise<Pick<FirstTimes, "whole" | "base">> {
-  const key = (graphs: readonly Graph[]): string => networkKey(graphs, place.inputs.shapes);
-  if (key([original]) === key([prepared])) {
-    const { written } = await table.networks(key([original]), () =>
-      quietest(async () => {
-        const milliseconds = await timeNetwork(original, place, hooks);
-        return { original: milliseconds, written: milliseconds };
-      }),
-    );
-    return { whole: written, base: written };
-  }
-  const times = await table.networks(key([original, prepared]), () =>
-    quietest(() => timeNetworks(original, prepared, place, hooks)),
-  );
-  const { original: whole, written } = times;
-  return { whole, base: Math.abs(written / whole - 1) < noise ? whole : written };
 }
 
 /** Choices of all ranks, and those alone whose ranks the runtime does not pad (see `channelBlock`). */
@@ -159,7 +139,8 @@ async function timedPlan(
     const found: Chosen = await (timed ? settled(choices.onBlocks) : lessLost(job, choices, settled));
     const timesOf = async ({ chosen, graph }: Ran) => {
       const predicted = predictedTime(chosen, clock, base);
-      return { predicted, written: await timeOf(job, graph, { table, clock }, chosen, whole) };
+      const written = await plannedTime(job, { graph, chosen }, { table, clock, whole, ...(timed && { aim }) });
+      return { predicted, written };
     };
     const ran = { ...found, graph: found.graph ?? (await graphOf(job, found)) };
     const { predicted, written } = await timesOf(ran);
@@ -274,22 +255,4 @@ const candidatesOf = ({ chosen }: Pick<CalibratedPlan, "chosen">) => chosen.map(
 /** The network with a plan's factors, which nothing refitted. */
 async function graphOf({ engine }: CalibratedJob, { calibration, chosen }: Chosen): Promise<Graph> {
   return writeChains(calibration.graph, await fitPlan(calibration, chosen, engine.algebra), chosen).graph;
-}
-
-/** Milliseconds of the whole network with a plan's chains, in its fastest form, on the original's clock. */
-async function timeOf(
-  { original, place, hooks, precision = "fp32" }: CalibratedJob,
-  graph: Graph,
-  { table, clock }: { readonly table: LatencyTable; readonly clock: ChainClock },
-  chosen: readonly PlannedChoice[],
-  whole: number,
-): Promise<number> {
-  let least = Number.POSITIVE_INFINITY;
-  for (const form of formsInPrecision(graph, chosen, clock, precision)) {
-    const { original: first, written } = await table.networks(networkKey([original, form], place.inputs.shapes), () =>
-      quietest(() => timeNetworks(original, form, place, hooks), whole),
-    );
-    least = Math.min(least, (written / first) * whole);
-  }
-  return least;
 }

@@ -6,7 +6,9 @@ import type { LayerResult } from "../calibrate/calibrated.js";
 import type { Engine } from "../calibrate/engine.js";
 import { withReplacements } from "../calibrate/replacement.js";
 import { FilterBasisError } from "../errors/error.js";
+import type { Loss } from "../evaluate/compare-on-data.js";
 import { conventionsOf } from "../evaluate/conventions.js";
+import { usualLoss } from "../evaluate/loss.js";
 import { withMetadata } from "../graph/edit.js";
 import type { Graph } from "../graph/types.js";
 import { readRecord } from "../methods/record.js";
@@ -28,12 +30,14 @@ import {
   type Reported,
 } from "./choose-plan.js";
 import { fastestLayouts } from "./fastest-layouts.js";
-import type { FittedPlan, Tried } from "./fastest-within.js";
+import { type FittedPlan, slowerSpeedup, type Tried } from "./fastest-within.js";
 import { type Given, type JobHooks, stepsOf } from "./job.js";
+import { isOutOfReach } from "./out-of-reach.js";
 import { checkSize } from "./pays.js";
 import { checkBytes, checkLoss, nothingChosen, whyNotFast } from "./pays-on-data.js";
 import { untilFast } from "./plan-again.js";
 import type { CalibratedBudget, CalibratedJob, CalibratedPlan, Planner } from "./plan-calibrated.js";
+import { untilKept } from "./plan-slower.js";
 import { type Times, timeNetworks, timeTillSure } from "./time.js";
 import { referenceOf, type Verified, verifyAgainst, verifyPrepared } from "./verify.js";
 import { withReasons } from "./why-not.js";
@@ -102,13 +106,43 @@ export async function compressOnData(
   const reference = await openReference(given, job);
   const chosen = await choosePlan(given, job, options);
   const { planner } = chosen;
-  return untilFast(chosen, options.budget, {
-    carryOut: (next) => carryOut(given, output, { job, chosen: next, reference }, options),
-    plan: async (budget) => ({ planner: planner!, images: chosen.images, plan: await planner!.plan(budget) }),
-    note: hooks.note,
-  }).catch(async (error: unknown) => {
+  const planned = async (budget: CalibratedBudget): Promise<ChosenPlan> => {
+    return { planner: planner!, images: chosen.images, plan: await planner!.plan(budget) };
+  };
+  const written = (next: ChosenPlan, isStrict = false) =>
+    carryOut(given, output, { job, chosen: next, reference, isStrict }, options);
+  const { note } = hooks;
+  const made = isFree(options)
+    ? untilKept(chosen, {
+        carryOut: written,
+        slower: async (plan, lost, limit) => slowerPlan(plan, lost, limit, planned),
+        ...{ isNamed: options.maxLoss !== undefined, note },
+      })
+    : untilFast(chosen, options.budget, { carryOut: written, plan: planned, note });
+  return made.catch(async (error: unknown) => {
     throw await withReasons(error, given, planner, job.place, hooks);
   });
+}
+
+/** Whether what is lost alone decides. */
+const isFree = ({ budget, sizes }: CalibratedOptions): boolean =>
+  sizes === undefined && Object.values(budget).every((value) => value === undefined);
+
+/** A plan by time whose layers lose as much less as its file lost too much; undefined where none is worth it. */
+async function slowerPlan(
+  { plan: { times }, planner, tried }: ChosenPlan,
+  { mean }: Pick<Loss, "mean">,
+  limit: number,
+  planned: (budget: CalibratedBudget) => Promise<ChosenPlan>,
+): Promise<ChosenPlan | undefined> {
+  if (times === undefined) return undefined;
+  const speedup = slowerSpeedup(planner?.curve() ?? [], { speedup: times.original / times.written, loss: mean }, limit);
+  if (speedup === undefined) return undefined;
+  const next = await planned({ speedup }).catch((error: unknown) => {
+    if (isOutOfReach(error)) return undefined;
+    throw error;
+  });
+  return next && { ...next, ...(tried && { tried }) };
 }
 
 /** The original's outputs; what is planned computes the same. @throws FilterBasisError `verification-failed` */
@@ -122,13 +156,15 @@ export interface Decided {
   readonly job: CalibratedJob;
   readonly chosen: ChosenPlan;
   readonly reference: ReferenceSet;
+  /** Whether a loss above the limit that nobody named is an error too. */
+  readonly isStrict?: boolean;
 }
 
 /** What follows once a plan is chosen: factors, file, verification, comparison. @throws as `compressOnData` */
 export async function carryOut(
   given: Given,
   output: string,
-  { job, chosen, reference }: Decided,
+  { job, chosen, reference, isStrict = false }: Decided,
   options: CalibratedOptions,
 ): Promise<CalibratedResult> {
   const { budget, maxLoss, steps = 0, precision } = options;
@@ -154,7 +190,8 @@ export async function carryOut(
     if (budget.keepBytes !== undefined) checkBytes(budget.keepBytes, original, bytes);
     const verified = await verifyAgainst(against, graph, file, reference);
     const compared = await compareReported(given, file, data, options, hooks);
-    if (maxLoss !== undefined) checkLoss(compared, maxLoss);
+    const most = maxLoss ?? (isStrict ? usualLoss[compared.loss.kind] : undefined);
+    if (most !== undefined) checkLoss(compared, most);
     // In another precision it has other times: who quantises it judges them.
     const unjudged = isObeyed(options) || (precision !== undefined && precision !== "fp32");
     const why = (found: Times) => (unjudged ? undefined : whyNotFast(found, budget));

@@ -183,6 +183,16 @@ function promisedWithin(curve: readonly CurvePoint[], one: Tried, wanted: number
   return low.speedup + ((layers - low.loss) / (high.loss - low.loss)) * (high.speedup - low.speedup);
 }
 
+/**
+ * A speed-up that is expected to lose at most a limit on images on which a tried one lost more; undefined where that is
+ * not worth a loss.
+ */
+export function slowerSpeedup(curve: readonly CurvePoint[], one: Tried, limit: number): number | undefined {
+  const most = one.speedup / worthTrying;
+  if (most < leastSpeedup) return undefined;
+  return Math.min(most, Math.max(leastSpeedup, promisedWithin(curve, one, aim * limit) ?? leastSpeedup));
+}
+
 /** What the layers lose together at a speed-up, along the curve. */
 function layersAt(points: readonly CurvePoint[], speedup: number): number | undefined {
   const above = points.findIndex((point) => point.speedup >= speedup);

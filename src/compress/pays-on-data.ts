@@ -37,7 +37,7 @@ export function losesFunction({ loss, outputs, inputs }: ComparedOnData, most: n
       expected: `at most ${most}`,
       got: loss.mean.toPrecision(3),
       cures: [less, "give more images"],
-      facts: { loss, outputs },
+      facts: { loss, most, outputs },
     },
   );
 }
