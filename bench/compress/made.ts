@@ -1,8 +1,8 @@
 // One row of npm run bench:compress: the command, the comparison on other pictures, and the quality where truths are
 // there, each in a process of its own.
-import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { runCommand } from "../../scripts/wild/command.js";
+import { cpSync, existsSync, mkdirSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { program, runCommand, runNode } from "../../scripts/wild/command.js";
 import { qualityOf, type Truths } from "../quality.js";
 import type { Wanted } from "./rows.js";
 
@@ -10,6 +10,7 @@ export interface Made {
   readonly name: string;
   readonly budget: readonly string[];
   readonly threads: number;
+  readonly without?: "libtorch";
   readonly commit: string;
   readonly date: string;
   /** `written`, the code of the error, or why there is no row. */
@@ -70,8 +71,8 @@ const isWord = (text: string): boolean => /^[a-z]/.test(text);
 
 /** @param folder for the written files */
 export async function makeRow(row: Wanted, threads: number, commit: string, folder: string): Promise<Made> {
-  const { name, budget, model, data, others, input, truths } = row;
-  const base = { name, budget, threads, commit, date: new Date().toISOString() };
+  const { name, budget, model, data, others, input, truths, without } = row;
+  const base = { name, budget, threads, ...(without && { without }), commit, date: new Date().toISOString() };
   if (model === undefined) return { ...base, outcome: "skipped", message: "the network is not here" };
   if (data === undefined || others === undefined)
     return { ...base, outcome: "skipped", message: "the pictures are not here" };
@@ -80,7 +81,9 @@ export async function makeRow(row: Wanted, threads: number, commit: string, fold
   rmSync(output, { force: true });
   const place = ["--threads", `${threads}`];
   const asked = ["compress", model, "-o", output, "--data", data, ...budget, ...input, ...place];
-  const ran = await runCommand(asked, { timeoutSeconds: 60 * minutes });
+  const ran = await runNode(without === undefined ? program : withoutLibtorch(folder), [...asked, "--json"], {
+    timeoutSeconds: 60 * minutes,
+  });
   const cost = { seconds: Math.round(ran.seconds), peakMiB: Math.round(ran.peakKiB / 1024) };
   if (ran.timedOut) return { ...base, ...cost, outcome: "timed-out", message: `after ${minutes} minutes` };
   const answer = read(ran.stdout);
@@ -115,6 +118,18 @@ export async function makeRow(row: Wanted, threads: number, commit: string, fold
     ...(second === undefined ? {} : { second }),
     ...(quality === undefined ? {} : { quality }),
   };
+}
+
+/** The program in a copy of the package that has no native engine: its answer is that of who never ran `setup`. */
+function withoutLibtorch(folder: string): string {
+  const root = dirname(dirname(dirname(program)));
+  const copy = join(folder, "without-libtorch");
+  rmSync(copy, { recursive: true, force: true });
+  mkdirSync(copy, { recursive: true });
+  for (const name of ["dist", "package.json", "recipes"])
+    cpSync(join(root, name), join(copy, name), { recursive: true });
+  symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
+  return join(copy, "dist", "cli", "main.js");
 }
 
 /** Timed a second time, and compared on pictures that nothing was fitted to. */

@@ -11,7 +11,7 @@ export interface CardTable {
   readonly rows: readonly Made[];
 }
 
-type About = Pick<Wanted, "name" | "about" | "origin" | "input" | "budget">;
+type About = Pick<Wanted, "name" | "about" | "origin" | "input" | "budget" | "without">;
 
 const fixed = (value: number | null | undefined, digits: number, unit = ""): string =>
   typeof value === "number" && Number.isFinite(value) ? `${value.toFixed(digits)}${unit}` : "–";
@@ -38,7 +38,8 @@ function quality({ second, quality: truths }: Made): string {
   return `${loss} on ${second.inputs} inputs`;
 }
 
-const budgetOf = ({ budget }: Pick<Made, "budget">): string => `\`${budget.join(" ")}\``;
+const budgetOf = ({ budget, without }: Pick<Made, "budget" | "without">): string =>
+  `\`${budget.join(" ")}\`${without === undefined ? "" : `, without ${without}`}`;
 
 const faster = ({ ratio, interval = [] }: Partial<NonNullable<Made["web"]>>): string =>
   `${fixed(ratio, 2)} x (${interval.map((one) => one.toFixed(2)).join(" to ")})`;
@@ -104,7 +105,7 @@ function page(table: CardTable, rows: readonly Made[], { name, about, origin, in
     return `    npx filterbasis compress ${name}.onnx -o small.onnx --data pictures/ ${words}`;
   });
   const skipped = new Map(rows.flatMap((row) => row.skipped ?? []).map(({ name: layer, reason }) => [layer, reason]));
-  const spent = rows.map(({ budget, seconds = 0, peakMiB = 0 }) => `${budget.join(" ")}: ${seconds} s, ${peakMiB} MiB`);
+  const spent = rows.map((made) => `${budgetOf(made)}: ${made.seconds ?? 0} s, ${made.peakMiB ?? 0} MiB`);
   return `${[
     `# ${name}`,
     "",
@@ -130,8 +131,8 @@ function page(table: CardTable, rows: readonly Made[], { name, about, origin, in
 export function overview(table: CardTable, known: readonly About[]) {
   const pages = cardPages(table, known);
   const shown = shownOf(table.rows);
-  // Other draws of the calibration images stand on the network's page.
-  const first = known.filter(({ budget }) => !budget.includes("--seed"));
+  // Other draws of the calibration images, and what lacks libtorch, stand on the network's page.
+  const first = known.filter(({ budget, without }) => !budget.includes("--seed") && without === undefined);
   const rows = first.flatMap(({ name, about, budget }) => {
     const made = table.rows.find((row) => row.name === name && `${row.budget}` === `${budget}`);
     if (made === undefined || !pages.has(name)) return [];
