@@ -54,7 +54,7 @@ interface PlannedTiming {
 }
 
 /**
- * Milliseconds of the whole network with a plan's chains, in its fastest form, on the original's clock. Where one timing
+ * Milliseconds of the whole network with a plan's chains, in its fastest form, on the original's clock. Where a timing
  * does not tell whether an aim is kept, the mean of two.
  */
 export async function plannedTime(
