@@ -6,7 +6,6 @@ import type { LayerResult } from "../calibrate/calibrated.js";
 import type { Engine } from "../calibrate/engine.js";
 import { withReplacements } from "../calibrate/replacement.js";
 import { FilterBasisError } from "../errors/error.js";
-import type { Loss } from "../evaluate/compare-on-data.js";
 import { conventionsOf } from "../evaluate/conventions.js";
 import { usualLoss } from "../evaluate/loss.js";
 import { withMetadata } from "../graph/edit.js";
@@ -30,9 +29,8 @@ import {
   type Reported,
 } from "./choose-plan.js";
 import { fastestLayouts } from "./fastest-layouts.js";
-import { type FittedPlan, slowerSpeedup, type Tried } from "./fastest-within.js";
+import { type FittedPlan, slowerPlan, type Tried } from "./fastest-within.js";
 import { type Given, type JobHooks, stepsOf } from "./job.js";
-import { isOutOfReach } from "./out-of-reach.js";
 import { checkSize } from "./pays.js";
 import { checkBytes, checkLoss, nothingChosen, whyNotFast } from "./pays-on-data.js";
 import { untilFast } from "./plan-again.js";
@@ -115,7 +113,10 @@ export async function compressOnData(
   const made = isFree(options)
     ? untilKept(chosen, {
         carryOut: written,
-        slower: async (plan, lost, limit) => slowerPlan(plan, lost, limit, planned),
+        slower: (last, lost, limit) => {
+          const plan = planner && slowerPlan(planner, last.plan, lost.mean, limit);
+          return plan && { planner, images: last.images, plan, ...(last.tried && { tried: last.tried }) };
+        },
         ...{ isNamed: options.maxLoss !== undefined, note },
       })
     : untilFast(chosen, options.budget, { carryOut: written, plan: planned, note });
@@ -127,23 +128,6 @@ export async function compressOnData(
 /** Whether what is lost alone decides. */
 const isFree = ({ budget, sizes }: CalibratedOptions): boolean =>
   sizes === undefined && Object.values(budget).every((value) => value === undefined);
-
-/** A plan by time whose layers lose as much less as its file lost too much; undefined where none is worth it. */
-async function slowerPlan(
-  { plan: { times }, planner, tried }: ChosenPlan,
-  { mean }: Pick<Loss, "mean">,
-  limit: number,
-  planned: (budget: CalibratedBudget) => Promise<ChosenPlan>,
-): Promise<ChosenPlan | undefined> {
-  if (times === undefined) return undefined;
-  const speedup = slowerSpeedup(planner?.curve() ?? [], { speedup: times.original / times.written, loss: mean }, limit);
-  if (speedup === undefined) return undefined;
-  const next = await planned({ speedup }).catch((error: unknown) => {
-    if (isOutOfReach(error)) return undefined;
-    throw error;
-  });
-  return next && { ...next, ...(tried && { tried }) };
-}
 
 /** The original's outputs; what is planned computes the same. @throws FilterBasisError `verification-failed` */
 export async function openReference(given: Given, { prepared, place }: CalibratedJob): Promise<ReferenceSet> {

@@ -76,8 +76,12 @@ export async function fastestWithin(
     if (plan === undefined) return;
     const { fitted, loss } = await fittedBest(plan, trial);
     limit = trial.limitOf(loss.kind);
-    const layers = plan.chosen.reduce((sum, choice) => sum + choice.loss, 0);
-    tried.push({ speedup, loss: loss.mean, layers, ...(plan.times && { milliseconds: plan.times.written }) });
+    tried.push({
+      speedup,
+      loss: loss.mean,
+      layers: layersOf(plan),
+      ...(plan.times && { milliseconds: plan.times.written }),
+    });
     note?.(`${Number(speedup.toFixed(2))} x: loss ${loss.mean.toPrecision(3)} of ${loss.output} (${loss.kind})`);
     if (loss.mean <= limit) best = { plan, fitted };
   };
@@ -184,14 +188,26 @@ function promisedWithin(curve: readonly CurvePoint[], one: Tried, wanted: number
 }
 
 /**
- * A speed-up that is expected to lose at most a limit on images on which a tried one lost more; undefined where that is
- * not worth a loss.
+ * The fastest plan of the curve whose layers lose as much less as a plan's file lost too much; undefined where none is
+ * worth a loss. Of the curve, for its plans follow from what layers lose: a plan that is timed anew may come out as the
+ * same again.
  */
-export function slowerSpeedup(curve: readonly CurvePoint[], one: Tried, limit: number): number | undefined {
-  const most = one.speedup / worthTrying;
-  if (most < leastSpeedup) return undefined;
-  return Math.min(most, Math.max(leastSpeedup, promisedWithin(curve, one, aim * limit) ?? leastSpeedup));
+export function slowerPlan(
+  planner: Pick<Planner, "curve" | "plans">,
+  plan: Pick<CalibratedPlan, "chosen">,
+  lost: number,
+  limit: number,
+): CalibratedPlan | undefined {
+  const most = (aim * limit * layersOf(plan)) / lost;
+  const plans = planner.plans();
+  const points = planner.curve().map(({ speedup }, i) => ({ speedup, plan: plans[i]! }));
+  const within = points.filter((point) => point.speedup >= leastSpeedup && layersOf(point.plan) <= most);
+  return within.sort((a, b) => b.speedup - a.speedup)[0]?.plan;
 }
+
+/** What a plan's layers lose together. */
+const layersOf = ({ chosen }: Pick<CalibratedPlan, "chosen">): number =>
+  chosen.reduce((sum, { loss }) => sum + loss, 0);
 
 /** What the layers lose together at a speed-up, along the curve. */
 function layersAt(points: readonly CurvePoint[], speedup: number): number | undefined {

@@ -1,24 +1,33 @@
 // Without a budget: plans that lose more on other images than on those that chose them.
 import { expect, test } from "vitest";
 import { FilterBasisError } from "../errors/error.js";
-import { slowerSpeedup } from "./fastest-within.js";
+import { slowerPlan } from "./fastest-within.js";
+import type { CalibratedPlan } from "./plan-calibrated.js";
 import { untilKept } from "./plan-slower.js";
 
 const limit = 0.01;
-const curve = Array.from({ length: 13 }, (_, i) => ({ speedup: 1 + i / 4, milliseconds: 1, loss: (i / 4) ** 2 }));
+/** What layers lose by the speed-up of their network. */
+const layersAt = (speedup: number): number => (speedup - 1) ** 2;
+const speedups = Array.from({ length: 41 }, (_, i) => 1 + i / 20);
+const planOf = (speedup: number) => ({ chosen: [{ loss: layersAt(speedup) }], speedup }) as unknown as CalibratedPlan;
+const planner = {
+  curve: () => speedups.map((speedup) => ({ speedup, milliseconds: 1, loss: layersAt(speedup) })),
+  plans: () => speedups.map(planOf),
+};
+const speedupOf = (plan: CalibratedPlan): number => (plan as unknown as { speedup: number }).speedup;
 
 /** Files that lose by their speed-up; what was written, and how often a file was made. */
 async function written(first: number, lossAt: (speedup: number) => number, isNamed: boolean) {
   let made = 0;
-  const run = untilKept(first, {
-    carryOut: async (speedup: number, isStrict: boolean) => {
+  const run = untilKept(planOf(first), {
+    carryOut: async (plan, isStrict) => {
       made++;
-      const mean = lossAt(speedup);
+      const mean = lossAt(speedupOf(plan));
       const facts = { loss: { mean }, most: limit };
       if ((isNamed || isStrict) && mean > limit) throw new FilterBasisError("loses-function", "loses", { facts });
-      return speedup;
+      return speedupOf(plan);
     },
-    slower: async (speedup, { mean }, most) => slowerSpeedup(curve, { speedup, loss: mean }, most),
+    slower: (plan, { mean }, most) => slowerPlan(planner, plan, mean, most),
     isNamed,
   });
   return { speedup: await run, made };

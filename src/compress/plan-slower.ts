@@ -14,7 +14,7 @@ interface Tries<P, R> {
    */
   readonly carryOut: (plan: P, isStrict: boolean) => Promise<R>;
   /** A plan that is expected to lose at most `limit` where this one lost `lost`; undefined where none is worth it. */
-  readonly slower: (plan: P, lost: Pick<Loss, "mean">, limit: number) => Promise<P | undefined>;
+  readonly slower: (plan: P, lost: Pick<Loss, "mean">, limit: number) => P | undefined;
   /** Whether the limit was named: a file that loses more is not written. */
   readonly isNamed: boolean;
   readonly note?: ((text: string) => void) | undefined;
@@ -33,7 +33,7 @@ export async function untilKept<P, R>(first: P, tries: Tries<P, R>): Promise<R> 
     } catch (error) {
       if (!isError(error, "loses-function")) throw error;
       const { loss, most } = error.facts as { readonly loss: Loss; readonly most: number };
-      const next = await tries.slower(plan, loss, most);
+      const next = tries.slower(plan, loss, most);
       if (next === undefined && tries.isNamed) throw error;
       if (next === undefined) break;
       tries.note?.(`lost ${loss.mean.toPrecision(3)} on other images than those that chose it: a slower plan`);
