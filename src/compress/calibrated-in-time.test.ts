@@ -45,7 +45,7 @@ test("layers together take no longer than their network", async () => {
   expect(await sum(1, 3, 5)).toBeCloseTo(2, 9); // what a run and the neighbours take is not theirs
 });
 
-test("a layer that seems to take longer than its network is timed again, and the lesser of both times counts", async () => {
+test("a layer that seems to take longer than its network is timed again, and the lesser time counts", async () => {
   const known = new Map<string, number>();
   let disturbed = true;
   const measure = async (asked: readonly TimedLayer[]): Promise<void> => {

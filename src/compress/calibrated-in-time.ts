@@ -22,7 +22,7 @@ import { withBar } from "./job.js";
 import { type OriginalTimes, originalTimes, plannedTime } from "./network-times.js";
 import { fastEnough, isOutOfReach, outOfReach } from "./out-of-reach.js";
 import type { CalibratedBudget, CalibratedJob, CalibratedPlan } from "./plan-calibrated.js";
-import { type Counts, predictedTime, solveTimed } from "./solve-calibrated.js";
+import { type Counts, layersLose, predictedTime, solveTimed } from "./solve-calibrated.js";
 import { writeChains } from "./write-chains.js";
 
 /** Rounds in which what a plan chose is timed and the plan made anew. */
@@ -148,7 +148,7 @@ async function timedPlan(
     first ??= { predicted, written };
     const plan = { calibration, chosen, times: { original: whole, predicted, written, first } };
     if (!timed) return whole <= small ? lessCut(job, { plan, graph: ran.graph }, { settled, timesOf }) : plan;
-    state = approached(state, aim, { plan, predicted, written, loss: lossOf(plan) });
+    state = approached(state, aim, { plan, predicted, written, loss: layersLose(plan) });
   }
   if (state.enough !== undefined) return state.enough.timed.plan;
   if (state.fastest!.written <= target) return state.fastest!.plan;
@@ -189,8 +189,6 @@ async function lessCut(
   if (lost <= otherLost * Math.max(1, times.written / written)) return plan;
   return { calibration: plan.calibration, chosen: other.chosen, times: { original, ...times, first } };
 }
-
-const lossOf = ({ chosen }: Chosen): number => chosen.reduce((sum, { loss }) => sum + loss, 0);
 
 interface Chosen extends Pick<CalibratedPlan, "calibration" | "chosen"> {
   /** The network with its factors, where it was made already. */
@@ -244,7 +242,7 @@ async function lessLost(
   const { lossOf: onImages = () => undefined } = job;
   const ran = async (found: Chosen) => {
     const graph = await graphOf(job, found);
-    return { ...found, graph, lost: (await onImages(graph)) ?? lossOf(found) };
+    return { ...found, graph, lost: (await onImages(graph)) ?? layersLose(found) };
   };
   const [first, second] = [await ran(blocks), await ran(free)];
   return first.lost <= worthBlocks * second.lost ? first : second;

@@ -111,7 +111,9 @@ export async function helpCalibrate(
   await followMoments(job.prepared, images, engine, follower, { ...(signal && { signal }) });
 }
 
-const isNamed = (budget: CalibratedBudget): boolean => Object.values(budget).some((value) => value !== undefined);
+/** Whether a budget says what to keep; else what is lost decides. */
+export const isNamed = (budget: CalibratedBudget): boolean =>
+  Object.values(budget).some((value) => value !== undefined);
 
 /** @throws FilterBasisError `budget-unreachable`, `does-not-pay`; what calibrating, timing and running throw */
 export async function choosePlan(given: Given, job: CalibratedJob, options: PlanOnDataOptions): Promise<ChosenPlan> {

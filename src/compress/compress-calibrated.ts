@@ -24,6 +24,7 @@ import {
   choosePlan,
   compareReported,
   fitPlanned,
+  isNamed,
   lossOnFitted,
   type PlanOnDataOptions,
   type Reported,
@@ -110,7 +111,8 @@ export async function compressOnData(
   const written = (next: ChosenPlan, isStrict = false) =>
     carryOut(given, output, { job, chosen: next, reference, isStrict }, options);
   const { note } = hooks;
-  const made = isFree(options)
+  const isFree = options.sizes === undefined && !isNamed(options.budget);
+  const made = isFree
     ? untilKept(chosen, {
         carryOut: written,
         slower: (last, lost, limit) => {
@@ -124,10 +126,6 @@ export async function compressOnData(
     throw await withReasons(error, given, planner, job.place, hooks);
   });
 }
-
-/** Whether what is lost alone decides. */
-const isFree = ({ budget, sizes }: CalibratedOptions): boolean =>
-  sizes === undefined && Object.values(budget).every((value) => value === undefined);
 
 /** The original's outputs; what is planned computes the same. @throws FilterBasisError `verification-failed` */
 export async function openReference(given: Given, { prepared, place }: CalibratedJob): Promise<ReferenceSet> {

@@ -10,7 +10,7 @@ import type { JobHooks } from "./job.js";
 import { isOutOfReach } from "./out-of-reach.js";
 import { saysNothing } from "./pays-on-data.js";
 import type { CalibratedPlan, Planner } from "./plan-calibrated.js";
-import type { CurvePoint } from "./solve-calibrated.js";
+import { type CurvePoint, layersLose } from "./solve-calibrated.js";
 import { writeChains } from "./write-chains.js";
 
 /** Factors of a plan, for every layer. */
@@ -79,7 +79,7 @@ export async function fastestWithin(
     tried.push({
       speedup,
       loss: loss.mean,
-      layers: layersOf(plan),
+      layers: layersLose(plan),
       ...(plan.times && { milliseconds: plan.times.written }),
     });
     note?.(`${Number(speedup.toFixed(2))} x: loss ${loss.mean.toPrecision(3)} of ${loss.output} (${loss.kind})`);
@@ -198,16 +198,12 @@ export function slowerPlan(
   lost: number,
   limit: number,
 ): CalibratedPlan | undefined {
-  const most = (aim * limit * layersOf(plan)) / lost;
+  const most = (aim * limit * layersLose(plan)) / lost;
   const plans = planner.plans();
   const points = planner.curve().map(({ speedup }, i) => ({ speedup, plan: plans[i]! }));
-  const within = points.filter((point) => point.speedup >= leastSpeedup && layersOf(point.plan) <= most);
+  const within = points.filter((point) => point.speedup >= leastSpeedup && layersLose(point.plan) <= most);
   return within.sort((a, b) => b.speedup - a.speedup)[0]?.plan;
 }
-
-/** What a plan's layers lose together. */
-const layersOf = ({ chosen }: Pick<CalibratedPlan, "chosen">): number =>
-  chosen.reduce((sum, { loss }) => sum + loss, 0);
 
 /** What the layers lose together at a speed-up, along the curve. */
 function layersAt(points: readonly CurvePoint[], speedup: number): number | undefined {

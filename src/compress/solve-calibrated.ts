@@ -147,3 +147,7 @@ export function speedCurve(
     return [{ point: { speedup: whole / milliseconds, milliseconds, loss }, chosen }];
   });
 }
+
+/** What a plan's layers lose together. */
+export const layersLose = ({ chosen }: { readonly chosen: readonly Pick<PlannedChoice, "loss">[] }): number =>
+  chosen.reduce((sum, { loss }) => sum + loss, 0);
